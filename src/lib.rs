@@ -1,0 +1,4 @@
+//! strom-load: a streaming-ingestion and load generator for PostgreSQL with GPUs.
+//!
+//! The library holds every room of the program; the binary only turns arguments into a call.
+//! ARCHITECTURE.md says which room does what, and what each must never know.
