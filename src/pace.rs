@@ -1,0 +1,14 @@
+//! Decides *when* work is due. Knows nothing about databases or payloads.
+//!
+//! [`Schedule`] is the pure part: row → due time, property-tested. [`Pacer`] is the thin async
+//! shell that waits for it. The due time always comes from the schedule, never from the moment a
+//! timer woke, so a stall is charged to whoever caused it (the "intended start" of wrk2 and
+//! HdrHistogram, against coordinated omission).
+
+mod pacer;
+mod schedule;
+mod timer;
+
+pub use pacer::{Pacer, Slot, Stop};
+pub use schedule::{Batch, DueTimes, Rate, Schedule};
+pub use timer::Timer;

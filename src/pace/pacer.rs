@@ -1,0 +1,248 @@
+//! The async shell around a [`Schedule`]: waits for each batch and hands it out as a [`Slot`].
+
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{DueTimes, Schedule, Timer};
+
+/// A piece of work and the moment it was due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot {
+    /// Sequence number of the first row in the lane.
+    pub first_row: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// When it was due: the origin of wait and response time.
+    pub due: Instant,
+    /// Whether it was due after the warm-up, and so belongs to the measurement.
+    pub measured: bool,
+}
+
+/// When the schedule ends: at a planned moment, or when somebody says so.
+#[derive(Debug)]
+pub struct Stop {
+    planned: Option<Instant>,
+    asked: OnceLock<Instant>,
+    token: CancellationToken,
+}
+
+impl Stop {
+    /// Ends at `planned`, or only when asked.
+    pub fn at(planned: Option<Instant>) -> Self {
+        Self { planned, asked: OnceLock::new(), token: CancellationToken::new() }
+    }
+
+    /// Ends the schedule now. What was due before is still handed out.
+    pub fn now(&self) {
+        self.asked.get_or_init(Instant::now);
+        self.token.cancel();
+    }
+
+    /// Resolves when [`Stop::now`] was called.
+    pub async fn asked(&self) {
+        self.token.cancelled().await;
+    }
+
+    /// The end as far as it is known.
+    pub fn end(&self) -> Option<Instant> {
+        match (self.planned, self.asked.get()) {
+            (Some(planned), Some(asked)) => Some(planned.min(*asked)),
+            (planned, asked) => planned.or(asked.copied()),
+        }
+    }
+
+    /// Whether the schedule has ended.
+    pub fn is_over(&self) -> bool {
+        self.end().is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// Work is due by a schedule, whether or not the last piece is done.
+    Open(Schedule),
+    /// Work is due whenever the worker asks for it.
+    Closed { rows: NonZeroU64 },
+}
+
+/// Hands out one lane's slots, each at its due time or, if the worker is behind, at once.
+#[derive(Debug)]
+pub struct Pacer {
+    mode: Mode,
+    start: Instant,
+    measure_after: Duration,
+    timer: Timer,
+    next_row: u64,
+}
+
+impl Pacer {
+    /// Paces by `schedule`, whose time zero is `start`; slots due `measure_after` later count.
+    pub fn open(schedule: Schedule, start: Instant, measure_after: Duration, timer: Timer) -> Self {
+        Self { mode: Mode::Open(schedule), start, measure_after, timer, next_row: 0 }
+    }
+
+    /// Hands out `rows` whenever asked, from `start` on.
+    pub fn closed(rows: NonZeroU64, start: Instant, measure_after: Duration, timer: Timer) -> Self {
+        Self { mode: Mode::Closed { rows }, start, measure_after, timer, next_row: 0 }
+    }
+
+    /// The next slot, or `None` when everything due before the end was handed out.
+    ///
+    /// Safe to cancel: nothing is taken until the wait is over.
+    ///
+    /// # Errors
+    /// When the kernel timer fails.
+    pub async fn next(&mut self, stop: &Stop) -> io::Result<Option<Slot>> {
+        loop {
+            let Some((rows, due, measured)) = self.upcoming(stop) else { return Ok(None) };
+            if due > Instant::now() {
+                // A stop moves the edge that the batch was cut at: look again.
+                tokio::select! {
+                    biased;
+                    () = stop.asked(), if stop.end().is_none_or(|end| end > due) => continue,
+                    slept = self.timer.sleep_until(due) => slept?,
+                }
+            }
+            let slot = Slot { first_row: self.next_row, rows, due, measured };
+            self.next_row += rows;
+            return Ok(Some(slot));
+        }
+    }
+
+    fn upcoming(&self, stop: &Stop) -> Option<(u64, Instant, bool)> {
+        match &self.mode {
+            Mode::Open(schedule) => {
+                let end_ns = stop.end().map_or(u64::MAX, |end| self.offset_ns(end));
+                let measure_ns = self.measure_ns();
+                let measured = schedule.due_ns(self.next_row) >= measure_ns;
+                // No batch straddles the end of the warm-up: each row is on one side of it.
+                let edge_ns = if measured { end_ns } else { end_ns.min(measure_ns) };
+                let batch = schedule.batch(self.next_row, edge_ns)?;
+                Some((batch.rows, self.start + Duration::from_nanos(batch.due_ns), measured))
+            }
+            Mode::Closed { rows } => {
+                let now = Instant::now().max(self.start);
+                let measured = now >= self.start + self.measure_after;
+                (!stop.end().is_some_and(|end| now >= end)).then_some((rows.get(), now, measured))
+            }
+        }
+    }
+
+    /// Rows handed out so far; also the sequence number of the next one.
+    pub fn handed_out(&self) -> u64 {
+        self.next_row
+    }
+
+    /// Rows due before the end that were never handed out.
+    pub fn left(&self, stop: &Stop) -> u64 {
+        match (&self.mode, stop.end()) {
+            (Mode::Open(schedule), Some(end)) => {
+                schedule.rows_before(self.offset_ns(end)).saturating_sub(self.next_row)
+            }
+            _ => 0,
+        }
+    }
+
+    /// How many of the rows in `first_row .. first_row + rows` are due in the measurement.
+    pub fn measured_of(&self, first_row: u64, rows: u64) -> u64 {
+        match &self.mode {
+            Mode::Open(schedule) => {
+                let warmup_rows = schedule.rows_before(self.measure_ns());
+                (first_row + rows).saturating_sub(warmup_rows.max(first_row))
+            }
+            Mode::Closed { .. } => rows,
+        }
+    }
+
+    /// The due times of the slot's rows in microseconds, from the origin of `start`.
+    pub fn due_times(&self, slot: &Slot) -> DueTimes {
+        match &self.mode {
+            Mode::Open(schedule) => schedule.due_times(slot.first_row),
+            Mode::Closed { .. } => {
+                let since = slot.due.saturating_duration_since(self.start);
+                DueTimes::constant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    fn measure_ns(&self) -> u64 {
+        u64::try_from(self.measure_after.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn offset_ns(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::Rate;
+
+    fn nz(value: u64) -> NonZeroU64 {
+        NonZeroU64::new(value).unwrap()
+    }
+
+    fn pacer(rate: u64, batch_rows: u64, measure_after_s: u64) -> Pacer {
+        let rate = Rate::per_second(nz(rate));
+        let linger = Duration::from_secs(3_600);
+        let schedule = Schedule::new(rate, 0, nz(1), nz(batch_rows), linger);
+        Pacer::open(schedule, Instant::now(), Duration::from_secs(measure_after_s), Timer::Wheel)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_is_charged_to_the_server_not_dropped() {
+        let mut pacer = pacer(1, 1, 0);
+        let stop = Stop::at(Some(Instant::now() + Duration::from_secs(10)));
+        let mut late_s = Vec::new();
+        while let Some(slot) = pacer.next(&stop).await.unwrap() {
+            late_s.push(slot.due.elapsed().as_secs());
+            if slot.first_row == 2 {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        }
+        assert_eq!(late_s, [0, 0, 0, 4, 3, 2, 1, 0, 0, 0]);
+        assert_eq!((pacer.handed_out(), pacer.left(&stop)), (10, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stopping_hands_out_what_was_due_and_no_more() {
+        let mut pacer = pacer(10, 100, 0);
+        let stop = Stop::at(None);
+        let asked = tokio::time::sleep(Duration::from_millis(1_050));
+        let (slot, ()) = tokio::join!(pacer.next(&stop), async {
+            asked.await;
+            stop.now();
+        });
+        let slot = slot.unwrap().unwrap();
+        assert_eq!((slot.first_row, slot.rows), (0, 11), "rows due at 0.0, 0.1 … 1.0 s");
+        assert_eq!(pacer.next(&stop).await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_batch_straddles_the_warm_up() {
+        let mut pacer = pacer(10, 7, 1);
+        let stop = Stop::at(Some(Instant::now() + Duration::from_secs(2)));
+        let (mut warmup, mut measured) = (0, 0);
+        while let Some(slot) = pacer.next(&stop).await.unwrap() {
+            *(if slot.measured { &mut measured } else { &mut warmup }) += slot.rows;
+            assert_eq!(pacer.measured_of(slot.first_row, slot.rows) > 0, slot.measured);
+        }
+        assert_eq!((warmup, measured), (10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_are_never_handed_out_are_known() {
+        let mut pacer = pacer(10, 1, 0);
+        let stop = Stop::at(Some(Instant::now() + Duration::from_secs(2)));
+        pacer.next(&stop).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(stop.is_over());
+        assert_eq!(pacer.left(&stop), 19);
+    }
+}
