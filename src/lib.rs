@@ -4,3 +4,5 @@
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
 pub mod pace;
+pub mod plan;
+pub mod row;

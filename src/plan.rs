@@ -1,0 +1,129 @@
+//! The resolved plan: every value explicit, validated, defaulted. Never touches the network.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use crate::row::Column;
+
+/// Everything a run does, explicit.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The profile's name; names the results folder.
+    pub profile: String,
+    /// Seed of all randomness.
+    pub seed: u64,
+    /// Excluded from the measurement.
+    pub warmup: Duration,
+    /// Measured time after the warm-up; `None` is forever.
+    pub duration: Option<Duration>,
+    /// How long overdue batches may still be sent after the end.
+    pub drain_timeout: Duration,
+    /// The stream.
+    pub stream: Stream,
+    /// The readers.
+    pub readers: Readers,
+    /// Conditions that the run must meet, checked at its end.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What is streamed.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    /// Target table.
+    pub table: TableName,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// Number of LIST partitions, each with one producer and one connection.
+    pub partitions: NonZeroU32,
+    /// Rows per second over all partitions.
+    pub rate: StreamRate,
+    /// Most rows in one transaction.
+    pub batch_rows: NonZeroU32,
+    /// Longest time the first row of a batch waits for the others.
+    pub linger: Duration,
+    /// Drop the table first.
+    pub recreate: bool,
+}
+
+/// Target rate of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamRate {
+    /// Open schedule: rows per second in total.
+    RowsPerSecond(NonZeroU64),
+    /// Unthrottled: each producer sends as fast as the server takes it.
+    Max,
+}
+
+/// Who reads beside the stream.
+#[derive(Debug, Clone)]
+pub struct Readers {
+    /// Number of readers, each with one connection; 0 for none.
+    pub count: u32,
+    /// Queries per second over all readers; `None`: closed loop.
+    pub queries_per_s: Option<f64>,
+    /// Which GPU arms the queries run in.
+    pub gpu: GpuChoice,
+    /// Limit of one query on the server.
+    pub statement_timeout: Duration,
+    /// The queries; at least one if there are readers.
+    pub queries: Vec<Query>,
+}
+
+/// A reader's query.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Name in reports and metrics.
+    pub name: String,
+    /// Relative frequency, at least 1.
+    pub weight: NonZeroU32,
+    /// SQL text; `{table}` stands for the stream's table.
+    pub sql: String,
+    /// Result column that holds the newest event time seen (timestamptz), if any.
+    pub newest_column: Option<String>,
+}
+
+/// Which GPU arms the queries run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GpuChoice {
+    /// Off and on in turn where PG-Strom is loaded, else CPU.
+    Auto,
+    /// Always on.
+    On,
+    /// Always off.
+    Off,
+    /// Off and on in turn.
+    Alternate,
+}
+
+/// A table, optionally with its schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    /// Schema; `None`: by search_path.
+    pub schema: Option<String>,
+    /// Table.
+    pub name: String,
+}
+
+/// A condition on a figure of the result, for example `response_p99_ms < 50`.
+#[derive(Debug, Clone)]
+pub struct Threshold {
+    /// Name of the figure.
+    pub figure: String,
+    /// Comparison.
+    pub op: ThresholdOp,
+    /// Limit.
+    pub limit: f64,
+}
+
+/// Comparison of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThresholdOp {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
