@@ -1,0 +1,232 @@
+//! The profile file as its author wrote it: every field optional, nothing defaulted, no I/O.
+//!
+//! Numbers are as wide as TOML's, so that a value out of range is a fault that the plan can
+//! explain, and each value that the plan judges carries its place in the file. Enumerations are
+//! externally tagged: with an inner tag, serde loses the place.
+
+mod scalar;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
+
+/// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Names the results folder: lower-case letters, digits, `_` and `-`. Default: the file's name.
+    pub name: Option<Located<String>>,
+    /// What the profile is for, in a line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Seed of all randomness: the same seed gives the same rows. Default: 42.
+    pub seed: Option<Located<Whole>>,
+    /// Seconds of load before the measurement starts. Default: 2.
+    pub warmup_s: Option<Located<Number>>,
+    /// Measured seconds, or "forever". Default: 60.
+    pub duration_s: Option<Located<SecondsOrForever>>,
+    /// Seconds for which overdue batches may still be sent after the end. Default: 30.
+    pub drain_timeout_s: Option<Located<Number>>,
+    /// Conditions that the result must meet, such as "response_p99_ms < 50".
+    pub thresholds: Option<Vec<Located<String>>>,
+    /// What is streamed.
+    pub stream: Option<Stream>,
+    /// Who reads beside the stream.
+    pub readers: Option<Readers>,
+}
+
+/// What is streamed.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Target table as in SQL: may have a schema, and parts in double quotes.
+    /// Default: l40s_realtime_stream.
+    pub table: Option<Located<String>>,
+    /// LIST partitions, each with one producer on its own connection: 1 to 1024. Default: 3.
+    pub partitions: Option<Located<Whole>>,
+    /// Rows per second over all partitions, or "max". Default: 3000.
+    pub rows_per_s: Option<Located<RateOrMax>>,
+    /// Most rows in one transaction. Default: 100, or 20000 if the rate is "max".
+    pub batch_rows: Option<Located<Whole>>,
+    /// Longest time in milliseconds that the first row of a batch waits for the others.
+    /// Default: 100.
+    pub linger_ms: Option<Located<Number>>,
+    /// Drop the table first, if there is one. Default: false.
+    pub recreate: Option<bool>,
+    /// The table's columns, in order. Default: those of the real-time workload.
+    pub columns: Option<Vec<Located<Column>>>,
+}
+
+/// One column of the streamed table.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name as in the table.
+    pub name: Option<Located<String>>,
+    /// SQL type, such as "bigint", "numeric(15,2)" or "timestamptz".
+    #[serde(rename = "type")]
+    pub sql_type: Option<Located<String>>,
+    /// Where the values come from.
+    pub values: Option<Located<Values>>,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Values {
+    /// The row's identity (bigint), unique and dense in its partition. Exactly one column has it.
+    RowId,
+    /// The partition's number (integer), from 0. Exactly one column has it.
+    Partition,
+    /// The moment the row was due.
+    DueTime,
+    /// A prefix followed by a whole number.
+    Label(Label),
+    /// A whole number.
+    Integer(Integer),
+    /// An exact decimal number, uniform.
+    Decimal(Decimal),
+    /// A floating-point number, uniform.
+    Float(Float),
+    /// A day.
+    Day(Day),
+    /// Random lower-case letters and digits.
+    Text(Text),
+    /// True or false.
+    Boolean(Boolean),
+}
+
+/// A prefix followed by a whole number.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Text before the number.
+    pub prefix: Option<String>,
+    /// Smallest number.
+    pub min: Option<Whole>,
+    /// Largest number.
+    pub max: Option<Whole>,
+    /// How the number is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Integer {
+    /// Smallest.
+    pub min: Option<Whole>,
+    /// Largest.
+    pub max: Option<Whole>,
+    /// How it is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// An exact decimal number; in quotes, because TOML's numbers are binary.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decimal {
+    /// Smallest, such as "10.00".
+    pub min: Option<String>,
+    /// Largest, such as "10000.00".
+    pub max: Option<String>,
+}
+
+/// A floating-point number.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Float {
+    /// Smallest.
+    pub min: Option<Number>,
+    /// Largest, not included.
+    pub max: Option<Number>,
+}
+
+/// A day.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Day {
+    /// First, such as "2023-01-01".
+    pub min: Option<String>,
+    /// Last, such as "2023-12-31".
+    pub max: Option<String>,
+    /// How it is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// Random lower-case letters and digits.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// Fewest characters.
+    pub min_chars: Option<Whole>,
+    /// Most characters.
+    pub max_chars: Option<Whole>,
+}
+
+/// True or false.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Boolean {
+    /// Probability of true, from 0 to 1.
+    pub true_ratio: Option<Number>,
+}
+
+/// How a value is chosen from its range.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// Uniformly at random.
+    Random,
+    /// In turn by row: min, min + 1 … max, min …
+    Cycle,
+}
+
+/// Who reads beside the stream.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Readers {
+    /// Readers, each on its own connection. Default: 2 if there are queries, else 0.
+    pub count: Option<Located<Whole>>,
+    /// Queries per second over all readers. Default: each reader starts its next query when the
+    /// last one is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queries_per_s: Option<Located<Number>>,
+    /// Whether queries run on the GPU. Default: "auto".
+    pub gpu: Option<Gpu>,
+    /// Seconds after which the server cancels a query. Default: 60.
+    pub statement_timeout_s: Option<Located<Number>>,
+    /// The queries.
+    pub queries: Option<Vec<Located<Query>>>,
+}
+
+/// Whether queries run on the GPU.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Gpu {
+    /// Off and on in turn where PG-Strom is loaded, else on the CPU.
+    Auto,
+    /// Always on.
+    On,
+    /// Always off.
+    Off,
+    /// Off and on in turn.
+    Alternate,
+}
+
+/// A reader's query.
+#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// Name in reports and metrics: lower-case letters, digits and `_`.
+    pub name: Option<Located<String>>,
+    /// Relative frequency. Default: 1.
+    pub weight: Option<Located<Whole>>,
+    /// Result column with the newest event time seen (timestamptz); the answer's age is taken
+    /// from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub newest_column: Option<Located<String>>,
+    /// One SQL statement; `{table}` stands for the stream's table.
+    pub sql: Option<Located<String>>,
+}

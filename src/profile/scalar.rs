@@ -1,0 +1,227 @@
+//! The scalars of a profile, with errors that name what is wanted in the author's words.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::{Deref, Range};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use toml::Spanned;
+
+/// A value and its place in the file, in bytes.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Located<T>(Spanned<T>);
+
+impl<T> Located<T> {
+    /// Where the value stands.
+    pub fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+
+    /// Another value at the same place.
+    #[must_use]
+    pub fn with<U>(&self, value: U) -> Located<U> {
+        Located(Spanned::new(self.0.span(), value))
+    }
+}
+
+/// A value that was not read from a file.
+impl<T> From<T> for Located<T> {
+    fn from(value: T) -> Self {
+        Self(Spanned::new(0..0, value))
+    }
+}
+
+impl<T> Deref for Located<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.get_ref()
+    }
+}
+
+impl<T: Serialize> Serialize for Located<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.get_ref().serialize(serializer)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Located<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A whole number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Whole(pub i64);
+
+/// A number, with or without decimals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number(pub f64);
+
+/// A number per second, or "max".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum RateOrMax {
+    /// So many a second.
+    PerSecond(Number),
+    /// As many as the server takes.
+    Max,
+}
+
+/// Seconds, or "forever".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum SecondsOrForever {
+    /// So many seconds.
+    Seconds(Number),
+    /// Until it is stopped.
+    Forever,
+}
+
+impl<'de> Deserialize<'de> for Whole {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl Visitor<'_> for Wanted {
+            type Value = Whole;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Whole, E> {
+                Ok(Whole(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Whole, E> {
+                i64::try_from(value)
+                    .map(Whole)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(value), &self))
+            }
+        }
+        deserializer.deserialize_i64(Wanted)
+    }
+}
+
+/// Takes a number, or one word in place of it (then the value is `None`).
+struct NumberOrWord {
+    word: Option<&'static str>,
+    wanted: &'static str,
+}
+
+impl Visitor<'_> for NumberOrWord {
+    type Value = Option<Number>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.wanted)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Some(Number(value as f64)))
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Some(Number(value as f64)))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Some(Number(value)))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
+        if self.word == Some(value) {
+            Ok(None)
+        } else {
+            Err(E::invalid_type(de::Unexpected::Str(value), &self))
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor = NumberOrWord { word: None, wanted: "a number" };
+        // Without a word the visitor always yields a number.
+        deserializer.deserialize_f64(visitor).map(|number| number.unwrap_or(Self(0.0)))
+    }
+}
+
+impl<'de> Deserialize<'de> for RateOrMax {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor = NumberOrWord { word: Some("max"), wanted: "a number or \"max\"" };
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Max, Self::PerSecond))
+    }
+}
+
+impl<'de> Deserialize<'de> for SecondsOrForever {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor =
+            NumberOrWord { word: Some("forever"), wanted: "a number of seconds or \"forever\"" };
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Forever, Self::Seconds))
+    }
+}
+
+/// Whole numbers are written without a decimal point, as people write them.
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let whole = self.0 as i64;
+        if whole as f64 == self.0 && whole.unsigned_abs() < 1 << 53 {
+            serializer.serialize_i64(whole)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+impl Serialize for RateOrMax {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::PerSecond(number) => number.serialize(serializer),
+            Self::Max => serializer.serialize_str("max"),
+        }
+    }
+}
+
+impl Serialize for SecondsOrForever {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seconds(number) => number.serialize(serializer),
+            Self::Forever => serializer.serialize_str("forever"),
+        }
+    }
+}
+
+macro_rules! inline_schema {
+    ($($scalar:ident => $schema:tt),* $(,)?) => {$(
+        impl JsonSchema for $scalar {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($scalar).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+inline_schema! {
+    Whole => { "type": "integer" },
+    Number => { "type": "number" },
+    RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
+    SecondsOrForever => {
+        "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]
+    },
+}
