@@ -5,4 +5,6 @@
 
 pub mod pace;
 pub mod plan;
+pub mod profile;
+pub mod quantity;
 pub mod row;

@@ -1,12 +1,38 @@
 //! The resolved plan: every value explicit, validated, defaulted. Never touches the network.
+//!
+//! `Plan::resolve` layers flags over the environment over the file over the defaults, and
+//! reports every fault at once.
+
+mod builtin;
+mod column;
+mod day;
+mod fault;
+mod overrides;
+mod query;
+mod render;
+mod resolve;
+mod source;
+mod sql;
+mod table_name;
+#[cfg(test)]
+mod tests;
+mod threshold;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+pub use builtin::{BUILTINS, builtin};
+pub use fault::{Fault, Faults, Origin, Place};
+pub use overrides::{Given, Overrides};
+pub use render::render;
+pub use source::ProfileSource;
+pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
+pub use threshold::{FIGURES, Figure};
+
 use crate::row::Column;
 
 /// Everything a run does, explicit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The profile's name; names the results folder.
     pub profile: String,
@@ -27,7 +53,7 @@ pub struct Plan {
 }
 
 /// What is streamed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
     /// Target table.
     pub table: TableName,
@@ -55,7 +81,7 @@ pub enum StreamRate {
 }
 
 /// Who reads beside the stream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Readers {
     /// Number of readers, each with one connection; 0 for none.
     pub count: u32,
@@ -70,7 +96,7 @@ pub struct Readers {
 }
 
 /// A reader's query.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Query {
     /// Name in reports and metrics.
     pub name: String,
@@ -105,7 +131,7 @@ pub struct TableName {
 }
 
 /// A condition on a figure of the result, for example `response_p99_ms < 50`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
     /// Name of the figure.
     pub figure: String,
@@ -126,4 +152,14 @@ pub enum ThresholdOp {
     Above,
     /// `>=`
     AtLeast,
+}
+
+impl GpuChoice {
+    /// Every choice, with its name in profiles and flags.
+    pub const NAMED: [(&str, Self); 4] = [
+        ("auto", Self::Auto),
+        ("on", Self::On),
+        ("off", Self::Off),
+        ("alternate", Self::Alternate),
+    ];
 }

@@ -1,0 +1,93 @@
+//! Days of the Gregorian calendar, as PostgreSQL's `date` counts them: from 2000-01-01.
+
+/// Days from 0000-03-01 to 2000-01-01; years that open in March end with the leap day.
+const EPOCH: i32 = 730_425;
+
+/// Days from 2000-01-01 to the day written `2023-12-31`; years 1 to 9999.
+pub(crate) fn parse_day(text: &str) -> Option<i32> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let part = |range: std::ops::Range<usize>| {
+        text.get(range).filter(|part| part.bytes().all(|b| b.is_ascii_digit()))?.parse::<i32>().ok()
+    };
+    let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_in_month = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if year == 0 || !(1..=days_in_month).contains(&day) {
+        return None;
+    }
+    let (year, month) = if month < 3 { (year - 1, month + 9) } else { (year, month - 3) };
+    let before_year = 365 * year + year / 4 - year / 100 + year / 400;
+    Some(before_year + (153 * month + 2) / 5 + day - 1 - EPOCH)
+}
+
+/// The day `days` after 2000-01-01, as `2023-12-31`.
+pub(crate) fn format_day(days: i32) -> String {
+    let from_march = i64::from(days) + i64::from(EPOCH);
+    let era = from_march.div_euclid(146_097);
+    let day = from_march.rem_euclid(146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = year + era * 400 + i64::from(month >= 10);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn days_count_from_2000() {
+        for (text, days) in [
+            ("2000-01-01", 0),
+            ("1999-12-31", -1),
+            ("2000-02-29", 59),
+            ("2000-03-01", 60),
+            ("1970-01-01", -10_957),
+            ("2023-12-31", 8_765),
+            ("0001-01-01", -730_119),
+            ("9999-12-31", 2_921_939),
+        ] {
+            assert_eq!(parse_day(text), Some(days), "{text}");
+            assert_eq!(format_day(days), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_day_is_refused() {
+        for text in [
+            "",
+            "2023",
+            "2023-13-01",
+            "2023-00-01",
+            "2023-02-29",
+            "1900-02-29",
+            "2023-1-1",
+            "+023-01-01",
+            "0000-01-01",
+            "2023-01-3é",
+        ] {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_day_reads_back(days in -730_119..=2_921_939) {
+            prop_assert_eq!(parse_day(&format_day(days)), Some(days));
+        }
+    }
+}

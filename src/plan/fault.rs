@@ -1,0 +1,225 @@
+//! Faults of a profile: each with its place, what is wrong there, and how to mend it.
+//!
+//! Rendered as rustc renders its errors, in plain text; colour is for the caller.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Where a value given outside the file comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A command-line flag, such as `--rate`.
+    Flag(&'static str),
+    /// An environment variable, such as `STROM_LOAD_RATE`.
+    Env(&'static str),
+}
+
+impl Origin {
+    /// The flag or variable itself.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Flag(name) | Self::Env(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Env(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
+/// Where a fault is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the file as a whole, as when something is missing.
+    File {
+        /// The profile's file or name.
+        file: String,
+    },
+    /// At a place in the file.
+    Line {
+        /// The profile's file or name.
+        file: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// Characters to underline, at least 1.
+        width: usize,
+        /// The line's text.
+        text: String,
+    },
+    /// In a value that overrides the file.
+    Given(Origin),
+}
+
+impl Place {
+    /// The place of the bytes `span` of `text`, the content of `file`.
+    pub(crate) fn of_span(file: &str, text: &str, span: &Range<usize>) -> Self {
+        let start = boundary(text, span.start);
+        let end = boundary(text, span.end.max(start));
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_text = text[line_start..].lines().next().unwrap_or_default();
+        let line_end = line_start + line_text.len();
+        Self::Line {
+            file: file.to_owned(),
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            width: text[start..end.min(line_end).max(start)].chars().count().max(1),
+            text: line_text.to_owned(),
+        }
+    }
+}
+
+/// The last character boundary of `text` up to byte `at`.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// One thing that is wrong with a profile.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Where.
+    pub place: Place,
+    /// What is wrong, in a line.
+    pub what: String,
+    /// How to mend it, in a line.
+    pub fix: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, what, fix } = self;
+        writeln!(f, "error: {what}")?;
+        match place {
+            Place::File { file } => write!(f, " --> {file}\n  = fix: {fix}"),
+            Place::Given(origin) => write!(f, " --> {origin}\n  = fix: {fix}"),
+            Place::Line { file, line, column, width, text } => {
+                let gutter = line.to_string().len();
+                // A tab is one character of the column count, so it is shown as one.
+                let text = text.replace('\t', " ");
+                writeln!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
+                writeln!(f, "{:gutter$} |", "")?;
+                writeln!(f, "{line} | {text}")?;
+                writeln!(f, "{:gutter$} | {:indent$}{:^<width$}", "", "", "", indent = column - 1)?;
+                write!(f, "{:gutter$} = fix: {fix}", "")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Everything that is wrong with a profile, in the order of the file; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// `Err` if there is any fault.
+    pub(crate) fn check(mut faults: Vec<Fault>) -> Result<(), Self> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.sort();
+        faults.dedup();
+        Err(Self(faults))
+    }
+
+    /// The faults, one by one.
+    pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
+        self.0.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a Faults {
+    type Item = &'a Fault;
+    type IntoIter = std::slice::Iter<'a, Fault>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Each fault opens with `error:` itself, so the caller prints this as it is.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, fault) in self.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n\n")?;
+            }
+            fault.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// How to mend the name `written`: the known name it resembles, or all of them.
+pub(crate) fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.into_iter().collect();
+    let nearest = known.iter().map(|name| (distance(written, name), name)).min();
+    match nearest {
+        Some((edits, name)) if edits <= (written.chars().count() / 3).max(1) => {
+            format!("did you mean `{name}`?")
+        }
+        _ => {
+            let listed: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
+            format!("write one of {}", listed.join(", "))
+        }
+    }
+}
+
+/// Edit distance: characters to insert, delete or replace, or neighbours to swap.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
+    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut best = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_miss_is_recognised() {
+        let known = ["table", "partitions", "rows_per_s"];
+        assert_eq!(suggest("tabel", known), "did you mean `table`?");
+        assert_eq!(suggest("rows_per_sec", known), "did you mean `rows_per_s`?");
+        let all = "write one of `table`, `partitions`, `rows_per_s`";
+        assert_eq!(suggest("colour", known), all);
+    }
+
+    #[test]
+    fn a_place_counts_characters_not_bytes() {
+        let text = "a = 1\nü = \"höh\" # end\r\n";
+        let at = text.find('"').unwrap();
+        let place = Place::of_span("p.toml", text, &(at..at + "\"höh\"".len()));
+        let Place::Line { line, column, width, text, .. } = place else { panic!("{place:?}") };
+        assert_eq!((line, column, width, text.as_str()), (2, 5, 5, "ü = \"höh\" # end"));
+    }
+
+    #[test]
+    fn a_place_past_the_end_or_over_lines_still_has_a_caret() {
+        for span in [7..7, 99..120, 0..7] {
+            let place = Place::of_span("p.toml", "a\n= '''", &span);
+            assert!(matches!(place, Place::Line { width: 1.., .. }), "{place:?}");
+        }
+    }
+}

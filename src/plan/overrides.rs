@@ -1,0 +1,87 @@
+//! Values from flags and the environment, which override the file.
+
+use std::time::Duration;
+
+use super::GpuChoice;
+use super::fault::Origin;
+use crate::quantity::{Rate, RunLength};
+
+/// A value and the flag or variable that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given<T> {
+    /// The value.
+    pub value: T,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl<T> Given<T> {
+    /// A value from a command-line flag, such as `--rate`.
+    pub fn flag(name: &'static str, value: T) -> Self {
+        Self { value, origin: Origin::Flag(name) }
+    }
+
+    /// A value from an environment variable, such as `STROM_LOAD_RATE`.
+    pub fn env(name: &'static str, value: T) -> Self {
+        Self { value, origin: Origin::Env(name) }
+    }
+}
+
+/// What flags or the environment set; `None` leaves the file's value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overrides {
+    /// Rows per second over all partitions.
+    pub rate: Option<Given<Rate>>,
+    /// LIST partitions.
+    pub partitions: Option<Given<u64>>,
+    /// Most rows in one transaction.
+    pub batch_rows: Option<Given<u64>>,
+    /// Longest time the first row of a batch waits.
+    pub linger: Option<Given<Duration>>,
+    /// Number of readers.
+    pub readers: Option<Given<u64>>,
+    /// Queries per second over all readers; `max` is a closed loop.
+    pub query_rate: Option<Given<Rate>>,
+    /// Which GPU arms the queries run in.
+    pub gpu: Option<Given<GpuChoice>>,
+    /// Limit of one query on the server.
+    pub statement_timeout: Option<Given<Duration>>,
+    /// Measured time.
+    pub duration: Option<Given<RunLength>>,
+    /// Time before the measurement.
+    pub warmup: Option<Given<Duration>>,
+    /// How long overdue batches may still be sent after the end.
+    pub drain_timeout: Option<Given<Duration>>,
+    /// Seed of all randomness.
+    pub seed: Option<Given<u64>>,
+    /// Target table, as in SQL.
+    pub table: Option<Given<String>>,
+    /// Drop the table first.
+    pub recreate: Option<Given<bool>>,
+    /// Conditions that replace the file's.
+    pub thresholds: Option<Vec<Given<String>>>,
+}
+
+impl Overrides {
+    /// These values, and `lower`'s where there is none: flags over environment.
+    #[must_use]
+    pub fn over(self, lower: Self) -> Self {
+        Self {
+            rate: self.rate.or(lower.rate),
+            partitions: self.partitions.or(lower.partitions),
+            batch_rows: self.batch_rows.or(lower.batch_rows),
+            linger: self.linger.or(lower.linger),
+            readers: self.readers.or(lower.readers),
+            query_rate: self.query_rate.or(lower.query_rate),
+            gpu: self.gpu.or(lower.gpu),
+            statement_timeout: self.statement_timeout.or(lower.statement_timeout),
+            duration: self.duration.or(lower.duration),
+            warmup: self.warmup.or(lower.warmup),
+            drain_timeout: self.drain_timeout.or(lower.drain_timeout),
+            seed: self.seed.or(lower.seed),
+            table: self.table.or(lower.table),
+            recreate: self.recreate.or(lower.recreate),
+            thresholds: self.thresholds.or(lower.thresholds),
+        }
+    }
+}

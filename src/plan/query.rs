@@ -1,0 +1,121 @@
+//! The readers' queries.
+
+use std::collections::HashSet;
+use std::num::NonZeroU32;
+
+use super::Query;
+use super::fault::suggest;
+use super::source::Report;
+use super::sql::{Shape, shape};
+use super::table_name::check_identifier;
+use crate::profile::{self, Located};
+
+const WEIGHT_MAX: u32 = 1_000_000;
+const NAME_BYTES_MAX: usize = 63;
+
+/// Resolves the profile's queries; what is faulty is reported and left out.
+pub(crate) fn resolve_queries(
+    report: &mut Report<'_>,
+    queries: &[Located<profile::Query>],
+) -> Vec<Query> {
+    let mut names = HashSet::new();
+    queries
+        .iter()
+        .filter_map(|query| {
+            let name = name(report, query);
+            if let Some(name) = &query.name
+                && !names.insert(name.as_str())
+            {
+                report.at(
+                    &name.span(),
+                    format!("query `{}` is there twice", name.as_str()),
+                    "rename one: reports tell queries apart by name".to_owned(),
+                );
+            }
+            let weight = weight(report, query);
+            let newest_column = newest_column(report, query);
+            let sql = sql(report, query);
+            Some(Query { name: name?, weight: weight?, sql: sql?, newest_column })
+        })
+        .collect()
+}
+
+fn name(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
+    let Some(name) = &query.name else {
+        let fix = "add it, for example `name = \"sum_by_category\"`".to_owned();
+        report.missing_in(&query.span(), "a query has no `name`".to_owned(), fix);
+        return None;
+    };
+    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if !is_name {
+        report.at(
+            &name.span(),
+            format!("`{}` cannot name a query", name.as_str()),
+            format!("use up to {NAME_BYTES_MAX} lower-case letters, digits and `_`"),
+        );
+    }
+    is_name.then(|| name.to_string())
+}
+
+fn weight(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<NonZeroU32> {
+    let Some(written) = &query.weight else { return Some(NonZeroU32::MIN) };
+    let weight = u32::try_from(written.0)
+        .ok()
+        .filter(|weight| *weight <= WEIGHT_MAX)
+        .and_then(NonZeroU32::new);
+    if weight.is_none() {
+        report.at(
+            &written.span(),
+            format!("`weight` is {}, outside 1 to {WEIGHT_MAX}", written.0),
+            "choose how often the query runs beside the others; delete it to leave it out"
+                .to_owned(),
+        );
+    }
+    weight
+}
+
+fn newest_column(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
+    let written = query.newest_column.as_ref()?;
+    if let Err(error) = check_identifier(written) {
+        report.at(
+            &written.span(),
+            format!("`newest_column` names no column: {error}"),
+            "name the result column with the newest event time, or delete the key".to_owned(),
+        );
+        return None;
+    }
+    Some(written.to_string())
+}
+
+fn sql(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
+    let Some(sql) = &query.sql else {
+        let fix = "add it, for example `sql = \"SELECT count(*) FROM {table}\"`".to_owned();
+        report.missing_in(&query.span(), "a query has no `sql`".to_owned(), fix);
+        return None;
+    };
+    let (what, fix) = match shape(sql) {
+        _ if sql.contains('\0') => {
+            ("`sql` holds a NUL character".to_owned(), "delete it".to_owned())
+        }
+        Shape::One { unknown_placeholders } => match unknown_placeholders.first() {
+            None => return Some(sql.to_string()),
+            Some(name) => {
+                (format!("`sql` has an unknown placeholder `{{{name}}}`"), suggest(name, ["table"]))
+            }
+        },
+        Shape::Empty => (
+            "`sql` holds no statement".to_owned(),
+            "write one, for example `SELECT count(*) FROM {table}`".to_owned(),
+        ),
+        Shape::Several => (
+            "`sql` holds several statements".to_owned(),
+            "write one statement; give each further one its own `[[readers.queries]]`".to_owned(),
+        ),
+        Shape::Unclosed => {
+            ("`sql` has a quote or comment that is not closed".to_owned(), "close it".to_owned())
+        }
+    };
+    report.at(&sql.span(), what, fix);
+    None
+}

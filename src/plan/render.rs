@@ -1,0 +1,236 @@
+//! A plan in the form of a profile: as TOML for people, and as JSON for the result file.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::column::format_units;
+use super::day::format_day;
+use super::{GpuChoice, Plan, StreamRate};
+use crate::profile::{
+    self, Located, Number, Profile, RateOrMax, SecondsOrForever, Values as Written, Whole,
+};
+use crate::row::{Column, ColumnType, Pick, Values};
+
+/// The plan as a profile that resolves to the same plan.
+pub fn render(plan: &Plan) -> String {
+    let Profile {
+        name,
+        description: _,
+        seed,
+        warmup_s,
+        duration_s,
+        drain_timeout_s,
+        thresholds,
+        stream,
+        readers,
+    } = plan.into();
+    let mut toml = Toml(String::new());
+    toml.key("name", name.as_ref());
+    toml.key("seed", seed.as_ref());
+    toml.key("warmup_s", warmup_s.as_ref());
+    toml.key("duration_s", duration_s.as_ref());
+    toml.key("drain_timeout_s", drain_timeout_s.as_ref());
+    toml.key("thresholds", thresholds.as_ref());
+    if let Some(stream) = &stream {
+        toml.header("[stream]");
+        toml.key("table", stream.table.as_ref());
+        toml.key("partitions", stream.partitions.as_ref());
+        toml.key("rows_per_s", stream.rows_per_s.as_ref());
+        toml.key("batch_rows", stream.batch_rows.as_ref());
+        toml.key("linger_ms", stream.linger_ms.as_ref());
+        toml.key("recreate", stream.recreate.as_ref());
+        for column in stream.columns.iter().flatten() {
+            toml.header("[[stream.columns]]");
+            toml.key("name", column.name.as_ref());
+            toml.key("type", column.sql_type.as_ref());
+            toml.key("values", column.values.as_ref());
+        }
+    }
+    if let Some(readers) = &readers {
+        toml.header("[readers]");
+        toml.key("count", readers.count.as_ref());
+        toml.key("queries_per_s", readers.queries_per_s.as_ref());
+        toml.key("gpu", readers.gpu.as_ref());
+        toml.key("statement_timeout_s", readers.statement_timeout_s.as_ref());
+        for query in readers.queries.iter().flatten() {
+            toml.header("[[readers.queries]]");
+            toml.key("name", query.name.as_ref());
+            toml.key("weight", query.weight.as_ref());
+            toml.key("newest_column", query.newest_column.as_ref());
+            toml.key("sql", query.sql.as_ref());
+        }
+    }
+    toml.0
+}
+
+/// TOML written line by line: the `toml` crate would open a table for each column's values.
+struct Toml(String);
+
+impl Toml {
+    fn header(&mut self, header: &str) {
+        let _ = writeln!(self.0, "\n{header}");
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "strings, 64-bit numbers and tables of them have a form"
+    )]
+    fn key(&mut self, key: &str, value: Option<&impl Serialize>) {
+        if let Some(value) = value {
+            let mut text = String::new();
+            let serializer = toml::ser::ValueSerializer::new(&mut text);
+            value.serialize(serializer).expect("a profile's value has a TOML form");
+            let _ = writeln!(self.0, "{key} = {text}");
+        }
+    }
+}
+
+/// The result file holds the plan in the profile's own keys and units.
+impl Serialize for Plan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Profile::from(self).serialize(serializer)
+    }
+}
+
+impl From<&Plan> for Profile {
+    fn from(plan: &Plan) -> Self {
+        let Plan { profile, seed, warmup, duration, drain_timeout, stream, readers, thresholds } =
+            plan;
+        let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
+            SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
+        });
+        Self {
+            name: some(profile.clone()),
+            description: None,
+            seed: whole(*seed),
+            warmup_s: seconds(*warmup),
+            duration_s: some(duration_s),
+            drain_timeout_s: seconds(*drain_timeout),
+            thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
+            stream: Some(stream.into()),
+            readers: Some(readers.into()),
+        }
+    }
+}
+
+impl From<&super::Stream> for profile::Stream {
+    fn from(stream: &super::Stream) -> Self {
+        let super::Stream { table, columns, partitions, rate, batch_rows, linger, recreate } =
+            stream;
+        let rows_per_s = match rate {
+            StreamRate::RowsPerSecond(rate) => RateOrMax::PerSecond(Number(rate.get() as f64)),
+            StreamRate::Max => RateOrMax::Max,
+        };
+        Self {
+            table: some(table.to_string()),
+            partitions: whole(partitions.get()),
+            rows_per_s: some(rows_per_s),
+            batch_rows: whole(batch_rows.get()),
+            // From whole microseconds: seconds times 1000 would not be exact.
+            linger_ms: some(Number(linger.as_micros() as f64 / 1e3)),
+            recreate: Some(*recreate),
+            columns: Some(columns.iter().map(|c| profile::Column::from(c).into()).collect()),
+        }
+    }
+}
+
+impl From<&Column> for profile::Column {
+    fn from(column: &Column) -> Self {
+        Self {
+            name: some(column.name.clone()),
+            sql_type: some(column.sql_type.to_string()),
+            values: some(values(column)),
+        }
+    }
+}
+
+impl From<&super::Readers> for profile::Readers {
+    fn from(readers: &super::Readers) -> Self {
+        let super::Readers { count, queries_per_s, gpu, statement_timeout, queries } = readers;
+        let query = |query: &super::Query| profile::Query {
+            name: some(query.name.clone()),
+            weight: whole(query.weight.get()),
+            newest_column: query.newest_column.clone().map(Located::from),
+            sql: some(query.sql.clone()),
+        };
+        Self {
+            count: whole(*count),
+            queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
+            gpu: Some((*gpu).into()),
+            statement_timeout_s: seconds(*statement_timeout),
+            queries: Some(queries.iter().map(|q| query(q).into()).collect()),
+        }
+    }
+}
+
+impl From<GpuChoice> for profile::Gpu {
+    fn from(gpu: GpuChoice) -> Self {
+        match gpu {
+            GpuChoice::Auto => Self::Auto,
+            GpuChoice::On => Self::On,
+            GpuChoice::Off => Self::Off,
+            GpuChoice::Alternate => Self::Alternate,
+        }
+    }
+}
+
+fn values(column: &Column) -> Written {
+    let scale = match column.sql_type {
+        ColumnType::Numeric { scale, .. } => scale,
+        _ => 0,
+    };
+    let number = |value: u64| Some(Whole(value as i64));
+    let written_pick = |pick: &Pick| match pick {
+        Pick::Random => Some(profile::Pick::Random),
+        Pick::Cycle => Some(profile::Pick::Cycle),
+    };
+    match &column.values {
+        Values::RowId => Written::RowId,
+        Values::Partition => Written::Partition,
+        Values::DueTime => Written::DueTime,
+        Values::Label { prefix, min, max, pick } => Written::Label(profile::Label {
+            prefix: Some(prefix.clone()),
+            min: number(*min),
+            max: number(*max),
+            pick: written_pick(pick),
+        }),
+        Values::Integer { min, max, pick } => Written::Integer(profile::Integer {
+            min: Some(Whole(*min)),
+            max: Some(Whole(*max)),
+            pick: written_pick(pick),
+        }),
+        Values::Decimal { min, max } => Written::Decimal(profile::Decimal {
+            min: Some(format_units(*min, scale)),
+            max: Some(format_units(*max, scale)),
+        }),
+        Values::Float { min, max } => {
+            Written::Float(profile::Float { min: Some(Number(*min)), max: Some(Number(*max)) })
+        }
+        Values::Day { min, max, pick } => Written::Day(profile::Day {
+            min: Some(format_day(*min)),
+            max: Some(format_day(*max)),
+            pick: written_pick(pick),
+        }),
+        Values::Text { min_chars, max_chars } => Written::Text(profile::Text {
+            min_chars: number((*min_chars).into()),
+            max_chars: number((*max_chars).into()),
+        }),
+        Values::Boolean { true_ratio } => {
+            Written::Boolean(profile::Boolean { true_ratio: Some(Number(*true_ratio)) })
+        }
+    }
+}
+
+fn some<T>(value: T) -> Option<Located<T>> {
+    Some(value.into())
+}
+
+fn whole(value: impl Into<u64>) -> Option<Located<Whole>> {
+    some(Whole(value.into() as i64))
+}
+
+fn seconds(duration: Duration) -> Option<Located<Number>> {
+    some(Number(duration.as_secs_f64()))
+}

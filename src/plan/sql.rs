@@ -1,0 +1,181 @@
+//! Just enough of SQL's lexical rules to tell one statement from several, and to find
+//! placeholders.
+
+/// What stands outside comments, literals and quoted identifiers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Shape<'a> {
+    /// No statement at all.
+    Empty,
+    /// One statement, perhaps with its semicolon.
+    One {
+        /// Names in braces other than `{table}`.
+        unknown_placeholders: Vec<&'a str>,
+    },
+    /// Another statement follows the semicolon.
+    Several,
+    /// A literal, quoted name or comment is not closed.
+    Unclosed,
+}
+
+/// The shape of `sql`.
+pub(crate) fn shape(sql: &str) -> Shape<'_> {
+    let mut unknown_placeholders = Vec::new();
+    let (mut seen, mut ended) = (false, false);
+    let mut rest = sql;
+    let mut before = "";
+    while let Some(first) = rest.chars().next() {
+        let is_comment = rest.starts_with("--") || rest.starts_with("/*");
+        if !is_comment && !first.is_whitespace() && first != ';' {
+            if ended {
+                return Shape::Several;
+            }
+            seen = true;
+        }
+        if first == ';' {
+            ended = seen;
+        }
+        if let Some(name) = placeholder(rest)
+            && name != "table"
+        {
+            unknown_placeholders.push(name);
+        }
+        let Some(length) = token(rest, before) else { return Shape::Unclosed };
+        (before, rest) = rest.split_at(length);
+    }
+    if seen { Shape::One { unknown_placeholders } } else { Shape::Empty }
+}
+
+/// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
+/// one character. `None` if it does not end. After the word `e`, a literal has escapes.
+fn token(text: &str, before: &str) -> Option<usize> {
+    let first = text.chars().next()?;
+    if text.starts_with("--") {
+        return Some(text.find('\n').unwrap_or(text.len()));
+    }
+    if text.starts_with("/*") {
+        return block_comment(text);
+    }
+    if first == '\'' {
+        return quoted(text, '\'', before.eq_ignore_ascii_case("e"));
+    }
+    if first == '"' {
+        return quoted(text, '"', false);
+    }
+    if first == '$'
+        && let Some(end) = dollar_tag(text)
+    {
+        let tag = &text[..end];
+        return text[end..].find(tag).map(|at| end + at + tag.len());
+    }
+    // A word in one piece, so that a `$` inside it opens no literal.
+    let word = text.find(|c: char| !is_word(c)).unwrap_or(text.len());
+    Some(word.max(first.len_utf8()))
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_' || c == '$'
+}
+
+fn quoted(text: &str, quote: char, has_escapes: bool) -> Option<usize> {
+    let mut chars = text.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if has_escapes && c == '\\' {
+            chars.next();
+        } else if c == quote {
+            match chars.peek() {
+                Some((_, next)) if *next == quote => {
+                    chars.next();
+                }
+                _ => return Some(at + 1),
+            }
+        }
+    }
+    None
+}
+
+/// Block comments nest.
+fn block_comment(text: &str) -> Option<usize> {
+    let (mut depth, mut at) = (0_u32, 0);
+    loop {
+        let rest = &text[at..];
+        if rest.starts_with("/*") {
+            depth += 1;
+            at += 2;
+        } else if rest.starts_with("*/") {
+            depth -= 1;
+            at += 2;
+            if depth == 0 {
+                return Some(at);
+            }
+        } else {
+            at += rest.chars().next()?.len_utf8();
+        }
+    }
+}
+
+/// Bytes of `$$` or `$tag$` at the start of `text`.
+fn dollar_tag(text: &str) -> Option<usize> {
+    let inner = text.strip_prefix('$')?;
+    let end = inner.find('$')?;
+    let tag = &inner[..end];
+    let is_tag = tag.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !tag.starts_with(|c: char| c.is_ascii_digit());
+    is_tag.then_some(end + 2)
+}
+
+/// The name in braces at the start of `text`.
+fn placeholder(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix('{')?.split_once('}')?;
+    (!name.is_empty() && name.chars().all(is_word)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn one_statement_is_one_whatever_it_quotes() {
+        for sql in [
+            "select 1",
+            "select 1;",
+            "select 1; -- done; really\n /* ; /* nested; */ */ ;",
+            "-- first; a comment\nselect ';' from \"a;b\"",
+            "select $$;$$, $tag$ ; $$ ; $tag$",
+            "select E'it\\'s; fine', 'it''s; fine'",
+            "select 'back\\', 1",
+            "select name'\\', 1",
+            "select a$b$c, $1",
+            "select count(*) from {table}",
+            "select '{\"a\": 1}'::jsonb",
+        ] {
+            assert_eq!(shape(sql), Shape::One { unknown_placeholders: vec![] }, "{sql}");
+        }
+    }
+
+    #[test]
+    fn several_none_and_unclosed_are_told_apart() {
+        assert_eq!(shape("select 1; select 2"), Shape::Several);
+        assert_eq!(shape("select 'back\\'; select 2; --'"), Shape::Several);
+        for sql in ["", " \n", "-- nothing", "/* nothing */", ";"] {
+            assert_eq!(shape(sql), Shape::Empty, "{sql}");
+        }
+        for sql in ["select 'a", "select \"a", "select /* a", "select $x$ a $y$"] {
+            assert_eq!(shape(sql), Shape::Unclosed, "{sql}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_placeholder_is_found() {
+        let shape = shape("select '{x}' from {tabel}");
+        assert_eq!(shape, Shape::One { unknown_placeholders: vec!["tabel"] });
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(sql in ".*") {
+            let _ = shape(&sql);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Laws of the plan as a whole, and how its faults read.
+
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::quantity::{Rate, RunLength};
+use crate::row::{ColumnType, Values};
+
+fn source(text: &str) -> ProfileSource {
+    ProfileSource { name: "profiles/test.toml".to_owned(), text: text.to_owned() }
+}
+
+fn resolve(text: &str) -> Result<Plan, Faults> {
+    Plan::resolve(&source(text), &Overrides::default())
+}
+
+fn plan(text: &str, overrides: &Overrides) -> Plan {
+    Plan::resolve(&source(text), overrides).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn faults(text: &str) -> String {
+    resolve(text).expect_err("the profile is bad").to_string()
+}
+
+fn faults_with(text: &str, overrides: &Overrides) -> String {
+    Plan::resolve(&source(text), overrides).expect_err("the profile is bad").to_string()
+}
+
+#[test]
+fn an_empty_profile_is_the_default_workload_without_readers() {
+    let plan = plan("", &Overrides::default());
+    assert_eq!(plan.profile, "test");
+    assert_eq!((plan.seed, plan.warmup), (42, Duration::from_secs(2)));
+    assert_eq!(plan.duration, Some(Duration::from_secs(60)));
+    assert_eq!(plan.drain_timeout, Duration::from_secs(30));
+    assert_eq!(plan.stream.table.to_string(), "\"l40s_realtime_stream\"");
+    assert_eq!(plan.stream.partitions.get(), 3);
+    assert_eq!(plan.stream.rate, StreamRate::RowsPerSecond(3000.try_into().unwrap()));
+    assert_eq!(plan.stream.batch_rows.get(), 100);
+    assert_eq!(plan.stream.linger, Duration::from_millis(100));
+    assert!(!plan.stream.recreate);
+    assert_eq!(plan.stream.columns.len(), 6);
+    assert_eq!(plan.readers.count, 0);
+    assert_eq!(plan.readers.statement_timeout, Duration::from_secs(60));
+    assert!(plan.thresholds.is_empty());
+}
+
+#[test]
+fn an_unthrottled_stream_has_larger_batches_unless_told() {
+    let unthrottled = plan("stream.rows_per_s = \"max\"", &Overrides::default());
+    assert_eq!(unthrottled.stream.rate, StreamRate::Max);
+    assert_eq!(unthrottled.stream.batch_rows.get(), 20_000);
+    let told = plan("stream = { rows_per_s = \"max\", batch_rows = 7 }", &Overrides::default());
+    assert_eq!(told.stream.batch_rows.get(), 7);
+}
+
+#[test]
+fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
+    let file = "duration_s = 10\nwarmup_s = 1\nstream = { partitions = 5, batch_rows = 7 }";
+    let env = Overrides {
+        duration: Some(Given::env("STROM_LOAD_DURATION", RunLength::Forever)),
+        partitions: Some(Given::env("STROM_LOAD_PARTITIONS", 8)),
+        ..Overrides::default()
+    };
+    let flags = Overrides {
+        partitions: Some(Given::flag("--partitions", 9)),
+        thresholds: Some(vec![Given::flag("--threshold", "errors <= 0".to_owned())]),
+        ..Overrides::default()
+    };
+    let plan = plan(file, &flags.over(env));
+    assert_eq!(plan.stream.partitions.get(), 9, "flag over environment");
+    assert_eq!(plan.duration, None, "environment over file");
+    assert_eq!(plan.stream.batch_rows.get(), 7, "file over default");
+    assert_eq!(plan.seed, 42, "default");
+    assert_eq!(plan.thresholds[0].to_string(), "errors <= 0");
+}
+
+#[test]
+fn an_override_mends_a_bad_value_of_the_file() {
+    let overrides = Overrides {
+        rate: Some(Given::flag("--rate", Rate::PerSecond(5.0))),
+        ..Overrides::default()
+    };
+    let plan = plan("stream.rows_per_s = 0", &overrides);
+    assert_eq!(plan.stream.rate, StreamRate::RowsPerSecond(5.try_into().unwrap()));
+}
+
+#[test]
+fn every_builtin_and_every_file_of_profiles_resolves() {
+    for (name, _) in BUILTINS {
+        let plan = Plan::resolve(&builtin(name).unwrap(), &Overrides::default()).unwrap();
+        assert_eq!(plan.profile, name);
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let source = ProfileSource { name: path.display().to_string(), text };
+            Plan::resolve(&source, &Overrides::default()).unwrap_or_else(|f| panic!("{f}"));
+        }
+    }
+}
+
+#[test]
+fn the_builtin_realtime_profile_states_the_defaults() {
+    let realtime = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap();
+    let defaults = plan("", &Overrides::default());
+    assert_eq!(realtime.stream, defaults.stream);
+    assert_eq!(realtime.readers.queries.len(), 5);
+    assert_eq!(realtime.readers.count, 2);
+}
+
+#[test]
+fn the_schema_is_the_one_that_editors_are_given() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/profile.schema.json");
+    let schema = schemars::schema_for!(crate::profile::Profile);
+    let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        std::fs::write(path, &schema).unwrap();
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == schema,
+        "profiles/profile.schema.json is out of date; run `UPDATE_SCHEMA=1 cargo test schema` and commit it"
+    );
+}
+
+#[test]
+fn a_rendered_plan_reads_as_a_profile() {
+    let realtime = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap();
+    assert_snapshot!(render(&realtime));
+}
+
+#[test]
+fn the_result_file_holds_the_plan_in_the_keys_of_the_profile() {
+    let plan = plan("stream.rows_per_s = \"max\"\nduration_s = 1.5", &Overrides::default());
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["duration_s"], 1.5);
+    assert_eq!(json["warmup_s"], 2);
+    assert_eq!(json["stream"]["rows_per_s"], "max");
+    assert_eq!(json["stream"]["linger_ms"], 100);
+    assert_eq!(json["stream"]["columns"][3]["values"]["decimal"]["max"], "10000.00");
+}
+
+#[test]
+fn every_generator_reads_back() {
+    let text = r#"
+[stream]
+table = '"My Schema"."t""x"'
+[[stream.columns]]
+name = "id"
+type = "int8"
+values = "row_id"
+[[stream.columns]]
+name = "part"
+type = "int4"
+values = { partition = {} }
+[[stream.columns]]
+name = "n"
+type = "smallint"
+values = { integer = { min = -5, max = 5, pick = "cycle" } }
+[[stream.columns]]
+name = "f"
+type = "float8"
+values = { float = { min = 0, max = 1e300 } }
+[[stream.columns]]
+name = "d"
+type = "date"
+values = { day = { min = "1899-12-31", max = "2023-12-31" } }
+[[stream.columns]]
+name = "t"
+type = "varchar(20)"
+values = { text = { min_chars = 0, max_chars = 20 } }
+[[stream.columns]]
+name = "b"
+type = "bool"
+values = { boolean = { true_ratio = 0.25 } }
+[[stream.columns]]
+name = "m"
+type = "numeric(6,3)"
+values = { decimal = { min = "-0.5", max = "12" } }
+"#;
+    let first = plan(text, &Overrides::default());
+    assert_eq!(first.stream.table.schema.as_deref(), Some("My Schema"));
+    assert_eq!(first.stream.columns[0].sql_type, ColumnType::BigInt);
+    assert_eq!(first.stream.columns[7].values, Values::Decimal { min: -500, max: 12_000 });
+    assert_eq!(plan(&render(&first), &Overrides::default()), first);
+}
+
+proptest! {
+    #[test]
+    fn a_rendered_plan_resolves_to_itself(
+        seed in 0..=i64::MAX as u64,
+        warmup_us in 0..=315_360_000_000_000_u64,
+        duration_us in proptest::option::of(1..=315_360_000_000_000_u64),
+        linger_us in 1_000..=60_000_000_u64,
+        rate in proptest::option::of(1..=1_000_000_000_u64),
+        query_rate in proptest::option::of(1e-6..=1e6),
+        table in "[a-z\"'\\\\ é]{1,20}",
+        sql in "[^\0;{}'\"$/*-]*",
+        limit in any::<f32>().prop_filter("finite", |limit| limit.is_finite()),
+    ) {
+        let mut first = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap();
+        first.seed = seed;
+        first.warmup = Duration::from_micros(warmup_us);
+        first.duration = duration_us.map(Duration::from_micros);
+        first.stream.linger = Duration::from_micros(linger_us);
+        first.stream.rate = rate
+            .and_then(std::num::NonZeroU64::new)
+            .map_or(StreamRate::Max, StreamRate::RowsPerSecond);
+        first.stream.table = TableName { schema: None, name: table };
+        first.readers.queries_per_s = query_rate;
+        first.readers.queries[0].sql = format!("select {sql}");
+        first.thresholds =
+            vec![Threshold { figure: "errors".to_owned(), op: ThresholdOp::AtMost, limit: limit.into() }];
+        let rendered = render(&first);
+        let second = Plan::resolve(&source(&rendered), &Overrides::default());
+        prop_assert_eq!(second, Ok(first), "{}", rendered);
+    }
+
+    #[test]
+    fn no_text_panics(text in "([a-z_.=\\[\\]{}\"' \n0-9-]|stream|columns|readers|values|name)*") {
+        let _ = resolve(&text);
+    }
+}
+
+#[test]
+fn a_misspelt_key_gets_its_near_miss() {
+    assert_snapshot!(faults("[stream]\ntabel = \"events\"\n"));
+}
+
+#[test]
+fn an_unknown_key_gets_the_known_ones() {
+    assert_snapshot!(faults("colour = \"red\"\n"));
+}
+
+#[test]
+fn a_wrong_type_says_what_is_wanted_and_what_is_there() {
+    assert_snapshot!(faults(
+        "seed = \"many\"\nwarmup_s = \"2s\"\nname = 5\nthresholds = [1]\nduration_s = 2026-01-01\n\
+         [stream]\npartitions = 2.5\nrows_per_s = \"30k\"\nrecreate = 1\ncolumns = 3\n[readers]\ngpu = \"of\"\n"
+    ));
+}
+
+#[test]
+fn all_faults_of_a_file_come_at_once_in_its_order() {
+    assert_snapshot!(faults(
+        "sed = 1\n[stream]\nrows_per_s = 0\nlinger = 5\n[readers]\ncount = -1\n"
+    ));
+}
+
+#[test]
+fn numbers_outside_their_limits() {
+    assert_snapshot!(faults(
+        "seed = -1\nwarmup_s = -0.5\nduration_s = nan\ndrain_timeout_s = inf\n[stream]\n\
+         rows_per_s = 2.5\npartitions = 0\nbatch_rows = 1_000_001\nlinger_ms = 0.5\n[readers]\n\
+         count = 0\nqueries_per_s = 0\nstatement_timeout_s = 0\n"
+    ));
+}
+
+#[test]
+fn a_bad_duration() {
+    assert_snapshot!(faults("duration_s = \"1h\"\n[stream]\nlinger_ms = -1\n"));
+}
+
+#[test]
+fn a_bad_table_name() {
+    assert_snapshot!(faults("stream.table = \"a.b.c\"\n"));
+}
+
+#[test]
+fn a_bad_name() {
+    assert_snapshot!(faults("name = \"Real time!\"\n"));
+}
+
+#[test]
+fn bad_columns() {
+    assert_snapshot!(faults(
+        r#"
+[[stream.columns]]
+name = "id"
+type = "bigit"
+values = "row_id"
+[[stream.columns]]
+name = "part"
+type = "text"
+values = "partition"
+[[stream.columns]]
+name = "part"
+type = "smallint"
+values = { integer = { min = 1, max = 100_000 } }
+[[stream.columns]]
+name = "d"
+type = "date"
+values = { day = { min = "2023-02-30", max = "2023-12-31" } }
+[[stream.columns]]
+type = "varchar(5)"
+values = { label = { prefix = "category_", min = 1 } }
+[[stream.columns]]
+name = ""
+type = "varchar(5)"
+values = { label = { prefix = "category_", min = 1, max = 100 } }
+[[stream.columns]]
+name = "m"
+type = "numeric(5,2)"
+values = { decimal = { min = "0.001", max = "10" } }
+[[stream.columns]]
+name = "b"
+type = "boolean"
+values = { lable = { prefix = "x" } }
+[[stream.columns]]
+name = "e"
+type = "text"
+values = "label"
+"#
+    ));
+}
+
+#[test]
+fn missing_and_doubled_roles() {
+    assert_snapshot!(faults(
+        r#"
+[[stream.columns]]
+name = "id"
+type = "bigint"
+values = "row_id"
+[[stream.columns]]
+name = "id2"
+type = "bigint"
+values = "row_id"
+"#
+    ));
+}
+
+#[test]
+fn no_columns_at_all() {
+    assert_snapshot!(faults("stream.columns = []\n"));
+}
+
+#[test]
+fn bad_queries() {
+    assert_snapshot!(faults(
+        r#"
+[[readers.queries]]
+name = "one"
+sql = "select 1"
+[[readers.queries]]
+name = "one"
+weight = 0
+sql = "select 1; select 2"
+[[readers.queries]]
+name = "Not a name"
+newest_column = ""
+sql = " -- nothing"
+[[readers.queries]]
+sql = "select * from {tabel}"
+[[readers.queries]]
+name = "open"
+sql = "select 'open"
+"#
+    ));
+}
+
+#[test]
+fn readers_without_a_query() {
+    assert_snapshot!(faults("readers.count = 2\n"));
+}
+
+#[test]
+fn bad_thresholds() {
+    assert_snapshot!(faults(
+        "thresholds = [\"response_p9_ms < 50\", \"errors == 0\",\n  \"rate_ratio >= most\"]\n"
+    ));
+}
+
+#[test]
+fn a_value_that_toml_does_not_know() {
+    assert_snapshot!(faults("duration_s = 60s\nwarmup_s =\nseed = 1\nseed = 2\n"));
+}
+
+#[test]
+fn a_syntax_error_does_not_hide_the_other_faults() {
+    assert_snapshot!(faults(
+        "name = \"unclosed\nseed = -1\n[stream\nrows_per_s = 0\n[readers]\ncuont = 2\n"
+    ));
+}
+
+#[test]
+fn a_fault_of_an_override_names_the_flag_or_variable() {
+    let overrides = Overrides {
+        rate: Some(Given::flag("--rate", Rate::PerSecond(0.0))),
+        linger: Some(Given::env("STROM_LOAD_LINGER", Duration::from_secs(120))),
+        table: Some(Given::flag("--table", "a b".to_owned())),
+        readers: Some(Given::flag("--readers", 3)),
+        seed: Some(Given::flag("--seed", u64::MAX)),
+        thresholds: Some(vec![Given::flag("--threshold", "errors".to_owned())]),
+        ..Overrides::default()
+    };
+    assert_snapshot!(faults_with("stream.rows_per_s = 10\n", &overrides));
+}
+
+#[test]
+fn one_fault_brings_no_others() {
+    for text in [
+        "[[stream.columns]]\nname = 1\ntype = \"int\"\nvalues = \"row_id\"\n[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = \"partition\"\n",
+        "[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = \"partition\"\n[[stream.columns]]\nname = \"id\"\ntype = \"bigint\"\nvalue = \"row_id\"\n",
+        "[readers]\ncount = 1\nquerys = []\n",
+        "[stream]\ncolums = []\n",
+        "stream = 5\n",
+    ] {
+        let found = resolve(text).unwrap_err();
+        let own = found.iter().filter(|fault| !fault.what.contains("values do not fit"));
+        assert_eq!(own.count(), 1, "{text}\n{found}");
+    }
+}
