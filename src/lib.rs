@@ -2,3 +2,5 @@
 //!
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
+
+pub mod pg;
