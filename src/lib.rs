@@ -4,6 +4,7 @@
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
 pub mod pace;
+pub mod pg;
 pub mod plan;
 pub mod profile;
 pub mod quantity;

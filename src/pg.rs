@@ -1,0 +1,3 @@
+//! PostgreSQL: sessions, COPY, and the server this program can bring itself.
+
+pub mod embedded;

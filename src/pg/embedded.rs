@@ -1,0 +1,455 @@
+//! A PostgreSQL server of our own: made, started, watched over and removed.
+//!
+//! It is a real server with fsync on, in a private folder on disk, and lives as long as the loader
+//! does: see `guard.sh` for a loader that is killed, and `folder.rs` for a machine that is.
+
+mod account;
+mod cluster;
+mod discover;
+mod error;
+mod folder;
+mod guard;
+/// Brings server binaries where there are none.
+pub mod install;
+mod settings;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tokio::time::sleep;
+
+use account::Account;
+use cluster::Cluster;
+use discover::Binaries;
+pub use discover::{Reject, Rejected, Version};
+pub use error::EmbeddedError;
+use error::{SOCKET_PATH_MAX, at};
+use folder::Folder;
+use guard::{Guarded, LastWill};
+
+/// The superuser and the database, as initdb makes them.
+const USER: &str = "postgres";
+const DATABASE: &str = "postgres";
+
+/// A fresh server is ready in a second. One that replays its log may need minutes.
+const START_MAX: Duration = Duration::from_secs(60);
+const RECOVERY_MAX: Duration = Duration::from_secs(600);
+
+/// How long the processes of a killed server may take to notice: a backend looks when it next
+/// waits or checks for interrupts.
+const ORPHANS_MAX: Duration = Duration::from_secs(30);
+
+/// Between looking at the port and the server taking it, another process may take it.
+const PORT_TRIES: u32 = 5;
+
+/// What kind of server to start.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The folder of `initdb` and `postgres`; searched for if not given.
+    pub bindir: Option<PathBuf>,
+    /// Where the cluster is kept; without it, it lives in the private folder and goes with it.
+    pub data_dir: Option<PathBuf>,
+    /// Fetch server binaries if there are none.
+    pub install: bool,
+    /// Settings of the server, over the launcher's own choice.
+    pub settings: Vec<(String, String)>,
+}
+
+/// How a server is asked to end, and how long it has before it is told more firmly.
+///
+/// A kept cluster is written out (fast shutdown). One that goes with its folder is not (immediate
+/// shutdown): a checkpoint of gigabytes that nobody will read costs the user minutes.
+const END_KEPT: [(Signal, Duration); 3] = [
+    (Signal::INT, Duration::from_secs(120)),
+    (Signal::QUIT, Duration::from_secs(10)),
+    (Signal::KILL, Duration::from_secs(1)),
+];
+const END_TEMPORARY: [(Signal, Duration); 2] =
+    [(Signal::QUIT, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(1))];
+
+/// A running server. [`Server::stop`] ends it in order; dropping it leaves that to its watcher.
+#[derive(Debug)]
+pub struct Server {
+    account: Account,
+    binaries: Binaries,
+    /// The settings the user gave.
+    settings: Vec<(String, String)>,
+    folder: Folder,
+    socket_dir: PathBuf,
+    cluster: Cluster,
+    log: PathBuf,
+    port: u16,
+    pid: u32,
+    /// `None` after [`Server::crash`].
+    running: Option<Guarded>,
+}
+
+impl Server {
+    /// Finds binaries, makes a cluster unless one is kept, and starts a server that is ready for
+    /// connections.
+    pub async fn start(options: &Options) -> Result<Self, EmbeddedError> {
+        settings::check(&options.settings)?;
+        let account = Account::resolve()
+            .map_err(at("read", Path::new("/etc/passwd")))?
+            .ok_or(EmbeddedError::NoAccount)?;
+        let binaries = binaries(options, &account).await?;
+        let (folder, socket_dir) = private_folder(&account)?;
+        let started = async {
+            let data_dir = options.data_dir.as_deref();
+            let cluster = Cluster::prepare(&account, &binaries, &folder, data_dir).await?;
+            Ok((cluster.log(&folder), cluster))
+        };
+        let (log, cluster) = match started.await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                discard(folder);
+                return Err(error);
+            }
+        };
+        let settings = options.settings.clone();
+        let mut server = Self {
+            account,
+            binaries,
+            settings,
+            folder,
+            socket_dir,
+            cluster,
+            log,
+            port: 0,
+            pid: 0,
+            running: None,
+        };
+        match server.first_launch().await {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                discard(server.folder);
+                Err(error)
+            }
+        }
+    }
+
+    /// The folder of the Unix socket, the `host` of a connection.
+    pub fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// The port on 127.0.0.1, and of the socket.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The superuser.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// The database that is always there.
+    pub fn database(&self) -> &'static str {
+        DATABASE
+    }
+
+    /// The folder of the server's binaries.
+    pub fn bindir(&self) -> &Path {
+        &self.binaries.bindir
+    }
+
+    /// The server's version, as its binaries tell it.
+    pub fn version(&self) -> Version {
+        self.binaries.version
+    }
+
+    /// The cluster's folder.
+    pub fn data_dir(&self) -> &Path {
+        self.cluster.dir()
+    }
+
+    /// What the server writes.
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// The process id of the postmaster; after a crash, the one it had.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A libpq passfile for connections over TCP. A kept cluster that was made elsewhere has none.
+    pub fn password_file(&self) -> Option<&Path> {
+        self.cluster.passfile()
+    }
+
+    /// What a user types to look inside while it runs. Over the socket, where nothing asks for a
+    /// password.
+    pub fn psql_command(&self) -> String {
+        let own = self.binaries.bindir.join("psql");
+        let psql = if own.is_file() { own } else { PathBuf::from("psql") };
+        let (psql, host) = (quoted(&psql), quoted(&self.socket_dir));
+        format!("{psql} -h {host} -p {} -U {USER} {DATABASE}", self.port)
+    }
+
+    /// Ends the server, and removes what is not kept.
+    pub async fn stop(mut self) -> Result<(), EmbeddedError> {
+        let ended = match self.running.take() {
+            Some(running) if self.cluster.is_kept() => running.end(&END_KEPT).await,
+            Some(running) => running.end(&END_TEMPORARY).await,
+            None => Ok(std::process::ExitStatus::default()),
+        };
+        let gone = self.wait_gone().await;
+        let path = self.folder.path().to_owned();
+        // Whatever went wrong, the folder goes; what went wrong first is what is told.
+        let removed = self.folder.remove().map_err(at("remove", &path));
+        ended.map_err(at("stop the server in", &path))?;
+        gone?;
+        removed
+    }
+
+    /// Stops the server in order and starts it again: same cluster, port and socket, another
+    /// process.
+    pub async fn restart(&mut self) -> Result<(), EmbeddedError> {
+        let running = self.running.take().ok_or(EmbeddedError::NotRunning)?;
+        running.end(&END_KEPT).await.map_err(at("stop the server in", self.folder.path()))?;
+        self.launch(self.port, RECOVERY_MAX).await
+    }
+
+    /// Kills the postmaster and waits until none of the server's processes is left. What it had
+    /// promised to keep is in its files; [`Server::resume`] recovers it.
+    pub async fn crash(&mut self) -> Result<(), EmbeddedError> {
+        let running = self.running.take().ok_or(EmbeddedError::NotRunning)?;
+        let kill = [(Signal::KILL, Duration::from_secs(1))];
+        running.end(&kill).await.map_err(at("kill the server in", self.folder.path()))?;
+        self.wait_gone().await
+    }
+
+    /// Starts a crashed server again: same cluster, port and socket.
+    pub async fn resume(&mut self) -> Result<(), EmbeddedError> {
+        if self.running.is_some() {
+            return Ok(());
+        }
+        self.launch(self.port, RECOVERY_MAX).await
+    }
+
+    async fn first_launch(&mut self) -> Result<(), EmbeddedError> {
+        let patience = if self.cluster.is_kept() { RECOVERY_MAX } else { START_MAX };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.launch(free_port()?, patience).await {
+                Err(EmbeddedError::PortTaken { .. }) if tries < PORT_TRIES => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn launch(&mut self, port: u16, patience: Duration) -> Result<(), EmbeddedError> {
+        let alive = lock_alive(&self.folder).await?;
+        let (log, log_start) = open_log(&self.log, &self.account)?;
+        let folder = self.folder.path();
+        let signal = if self.cluster.is_kept() { "INT" } else { "QUIT" };
+        let mut command = vec![self.binaries.bindir.join("postgres").into_os_string()];
+        command.extend(["-D".into(), self.cluster.dir().into()]);
+        let arguments = settings::arguments(port, &self.socket_dir, &self.settings);
+        command.extend(arguments.into_iter().map(Into::into));
+        let will = LastWill { signal, folder };
+        let mut running = Guarded::start(&self.account, will, alive, log, command)
+            .map_err(at("start the server in", folder))?;
+        let deadline = Instant::now() + patience;
+        loop {
+            if running.ended().map_err(at("wait for the server in", folder))?.is_some() {
+                let status =
+                    running.finish().await.map_err(at("wait for the server in", folder))?;
+                return Err(self.early_exit(port, status, log_start));
+            }
+            if self.cluster.is_ready(running.pid()) {
+                break;
+            }
+            if Instant::now() > deadline {
+                running.end(&END_TEMPORARY).await.map_err(at("stop the server in", folder))?;
+                let log = log_tail(&self.log, log_start);
+                return Err(EmbeddedError::NotReady { waited: patience, log });
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        self.port = port;
+        self.pid = running.pid();
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn early_exit(
+        &self,
+        port: u16,
+        status: std::process::ExitStatus,
+        log_start: u64,
+    ) -> EmbeddedError {
+        let log = log_tail(&self.log, log_start);
+        if log.contains("could not create any TCP/IP sockets") {
+            EmbeddedError::PortTaken { port }
+        } else if log.contains("lock file \"postmaster.pid\" already exists") {
+            EmbeddedError::DataInUse { dir: self.cluster.dir().to_owned() }
+        } else {
+            EmbeddedError::EarlyExit { program: "postgres", status, log }
+        }
+    }
+
+    async fn wait_gone(&self) -> Result<(), EmbeddedError> {
+        lock_alive(&self.folder).await.map(drop)
+    }
+}
+
+async fn binaries(options: &Options, account: &Account) -> Result<Binaries, EmbeddedError> {
+    if let Some(bindir) = &options.bindir {
+        let bindir = std::path::absolute(bindir).map_err(at("find", bindir))?;
+        return discover::probe(&bindir, account).await.map_err(|why| match why {
+            Reject::NoOtherUser(_) => EmbeddedError::NoOtherUser(why),
+            why => EmbeddedError::Bindir(Rejected { bindir, why }),
+        });
+    }
+    // A caller without a home has no cache, and may still have a server.
+    let cache = install::cache_dir();
+    let mut looked = match discover::find(account, cache.as_deref().ok()).await {
+        Ok(binaries) => return Ok(binaries),
+        Err(looked) => looked,
+    };
+    if let Some(at) = looked.iter().position(|one| matches!(one.why, Reject::NoOtherUser(_))) {
+        return Err(EmbeddedError::NoOtherUser(looked.swap_remove(at).why));
+    }
+    if !options.install {
+        return Err(EmbeddedError::NotFound { looked });
+    }
+    let bindir = install::install(&cache?).await?;
+    let probed = discover::probe(&bindir, account).await;
+    probed.map_err(|why| EmbeddedError::Bindir(Rejected { bindir, why }))
+}
+
+/// Makes the private folder with the socket's folder in it, after removing those of dead loaders.
+fn private_folder(account: &Account) -> Result<(Folder, PathBuf), EmbeddedError> {
+    let parents = folder::parents();
+    for parent in &parents {
+        for stale in folder::sweep(parent, account) {
+            tracing::info!(folder = %stale.display(), "removed the server folder of a dead run");
+        }
+    }
+    let mut result = Err(EmbeddedError::NoAccount);
+    for parent in &parents {
+        match Folder::create(parent, account) {
+            Ok(folder) => {
+                return match socket_folder(&folder, account) {
+                    Ok(socket_dir) => Ok((folder, socket_dir)),
+                    Err(error) => {
+                        discard(folder);
+                        Err(error)
+                    }
+                };
+            }
+            Err(error) => result = Err(at("make a private folder in", parent)(error)),
+        }
+    }
+    result
+}
+
+fn socket_folder(folder: &Folder, account: &Account) -> Result<PathBuf, EmbeddedError> {
+    let socket_dir = folder.path().join("s");
+    // The name with the longest port.
+    let path = socket_dir.join(".s.PGSQL.65535");
+    if path.as_os_str().len() > SOCKET_PATH_MAX {
+        return Err(EmbeddedError::SocketPath { path });
+    }
+    fs::create_dir(&socket_dir)
+        .and_then(|()| account.give(&socket_dir))
+        .map_err(at("create", &socket_dir))?;
+    Ok(socket_dir)
+}
+
+/// Removes the folder of a start that failed; that failure is what the user must hear of.
+fn discard(folder: Folder) {
+    if let Err(error) = folder.remove() {
+        tracing::warn!(%error, "could not remove the server's folder");
+    }
+}
+
+async fn lock_alive(folder: &Folder) -> Result<File, EmbeddedError> {
+    folder.alive(ORPHANS_MAX).await.map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => {
+            EmbeddedError::Orphans { folder: folder.path().to_owned(), waited: ORPHANS_MAX }
+        }
+        _ => at("lock a file in", folder.path())(error),
+    })
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> Result<u16, EmbeddedError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(at("find a free port on", Path::new("127.0.0.1")))
+}
+
+/// Opens the log for appending, and tells where the next run begins in it.
+fn open_log(path: &Path, account: &Account) -> Result<(File, u64), EmbeddedError> {
+    let open = || {
+        let log = folder::open_plain(path, OpenOptions::new().create(true).append(true))?;
+        account.give(path)?;
+        let start = log.metadata()?.len();
+        Ok((log, start))
+    };
+    open().map_err(at("open", path))
+}
+
+/// The last lines written since `start`.
+fn log_tail(path: &Path, start: u64) -> String {
+    const BYTES_MAX: u64 = 16 * 1024;
+    const LINES_MAX: usize = 20;
+    let read = || {
+        let mut log = folder::open_plain(path, OpenOptions::new().read(true))?;
+        let from = start.max(log.metadata()?.len().saturating_sub(BYTES_MAX));
+        log.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    };
+    match read() {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes);
+            let lines: Vec<_> = text.lines().collect();
+            lines[lines.len().saturating_sub(LINES_MAX)..].join("\n")
+        }
+        Err(error) => format!("({}: {error})", path.display()),
+    }
+}
+
+/// A path as a shell reads it back.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_quoted_when_a_shell_would_split_it() {
+        assert_eq!(quoted(Path::new("/usr/lib/postgresql/15/bin")), "/usr/lib/postgresql/15/bin");
+        assert_eq!(quoted(Path::new("/it's here")), "'/it'\\''s here'");
+    }
+
+    #[test]
+    fn the_log_is_told_from_where_this_run_began() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        fs::write(&path, "old\nnew one\nnew two\n").unwrap();
+        assert_eq!(log_tail(&path, 4), "new one\nnew two");
+        let long: Vec<_> = (0..10_000).map(|n| format!("line {n}")).collect();
+        fs::write(&path, long.join("\n")).unwrap();
+        let tail = log_tail(&path, 0);
+        assert_eq!((tail.lines().count(), tail.lines().last()), (20, Some("line 9999")));
+    }
+}
