@@ -28,8 +28,8 @@ type Failure = Box<dyn Error + Sync + Send>;
 
 fn main() -> Result<(), Failure> {
     let stream = columns();
-    let all = Encoder::new(&stream, 42, 1, 1)?;
-    let rows = encode_all(&all);
+    let mut all = Encoder::new(&stream, 42, 1, 1)?;
+    let rows = encode_all(&mut all);
     let values = decode_all(&rows)?;
     let mut again = Vec::with_capacity(rows.len());
     write_to_sql(&values, |bytes| again.extend_from_slice(&bytes))?;
@@ -115,7 +115,8 @@ fn due_times() -> DueTimes {
 }
 
 /// One pass over all rows, a chunk at a time into the same buffer.
-fn encoding(encoder: &Encoder) -> impl FnMut() -> bool {
+fn encoding(encoder: &Encoder) -> impl FnMut() -> bool + use<> {
+    let mut encoder = encoder.clone();
     let mut buffer = vec![0; CHUNK_BYTES_MAX];
     move || {
         let (mut row, mut due) = (0, due_times());
@@ -128,7 +129,7 @@ fn encoding(encoder: &Encoder) -> impl FnMut() -> bool {
     }
 }
 
-fn encode_all(encoder: &Encoder) -> Vec<u8> {
+fn encode_all(encoder: &mut Encoder) -> Vec<u8> {
     let mut rows = vec![0; ROWS as usize * encoder.max_row_bytes()];
     let block = encoder.encode(&mut rows, 0, ROWS, &mut due_times());
     assert_eq!(block.rows, ROWS);

@@ -1,18 +1,17 @@
 //! The COPY BINARY encoder: rows of one partition, straight into the caller's buffer.
 //!
-//! The columns are compiled once into fields; a row is then a walk over the fields that draws each
-//! value and writes it where it will be sent from. Nothing is allocated or formatted a row.
+//! The columns are compiled once into fields, which then draw and write their values for a few
+//! rows at a time. Nothing is allocated or dispatched a row.
 
-mod cursor;
+mod block;
 mod draw;
 mod field;
 mod label;
 
 use thiserror::Error;
 
-use self::cursor::Cursor;
+use self::block::Block;
 use self::field::{Field, Origin};
-use super::random::Row;
 use super::{CHUNK_BYTES_MAX, Column, ColumnError};
 use crate::pace::DueTimes;
 
@@ -30,8 +29,7 @@ const COLUMNS_MAX: usize = 1_600;
 #[derive(Debug, Clone)]
 pub struct Encoder {
     fields: Vec<Field>,
-    tuple_head: [u8; 2],
-    max_row_bytes: usize,
+    block: Block,
 }
 
 /// What one call of [`Encoder::encode`] wrote.
@@ -94,13 +92,12 @@ impl Encoder {
             let column = widest.map(|(column, _)| column.name.clone()).unwrap_or_default();
             return Err(EncodeError::TooWide { column, row_bytes: max_row_bytes, limit });
         }
-        Ok(Self { fields, tuple_head, max_row_bytes })
+        Ok(Self { fields, block: Block::new(tuple_head, max_row_bytes) })
     }
 
-    /// Bytes of buffer that a row needs: its longest form, and some room to write beyond it in
-    /// steps of fixed size.
+    /// Bytes of buffer that a row may need, which is more than it takes.
     pub fn max_row_bytes(&self) -> usize {
-        self.max_row_bytes
+        self.block.row_bytes_max()
     }
 
     /// Encodes up to `rows` rows beginning with `first_row` to the front of `out`, and stops
@@ -108,22 +105,26 @@ impl Encoder {
     /// the first row's due time and has moved on by as many rows as were encoded.
     ///
     /// Bytes of `out` beyond those counted may be overwritten.
-    pub fn encode(&self, out: &mut [u8], first_row: u64, rows: u64, due: &mut DueTimes) -> Encoded {
-        let space = out.len();
-        let mut cursor = Cursor::new(out);
-        let mut row = Row::new(first_row);
-        let mut due_times = *due;
-        let mut encoded = 0;
-        while encoded < rows && cursor.space() >= self.max_row_bytes {
-            let due_us = due_times.advance();
-            cursor.put(self.tuple_head);
-            for field in &self.fields {
-                field.put(row, due_us, &mut cursor);
+    pub fn encode(
+        &mut self,
+        out: &mut [u8],
+        first_row: u64,
+        rows: u64,
+        due: &mut DueTimes,
+    ) -> Encoded {
+        let mut done = Encoded { rows: 0, bytes: 0 };
+        loop {
+            let space = &mut out[done.bytes..];
+            let fitting = (space.len() / self.max_row_bytes()) as u64;
+            let row = first_row.wrapping_add(done.rows);
+            match self.block.begin(row, fitting.min(rows - done.rows), due) {
+                0 => return done,
+                begun => done.rows += begun,
             }
-            row = row.next();
-            encoded += 1;
+            for field in &self.fields {
+                field.put(&mut self.block);
+            }
+            done.bytes += self.block.finish(space);
         }
-        *due = due_times;
-        Encoded { rows: encoded, bytes: space - cursor.space() }
     }
 }

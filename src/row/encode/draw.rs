@@ -1,6 +1,6 @@
 //! Values drawn from ranges, before they are written.
 
-use super::cursor::Cursor;
+use super::block::Block;
 use crate::row::Pick;
 use crate::row::random::{Row, Stream, scale, unit};
 
@@ -18,19 +18,39 @@ impl Whole {
         Self { min, span: max.wrapping_sub(min) as u64, pick, stream }
     }
 
-    /// How far the row's number is above the least.
+    /// Appends to each row the field made of its number.
     #[inline]
-    pub(super) fn offset(self, row: Row) -> u64 {
-        match (self.pick, self.span.checked_add(1)) {
-            (Pick::Random, _) => scale(self.stream.bits(row), self.span),
-            (Pick::Cycle, Some(numbers)) => row.seq % numbers,
-            (Pick::Cycle, None) => row.seq,
-        }
+    pub(super) fn put<const N: usize>(
+        self,
+        block: &mut Block,
+        field: impl Fn(i64) -> ([u8; N], usize),
+    ) {
+        self.put_with(block, |number, space| {
+            let (bytes, used) = field(number);
+            space[..N].copy_from_slice(&bytes);
+            used
+        });
     }
 
+    /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn value(self, row: Row) -> i64 {
-        self.min.wrapping_add(self.offset(row) as i64)
+    pub(super) fn put_with(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
+        let number = |offset: u64| self.min.wrapping_add(offset as i64);
+        match self.pick {
+            _ if self.span == 0 => block.put_with(|_, _, space| write(self.min, space)),
+            Pick::Random => block.put_with(|row, _, space| {
+                write(number(scale(self.stream.bits(row), self.span)), space)
+            }),
+            Pick::Cycle => {
+                let seq = block.first().seq;
+                let mut offset = self.span.checked_add(1).map_or(seq, |numbers| seq % numbers);
+                block.put_with(|_, _, space| {
+                    let now = offset;
+                    offset = if now == self.span { 0 } else { now + 1 };
+                    write(number(now), space)
+                });
+            }
+        }
     }
 }
 
@@ -82,22 +102,20 @@ impl Text {
         4 + (self.min_chars + self.span) as usize + CHARS_PER_DRAW
     }
 
-    pub(super) fn put(self, row: Row, cursor: &mut Cursor<'_>) {
+    /// Writes the row's field; returns its length.
+    pub(super) fn write(self, row: Row, out: &mut [u8]) -> usize {
         let mut draws = self.stream.draws(row);
         let chars = self.min_chars as usize + scale(draws.next(), self.span.into()) as usize;
-        cursor.put_length(chars);
-        let mut left = chars;
-        while left > 0 {
+        out[..4].copy_from_slice(&(chars as u32).to_be_bytes());
+        for text in out[4..].chunks_exact_mut(CHARS_PER_DRAW).take(chars.div_ceil(CHARS_PER_DRAW)) {
             // Each multiplication moves the next base-36 digit above the point.
             let mut fraction = draws.next();
-            let text: [u8; CHARS_PER_DRAW] = std::array::from_fn(|_| {
+            for char in text {
                 let product = u128::from(fraction) * ALPHABET.len() as u128;
                 fraction = product as u64;
-                ALPHABET[(product >> 64) as usize]
-            });
-            let used = left.min(CHARS_PER_DRAW);
-            cursor.put_front(&text, used);
-            left -= used;
+                *char = ALPHABET[(product >> 64) as usize];
+            }
         }
+        4 + chars
     }
 }

@@ -1,10 +1,10 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
-use super::cursor::Cursor;
+use super::block::Block;
 use super::draw::{Float, Text, Whole};
 use super::label::{NumberedText, Table};
 use crate::row::numeric::{self, Packed};
-use crate::row::random::{Row, Stream};
+use crate::row::random::Stream;
 use crate::row::{Column, ColumnType, Pick, Values};
 
 /// 2000-01-01, where PostgreSQL's time begins, in Unix time.
@@ -60,12 +60,13 @@ impl Field {
             Values::DueTime if sql_type == ColumnType::Date => Self::DueDate,
             Values::DueTime => Self::DueTimestamp,
             Values::Label { prefix, min, max, pick } => {
-                let whole = Whole::new(*min as i64, *max as i64, *pick, stream);
+                let offset = Whole::new(0, (max - min) as i64, *pick, stream);
+                let number = Whole::new(*min as i64, *max as i64, *pick, stream);
                 let label = NumberedText::new(prefix, *max);
                 match (Table::new(&label, *min, *max), Table::new(&label, *min, *max)) {
-                    (Some(table), _) => Self::ShortLabel(whole, table),
-                    (None, Some(table)) => Self::LongLabel(whole, table),
-                    (None, None) => Self::FormattedLabel(whole, label),
+                    (Some(table), _) => Self::ShortLabel(offset, table),
+                    (None, Some(table)) => Self::LongLabel(offset, table),
+                    (None, None) => Self::FormattedLabel(number, label),
                 }
             }
             Values::Integer { min, max, pick } => Self::whole(sql_type, *min, *max, *pick, stream),
@@ -109,7 +110,7 @@ impl Field {
         }
     }
 
-    /// Most bytes of buffer that [`Field::put`] writes, more than it keeps in some cases.
+    /// Most bytes of buffer that [`Field::put`] writes a row, more than it keeps in some cases.
     pub(super) fn max_bytes(&self) -> usize {
         match self {
             Self::RowId { .. } | Self::DueTimestamp | Self::BigInt(_) | Self::Double(_) => 4 + 8,
@@ -125,39 +126,66 @@ impl Field {
         }
     }
 
-    /// Writes the row's value.
-    #[inline]
-    pub(super) fn put(&self, row: Row, due_us: i64, cursor: &mut Cursor<'_>) {
+    /// Appends the column's value to each row of the block.
+    pub(super) fn put(&self, block: &mut Block) {
         match self {
-            Self::RowId { first } => cursor.put_i64(first.wrapping_add(row.seq as i64)),
-            Self::DueTimestamp => cursor.put_i64(timestamp(due_us)),
-            Self::DueDate => cursor.put_i32(timestamp(due_us).div_euclid(US_PER_DAY) as i32),
-            Self::ShortLabel(whole, table) => table.put(whole.offset(row), cursor),
-            Self::LongLabel(whole, table) => table.put(whole.offset(row), cursor),
-            Self::FormattedLabel(whole, label) => label.put(whole.value(row) as u64, cursor),
-            Self::SmallInt(whole) => cursor.put_i16(whole.value(row) as i16),
-            Self::Integer(whole) => cursor.put_i32(whole.value(row) as i32),
-            Self::BigInt(whole) => cursor.put_i64(whole.value(row)),
+            Self::RowId { first } => {
+                block.put(|row, _| i64_field(first.wrapping_add(row.seq as i64)))
+            }
+            Self::DueTimestamp => block.put(|_, due_us| i64_field(timestamp(due_us))),
+            Self::DueDate => {
+                block.put(|_, due_us| i32_field(timestamp(due_us).div_euclid(US_PER_DAY) as i32))
+            }
+            Self::ShortLabel(offset, table) => {
+                offset.put(block, |offset| table.field(offset as u64))
+            }
+            Self::LongLabel(offset, table) => {
+                offset.put(block, |offset| table.field(offset as u64))
+            }
+            Self::FormattedLabel(number, label) => {
+                number.put_with(block, |number, space| label.write(number as u64, space));
+            }
+            Self::SmallInt(whole) => whole.put(block, |value| i16_field(value as i16)),
+            Self::Integer(whole) => whole.put(block, |value| i32_field(value as i32)),
+            Self::BigInt(whole) => whole.put(block, i64_field),
             Self::PackedNumeric(whole, packed) => {
-                let (field, used) = packed.field(whole.value(row));
-                cursor.put_front(&field, used);
+                let packed = *packed;
+                whole.put(block, move |value| packed.field(value));
             }
             Self::WideNumeric(whole, scale) => {
-                let (field, used) = numeric::wide(whole.value(row).into(), *scale);
-                cursor.put_front(&field, used);
+                whole.put(block, |value| numeric::wide(value.into(), *scale));
             }
             Self::WideWhole(whole, scale) => {
-                let (field, used) = numeric::whole(whole.value(row), *scale);
-                cursor.put_front(&field, used);
+                whole.put(block, |value| numeric::whole(value, *scale));
             }
-            Self::Real(float) => cursor.put_i32(float.real(row).to_bits() as i32),
-            Self::Double(float) => cursor.put_i64(float.double(row).to_bits() as i64),
-            Self::Text(text) => text.put(row, cursor),
-            Self::Boolean { stream, true_below } => {
-                cursor.put([0, 0, 0, 1, u8::from(stream.bits(row) >> 11 < *true_below)]);
+            Self::Real(float) => block.put(|row, _| i32_field(float.real(row).to_bits() as i32)),
+            Self::Double(float) => {
+                block.put(|row, _| i64_field(float.double(row).to_bits() as i64))
             }
+            Self::Text(text) => block.put_with(|row, _, space| text.write(row, space)),
+            Self::Boolean { stream, true_below } => block
+                .put(|row, _| ([0, 0, 0, 1, u8::from(stream.bits(row) >> 11 < *true_below)], 5)),
         }
     }
+}
+
+#[inline]
+fn i16_field(value: i16) -> ([u8; 6], usize) {
+    let [high, low] = value.to_be_bytes();
+    ([0, 0, 0, 2, high, low], 6)
+}
+
+#[inline]
+fn i32_field(value: i32) -> ([u8; 8], usize) {
+    ((4 << 32 | u64::from(value as u32)).to_be_bytes(), 8)
+}
+
+#[inline]
+fn i64_field(value: i64) -> ([u8; 12], usize) {
+    let mut field = [0; 12];
+    field[..4].copy_from_slice(&8_u32.to_be_bytes());
+    field[4..].copy_from_slice(&value.to_be_bytes());
+    (field, 12)
 }
 
 /// Unix time as PostgreSQL's. A moment beyond its calendar becomes the nearest within.

@@ -1,7 +1,5 @@
 //! Text that ends in a number: from a table where the numbers are few, formatted where not.
 
-use super::cursor::Cursor;
-
 /// Most labels kept in a table; with 16 bytes each they stay in the second-level cache.
 const TABLE_LABELS_MAX: u64 = 4_096;
 
@@ -23,8 +21,9 @@ impl NumberedText {
         self.max_bytes
     }
 
-    pub(super) fn put(&self, number: u64, cursor: &mut Cursor<'_>) {
-        let mut digits = [b'0'; 20];
+    /// Writes the field with number `number`; returns its length.
+    pub(super) fn write(&self, number: u64, out: &mut [u8]) -> usize {
+        let mut digits = [0; 20];
         let mut start = digits.len();
         let mut rest = number;
         loop {
@@ -35,10 +34,12 @@ impl NumberedText {
                 break;
             }
         }
-        let digits = &digits[start..];
-        cursor.put_length(self.prefix.len() + digits.len());
-        cursor.put_slice(self.prefix.as_bytes());
-        cursor.put_slice(digits);
+        let (prefix, digits) = (self.prefix.as_bytes(), &digits[start..]);
+        let end = 4 + prefix.len() + digits.len();
+        out[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+        out[4..4 + prefix.len()].copy_from_slice(prefix);
+        out[4 + prefix.len()..end].copy_from_slice(digits);
+        end
     }
 }
 
@@ -56,16 +57,17 @@ impl<const N: usize> Table<N> {
         }
         let field = |number| {
             let mut field = [0; N];
-            label.put(number, &mut Cursor::new(&mut field));
+            label.write(number, &mut field);
             field
         };
         Some(Self { fields: (min..=max).map(field).collect() })
     }
 
+    /// The field with the least number plus `offset`, and how many of its bytes count.
     #[inline]
-    pub(super) fn put(&self, offset: u64, cursor: &mut Cursor<'_>) {
-        let field = &self.fields[offset as usize];
+    pub(super) fn field(&self, offset: u64) -> ([u8; N], usize) {
+        let field = self.fields[offset as usize];
         let length = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
-        cursor.put_front(field, 4 + length as usize);
+        (field, 4 + length as usize)
     }
 }
