@@ -2,7 +2,17 @@
 //!
 //! Knows column types and value generators; never the client library.
 
+mod check;
+mod chunk;
+mod encode;
+mod numeric;
+mod random;
+
 use serde::Serialize;
+
+pub use check::{ColumnError, ColumnFault};
+pub use chunk::{CHUNK_BYTES_MAX, Chunk, ChunkPool};
+pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -126,6 +136,16 @@ pub enum Pick {
     Random,
     /// In turn by row sequence: min, min + 1 … max, min …
     Cycle,
+}
+
+impl ColumnType {
+    /// Digits after the decimal point: none but a numeric's.
+    pub(crate) fn scale(self) -> u16 {
+        match self {
+            Self::Numeric { scale, .. } => scale,
+            _ => 0,
+        }
+    }
 }
 
 impl std::fmt::Display for ColumnType {

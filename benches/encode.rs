@@ -1,0 +1,245 @@
+//! What a row costs the client, in nanoseconds: generating and encoding it here, against encoding
+//! ready values with tokio-postgres' `ToSql`, and against copying ready bytes.
+//!
+//! The cases run in turn within each round, so that a noisy neighbour slows all of them; "again"
+//! is the first case once more, and its ratio to itself is the noise of every other ratio.
+
+#![expect(clippy::print_stdout, reason = "the table is the result")]
+
+use std::error::Error;
+use std::hint::black_box;
+use std::num::NonZeroU64;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::{BufMut, BytesMut};
+use rust_decimal::Decimal;
+use strom_load::pace::{DueTimes, Rate, Schedule};
+use strom_load::row::{CHUNK_BYTES_MAX, Column, ColumnType, Encoder, Pick, Values};
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
+
+const ROUNDS: usize = 15;
+const ROWS: u64 = 65_536;
+/// Each case repeats its rows for this long a round.
+const ROUND_TIME: Duration = Duration::from_millis(60);
+/// `BinaryCopyInWriter` hands its buffer on when it has grown beyond this.
+const TO_SQL_FLUSH_BYTES: usize = 4_096;
+
+type Failure = Box<dyn Error + Sync + Send>;
+
+fn main() -> Result<(), Failure> {
+    let stream = columns();
+    let mut all = Encoder::new(&stream, 42, 1, 1)?;
+    let rows = encode_all(&mut all);
+    let values = decode_all(&rows)?;
+    let mut again = Vec::with_capacity(rows.len());
+    write_to_sql(&values, |bytes| again.extend_from_slice(&bytes))?;
+    assert!(rows == again, "ToSql writes other bytes");
+    println!(
+        "{ROWS} rows of {:.1} bytes; ToSql writes the same\n",
+        rows.len() as f64 / ROWS as f64
+    );
+
+    let alone = stream
+        .iter()
+        .map(|column| {
+            Ok((column.name.clone(), Encoder::new(std::slice::from_ref(column), 42, 1, 1)?))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+
+    let mut buffer = vec![0; CHUNK_BYTES_MAX];
+    let mut cases: Vec<Case<'_>> = vec![
+        Case::new("generate + encode", encoding(&all)),
+        Case::new("generate + encode, again", encoding(&all)),
+        Case::new("ToSql of ready values", || {
+            write_to_sql(&values, |bytes| drop(black_box(bytes))).is_ok()
+        }),
+        Case::new("memcpy of ready rows", || {
+            for block in rows.chunks(CHUNK_BYTES_MAX) {
+                black_box(&mut buffer[..block.len()]).copy_from_slice(black_box(block));
+            }
+            true
+        }),
+    ];
+    for (name, encoder) in &alone {
+        cases.push(Case::new(&format!("  {name} alone"), encoding(encoder)));
+    }
+    for _ in 0..ROUNDS {
+        for case in &mut cases {
+            case.measure();
+        }
+    }
+
+    println!("{:<28}{:>8}  {:<16}", "ns a row", "median", "min–max");
+    for case in &cases {
+        println!("{:<28}{}", case.name, Spread::of(&case.ns_per_row));
+    }
+    println!("\n{:<28}{:>8}  {:<16}", "ratio within a round", "median", "min–max");
+    for (name, below) in [("ours ÷ ours again", 1), ("ours ÷ ToSql", 2), ("ours ÷ memcpy", 3)] {
+        let pairs = cases[0].ns_per_row.iter().zip(&cases[below].ns_per_row);
+        let ratios: Vec<f64> = pairs.map(|(ours, other)| ours / other).collect();
+        println!("{name:<28}{}", Spread::of(&ratios));
+    }
+    Ok(())
+}
+
+/// The default stream table.
+fn columns() -> Vec<Column> {
+    let column = |name: &str, sql_type, values| Column { name: name.into(), sql_type, values };
+    let label = |prefix: &str, max| Values::Label {
+        prefix: prefix.into(),
+        min: 1,
+        max,
+        pick: Pick::Random,
+    };
+    vec![
+        column("id", ColumnType::BigInt, Values::RowId),
+        column("category", ColumnType::Text, label("category_", 100)),
+        column("region", ColumnType::Text, label("region_", 20)),
+        column(
+            "amount",
+            ColumnType::Numeric { precision: 15, scale: 2 },
+            Values::Decimal { min: 1_000, max: 1_000_000 },
+        ),
+        column("gpu_partition", ColumnType::Integer, Values::Partition),
+        column("created_at", ColumnType::TimestampTz, Values::DueTime),
+    ]
+}
+
+/// Due times of 1,000 rows a second, from a moment in 2026.
+fn due_times() -> DueTimes {
+    let lane = Rate::per_second(NonZeroU64::MIN.saturating_add(2_999));
+    let three = NonZeroU64::MIN.saturating_add(2);
+    Schedule::new(lane, 0, three, NonZeroU64::MIN, Duration::ZERO)
+        .due_times(0)
+        .since(1_795_000_000_000_000)
+}
+
+/// One pass over all rows, a chunk at a time into the same buffer.
+fn encoding(encoder: &Encoder) -> impl FnMut() -> bool + use<> {
+    let mut encoder = encoder.clone();
+    let mut buffer = vec![0; CHUNK_BYTES_MAX];
+    move || {
+        let (mut row, mut due) = (0, due_times());
+        while row < ROWS {
+            let chunk = encoder.encode(black_box(&mut buffer), row, ROWS - row, &mut due);
+            black_box(&buffer[..chunk.bytes]);
+            row += chunk.rows;
+        }
+        true
+    }
+}
+
+fn encode_all(encoder: &mut Encoder) -> Vec<u8> {
+    let mut rows = vec![0; ROWS as usize * encoder.max_row_bytes()];
+    let block = encoder.encode(&mut rows, 0, ROWS, &mut due_times());
+    assert_eq!(block.rows, ROWS);
+    rows.truncate(block.bytes);
+    rows
+}
+
+/// A row as an application would hold it.
+struct Ready<'a> {
+    id: i64,
+    category: &'a str,
+    region: &'a str,
+    amount: Decimal,
+    gpu_partition: i32,
+    created_at: SystemTime,
+}
+
+const TYPES: [Type; 6] =
+    [Type::INT8, Type::TEXT, Type::TEXT, Type::NUMERIC, Type::INT4, Type::TIMESTAMPTZ];
+
+/// Reads rows back with tokio-postgres' own decoders.
+fn decode_all(mut bytes: &[u8]) -> Result<Vec<Ready<'_>>, Failure> {
+    let mut rows = Vec::with_capacity(ROWS as usize);
+    while let Some((count, rest)) = bytes.split_first_chunk() {
+        assert_eq!(usize::from(u16::from_be_bytes(*count)), TYPES.len());
+        bytes = rest;
+        rows.push(Ready {
+            id: take(&mut bytes, &Type::INT8)?,
+            category: take(&mut bytes, &Type::TEXT)?,
+            region: take(&mut bytes, &Type::TEXT)?,
+            amount: take(&mut bytes, &Type::NUMERIC)?,
+            gpu_partition: take(&mut bytes, &Type::INT4)?,
+            created_at: take(&mut bytes, &Type::TIMESTAMPTZ)?,
+        });
+    }
+    Ok(rows)
+}
+
+fn take<'a, T: FromSql<'a>>(bytes: &mut &'a [u8], sql_type: &Type) -> Result<T, Failure> {
+    let (length, rest) = bytes.split_first_chunk().ok_or("no length")?;
+    let (value, rest) =
+        rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or("no value")?;
+    *bytes = rest;
+    T::from_sql(sql_type, value)
+}
+
+/// What `BinaryCopyInWriter::write` does with each row, without its channel.
+fn write_to_sql(rows: &[Ready<'_>], mut send: impl FnMut(bytes::Bytes)) -> Result<(), Failure> {
+    let mut buffer = BytesMut::new();
+    for row in rows {
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&row.id, &row.category, &row.region, &row.amount, &row.gpu_partition, &row.created_at];
+        buffer.put_i16(values.len() as i16);
+        for (value, sql_type) in values.iter().zip(&TYPES) {
+            let at = buffer.len();
+            buffer.put_i32(0);
+            let length = match value.to_sql_checked(sql_type, &mut buffer)? {
+                IsNull::Yes => -1,
+                IsNull::No => i32::try_from(buffer.len() - at - 4)?,
+            };
+            buffer[at..at + 4].copy_from_slice(&length.to_be_bytes());
+        }
+        if buffer.len() > TO_SQL_FLUSH_BYTES {
+            send(buffer.split().freeze());
+        }
+    }
+    send(buffer.freeze());
+    Ok(())
+}
+
+/// Something that passes over all rows, and its times.
+struct Case<'a> {
+    name: String,
+    pass: Box<dyn FnMut() -> bool + 'a>,
+    ns_per_row: Vec<f64>,
+}
+
+impl<'a> Case<'a> {
+    fn new(name: &str, pass: impl FnMut() -> bool + 'a) -> Self {
+        Self { name: name.into(), pass: Box::new(pass), ns_per_row: Vec::new() }
+    }
+
+    fn measure(&mut self) {
+        (self.pass)();
+        let (start, mut passes) = (Instant::now(), 0);
+        while start.elapsed() < ROUND_TIME {
+            assert!((self.pass)());
+            passes += 1;
+        }
+        let rows = f64::from(passes) * ROWS as f64;
+        self.ns_per_row.push(start.elapsed().as_secs_f64() * 1e9 / rows);
+    }
+}
+
+struct Spread {
+    median: f64,
+    min: f64,
+    max: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Self { median: sorted[sorted.len() / 2], min: sorted[0], max: sorted[sorted.len() - 1] }
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:>8.3}  {:.3}–{:.3}", self.median, self.min, self.max)
+    }
+}

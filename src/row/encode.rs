@@ -1,0 +1,130 @@
+//! The COPY BINARY encoder: rows of one partition, straight into the caller's buffer.
+//!
+//! The columns are compiled once into fields, which then draw and write their values for a few
+//! rows at a time. Nothing is allocated or dispatched a row.
+
+mod block;
+mod draw;
+mod field;
+mod label;
+
+use thiserror::Error;
+
+use self::block::Block;
+use self::field::{Field, Origin};
+use super::{CHUNK_BYTES_MAX, Column, ColumnError};
+use crate::pace::DueTimes;
+
+/// What opens COPY BINARY data: the signature, no flags, no header extension.
+pub const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What closes COPY BINARY data: a tuple of −1 fields.
+pub const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
+
+/// Most columns of a PostgreSQL table.
+const COLUMNS_MAX: usize = 1_600;
+
+/// Encodes the rows of one partition. A row is a pure function of the encoder's arguments, its
+/// sequence number and its due time, however it is cut into calls.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    fields: Vec<Field>,
+    block: Block,
+}
+
+/// What one call of [`Encoder::encode`] wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Encoded {
+    /// Rows that fitted.
+    pub rows: u64,
+    /// Their bytes, from the front of the buffer.
+    pub bytes: usize,
+}
+
+/// Columns that no encoder can be made of.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// A column cannot hold its values.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// Too many columns, or none.
+    #[error("the table has {0} columns; declare from 1 to {COLUMNS_MAX}")]
+    Columns(usize),
+    /// A row would not fit into a chunk.
+    #[error(
+        "column `{column}`: a row may take {row_bytes} bytes but at most {limit} can be sent at \
+         once; shorten the longest texts"
+    )]
+    TooWide {
+        /// The widest column.
+        column: String,
+        /// Most bytes of a row.
+        row_bytes: usize,
+        /// Most bytes that can be encoded.
+        limit: usize,
+    },
+}
+
+impl Encoder {
+    /// An encoder of partition `partition`, whose row `seq` has the identity `first_id + seq`.
+    pub fn new(
+        columns: &[Column],
+        seed: u64,
+        partition: u32,
+        first_id: i64,
+    ) -> Result<Self, EncodeError> {
+        if !(1..=COLUMNS_MAX).contains(&columns.len()) {
+            return Err(EncodeError::Columns(columns.len()));
+        }
+        let origin = Origin { seed, partition, first_id };
+        let mut fields = Vec::with_capacity(columns.len());
+        for (index, column) in columns.iter().enumerate() {
+            column.check()?;
+            column.check_partition(partition)?;
+            fields.push(Field::new(column, index, origin));
+        }
+        let tuple_head = (columns.len() as u16).to_be_bytes();
+        let max_row_bytes = tuple_head.len() + fields.iter().map(Field::max_bytes).sum::<usize>();
+        let limit = CHUNK_BYTES_MAX - HEADER.len();
+        if max_row_bytes > limit {
+            let widest = columns.iter().zip(&fields).max_by_key(|(_, field)| field.max_bytes());
+            let column = widest.map(|(column, _)| column.name.clone()).unwrap_or_default();
+            return Err(EncodeError::TooWide { column, row_bytes: max_row_bytes, limit });
+        }
+        Ok(Self { fields, block: Block::new(tuple_head, max_row_bytes) })
+    }
+
+    /// Bytes of buffer that a row may need, which is more than it takes.
+    pub fn max_row_bytes(&self) -> usize {
+        self.block.row_bytes_max()
+    }
+
+    /// Encodes up to `rows` rows beginning with `first_row` to the front of `out`, and stops
+    /// before the row for which less than [`Encoder::max_row_bytes`] are left. `due` begins with
+    /// the first row's due time and has moved on by as many rows as were encoded.
+    ///
+    /// Bytes of `out` beyond those counted may be overwritten.
+    pub fn encode(
+        &mut self,
+        out: &mut [u8],
+        first_row: u64,
+        rows: u64,
+        due: &mut DueTimes,
+    ) -> Encoded {
+        let mut done = Encoded { rows: 0, bytes: 0 };
+        loop {
+            let space = &mut out[done.bytes..];
+            let fitting = (space.len() / self.max_row_bytes()) as u64;
+            let row = first_row.wrapping_add(done.rows);
+            match self.block.begin(row, fitting.min(rows - done.rows), due) {
+                0 => return done,
+                begun => done.rows += begun,
+            }
+            for field in &self.fields {
+                field.put(&mut self.block);
+            }
+            done.bytes += self.block.finish(space);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Values drawn from ranges, before they are written.
+
+use super::block::Block;
+use crate::row::Pick;
+use crate::row::random::{Row, Stream, scale, unit};
+
+/// Whole numbers from `min` to `min + span`. Wraps, so that the upper half of `u64` works too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Whole {
+    min: i64,
+    span: u64,
+    pick: Pick,
+    stream: Stream,
+}
+
+impl Whole {
+    pub(super) fn new(min: i64, max: i64, pick: Pick, stream: Stream) -> Self {
+        Self { min, span: max.wrapping_sub(min) as u64, pick, stream }
+    }
+
+    /// Appends to each row the field made of its number.
+    #[inline]
+    pub(super) fn put<const N: usize>(
+        self,
+        block: &mut Block,
+        field: impl Fn(i64) -> ([u8; N], usize),
+    ) {
+        self.put_with(block, |number, space| {
+            let (bytes, used) = field(number);
+            space[..N].copy_from_slice(&bytes);
+            used
+        });
+    }
+
+    /// Appends to each row the field that `write` makes of its number.
+    #[inline]
+    pub(super) fn put_with(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
+        let number = |offset: u64| self.min.wrapping_add(offset as i64);
+        match self.pick {
+            _ if self.span == 0 => block.put_with(|_, _, space| write(self.min, space)),
+            Pick::Random => block.put_with(|row, _, space| {
+                write(number(scale(self.stream.bits(row), self.span)), space)
+            }),
+            Pick::Cycle => {
+                let seq = block.first().seq;
+                let mut offset = self.span.checked_add(1).map_or(seq, |numbers| seq % numbers);
+                block.put_with(|_, _, space| {
+                    let now = offset;
+                    offset = if now == self.span { 0 } else { now + 1 };
+                    write(number(now), space)
+                });
+            }
+        }
+    }
+}
+
+/// Floats from `min` up to, but not including, `max`; always `min` if that is `max` too.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Float {
+    min: f64,
+    max: f64,
+    stream: Stream,
+}
+
+impl Float {
+    pub(super) fn new(min: f64, max: f64, stream: Stream) -> Self {
+        Self { min, max, stream }
+    }
+
+    /// Rounding may reach `max` (or pass `min`, for a `real`), hence the limits at the end.
+    #[inline]
+    pub(super) fn double(self, row: Row) -> f64 {
+        let value = self.min + unit(self.stream.bits(row)) * (self.max - self.min);
+        value.min(self.max.next_down()).max(self.min)
+    }
+
+    #[inline]
+    pub(super) fn real(self, row: Row) -> f32 {
+        (self.double(row) as f32).min((self.max as f32).next_down()).max(self.min as f32)
+    }
+}
+
+const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+/// Characters made of one draw: 36¹² is below 2⁶⁴ by a factor of 3.9.
+const CHARS_PER_DRAW: usize = 12;
+
+/// Random texts of `min_chars` to `min_chars + span` characters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Text {
+    min_chars: u32,
+    span: u32,
+    stream: Stream,
+}
+
+impl Text {
+    pub(super) fn new(min_chars: u32, max_chars: u32, stream: Stream) -> Self {
+        Self { min_chars, span: max_chars - min_chars, stream }
+    }
+
+    /// Most bytes of a field, length included.
+    pub(super) fn max_bytes(self) -> usize {
+        4 + (self.min_chars + self.span) as usize + CHARS_PER_DRAW
+    }
+
+    /// Writes the row's field; returns its length.
+    pub(super) fn write(self, row: Row, out: &mut [u8]) -> usize {
+        let mut draws = self.stream.draws(row);
+        let chars = self.min_chars as usize + scale(draws.next(), self.span.into()) as usize;
+        out[..4].copy_from_slice(&(chars as u32).to_be_bytes());
+        for text in out[4..].chunks_exact_mut(CHARS_PER_DRAW).take(chars.div_ceil(CHARS_PER_DRAW)) {
+            // Each multiplication moves the next base-36 digit above the point.
+            let mut fraction = draws.next();
+            for char in text {
+                let product = u128::from(fraction) * ALPHABET.len() as u128;
+                fraction = product as u64;
+                *char = ALPHABET[(product >> 64) as usize];
+            }
+        }
+        4 + chars
+    }
+}

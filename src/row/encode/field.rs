@@ -1,0 +1,195 @@
+//! A column made ready for encoding: how its values are drawn, and how they are written.
+
+use super::block::Block;
+use super::draw::{Float, Text, Whole};
+use super::label::{NumberedText, Table};
+use crate::row::numeric::{self, Packed};
+use crate::row::random::Stream;
+use crate::row::{Column, ColumnType, Pick, Values};
+
+/// 2000-01-01, where PostgreSQL's time begins, in Unix time.
+const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
+/// First moment of PostgreSQL's timestamps, in 4713 BC, in its own time.
+const TIMESTAMP_MIN_US: i64 = -211_813_488_000_000_000;
+/// Last moment of PostgreSQL's timestamps, in the year 294276, in its own time.
+const TIMESTAMP_MAX_US: i64 = 9_223_371_331_199_999_999;
+const US_PER_DAY: i64 = 86_400_000_000;
+/// 2⁵³, the number of steps that a probability is compared in.
+const RATIO_STEPS: f64 = 9_007_199_254_740_992.0;
+
+/// What tells one partition's rows from another's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) seed: u64,
+    pub(super) partition: u32,
+    pub(super) first_id: i64,
+}
+
+/// One column, ready to be encoded.
+#[derive(Debug, Clone)]
+pub(super) enum Field {
+    RowId { first: i64 },
+    DueTimestamp,
+    DueDate,
+    ShortLabel(Whole, Table<16>),
+    LongLabel(Whole, Table<32>),
+    FormattedLabel(Whole, NumberedText),
+    SmallInt(Whole),
+    Integer(Whole),
+    BigInt(Whole),
+    PackedNumeric(Whole, Packed),
+    WideNumeric(Whole, u16),
+    WideWhole(Whole, u16),
+    Real(Float),
+    Double(Float),
+    Text(Text),
+    Boolean { stream: Stream, true_below: u64 },
+}
+
+impl Field {
+    /// Compiles a column that has passed [`Column::check`].
+    pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
+        let stream = Stream::new(origin.seed, origin.partition, index);
+        let sql_type = column.sql_type;
+        match &column.values {
+            Values::RowId => Self::RowId { first: origin.first_id },
+            Values::Partition => {
+                let number = origin.partition.into();
+                Self::whole(sql_type, number, number, Pick::Random, stream)
+            }
+            Values::DueTime if sql_type == ColumnType::Date => Self::DueDate,
+            Values::DueTime => Self::DueTimestamp,
+            Values::Label { prefix, min, max, pick } => {
+                let offset = Whole::new(0, (max - min) as i64, *pick, stream);
+                let number = Whole::new(*min as i64, *max as i64, *pick, stream);
+                let label = NumberedText::new(prefix, *max);
+                match (Table::new(&label, *min, *max), Table::new(&label, *min, *max)) {
+                    (Some(table), _) => Self::ShortLabel(offset, table),
+                    (None, Some(table)) => Self::LongLabel(offset, table),
+                    (None, None) => Self::FormattedLabel(number, label),
+                }
+            }
+            Values::Integer { min, max, pick } => Self::whole(sql_type, *min, *max, *pick, stream),
+            Values::Decimal { min, max } => {
+                let whole = Whole::new(*min, *max, Pick::Random, stream);
+                let scale = sql_type.scale();
+                match Packed::new(scale, min.unsigned_abs().max(max.unsigned_abs())) {
+                    Some(packed) => Self::PackedNumeric(whole, packed),
+                    None => Self::WideNumeric(whole, scale),
+                }
+            }
+            Values::Float { min, max } if sql_type == ColumnType::Real => {
+                Self::Real(Float::new(*min, *max, stream))
+            }
+            Values::Float { min, max } => Self::Double(Float::new(*min, *max, stream)),
+            // A date is sent as an integer.
+            Values::Day { min, max, pick } => {
+                Self::Integer(Whole::new((*min).into(), (*max).into(), *pick, stream))
+            }
+            Values::Text { min_chars, max_chars } => {
+                Self::Text(Text::new(*min_chars, *max_chars, stream))
+            }
+            Values::Boolean { true_ratio } => {
+                Self::Boolean { stream, true_below: (true_ratio * RATIO_STEPS) as u64 }
+            }
+        }
+    }
+
+    fn whole(sql_type: ColumnType, min: i64, max: i64, pick: Pick, stream: Stream) -> Self {
+        let whole = Whole::new(min, max, pick, stream);
+        match sql_type {
+            ColumnType::SmallInt => Self::SmallInt(whole),
+            ColumnType::Integer => Self::Integer(whole),
+            ColumnType::Numeric { scale, .. } => {
+                match Packed::whole(scale, min.unsigned_abs().max(max.unsigned_abs())) {
+                    Some(packed) => Self::PackedNumeric(whole, packed),
+                    None => Self::WideWhole(whole, scale),
+                }
+            }
+            _ => Self::BigInt(whole),
+        }
+    }
+
+    /// Most bytes of buffer that [`Field::put`] writes a row, more than it keeps in some cases.
+    pub(super) fn max_bytes(&self) -> usize {
+        match self {
+            Self::RowId { .. } | Self::DueTimestamp | Self::BigInt(_) | Self::Double(_) => 4 + 8,
+            Self::DueDate | Self::Integer(_) | Self::Real(_) => 4 + 4,
+            Self::SmallInt(_) => 4 + 2,
+            Self::Boolean { .. } => 4 + 1,
+            Self::ShortLabel(..) => 16,
+            Self::LongLabel(..) => 32,
+            Self::FormattedLabel(_, label) => label.max_bytes(),
+            Self::PackedNumeric(..) => numeric::PACKED_BYTES,
+            Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
+            Self::Text(text) => text.max_bytes(),
+        }
+    }
+
+    /// Appends the column's value to each row of the block.
+    pub(super) fn put(&self, block: &mut Block) {
+        match self {
+            Self::RowId { first } => {
+                block.put(|row, _| i64_field(first.wrapping_add(row.seq as i64)))
+            }
+            Self::DueTimestamp => block.put(|_, due_us| i64_field(timestamp(due_us))),
+            Self::DueDate => {
+                block.put(|_, due_us| i32_field(timestamp(due_us).div_euclid(US_PER_DAY) as i32))
+            }
+            Self::ShortLabel(offset, table) => {
+                offset.put(block, |offset| table.field(offset as u64))
+            }
+            Self::LongLabel(offset, table) => {
+                offset.put(block, |offset| table.field(offset as u64))
+            }
+            Self::FormattedLabel(number, label) => {
+                number.put_with(block, |number, space| label.write(number as u64, space));
+            }
+            Self::SmallInt(whole) => whole.put(block, |value| i16_field(value as i16)),
+            Self::Integer(whole) => whole.put(block, |value| i32_field(value as i32)),
+            Self::BigInt(whole) => whole.put(block, i64_field),
+            Self::PackedNumeric(whole, packed) => {
+                let packed = *packed;
+                whole.put(block, move |value| packed.field(value));
+            }
+            Self::WideNumeric(whole, scale) => {
+                whole.put(block, |value| numeric::wide(value.into(), *scale));
+            }
+            Self::WideWhole(whole, scale) => {
+                whole.put(block, |value| numeric::whole(value, *scale));
+            }
+            Self::Real(float) => block.put(|row, _| i32_field(float.real(row).to_bits() as i32)),
+            Self::Double(float) => {
+                block.put(|row, _| i64_field(float.double(row).to_bits() as i64))
+            }
+            Self::Text(text) => block.put_with(|row, _, space| text.write(row, space)),
+            Self::Boolean { stream, true_below } => block
+                .put(|row, _| ([0, 0, 0, 1, u8::from(stream.bits(row) >> 11 < *true_below)], 5)),
+        }
+    }
+}
+
+#[inline]
+fn i16_field(value: i16) -> ([u8; 6], usize) {
+    let [high, low] = value.to_be_bytes();
+    ([0, 0, 0, 2, high, low], 6)
+}
+
+#[inline]
+fn i32_field(value: i32) -> ([u8; 8], usize) {
+    ((4 << 32 | u64::from(value as u32)).to_be_bytes(), 8)
+}
+
+#[inline]
+fn i64_field(value: i64) -> ([u8; 12], usize) {
+    let mut field = [0; 12];
+    field[..4].copy_from_slice(&8_u32.to_be_bytes());
+    field[4..].copy_from_slice(&value.to_be_bytes());
+    (field, 12)
+}
+
+/// Unix time as PostgreSQL's. A moment beyond its calendar becomes the nearest within.
+#[inline]
+fn timestamp(unix_us: i64) -> i64 {
+    unix_us.saturating_sub(EPOCH_UNIX_US).clamp(TIMESTAMP_MIN_US, TIMESTAMP_MAX_US)
+}

@@ -1,0 +1,73 @@
+//! Text that ends in a number: from a table where the numbers are few, formatted where not.
+
+/// Most labels kept in a table; with 16 bytes each they stay in the second-level cache.
+const TABLE_LABELS_MAX: u64 = 4_096;
+
+/// `prefix` and a number.
+#[derive(Debug, Clone)]
+pub(super) struct NumberedText {
+    prefix: Box<str>,
+    max_bytes: usize,
+}
+
+impl NumberedText {
+    pub(super) fn new(prefix: &str, max: u64) -> Self {
+        let digits = max.checked_ilog10().unwrap_or(0) as usize + 1;
+        Self { prefix: prefix.into(), max_bytes: 4 + prefix.len() + digits }
+    }
+
+    /// Most bytes of a field, length included.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// Writes the field with number `number`; returns its length.
+    pub(super) fn write(&self, number: u64, out: &mut [u8]) -> usize {
+        let mut digits = [0; 20];
+        let mut start = digits.len();
+        let mut rest = number;
+        loop {
+            start -= 1;
+            digits[start] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        let (prefix, digits) = (self.prefix.as_bytes(), &digits[start..]);
+        let end = 4 + prefix.len() + digits.len();
+        out[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+        out[4..4 + prefix.len()].copy_from_slice(prefix);
+        out[4 + prefix.len()..end].copy_from_slice(digits);
+        end
+    }
+}
+
+/// Encoded fields of up to `N` bytes, each padded to that.
+#[derive(Debug, Clone)]
+pub(super) struct Table<const N: usize> {
+    fields: Box<[[u8; N]]>,
+}
+
+impl<const N: usize> Table<N> {
+    /// `None` if there are too many labels, or one is too long.
+    pub(super) fn new(label: &NumberedText, min: u64, max: u64) -> Option<Self> {
+        if max - min >= TABLE_LABELS_MAX || label.max_bytes > N {
+            return None;
+        }
+        let field = |number| {
+            let mut field = [0; N];
+            label.write(number, &mut field);
+            field
+        };
+        Some(Self { fields: (min..=max).map(field).collect() })
+    }
+
+    /// The field with the least number plus `offset`, and how many of its bytes count.
+    #[inline]
+    pub(super) fn field(&self, offset: u64) -> ([u8; N], usize) {
+        let field = self.fields[offset as usize];
+        let length = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
+        (field, 4 + length as usize)
+    }
+}
