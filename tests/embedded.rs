@@ -110,8 +110,8 @@ async fn a_killed_loader_leaves_a_kept_cluster_shut_down_in_order() {
     until("the server is gone", || !lives(pid)).await;
     until("its folder is gone", || !loader.server.folder().exists()).await;
     let log = fs::read_to_string(dir.join("strom-load.log")).unwrap();
+    assert!(log.contains("received fast shutdown request"), "{log}");
     assert!(log.trim_end().ends_with("database system is shut down"), "{log}");
-    assert!(!log.contains("immediate"), "{log}");
 }
 
 #[tokio::test]
@@ -152,7 +152,8 @@ async fn the_folder_of_a_dead_run_is_swept_and_nothing_else() {
         fs::write(format!("{dir}/data/postmaster.pid"), "1\n").unwrap();
     }
     let server = start().await;
-    assert!(!Path::new(&stale).exists());
+    // Another test's start may have been at it first.
+    until("the stale folder is gone", || !Path::new(&stale).exists()).await;
     assert!(Path::new(&foreign).exists());
     fs::remove_dir_all(foreign).unwrap();
     server.stop().await.unwrap();

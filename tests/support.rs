@@ -1,5 +1,10 @@
 //! What several test rooms need: scratch folders, queries, and loaders in processes of their own.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are not test functions, which clippy exempts"
+)]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -18,14 +23,14 @@ const LOADER_DATA_DIR: &str = "STROM_LOAD_TEST_DATA_DIR";
 
 /// A scratch folder that every account can enter: as root, the server is another account. On the
 /// disk that the servers use.
-pub fn scratch() -> TempDir {
+pub(crate) fn scratch() -> TempDir {
     let dir = tempfile::tempdir_in("/var/tmp").unwrap();
     fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
     dir
 }
 
 /// A session over the Unix socket.
-pub async fn connect(socket_dir: &Path, port: u16) -> Client {
+pub(crate) async fn connect(socket_dir: &Path, port: u16) -> Client {
     let mut config = tokio_postgres::Config::new();
     config.host_path(socket_dir).port(port).user("postgres").dbname("postgres");
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -34,13 +39,13 @@ pub async fn connect(socket_dir: &Path, port: u16) -> Client {
 }
 
 /// The single value a query answers, as text.
-pub async fn ask(server: &Server, query: &str) -> String {
+pub(crate) async fn ask(server: &Server, query: &str) -> String {
     let client = connect(server.socket_dir(), server.port()).await;
     client.query_one(query, &[]).await.unwrap().get(0)
 }
 
 /// Waits until something is so.
-pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !so() {
         assert!(Instant::now() < deadline, "not within 20 s: {what}");
@@ -49,7 +54,7 @@ pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// Whether a process lives; one that only waits to be reaped does not.
-pub fn lives(pid: u32) -> bool {
+pub(crate) fn lives(pid: u32) -> bool {
     let ps = Command::new("ps").args(["-o", "stat=", "-p", &pid.to_string()]).output().unwrap();
     let stat = String::from_utf8(ps.stdout).unwrap();
     !stat.trim().is_empty() && !stat.trim().starts_with('Z')
@@ -57,30 +62,30 @@ pub fn lives(pid: u32) -> bool {
 
 /// What a loader in another process says of its server.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Started {
-    pub socket_dir: PathBuf,
-    pub port: u16,
-    pub pid: u32,
+pub(crate) struct Started {
+    pub(crate) socket_dir: PathBuf,
+    pub(crate) port: u16,
+    pub(crate) pid: u32,
 }
 
 impl Started {
     /// The private folder.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.socket_dir.parent().unwrap()
     }
 }
 
 /// A loader in a process, and a process group, of its own.
-pub struct Loader {
-    pub process: Child,
-    pub server: Started,
+pub(crate) struct Loader {
+    pub(crate) process: Child,
+    pub(crate) server: Started,
     _scratch: TempDir,
 }
 
 impl Loader {
     /// Runs this test binary again, as the loader. `through` is a command that runs it, such as
     /// one that changes the user; empty to run it directly.
-    pub async fn start(through: &[&str], data_dir: Option<&Path>) -> Self {
+    pub(crate) async fn start(through: &[&str], data_dir: Option<&Path>) -> Self {
         use std::os::unix::process::CommandExt;
         let scratch = scratch();
         // A copy: the build folder may be closed to the user it shall run as.
@@ -105,14 +110,14 @@ impl Loader {
     }
 
     /// SIGKILL: nothing of the loader runs any more.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
 
 /// The body of the loader process. Does nothing in a test run, which does not set [`LOADER`].
-pub async fn loader_main() {
+pub(crate) async fn loader_main() {
     let Some(said) = std::env::var_os(LOADER) else { return };
     let data_dir = std::env::var_os(LOADER_DATA_DIR).map(PathBuf::from);
     let server = Server::start(&Options { data_dir, ..Options::default() }).await.unwrap();

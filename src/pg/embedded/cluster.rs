@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use super::account::Account;
 use super::discover::Binaries;
@@ -54,9 +57,7 @@ impl Cluster {
         fs::create_dir_all(&dir).map_err(at("create", &dir))?;
         // A symlink to the real place is the user's right; the lock is on the place.
         let dir = fs::canonicalize(&dir).map_err(at("find", &dir))?;
-        let lock = folder::lock_folder(&dir)
-            .map_err(at("lock", &dir))?
-            .ok_or_else(|| EmbeddedError::DataInUse { dir: dir.clone() })?;
+        let lock = lock_kept(&dir).await?;
         let passfile = dir.join(KEPT_PASSFILE);
         match look(&dir).map_err(at("read", &dir))? {
             Found::Foreign => return Err(EmbeddedError::DataForeign { dir }),
@@ -101,6 +102,18 @@ impl Cluster {
         fs::read_to_string(self.dir.join("postmaster.pid"))
             .is_ok_and(|pid_file| says_ready(&pid_file, pid))
     }
+}
+
+/// Locks a kept cluster's folder. A child of this process that was forked and not yet executed has
+/// a copy of every lock for a moment, so one refusal means little.
+async fn lock_kept(dir: &Path) -> Result<File, EmbeddedError> {
+    for _ in 0..20 {
+        if let Some(lock) = folder::lock_folder(dir).map_err(at("lock", dir))? {
+            return Ok(lock);
+        }
+        sleep(Duration::from_millis(25)).await;
+    }
+    Err(EmbeddedError::DataInUse { dir: dir.to_owned() })
 }
 
 /// postmaster.pid tells what pg_ctl waits for: the process on line 1 and its state on line 8. The
