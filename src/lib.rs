@@ -3,9 +3,21 @@
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
+pub mod cli;
+pub mod command;
+pub mod engine;
+pub mod exit;
+pub mod ingest;
+pub mod metric;
 pub mod pace;
 pub mod pg;
 pub mod plan;
 pub mod profile;
 pub mod quantity;
+pub mod query;
+pub mod record;
+pub mod report;
 pub mod row;
+pub mod sink;
+pub mod strom;
+pub mod watch;

@@ -1,3 +1,14 @@
-//! PostgreSQL: sessions, COPY, and the server this program can bring itself.
+//! PostgreSQL: the only room that imports the client library. Knows no metrics.
 
+pub mod address;
 pub mod embedded;
+pub mod error;
+pub mod facts;
+pub mod load;
+pub mod select;
+pub mod session;
+pub mod table;
+
+pub use address::Address;
+pub use error::Error;
+pub use session::{Canceller, Session};

@@ -2,6 +2,7 @@
 //!
 //! Knows column types and value generators; never the client library.
 
+mod batch;
 mod check;
 mod chunk;
 mod encode;
@@ -10,6 +11,7 @@ mod random;
 
 use serde::Serialize;
 
+pub use batch::BatchEncoder;
 pub use check::{ColumnError, ColumnFault};
 pub use chunk::{CHUNK_BYTES_MAX, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};

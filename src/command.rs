@@ -1,0 +1,359 @@
+//! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cli::{
+    Command, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs, PostgresCommand,
+    RunArgs, ServerArgs,
+};
+use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
+use crate::exit;
+use crate::pg::{Address, embedded};
+use crate::plan::{self, Plan, ProfileSource};
+use crate::report::{RunReport, Status, summary};
+use crate::sink::folder::Folder;
+use crate::sink::prometheus::Endpoint;
+use crate::sink::terminal::{Screen, Terminal};
+use crate::sink::{Sink, SinkError};
+
+/// Why a command failed: the text to print and the code to exit with.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub code: u8,
+    /// For standard error, without `error:`; several lines possible.
+    pub message: String,
+}
+
+impl Failure {
+    fn new(code: u8, error: impl Display) -> Self {
+        Self { code, message: error.to_string() }
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Self {
+        Self::new(exit::PREPARE, error)
+    }
+}
+
+impl From<PrepareError> for Failure {
+    fn from(error: PrepareError) -> Self {
+        let code = match error {
+            PrepareError::Interrupted => exit::INTERRUPTED,
+            _ => exit::PREPARE,
+        };
+        Self::new(code, error)
+    }
+}
+
+/// Runs the command line.
+///
+/// # Errors
+/// When the command fails, with what to print.
+pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
+    match &parsed.cli.command {
+        None => run(parsed, &[], &parsed.cli.run).await,
+        Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
+        Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
+    }
+}
+
+fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
+    if files.is_empty() {
+        return Ok(plan::builtin("realtime").into_iter().collect());
+    }
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let message = format!("failed to read profile `{}`: {error}", path.display());
+            Failure::new(exit::USAGE, message)
+        })?;
+        Ok(ProfileSource { name: path.display().to_string(), text })
+    };
+    files.iter().map(read).collect()
+}
+
+/// Resolves all profiles before anything starts, so that a mistake in the last one is found
+/// before the first has run.
+fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
+    let overrides = parsed.overrides(args);
+    let (mut plans, mut faults) = (Vec::new(), Vec::new());
+    for source in sources(files)? {
+        match Plan::resolve(&source, &overrides) {
+            Ok(plan) => plans.push(plan),
+            Err(found) => faults.push(found.to_string()),
+        }
+    }
+    if faults.is_empty() { Ok(plans) } else { Err(Failure::new(exit::USAGE, faults.join("\n"))) }
+}
+
+fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
+    for plan in plans(parsed, files, args)? {
+        print(&plan::render(&plan))?;
+    }
+    Ok(exit::DONE)
+}
+
+async fn install() -> Result<u8, Failure> {
+    let cache =
+        embedded::install::cache_dir().map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let bindir = embedded::install::install(&cache).await;
+    let bindir = bindir.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    print(&format!("PostgreSQL server binaries are in {}\n", bindir.display()))?;
+    Ok(exit::DONE)
+}
+
+async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
+    let plans = plans(parsed, files, &args.plan)?;
+    let address = address(parsed, &args.server)?;
+    let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
+    init_logging(&screen, &args.output);
+    if parsed.typed("database_url") && address.as_ref().is_some_and(|given| given.in_argv) {
+        tracing::warn!(
+            "the password in --database-url can be read by every user of this machine; \
+             PGPASSWORD or DATABASE_URL hide it"
+        );
+    }
+    if plans.len() > 1 && args.output.output.is_some() {
+        let message = "--output names one folder, but several profiles are given\n  fix: leave \
+                       it out; each gets a folder of its own under results/";
+        return Err(Failure::new(exit::USAGE, message));
+    }
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let work = async {
+        let mut code = exit::DONE;
+        for plan in &plans {
+            code = run_one(plan, address.as_ref(), args, &screen, &shutdown).await?;
+            if code != exit::DONE {
+                break;
+            }
+        }
+        Ok(code)
+    };
+    tokio::select! {
+        code = work => code,
+        never = signals.obey(&shutdown, &screen) => match never {},
+    }
+}
+
+async fn run_one(
+    plan: &Plan,
+    address: Option<&Given>,
+    args: &RunArgs,
+    screen: &Screen,
+    shutdown: &Shutdown,
+) -> Result<u8, Failure> {
+    // Outputs first: a typo in a path or a taken port must not cost a run.
+    let folder = open_folder(plan, &args.output)?;
+    let results = folder.path().to_owned();
+    let endpoint = match args.output.metrics_addr {
+        MetricsAddress::Off => None,
+        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
+    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
+    if args.output.log_format == LogFormat::Text && !args.output.quiet {
+        sinks.push(Box::new(Terminal::new(screen.clone())));
+    }
+    let (server, target) = match address {
+        Some(given) => (None, Target { address: given.address.clone(), embedded: false }),
+        None => {
+            let server = start_server(&args.server, shutdown).await?;
+            let target = Target {
+                address: Address::socket(
+                    server.socket_dir(),
+                    server.port(),
+                    server.user(),
+                    server.database(),
+                ),
+                embedded: true,
+            };
+            tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
+            (Some(server), target)
+        }
+    };
+    if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
+        tracing::info!("metrics at http://{address}/metrics");
+    }
+    tracing::info!("results in {}", results.display());
+    let serve = async {
+        match endpoint {
+            Some(endpoint) => endpoint.serve().await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = engine::run(plan, &target, sinks, shutdown) => outcome,
+        () = serve => unreachable!("the endpoint serves until it is dropped"),
+    };
+    if let Some(server) = server
+        && let Err(error) = server.stop().await
+    {
+        tracing::warn!("{error}");
+    }
+    conclude(&outcome?, &results, args.output.format)
+}
+
+/// Prints the result and decides the exit code.
+fn conclude(outcome: &Outcome, results: &Path, format: Format) -> Result<u8, Failure> {
+    let report = &outcome.report;
+    match format {
+        Format::Text => {
+            print(&format!("{}results     {}\n", summary(report), results.display()))?;
+        }
+        Format::Json => {
+            let json = serde_json::to_string_pretty(report);
+            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+            print(&format!("{json}\n"))?;
+        }
+    }
+    let code = exit_code(report, outcome.error.is_some());
+    match &outcome.error {
+        Some(error) if code == exit::ENDED_EARLY => Err(Failure::new(code, error)),
+        _ => Ok(code),
+    }
+}
+
+fn exit_code(report: &RunReport, failed: bool) -> u8 {
+    if !report.rows_add_up() {
+        exit::INTEGRITY
+    } else if failed {
+        exit::ENDED_EARLY
+    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
+        exit::INTERRUPTED
+    } else if report.thresholds_hold() {
+        exit::DONE
+    } else {
+        exit::THRESHOLD
+    }
+}
+
+/// A connection that somebody gave.
+struct Given {
+    address: Address,
+    /// Whether a password stands on the command line.
+    in_argv: bool,
+}
+
+fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure> {
+    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let usage = |error| Failure::new(exit::USAGE, error);
+    let Some(text) = args.database_url.as_deref().filter(|text| !text.is_empty()) else {
+        let address = Address::from_env(&env).map_err(usage)?;
+        return Ok(address.map(|address| Given { address, in_argv: false }));
+    };
+    let place = if parsed.typed("database_url") { "--database-url" } else { "DATABASE_URL" };
+    let address = Address::parse(text, place, &env).map_err(usage)?;
+    let without_variables = Address::parse(text, place, &|_| None).map_err(usage)?;
+    Ok(Some(Given { address, in_argv: without_variables.has_password() }))
+}
+
+async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+    let options = embedded::Options {
+        bindir: args.pg_bindir.clone(),
+        data_dir: args.data_dir.clone(),
+        install: args.install_postgres,
+        settings: args.pg_set.clone(),
+    };
+    tokio::select! {
+        started = embedded::Server::start(&options) => {
+            started.map_err(|error| Failure::new(exit::PREPARE, error))
+        }
+        () = shutdown.stop.cancelled() => Err(PrepareError::Interrupted.into()),
+    }
+}
+
+fn open_folder(plan: &Plan, args: &OutputArgs) -> Result<Folder, SinkError> {
+    if let Some(path) = &args.output {
+        return Folder::open(path);
+    }
+    // 2026-11-22T15:43:00Z without what a file name should not have.
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let stamp: String = now.chars().filter(|c| *c != '-' && *c != ':').collect();
+    Folder::open_new(Path::new("results"), &format!("{}-{stamp}", plan.profile))
+}
+
+/// Signals that end a run.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(exit::UNEXPECTED, format!("failed to listen for signals: {error}"))
+            })
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// The first signal drains, the second aborts.
+    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
+        for received in 1_u32.. {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => {}
+            }
+            match received {
+                1 => {
+                    screen.line("interrupted: finishing what is due; once more aborts");
+                    shutdown.stop.cancel();
+                }
+                2 => {
+                    screen.line("aborting");
+                    shutdown.stop.cancel();
+                    shutdown.abort.cancel();
+                }
+                _ => {}
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+fn init_logging(screen: &Screen, args: &OutputArgs) {
+    use tracing::level_filters::LevelFilter;
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => LevelFilter::WARN,
+        (_, true) => LevelFilter::DEBUG,
+        _ => LevelFilter::INFO,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_writer(screen.clone());
+    // A second call in one process (tests) keeps the first subscriber.
+    let _ = match args.log_format {
+        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder.with_ansi(colour()).without_time().try_init(),
+    };
+}
+
+/// Colour only for a terminal, and not if the user says NO_COLOR (no-color.org).
+fn colour() -> bool {
+    use io::IsTerminal as _;
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && io::stderr().is_terminal()
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        // `| head` has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => {
+            Err(Failure::new(exit::UNEXPECTED, format!("failed to write to stdout: {error}")))
+        }
+        Ok(()) => Ok(()),
+    }
+}

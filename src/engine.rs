@@ -1,0 +1,173 @@
+//! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
+//! all tasks and of shutdown.
+
+mod measure;
+mod prepare;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::ProduceError;
+use crate::pg;
+use crate::plan::Plan;
+use crate::query::ReadError;
+use crate::report::{RunReport, Status};
+use crate::sink::{Sink, SinkError};
+use crate::strom::StromError;
+
+use measure::Run;
+
+/// How often recorders are drained and sinks fed.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the report so far is saved.
+const CHECKPOINT: Duration = Duration::from_secs(10);
+
+/// Shutdown as seen by a run; the caller owns the signals.
+#[derive(Debug, Clone, Default)]
+pub struct Shutdown {
+    /// Finish what is in hand, drain and report.
+    pub stop: CancellationToken,
+    /// Drop what is in hand, cancel it on the server, and report.
+    pub abort: CancellationToken,
+}
+
+/// Where a run goes.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The server.
+    pub address: pg::Address,
+    /// Whether strom-load started it.
+    pub embedded: bool,
+}
+
+/// How a run ended. The report exists from the moment the measurement began.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was measured.
+    pub report: RunReport,
+    /// What ended it early.
+    pub error: Option<RunError>,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The server or the table.
+    #[error(transparent)]
+    Server(#[from] pg::Error),
+    /// The arms.
+    #[error(transparent)]
+    Strom(#[from] StromError),
+    /// The columns.
+    #[error(transparent)]
+    Row(#[from] crate::row::EncodeError),
+    /// An output.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// More connections than the server admits.
+    #[error(
+        "partitions and readers need {need} connections, but the server admits {have} \
+         (max_connections less the reserved ones)\n  fix: lower --partitions or --readers, or \
+         raise max_connections"
+    )]
+    Connections {
+        /// Connections that the run needs.
+        need: u64,
+        /// Connections that the server admits.
+        have: u64,
+    },
+    /// A query that the server does not accept.
+    #[error("query `{query}`: {error}{place}")]
+    Query {
+        /// Its name.
+        query: String,
+        /// What the server says.
+        error: pg::Error,
+        /// The place in the SQL text, as lines of their own; may be empty.
+        place: String,
+    },
+    /// A server that is too old.
+    #[error("the server is PostgreSQL {version}; strom-load needs 15 or newer")]
+    TooOld {
+        /// Its version.
+        version: String,
+    },
+    /// A signal came first.
+    #[error("interrupted before the run began")]
+    Interrupted,
+    /// The timer of a producer or reader.
+    #[error("failed to create a timer: {0}")]
+    Timer(#[from] std::io::Error),
+}
+
+/// What can end a run early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A producer.
+    #[error("partition {partition}: {error}")]
+    Produce {
+        /// Its partition.
+        partition: u32,
+        /// What happened.
+        error: ProduceError,
+    },
+    /// A reader.
+    #[error("reader {reader}: {error}")]
+    Read {
+        /// Its number.
+        reader: u32,
+        /// What happened.
+        error: ReadError,
+    },
+    /// An output.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A task broke; a defect of strom-load.
+    #[error("a task of strom-load broke, please report it: {0}")]
+    Task(String),
+}
+
+/// Runs a plan against a server.
+///
+/// # Errors
+/// When it cannot begin. Once it has begun there is an [`Outcome`], whatever happens.
+pub async fn run(
+    plan: &Plan,
+    target: &Target,
+    mut sinks: Vec<Box<dyn Sink>>,
+    shutdown: &Shutdown,
+) -> Result<Outcome, PrepareError> {
+    let prepared = tokio::select! {
+        prepared = prepare::prepare(plan, target) => prepared?,
+        () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
+    };
+    let (run, control) = Run::measure(plan, prepared, &mut sinks, shutdown).await?;
+    let rows_found = count_rows(&run, plan, control, shutdown).await;
+    let report = run.report(rows_found);
+    let mut error = run.into_error();
+    for sink in sinks {
+        if let Err(failed) = sink.finish(&report) {
+            error.get_or_insert(failed.into());
+        }
+    }
+    Ok(Outcome { report, error })
+}
+
+/// Counts this run's rows by SQL, unless the run was aborted or the server may be gone.
+async fn count_rows(
+    run: &Run<'_>,
+    plan: &Plan,
+    mut control: pg::Session,
+    shutdown: &Shutdown,
+) -> Option<u64> {
+    if matches!(run.status(), Status::Aborted | Status::Failed) {
+        return None;
+    }
+    let counted = tokio::select! {
+        counted = pg::table::count_since(&mut control, &plan.stream, run.first_ids()) => counted,
+        () = shutdown.abort.cancelled() => return None,
+    };
+    control.close().await;
+    counted.inspect_err(|error| tracing::warn!("this run's rows were not counted: {error}")).ok()
+}

@@ -1,0 +1,402 @@
+//! The clock runs: tasks are started, drained each tick, stopped and awaited.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::ingest::{Produced, Producer};
+use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
+use crate::pg;
+use crate::pg::table::StreamTable;
+use crate::plan::{Plan, StreamRate};
+use crate::query::{ReadError, Reader};
+use crate::record::{Interval, PartitionInterval, Phase, QueryTally, Recorder, StreamTally, Tally};
+use crate::report::{Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline};
+use crate::row::BatchEncoder;
+use crate::sink::{RunStart, Sink, SinkError};
+use crate::strom::Arm;
+use crate::watch::process;
+
+use super::prepare::Prepared;
+use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
+
+/// Between the last preparation and the first due time, so that every task is waiting by then.
+const LEAD: Duration = Duration::from_millis(20);
+/// A batch or query still in hand this long after the drain should have ended is cancelled.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// A run, from its start to its report.
+pub(super) struct Run<'a> {
+    plan: &'a Plan,
+    server: ServerReport,
+    table: StreamTable,
+    arms: &'static [Arm],
+    /// Time zero of all schedules, on both clocks.
+    start: Instant,
+    started_at: SystemTime,
+    stop: Arc<Stop>,
+    abort: CancellationToken,
+    status: Status,
+    error: Option<RunError>,
+    lanes: Vec<Lane>,
+    /// By query and arm, as in the report: each reader's recorder and the total.
+    queries: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
+    timeline: Timeline,
+    last_tick: Instant,
+    cpu_before_s: f64,
+}
+
+/// One partition as seen from here.
+struct Lane {
+    /// `None` when unthrottled.
+    schedule: Option<Schedule>,
+    recorder: Recorder<StreamTally>,
+    totals: PartitionTotals,
+}
+
+enum Ended {
+    Producer(u32, Produced),
+    Reader(u32, Result<(), ReadError>),
+}
+
+impl<'a> Run<'a> {
+    /// Runs what was prepared to its end. The session returned holds the reservation.
+    pub(super) async fn measure(
+        plan: &'a Plan,
+        prepared: Prepared,
+        sinks: &mut [Box<dyn Sink>],
+        shutdown: &Shutdown,
+    ) -> Result<(Self, pg::Session), PrepareError> {
+        let Prepared { server, table, arms, control, loaders, readers, queries } = prepared;
+        let start = Instant::now() + LEAD;
+        let started_at = SystemTime::now() + LEAD;
+        let end = plan.duration.map(|duration| start + plan.warmup + duration);
+        let combinations = queries.len() * arms.len();
+        let mut run = Self {
+            plan,
+            server,
+            table,
+            arms,
+            start,
+            started_at,
+            stop: Arc::new(Stop::at(end)),
+            abort: CancellationToken::new(),
+            status: Status::Running,
+            error: None,
+            lanes: Vec::new(),
+            queries: (0..combinations).map(|_| (Vec::new(), QueryTally::default())).collect(),
+            timeline: Timeline::default(),
+            last_tick: start,
+            cpu_before_s: process::cost().cpu_s,
+        };
+        let mut tasks = JoinSet::new();
+        for (partition, loader) in (0..).zip(loaders) {
+            let producer = run.producer(partition, loader)?;
+            tasks.spawn(async move { Ended::Producer(partition, producer.run().await) });
+        }
+        for (number, session) in (0..).zip(readers) {
+            let reader = run.reader(number, session, &queries)?;
+            tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
+        }
+        let begin = RunStart {
+            plan,
+            server: &run.server.facts,
+            arms: run.arms,
+            started_at: run.started_at,
+        };
+        for sink in &mut *sinks {
+            sink.begin(&begin)?;
+        }
+        run.drive(&mut tasks, sinks, shutdown).await;
+        Ok((run, control))
+    }
+
+    fn producer(
+        &mut self,
+        partition: u32,
+        loader: pg::load::Loader,
+    ) -> Result<Producer, PrepareError> {
+        let stream = &self.plan.stream;
+        let first_id = self.table.first_ids.get(partition as usize).copied().unwrap_or(1);
+        let encoder = BatchEncoder::new(&stream.columns, self.plan.seed, partition, first_id)?;
+        let batch_rows = NonZeroU64::from(stream.batch_rows);
+        let schedule = match stream.rate {
+            StreamRate::Max => None,
+            StreamRate::RowsPerSecond(rate) => Some(Schedule::new(
+                Rate::per_second(rate),
+                partition.into(),
+                stream.partitions.into(),
+                batch_rows,
+                stream.linger,
+            )),
+        };
+        let timer = Timer::precise()?;
+        let pacer = match schedule {
+            Some(schedule) => Pacer::open(schedule, self.start, self.plan.warmup, timer),
+            None => Pacer::closed(batch_rows, self.start, self.plan.warmup, timer),
+        };
+        let recorder = Recorder::default();
+        let totals = PartitionTotals::default();
+        self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
+        let since_epoch =
+            self.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(Producer {
+            pacer,
+            loader,
+            encoder,
+            origin_us: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
+            recorder,
+            stop: Arc::clone(&self.stop),
+            abort: self.abort.clone(),
+            drain_timeout: self.plan.drain_timeout,
+        })
+    }
+
+    fn reader(
+        &mut self,
+        number: u32,
+        session: pg::Session,
+        queries: &Arc<[crate::plan::Query]>,
+    ) -> Result<Reader, PrepareError> {
+        let timer = Timer::precise()?;
+        let readers = NonZeroU64::new(self.plan.readers.count.into()).unwrap_or(NonZeroU64::MIN);
+        let rate = self.plan.readers.queries_per_s.and_then(rate_of);
+        let pacer = match rate {
+            Some(rate) => {
+                let one = NonZeroU64::MIN;
+                let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
+                Pacer::open(schedule, self.start, self.plan.warmup, timer)
+            }
+            None => Pacer::closed(NonZeroU64::MIN, self.start, self.plan.warmup, timer),
+        };
+        let recorders: Vec<Vec<Recorder<QueryTally>>> = queries
+            .iter()
+            .map(|_| self.arms.iter().map(|_| Recorder::default()).collect())
+            .collect();
+        for ((mine, _), recorder) in self.queries.iter_mut().zip(recorders.iter().flatten()) {
+            mine.push(recorder.clone());
+        }
+        Ok(Reader {
+            pacer,
+            session,
+            queries: Arc::clone(queries),
+            arms: self.arms,
+            recorders,
+            // Each reader asks in an order of its own, the same in every run of this seed.
+            seed: self.plan.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            stop: Arc::clone(&self.stop),
+            abort: self.abort.clone(),
+        })
+    }
+
+    async fn drive(
+        &mut self,
+        tasks: &mut JoinSet<Ended>,
+        sinks: &mut [Box<dyn Sink>],
+        shutdown: &Shutdown,
+    ) {
+        let mut ticks = tokio::time::interval_at(self.start + TICK, TICK);
+        // A late tick makes a longer interval; bursts of empty ones would say nothing.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut next_checkpoint = self.start + CHECKPOINT;
+        let (mut stopped, mut aborted) = (false, false);
+        loop {
+            let drain_end = self.stop.end().map(|end| end + self.plan.drain_timeout + DRAIN_GRACE);
+            tokio::select! {
+                ended = tasks.join_next() => match ended {
+                    Some(ended) => self.ended(ended),
+                    None => break,
+                },
+                _ = ticks.tick() => {
+                    let interval = self.tick();
+                    let mut fed = feed(sinks, |sink| sink.interval(&interval));
+                    if Instant::now() >= next_checkpoint {
+                        next_checkpoint += CHECKPOINT;
+                        let report = self.report(None);
+                        fed = fed.and_then(|()| feed(sinks, |sink| sink.checkpoint(&report)));
+                    }
+                    if let Err(error) = fed {
+                        self.fail(error.into());
+                    }
+                }
+                () = shutdown.stop.cancelled(), if !stopped => {
+                    stopped = true;
+                    if !self.stop.is_over() {
+                        self.status = Status::Interrupted;
+                    }
+                    self.stop.now();
+                }
+                () = shutdown.abort.cancelled(), if !aborted => {
+                    aborted = true;
+                    self.status = Status::Aborted;
+                    self.stop.now();
+                    self.abort.cancel();
+                }
+                () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
+            }
+        }
+        let interval = self.tick();
+        if let Err(error) = feed(sinks, |sink| sink.interval(&interval)) {
+            self.fail(error.into());
+        }
+        if self.error.is_some() && self.status != Status::Aborted {
+            self.status = Status::Failed;
+        } else if self.status == Status::Running {
+            self.status = Status::Done;
+        }
+    }
+
+    fn ended(&mut self, ended: Result<Ended, JoinError>) {
+        match ended {
+            Ok(Ended::Producer(partition, produced)) => {
+                let totals = &mut self.lanes[partition as usize].totals;
+                totals.rows_dropped = produced.rows_dropped;
+                if let Some(error) = produced.error {
+                    self.fail(RunError::Produce { partition, error });
+                }
+            }
+            Ok(Ended::Reader(_, Ok(()))) => {}
+            Ok(Ended::Reader(reader, Err(error))) => self.fail(RunError::Read { reader, error }),
+            Err(broken) => self.fail(RunError::Task(broken.to_string())),
+        }
+    }
+
+    /// The first error ends the schedule for all; what is in hand is finished.
+    fn fail(&mut self, error: RunError) {
+        if let Some(first) = &self.error {
+            tracing::debug!("after `{first}`: {error}");
+        } else {
+            self.error = Some(error);
+        }
+        self.stop.now();
+    }
+
+    fn tick(&mut self) -> Interval {
+        let now = Instant::now();
+        let end = self.stop.end().map_or(now, |end| end.min(now));
+        let due_ns = ns(end.saturating_duration_since(self.start));
+        let warmup_ns = ns(self.plan.warmup);
+        let partitions = self.lanes.iter_mut().map(|lane| {
+            let tally = lane.recorder.drain();
+            let totals = &mut lane.totals;
+            totals.tally.merge(&tally);
+            let (due, in_warmup) = match &lane.schedule {
+                Some(schedule) => {
+                    let due = schedule.rows_before(due_ns);
+                    (due, schedule.rows_before(warmup_ns).min(due))
+                }
+                // Unthrottled, a row is due when it is sent.
+                None => {
+                    let tally = &totals.tally;
+                    (tally.rows_sent, tally.rows_sent - tally.rows_sent_measured)
+                }
+            };
+            let rows_due = due - totals.rows_due;
+            totals.rows_due = due;
+            totals.rows_due_measured = due - in_warmup;
+            let done = totals.tally.rows_acknowledged + totals.rows_dropped;
+            PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
+        });
+        let partitions = partitions.collect();
+        let queries = self.queries.iter_mut().map(|(recorders, total)| {
+            let mut tally = QueryTally::default();
+            recorders.iter().for_each(|recorder| tally.merge(&recorder.drain()));
+            total.merge(&tally);
+            tally
+        });
+        let queries = queries.collect();
+        let interval = Interval {
+            start: self.last_tick.saturating_duration_since(self.start),
+            length: now.saturating_duration_since(self.last_tick),
+            phase: self.phase(now),
+            partitions,
+            queries,
+        };
+        self.timeline.add(&interval);
+        self.last_tick = now;
+        interval
+    }
+
+    fn phase(&self, now: Instant) -> Phase {
+        if self.stop.end().is_some_and(|end| now > end + TICK / 2) {
+            Phase::Drain
+        } else if now <= self.start + self.plan.warmup {
+            Phase::Warmup
+        } else {
+            Phase::Measure
+        }
+    }
+
+    /// From the end of the warm-up to the end of the schedule, or to the last acknowledgement if
+    /// that came later: so that a backlog does not flatter the rate.
+    fn measured(&self) -> Duration {
+        let from = self.start + self.plan.warmup;
+        let acknowledged = self.lanes.iter().filter_map(|lane| lane.totals.tally.acknowledged_at);
+        let end = self.stop.end().unwrap_or_else(Instant::now).min(Instant::now());
+        acknowledged.max().map_or(end, |last| last.max(end)).saturating_duration_since(from)
+    }
+
+    /// How the run stands.
+    pub(super) fn status(&self) -> Status {
+        self.status
+    }
+
+    /// The ids that each partition began with.
+    pub(super) fn first_ids(&self) -> &[i64] {
+        &self.table.first_ids
+    }
+
+    /// The report so far, or at the end with the rows that SQL found.
+    pub(super) fn report(&self, rows_found: Option<u64>) -> RunReport {
+        let mut cost = process::cost();
+        cost.cpu_s -= self.cpu_before_s;
+        RunReport::new(&Findings {
+            plan: self.plan,
+            server: &self.server,
+            arms: self.arms,
+            started_at: self.started_at,
+            measured: self.measured(),
+            status: self.status,
+            error: self.error.as_ref().map(ToString::to_string),
+            table: &self.table,
+            partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
+            queries: &self.queries.iter().map(|(_, total)| total).collect::<Vec<_>>(),
+            rows_found,
+            cost,
+            timeline: &self.timeline,
+        })
+    }
+
+    /// What ended the run early.
+    pub(super) fn into_error(self) -> Option<RunError> {
+        self.error
+    }
+}
+
+fn feed(
+    sinks: &mut [Box<dyn Sink>],
+    mut to: impl FnMut(&mut Box<dyn Sink>) -> Result<(), SinkError>,
+) -> Result<(), SinkError> {
+    sinks.iter_mut().try_for_each(&mut to)
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A query rate as an exact ratio: thousandths of a query in 1000 s.
+fn rate_of(queries_per_s: f64) -> Option<Rate> {
+    let events = NonZeroU64::new((queries_per_s * 1e6).round() as u64)?;
+    Rate::each(events, Duration::from_secs(1_000_000))
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,125 @@
+//! Everything before the clock starts: facts, table, connections, statements. So that the
+//! measurement holds nothing but the work.
+
+use std::sync::Arc;
+
+use crate::pg;
+use crate::pg::load::Loader;
+use crate::pg::table::{self, StreamTable};
+use crate::plan::{Plan, Query};
+use crate::report::ServerReport;
+use crate::strom::{self, Arm};
+
+use super::{PrepareError, Target};
+
+/// Oldest major version with everything that is used here.
+const MAJOR_MIN: u32 = 15;
+
+/// A run that is ready to start.
+pub(super) struct Prepared {
+    pub(super) server: ServerReport,
+    pub(super) table: StreamTable,
+    pub(super) arms: &'static [Arm],
+    /// Holds the partitions' reservation; must live as long as the run.
+    pub(super) control: pg::Session,
+    pub(super) loaders: Vec<Loader>,
+    pub(super) readers: Vec<pg::Session>,
+    pub(super) queries: Arc<[Query]>,
+}
+
+pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, PrepareError> {
+    let address = &target.address;
+    let mut control = pg::Session::connect(address, "strom-load control").await?;
+    let loaded = strom::is_loaded(&mut control).await?;
+    let facts = control.facts().await?;
+    if facts.major < MAJOR_MIN {
+        return Err(PrepareError::TooOld { version: facts.version });
+    }
+    let arms: &'static [Arm] =
+        if plan.readers.count == 0 { &[] } else { strom::arms(plan.readers.gpu, loaded)? };
+    check_connections(&mut control, plan).await?;
+    let table = table::prepare(&mut control, &plan.stream).await?;
+
+    let mut loaders = Vec::new();
+    for partition in 0..plan.stream.partitions.get() {
+        let name = format!("strom-load producer {partition}");
+        let session = pg::Session::connect(address, &name).await?;
+        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
+    }
+    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
+    let mut readers = Vec::new();
+    for reader in 0..plan.readers.count {
+        let name = format!("strom-load reader {reader}");
+        let mut session = pg::Session::connect(address, &name).await?;
+        let timeout_ms = plan.readers.statement_timeout.as_millis();
+        let sql = format!("SET statement_timeout = {timeout_ms}");
+        session.execute("set the statement timeout", &sql).await?;
+        if reader == 0 {
+            check_queries(&mut session, &queries).await?;
+        }
+        readers.push(session);
+    }
+    let server = ServerReport {
+        address: address.to_string(),
+        embedded: target.embedded,
+        pg_strom_loaded: loaded,
+        facts,
+    };
+    Ok(Prepared { server, table, arms, control, loaders, readers, queries })
+}
+
+/// The plan's queries with the table's name filled in.
+fn queries(plan: &Plan) -> Arc<[Query]> {
+    let table = plan.stream.table.to_string();
+    let filled =
+        |query: &Query| Query { sql: query.sql.replace("{table}", &table), ..query.clone() };
+    plan.readers.queries.iter().map(filled).collect()
+}
+
+async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(), PrepareError> {
+    let sql = "SELECT current_setting('max_connections')::int \
+               - current_setting('superuser_reserved_connections')::int";
+    let have = control.text("read max_connections", sql).await?;
+    let have: u64 = have.and_then(|have| have.parse().ok()).unwrap_or(u64::MAX);
+    let need = u64::from(plan.stream.partitions.get()) + u64::from(plan.readers.count) + 1;
+    if need > have { Err(PrepareError::Connections { need, have }) } else { Ok(()) }
+}
+
+/// Lets the server parse each query, so that a mistake is found before the run, with its place.
+async fn check_queries(session: &mut pg::Session, queries: &[Query]) -> Result<(), PrepareError> {
+    for query in queries {
+        if let Err(error) = session.parse(&query.sql).await {
+            let place = error.position().map_or_else(String::new, |at| point_at(&query.sql, at));
+            return Err(PrepareError::Query { query: query.name.clone(), error, place });
+        }
+    }
+    Ok(())
+}
+
+/// The line of `sql` that holds character `position` (from 1), with a caret under it.
+fn point_at(sql: &str, position: u32) -> String {
+    let mut left = position.saturating_sub(1) as usize;
+    for (number, line) in sql.split('\n').enumerate() {
+        let length = line.chars().count();
+        if left <= length {
+            let number = number + 1;
+            let margin = " ".repeat(number.to_string().len());
+            let caret = " ".repeat(left);
+            return format!("\n  {number} | {line}\n  {margin} | {caret}^");
+        }
+        left -= length + 1;
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_caret_points_at_the_servers_position() {
+        insta::assert_snapshot!(super::point_at("SELECT a\nFROM tabel", 15), @r"
+
+          2 | FROM tabel
+            |      ^
+        ");
+    }
+}

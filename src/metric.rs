@@ -1,0 +1,140 @@
+//! Every metric: name, kind, unit, labels and help, once. docs/metrics.md and the dashboards are
+//! checked against this table.
+
+/// What a metric is to Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Cumulative buckets.
+    Histogram,
+}
+
+/// A metric's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Full name, base unit last.
+    pub name: &'static str,
+    /// What it is to Prometheus.
+    pub kind: Kind,
+    /// Label names, in order.
+    pub labels: &'static [&'static str],
+    /// One sentence for people.
+    pub help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $id: Metric = Metric {
+                name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help,
+            };
+        )*
+        /// All metrics, in the order in which they are documented.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    INFO = Gauge "strom_load_info" ["version", "profile", "server_version"]
+        "Always 1; the labels say what runs.";
+    PHASE = Gauge "strom_load_phase" ["phase"]
+        "1 for the phase that the run is in (warmup, measure, drain), else 0.";
+    START_TIME = Gauge "strom_load_start_time_seconds" []
+        "Start of the schedule, in seconds since the Unix epoch.";
+    TARGET_RATE = Gauge "strom_load_target_rows_per_second" []
+        "Target rate over all partitions; absent when unthrottled.";
+    ROWS_DUE = Counter "strom_load_rows_due_total" ["partition"]
+        "Rows that fell due by the schedule.";
+    ROWS_SENT = Counter "strom_load_rows_sent_total" ["partition"]
+        "Rows whose batch was sent.";
+    ROWS_ACKNOWLEDGED = Counter "strom_load_rows_acknowledged_total" ["partition"]
+        "Rows whose batch the server committed.";
+    ROWS_DROPPED = Counter "strom_load_rows_dropped_total" ["partition"]
+        "Rows that were due and will not be sent.";
+    BACKLOG = Gauge "strom_load_backlog_rows" ["partition"]
+        "Rows due and not yet acknowledged.";
+    BATCHES = Counter "strom_load_batches_total" ["partition"]
+        "Batches (transactions) committed.";
+    BATCHES_LATE = Counter "strom_load_batches_late_total" ["partition"]
+        "Batches sent more than 1 ms after they were due.";
+    COPY_BYTES = Counter "strom_load_copy_bytes_total" ["partition"]
+        "COPY data sent.";
+    STREAM_ERRORS = Counter "strom_load_stream_errors_total" ["partition", "sqlstate"]
+        "Batches that failed, by SQLSTATE.";
+    BATCH_WAIT = Histogram "strom_load_batch_wait_seconds" ["partition"]
+        "Time of a batch from due to sent.";
+    BATCH_SERVICE = Histogram "strom_load_batch_service_seconds" ["partition"]
+        "Time of a batch from sent to acknowledged.";
+    BATCH_RESPONSE = Histogram "strom_load_batch_response_seconds" ["partition"]
+        "Time of a batch from due to acknowledged.";
+    ROW_LATENCY = Histogram "strom_load_row_latency_seconds" ["partition"]
+        "Time of a row from its own due time to its acknowledgement.";
+    QUERIES = Counter "strom_load_queries_total" ["query", "arm"]
+        "Queries answered.";
+    QUERY_ROWS = Counter "strom_load_query_rows_total" ["query", "arm"]
+        "Rows received from queries.";
+    QUERY_ERRORS = Counter "strom_load_query_errors_total" ["query", "arm", "sqlstate"]
+        "Queries that failed, by SQLSTATE.";
+    QUERY_SERVICE = Histogram "strom_load_query_service_seconds" ["query", "arm"]
+        "Time of a query from sent to its last row.";
+    QUERY_RESPONSE = Histogram "strom_load_query_response_seconds" ["query", "arm"]
+        "Time of a query from due to its last row.";
+    ANSWER_AGE = Histogram "strom_load_answer_age_seconds" ["query", "arm"]
+        "Age of the newest event in an answer, when the answer arrived.";
+    PROCESS_CPU = Counter "process_cpu_seconds_total" []
+        "User and system CPU time of strom-load.";
+    PROCESS_MEMORY = Gauge "process_resident_memory_bytes" []
+        "Resident memory of strom-load.";
+}
+
+/// Upper bounds of the histograms' buckets, in seconds: 100 µs to 100 s in steps of 1, 2.5 and 5,
+/// wide enough for a commit on a fast disk and for a window function over a large table.
+pub const BUCKETS_S: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 25.0, 50.0, 100.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules_of_prometheus() {
+        for metric in ALL {
+            let counter = metric.kind == Kind::Counter;
+            assert_eq!(counter, metric.name.ends_with("_total"), "{}", metric.name);
+            let unit = metric.name.trim_end_matches("_total").rsplit('_').next().unwrap();
+            let units = [
+                "seconds",
+                "bytes",
+                "ratio",
+                "celsius",
+                "watts",
+                "joules",
+                "hertz",
+                "rows",
+                "batches",
+                "queries",
+                "info",
+                "phase",
+                "second",
+                "due",
+                "sent",
+                "acknowledged",
+                "dropped",
+                "late",
+                "errors",
+            ];
+            assert!(units.contains(&unit), "{}: unit `{unit}`", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+        let mut names: Vec<_> = ALL.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), ALL.len());
+    }
+}

@@ -1,0 +1,157 @@
+//! What went wrong on the way to the server or in it, told by SQLSTATE.
+
+use std::error::Error as _;
+use std::fmt;
+
+use tokio_postgres::error::ErrorPosition;
+
+/// A failed act against the server: what was tried, what happened, what mends it.
+#[derive(Debug)]
+pub struct Error {
+    act: String,
+    cause: Cause,
+    fix: Option<String>,
+}
+
+#[derive(Debug)]
+enum Cause {
+    /// The server answered with an error.
+    Server(Box<ServerError>),
+    /// No answer: the connection is gone or never was.
+    Connection(String),
+    /// The answer, or something on our side of the protocol, was not as expected.
+    Other(String),
+}
+
+#[derive(Debug)]
+struct ServerError {
+    severity: String,
+    sqlstate: String,
+    message: String,
+    detail: Option<String>,
+    hint: Option<String>,
+    position: Option<u32>,
+}
+
+impl Error {
+    /// Wraps an error of the client library; `act` completes "failed to …".
+    pub(super) fn new(act: impl Into<String>, error: &tokio_postgres::Error) -> Self {
+        let cause = if let Some(db) = error.as_db_error() {
+            Cause::Server(Box::new(ServerError {
+                severity: db.severity().to_owned(),
+                sqlstate: db.code().code().to_owned(),
+                message: db.message().to_owned(),
+                detail: db.detail().map(str::to_owned),
+                hint: db.hint().map(str::to_owned),
+                position: match db.position() {
+                    Some(ErrorPosition::Original(position)) => Some(*position),
+                    _ => None,
+                },
+            }))
+        } else if error.is_closed() {
+            Cause::Connection("the connection was closed".to_owned())
+        } else if let Some(io) =
+            error.source().and_then(|source| source.downcast_ref::<std::io::Error>())
+        {
+            Cause::Connection(io.to_string())
+        } else {
+            Cause::Other(chain(error))
+        };
+        Self { act: act.into(), cause, fix: None }
+    }
+
+    /// A fact found out about the server or the table that stops us.
+    pub(super) fn refused(act: impl Into<String>, fact: impl Into<String>) -> Self {
+        Self { act: act.into(), cause: Cause::Other(fact.into()), fix: None }
+    }
+
+    /// The connection ended, as seen by whoever drives it.
+    pub(super) fn lost(act: impl Into<String>, fact: impl Into<String>) -> Self {
+        Self { act: act.into(), cause: Cause::Connection(fact.into()), fix: None }
+    }
+
+    /// The bare reason, for another error to carry.
+    pub(super) fn reason(self) -> String {
+        match self.cause {
+            Cause::Server(server) => server.message,
+            Cause::Connection(fact) | Cause::Other(fact) => fact,
+        }
+    }
+
+    /// Adds what the user can do about it.
+    #[must_use]
+    pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// The five-character SQLSTATE, if the server answered.
+    pub fn sqlstate(&self) -> Option<&str> {
+        match &self.cause {
+            Cause::Server(server) => Some(&server.sqlstate),
+            _ => None,
+        }
+    }
+
+    /// The code that errors are counted under: the SQLSTATE, or `08006` (connection failure) for
+    /// a connection that broke without one, or `XX000` for anything else.
+    pub fn code(&self) -> &str {
+        match &self.cause {
+            Cause::Server(server) => &server.sqlstate,
+            Cause::Connection(_) => "08006",
+            Cause::Other(_) => "XX000",
+        }
+    }
+
+    /// Whether the session is gone: the connection broke, or the server said that it ends it.
+    pub fn is_lost(&self) -> bool {
+        match &self.cause {
+            Cause::Server(server) => matches!(server.severity.as_str(), "FATAL" | "PANIC"),
+            Cause::Connection(_) => true,
+            Cause::Other(_) => false,
+        }
+    }
+
+    /// Character position in the SQL text that the server points at, from 1.
+    pub fn position(&self) -> Option<u32> {
+        match &self.cause {
+            Cause::Server(server) => server.position,
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "failed to {}: ", self.act)?;
+        match &self.cause {
+            Cause::Server(server) => {
+                write!(f, "{} (SQLSTATE {})", server.message, server.sqlstate)?;
+                if let Some(detail) = &server.detail {
+                    write!(f, "\n  detail: {detail}")?;
+                }
+                if let (Some(hint), None) = (&server.hint, &self.fix) {
+                    write!(f, "\n  fix: {hint}")?;
+                }
+            }
+            Cause::Connection(fact) | Cause::Other(fact) => f.write_str(fact)?,
+        }
+        if let Some(fix) = &self.fix {
+            write!(f, "\n  fix: {fix}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

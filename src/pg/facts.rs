@@ -1,0 +1,58 @@
+//! What this server is: version and the settings that decide about load and queries.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Error, Session};
+
+/// Settings that a reader of the result wants to know.
+const SETTINGS: &[&str] = &[
+    "autovacuum",
+    "checkpoint_timeout",
+    "effective_cache_size",
+    "fsync",
+    "full_page_writes",
+    "jit",
+    "max_connections",
+    "max_parallel_workers",
+    "max_parallel_workers_per_gather",
+    "max_wal_size",
+    "shared_buffers",
+    "shared_preload_libraries",
+    "synchronous_commit",
+    "wal_level",
+    "work_mem",
+];
+
+/// Facts about a server, taken once at the start.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServerFacts {
+    /// `SHOW server_version`.
+    pub version: String,
+    /// Major version, for example 15.
+    pub major: u32,
+    /// Settings with their values as SHOW prints them.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Session {
+    /// Asks the server for its facts.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn facts(&mut self) -> Result<ServerFacts, Error> {
+        let act = "read the server's settings";
+        let version = self.text(act, "SHOW server_version").await?.unwrap_or_default();
+        let major = version.split(|c: char| !c.is_ascii_digit()).next();
+        let major = major.and_then(|digits| digits.parse().ok()).unwrap_or_default();
+        let mut settings = BTreeMap::new();
+        for name in SETTINGS {
+            let sql = format!("SELECT current_setting('{name}', true)");
+            if let Some(value) = self.text(act, &sql).await? {
+                settings.insert((*name).to_owned(), value);
+            }
+        }
+        Ok(ServerFacts { version, major, settings })
+    }
+}

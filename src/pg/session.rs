@@ -1,0 +1,138 @@
+//! One connection, driven by the task that uses it.
+//!
+//! The client library splits a connection into a handle and a driver that somebody must poll.
+//! Here the task that awaits an answer polls the driver itself: no second task, no wake-up across
+//! threads for each message, and the reason of a broken connection arrives where it is needed.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::Stream;
+use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
+
+use super::{Address, Error};
+
+/// How long an orderly goodbye may take before the socket is just closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a cancel request may take.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+type Driver = Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
+
+/// A session with the server.
+pub struct Session {
+    pub(super) client: Client,
+    driver: Driver,
+}
+
+/// Cancels whatever its session is running, from outside.
+#[derive(Clone)]
+pub struct Canceller(CancelToken);
+
+impl Session {
+    /// Connects; `application_name` shows up in pg_stat_activity.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses, with the usual remedy.
+    pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
+        let config = address.config(application_name);
+        let (client, mut connection) =
+            config.connect(NoTls).await.map_err(|error| address.explain(&error))?;
+        let driver = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
+        Ok(Self { client, driver: Box::pin(driver) })
+    }
+
+    /// Runs `work`, made of this session's client, while driving the connection. `act` completes
+    /// "failed to …".
+    pub(super) async fn drive<'c, T, F>(
+        &'c mut self,
+        act: &str,
+        work: impl FnOnce(&'c Client) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, tokio_postgres::Error>>,
+    {
+        let Self { client, driver } = self;
+        let mut work = pin!(work(client));
+        let mut broken = None;
+        poll_fn(|cx| {
+            // Work first: what it queues is then written at once. Then again after the driver
+            // ended, since an answer may still have come in with its last bytes.
+            loop {
+                if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                    return Poll::Ready(done.map_err(|error| match broken.take() {
+                        Some(reason) if error.is_closed() => Error::lost(act, reason),
+                        _ => Error::new(act, &error),
+                    }));
+                }
+                if let Some(reason) = broken.take() {
+                    return Poll::Ready(Err(Error::lost(act, reason)));
+                }
+                match driver.as_mut().poll_next(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                        tracing::debug!(severity = notice.severity(), "{}", notice.message());
+                    }
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(error))) => {
+                        broken = Some(Error::new("", &error).reason());
+                    }
+                    Poll::Ready(None) => {
+                        broken = Some("the server closed the connection".to_owned());
+                    }
+                }
+            }
+        })
+        .await
+    }
+
+    /// Runs one or more statements without results.
+    pub async fn execute(&mut self, act: &str, sql: &str) -> Result<(), Error> {
+        self.drive(act, |client| client.batch_execute(sql)).await
+    }
+
+    /// The first column of the first row as text; `None` for NULL or no row.
+    pub async fn text(&mut self, act: &str, sql: &str) -> Result<Option<String>, Error> {
+        let messages = self.drive(act, |client| client.simple_query(sql)).await?;
+        Ok(messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                row.try_get(0).ok().flatten().map(str::to_owned)
+            }
+            _ => None,
+        }))
+    }
+
+    /// A handle that cancels what this session runs.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.client.cancel_token())
+    }
+
+    /// Says goodbye, so that the server does not log a lost client.
+    pub async fn close(self) {
+        let Self { client, mut driver } = self;
+        drop(client);
+        let drained = poll_fn(|cx| {
+            loop {
+                match driver.as_mut().poll_next(cx) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, drained).await;
+    }
+}
+
+impl Canceller {
+    /// Asks the server to cancel the session's running statement; best effort, bounded.
+    pub async fn cancel(&self) {
+        match tokio::time::timeout(CANCEL_TIMEOUT, self.0.cancel_query(NoTls)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!("cancel request failed: {error}"),
+            Err(_) => tracing::debug!("cancel request timed out"),
+        }
+    }
+}

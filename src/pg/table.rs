@@ -1,0 +1,343 @@
+//! The stream's table: created if absent, checked if present, extended by missing partitions.
+//! Nothing of the user's is dropped or changed without `--recreate`.
+
+use crate::plan::{Stream, TableName, quote_identifier};
+use crate::row::{Column, Values};
+
+use super::{Error, Session};
+
+/// Room that must be left above the highest id in a partition.
+const ID_HEADROOM: i64 = 1 << 40;
+/// Longest part of the table's name that goes into a partition's name, of PostgreSQL's 63 bytes.
+const LEAF_STEM_BYTES_MAX: usize = 54;
+
+/// A table that is ready for a run.
+#[derive(Debug, Clone)]
+pub struct StreamTable {
+    /// The statement that loads a batch.
+    pub copy_sql: String,
+    /// The id of each partition's first new row: one above the highest present.
+    pub first_ids: Vec<i64>,
+    /// Whether this run created the table.
+    pub created: bool,
+    /// How many partitions were added to a table already there.
+    pub partitions_added: u32,
+}
+
+/// Makes the stream's table ready and reserves its partitions for this session.
+///
+/// The reservation is an advisory lock a partition, held until the session ends: two loaders can
+/// stream into one table, but never into one partition, where their ids would collide.
+///
+/// # Errors
+/// When the table does not fit the stream, is in use by another loader, or may not be created.
+pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTable, Error> {
+    let table = &stream.table;
+    session.execute("begin", "BEGIN").await?;
+    // Two loaders that start together must not both create the table.
+    let lock = format!(
+        "SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
+        literal(&format!("strom-load create {table}"))
+    );
+    session.execute("wait for another loader's CREATE TABLE", &lock).await?;
+    if stream.recreate {
+        let drop = format!("DROP TABLE IF EXISTS {table}");
+        session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+    }
+    let present = oid(session, table).await?;
+    let created = present.is_none();
+    let table_oid = match present {
+        Some(oid) => {
+            check_shape(session, stream, oid).await?;
+            oid
+        }
+        None => create(session, stream).await?,
+    };
+    let partitions_added = add_partitions(session, stream, table_oid).await?;
+    session.execute(&format!("create table {table}"), "COMMIT").await?;
+    reserve(session, stream, table_oid).await?;
+    Ok(StreamTable {
+        copy_sql: copy_sql(stream),
+        first_ids: first_ids(session, stream).await?,
+        created,
+        partitions_added: if created { 0 } else { partitions_added },
+    })
+}
+
+/// Counts the rows of the partitions' ids from `first_ids` on, for the check at the end.
+///
+/// # Errors
+/// When the table cannot be read.
+pub async fn count_since(
+    session: &mut Session,
+    stream: &Stream,
+    first_ids: &[i64],
+) -> Result<u64, Error> {
+    let (id, partition) = key_columns(stream);
+    let mut rows = 0;
+    for (number, first) in first_ids.iter().enumerate() {
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE {partition} = {number} AND {id} >= {first}",
+            stream.table
+        );
+        rows += number_of(session, "count the rows", &sql).await?.max(0) as u64;
+    }
+    Ok(rows)
+}
+
+async fn oid(session: &mut Session, table: &TableName) -> Result<Option<u32>, Error> {
+    let sql = format!("SELECT to_regclass({})::oid", literal(&table.to_string()));
+    let text = session.text(&format!("look up table {table}"), &sql).await?;
+    Ok(text.and_then(|oid| oid.parse().ok()))
+}
+
+async fn create(session: &mut Session, stream: &Stream) -> Result<u32, Error> {
+    let table = &stream.table;
+    let columns: Vec<String> = stream
+        .columns
+        .iter()
+        .map(|column| format!("{} {} NOT NULL", quote_identifier(&column.name), column.sql_type))
+        .collect();
+    let (_, partition) = key_columns(stream);
+    let sql =
+        format!("CREATE TABLE {table} ({}) PARTITION BY LIST ({partition})", columns.join(", "));
+    session.execute(&format!("create table {table}"), &sql).await.map_err(|error| {
+        match error.sqlstate() {
+            Some("42501") => error.with_fix(format!(
+                "let the owner run `GRANT CREATE ON SCHEMA …`, or create the table beforehand:\n  \
+                 {sql}"
+            )),
+            Some("3F000") => error.with_fix("create the schema first, or name another"),
+            _ => error,
+        }
+    })?;
+    oid(session, table).await?.ok_or_else(|| {
+        Error::refused(format!("create table {table}"), "it is not visible after CREATE TABLE")
+    })
+}
+
+/// Refuses a table whose columns or partitioning do not fit, naming every difference at once.
+async fn check_shape(session: &mut Session, stream: &Stream, oid: u32) -> Result<(), Error> {
+    let act = format!("use table {}", stream.table);
+    let fix = "name another table with --table, or let strom-load drop and rebuild this one with \
+               --recreate";
+    let key_sql = format!("SELECT pg_get_partkeydef({oid})");
+    let key = session.text(&act, &key_sql).await?;
+    let (_, partition) = key_columns(stream);
+    let wanted_key = format!("LIST ({partition})");
+    let mut differences = Vec::new();
+    match key {
+        Some(key) if key == wanted_key => {}
+        Some(key) => differences.push(format!("it is partitioned by {key}, not {wanted_key}")),
+        None => differences.push(format!("it is not partitioned by {wanted_key}")),
+    }
+    let columns_sql = format!(
+        "SELECT attname, format_type(atttypid, atttypmod), \
+         attnotnull AND NOT atthasdef AND attidentity = '' \
+         FROM pg_attribute WHERE attrelid = {oid} AND attnum > 0 AND NOT attisdropped"
+    );
+    let present: Vec<(String, String, bool)> = session
+        .drive(&act, |client| client.simple_query(&columns_sql))
+        .await?
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => {
+                Some((row.get(0)?.to_owned(), row.get(1)?.to_owned(), row.get(2)? == "t"))
+            }
+            _ => None,
+        })
+        .collect();
+    for column in &stream.columns {
+        match present.iter().find(|(name, ..)| *name == column.name) {
+            None => differences.push(format!("column {} is missing", column.name)),
+            Some((_, have, _)) if !fits(have, &column.sql_type.to_string()) => {
+                differences
+                    .push(format!("column {} is {have}, not {}", column.name, column.sql_type));
+            }
+            Some(_) => {}
+        }
+    }
+    for (name, _, required) in &present {
+        if *required && !stream.columns.iter().any(|column| column.name == *name) {
+            differences.push(format!("column {name} needs a value, and the profile has none"));
+        }
+    }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::refused(act, differences.join("; ")).with_fix(fix))
+    }
+}
+
+/// Whether a column of type `have` takes the binary form of type `want`: the same type, with the
+/// same modifier or none.
+fn fits(have: &str, want: &str) -> bool {
+    let text = |name: &str| name == "text" || name == "character varying";
+    let base = |name: &str| name.split('(').next().unwrap_or(name).to_owned();
+    have == want || have == base(want) || (text(have) && text(&base(want)))
+}
+
+async fn add_partitions(session: &mut Session, stream: &Stream, oid: u32) -> Result<u32, Error> {
+    let table = &stream.table;
+    let act = format!("read the partitions of {table}");
+    let sql = format!(
+        "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i \
+         JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {oid}"
+    );
+    let messages = session.drive(&act, |client| client.simple_query(&sql)).await?;
+    let bounds: Vec<&str> = messages
+        .iter()
+        .filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        })
+        .collect();
+    if bounds.contains(&"DEFAULT") {
+        return Ok(0);
+    }
+    let present: Vec<i64> = bounds.iter().flat_map(|bound| listed_values(bound)).collect();
+    let mut added = 0;
+    for number in 0..stream.partitions.get() {
+        if present.contains(&i64::from(number)) {
+            continue;
+        }
+        let leaf = leaf_name(table, number);
+        let sql = format!("CREATE TABLE {leaf} PARTITION OF {table} FOR VALUES IN ({number})");
+        session.execute(&format!("add partition {leaf}"), &sql).await.map_err(|error| {
+            if error.sqlstate() == Some("42501") {
+                error.with_fix(format!(
+                    "let the table's owner add it:\n  {sql}\n  or use --partitions {}",
+                    number.max(1)
+                ))
+            } else {
+                error
+            }
+        })?;
+        added += 1;
+    }
+    Ok(added)
+}
+
+/// The integers in `FOR VALUES IN (0, '1')`.
+fn listed_values(bound: &str) -> Vec<i64> {
+    let list = bound.strip_prefix("FOR VALUES IN (").and_then(|rest| rest.strip_suffix(')'));
+    list.into_iter()
+        .flat_map(|list| list.split(','))
+        .filter_map(|value| value.trim().trim_matches('\'').parse().ok())
+        .collect()
+}
+
+fn leaf_name(table: &TableName, number: u32) -> TableName {
+    let mut end = table.name.len().min(LEAF_STEM_BYTES_MAX);
+    while !table.name.is_char_boundary(end) {
+        end -= 1;
+    }
+    TableName { schema: table.schema.clone(), name: format!("{}_p{number}", &table.name[..end]) }
+}
+
+async fn reserve(session: &mut Session, stream: &Stream, oid: u32) -> Result<(), Error> {
+    let table = &stream.table;
+    let last = stream.partitions.get() - 1;
+    let sql = format!(
+        "SELECT string_agg(p::text, ', ') FROM generate_series(0, {last}) p WHERE NOT \
+         pg_try_advisory_lock(hashtextextended(format('strom-load %s/%s', {oid}, p), 0))"
+    );
+    match session.text(&format!("reserve the partitions of {table}"), &sql).await? {
+        None => Ok(()),
+        Some(taken) => Err(Error::refused(
+            format!("reserve the partitions of {table}"),
+            format!("another strom-load is streaming into partition {taken}"),
+        )
+        .with_fix("wait until it ends, or give this run a table of its own with --table")),
+    }
+}
+
+async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, Error> {
+    let table = &stream.table;
+    let (id, partition) = key_columns(stream);
+    let act = format!("find the highest id in {table}");
+    let mut first_ids = Vec::new();
+    for number in 0..stream.partitions.get() {
+        let sql =
+            format!("SELECT coalesce(max({id}), 0) FROM {table} WHERE {partition} = {number}");
+        let highest = number_of(session, &act, &sql).await.map_err(|error| {
+            if error.sqlstate() == Some("42501") {
+                error.with_fix(format!("let the owner run: GRANT SELECT, INSERT ON {table} TO …"))
+            } else {
+                error
+            }
+        })?;
+        if highest > i64::MAX - ID_HEADROOM {
+            return Err(Error::refused(
+                act,
+                format!("partition {number} holds id {highest}, which leaves no room above it"),
+            )
+            .with_fix("name another table with --table"));
+        }
+        first_ids.push(highest.max(0) + 1);
+    }
+    Ok(first_ids)
+}
+
+async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, Error> {
+    let text = session.text(act, sql).await?.unwrap_or_default();
+    text.parse().map_err(|_| Error::refused(act, format!("`{text}` is not a whole number")))
+}
+
+fn copy_sql(stream: &Stream) -> String {
+    let names: Vec<String> =
+        stream.columns.iter().map(|column| quote_identifier(&column.name)).collect();
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", stream.table, names.join(", "))
+}
+
+/// The quoted names of the identity and the partition column, which every plan has.
+fn key_columns(stream: &Stream) -> (String, String) {
+    let named = |wanted: &Values| {
+        let is_it = |column: &&Column| column.values == *wanted;
+        stream
+            .columns
+            .iter()
+            .find(is_it)
+            .map_or_else(String::new, |column| quote_identifier(&column.name))
+    };
+    (named(&Values::RowId), named(&Values::Partition))
+}
+
+/// A string as an SQL literal, whatever `standard_conforming_strings` says.
+fn literal(text: &str) -> String {
+    let doubled = text.replace('\'', "''");
+    if doubled.contains('\\') {
+        format!("E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_read_in_every_form_that_the_server_prints() {
+        assert_eq!(listed_values("FOR VALUES IN (0)"), [0]);
+        assert_eq!(listed_values("FOR VALUES IN ('1', 2, '-3')"), [1, 2, -3]);
+        assert_eq!(listed_values("DEFAULT"), [0i64; 0]);
+    }
+
+    #[test]
+    fn a_column_fits_with_the_same_modifier_or_none() {
+        assert!(fits("numeric(15,2)", "numeric(15,2)"));
+        assert!(fits("numeric", "numeric(15,2)"));
+        assert!(!fits("numeric(5,2)", "numeric(15,2)"));
+        assert!(fits("character varying", "text"));
+        assert!(fits("text", "character varying(50)"));
+        assert!(!fits("integer", "bigint"));
+    }
+
+    #[test]
+    fn a_long_name_keeps_its_partition_number() {
+        let table = TableName { schema: None, name: "é".repeat(31) };
+        let leaf = leaf_name(&table, 12);
+        assert!(leaf.name.ends_with("_p12") && leaf.name.len() <= 63);
+    }
+}

@@ -1,0 +1,262 @@
+//! Measurements: histograms, tallies and their intervals. Knows no database, file or port.
+//!
+//! Each task writes into a [`Recorder`] of its own; the engine drains them all each tick by
+//! swapping, so a lock is held for a few instructions and never across an await.
+
+mod times;
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+pub use times::{Percentiles, Times};
+
+/// A batch sent more than this after its due time counts as late. It is the resolution that a
+/// timer of the operating system can be trusted with on a busy machine.
+pub const LATE_AFTER: Duration = Duration::from_millis(1);
+
+/// The three clocks of one piece of work, and whose fault the wait was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Latency {
+    /// From due to sent.
+    pub wait: Duration,
+    /// From sent to answered.
+    pub service: Duration,
+    /// From due to answered: what a user feels. Always `wait + service`.
+    pub response: Duration,
+    /// The part of the wait in which the worker was free: our own lateness, not the server's.
+    pub own_delay: Duration,
+}
+
+impl Latency {
+    /// Work due at `due`, by a worker free since `free`, sent at `sent`, answered at `answered`.
+    pub fn measure(due: Instant, free: Instant, sent: Instant, answered: Instant) -> Self {
+        Self {
+            wait: sent.saturating_duration_since(due),
+            service: answered.saturating_duration_since(sent),
+            response: answered.saturating_duration_since(due.min(sent)),
+            own_delay: sent.saturating_duration_since(due.max(free)),
+        }
+    }
+}
+
+/// What one producer did since the last drain.
+#[derive(Debug, Default)]
+pub struct StreamTally {
+    /// Rows whose batch went out.
+    pub rows_sent: u64,
+    /// Rows whose batch the server has committed.
+    pub rows_acknowledged: u64,
+    /// The same, of rows due after the warm-up.
+    pub rows_acknowledged_measured: u64,
+    /// Rows sent that were due after the warm-up.
+    pub rows_sent_measured: u64,
+    /// When the server last committed a batch.
+    pub acknowledged_at: Option<Instant>,
+    /// Batches committed.
+    pub batches: u64,
+    /// Batches sent more than [`LATE_AFTER`] after their due time.
+    pub batches_late: u64,
+    /// Bytes of COPY data sent.
+    pub bytes: u64,
+    /// Time spent generating and encoding.
+    pub encode: Duration,
+    /// Times of the measured batches.
+    pub batch: WorkTimes,
+    /// Each measured row, from its own due time to its acknowledgement.
+    pub row: Times,
+    /// Our own part of the wait of the measured batches.
+    pub own_delay: Times,
+    /// Errors by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// What the executions of one query in one arm came to since the last drain.
+#[derive(Debug, Default)]
+pub struct QueryTally {
+    /// Executions answered.
+    pub executions: u64,
+    /// The same, of those due after the warm-up.
+    pub executions_measured: u64,
+    /// Rows received.
+    pub rows: u64,
+    /// Executions cut off because the run ended.
+    pub interrupted: u64,
+    /// Times of the measured executions.
+    pub times: WorkTimes,
+    /// Now minus the newest event time in the answer, of the measured executions.
+    pub answer_age: Times,
+    /// Errors by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// Histograms of the three clocks.
+#[derive(Debug, Default, Clone)]
+pub struct WorkTimes {
+    /// From due to sent.
+    pub wait: Times,
+    /// From sent to answered.
+    pub service: Times,
+    /// From due to answered.
+    pub response: Times,
+}
+
+impl WorkTimes {
+    /// Adds one piece of work.
+    pub fn record(&mut self, latency: &Latency) {
+        self.wait.record(latency.wait);
+        self.service.record(latency.service);
+        self.response.record(latency.response);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.wait.merge(&other.wait);
+        self.service.merge(&other.service);
+        self.response.merge(&other.response);
+    }
+}
+
+/// A tally that can be added to another.
+pub trait Tally: Default {
+    /// Adds `other` to it.
+    fn merge(&mut self, other: &Self);
+}
+
+impl Tally for StreamTally {
+    fn merge(&mut self, other: &Self) {
+        self.rows_sent += other.rows_sent;
+        self.rows_acknowledged += other.rows_acknowledged;
+        self.rows_acknowledged_measured += other.rows_acknowledged_measured;
+        self.rows_sent_measured += other.rows_sent_measured;
+        self.acknowledged_at = self.acknowledged_at.max(other.acknowledged_at);
+        self.batches += other.batches;
+        self.batches_late += other.batches_late;
+        self.bytes += other.bytes;
+        self.encode += other.encode;
+        self.batch.merge(&other.batch);
+        self.row.merge(&other.row);
+        self.own_delay.merge(&other.own_delay);
+        add_counts(&mut self.errors, &other.errors);
+    }
+}
+
+impl Tally for QueryTally {
+    fn merge(&mut self, other: &Self) {
+        self.executions += other.executions;
+        self.executions_measured += other.executions_measured;
+        self.rows += other.rows;
+        self.interrupted += other.interrupted;
+        self.times.merge(&other.times);
+        self.answer_age.merge(&other.answer_age);
+        add_counts(&mut self.errors, &other.errors);
+    }
+}
+
+fn add_counts(into: &mut BTreeMap<String, u64>, from: &BTreeMap<String, u64>) {
+    for (code, count) in from {
+        *into.entry(code.clone()).or_default() += count;
+    }
+}
+
+/// A tally shared between the task that writes it and the engine that drains it.
+#[derive(Debug, Default)]
+pub struct Recorder<T>(Arc<Mutex<T>>);
+
+impl<T> Clone for Recorder<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Default> Recorder<T> {
+    /// Writes to the tally. `note` must be short and cannot await.
+    pub fn note(&self, note: impl FnOnce(&mut T)) {
+        // A tally is a set of counters, right after any write: a panic elsewhere cannot spoil it.
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes what was tallied and leaves an empty tally.
+    pub fn drain(&self) -> T {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where in its life a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Load without measurement.
+    Warmup,
+    /// The measurement.
+    Measure,
+    /// The schedule has ended; overdue work is finished.
+    Drain,
+}
+
+impl Phase {
+    /// All phases, in order.
+    pub const ALL: [Self; 3] = [Self::Warmup, Self::Measure, Self::Drain];
+
+    /// Its name in metrics and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warmup => "warmup",
+            Self::Measure => "measure",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+/// Everything that happened between two ticks.
+#[derive(Debug)]
+pub struct Interval {
+    /// When it began, since the start of the schedule.
+    pub start: Duration,
+    /// How long it was.
+    pub length: Duration,
+    /// The phase at its end.
+    pub phase: Phase,
+    /// One for each partition.
+    pub partitions: Vec<PartitionInterval>,
+    /// One for each query and arm.
+    pub queries: Vec<QueryTally>,
+}
+
+/// One partition's part of an interval.
+#[derive(Debug)]
+pub struct PartitionInterval {
+    /// Rows that fell due; for an unthrottled stream, rows sent.
+    pub rows_due: u64,
+    /// Rows due so far and not yet acknowledged, at the interval's end.
+    pub backlog_rows: u64,
+    /// What the producer did.
+    pub tally: StreamTally,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_behind_the_server_is_not_ours() {
+        let due = Instant::now();
+        let ms = |ms| due + Duration::from_millis(ms);
+        let latency = Latency::measure(due, ms(30), ms(32), ms(40));
+        assert_eq!(latency.wait, Duration::from_millis(32));
+        assert_eq!(latency.service, Duration::from_millis(8));
+        assert_eq!(latency.response, Duration::from_millis(40));
+        assert_eq!(latency.own_delay, Duration::from_millis(2));
+    }
+
+    #[test]
+    fn draining_takes_everything_once() {
+        let recorder = Recorder::<StreamTally>::default();
+        recorder.clone().note(|tally| tally.rows_sent += 7);
+        assert_eq!(recorder.drain().rows_sent, 7);
+        assert_eq!(recorder.drain().rows_sent, 0);
+    }
+}

@@ -1,0 +1,181 @@
+//! The summary that a person reads at the end: a pure function of the report.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::quantity::{format_count, format_duration, format_rate};
+use crate::record::Percentiles;
+
+use super::{Bottleneck, QueryReport, RunReport, Status};
+
+/// Renders the summary, plain text, one screen.
+pub fn summary(report: &RunReport) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = head(&mut out, report)
+        .and_then(|()| stream(&mut out, report))
+        .and_then(|()| queries(&mut out, &report.queries))
+        .and_then(|()| verdicts(&mut out, report));
+    out
+}
+
+fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let status = match report.status {
+        Status::Running => "still running",
+        Status::Done => "done",
+        Status::Interrupted => "interrupted; what was due is stored",
+        Status::Aborted => "aborted mid-batch",
+        Status::Failed => "ENDED EARLY by an error",
+    };
+    let measured = format_duration(Duration::from_secs_f64(report.measured_s));
+    writeln!(out, "\n{}: {status}, {measured} measured", report.plan.profile)?;
+    let server = &report.server;
+    let kind = if server.embedded { ", embedded" } else { "" };
+    let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
+    writeln!(out, "server      PostgreSQL {}{kind}, {strom}", server.facts.version)?;
+    let setting = |name: &str| {
+        let value = server.facts.settings.get(name);
+        format!("{name}={}", value.map_or("?", String::as_str))
+    };
+    let shown = ["fsync", "synchronous_commit", "shared_buffers", "max_wal_size"];
+    writeln!(out, "            {}", shown.map(setting).join(" "))
+}
+
+fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let stream = &report.stream;
+    let achieved = format_rate(stream.achieved_rows_per_s);
+    match stream.target_rows_per_s {
+        Some(target) => {
+            let ratio = stream.achieved_rows_per_s / target as f64 * 100.0;
+            let target = format_count(target);
+            writeln!(out, "throughput  {achieved} of {target}/s ({ratio:.2} %)")?;
+        }
+        None => writeln!(out, "throughput  {achieved}, unthrottled")?,
+    }
+    writeln!(
+        out,
+        "rows        {} due, {} sent, {} acknowledged, {} dropped (warm-up included)",
+        format_count(stream.rows_due),
+        format_count(stream.rows_sent),
+        format_count(stream.rows_acknowledged),
+        format_count(stream.rows_dropped)
+    )?;
+    match stream.rows_found {
+        Some(found) if report.rows_add_up() => {
+            writeln!(out, "            {} found by SQL: every one is there", format_count(found))?;
+        }
+        Some(found) => writeln!(
+            out,
+            "            {} found by SQL: THE COUNT IS WRONG, rows were lost or doubled",
+            format_count(found)
+        )?,
+        None => writeln!(out, "            not counted by SQL")?,
+    }
+    writeln!(
+        out,
+        "batches     {} committed, {} sent late (over 1 ms), {} of COPY data",
+        format_count(stream.batches),
+        format_count(stream.batches_late),
+        mib(stream.copy_bytes)
+    )?;
+    for (code, count) in &stream.errors {
+        writeln!(out, "errors      SQLSTATE {code}: {}", format_count(*count))?;
+    }
+    writeln!(out)?;
+    let header = ["p50", "p90", "p99", "p99.9", "max"];
+    write!(out, "{:24}", "latency")?;
+    header.iter().try_for_each(|name| write!(out, "{name:>10}"))?;
+    writeln!(out)?;
+    let open = stream.target_rows_per_s.is_some();
+    if open {
+        row(out, "wait (due → sent)", stream.wait.as_ref())?;
+    }
+    row(out, "service (sent → ack)", stream.service.as_ref())?;
+    if open {
+        row(out, "response (due → ack)", stream.response.as_ref())?;
+        row(out, "row (own due → ack)", stream.row_latency.as_ref())?;
+    }
+    Ok(())
+}
+
+fn row(out: &mut String, name: &str, times: Option<&Percentiles>) -> std::fmt::Result {
+    // Padded by hand: width counts the arrow's bytes as one character, which suits.
+    write!(out, "{name:24}")?;
+    match times {
+        None => writeln!(out, "{:>10}", "none"),
+        Some(p) => {
+            for ms in [p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.max_ms] {
+                write!(out, "{:>10}", format_ms(ms))?;
+            }
+            writeln!(out)
+        }
+    }
+}
+
+fn queries(out: &mut String, queries: &[QueryReport]) -> std::fmt::Result {
+    if queries.is_empty() {
+        return Ok(());
+    }
+    let width = queries.iter().map(|query| query.query.len()).max().unwrap_or(0).max(5);
+    writeln!(
+        out,
+        "\n{:width$}  arm {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}",
+        "query", "rate", "p50", "p99", "max", "answer age", "errors"
+    )?;
+    for query in queries {
+        let response = query.response.as_ref();
+        let cell =
+            |of: fn(&Percentiles) -> f64| response.map_or("none".into(), |p| format_ms(of(p)));
+        let age = query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms));
+        writeln!(
+            out,
+            "{:width$}  {:3} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}",
+            query.query,
+            query.arm.name(),
+            format_rate(query.queries_per_s),
+            cell(|p| p.p50_ms),
+            cell(|p| p.p99_ms),
+            cell(|p| p.max_ms),
+            age,
+            query.errors.values().sum::<u64>()
+        )?;
+        for (code, count) in &query.errors {
+            writeln!(out, "{:width$}  SQLSTATE {code}: {}", "", format_count(*count))?;
+        }
+    }
+    Ok(())
+}
+
+fn verdicts(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let loader = &report.loader;
+    let who = match loader.bottleneck {
+        Bottleneck::None => "nobody",
+        Bottleneck::Server => "the server",
+        Bottleneck::Loader => "THE LOADER, so these figures say little about the server",
+    };
+    writeln!(out, "\nbottleneck  {who}: {}", loader.reason)?;
+    writeln!(
+        out,
+        "loader      {:.1} % of the machine's CPU, {} of memory at most",
+        loader.cpu_ratio * 100.0,
+        mib(loader.resident_peak_bytes)
+    )?;
+    for threshold in &report.thresholds {
+        let verdict = if threshold.passed { "held" } else { "FAILED" };
+        let value =
+            threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
+        writeln!(out, "threshold   {}: {value}, {verdict}", threshold.threshold)?;
+    }
+    if let Some(error) = &report.error {
+        writeln!(out, "error       {}", error.replace('\n', "\n            "))?;
+    }
+    Ok(())
+}
+
+fn format_ms(ms: f64) -> String {
+    format_duration(Duration::from_nanos((ms * 1e6).round() as u64))
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
+}

@@ -1,0 +1,105 @@
+//! One batch as a sequence of chunks: a complete COPY BINARY stream, cut where a chunk is full.
+
+use bytes::Bytes;
+
+use super::encode::{EncodeError, Encoder, HEADER, TRAILER};
+use super::{Chunk, ChunkPool, Column};
+use crate::pace::DueTimes;
+
+/// Encodes batches of one partition, chunk by chunk, into reused buffers.
+#[derive(Debug)]
+pub struct BatchEncoder {
+    encoder: Encoder,
+    pool: ChunkPool,
+    next_row: u64,
+    rows_left: u64,
+    due: DueTimes,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Header,
+    Rows,
+    Done,
+}
+
+impl BatchEncoder {
+    /// An encoder of partition `partition`, whose row `seq` has the identity `first_id + seq`.
+    ///
+    /// # Errors
+    /// When the columns cannot be encoded.
+    pub fn new(
+        columns: &[Column],
+        seed: u64,
+        partition: u32,
+        first_id: i64,
+    ) -> Result<Self, EncodeError> {
+        Ok(Self {
+            encoder: Encoder::new(columns, seed, partition, first_id)?,
+            pool: ChunkPool::new(),
+            next_row: 0,
+            rows_left: 0,
+            due: DueTimes::constant(0),
+            stage: Stage::Done,
+        })
+    }
+
+    /// Begins a batch of `rows` rows; `due` yields their due times, Unix microseconds.
+    pub fn begin(&mut self, first_row: u64, rows: u64, due: DueTimes) {
+        self.next_row = first_row;
+        self.rows_left = rows;
+        self.due = due;
+        self.stage = Stage::Header;
+    }
+
+    /// The batch's next chunk, `None` after its last.
+    pub fn next_chunk(&mut self) -> Option<Bytes> {
+        if self.stage == Stage::Done {
+            return None;
+        }
+        let mut chunk: Chunk = self.pool.take();
+        if self.stage == Stage::Header {
+            let fits = chunk.put(&HEADER);
+            debug_assert!(fits, "an empty chunk has room for the header");
+            self.stage = Stage::Rows;
+        }
+        let encoded =
+            self.encoder.encode(chunk.spare(), self.next_row, self.rows_left, &mut self.due);
+        chunk.advance(encoded.bytes);
+        self.next_row += encoded.rows;
+        self.rows_left -= encoded.rows;
+        // The trailer goes into the last chunk, or into one of its own if that is full.
+        if self.rows_left == 0 && chunk.put(&TRAILER) {
+            self.stage = Stage::Done;
+        }
+        Some(chunk.freeze())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{ColumnType, Values};
+
+    #[test]
+    fn a_batch_is_one_stream_wherever_it_is_cut() {
+        let column = |name: &str, sql_type, values| Column { name: name.into(), sql_type, values };
+        let columns = [
+            column("id", ColumnType::BigInt, Values::RowId),
+            column("t", ColumnType::Text, Values::Text { min_chars: 0, max_chars: 300 }),
+        ];
+        let mut encoder = Encoder::new(&columns, 7, 1, 1).unwrap();
+        let mut batch = BatchEncoder::new(&columns, 7, 1, 1).unwrap();
+        for rows in [1, 100, 400, 5_000] {
+            batch.begin(13, rows, DueTimes::constant(0));
+            let chunks: Vec<Bytes> = std::iter::from_fn(|| batch.next_chunk()).collect();
+            let mut whole = vec![0; encoder.max_row_bytes() * rows as usize];
+            let encoded = encoder.encode(&mut whole, 13, rows, &mut DueTimes::constant(0));
+            assert_eq!(encoded.rows, rows);
+            let expected = [&HEADER[..], &whole[..encoded.bytes], &TRAILER[..]].concat();
+            assert_eq!(chunks.concat(), expected, "{rows} rows");
+            assert!(rows < 5_000 || chunks.len() > 5);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The results folder: `result.json`, kept current while the run goes on, and `latency.hlog`, an
+//! HDR interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+
+use crate::plan::Query;
+use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
+use crate::report::RunReport;
+use crate::strom::Arm;
+
+use super::{RunStart, Sink, SinkError};
+
+const RESULT: &str = "result.json";
+const LOG: &str = "latency.hlog";
+
+const ACT_CREATE: &str = "create the results folder";
+const FIX_WRITE: &str = "\n  fix: name a folder that you may write to with --output";
+const FIX_OTHER: &str = "\n  fix: name another folder with --output; results are never overwritten";
+
+fn failed(act: &'static str, path: &Path, source: io::Error, fix: &'static str) -> SinkError {
+    SinkError::File { act, path: path.display().to_string(), source, fix }
+}
+
+/// Writes the results folder.
+pub struct Folder {
+    path: PathBuf,
+    log: File,
+    serializer: V2DeflateSerializer,
+    /// One for each query and arm, as in [`Interval::queries`].
+    query_tags: Vec<String>,
+    /// Whether the folder was not there before.
+    created: bool,
+    begun: bool,
+}
+
+impl Folder {
+    /// Opens the folder `path`, created if need be, for one result.
+    ///
+    /// # Errors
+    /// When it cannot be written, or already holds a result.
+    pub fn open(path: &Path) -> Result<Self, SinkError> {
+        let created = !path.exists();
+        fs::create_dir_all(path).map_err(|source| failed(ACT_CREATE, path, source, FIX_WRITE))?;
+        let result = path.join(RESULT);
+        if result.exists() {
+            let source = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(failed("write", &result, source, FIX_OTHER));
+        }
+        Self::with_files(path.to_owned(), created)
+    }
+
+    /// Creates a folder in `parent` that is ours alone: `name`, or `name-2` and so on if another
+    /// loader was faster.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
+        fs::create_dir_all(parent)
+            .map_err(|source| failed(ACT_CREATE, parent, source, FIX_WRITE))?;
+        let mut path = parent.join(name);
+        for number in 2_u32.. {
+            match fs::create_dir(&path) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    path = parent.join(format!("{name}-{number}"));
+                }
+                Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
+            }
+        }
+        Self::with_files(path, true)
+    }
+
+    fn with_files(path: PathBuf, created: bool) -> Result<Self, SinkError> {
+        let log_path = path.join(LOG);
+        let log = File::create(&log_path)
+            .map_err(|source| failed("create", &log_path, source, FIX_WRITE))?;
+        let serializer = V2DeflateSerializer::new();
+        Ok(Self { path, created, begun: false, log, serializer, query_tags: Vec::new() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn unwritten(&self, file: &str, source: io::Error) -> SinkError {
+        failed("write", &self.path.join(file), source, "")
+    }
+
+    /// Replaces `result.json` in one step, so that a reader never sees half of it.
+    fn save(&self, report: &RunReport) -> Result<(), SinkError> {
+        let write = || -> io::Result<()> {
+            let new = self.path.join("result.json.new");
+            let mut file = BufWriter::new(File::create(&new)?);
+            serde_json::to_writer_pretty(&mut file, report)?;
+            file.write_all(b"\n")?;
+            file.into_inner()?.sync_all()?;
+            fs::rename(new, self.path.join(RESULT))
+        };
+        write().map_err(|source| self.unwritten(RESULT, source))
+    }
+}
+
+/// A run that never began leaves nothing behind.
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.begun {
+            // Best effort: there is no result that could be lost.
+            let _ = fs::remove_file(self.path.join(LOG));
+            if self.created {
+                let _ = fs::remove_dir(&self.path);
+            }
+        }
+    }
+}
+
+/// A line of the log before it is encoded.
+struct Line<'a> {
+    start: Duration,
+    length: Duration,
+    tag: &'a str,
+    times: &'a Times,
+}
+
+/// Appends to the log. The writer of the library borrows the file, so one is made for each tick;
+/// only the first writes a head.
+fn write_log(
+    log: &mut File,
+    serializer: &mut V2DeflateSerializer,
+    head: Option<SystemTime>,
+    lines: &[Line<'_>],
+) -> io::Result<()> {
+    let mut text = Vec::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    if let Some(start) = head {
+        builder.add_comment("strom-load; values are nanoseconds").with_start_time(start);
+        builder.with_base_time(start);
+    }
+    // The column of maxima is for people: milliseconds.
+    builder.with_max_value_divisor(1e6);
+    let failed = |error: &dyn std::fmt::Debug| io::Error::other(format!("{error:?}"));
+    let mut writer =
+        builder.begin_log_with(&mut text, serializer).map_err(|error| failed(&error))?;
+    for line in lines {
+        let Some(histogram) = line.times.as_histogram() else { continue };
+        writer
+            .write_histogram(histogram, line.start, line.length, Tag::new(line.tag))
+            .map_err(|error| failed(&error))?;
+    }
+    log.write_all(&text)
+}
+
+impl Sink for Folder {
+    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
+        let queries = &start.plan.readers.queries;
+        let tag = |query: &Query, arm: &Arm| format!("query.{}.{arm}", query.name);
+        self.begun = true;
+        self.query_tags = queries
+            .iter()
+            .flat_map(|query| start.arms.iter().map(move |arm| tag(query, arm)))
+            .collect();
+        let written = write_log(&mut self.log, &mut self.serializer, Some(start.started_at), &[]);
+        written.map_err(|source| self.unwritten(LOG, source))
+    }
+
+    fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
+        let mut stream = StreamTally::default();
+        interval.partitions.iter().for_each(|partition| stream.merge(&partition.tally));
+        let (start, length) = (interval.start, interval.length);
+        let line = |tag, times| Line { start, length, tag, times };
+        let mut lines = vec![
+            line("wait", &stream.batch.wait),
+            line("service", &stream.batch.service),
+            line("response", &stream.batch.response),
+            line("row", &stream.row),
+        ];
+        let queries: &[QueryTally] = &interval.queries;
+        lines.extend(
+            self.query_tags
+                .iter()
+                .zip(queries)
+                .map(|(tag, tally)| line(tag, &tally.times.response)),
+        );
+        let written = write_log(&mut self.log, &mut self.serializer, None, &lines);
+        written.map_err(|source| self.unwritten(LOG, source))
+    }
+
+    fn checkpoint(&mut self, report: &RunReport) -> Result<(), SinkError> {
+        self.save(report)
+    }
+
+    fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError> {
+        self.save(report)?;
+        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))
+    }
+}

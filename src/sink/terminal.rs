@@ -1,0 +1,245 @@
+//! Progress for people, on stderr: a block that redraws itself on a terminal, else a plain line
+//! every few seconds.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::plan::StreamRate;
+use crate::quantity::{format_count, format_duration, format_rate};
+use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
+use crate::report::RunReport;
+
+use super::{RunStart, Sink, SinkError};
+
+/// Between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Stderr, shared between progress and logs so that neither tears the other.
+#[derive(Debug, Clone)]
+pub struct Screen {
+    bars: MultiProgress,
+    live: bool,
+}
+
+impl Screen {
+    /// Stderr; `live` only if it is a terminal and nobody wants machine-readable logs.
+    pub fn new(plain: bool) -> Self {
+        let live = !plain && io::stderr().is_terminal();
+        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { bars: MultiProgress::with_draw_target(target), live }
+    }
+
+    /// Prints a line, above the block if there is one.
+    pub fn line(&self, text: &str) {
+        self.bars.suspend(|| {
+            // Stderr may be closed; then nobody reads progress.
+            let _ = writeln!(io::stderr(), "{text}");
+        });
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Screen {
+    type Writer = LogLine<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        LogLine { screen: self, text: Vec::new() }
+    }
+}
+
+/// One log event on its way to the screen.
+pub struct LogLine<'a> {
+    screen: &'a Screen,
+    text: Vec<u8>,
+}
+
+impl Write for LogLine<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.text.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine<'_> {
+    fn drop(&mut self) {
+        self.screen.line(String::from_utf8_lossy(&self.text).trim_end());
+    }
+}
+
+/// Shows progress.
+pub struct Terminal {
+    screen: Screen,
+    bar: ProgressBar,
+    target: Option<u64>,
+    planned: Option<Duration>,
+    queries: Vec<String>,
+    /// Since the last time something was shown.
+    period: Period,
+    rows_acknowledged: u64,
+}
+
+#[derive(Default)]
+struct Period {
+    length: Duration,
+    stream: StreamTally,
+    queries: Vec<QueryTally>,
+}
+
+impl Terminal {
+    /// Progress on `screen`.
+    pub fn new(screen: Screen) -> Self {
+        Self {
+            screen,
+            bar: ProgressBar::hidden(),
+            target: None,
+            planned: None,
+            queries: Vec::new(),
+            period: Period::default(),
+            rows_acknowledged: 0,
+        }
+    }
+
+    fn show(&mut self, interval: &Interval) {
+        let now = interval.start + interval.length;
+        let backlog: u64 = interval.partitions.iter().map(|p| p.backlog_rows).sum();
+        if self.screen.live {
+            self.bar.set_message(self.block(interval.phase, now, backlog));
+        } else {
+            self.screen.line(&self.plain_line(interval.phase, now, backlog));
+        }
+    }
+
+    fn rate(&self) -> String {
+        let seconds = self.period.length.as_secs_f64().max(1e-9);
+        let rate =
+            format_count((self.period.stream.rows_acknowledged as f64 / seconds).round() as u64);
+        match self.target {
+            Some(target) => format!("{rate} rows/s of {}", format_count(target)),
+            None => format!("{rate} rows/s"),
+        }
+    }
+
+    fn when(&self, phase: Phase, now: Duration) -> String {
+        let whole =
+            |d: Duration| format_duration(Duration::from_secs(d.as_secs_f64().round() as u64));
+        let phase = match phase {
+            Phase::Warmup => "warming up",
+            Phase::Measure => "measuring",
+            Phase::Drain => "draining",
+        };
+        match self.planned {
+            Some(planned) => format!("{phase}, {} of {}", whole(now), whole(planned)),
+            None => format!("{phase}, {}", whole(now)),
+        }
+    }
+
+    fn plain_line(&self, phase: Phase, now: Duration, backlog: u64) -> String {
+        let mut line = format!("{}: {}", self.when(phase, now), self.rate());
+        if let Some(response) = self.period.stream.batch.response.percentiles() {
+            let _ =
+                write!(line, ", response p50 {} p99 {}", ms(response.p50_ms), ms(response.p99_ms));
+        }
+        let _ = write!(line, ", backlog {}", format_count(backlog));
+        let queries: u64 = self.period.queries.iter().map(|tally| tally.executions).sum();
+        if !self.queries.is_empty() {
+            let per_s = queries as f64 / self.period.length.as_secs_f64().max(1e-9);
+            let _ = write!(line, ", queries {}", format_rate(per_s));
+        }
+        line
+    }
+
+    fn block(&self, phase: Phase, now: Duration, backlog: u64) -> String {
+        let stream = &self.period.stream;
+        let mut text = format!(
+            "{}\n  rows      {}, {} acknowledged, backlog {}, {} batches late",
+            self.when(phase, now),
+            self.rate(),
+            format_count(self.rows_acknowledged),
+            format_count(backlog),
+            format_count(stream.batches_late),
+        );
+        if let (Some(wait), Some(response)) =
+            (stream.batch.wait.percentiles(), stream.batch.response.percentiles())
+        {
+            let _ = write!(
+                text,
+                "\n  batches   lateness p50 {} p99 {}, response p50 {} p99 {}",
+                ms(wait.p50_ms),
+                ms(wait.p99_ms),
+                ms(response.p50_ms),
+                ms(response.p99_ms)
+            );
+        }
+        let seconds = self.period.length.as_secs_f64().max(1e-9);
+        let width = self.queries.iter().map(String::len).max().unwrap_or(0);
+        for (name, tally) in self.queries.iter().zip(&self.period.queries) {
+            let rate = format_rate(tally.executions as f64 / seconds);
+            let _ = write!(text, "\n  query     {name:width$}  {rate:>8}");
+            if let Some(response) = tally.times.response.percentiles() {
+                let _ = write!(text, "  p99 {}", ms(response.p99_ms));
+            }
+        }
+        text
+    }
+}
+
+fn ms(ms: f64) -> String {
+    format_duration(Duration::from_nanos((ms * 1e6) as u64))
+}
+
+impl Sink for Terminal {
+    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
+        let plan = start.plan;
+        self.target = match plan.stream.rate {
+            StreamRate::RowsPerSecond(rate) => Some(rate.get()),
+            StreamRate::Max => None,
+        };
+        self.planned = plan.duration.map(|duration| plan.warmup + duration);
+        let queries = plan.readers.queries.iter();
+        let name = |name: &str, arm: &crate::strom::Arm| format!("{name} ({arm})");
+        self.queries =
+            queries.flat_map(|query| start.arms.iter().map(|arm| name(&query.name, arm))).collect();
+        if self.screen.live {
+            self.bar = self.screen.bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+                self.bar.set_style(style);
+            }
+            self.bar.set_message("starting");
+        }
+        Ok(())
+    }
+
+    fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
+        self.bar.tick();
+        self.period.length += interval.length;
+        for partition in &interval.partitions {
+            self.period.stream.merge(&partition.tally);
+            self.rows_acknowledged += partition.tally.rows_acknowledged;
+        }
+        self.period.queries.resize_with(interval.queries.len(), QueryTally::default);
+        for (sum, tally) in self.period.queries.iter_mut().zip(&interval.queries) {
+            sum.merge(tally);
+        }
+        // On a terminal each interval is drawn; percentiles still cover a whole period, since a
+        // p99 of one second is noise.
+        let full = self.period.length + Duration::from_millis(500) >= LINE_EVERY;
+        if self.screen.live || full {
+            self.show(interval);
+        }
+        if full {
+            self.period = Period::default();
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>, _report: &RunReport) -> Result<(), SinkError> {
+        self.bar.finish_and_clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Samples the outside: for now this process itself.
+
+pub mod process;
