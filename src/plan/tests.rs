@@ -92,7 +92,7 @@ fn an_override_mends_a_bad_value_of_the_file() {
 fn every_builtin_and_every_file_of_profiles_resolves() {
     for (name, _) in BUILTINS {
         let plan = Plan::resolve(&builtin(name).unwrap(), &Overrides::default()).unwrap();
-        assert_eq!(plan.profile, name);
+        assert_eq!(plan.profile, *name);
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles");
     for entry in std::fs::read_dir(folder).unwrap() {
