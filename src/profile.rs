@@ -5,11 +5,13 @@
 //! externally tagged: with an inner tag, serde loses the place.
 
 mod scalar;
+mod schema;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
+pub use schema::schema;
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]

@@ -3,8 +3,7 @@
 use super::ProfileSource;
 
 /// Names and texts of the built-in profiles.
-pub const BUILTINS: [(&str, &str); 1] =
-    [("realtime", include_str!("../../profiles/realtime.toml"))];
+pub const BUILTINS: &[(&str, &str)] = &[("realtime", include_str!("../../profiles/realtime.toml"))];
 
 /// The built-in profile called `name`.
 pub fn builtin(name: &str) -> Option<ProfileSource> {

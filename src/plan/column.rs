@@ -1,8 +1,9 @@
 //! Columns: SQL types by their names, value ranges, and whether the two fit.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use super::day::{format_day, parse_day};
+use super::day::parse_day;
+use super::fit::{Misfit, check_column};
 use super::source::Report;
 use super::table_name::check_identifier;
 use crate::profile::{self, Located};
@@ -56,7 +57,7 @@ pub(crate) fn resolve_columns(
 ) -> Vec<Column> {
     let Some(columns) = columns else { return default_columns() };
     check_roles(report, columns);
-    let mut first_by_name = HashMap::new();
+    let mut names = HashSet::new();
     columns
         .iter()
         .filter_map(|column| {
@@ -64,7 +65,7 @@ pub(crate) fn resolve_columns(
                 if let Err(error) = check_identifier(name) {
                     let fix = "name the column with 1 to 63 bytes".to_owned();
                     report.at(&name.span(), format!("bad column name: {error}"), fix);
-                } else if first_by_name.insert(name.as_str(), ()).is_some() {
+                } else if !names.insert(name.as_str()) {
                     report.at(
                         &name.span(),
                         format!("column `{}` is there twice", name.as_str()),
@@ -84,7 +85,7 @@ fn missing(report: &mut Report<'_>, column: &Located<profile::Column>, key: &str
         Some(name) => format!("column `{}` has no `{key}`", name.as_str()),
         None => format!("a column has no `{key}`"),
     };
-    report.missing_in(&column.span(), what, format!("add it, for example `{example}`"));
+    report.missing_in(&column.span(), key, what, format!("add it, for example `{example}`"));
 }
 
 fn resolve_column(report: &mut Report<'_>, column: &Located<profile::Column>) -> Option<Column> {
@@ -107,24 +108,29 @@ fn resolve_column(report: &mut Report<'_>, column: &Located<profile::Column>) ->
         missing(report, column, "values", "values = { integer = { min = 1, max = 100 } }");
         return None;
     };
+    for (setting, example, _) in settings(written).into_iter().filter(|(_, _, is_set)| !is_set) {
+        let what = format!("the values have no `{setting}`");
+        let fix = format!("add it, for example `{setting} = {example}`");
+        report.missing_in(&written.span(), setting, what, fix);
+    }
     let values = match resolve_values(written, sql_type) {
         Ok(values) => values,
-        Err(ValuesFault::Missing { generator, key, example }) => {
-            let what = format!("`{generator}` has no `{key}`");
-            report.missing_in(&written.span(), what, format!("add it, for example `{example}`"));
-            return None;
-        }
         Err(ValuesFault::Bad { what, fix }) => {
             report.at(&written.span(), what, fix);
             return None;
         }
-        Err(ValuesFault::FollowsFromType) => return None,
+        Err(ValuesFault::Reported) => return None,
     };
-    let column = Column { name: column.name.as_deref()?.clone(), sql_type: sql_type?, values };
+    // A column without a name is reported by now, and still checked.
+    let name = column.name.as_deref().cloned().unwrap_or_default();
+    let column = Column { name, sql_type: sql_type?, values };
     match check_column(&column) {
         Ok(()) => Some(column),
         Err(Misfit { what, fix }) => {
-            let what = format!("column `{}`: {what}", column.name);
+            let what = match column.name.as_str() {
+                "" => what,
+                name => format!("column `{name}`: {what}"),
+            };
             report.at(&written.span(), what, fix);
             None
         }
@@ -156,12 +162,11 @@ fn check_roles(report: &mut Report<'_>, columns: &[Located<profile::Column>]) {
         if holders.next().is_none() && is_complete {
             let what = format!("no column has `values = \"{role}\"`: {consequence}");
             let fix = format!("add a column such as {example}");
-            match columns.first() {
-                Some(first) => report.at(&first.span(), what, fix),
-                None => {
-                    let place = report.file();
-                    report.push(super::Fault { place, what, fix });
-                }
+            if let Some(first) = columns.first() {
+                report.at(&first.span(), what, fix);
+            } else {
+                let place = report.file();
+                report.push(super::Fault { place, what, fix });
             }
         }
         for extra in holders {
@@ -216,25 +221,53 @@ fn parse_type(text: &str) -> Result<ColumnType, String> {
                 let known = TYPES.iter().map(|(_, names)| names[0]);
                 super::fault::suggest(name, known.chain(["numeric(15,2)", "varchar(50)"]))
             }),
-        (name, Some(_)) => Err(match TYPES.iter().any(|(_, names)| names.contains(&name)) {
-            true => format!("write `{name}` without parentheses"),
-            false => "only `numeric(15,2)` and `varchar(50)` take parentheses".to_owned(),
+        (name, Some(_)) => Err(if TYPES.iter().any(|(_, names)| names.contains(&name)) {
+            format!("write `{name}` without parentheses")
+        } else {
+            "only `numeric(15,2)` and `varchar(50)` take parentheses".to_owned()
         }),
     }
 }
 
+/// The settings that a generator cannot do without: name, example, and whether it is there.
+fn settings(values: &profile::Values) -> Vec<(&'static str, &'static str, bool)> {
+    use profile::Values as Written;
+    match values {
+        Written::RowId | Written::Partition | Written::DueTime => vec![],
+        Written::Label(label) => vec![
+            ("prefix", "\"category_\"", label.prefix.is_some()),
+            ("min", "1", label.min.is_some()),
+            ("max", "100", label.max.is_some()),
+        ],
+        Written::Integer(integer) => {
+            vec![("min", "1", integer.min.is_some()), ("max", "100", integer.max.is_some())]
+        }
+        Written::Decimal(decimal) => vec![
+            ("min", "\"10.00\"", decimal.min.is_some()),
+            ("max", "\"10000.00\"", decimal.max.is_some()),
+        ],
+        Written::Float(float) => {
+            vec![("min", "0.0", float.min.is_some()), ("max", "1.0", float.max.is_some())]
+        }
+        Written::Day(day) => vec![
+            ("min", "\"2023-01-01\"", day.min.is_some()),
+            ("max", "\"2023-12-31\"", day.max.is_some()),
+        ],
+        Written::Text(text) => vec![
+            ("min_chars", "1", text.min_chars.is_some()),
+            ("max_chars", "20", text.max_chars.is_some()),
+        ],
+        Written::Boolean(boolean) => vec![("true_ratio", "0.5", boolean.true_ratio.is_some())],
+    }
+}
+
 enum ValuesFault {
-    Missing {
-        generator: &'static str,
-        key: &'static str,
-        example: &'static str,
-    },
     Bad {
         what: String,
         fix: String,
     },
-    /// The values cannot be read before the column's type is mended.
-    FollowsFromType,
+    /// A setting is missing, or the column's type cannot be read.
+    Reported,
 }
 
 fn bad(what: impl Into<String>, fix: impl Into<String>) -> ValuesFault {
@@ -242,13 +275,8 @@ fn bad(what: impl Into<String>, fix: impl Into<String>) -> ValuesFault {
 }
 
 /// Takes a setting that a generator cannot do without.
-fn need<T: Clone>(
-    generator: &'static str,
-    key: &'static str,
-    example: &'static str,
-    value: Option<&T>,
-) -> Result<T, ValuesFault> {
-    value.cloned().ok_or(ValuesFault::Missing { generator, key, example })
+fn need<T: Clone>(setting: Option<&T>) -> Result<T, ValuesFault> {
+    setting.cloned().ok_or(ValuesFault::Reported)
 }
 
 fn resolve_values(
@@ -265,19 +293,19 @@ fn resolve_values(
         Written::Partition => Values::Partition,
         Written::DueTime => Values::DueTime,
         Written::Label(label) => Values::Label {
-            prefix: need("label", "prefix", "prefix = \"category_\"", label.prefix.as_ref())?,
-            min: natural("min", need("label", "min", "min = 1", label.min.as_ref())?)?,
-            max: natural("max", need("label", "max", "max = 100", label.max.as_ref())?)?,
+            prefix: need(label.prefix.as_ref())?,
+            min: natural("min", need(label.min.as_ref())?)?,
+            max: natural("max", need(label.max.as_ref())?)?,
             pick: pick(label.pick),
         },
         Written::Integer(integer) => Values::Integer {
-            min: need("integer", "min", "min = 1", integer.min.as_ref())?.0,
-            max: need("integer", "max", "max = 100", integer.max.as_ref())?.0,
+            min: need(integer.min.as_ref())?.0,
+            max: need(integer.max.as_ref())?.0,
             pick: pick(integer.pick),
         },
         Written::Decimal(decimal) => {
-            let min = need("decimal", "min", "min = \"10.00\"", decimal.min.as_ref())?;
-            let max = need("decimal", "max", "max = \"10000.00\"", decimal.max.as_ref())?;
+            let min = need(decimal.min.as_ref())?;
+            let max = need(decimal.max.as_ref())?;
             let scale = match sql_type {
                 Some(ColumnType::Numeric { scale, .. }) => scale,
                 Some(other) => {
@@ -286,38 +314,25 @@ fn resolve_values(
                         "use type `numeric(15,2)`, or `float` or `integer` values",
                     ));
                 }
-                None => return Err(ValuesFault::FollowsFromType),
+                None => return Err(ValuesFault::Reported),
             };
             Values::Decimal { min: units(&min, scale)?, max: units(&max, scale)? }
         }
-        Written::Float(float) => Values::Float {
-            min: need("float", "min", "min = 0.0", float.min.as_ref())?.0,
-            max: need("float", "max", "max = 1.0", float.max.as_ref())?.0,
-        },
+        Written::Float(float) => {
+            Values::Float { min: need(float.min.as_ref())?.0, max: need(float.max.as_ref())?.0 }
+        }
         Written::Day(day) => Values::Day {
-            min: whole_day(&need("day", "min", "min = \"2023-01-01\"", day.min.as_ref())?)?,
-            max: whole_day(&need("day", "max", "max = \"2023-12-31\"", day.max.as_ref())?)?,
+            min: whole_day(&need(day.min.as_ref())?)?,
+            max: whole_day(&need(day.max.as_ref())?)?,
             pick: pick(day.pick),
         },
         Written::Text(text) => Values::Text {
-            min_chars: chars(
-                "min_chars",
-                need("text", "min_chars", "min_chars = 1", text.min_chars.as_ref())?,
-            )?,
-            max_chars: chars(
-                "max_chars",
-                need("text", "max_chars", "max_chars = 20", text.max_chars.as_ref())?,
-            )?,
+            min_chars: chars("min_chars", need(text.min_chars.as_ref())?)?,
+            max_chars: chars("max_chars", need(text.max_chars.as_ref())?)?,
         },
-        Written::Boolean(boolean) => Values::Boolean {
-            true_ratio: need(
-                "boolean",
-                "true_ratio",
-                "true_ratio = 0.5",
-                boolean.true_ratio.as_ref(),
-            )?
-            .0,
-        },
+        Written::Boolean(boolean) => {
+            Values::Boolean { true_ratio: need(boolean.true_ratio.as_ref())?.0 }
+        }
     })
 }
 
@@ -372,133 +387,6 @@ pub(crate) fn format_units(units: i64, scale: u16) -> String {
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let point = if scale > 0 { "." } else { "" };
     format!("{sign}{whole}{point}{fraction}")
-}
-
-/// Values that their column's type cannot hold.
-struct Misfit {
-    what: String,
-    fix: String,
-}
-
-/// Whether the column's type can hold all of its values.
-fn check_column(column: &Column) -> Result<(), Misfit> {
-    let misfit = |what: String, fix: &str| Err(Misfit { what, fix: fix.to_owned() });
-    let order = |fits: bool, min: &dyn ToString, max: &dyn ToString| match fits {
-        true => Ok(()),
-        false => misfit(
-            format!("`min` is {} and `max` is {}", min.to_string(), max.to_string()),
-            "swap or widen them: `min` comes first",
-        ),
-    };
-    let sql_type = column.sql_type;
-    match (&column.values, sql_type) {
-        (Values::RowId, ColumnType::BigInt)
-        | (Values::Partition, ColumnType::Integer)
-        | (Values::DueTime, ColumnType::Timestamp | ColumnType::TimestampTz) => Ok(()),
-        (Values::Label { prefix, min, max, .. }, ColumnType::Text | ColumnType::Varchar(_)) => {
-            order(min <= max, min, max)?;
-            if prefix.contains('\0') {
-                return misfit("`prefix` holds a NUL character".to_owned(), "delete it");
-            }
-            let chars_max = prefix.chars().count() + max.to_string().len();
-            match sql_type {
-                ColumnType::Varchar(limit) if chars_max > limit as usize => misfit(
-                    format!(
-                        "labels have up to {chars_max} characters, and {sql_type} holds {limit}"
-                    ),
-                    "shorten `prefix`, or enlarge the type",
-                ),
-                _ => Ok(()),
-            }
-        }
-        (
-            Values::Integer { min, max, .. },
-            ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt,
-        ) => {
-            order(min <= max, min, max)?;
-            let range = match sql_type {
-                ColumnType::SmallInt => i64::from(i16::MIN)..=i64::from(i16::MAX),
-                ColumnType::Integer => i64::from(i32::MIN)..=i64::from(i32::MAX),
-                _ => i64::MIN..=i64::MAX,
-            };
-            match range.contains(min) && range.contains(max) {
-                true => Ok(()),
-                false => misfit(
-                    format!("{min} to {max} is more than {sql_type} holds"),
-                    &format!("stay in {} to {}, or enlarge the type", range.start(), range.end()),
-                ),
-            }
-        }
-        (Values::Decimal { min, max }, ColumnType::Numeric { precision, scale }) => {
-            order(min <= max, &format_units(*min, scale), &format_units(*max, scale))?;
-            let digits = |units: i64| units.unsigned_abs().to_string().len();
-            match digits(*min).max(digits(*max)) <= usize::from(precision) {
-                true => Ok(()),
-                false => misfit(
-                    format!("the range has more digits than {sql_type} holds"),
-                    "narrow the range, or enlarge the type",
-                ),
-            }
-        }
-        (Values::Float { min, max }, ColumnType::Real | ColumnType::Double) => {
-            if !min.is_finite() || !max.is_finite() || !(max - min).is_finite() {
-                return misfit(format!("{min} to {max} is not finite"), "write finite numbers");
-            }
-            order(min <= max, min, max)?;
-            let limit = if sql_type == ColumnType::Real { f64::from(f32::MAX) } else { f64::MAX };
-            match min.abs().max(max.abs()) <= limit {
-                true => Ok(()),
-                false => misfit(
-                    format!("{min} to {max} is more than {sql_type} holds"),
-                    "narrow the range, or use `double precision`",
-                ),
-            }
-        }
-        (Values::Day { min, max, .. }, ColumnType::Date) => {
-            order(min <= max, &format_day(*min), &format_day(*max))
-        }
-        (Values::Text { min_chars, max_chars }, ColumnType::Text | ColumnType::Varchar(_)) => {
-            order(min_chars <= max_chars, min_chars, max_chars)?;
-            match sql_type {
-                ColumnType::Varchar(limit) if *max_chars > limit => misfit(
-                    format!(
-                        "texts have up to {max_chars} characters, and {sql_type} holds {limit}"
-                    ),
-                    "lower `max_chars`, or enlarge the type",
-                ),
-                _ => Ok(()),
-            }
-        }
-        (Values::Boolean { true_ratio }, ColumnType::Boolean) => {
-            match (0.0..=1.0).contains(true_ratio) {
-                true => Ok(()),
-                false => misfit(format!("`true_ratio` is {true_ratio}"), "write 0 to 1"),
-            }
-        }
-        (values, _) => {
-            let (generator, types) = fitting_types(values);
-            misfit(
-                format!("`{generator}` values do not fit type {sql_type}"),
-                &format!("use type {types}, or other values"),
-            )
-        }
-    }
-}
-
-/// A generator's name and the types that can hold its values.
-fn fitting_types(values: &Values) -> (&'static str, &'static str) {
-    match values {
-        Values::RowId => ("row_id", "`bigint`"),
-        Values::Partition => ("partition", "`integer`"),
-        Values::DueTime => ("due_time", "`timestamptz` or `timestamp`"),
-        Values::Label { .. } => ("label", "`text` or `varchar(50)`"),
-        Values::Integer { .. } => ("integer", "`smallint`, `integer` or `bigint`"),
-        Values::Decimal { .. } => ("decimal", "`numeric(15,2)`"),
-        Values::Float { .. } => ("float", "`real` or `double precision`"),
-        Values::Day { .. } => ("day", "`date`"),
-        Values::Text { .. } => ("text", "`text` or `varchar(50)`"),
-        Values::Boolean { .. } => ("boolean", "`boolean`"),
-    }
 }
 
 #[cfg(test)]

@@ -162,7 +162,15 @@ impl std::error::Error for Faults {}
 /// How to mend the name `written`: the known name it resembles, or all of them.
 pub(crate) fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.into_iter().collect();
-    let nearest = known.iter().map(|name| (distance(written, name), name)).min();
+    // A name that lacks its unit, or has too much of one, is near however long the unit.
+    let edits = |name: &str| {
+        if written.len() >= 3 && (name.starts_with(written) || written.starts_with(name)) {
+            1
+        } else {
+            distance(written, name)
+        }
+    };
+    let nearest = known.iter().map(|name| (edits(name), name)).min();
     match nearest {
         Some((edits, name)) if edits <= (written.chars().count() / 3).max(1) => {
             format!("did you mean `{name}`?")
@@ -202,6 +210,7 @@ mod tests {
         let known = ["table", "partitions", "rows_per_s"];
         assert_eq!(suggest("tabel", known), "did you mean `table`?");
         assert_eq!(suggest("rows_per_sec", known), "did you mean `rows_per_s`?");
+        assert_eq!(suggest("rows", known), "did you mean `rows_per_s`?");
         let all = "write one of `table`, `partitions`, `rows_per_s`";
         assert_eq!(suggest("colour", known), all);
     }

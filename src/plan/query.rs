@@ -9,6 +9,7 @@ use super::source::Report;
 use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
 use crate::profile::{self, Located};
+use crate::quantity::format_count;
 
 const WEIGHT_MAX: u32 = 1_000_000;
 const NAME_BYTES_MAX: usize = 63;
@@ -43,7 +44,7 @@ pub(crate) fn resolve_queries(
 fn name(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
     let Some(name) = &query.name else {
         let fix = "add it, for example `name = \"sum_by_category\"`".to_owned();
-        report.missing_in(&query.span(), "a query has no `name`".to_owned(), fix);
+        report.missing_in(&query.span(), "name", "a query has no `name`".to_owned(), fix);
         return None;
     };
     let is_name = (1..=NAME_BYTES_MAX).contains(&name.len())
@@ -67,7 +68,7 @@ fn weight(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<No
     if weight.is_none() {
         report.at(
             &written.span(),
-            format!("`weight` is {}, outside 1 to {WEIGHT_MAX}", written.0),
+            format!("`weight` is {}, outside 1 to {}", written.0, format_count(WEIGHT_MAX.into())),
             "choose how often the query runs beside the others; delete it to leave it out"
                 .to_owned(),
         );
@@ -91,7 +92,7 @@ fn newest_column(report: &mut Report<'_>, query: &Located<profile::Query>) -> Op
 fn sql(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
     let Some(sql) = &query.sql else {
         let fix = "add it, for example `sql = \"SELECT count(*) FROM {table}\"`".to_owned();
-        report.missing_in(&query.span(), "a query has no `sql`".to_owned(), fix);
+        report.missing_in(&query.span(), "sql", "a query has no `sql`".to_owned(), fix);
         return None;
     };
     let (what, fix) = match shape(sql) {

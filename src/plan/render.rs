@@ -102,12 +102,12 @@ impl From<&Plan> for Profile {
             SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
         });
         Self {
-            name: some(profile.clone()),
+            name: Some(profile.clone().into()),
             description: None,
-            seed: whole(*seed),
-            warmup_s: seconds(*warmup),
-            duration_s: some(duration_s),
-            drain_timeout_s: seconds(*drain_timeout),
+            seed: Some(whole(*seed)),
+            warmup_s: Some(seconds(*warmup)),
+            duration_s: Some(duration_s.into()),
+            drain_timeout_s: Some(seconds(*drain_timeout)),
             thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
             stream: Some(stream.into()),
             readers: Some(readers.into()),
@@ -124,12 +124,12 @@ impl From<&super::Stream> for profile::Stream {
             StreamRate::Max => RateOrMax::Max,
         };
         Self {
-            table: some(table.to_string()),
-            partitions: whole(partitions.get()),
-            rows_per_s: some(rows_per_s),
-            batch_rows: whole(batch_rows.get()),
+            table: Some(table.as_written().into()),
+            partitions: Some(whole(partitions.get())),
+            rows_per_s: Some(rows_per_s.into()),
+            batch_rows: Some(whole(batch_rows.get())),
             // From whole microseconds: seconds times 1000 would not be exact.
-            linger_ms: some(Number(linger.as_micros() as f64 / 1e3)),
+            linger_ms: Some(Number(linger.as_micros() as f64 / 1e3).into()),
             recreate: Some(*recreate),
             columns: Some(columns.iter().map(|c| profile::Column::from(c).into()).collect()),
         }
@@ -139,9 +139,9 @@ impl From<&super::Stream> for profile::Stream {
 impl From<&Column> for profile::Column {
     fn from(column: &Column) -> Self {
         Self {
-            name: some(column.name.clone()),
-            sql_type: some(column.sql_type.to_string()),
-            values: some(values(column)),
+            name: Some(column.name.clone().into()),
+            sql_type: Some(column.sql_type.to_string().into()),
+            values: Some(values(column).into()),
         }
     }
 }
@@ -150,16 +150,16 @@ impl From<&super::Readers> for profile::Readers {
     fn from(readers: &super::Readers) -> Self {
         let super::Readers { count, queries_per_s, gpu, statement_timeout, queries } = readers;
         let query = |query: &super::Query| profile::Query {
-            name: some(query.name.clone()),
-            weight: whole(query.weight.get()),
+            name: Some(query.name.clone().into()),
+            weight: Some(whole(query.weight.get())),
             newest_column: query.newest_column.clone().map(Located::from),
-            sql: some(query.sql.clone()),
+            sql: Some(query.sql.clone().into()),
         };
         Self {
-            count: whole(*count),
+            count: Some(whole(*count)),
             queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
             gpu: Some((*gpu).into()),
-            statement_timeout_s: seconds(*statement_timeout),
+            statement_timeout_s: Some(seconds(*statement_timeout)),
             queries: Some(queries.iter().map(|q| query(q).into()).collect()),
         }
     }
@@ -223,14 +223,10 @@ fn values(column: &Column) -> Written {
     }
 }
 
-fn some<T>(value: T) -> Option<Located<T>> {
-    Some(value.into())
+fn whole(value: impl Into<u64>) -> Located<Whole> {
+    Whole(value.into() as i64).into()
 }
 
-fn whole(value: impl Into<u64>) -> Option<Located<Whole>> {
-    some(Whole(value.into() as i64))
-}
-
-fn seconds(duration: Duration) -> Option<Located<Number>> {
-    some(Number(duration.as_secs_f64()))
+fn seconds(duration: Duration) -> Located<Number> {
+    Number(duration.as_secs_f64()).into()
 }

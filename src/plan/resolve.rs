@@ -47,7 +47,7 @@ const PARTITIONS: Limits = Limits {
     max: 1024.0,
     is_whole: true,
     range: "1 to 1,024",
-    fix: "choose fewer than 1,025; each partition has its own connection",
+    fix: "choose a number such as 3; each partition has its own connection",
 };
 const BATCH: Limits = Limits {
     default: BATCH_ROWS,
@@ -95,7 +95,7 @@ const READERS: Limits = Limits {
     max: 1024.0,
     is_whole: true,
     range: "0 to 1,024",
-    fix: "choose fewer than 1,025; each reader has its own connection",
+    fix: "choose a number such as 2; each reader has its own connection",
 };
 const QUERIES_PER_S: Limits = Limits {
     default: 1.0,
@@ -245,9 +245,11 @@ impl Resolver<'_> {
         let count =
             self.number("count", o.readers.as_ref(), readers.count.as_ref(), &limits) as u32;
         if count > 0 && written.is_empty() && !self.report.damaged("readers.queries") {
-            let what = format!("{count} readers, but no query");
-            let fix = "add a query under `[[readers.queries]]`, or set the number of readers to 0";
-            self.fault(o.readers.as_ref(), readers.count.as_ref(), what, fix.to_owned());
+            let (given, file) = (o.readers.as_ref(), readers.count.as_ref());
+            let (subject, shown) = self.words("count", given, file);
+            let what = format!("{subject} is {shown}, but the readers have no query");
+            let fix = "add one under `[[readers.queries]]`, or set the number of readers to 0";
+            self.fault(given, file, what, fix.to_owned());
         }
         let gpu = o.gpu.as_ref().map(|given| given.value).or(readers.gpu.map(GpuChoice::from));
         Readers {
@@ -299,7 +301,7 @@ impl Resolver<'_> {
         value.and_then(|seed| u64::try_from(seed).ok()).unwrap_or_else(|| {
             let (subject, shown) = self.words("seed", given, file);
             let what = format!("{subject} is {shown}, outside 0 to {}", i64::MAX);
-            self.fault(given, file, what, "choose a number from there, such as 42".to_owned());
+            self.fault(given, file, what, "choose a number such as 42".to_owned());
             SEED
         })
     }
@@ -421,9 +423,10 @@ impl Resolver<'_> {
             return value;
         }
         let (subject, shown) = self.words(key, given, file);
-        let what = match is_inside {
-            true => format!("{subject} is {shown}, not a whole number"),
-            false => format!("{subject} is {shown}, outside {}", limits.range),
+        let what = if is_inside {
+            format!("{subject} is {shown}, not a whole number")
+        } else {
+            format!("{subject} is {shown}, outside {}", limits.range)
         };
         self.fault(given, file, what, limits.fix.to_owned());
         limits.default

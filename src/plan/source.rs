@@ -36,15 +36,14 @@ pub(crate) struct Report<'a> {
     faults: Vec<Fault>,
     /// Lines that could not be parsed: what else is found there follows from that.
     unparsed_lines: BTreeSet<usize>,
-    /// Keys that were cut out, dotted, without array indices; for each the span of its table.
-    cut: Vec<(String, Range<usize>)>,
+    cuts: Vec<Cut>,
 }
 
 impl<'a> Report<'a> {
     /// Parses and reads the source.
     pub(crate) fn read(source: &'a ProfileSource) -> (Profile, Self) {
         let mut report =
-            Self { source, faults: Vec::new(), unparsed_lines: BTreeSet::new(), cut: Vec::new() };
+            Self { source, faults: Vec::new(), unparsed_lines: BTreeSet::new(), cuts: Vec::new() };
         let (mut document, errors) = DeTable::parse_recoverable(&source.text);
         for error in &errors {
             report.syntax(error);
@@ -55,17 +54,17 @@ impl<'a> Report<'a> {
                 Ok(profile) => break profile,
                 Err(error) => {
                     let span = error.span().unwrap_or_else(|| document.span());
-                    let Some(path) = find(document.get_ref(), &span) else {
+                    let is_variant = error.message().starts_with("unknown variant");
+                    let is_unknown = error.message().starts_with("unknown field");
+                    let root_span = document.span();
+                    let path = find(document.get_ref(), &span, is_variant).unwrap_or_default();
+                    let Some(node) = cut(document.get_mut(), root_span, &path, is_unknown) else {
                         report.at(&span, error.message().to_owned(), SYNTAX_FIX.to_owned());
-                        break Profile::default();
-                    };
-                    let table_span = document.span();
-                    let Some(node) = cut(document.get_mut(), table_span, &path) else {
                         break Profile::default();
                     };
                     let (what, fix) = explain(error.message(), &node);
                     report.at(&span, what, fix);
-                    report.cut.push((node.dotted, node.table_span));
+                    report.cuts.push(node.cut);
                 }
             }
         };
@@ -81,10 +80,14 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// A fault of something that is missing from the table `span`, unless the fault that was cut
-    /// out there explains it.
-    pub(crate) fn missing_in(&mut self, span: &Range<usize>, what: String, fix: String) {
-        if self.unparsed_lines.is_empty() && !self.cut.iter().any(|(_, table)| table == span) {
+    /// A fault of a `key` that is missing from the table `span`, unless it was cut out there, or
+    /// may be what an unknown key there was meant to be.
+    pub(crate) fn missing_in(&mut self, span: &Range<usize>, key: &str, what: String, fix: String) {
+        let explains = |cut: &Cut| {
+            let is_inside = span.start <= cut.table_span.start && cut.table_span.end <= span.end;
+            is_inside && (cut.is_unknown || cut.key() == key)
+        };
+        if self.unparsed_lines.is_empty() && !self.cuts.iter().any(explains) {
             self.at(span, what, fix);
         }
     }
@@ -104,14 +107,14 @@ impl<'a> Report<'a> {
         self.source.text.get(span.clone()).unwrap_or_default()
     }
 
-    /// Whether anything may be missing from the table or array `dotted` because it was cut out.
+    /// Whether the value at `dotted`, or an element of it, may be missing because it was cut out,
+    /// or because an unknown key was meant to be it.
     pub(crate) fn damaged(&self, dotted: &str) -> bool {
-        let parent = dotted.rsplit_once('.').map_or("", |(parent, _)| parent);
+        let path: Vec<_> = dotted.split('.').collect();
         !self.unparsed_lines.is_empty()
-            || self.cut.iter().any(|(cut, _)| {
-                cut.starts_with(dotted)
-                    || dotted.starts_with(cut.as_str())
-                    || cut.rsplit_once('.').map_or("", |(table, _)| table) == parent
+            || self.cuts.iter().any(|cut| {
+                let above = &cut.path[..cut.path.len() - usize::from(cut.is_unknown)];
+                path.len() >= cut.path.len() && path[..above.len()] == *above
             })
     }
 
@@ -158,14 +161,16 @@ enum Step {
     Index(usize),
 }
 
-/// The path to the innermost key or value that covers `span`.
+/// The path to the innermost key or value that covers `span`; for an enumeration's variant, to
+/// the value that it is, or that it is the key of.
 ///
 /// A table opened by a header spans only that header, so no branch can be skipped.
-fn find(root: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Step>> {
+fn find(root: &DeTable<'_>, span: &Range<usize>, is_variant: bool) -> Option<Vec<Step>> {
     struct Search<'s> {
         span: &'s Range<usize>,
         path: Vec<Step>,
         best: Option<(usize, Vec<Step>)>,
+        is_variant: bool,
     }
     impl Search<'_> {
         fn consider(&mut self, node: &Range<usize>) {
@@ -177,8 +182,13 @@ fn find(root: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Step>> {
 
         fn table(&mut self, table: &DeTable<'_>) {
             for (key, value) in table {
+                if self.is_variant {
+                    self.consider(&key.span());
+                }
                 self.path.push(Step::Key(key.get_ref().to_string()));
-                self.consider(&key.span());
+                if !self.is_variant {
+                    self.consider(&key.span());
+                }
                 self.value(value);
                 self.path.pop();
             }
@@ -199,36 +209,49 @@ fn find(root: &DeTable<'_>, span: &Range<usize>) -> Option<Vec<Step>> {
             }
         }
     }
-    let mut search = Search { span, path: Vec::new(), best: None };
+    let mut search = Search { span, path: Vec::new(), best: None, is_variant };
     search.table(root);
     search.best.map(|(_, path)| path)
 }
 
-/// A node that was cut out.
-struct CutNode<'i> {
-    /// Its own key, or its array's.
-    key: String,
-    /// Whether it was an element of the array `key`.
-    is_element: bool,
-    /// Its keys from the root, dotted, without array indices.
-    dotted: String,
+/// Where something was cut out.
+struct Cut {
+    /// Keys from the root, without array indices; at least one.
+    path: Vec<String>,
     /// The table it was in.
     table_span: Range<usize>,
+    /// Whether the key itself was at fault.
+    is_unknown: bool,
+}
+
+impl Cut {
+    fn key(&self) -> &str {
+        self.path.last().map_or("", String::as_str)
+    }
+}
+
+/// A node that was cut out.
+struct Node<'i> {
+    cut: Cut,
+    /// Whether it was an element of the array at its path.
+    is_element: bool,
     value: DeValue<'i>,
 }
 
-fn cut<'i>(root: &mut DeTable<'i>, root_span: Range<usize>, path: &[Step]) -> Option<CutNode<'i>> {
+fn cut<'i>(
+    root: &mut DeTable<'i>,
+    root_span: Range<usize>,
+    path: &[Step],
+    is_unknown: bool,
+) -> Option<Node<'i>> {
     enum Container<'c, 'i> {
         Table(&'c mut DeTable<'i>),
         Array(&'c mut DeArray<'i>),
     }
-    let keys: Vec<_> = path
-        .iter()
-        .filter_map(|step| match step {
-            Step::Key(key) => Some(key.as_str()),
-            Step::Index(_) => None,
-        })
-        .collect();
+    let keys = path.iter().filter_map(|step| match step {
+        Step::Key(key) => Some(key.clone()),
+        Step::Index(_) => None,
+    });
     let (last, above) = path.split_last()?;
     let mut table_span = root_span;
     let mut container = Container::Table(root);
@@ -253,36 +276,34 @@ fn cut<'i>(root: &mut DeTable<'i>, root_span: Range<usize>, path: &[Step]) -> Op
         (Step::Index(index), Container::Array(array)) => {
             let mut elements: Vec<_> = mem::replace(array, DeArray::new()).into_iter().collect();
             let element = elements.remove(*index);
-            elements.into_iter().for_each(|element| array.push(element));
+            for element in elements {
+                array.push(element);
+            }
             element
         }
         _ => return None,
     };
-    Some(CutNode {
-        key: (*keys.last()?).to_owned(),
+    Some(Node {
+        cut: Cut { path: keys.collect(), table_span, is_unknown },
         is_element: matches!(last, Step::Index(_)),
-        dotted: keys.join("."),
-        table_span,
         value: value.into_inner(),
     })
 }
 
 /// Puts serde's message into the author's words.
-fn explain(message: &str, node: &CutNode<'_>) -> (String, String) {
-    let CutNode { key, is_element, value, .. } = node;
+fn explain(message: &str, node: &Node<'_>) -> (String, String) {
+    let Node { cut, is_element, value } = node;
+    let key = cut.key();
     let subject = if *is_element { format!("an element of `{key}`") } else { format!("`{key}`") };
     if let Some(rest) = message.strip_prefix("unknown field `") {
-        let known = rest.strip_prefix(key.as_str()).unwrap_or(rest);
-        return (format!("unknown key `{key}`"), suggest(key, backticked(known)));
+        let known = rest.strip_prefix(key).unwrap_or(rest);
+        // The text opens with the backtick that closes the unknown name.
+        return (format!("unknown key `{key}`"), suggest(key, known.split('`').skip(2).step_by(2)));
     }
     if let Some(rest) = message.strip_prefix("unknown variant `") {
-        let written = value.as_str().unwrap_or(key);
-        let known = rest.strip_prefix(written).unwrap_or(rest);
-        let what = match value.as_str() {
-            Some(written) => format!("{subject} cannot be `{written}`"),
-            None => format!("unknown key `{key}`"),
-        };
-        return (what, suggest(written, backticked(known)));
+        let (written, known) = rest.split_once('`').unwrap_or((rest, ""));
+        let what = format!("{subject} cannot be `{written}`");
+        return (what, suggest(written, known.split('`').skip(1).step_by(2)));
     }
     if message.contains("unit variant") {
         let written = value.as_str().unwrap_or(key);
@@ -296,10 +317,11 @@ fn explain(message: &str, node: &CutNode<'_>) -> (String, String) {
         Some((_, "a sequence")) => "an array",
         Some((_, "a boolean")) => "`true` or `false`",
         Some((_, wanted)) => wanted,
-        None => {
-            let what = format!("{subject}: {message}");
-            return (what, "write one name, or a table with one key".to_owned());
+        None if message.contains("exactly 1 element") => {
+            let what = format!("{subject} must be one name, or a table with exactly one key");
+            return (what, "keep one".to_owned());
         }
+        None => return (format!("{subject}: {message}"), SYNTAX_FIX.to_owned()),
     };
     let found = match value {
         DeValue::Integer(_) if wanted == "a whole number" => {
@@ -327,10 +349,4 @@ fn explain(message: &str, node: &CutNode<'_>) -> (String, String) {
         _ => format!("write {wanted}"),
     };
     (format!("{subject} must be {wanted}, not {found}"), fix)
-}
-
-/// The names that serde puts between backticks after the first, unknown one.
-fn backticked(known: &str) -> impl Iterator<Item = &str> {
-    // The text opens with the backtick that closes the unknown name.
-    known.split('`').skip(2).step_by(2)
 }

@@ -12,7 +12,7 @@ pub const IDENTIFIER_BYTES_MAX: usize = 63;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableNameError {
     /// Nothing, or nothing between two dots.
-    #[error("a part of the name is empty")]
+    #[error("an identifier is empty")]
     Empty,
     /// PostgreSQL would silently cut it off.
     #[error("`{0}` has {len} bytes, and PostgreSQL keeps {IDENTIFIER_BYTES_MAX}", len = .0.len())]
@@ -75,6 +75,20 @@ fn identifier(text: &str) -> Result<(String, &str), TableNameError> {
         None | Some('.') => Err(TableNameError::Empty),
         Some(first) if !is_start(first) => Err(TableNameError::MustBeQuoted(first)),
         Some(_) => Ok((text[..end].to_ascii_lowercase(), &text[end..])),
+    }
+}
+
+impl TableName {
+    /// The name as a person writes it in a profile: quoted only where it must be.
+    pub fn as_written(&self) -> String {
+        let part = |name: &str| match identifier(name) {
+            Ok((read, "")) if read == name => name.to_owned(),
+            _ => quote_identifier(name),
+        };
+        match &self.schema {
+            Some(schema) => format!("{}.{}", part(schema), part(&self.name)),
+            None => part(&self.name),
+        }
     }
 }
 
@@ -179,6 +193,7 @@ mod tests {
             name in identifiers(),
         ) {
             let table = TableName { schema, name };
+            prop_assert_eq!(table.as_written().parse(), Ok(table.clone()));
             prop_assert_eq!(table.to_string().parse(), Ok(table));
         }
 

@@ -92,7 +92,7 @@ fn an_override_mends_a_bad_value_of_the_file() {
 fn every_builtin_and_every_file_of_profiles_resolves() {
     for (name, _) in BUILTINS {
         let plan = Plan::resolve(&builtin(name).unwrap(), &Overrides::default()).unwrap();
-        assert_eq!(plan.profile, name);
+        assert_eq!(plan.profile, *name);
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles");
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -117,8 +117,7 @@ fn the_builtin_realtime_profile_states_the_defaults() {
 #[test]
 fn the_schema_is_the_one_that_editors_are_given() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles/profile.schema.json");
-    let schema = schemars::schema_for!(crate::profile::Profile);
-    let schema = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    let schema = serde_json::to_string_pretty(&crate::profile::schema()).unwrap() + "\n";
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
         std::fs::write(path, &schema).unwrap();
     }
@@ -404,6 +403,12 @@ fn a_fault_of_an_override_names_the_flag_or_variable() {
 }
 
 #[test]
+fn an_unrelated_fault_hides_nothing_that_is_missing() {
+    let text = "[stream]\npartitions = \"x\"\ncolumns = []\n[readers]\ncount = 1\ngpu = 1\n";
+    assert_eq!(resolve(text).unwrap_err().iter().count(), 5, "{}", faults(text));
+}
+
+#[test]
 fn one_fault_brings_no_others() {
     for text in [
         "[[stream.columns]]\nname = 1\ntype = \"int\"\nvalues = \"row_id\"\n[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = \"partition\"\n",
@@ -411,6 +416,9 @@ fn one_fault_brings_no_others() {
         "[readers]\ncount = 1\nquerys = []\n",
         "[stream]\ncolums = []\n",
         "stream = 5\n",
+        "[stream]\ncolumns = [1]\n",
+        "[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = { partitoin = {} }\n",
+        "[[readers.queries]]\nname = 5\nsql = \"select 1\"\n[readers]\ncount = 1\n",
     ] {
         let found = resolve(text).unwrap_err();
         let own = found.iter().filter(|fault| !fault.what.contains("values do not fit"));

@@ -173,10 +173,10 @@ impl<'de> Deserialize<'de> for SecondsOrForever {
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let whole = self.0 as i64;
-        if whole as f64 == self.0 && whole.unsigned_abs() < 1 << 53 {
-            serializer.serialize_i64(whole)
-        } else {
+        if self.0.fract() != 0.0 || whole.unsigned_abs() >= 1 << 53 {
             serializer.serialize_f64(self.0)
+        } else {
+            serializer.serialize_i64(whole)
         }
     }
 }
