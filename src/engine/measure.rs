@@ -304,7 +304,9 @@ impl<'a> Run<'a> {
         let partitions = partitions.collect();
         let queries = self.queries.iter_mut().map(|(recorders, total)| {
             let mut tally = QueryTally::default();
-            recorders.iter().for_each(|recorder| tally.merge(&recorder.drain()));
+            for recorder in recorders.iter() {
+                tally.merge(&recorder.drain());
+            }
             total.merge(&tally);
             tally
         });

@@ -128,7 +128,7 @@ impl Pacer {
             Mode::Closed { rows } => {
                 let now = Instant::now().max(self.start);
                 let measured = now >= self.start + self.measure_after;
-                (!stop.end().is_some_and(|end| now >= end)).then_some((rows.get(), now, measured))
+                stop.end().is_none_or(|end| now < end).then_some((rows.get(), now, measured))
             }
         }
     }

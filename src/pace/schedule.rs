@@ -144,6 +144,7 @@ impl DueTimes {
     }
 
     /// The same progression seen from another origin.
+    #[must_use]
     pub fn since(mut self, origin_us: i64) -> Self {
         self.value_us = self.value_us.saturating_add(origin_us);
         self

@@ -153,7 +153,9 @@ impl Address {
             };
             config.connect_timeout(seconds);
         }
-        if config.get_ssl_mode() == SslMode::Require || env("PGSSLMODE").is_some_and(needs_tls) {
+        if config.get_ssl_mode() == SslMode::Require
+            || env("PGSSLMODE").is_some_and(|mode| needs_tls(&mode))
+        {
             return Err(AddressError::Tls { place });
         }
         Ok(Self { config })
@@ -211,8 +213,8 @@ impl Address {
     }
 }
 
-fn needs_tls(mode: String) -> bool {
-    matches!(mode.as_str(), "require" | "verify-ca" | "verify-full")
+fn needs_tls(mode: &str) -> bool {
+    matches!(mode, "require" | "verify-ca" | "verify-full")
 }
 
 fn default_socket_folder() -> PathBuf {

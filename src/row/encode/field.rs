@@ -130,17 +130,17 @@ impl Field {
     pub(super) fn put(&self, block: &mut Block) {
         match self {
             Self::RowId { first } => {
-                block.put(|row, _| i64_field(first.wrapping_add(row.seq as i64)))
+                block.put(|row, _| i64_field(first.wrapping_add(row.seq as i64)));
             }
             Self::DueTimestamp => block.put(|_, due_us| i64_field(timestamp(due_us))),
             Self::DueDate => {
-                block.put(|_, due_us| i32_field(timestamp(due_us).div_euclid(US_PER_DAY) as i32))
+                block.put(|_, due_us| i32_field(timestamp(due_us).div_euclid(US_PER_DAY) as i32));
             }
             Self::ShortLabel(offset, table) => {
-                offset.put(block, |offset| table.field(offset as u64))
+                offset.put(block, |offset| table.field(offset as u64));
             }
             Self::LongLabel(offset, table) => {
-                offset.put(block, |offset| table.field(offset as u64))
+                offset.put(block, |offset| table.field(offset as u64));
             }
             Self::FormattedLabel(number, label) => {
                 number.put_with(block, |number, space| label.write(number as u64, space));
@@ -160,7 +160,7 @@ impl Field {
             }
             Self::Real(float) => block.put(|row, _| i32_field(float.real(row).to_bits() as i32)),
             Self::Double(float) => {
-                block.put(|row, _| i64_field(float.double(row).to_bits() as i64))
+                block.put(|row, _| i64_field(float.double(row).to_bits() as i64));
             }
             Self::Text(text) => block.put_with(|row, _, space| text.write(row, space)),
             Self::Boolean { stream, true_below } => block

@@ -59,9 +59,8 @@ async fn client(stream: TcpStream, exposition: Arc<Exposition>) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-        Ok(Err(error)) => tracing::debug!("scrape connection failed: {error}"),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
+        tracing::debug!("scrape connection failed: {error}")
     }
 }
 
