@@ -7,7 +7,10 @@ use tokio_postgres::error::ErrorPosition;
 
 /// A failed act against the server: what was tried, what happened, what mends it.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     act: String,
     cause: Cause,
     fix: Option<String>,
@@ -16,7 +19,7 @@ pub struct Error {
 #[derive(Debug)]
 enum Cause {
     /// The server answered with an error.
-    Server(Box<ServerError>),
+    Server(ServerError),
     /// No answer: the connection is gone or never was.
     Connection(String),
     /// The answer, or something on our side of the protocol, was not as expected.
@@ -37,7 +40,7 @@ impl Error {
     /// Wraps an error of the client library; `act` completes "failed to …".
     pub(super) fn new(act: impl Into<String>, error: &tokio_postgres::Error) -> Self {
         let cause = if let Some(db) = error.as_db_error() {
-            Cause::Server(Box::new(ServerError {
+            Cause::Server(ServerError {
                 severity: db.severity().to_owned(),
                 sqlstate: db.code().code().to_owned(),
                 message: db.message().to_owned(),
@@ -47,7 +50,7 @@ impl Error {
                     Some(ErrorPosition::Original(position)) => Some(*position),
                     _ => None,
                 },
-            }))
+            })
         } else if error.is_closed() {
             Cause::Connection("the connection was closed".to_owned())
         } else if let Some(io) =
@@ -57,22 +60,26 @@ impl Error {
         } else {
             Cause::Other(chain(error))
         };
-        Self { act: act.into(), cause, fix: None }
+        Self::boxed(act.into(), cause)
     }
 
     /// A fact found out about the server or the table that stops us.
     pub(super) fn refused(act: impl Into<String>, fact: impl Into<String>) -> Self {
-        Self { act: act.into(), cause: Cause::Other(fact.into()), fix: None }
+        Self::boxed(act.into(), Cause::Other(fact.into()))
     }
 
     /// The connection ended, as seen by whoever drives it.
     pub(super) fn lost(act: impl Into<String>, fact: impl Into<String>) -> Self {
-        Self { act: act.into(), cause: Cause::Connection(fact.into()), fix: None }
+        Self::boxed(act.into(), Cause::Connection(fact.into()))
+    }
+
+    fn boxed(act: String, cause: Cause) -> Self {
+        Self(Box::new(Inner { act, cause, fix: None }))
     }
 
     /// The bare reason, for another error to carry.
     pub(super) fn reason(self) -> String {
-        match self.cause {
+        match self.0.cause {
             Cause::Server(server) => server.message,
             Cause::Connection(fact) | Cause::Other(fact) => fact,
         }
@@ -81,13 +88,13 @@ impl Error {
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {
-        self.fix = Some(fix.into());
+        self.0.fix = Some(fix.into());
         self
     }
 
     /// The five-character SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Server(server) => Some(&server.sqlstate),
             _ => None,
         }
@@ -96,7 +103,7 @@ impl Error {
     /// The code that errors are counted under: the SQLSTATE, or `08006` (connection failure) for
     /// a connection that broke without one, or `XX000` for anything else.
     pub fn code(&self) -> &str {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Server(server) => &server.sqlstate,
             Cause::Connection(_) => "08006",
             Cause::Other(_) => "XX000",
@@ -105,7 +112,7 @@ impl Error {
 
     /// Whether the session is gone: the connection broke, or the server said that it ends it.
     pub fn is_lost(&self) -> bool {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Server(server) => matches!(server.severity.as_str(), "FATAL" | "PANIC"),
             Cause::Connection(_) => true,
             Cause::Other(_) => false,
@@ -114,7 +121,7 @@ impl Error {
 
     /// Character position in the SQL text that the server points at, from 1.
     pub fn position(&self) -> Option<u32> {
-        match &self.cause {
+        match &self.0.cause {
             Cause::Server(server) => server.position,
             _ => None,
         }
@@ -123,20 +130,20 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "failed to {}: ", self.act)?;
-        match &self.cause {
+        write!(f, "failed to {}: ", self.0.act)?;
+        match &self.0.cause {
             Cause::Server(server) => {
                 write!(f, "{} (SQLSTATE {})", server.message, server.sqlstate)?;
                 if let Some(detail) = &server.detail {
                     write!(f, "\n  detail: {detail}")?;
                 }
-                if let (Some(hint), None) = (&server.hint, &self.fix) {
+                if let (Some(hint), None) = (&server.hint, &self.0.fix) {
                     write!(f, "\n  fix: {hint}")?;
                 }
             }
             Cause::Connection(fact) | Cause::Other(fact) => f.write_str(fact)?,
         }
-        if let Some(fix) = &self.fix {
+        if let Some(fix) = &self.0.fix {
             write!(f, "\n  fix: {fix}")?;
         }
         Ok(())

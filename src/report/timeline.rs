@@ -153,7 +153,7 @@ impl Point {
     }
 
     fn append(&mut self, next: Self) {
-        self.length = (next.start + next.length).checked_sub(self.start).unwrap();
+        self.length = (next.start + next.length).saturating_sub(self.start);
         self.rows_due += next.rows_due;
         self.rows_acknowledged += next.rows_acknowledged;
         self.backlog_rows = next.backlog_rows;

@@ -60,7 +60,7 @@ async fn client(stream: TcpStream, exposition: Arc<Exposition>) {
         .header_read_timeout(HEAD_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await {
-        tracing::debug!("scrape connection failed: {error}")
+        tracing::debug!("scrape connection failed: {error}");
     }
 }
 
