@@ -162,6 +162,17 @@ impl DueTimes {
         }
         now
     }
+
+    /// Moves on by `rows` rows at once.
+    pub fn skip(&mut self, rows: u64) {
+        let rest = u128::from(self.rest) + u128::from(self.step_rest) * u128::from(rows);
+        let modulus = u128::from(self.modulus);
+        self.rest = (rest % modulus) as u64;
+        self.value_us = self
+            .value_us
+            .wrapping_add(self.step_us.wrapping_mul(rows as i64))
+            .wrapping_add((rest / modulus) as i64);
+    }
 }
 
 #[cfg(test)]
@@ -252,6 +263,9 @@ mod tests {
             for row in first..first + 300 {
                 prop_assert_eq!(due.advance(), origin + (schedule.due_ns(row) / 1_000) as i64);
             }
+            let mut skipped = schedule.due_times(first).since(origin);
+            skipped.skip(300);
+            prop_assert_eq!(skipped.advance(), due.advance());
         }
     }
 }

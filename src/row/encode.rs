@@ -117,9 +117,12 @@ impl Encoder {
             let space = &mut out[done.bytes..];
             let fitting = (space.len() / self.max_row_bytes()) as u64;
             let row = first_row.wrapping_add(done.rows);
-            match self.block.begin(row, fitting.min(rows - done.rows), due) {
+            match self.block.begin(row, fitting.min(rows - done.rows), *due) {
                 0 => return done,
-                begun => done.rows += begun,
+                begun => {
+                    done.rows += begun;
+                    due.skip(begun);
+                }
             }
             for field in &self.fields {
                 field.put(&mut self.block);

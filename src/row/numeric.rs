@@ -18,9 +18,9 @@ const HEAD_BYTES: usize = 4 + 8;
 /// Digits of 39 decimals before the point and [`MAX_SCALE`] after.
 const MAX_DIGITS: usize = 10 + (MAX_SCALE as usize).div_ceil(4);
 
-/// Most bytes of a field from [`Packed`].
+/// Bytes that [`Packed::write`] writes, of which it may keep less.
 pub(crate) const PACKED_BYTES: usize = HEAD_BYTES + 4 * 2;
-/// Most bytes of a field from [`wide`].
+/// Most bytes of a field from [`write`].
 pub(crate) const WIDE_BYTES: usize = HEAD_BYTES + MAX_DIGITS * 2;
 
 /// 10 to the power of `exponent`, which is at most [`MAX_SCALE`].
@@ -57,9 +57,9 @@ impl Packed {
         fits.then_some(Self { align, first_weight, scale })
     }
 
-    /// The field, and how many of its bytes count.
+    /// Writes the field to the front of `out`, which holds [`PACKED_BYTES`]; returns its length.
     #[inline]
-    pub(crate) fn field(self, value: i64) -> ([u8; PACKED_BYTES], usize) {
+    pub(crate) fn write(self, value: i64, out: &mut [u8]) -> usize {
         let aligned = value.unsigned_abs() * self.align;
         let (high, low) = ((aligned / 100_000_000) as u32, (aligned % 100_000_000) as u32);
         let pair = |digits: u32| u64::from(digits / 10_000) << 16 | u64::from(digits % 10_000);
@@ -83,29 +83,31 @@ impl Packed {
         field[..4].copy_from_slice(&length.to_be_bytes());
         field[4..12].copy_from_slice(&head.to_be_bytes());
         field[12..].copy_from_slice(&digits.to_be_bytes());
-        (field, 4 + length as usize)
+        out[..PACKED_BYTES].copy_from_slice(&field);
+        4 + length as usize
     }
 }
 
-/// Encodes `units` × 10⁻ˢᶜᵃˡᵉ, whatever its size; shown with `scale` decimals, at most
-/// [`MAX_SCALE`].
-pub(crate) fn wide(units: i128, scale: u16) -> ([u8; WIDE_BYTES], usize) {
+/// Writes `units` × 10⁻ˢᶜᵃˡᵉ, whatever its size, shown with `scale` decimals (at most
+/// [`MAX_SCALE`]); returns the field's length, at most [`WIDE_BYTES`].
+pub(crate) fn write(units: i128, scale: u16, out: &mut [u8]) -> usize {
     let one = pow10(scale);
     let magnitude = units.unsigned_abs();
-    from_parts(units < 0, magnitude / one, magnitude % one, scale)
+    write_parts(units < 0, magnitude / one, magnitude % one, scale, out)
 }
 
-/// Encodes a whole number, shown with `scale` zeros after the point.
-pub(crate) fn whole(value: i64, scale: u16) -> ([u8; WIDE_BYTES], usize) {
-    from_parts(value < 0, u128::from(value.unsigned_abs()), 0, scale)
+/// Writes a whole number, shown with `scale` zeros after the point; returns the field's length.
+pub(crate) fn write_whole(value: i64, scale: u16, out: &mut [u8]) -> usize {
+    write_parts(value < 0, u128::from(value.unsigned_abs()), 0, scale, out)
 }
 
-fn from_parts(
+fn write_parts(
     negative: bool,
     mut integer: u128,
     mut fraction: u128,
     scale: u16,
-) -> ([u8; WIDE_BYTES], usize) {
+    out: &mut [u8],
+) -> usize {
     // From the last digit to the first. The one at the end may be short of decimals: 0.5 is 5000.
     let mut digits = [0_u16; MAX_DIGITS];
     let mut start = MAX_DIGITS;
@@ -141,10 +143,9 @@ fn from_parts(
         (false, false) => (weight - skipped as i16, 0),
     };
 
-    let mut field = [0; WIDE_BYTES];
     let mut end = 0;
     let mut put = |bytes: &[u8]| {
-        field[end..end + bytes.len()].copy_from_slice(bytes);
+        out[end..end + bytes.len()].copy_from_slice(bytes);
         end += bytes.len();
     };
     put(&(8 + 2 * digits.len() as u32).to_be_bytes());
@@ -155,7 +156,7 @@ fn from_parts(
     for digit in digits {
         put(&digit.to_be_bytes());
     }
-    (field, end)
+    end
 }
 
 #[cfg(test)]
@@ -205,16 +206,18 @@ pub(crate) mod tests {
         if scale == 0 { format!("{sign}{integer}") } else { format!("{sign}{integer}.{fraction}") }
     }
 
-    fn body<const N: usize>((field, used): ([u8; N], usize)) -> Vec<u8> {
+    fn body(write: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
+        let mut field = [0xee; WIDE_BYTES];
+        let used = write(&mut field);
         let length = u32::from_be_bytes(field[..4].try_into().unwrap());
         assert_eq!(length as usize + 4, used);
         field[4..used].to_vec()
     }
 
     fn both(units: i64, scale: u16) -> Vec<u8> {
-        let bytes = body(wide(i128::from(units), scale));
+        let bytes = body(|out| write(i128::from(units), scale, out));
         if let Some(packed) = Packed::new(scale, units.unsigned_abs()) {
-            assert_eq!(body(packed.field(units)), bytes, "{units} scale {scale}");
+            assert_eq!(body(|out| packed.write(units, out)), bytes, "{units} scale {scale}");
         }
         bytes
     }
@@ -241,14 +244,14 @@ pub(crate) mod tests {
             for power in 0..=38 {
                 let one = 10_i128.pow(power);
                 for units in [one, one - 1, one + 1, one / 10 * 17, -one] {
-                    assert_eq!(decode(&body(wide(units, scale))), text(units, scale));
+                    assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
                     if let Ok(units) = i64::try_from(units) {
                         both(units, scale);
                     }
                 }
             }
             for units in [i128::MIN, i128::MAX, i128::from(i64::MIN), i128::from(i64::MAX), 0] {
-                assert_eq!(decode(&body(wide(units, scale))), text(units, scale));
+                assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
             }
         }
     }
@@ -257,7 +260,7 @@ pub(crate) mod tests {
         #[test]
         fn a_value_decodes_to_itself(units: i128, shift in 0_u32..128, scale in 0..=MAX_SCALE) {
             let units = units >> shift;
-            prop_assert_eq!(decode(&body(wide(units, scale))), text(units, scale));
+            prop_assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
         }
 
         #[test]
@@ -272,10 +275,10 @@ pub(crate) mod tests {
         ) {
             let value = value >> shift;
             let zeros = if scale == 0 { String::new() } else { format!(".{}", "0".repeat(scale.into())) };
-            let bytes = body(whole(value, scale));
+            let bytes = body(|out| write_whole(value, scale, out));
             prop_assert_eq!(decode(&bytes), format!("{value}{zeros}"));
             if let Some(packed) = Packed::whole(scale, value.unsigned_abs()) {
-                prop_assert_eq!(body(packed.field(value)), bytes);
+                prop_assert_eq!(body(|out| packed.write(value, out)), bytes);
             }
         }
 

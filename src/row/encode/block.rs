@@ -11,8 +11,9 @@ use crate::row::random::Row;
 const ROWS_MAX: usize = 64;
 /// Their room: well within the first-level cache.
 const BYTES_MAX: usize = 16 * 1024;
-/// Rows up to this size are moved by a copy of fixed size.
-const SHORT_ROW_BYTES: usize = 128;
+/// Room of a row is a multiple of this, so that rows of a few multiples are moved by a copy of
+/// fixed size.
+const STEP_BYTES: usize = 32;
 
 /// Rows in the making.
 #[derive(Debug, Clone)]
@@ -25,13 +26,13 @@ pub(super) struct Block {
     rows: usize,
     /// Where each row ends so far.
     ends: [usize; ROWS_MAX],
-    due_us: [i64; ROWS_MAX],
+    due: DueTimes,
 }
 
 impl Block {
     /// A block of rows that begin with `tuple_head`, for which it is written here once.
     pub(super) fn new(tuple_head: [u8; 2], row_bytes_max: usize) -> Self {
-        let row_bytes_max = row_bytes_max.max(SHORT_ROW_BYTES);
+        let row_bytes_max = row_bytes_max.next_multiple_of(STEP_BYTES);
         let rows_max = (BYTES_MAX / row_bytes_max).clamp(1, ROWS_MAX);
         let mut bytes = vec![0; row_bytes_max * rows_max].into_boxed_slice();
         for row in bytes.chunks_exact_mut(row_bytes_max) {
@@ -45,7 +46,7 @@ impl Block {
             first: Row::new(0),
             rows: 0,
             ends: [0; ROWS_MAX],
-            due_us: [0; ROWS_MAX],
+            due: DueTimes::constant(0),
         }
     }
 
@@ -55,11 +56,11 @@ impl Block {
     }
 
     /// Begins up to `rows` rows; returns how many.
-    pub(super) fn begin(&mut self, first_row: u64, rows: u64, due: &mut DueTimes) -> u64 {
+    pub(super) fn begin(&mut self, first_row: u64, rows: u64, due: DueTimes) -> u64 {
         self.first = Row::new(first_row);
         self.rows = self.rows_max.min(usize::try_from(rows).unwrap_or(usize::MAX));
         self.ends[..self.rows].fill(self.tuple_head_bytes);
-        self.due_us[..self.rows].fill_with(|| due.advance());
+        self.due = due;
         self.rows as u64
     }
 
@@ -68,47 +69,61 @@ impl Block {
         self.first
     }
 
-    /// Appends a field to every row: `field` makes it of the row and its due time, and says how
-    /// many of its bytes count. All are copied, since a copy of fixed size is a load and a store.
+    /// Appends a field to every row: `write` puts it to the front of the space and returns its
+    /// length.
     #[inline]
-    pub(super) fn put<const N: usize>(
-        &mut self,
-        mut field: impl FnMut(Row, i64) -> ([u8; N], usize),
-    ) {
-        self.put_with(|row, due_us, space| {
-            let (bytes, used) = field(row, due_us);
-            space[..N].copy_from_slice(&bytes);
-            used
-        });
-    }
-
-    /// Appends a field of any length to every row: `write` puts it to the front of the space and
-    /// returns its length.
-    #[inline]
-    pub(super) fn put_with(&mut self, mut write: impl FnMut(Row, i64, &mut [u8]) -> usize) {
+    pub(super) fn put(&mut self, mut write: impl FnMut(Row, &mut [u8]) -> usize) {
         let mut row = self.first;
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
-        let ends = self.ends[..self.rows].iter_mut();
-        for ((bytes, end), &due_us) in rows.zip(ends).zip(&self.due_us) {
-            *end += write(row, due_us, &mut bytes[*end..]);
+        for (bytes, end) in rows.zip(&mut self.ends[..self.rows]) {
+            *end += write(row, &mut bytes[*end..]);
             row = row.next();
         }
+    }
+
+    /// Appends a field to every row, made of its due time.
+    #[inline]
+    pub(super) fn put_due(&mut self, write: impl Fn(i64, &mut [u8]) -> usize) {
+        let mut due = self.due;
+        self.put(|_, space| write(due.advance(), space));
     }
 
     /// Moves the rows to the front of `out`, which has room for as many of the longest; returns
     /// their length.
     pub(super) fn finish(&self, out: &mut [u8]) -> usize {
+        match self.row_bytes_max {
+            32 => self.move_steps::<32>(out),
+            64 => self.move_steps::<64>(out),
+            96 => self.move_steps::<96>(out),
+            128 => self.move_steps::<128>(out),
+            _ => self.move_exactly(out),
+        }
+    }
+
+    /// Copies all the room of a row, and lets the next row overwrite what is not its own.
+    fn move_steps<const N: usize>(&self, out: &mut [u8]) -> usize {
         let mut at = 0;
-        let rows = self.bytes.chunks_exact(self.row_bytes_max);
-        for (row, &end) in rows.zip(&self.ends[..self.rows]) {
-            if let (SHORT_ROW_BYTES, Some(row)) = (self.row_bytes_max, row.first_chunk()) {
-                let row: &[u8; SHORT_ROW_BYTES] = row;
-                out[at..][..SHORT_ROW_BYTES].copy_from_slice(row);
-            } else {
-                out[at..][..end].copy_from_slice(&row[..end]);
-            }
+        for (row, end) in self.bytes.as_chunks::<N>().0.iter().zip(&self.ends[..self.rows]) {
+            out[at..][..N].copy_from_slice(row);
             at += end;
         }
         at
     }
+
+    fn move_exactly(&self, out: &mut [u8]) -> usize {
+        let mut at = 0;
+        let rows = self.bytes.chunks_exact(self.row_bytes_max);
+        for (row, &end) in rows.zip(&self.ends[..self.rows]) {
+            out[at..][..end].copy_from_slice(&row[..end]);
+            at += end;
+        }
+        at
+    }
+}
+
+/// Writes `field`; returns its length.
+#[inline]
+pub(super) fn write<const N: usize>(field: [u8; N], space: &mut [u8]) -> usize {
+    space[..N].copy_from_slice(&field);
+    N
 }

@@ -18,33 +18,18 @@ impl Whole {
         Self { min, span: max.wrapping_sub(min) as u64, pick, stream }
     }
 
-    /// Appends to each row the field made of its number.
-    #[inline]
-    pub(super) fn put<const N: usize>(
-        self,
-        block: &mut Block,
-        field: impl Fn(i64) -> ([u8; N], usize),
-    ) {
-        self.put_with(block, |number, space| {
-            let (bytes, used) = field(number);
-            space[..N].copy_from_slice(&bytes);
-            used
-        });
-    }
-
     /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn put_with(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
+    pub(super) fn put(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
         let number = |offset: u64| self.min.wrapping_add(offset as i64);
         match self.pick {
-            _ if self.span == 0 => block.put_with(|_, _, space| write(self.min, space)),
-            Pick::Random => block.put_with(|row, _, space| {
-                write(number(scale(self.stream.bits(row), self.span)), space)
-            }),
+            _ if self.span == 0 => block.put(|_, space| write(self.min, space)),
+            Pick::Random => block
+                .put(|row, space| write(number(scale(self.stream.bits(row), self.span)), space)),
             Pick::Cycle => {
                 let seq = block.first().seq;
                 let mut offset = self.span.checked_add(1).map_or(seq, |numbers| seq % numbers);
-                block.put_with(|_, _, space| {
+                block.put(|_, space| {
                     let now = offset;
                     offset = if now == self.span { 0 } else { now + 1 };
                     write(number(now), space)

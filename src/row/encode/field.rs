@@ -1,6 +1,6 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
-use super::block::Block;
+use super::block::{Block, write};
 use super::draw::{Float, Text, Whole};
 use super::label::{NumberedText, Table};
 use crate::row::numeric::{self, Packed};
@@ -130,62 +130,65 @@ impl Field {
     pub(super) fn put(&self, block: &mut Block) {
         match self {
             Self::RowId { first } => {
-                block.put(|row, _| i64_field(first.wrapping_add(row.seq as i64)));
+                block.put(|row, space| write_i64(first.wrapping_add(row.seq as i64), space));
             }
-            Self::DueTimestamp => block.put(|_, due_us| i64_field(timestamp(due_us))),
-            Self::DueDate => {
-                block.put(|_, due_us| i32_field(timestamp(due_us).div_euclid(US_PER_DAY) as i32));
+            Self::DueTimestamp => {
+                block.put_due(|due_us, space| write_i64(timestamp(due_us), space));
             }
+            Self::DueDate => block.put_due(|due_us, space| {
+                write_i32(timestamp(due_us).div_euclid(US_PER_DAY) as i32, space)
+            }),
             Self::ShortLabel(offset, table) => {
-                offset.put(block, |offset| table.field(offset as u64));
+                offset.put(block, |offset, space| table.write(offset as u64, space));
             }
             Self::LongLabel(offset, table) => {
-                offset.put(block, |offset| table.field(offset as u64));
+                offset.put(block, |offset, space| table.write(offset as u64, space));
             }
             Self::FormattedLabel(number, label) => {
-                number.put_with(block, |number, space| label.write(number as u64, space));
+                number.put(block, |number, space| label.write(number as u64, space));
             }
-            Self::SmallInt(whole) => whole.put(block, |value| i16_field(value as i16)),
-            Self::Integer(whole) => whole.put(block, |value| i32_field(value as i32)),
-            Self::BigInt(whole) => whole.put(block, i64_field),
+            Self::SmallInt(whole) => whole.put(block, |value, space| {
+                let [high, low] = (value as i16).to_be_bytes();
+                write([0, 0, 0, 2, high, low], space)
+            }),
+            Self::Integer(whole) => whole.put(block, |value, space| write_i32(value as i32, space)),
+            Self::BigInt(whole) => whole.put(block, write_i64),
             Self::PackedNumeric(whole, packed) => {
                 let packed = *packed;
-                whole.put(block, move |value| packed.field(value));
+                whole.put(block, |value, space| packed.write(value, space));
             }
             Self::WideNumeric(whole, scale) => {
-                whole.put(block, |value| numeric::wide(value.into(), *scale));
+                whole.put(block, |value, space| numeric::write(value.into(), *scale, space));
             }
             Self::WideWhole(whole, scale) => {
-                whole.put(block, |value| numeric::whole(value, *scale));
+                whole.put(block, |value, space| numeric::write_whole(value, *scale, space));
             }
-            Self::Real(float) => block.put(|row, _| i32_field(float.real(row).to_bits() as i32)),
+            Self::Real(float) => {
+                block.put(|row, space| write_i32(float.real(row).to_bits() as i32, space));
+            }
             Self::Double(float) => {
-                block.put(|row, _| i64_field(float.double(row).to_bits() as i64));
+                block.put(|row, space| write_i64(float.double(row).to_bits() as i64, space));
             }
-            Self::Text(text) => block.put_with(|row, _, space| text.write(row, space)),
-            Self::Boolean { stream, true_below } => block
-                .put(|row, _| ([0, 0, 0, 1, u8::from(stream.bits(row) >> 11 < *true_below)], 5)),
+            Self::Text(text) => block.put(|row, space| text.write(row, space)),
+            Self::Boolean { stream, true_below } => block.put(|row, space| {
+                let value = stream.bits(row) >> 11 < *true_below;
+                write([0, 0, 0, 1, u8::from(value)], space)
+            }),
         }
     }
 }
 
 #[inline]
-fn i16_field(value: i16) -> ([u8; 6], usize) {
-    let [high, low] = value.to_be_bytes();
-    ([0, 0, 0, 2, high, low], 6)
+fn write_i32(value: i32, space: &mut [u8]) -> usize {
+    write((4 << 32 | u64::from(value as u32)).to_be_bytes(), space)
 }
 
 #[inline]
-fn i32_field(value: i32) -> ([u8; 8], usize) {
-    ((4 << 32 | u64::from(value as u32)).to_be_bytes(), 8)
-}
-
-#[inline]
-fn i64_field(value: i64) -> ([u8; 12], usize) {
+fn write_i64(value: i64, space: &mut [u8]) -> usize {
     let mut field = [0; 12];
     field[..4].copy_from_slice(&8_u32.to_be_bytes());
     field[4..].copy_from_slice(&value.to_be_bytes());
-    (field, 12)
+    write(field, space)
 }
 
 /// Unix time as PostgreSQL's. A moment beyond its calendar becomes the nearest within.

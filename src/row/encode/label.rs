@@ -63,11 +63,12 @@ impl<const N: usize> Table<N> {
         Some(Self { fields: (min..=max).map(field).collect() })
     }
 
-    /// The field with the least number plus `offset`, and how many of its bytes count.
+    /// Writes the field with the least number plus `offset`; returns its length. The padding is
+    /// written too, since a copy of fixed size is a load and a store.
     #[inline]
-    pub(super) fn field(&self, offset: u64) -> ([u8; N], usize) {
-        let field = self.fields[offset as usize];
-        let length = u32::from_be_bytes([field[0], field[1], field[2], field[3]]);
-        (field, 4 + length as usize)
+    pub(super) fn write(&self, offset: u64, out: &mut [u8]) -> usize {
+        let field = &self.fields[offset as usize];
+        out[..N].copy_from_slice(field);
+        4 + u32::from_be_bytes([field[0], field[1], field[2], field[3]]) as usize
     }
 }

@@ -1,0 +1,376 @@
+//! Ingestion against a named baseline in the same run: strom-load beside `psql \copy` of ready
+//! binary files, over as many connections, on a server of its own.
+//!
+//! `cargo bench --bench ingest` prints, per batch size, rows/s of both sides, their ratio, an A/A
+//! pair (psql ÷ psql) that shows the noise, and CPU a row; then pacing and memory.
+//! `-- --pairs N --seconds S` change how long it takes.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(clippy::struct_field_names, reason = "units stand last in names")]
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::Value;
+use strom_load::pace::DueTimes;
+use strom_load::pg::embedded::{Options, Server};
+use strom_load::plan::{self, Overrides, Plan};
+use strom_load::row::BatchEncoder;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+const CONNECTIONS: u32 = 3;
+const TABLE: &str = "l40s_realtime_stream";
+const BATCH_ROWS: [u64; 3] = [100, 10_000, 100_000];
+
+struct Bench {
+    server: Server,
+    plan: Plan,
+    folder: PathBuf,
+    seconds: u64,
+    pairs: usize,
+}
+
+/// What one run of one side came to.
+#[derive(Clone, Copy)]
+struct Run {
+    rows_per_s: f64,
+    /// CPU seconds of the client per million rows.
+    client_s: f64,
+    /// CPU seconds of the server per million rows; only taken beside psql.
+    server_s: f64,
+}
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let option = |name: &str, default: u64| {
+        let at = arguments.iter().position(|argument| argument == name);
+        at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
+    let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
+    let plan = Plan::resolve(&source, &Overrides::default())?;
+    let folder = std::env::temp_dir().join(format!("strom-load-bench-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let pairs = option("--pairs", 5) as usize;
+    let bench = Bench { server, plan, folder, seconds: option("--seconds", 4), pairs };
+    let outcome = bench.all();
+    fs::remove_dir_all(&bench.folder)?;
+    runtime.block_on(bench.server.stop())?;
+    outcome
+}
+
+impl Bench {
+    fn all(&self) -> Result<()> {
+        println!(
+            "PostgreSQL {}, {CONNECTIONS} connections, {} pairs of {} s a side; median (min-max)\n",
+            self.server.version(),
+            self.pairs,
+            self.seconds
+        );
+        println!(
+            "{:>9} {:>12} {:>12}  {:<18} {:<18} {:>9} {:>9} {:>7}",
+            "rows a", "psql", "strom-load", "strom-load", "A/A: psql", "loader", "backend", "CPU"
+        );
+        println!(
+            "{:>9} {:>12} {:>12}  {:<18} {:<18} {:>9} {:>9} {:>7}",
+            "batch", "rows/s", "rows/s", "÷ psql", "÷ psql", "s/1M", "s/1M", "ratio"
+        );
+        for batch_rows in BATCH_ROWS {
+            self.compare(batch_rows)?;
+        }
+        println!(
+            "\n{:>9} {:>12} {:>10} {:>12} {:>12} {:>12} {:>12}",
+            "target/s",
+            "achieved/s",
+            "error %",
+            "late p50 ms",
+            "late p99 ms",
+            "resp. p99",
+            "VmHWM MiB"
+        );
+        for rate in [3_000, 30_000] {
+            self.pace(rate)?;
+        }
+        Ok(())
+    }
+
+    fn compare(&self, batch_rows: u64) -> Result<()> {
+        let files = self.encode(batch_rows)?;
+        // Warm both sides, and learn how many batches fill the time.
+        let rate = self.psql(&files, batch_rows, 4)?.rows_per_s;
+        let batches = rate * self.seconds as f64 / batch_rows as f64 / f64::from(CONNECTIONS);
+        let batches = (batches as u64).max(4);
+        let (mut ratios, mut noise, mut psqls, mut ours) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..self.pairs {
+            let before = self.psql(&files, batch_rows, batches)?;
+            let run = self.strom_load(batch_rows)?;
+            let after = self.psql(&files, batch_rows, batches)?;
+            let base = f64::midpoint(before.rows_per_s, after.rows_per_s);
+            ratios.push(run.rows_per_s / base);
+            noise.push(after.rows_per_s / before.rows_per_s);
+            psqls.extend([before, after]);
+            ours.push(run);
+        }
+        let of = |runs: &[Run], field: fn(&Run) -> f64| median(runs.iter().map(field).collect());
+        let client_s = of(&ours, |run| run.client_s);
+        let server_s = of(&psqls, |run| run.server_s);
+        println!(
+            "{batch_rows:>9} {:>12.0} {:>12.0}  {:<18} {:<18} {client_s:>9.3} {server_s:>9.3} {:>7.3}",
+            of(&psqls, |run| run.rows_per_s),
+            of(&ours, |run| run.rows_per_s),
+            spread(&ratios),
+            spread(&noise),
+            client_s / server_s
+        );
+        Ok(())
+    }
+
+    /// A file a connection that holds one batch as COPY BINARY.
+    fn encode(&self, batch_rows: u64) -> Result<Vec<PathBuf>> {
+        let file = |partition| {
+            let columns = &self.plan.stream.columns;
+            let mut encoder = BatchEncoder::new(columns, self.plan.seed, partition, 1)?;
+            encoder.begin(0, batch_rows, DueTimes::constant(1_700_000_000_000_000));
+            let path = self.folder.join(format!("{batch_rows}-{partition}.bin"));
+            let mut file = fs::File::create(&path)?;
+            while let Some(chunk) = encoder.next_chunk() {
+                file.write_all(&chunk)?;
+            }
+            Ok(path)
+        };
+        (0..CONNECTIONS).map(file).collect()
+    }
+
+    /// Each connection copies its file `batches` times, each time in a transaction of its own.
+    /// The clock runs from the first command to the last answer; psql has connected by then.
+    fn psql(&self, files: &[PathBuf], batch_rows: u64, batches: u64) -> Result<Run> {
+        self.truncate()?;
+        let mut clients = Vec::new();
+        for file in files {
+            let script = self.folder.join("script.sql").with_extension(file_name(file));
+            let line = format!("\\copy {TABLE} from '{}' (format binary)\n", file.display());
+            fs::write(&script, line.repeat(batches as usize))?;
+            clients.push(Psql::start(&self.server, &script)?);
+        }
+        let server_before = tree_cpu_s(self.server.pid())?;
+        let began = Instant::now();
+        clients.iter_mut().try_for_each(Psql::go)?;
+        clients.iter_mut().try_for_each(Psql::wait)?;
+        let elapsed = began.elapsed();
+        let server_s = tree_cpu_s(self.server.pid())? - server_before;
+        let client_s: f64 = clients.iter().map(|client| cpu_s(client.child.id())).sum();
+        clients.into_iter().try_for_each(Psql::stop)?;
+        let rows = (batch_rows * batches * u64::from(CONNECTIONS)) as f64;
+        Ok(Run {
+            rows_per_s: rows / elapsed.as_secs_f64(),
+            client_s: client_s / rows * 1e6,
+            server_s: server_s / rows * 1e6,
+        })
+    }
+
+    /// The binary itself, all outputs on.
+    fn strom_load(&self, batch_rows: u64) -> Result<Run> {
+        self.truncate()?;
+        let seconds = format!("{}s", self.seconds);
+        let batch_rows = batch_rows.to_string();
+        let result = self.result(&[
+            "--rate",
+            "max",
+            "--batch-rows",
+            &batch_rows,
+            "--warmup",
+            "500ms",
+            "--duration",
+            &seconds,
+        ])?;
+        let rows = number(&result, &["stream", "rows_acknowledged"]);
+        Ok(Run {
+            rows_per_s: number(&result, &["stream", "achieved_rows_per_s"]),
+            client_s: number(&result, &["loader", "cpu_s"]) / rows * 1e6,
+            server_s: f64::NAN,
+        })
+    }
+
+    fn pace(&self, rate: u64) -> Result<()> {
+        self.truncate()?;
+        let result = self.result(&["--rate", &rate.to_string(), "--duration", "30s"])?;
+        let achieved = number(&result, &["stream", "achieved_rows_per_s"]);
+        println!(
+            "{rate:>9} {achieved:>12.1} {:>10.3} {:>12.3} {:>12.3} {:>12.3} {:>12.1}",
+            (achieved / rate as f64 - 1.0) * 100.0,
+            number(&result, &["stream", "wait", "p50_ms"]),
+            number(&result, &["stream", "wait", "p99_ms"]),
+            number(&result, &["stream", "response", "p99_ms"]),
+            number(&result, &["loader", "resident_peak_bytes"]) / 1_048_576.0
+        );
+        Ok(())
+    }
+
+    fn result(&self, arguments: &[&str]) -> Result<Value> {
+        let output = self.folder.join("result");
+        let url = format!(
+            "host={} port={} user={} dbname={}",
+            self.server.socket_dir().display(),
+            self.server.port(),
+            self.server.user(),
+            self.server.database()
+        );
+        let run = Command::new(env!("CARGO_BIN_EXE_strom-load"))
+            .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "127.0.0.1:0"])
+            .args(["--format", "json", "--quiet", "--output"])
+            .arg(&output)
+            .args(arguments)
+            .output()?;
+        fs::remove_dir_all(&output)?;
+        if !run.status.success() {
+            return Err(String::from_utf8_lossy(&run.stderr).into());
+        }
+        Ok(serde_json::from_slice(&run.stdout)?)
+    }
+
+    /// An empty table and a fresh checkpoint: every run begins alike.
+    fn truncate(&self) -> Result<()> {
+        let create = format!(
+            "SET client_min_messages = warning; CREATE TABLE IF NOT EXISTS {TABLE} (\
+             id bigint NOT NULL, category text NOT NULL, region text NOT NULL, \
+             amount numeric(15,2) NOT NULL, gpu_partition integer NOT NULL, \
+             created_at timestamptz NOT NULL) PARTITION BY LIST (gpu_partition);"
+        );
+        let leaf = |p| {
+            format!(
+                "CREATE TABLE IF NOT EXISTS {TABLE}_p{p} PARTITION OF {TABLE} FOR VALUES IN ({p});"
+            )
+        };
+        let leaves: String = (0..CONNECTIONS).map(leaf).collect();
+        let sql = format!("{create}{leaves} TRUNCATE {TABLE};");
+        let run = psql_command(&self.server).args(["-c", &sql, "-c", "CHECKPOINT"]).output()?;
+        if run.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&run.stderr).into()) }
+    }
+}
+
+/// A connected psql that waits for its script.
+struct Psql {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    script: PathBuf,
+}
+
+impl Psql {
+    fn start(server: &Server, script: &Path) -> Result<Self> {
+        let mut command = psql_command(server);
+        let mut child =
+            command.args(["-q"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let input = child.stdin.take().ok_or("no input")?;
+        let output = BufReader::new(child.stdout.take().ok_or("no output")?);
+        let mut psql = Self { child, input, output, script: script.to_owned() };
+        writeln!(psql.input, "\\echo ready")?;
+        psql.wait()?;
+        Ok(psql)
+    }
+
+    fn go(&mut self) -> Result<()> {
+        Ok(writeln!(self.input, "\\i {}\n\\echo done", self.script.display())?)
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        let mut line = String::new();
+        self.output.read_line(&mut line)?;
+        if matches!(line.trim(), "ready" | "done") { Ok(()) } else { Err(line.into()) }
+    }
+
+    fn stop(mut self) -> Result<()> {
+        drop(self.input);
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+fn psql_command(server: &Server) -> Command {
+    let mut command = Command::new(server.bindir().join("psql"));
+    let port = server.port().to_string();
+    command.args(["-X", "-v", "ON_ERROR_STOP=1", "-p", &port]).arg("-h").arg(server.socket_dir());
+    command.args(["-U", server.user(), "-d", server.database()]);
+    command
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn number(value: &Value, path: &[&str]) -> f64 {
+    path.iter()
+        .try_fold(value, |value, key| value.get(key))
+        .and_then(Value::as_f64)
+        .unwrap_or(f64::NAN)
+}
+
+/// CPU seconds of a process so far.
+fn cpu_s(pid: u32) -> f64 {
+    stat(pid).map_or(0.0, |stat| (stat.utime + stat.stime) / ticks_per_s())
+}
+
+/// CPU seconds of a postmaster, its living children and those that it has reaped.
+fn tree_cpu_s(postmaster: u32) -> Result<f64> {
+    let own = stat(postmaster).ok_or("the server is gone")?;
+    let mut ticks = own.utime + own.stime + own.cutime + own.cstime;
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let pid = entry.file_name().to_string_lossy().parse();
+        if let Some(stat) = pid.ok().and_then(stat)
+            && stat.parent == postmaster
+        {
+            ticks += stat.utime + stat.stime;
+        }
+    }
+    Ok(ticks / ticks_per_s())
+}
+
+struct Stat {
+    parent: u32,
+    utime: f64,
+    stime: f64,
+    cutime: f64,
+    cstime: f64,
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |at: usize| fields.get(at)?.parse::<f64>().ok();
+    Some(Stat {
+        parent: fields.get(1)?.parse().ok()?,
+        utime: number(11)?,
+        stime: number(12)?,
+        cutime: number(13)?,
+        cstime: number(14)?,
+    })
+}
+
+/// Linux reports /proc times in hundredths of a second whatever its own clock.
+fn ticks_per_s() -> f64 {
+    100.0
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len().is_multiple_of(2) {
+        f64::midpoint(values[middle - 1], values[middle])
+    } else {
+        values[middle]
+    }
+}
+
+fn spread(values: &[f64]) -> String {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    format!("{:.2} ({least:.2}-{most:.2})", median(values.to_vec()))
+}
