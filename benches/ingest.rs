@@ -229,10 +229,10 @@ impl Bench {
             .arg(&output)
             .args(arguments)
             .output()?;
-        fs::remove_dir_all(&output)?;
         if !run.status.success() {
             return Err(String::from_utf8_lossy(&run.stderr).into());
         }
+        fs::remove_dir_all(&output)?;
         Ok(serde_json::from_slice(&run.stdout)?)
     }
 

@@ -121,15 +121,16 @@ async fn check_shape(session: &mut Session, stream: &Stream, oid: u32) -> Result
     let act = format!("use table {}", stream.table);
     let fix = "name another table with --table, or let strom-load drop and rebuild this one with \
                --recreate";
+    let partition = partition_column(stream);
+    // As the server writes it, which quotes only where it must.
+    let wanted_sql = format!("SELECT 'LIST (' || quote_ident({}) || ')'", literal(partition));
+    let wanted = session.text(&act, &wanted_sql).await?.unwrap_or_default();
     let key_sql = format!("SELECT pg_get_partkeydef({oid})");
-    let key = session.text(&act, &key_sql).await?;
-    let (_, partition) = key_columns(stream);
-    let wanted_key = format!("LIST ({partition})");
     let mut differences = Vec::new();
-    match key {
-        Some(key) if key == wanted_key => {}
-        Some(key) => differences.push(format!("it is partitioned by {key}, not {wanted_key}")),
-        None => differences.push(format!("it is not partitioned by {wanted_key}")),
+    match session.text(&act, &key_sql).await? {
+        Some(key) if key == wanted => {}
+        Some(key) => differences.push(format!("it is partitioned by {key}, not {wanted}")),
+        None => differences.push(format!("it is not partitioned by {wanted}")),
     }
     let columns_sql = format!(
         "SELECT attname, format_type(atttypid, atttypmod), \
@@ -290,17 +291,20 @@ fn copy_sql(stream: &Stream) -> String {
     format!("COPY {} ({}) FROM STDIN (FORMAT binary)", stream.table, names.join(", "))
 }
 
-/// The quoted names of the identity and the partition column, which every plan has.
+/// The quoted names of the identity and the partition column.
 fn key_columns(stream: &Stream) -> (String, String) {
-    let named = |wanted: &Values| {
-        let is_it = |column: &&Column| column.values == *wanted;
-        stream
-            .columns
-            .iter()
-            .find(is_it)
-            .map_or_else(String::new, |column| quote_identifier(&column.name))
-    };
-    (named(&Values::RowId), named(&Values::Partition))
+    let id = quote_identifier(column_of(stream, &Values::RowId));
+    (id, quote_identifier(partition_column(stream)))
+}
+
+fn partition_column(stream: &Stream) -> &str {
+    column_of(stream, &Values::Partition)
+}
+
+/// The name of the column with these values; every plan has one for identity and partition.
+fn column_of<'a>(stream: &'a Stream, values: &Values) -> &'a str {
+    let column = stream.columns.iter().find(|column: &&Column| column.values == *values);
+    column.map_or("", |column| &column.name)
 }
 
 /// A string as an SQL literal, whatever `standard_conforming_strings` says.
