@@ -7,6 +7,8 @@ mod block;
 mod draw;
 mod field;
 mod label;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 
