@@ -367,6 +367,18 @@ fn a_buffer_too_short_for_a_row_takes_none() {
 }
 
 #[test]
+fn the_widest_row_fits_into_a_chunk_beside_the_header() {
+    let wide = |max_chars| {
+        let text = Values::Text { min_chars: 0, max_chars };
+        Encoder::new(&[column("body", T::Text, text)], 42, 1, 1)
+    };
+    let widest = (65_000..66_000).rev().find(|&chars| wide(chars).is_ok()).unwrap();
+    let mut encoder = wide(widest).unwrap();
+    let mut out = vec![0; CHUNK_BYTES_MAX - HEADER.len()];
+    assert_eq!(encoder.encode(&mut out, 0, 1, &mut due_times(0)).rows, 1);
+}
+
+#[test]
 fn tables_that_cannot_be_encoded_are_refused() {
     let refused = |columns: &[Column], partition| {
         Encoder::new(columns, 42, partition, 1).unwrap_err().to_string()
@@ -375,7 +387,7 @@ fn tables_that_cannot_be_encoded_are_refused() {
     let text = Values::Text { min_chars: 0, max_chars: 70_000 };
     assert_eq!(
         refused(&[column("body", T::Text, text)], 0),
-        "column `body`: a row may take 70018 bytes but at most 65517 can be sent at once; \
+        "column `body`: a row needs room for 70048 bytes but at most 65517 can be sent at once; \
          shorten the longest texts"
     );
     assert_eq!(
