@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
@@ -27,7 +29,11 @@ pub(super) struct Prepared {
     pub(super) queries: Arc<[Query]>,
 }
 
-pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, PrepareError> {
+pub(super) async fn prepare(
+    plan: &Plan,
+    target: &Target,
+    ingest: &Handle,
+) -> Result<Prepared, PrepareError> {
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     let loaded = strom::is_loaded(&mut control).await?;
@@ -42,9 +48,14 @@ pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, Pr
 
     let mut loaders = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
-        let name = format!("strom-load producer {partition}");
-        let session = pg::Session::connect(address, &name).await?;
-        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
+        let (address, copy_sql) = (address.clone(), table.copy_sql.clone());
+        // On the producers' runtime: a socket stays with the runtime that it was opened in.
+        let connected = ingest.spawn(async move {
+            let name = format!("strom-load producer {partition}");
+            let session = pg::Session::connect(&address, &name).await?;
+            Loader::prepare(session, &copy_sql).await
+        });
+        loaders.push(connected.await.map_err(std::io::Error::other)??);
     }
     let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
     let mut readers = Vec::new();
