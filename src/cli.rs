@@ -153,7 +153,7 @@ pub struct PlanArgs {
     /// Limit of one query, enforced by the server [default: 60s]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
     statement_timeout: Option<Duration>,
-    /// Measured time after the warm-up, or `forever` [default: 60s]
+    /// Measured time after the warm-up, or forever [default: 60s]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_DURATION", value_name = "TIME", value_parser = parse_run_length, allow_hyphen_values = true, help_heading = "Run")]
     duration: Option<RunLength>,
     /// Time under load before the measurement begins [default: 2s]
@@ -197,15 +197,15 @@ pub struct ServerArgs {
     /// Server to load, as a URL or key=value pairs [default: a server started for the run]
     ///
     /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
-    /// PGHOST, PGPORT, PGUSER, PGDATABASE and PGPASSWORD fill in what it leaves open, and are
-    /// enough without it. A password on the command line works, but other users of the machine
-    /// can see it. TLS is not spoken.
+    /// PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD fill in what it leaves open; any of the
+    /// first three is enough without it. A password on the command line works, but other users of
+    /// the machine can see it. TLS is not spoken.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
     /// Folder with the initdb and postgres to start [default: found]
     ///
     /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
-    /// the cache of `strom-load postgres install`; the newest wins in each place.
+    /// the cache of `strom-load postgres install`.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
     pub pg_bindir: Option<PathBuf>,
     /// Keep the started server's data here, for this run and later ones
