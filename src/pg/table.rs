@@ -40,11 +40,16 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         literal(&format!("strom-load create {table}"))
     );
     session.execute("wait for another loader's CREATE TABLE", &lock).await?;
-    if stream.recreate {
-        let drop = format!("DROP TABLE IF EXISTS {table}");
-        session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+    let mut present = oid(session, table).await?;
+    if let Some(oid) = present {
+        // Before anything is dropped: not from under another loader.
+        reserve(session, stream, oid).await?;
+        if stream.recreate {
+            let drop = format!("DROP TABLE {table}");
+            session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+            present = None;
+        }
     }
-    let present = oid(session, table).await?;
     let created = present.is_none();
     let table_oid = match present {
         Some(oid) => {
@@ -54,8 +59,11 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         None => create(session, stream).await?,
     };
     let partitions_added = add_partitions(session, stream, table_oid).await?;
+    if created {
+        // Nobody else can see it yet, so this cannot fail for being taken.
+        reserve(session, stream, table_oid).await?;
+    }
     session.execute(&format!("create table {table}"), "COMMIT").await?;
-    reserve(session, stream, table_oid).await?;
     Ok(StreamTable {
         copy_sql: copy_sql(stream),
         first_ids: first_ids(session, stream).await?,
