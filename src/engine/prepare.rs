@@ -38,15 +38,11 @@ pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, Pr
     let arms: &'static [Arm] =
         if plan.readers.count == 0 { &[] } else { strom::arms(plan.readers.gpu, loaded)? };
     check_connections(&mut control, plan).await?;
-    let table = table::prepare(&mut control, &plan.stream).await?;
-
-    let mut loaders = Vec::new();
+    let mut producers = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
         let name = format!("strom-load producer {partition}");
-        let session = pg::Session::connect(address, &name).await?;
-        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
+        producers.push(pg::Session::connect(address, &name).await?);
     }
-    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
     let mut readers = Vec::new();
     for reader in 0..plan.readers.count {
         let name = format!("strom-load reader {reader}");
@@ -54,10 +50,17 @@ pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, Pr
         let timeout_ms = plan.readers.statement_timeout.as_millis();
         let sql = format!("SET statement_timeout = {timeout_ms}");
         session.execute("set the statement timeout", &sql).await?;
-        if reader == 0 {
-            check_queries(&mut session, &queries).await?;
-        }
         readers.push(session);
+    }
+    // The table comes last, and is committed only when the queries fit it: a mistake must not
+    // cost the user the table that --recreate drops.
+    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
+    let table = table::prepare(&mut control, &plan.stream).await?;
+    check_queries(&mut control, &queries).await?;
+    table::commit(&mut control, &plan.stream).await?;
+    let mut loaders = Vec::new();
+    for session in producers {
+        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
     }
     let server = ServerReport {
         address: address.to_string(),
