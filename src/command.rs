@@ -90,7 +90,12 @@ fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan
             Err(found) => faults.push(found.to_string()),
         }
     }
-    if faults.is_empty() { Ok(plans) } else { Err(Failure::new(exit::USAGE, faults.join("\n"))) }
+    if faults.is_empty() {
+        return Ok(plans);
+    }
+    // Each fault says `error:`, and so does `main` before the first.
+    let faults = faults.join("\n");
+    Err(Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults)))
 }
 
 fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
