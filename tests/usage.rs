@@ -67,11 +67,25 @@ impl Transcript {
         assert!(!ended.stderr.contains(SECRET), "{typed}: {}", ended.stderr);
         let (code, said) = (ended.code.unwrap(), ended.stderr.trim_end());
         let mut shown = format!("$ {typed}\nexit {code}\n{said}\n\n");
-        for (what, instead) in &self.hidden {
+        let folder = ended.work().display().to_string();
+        for (what, instead) in self.hidden.iter().chain([&(folder, "FOLDER".to_owned())]) {
             shown = shown.replace(what, instead);
         }
+        let shown = without_times(&shown);
         self.text.write_str(&shown).unwrap();
     }
+}
+
+/// The time in the name of a results folder differs from run to run.
+fn without_times(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once(" results in results/") {
+        Some((level, name)) => {
+            let profile = name.rsplit_once('-').unwrap().0;
+            format!("{level} results in results/{profile}-TIME\n")
+        }
+        None => format!("{line}\n"),
+    });
+    lines.collect()
 }
 
 /// Every file and folder within, in order.
