@@ -1,6 +1,7 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod ingest_runtime;
 mod measure;
 mod prepare;
 
@@ -16,6 +17,7 @@ use crate::report::{RunReport, Status};
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
+use ingest_runtime::IngestRuntime;
 use measure::Run;
 
 /// How often recorders are drained and sinks fed.
@@ -96,9 +98,9 @@ pub enum PrepareError {
     /// A signal came first.
     #[error("interrupted before the run began")]
     Interrupted,
-    /// The timer of a producer or reader.
-    #[error("failed to create a timer: {0}")]
-    Timer(#[from] std::io::Error),
+    /// Threads or timers.
+    #[error("failed to start threads and timers: {0}")]
+    System(#[from] std::io::Error),
 }
 
 /// What can end a run early.
@@ -138,11 +140,13 @@ pub async fn run(
     mut sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
 ) -> Result<Outcome, PrepareError> {
+    let ingest = IngestRuntime::start(plan.stream.partitions.get())?;
     let prepared = tokio::select! {
-        prepared = prepare::prepare(plan, target) => prepared?,
+        prepared = prepare::prepare(plan, target, ingest.handle()) => prepared?,
         () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
     };
-    let (run, control) = Run::measure(plan, prepared, &mut sinks, shutdown).await?;
+    let (run, control) =
+        Run::measure(plan, prepared, ingest.handle(), &mut sinks, shutdown).await?;
     let rows_found = count_rows(&run, plan, control, shutdown).await;
     let report = run.report(rows_found);
     let mut error = run.into_error();

@@ -114,9 +114,10 @@ impl Producer {
             chunk
         };
         let canceller = self.loader.session().canceller();
+        let another_follows = self.pacer.is_behind(&self.stop);
         let sent = Instant::now();
         let outcome = tokio::select! {
-            outcome = self.loader.load(next_chunk) => Some(outcome),
+            outcome = self.loader.load(next_chunk, another_follows) => Some(outcome),
             () = self.abort.cancelled() => None,
         };
         let latency = Latency::measure(slot.due, free, sent, Instant::now());

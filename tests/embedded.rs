@@ -11,6 +11,7 @@ use tokio_postgres::NoTls;
 
 use crate::support::{self, Loader, ask, connect, lives, scratch, until};
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn start() -> Server {
     Server::start(&Options::default()).await.unwrap()
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -68,6 +69,7 @@ impl<'a> Run<'a> {
     pub(super) async fn measure(
         plan: &'a Plan,
         prepared: Prepared,
+        ingest: &Handle,
         sinks: &mut [Box<dyn Sink>],
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
@@ -95,8 +97,12 @@ impl<'a> Run<'a> {
         };
         let mut tasks = JoinSet::new();
         for (partition, loader) in (0..).zip(loaders) {
-            let producer = run.producer(partition, loader)?;
-            tasks.spawn(async move { Ended::Producer(partition, producer.run().await) });
+            let producer = {
+                let _timers_belong_there = ingest.enter();
+                run.producer(partition, loader)?
+            };
+            let ended = async move { Ended::Producer(partition, producer.run().await) };
+            tasks.spawn_on(ended, ingest);
         }
         for (number, session) in (0..).zip(readers) {
             let reader = run.reader(number, session, &queries)?;

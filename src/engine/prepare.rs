@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
@@ -27,7 +29,11 @@ pub(super) struct Prepared {
     pub(super) queries: Arc<[Query]>,
 }
 
-pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, PrepareError> {
+pub(super) async fn prepare(
+    plan: &Plan,
+    target: &Target,
+    ingest: &Handle,
+) -> Result<Prepared, PrepareError> {
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     let loaded = strom::is_loaded(&mut control).await?;
@@ -40,8 +46,12 @@ pub(super) async fn prepare(plan: &Plan, target: &Target) -> Result<Prepared, Pr
     check_connections(&mut control, plan).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
-        let name = format!("strom-load producer {partition}");
-        producers.push(pg::Session::connect(address, &name).await?);
+        let address = address.clone();
+        // On the producers' runtime: a socket stays with the runtime that it was opened in.
+        let connected = ingest.spawn(async move {
+            pg::Session::connect(&address, &format!("strom-load producer {partition}")).await
+        });
+        producers.push(connected.await.map_err(std::io::Error::other)??);
     }
     let mut readers = Vec::new();
     for reader in 0..plan.readers.count {

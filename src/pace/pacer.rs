@@ -114,6 +114,11 @@ impl Pacer {
         }
     }
 
+    /// Whether the next slot is due already.
+    pub fn is_behind(&self, stop: &Stop) -> bool {
+        self.upcoming(stop).is_some_and(|(_, due, _)| due <= Instant::now())
+    }
+
     fn upcoming(&self, stop: &Stop) -> Option<(u64, Instant, bool)> {
         match &self.mode {
             Mode::Open(schedule) => {

@@ -320,3 +320,154 @@ impl Display for Decimal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::Pick;
+
+    fn check(sql_type: ColumnType, values: Values) -> Result<(), String> {
+        let column = Column { name: "c".into(), sql_type, values };
+        column.check().map_err(|error| error.to_string())
+    }
+
+    fn refused(sql_type: ColumnType, values: Values) -> String {
+        check(sql_type, values).unwrap_err()
+    }
+
+    fn integer(min: i64, max: i64) -> Values {
+        Values::Integer { min, max, pick: Pick::Random }
+    }
+
+    fn label(prefix: &str, min: u64, max: u64) -> Values {
+        Values::Label { prefix: prefix.into(), min, max, pick: Pick::Random }
+    }
+
+    #[test]
+    fn each_kind_of_values_has_its_types() {
+        use ColumnType as T;
+        let types = [
+            T::SmallInt,
+            T::Integer,
+            T::BigInt,
+            T::Real,
+            T::Double,
+            T::Numeric { precision: 9, scale: 2 },
+            T::Text,
+            T::Varchar(9),
+            T::Boolean,
+            T::Date,
+            T::Timestamp,
+            T::TimestampTz,
+        ];
+        let kinds = [
+            (Values::RowId, "bigint"),
+            (Values::Partition, "smallint integer bigint"),
+            (Values::DueTime, "date timestamp without time zone timestamp with time zone"),
+            (label("a", 1, 2), "text character varying(9)"),
+            (integer(1, 2), "smallint integer bigint numeric(9,2)"),
+            (Values::Decimal { min: 1, max: 2 }, "numeric(9,2)"),
+            (Values::Float { min: 1.0, max: 2.0 }, "real double precision"),
+            (Values::Day { min: 1, max: 2, pick: Pick::Random }, "date"),
+            (Values::Text { min_chars: 1, max_chars: 2 }, "text character varying(9)"),
+            (Values::Boolean { true_ratio: 0.5 }, "boolean"),
+        ];
+        for (values, expected) in kinds {
+            let good = types.iter().filter(|sql_type| check(**sql_type, values.clone()).is_ok());
+            let good: Vec<String> = good.map(ToString::to_string).collect();
+            assert_eq!(good.join(" "), expected, "{values:?}");
+        }
+        assert_eq!(
+            refused(T::Integer, Values::RowId),
+            "column `c`: `integer` cannot hold row_id values; use bigint"
+        );
+    }
+
+    #[test]
+    fn ranges_beyond_the_type_are_refused() {
+        use ColumnType as T;
+        let numeric = |precision, scale| T::Numeric { precision, scale };
+        assert_eq!(
+            refused(T::SmallInt, integer(-32_769, 5)),
+            "column `c`: -32769 is outside of `smallint`, -32768 to 32767; raise `min` or use a \
+             wider type"
+        );
+        assert_eq!(
+            refused(T::Integer, integer(5, 4)),
+            "column `c`: `min` (5) is above `max` (4); swap them"
+        );
+        assert_eq!(
+            refused(numeric(5, 2), Values::Decimal { min: 0, max: 100_000 }),
+            "column `c`: 1000.00 is outside of `numeric(5,2)`, -999.99 to 999.99; lower `max` or \
+             use a wider type"
+        );
+        assert_eq!(
+            refused(numeric(5, 2), integer(-1_000, 999)),
+            "column `c`: -1000 is outside of `numeric(5,2)`, -999 to 999; raise `min` or use a \
+             wider type"
+        );
+        assert_eq!(check(numeric(5, 5), integer(0, 0)), Ok(()));
+        assert_eq!(check(numeric(1_000, 38), Values::Decimal { min: i64::MIN, max: 0 }), Ok(()));
+        assert_eq!(
+            refused(T::Date, Values::Day { min: 0, max: i32::MAX, pick: Pick::Random }),
+            "column `c`: 2147483647 is outside of `date`, -2451545 to 2145031948; lower `max` or \
+             use a wider type"
+        );
+    }
+
+    #[test]
+    fn texts_are_counted_in_characters() {
+        use ColumnType as T;
+        assert_eq!(check(T::Varchar(7), label("größe", 0, 99)), Ok(()));
+        assert_eq!(
+            refused(T::Varchar(7), label("größe", 0, 100)),
+            "column `c`: values have up to 8 characters but `character varying(7)` holds 7; widen \
+             the column or shorten `prefix`"
+        );
+        assert_eq!(check(T::Varchar(1), label("", 0, 0)), Ok(()));
+        assert_eq!(
+            refused(T::Text, label("a\0b", 0, 1)),
+            "column `c`: `prefix` holds a NUL character, which PostgreSQL text cannot; remove it"
+        );
+        assert_eq!(
+            refused(T::Varchar(7), Values::Text { min_chars: 0, max_chars: 8 }),
+            "column `c`: values have up to 8 characters but `character varying(7)` holds 7; widen \
+             the column or lower `max_chars`"
+        );
+    }
+
+    #[test]
+    fn floats_are_finite_and_probabilities_are_probabilities() {
+        use ColumnType as T;
+        let float = |min, max| Values::Float { min, max };
+        assert_eq!(check(T::Double, float(-1e300, 1e300)), Ok(()));
+        for (sql_type, values) in [
+            (T::Double, float(f64::NAN, 1.0)),
+            (T::Double, float(0.0, f64::INFINITY)),
+            (T::Double, float(f64::MIN, f64::MAX)),
+            (T::Real, float(0.0, 1e39)),
+        ] {
+            assert!(refused(sql_type, values).contains("no finite range"));
+        }
+        assert_eq!(
+            refused(T::Boolean, Values::Boolean { true_ratio: 1.5 }),
+            "column `c`: `true_ratio` is 1.5, not a probability; use a number from 0 to 1"
+        );
+        assert!(check(T::Boolean, Values::Boolean { true_ratio: f64::NAN }).is_err());
+    }
+
+    #[test]
+    fn types_that_the_server_would_refuse_are_refused() {
+        use ColumnType as T;
+        for (sql_type, values) in [
+            (T::Numeric { precision: 0, scale: 0 }, integer(0, 0)),
+            (T::Numeric { precision: 1_001, scale: 0 }, integer(0, 0)),
+            (T::Numeric { precision: 3, scale: 4 }, integer(0, 0)),
+            (T::Numeric { precision: 50, scale: 39 }, integer(0, 0)),
+            (T::Varchar(0), label("", 0, 0)),
+            (T::Varchar(10_485_761), label("", 0, 0)),
+        ] {
+            assert!(refused(sql_type, values).contains("is not possible"));
+        }
+    }
+}

@@ -7,6 +7,8 @@ mod block;
 mod draw;
 mod field;
 mod label;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 
@@ -53,15 +55,15 @@ pub enum EncodeError {
     Columns(usize),
     /// A row would not fit into a chunk.
     #[error(
-        "column `{column}`: a row may take {row_bytes} bytes but at most {limit} can be sent at \
+        "column `{column}`: a row needs room for {row_bytes} bytes but at most {limit} can be sent at \
          once; shorten the longest texts"
     )]
     TooWide {
         /// The widest column.
         column: String,
-        /// Most bytes of a row.
+        /// Room that a row needs.
         row_bytes: usize,
-        /// Most bytes that can be encoded.
+        /// Room that a chunk has beside the header.
         limit: usize,
     },
 }
@@ -85,14 +87,15 @@ impl Encoder {
             fields.push(Field::new(column, index, origin));
         }
         let tuple_head = (columns.len() as u16).to_be_bytes();
-        let max_row_bytes = tuple_head.len() + fields.iter().map(Field::max_bytes).sum::<usize>();
+        let bytes = tuple_head.len() + fields.iter().map(Field::max_bytes).sum::<usize>();
+        let row_bytes = Block::room(bytes);
         let limit = CHUNK_BYTES_MAX - HEADER.len();
-        if max_row_bytes > limit {
+        if row_bytes > limit {
             let widest = columns.iter().zip(&fields).max_by_key(|(_, field)| field.max_bytes());
             let column = widest.map(|(column, _)| column.name.clone()).unwrap_or_default();
-            return Err(EncodeError::TooWide { column, row_bytes: max_row_bytes, limit });
+            return Err(EncodeError::TooWide { column, row_bytes, limit });
         }
-        Ok(Self { fields, block: Block::new(tuple_head, max_row_bytes) })
+        Ok(Self { fields, block: Block::new(tuple_head, row_bytes) })
     }
 
     /// Bytes of buffer that a row may need, which is more than it takes.

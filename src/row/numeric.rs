@@ -28,19 +28,19 @@ pub(crate) fn pow10(exponent: u16) -> u128 {
     10_u128.pow(u32::from(exponent))
 }
 
-/// Encodes values of one scale that need no more than four digits (for a scale of 2: below 10¹²),
-/// without a loop or a branch on the value: the digits sit in one `u64`, 16 bits each.
+/// Encodes values of one scale that need no more than `DIGITS` digits, 3 or 4 (with a scale of 2:
+/// below 10⁸ or 10¹²), without a loop: the digits sit in one `u64`, 16 bits each.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Packed {
+pub(crate) struct Packed<const DIGITS: u16> {
     /// What brings a value to a whole number of base-10,000 digits after the point.
     align: u64,
-    /// Weight of the first of the four digits.
+    /// Weight of the first of all digits.
     first_weight: u16,
     scale: u16,
 }
 
-impl Packed {
-    /// For values in units of the scale; `None` if one as large as `max_abs` needs a fifth digit.
+impl<const DIGITS: u16> Packed<DIGITS> {
+    /// For values in units of the scale; `None` if one as large as `max_abs` needs more digits.
     pub(crate) fn new(scale: u16, max_abs: u64) -> Option<Self> {
         Self::aligned_by(scale.next_multiple_of(4) - scale, scale, max_abs)
     }
@@ -51,9 +51,10 @@ impl Packed {
     }
 
     fn aligned_by(zeros: u16, scale: u16, max_abs: u64) -> Option<Self> {
+        const { assert!(DIGITS == 3 || DIGITS == 4) };
         let align = 10_u64.checked_pow(u32::from(zeros))?;
-        let fits = max_abs.checked_mul(align)? < 10_u64.pow(16);
-        let first_weight = 3_u16.wrapping_sub(scale.div_ceil(4));
+        let fits = max_abs.checked_mul(align)? < 10_u64.pow(4 * u32::from(DIGITS));
+        let first_weight = (DIGITS - 1).wrapping_sub(scale.div_ceil(4));
         fits.then_some(Self { align, first_weight, scale })
     }
 
@@ -63,17 +64,26 @@ impl Packed {
         let aligned = value.unsigned_abs() * self.align;
         let (high, low) = ((aligned / 100_000_000) as u32, (aligned % 100_000_000) as u32);
         let pair = |digits: u32| u64::from(digits / 10_000) << 16 | u64::from(digits % 10_000);
-        let digits = pair(high) << 32 | pair(low);
+        let digits = match DIGITS {
+            3 => u64::from(high) << 48 | pair(low) << 16,
+            _ => pair(high) << 32 | pair(low),
+        };
+        // Zero digits at the front, by comparing: to count leading zero bits is slow without
+        // instructions that the first x86-64 lacks.
+        let below = |power: u32| u16::from(aligned < 10_u64.pow(power));
+        let skipped = match DIGITS {
+            3 => below(8) + below(4),
+            _ => below(12) + below(8) + below(4),
+        };
 
-        let (digits, count, weight, sign) = if digits == 0 {
-            (0, 0, 0, 0)
+        let (digits, count, weight) = if aligned == 0 {
+            (0, 0, 0)
         } else {
-            let skipped = digits.leading_zeros() / 16;
             let digits = digits << (skipped * 16);
             let count = 4 - digits.trailing_zeros() / 16;
-            let sign = if value < 0 { NEGATIVE } else { 0 };
-            (digits, count, self.first_weight.wrapping_sub(skipped as u16), sign)
+            (digits, count, self.first_weight.wrapping_sub(skipped))
         };
+        let sign = u16::from(value < 0) * NEGATIVE;
         let length = 8 + count * 2;
         let head = u64::from(count) << 48
             | u64::from(weight) << 32
@@ -216,7 +226,10 @@ pub(crate) mod tests {
 
     fn both(units: i64, scale: u16) -> Vec<u8> {
         let bytes = body(|out| write(i128::from(units), scale, out));
-        if let Some(packed) = Packed::new(scale, units.unsigned_abs()) {
+        if let Some(packed) = Packed::<3>::new(scale, units.unsigned_abs()) {
+            assert_eq!(body(|out| packed.write(units, out)), bytes, "{units} scale {scale}");
+        }
+        if let Some(packed) = Packed::<4>::new(scale, units.unsigned_abs()) {
             assert_eq!(body(|out| packed.write(units, out)), bytes, "{units} scale {scale}");
         }
         bytes
@@ -277,7 +290,10 @@ pub(crate) mod tests {
             let zeros = if scale == 0 { String::new() } else { format!(".{}", "0".repeat(scale.into())) };
             let bytes = body(|out| write_whole(value, scale, out));
             prop_assert_eq!(decode(&bytes), format!("{value}{zeros}"));
-            if let Some(packed) = Packed::whole(scale, value.unsigned_abs()) {
+            if let Some(packed) = Packed::<3>::whole(scale, value.unsigned_abs()) {
+                prop_assert_eq!(body(|out| packed.write(value, out)), bytes.clone());
+            }
+            if let Some(packed) = Packed::<4>::whole(scale, value.unsigned_abs()) {
                 prop_assert_eq!(body(|out| packed.write(value, out)), bytes);
             }
         }

@@ -212,6 +212,8 @@ async fn with_pip(tree: &Path) -> Result<PathBuf, ClientError> {
     fs::write(&requirements, REQUIREMENTS).map_err(|error| ClientError::Run("pip", error))?;
     let mut pip = Command::new("python3");
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"])
+        // Offline, the clients' own patience is minutes.
+        .args(["--retries=1", "--timeout=30"])
         .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--target"])
         .arg(tree)
         .arg("-r")
@@ -234,6 +236,11 @@ async fn with_npm(tree: &Path) -> Result<PathBuf, ClientError> {
     fs::write(tree.join("package-lock.json"), lock).map_err(written)?;
     let mut npm = Command::new("npm");
     npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        .args([
+            "--fetch-retries=1",
+            "--fetch-retry-maxtimeout=2000",
+            "--fetch-retry-mintimeout=500",
+        ])
         .current_dir(tree);
     run("npm", "npm", npm).await?;
     make_symlinks(&tree.join("node_modules").join(&package))?;

@@ -30,9 +30,14 @@ pub(super) struct Block {
 }
 
 impl Block {
-    /// A block of rows that begin with `tuple_head`, for which it is written here once.
+    /// The room that a row of up to `bytes` takes.
+    pub(super) fn room(bytes: usize) -> usize {
+        bytes.next_multiple_of(STEP_BYTES)
+    }
+
+    /// A block of rows that begin with `tuple_head`, which is written here once, and take
+    /// `row_bytes_max` of room.
     pub(super) fn new(tuple_head: [u8; 2], row_bytes_max: usize) -> Self {
-        let row_bytes_max = row_bytes_max.next_multiple_of(STEP_BYTES);
         let rows_max = (BYTES_MAX / row_bytes_max).clamp(1, ROWS_MAX);
         let mut bytes = vec![0; row_bytes_max * rows_max].into_boxed_slice();
         for row in bytes.chunks_exact_mut(row_bytes_max) {

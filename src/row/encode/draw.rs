@@ -22,16 +22,19 @@ impl Whole {
     #[inline]
     pub(super) fn put(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
         let number = |offset: u64| self.min.wrapping_add(offset as i64);
-        match self.pick {
-            _ if self.span == 0 => block.put(|_, space| write(self.min, space)),
-            Pick::Random => block
-                .put(|row, space| write(number(scale(self.stream.bits(row), self.span)), space)),
-            Pick::Cycle => {
-                let seq = block.first().seq;
-                let mut offset = self.span.checked_add(1).map_or(seq, |numbers| seq % numbers);
+        let bits = |row| self.stream.bits(row);
+        let seq = block.first().seq;
+        match (self.pick, self.span.checked_add(1)) {
+            (_, Some(1)) => block.put(|_, space| write(self.min, space)),
+            (Pick::Random, Some(numbers)) => {
+                block.put(|row, space| write(number(scale(bits(row), numbers)), space));
+            }
+            (Pick::Random, None) => block.put(|row, space| write(number(bits(row)), space)),
+            (Pick::Cycle, numbers) => {
+                let mut next = numbers.map_or(seq, |numbers| seq % numbers);
                 block.put(|_, space| {
-                    let now = offset;
-                    offset = if now == self.span { 0 } else { now + 1 };
+                    let now = next;
+                    next = if now == self.span { 0 } else { now + 1 };
                     write(number(now), space)
                 });
             }
@@ -90,7 +93,8 @@ impl Text {
     /// Writes the row's field; returns its length.
     pub(super) fn write(self, row: Row, out: &mut [u8]) -> usize {
         let mut draws = self.stream.draws(row);
-        let chars = self.min_chars as usize + scale(draws.next(), self.span.into()) as usize;
+        let chars =
+            self.min_chars as usize + scale(draws.next(), u64::from(self.span) + 1) as usize;
         out[..4].copy_from_slice(&(chars as u32).to_be_bytes());
         for text in out[4..].chunks_exact_mut(CHARS_PER_DRAW).take(chars.div_ceil(CHARS_PER_DRAW)) {
             // Each multiplication moves the next base-36 digit above the point.

@@ -37,7 +37,8 @@ pub(super) enum Field {
     SmallInt(Whole),
     Integer(Whole),
     BigInt(Whole),
-    PackedNumeric(Whole, Packed),
+    ShortNumeric(Whole, Packed<3>),
+    LongNumeric(Whole, Packed<4>),
     WideNumeric(Whole, u16),
     WideWhole(Whole, u16),
     Real(Float),
@@ -73,9 +74,11 @@ impl Field {
             Values::Decimal { min, max } => {
                 let whole = Whole::new(*min, *max, Pick::Random, stream);
                 let scale = sql_type.scale();
-                match Packed::new(scale, min.unsigned_abs().max(max.unsigned_abs())) {
-                    Some(packed) => Self::PackedNumeric(whole, packed),
-                    None => Self::WideNumeric(whole, scale),
+                let max_abs = min.unsigned_abs().max(max.unsigned_abs());
+                match (Packed::new(scale, max_abs), Packed::new(scale, max_abs)) {
+                    (Some(packed), _) => Self::ShortNumeric(whole, packed),
+                    (None, Some(packed)) => Self::LongNumeric(whole, packed),
+                    (None, None) => Self::WideNumeric(whole, scale),
                 }
             }
             Values::Float { min, max } if sql_type == ColumnType::Real => {
@@ -101,9 +104,11 @@ impl Field {
             ColumnType::SmallInt => Self::SmallInt(whole),
             ColumnType::Integer => Self::Integer(whole),
             ColumnType::Numeric { scale, .. } => {
-                match Packed::whole(scale, min.unsigned_abs().max(max.unsigned_abs())) {
-                    Some(packed) => Self::PackedNumeric(whole, packed),
-                    None => Self::WideWhole(whole, scale),
+                let max_abs = min.unsigned_abs().max(max.unsigned_abs());
+                match (Packed::whole(scale, max_abs), Packed::whole(scale, max_abs)) {
+                    (Some(packed), _) => Self::ShortNumeric(whole, packed),
+                    (None, Some(packed)) => Self::LongNumeric(whole, packed),
+                    (None, None) => Self::WideWhole(whole, scale),
                 }
             }
             _ => Self::BigInt(whole),
@@ -120,7 +125,7 @@ impl Field {
             Self::ShortLabel(..) => 16,
             Self::LongLabel(..) => 32,
             Self::FormattedLabel(_, label) => label.max_bytes(),
-            Self::PackedNumeric(..) => numeric::PACKED_BYTES,
+            Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
             Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
             Self::Text(text) => text.max_bytes(),
         }
@@ -153,7 +158,11 @@ impl Field {
             }),
             Self::Integer(whole) => whole.put(block, |value, space| write_i32(value as i32, space)),
             Self::BigInt(whole) => whole.put(block, write_i64),
-            Self::PackedNumeric(whole, packed) => {
+            Self::ShortNumeric(whole, packed) => {
+                let packed = *packed;
+                whole.put(block, |value, space| packed.write(value, space));
+            }
+            Self::LongNumeric(whole, packed) => {
                 let packed = *packed;
                 whole.put(block, |value, space| packed.write(value, space));
             }

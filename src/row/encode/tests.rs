@@ -1,0 +1,398 @@
+//! Laws of the encoder: every value is in its range, every row is a pure function of its number.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::pace::{Rate, Schedule};
+use crate::row::{ColumnType, ColumnType as T, Pick, Values};
+
+const MOMENT_US: i64 = 1_795_000_000_123_456;
+/// Rows that are due before time in microseconds overflows.
+const FIRST_ROWS: std::ops::Range<u64> = 0..1 << 52;
+const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
+
+fn column(name: &str, sql_type: ColumnType, values: Values) -> Column {
+    Column { name: name.into(), sql_type, values }
+}
+
+fn label(prefix: &str, min: u64, max: u64, pick: Pick) -> Values {
+    Values::Label { prefix: prefix.into(), min, max, pick }
+}
+
+/// The table that the program streams into when told nothing else.
+fn stream_table() -> Vec<Column> {
+    vec![
+        column("id", T::BigInt, Values::RowId),
+        column("category", T::Text, label("category_", 1, 100, Pick::Random)),
+        column("region", T::Text, label("region_", 1, 20, Pick::Random)),
+        column(
+            "amount",
+            T::Numeric { precision: 15, scale: 2 },
+            Values::Decimal { min: 1_000, max: 1_000_000 },
+        ),
+        column("gpu_partition", T::Integer, Values::Partition),
+        column("created_at", T::TimestampTz, Values::DueTime),
+    ]
+}
+
+/// Every pair of values and type, with ranges that are short, wide, whole and single.
+fn every_kind() -> Vec<Column> {
+    use Pick::{Cycle, Random};
+    let integer = |min, max, pick| Values::Integer { min, max, pick };
+    let decimal = |min, max| Values::Decimal { min, max };
+    let day = |min, max, pick| Values::Day { min, max, pick };
+    let numeric = |precision, scale| T::Numeric { precision, scale };
+    let (small_min, small_max) = (i16::MIN.into(), i16::MAX.into());
+    let kinds = vec![
+        (T::BigInt, Values::RowId),
+        (T::SmallInt, Values::Partition),
+        (T::Integer, Values::Partition),
+        (T::BigInt, Values::Partition),
+        (T::TimestampTz, Values::DueTime),
+        (T::Timestamp, Values::DueTime),
+        (T::Date, Values::DueTime),
+        (T::Text, label("", 0, 9, Random)),
+        (T::Text, label("straße_", 98, 10_001, Random)),
+        (T::Varchar(12), label("a_prefix_", 1, 999, Cycle)),
+        (T::Varchar(28), label("twenty_four_characters__", 0, 9_999, Random)),
+        (T::Text, label("a prefix beyond every table ", 5, 3_000, Cycle)),
+        (T::Text, label("all_", 0, u64::MAX, Random)),
+        (T::Text, label("one_", u64::MAX, u64::MAX, Random)),
+        (T::SmallInt, integer(small_min, small_max, Random)),
+        (T::SmallInt, integer(-3, 3, Cycle)),
+        (T::Integer, integer(i32::MIN.into(), i32::MAX.into(), Random)),
+        (T::Integer, integer(7, 7, Random)),
+        (T::BigInt, integer(i64::MIN, i64::MAX, Random)),
+        (T::BigInt, integer(i64::MIN, i64::MAX, Cycle)),
+        (T::BigInt, integer(i64::MAX - 2, i64::MAX, Cycle)),
+        (numeric(19, 0), integer(i64::MIN, i64::MAX, Random)),
+        (numeric(60, 38), integer(i64::MIN, i64::MAX, Random)),
+        (numeric(10, 4), integer(-5, 5, Cycle)),
+        (numeric(15, 2), decimal(1_000, 1_000_000)),
+        (numeric(15, 2), decimal(-999_999_999_999_999, 999_999_999_999_999)),
+        (numeric(12, 0), decimal(0, 999_999_999_999)),
+        (numeric(19, 19), decimal(i64::MIN, i64::MAX)),
+        (numeric(38, 38), decimal(-50, 50)),
+        (numeric(5, 3), decimal(0, 0)),
+        (T::Real, Values::Float { min: -1.5, max: 1e30 }),
+        (T::Real, Values::Float { min: 0.7, max: 0.700_000_1 }),
+        (T::Double, Values::Float { min: 0.0, max: 1.0 }),
+        (T::Double, Values::Float { min: 1.0, max: 1.0_f64.next_up() }),
+        (T::Double, Values::Float { min: 2.5, max: 2.5 }),
+        (T::Date, day(-2_451_545, 2_145_031_948, Random)),
+        (T::Date, day(0, 364, Cycle)),
+        (T::Text, Values::Text { min_chars: 0, max_chars: 40 }),
+        (T::Varchar(13), Values::Text { min_chars: 13, max_chars: 13 }),
+        (T::Text, Values::Text { min_chars: 0, max_chars: 0 }),
+        (T::Boolean, Values::Boolean { true_ratio: 0.25 }),
+        (T::Boolean, Values::Boolean { true_ratio: 0.0 }),
+        (T::Boolean, Values::Boolean { true_ratio: 1.0 }),
+    ];
+    let name = |index| format!("c{index}");
+    kinds
+        .into_iter()
+        .enumerate()
+        .map(|(i, (kind, values))| column(&name(i), kind, values))
+        .collect()
+}
+
+fn due_times(first_row: u64) -> DueTimes {
+    let nz = |value| NonZeroU64::new(value).unwrap();
+    Schedule::new(Rate::per_second(nz(3_001)), 0, nz(3), nz(1), Duration::ZERO)
+        .due_times(first_row)
+        .since(MOMENT_US)
+}
+
+/// `rows` rows, in calls with as much room as `rooms` say in turn.
+fn encode(encoder: &mut Encoder, first_row: u64, rows: u64, rooms: &[usize]) -> Vec<u8> {
+    let mut due = due_times(first_row);
+    let mut all = Vec::new();
+    let mut done = 0;
+    for room in rooms.iter().cycle() {
+        let mut out = vec![0xee; encoder.max_row_bytes() + room];
+        let left = rows - done;
+        let call = encoder.encode(&mut out, first_row.wrapping_add(done), left, &mut due);
+        assert!(call.rows > 0 || left == 0);
+        all.extend_from_slice(&out[..call.bytes]);
+        done += call.rows;
+        if done == rows {
+            break;
+        }
+    }
+    all
+}
+
+/// Rows of fields of bytes, by the definition of the format.
+fn decode(mut bytes: &[u8], columns: usize) -> Vec<Vec<Vec<u8>>> {
+    let mut rows = Vec::new();
+    while !bytes.is_empty() {
+        let (count, mut rest) = bytes.split_first_chunk().unwrap();
+        assert_eq!(i16::from_be_bytes(*count) as usize, columns);
+        let mut row = Vec::new();
+        for _ in 0..columns {
+            let (length, after) = rest.split_first_chunk().unwrap();
+            let (field, after) = after.split_at(i32::from_be_bytes(*length).try_into().unwrap());
+            row.push(field.to_vec());
+            rest = after;
+        }
+        rows.push(row);
+        bytes = rest;
+    }
+    rows
+}
+
+/// A whole number of two, four or eight bytes.
+fn integer(bytes: &[u8]) -> i64 {
+    match bytes.len() {
+        2 => i16::from_be_bytes(bytes.try_into().unwrap()).into(),
+        4 => i32::from_be_bytes(bytes.try_into().unwrap()).into(),
+        _ => i64::from_be_bytes(bytes.try_into().unwrap()),
+    }
+}
+
+/// A decimal in units of 10⁻ˢᶜᵃˡᵉ.
+fn units(bytes: &[u8], scale: u16) -> i128 {
+    let text = crate::row::numeric::tests::decode(bytes);
+    assert_eq!(text.split_once('.').map_or(0, |(_, decimals)| decimals.len()), scale.into());
+    text.replace('.', "").parse().unwrap()
+}
+
+/// Where the value at `seq` of a cycle is, if the column cycles.
+fn cycled(pick: Pick, seq: u64, min: i128, max: i128) -> Option<i128> {
+    (pick == Pick::Cycle).then(|| min + i128::from(seq) % (max - min + 1))
+}
+
+fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64, due_us: i64) {
+    let width = match column.sql_type {
+        T::Boolean => Some(1),
+        T::SmallInt => Some(2),
+        T::Integer | T::Real | T::Date => Some(4),
+        T::BigInt | T::Double | T::Timestamp | T::TimestampTz => Some(8),
+        T::Numeric { .. } | T::Text | T::Varchar(_) => None,
+    };
+    assert!(width.is_none_or(|width| width == bytes.len()), "{column:?}");
+    let in_range = |value: i128, min: i128, max: i128, pick: Pick| {
+        assert!((min..=max).contains(&value), "{column:?} {value}");
+        assert_eq!(cycled(pick, seq, min, max).unwrap_or(value), value, "{column:?} row {seq}");
+    };
+    let scale = column.sql_type.scale();
+    match &column.values {
+        Values::RowId => assert_eq!(integer(bytes), first_id.wrapping_add(seq as i64)),
+        Values::Partition => assert_eq!(integer(bytes), partition.into()),
+        Values::DueTime if column.sql_type == T::Date => {
+            assert_eq!(integer(bytes), (due_us - EPOCH_UNIX_US).div_euclid(86_400_000_000));
+        }
+        Values::DueTime => assert_eq!(integer(bytes), due_us - EPOCH_UNIX_US),
+        Values::Label { prefix, min, max, pick } => {
+            let text = str::from_utf8(bytes).unwrap();
+            let number = text.strip_prefix(prefix.as_str()).unwrap();
+            let value: u64 = number.parse().unwrap();
+            assert_eq!(value.to_string(), number);
+            in_range(value.into(), (*min).into(), (*max).into(), *pick);
+        }
+        Values::Integer { min, max, pick } => {
+            let value = match column.sql_type {
+                T::Numeric { .. } => {
+                    let text = crate::row::numeric::tests::decode(bytes);
+                    let (value, zeros) = text.split_once('.').unwrap_or((&text, ""));
+                    assert_eq!(zeros, "0".repeat(scale.into()));
+                    value.parse().unwrap()
+                }
+                _ => integer(bytes),
+            };
+            in_range(value.into(), (*min).into(), (*max).into(), *pick);
+        }
+        Values::Decimal { min, max } => {
+            in_range(units(bytes, scale), (*min).into(), (*max).into(), Pick::Random);
+        }
+        Values::Float { min, max } => {
+            let value = match column.sql_type {
+                T::Real => f32::from_bits(integer(bytes) as u32).into(),
+                _ => f64::from_bits(integer(bytes) as u64),
+            };
+            let (min, max) = match column.sql_type {
+                T::Real => ((*min as f32).into(), (*max as f32).into()),
+                _ => (*min, *max),
+            };
+            assert!(min <= value && (value < max || min >= max), "{column:?} {value}");
+        }
+        Values::Day { min, max, pick } => {
+            in_range(integer(bytes).into(), (*min).into(), (*max).into(), *pick);
+        }
+        Values::Text { min_chars, max_chars } => {
+            assert!((*min_chars as usize..=*max_chars as usize).contains(&bytes.len()));
+            assert!(bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+        }
+        Values::Boolean { true_ratio } => {
+            let possible = [*true_ratio < 1.0, *true_ratio > 0.0];
+            assert!(possible[usize::from(bytes[0])], "{column:?} {bytes:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn every_value_has_its_type_and_is_in_its_range(
+        seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
+    ) {
+        let columns = every_kind();
+        let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
+        let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
+        let mut due = due_times(first_row);
+        for (seq, row) in (first_row..).zip(decode(&bytes, columns.len())) {
+            let due_us = due.advance();
+            for (column, field) in columns.iter().zip(row) {
+                check(column, &field, seq, partition, first_id, due_us);
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_is_the_same_however_the_rows_are_cut_into_calls(
+        seed: u64, first_row in FIRST_ROWS, rows in 1_u64..150,
+        rooms in prop::collection::vec(0_usize..20_000, 1..5),
+    ) {
+        for columns in [every_kind(), stream_table()] {
+            let mut encoder = Encoder::new(&columns, seed, 5, 1).unwrap();
+            let at_once = encode(&mut encoder, first_row, rows, &[1 << 20]);
+            prop_assert_eq!(&encode(&mut encoder, first_row, rows, &rooms), &at_once);
+            prop_assert_eq!(&encode(&mut encoder.clone(), first_row, rows, &[0]), &at_once);
+            let row = rows - 1;
+            let alone = encode(&mut encoder, first_row.wrapping_add(row), 1, &[0]);
+            prop_assert!(at_once.ends_with(&alone));
+        }
+    }
+
+    #[test]
+    fn a_column_keeps_its_values_when_another_is_added(
+        seed: u64, first_row in FIRST_ROWS,
+    ) {
+        let columns = stream_table();
+        let mut all = Encoder::new(&columns, seed, 1, 1).unwrap();
+        let mut some = Encoder::new(&columns[..4], seed, 1, 1).unwrap();
+        let all = decode(&encode(&mut all, first_row, 50, &[1 << 20]), 6);
+        let some = decode(&encode(&mut some, first_row, 50, &[1 << 20]), 4);
+        for (all, some) in all.iter().zip(&some) {
+            prop_assert_eq!(&all[..4], &some[..]);
+        }
+    }
+}
+
+#[test]
+fn the_generator_is_the_one_of_the_last_release() {
+    // A change here changes everybody's data: say so in the changelog.
+    let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
+    let bytes = encode(&mut encoder, 0, 10_000, &[CHUNK_BYTES_MAX]);
+    let fnv1a = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let fingerprint = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv1a);
+    assert_eq!((bytes.len(), fingerprint), (774_463, 14_241_978_300_802_468_505));
+}
+
+#[test]
+fn partitions_and_seeds_differ() {
+    let rows = |seed, partition| {
+        let mut encoder = Encoder::new(&stream_table()[1..4], seed, partition, 1).unwrap();
+        encode(&mut encoder, 0, 100, &[CHUNK_BYTES_MAX])
+    };
+    assert_ne!(rows(42, 1), rows(42, 2));
+    assert_ne!(rows(42, 1), rows(43, 1));
+}
+
+#[test]
+fn labels_and_decimals_are_uniform() {
+    const ROWS: u64 = 200_000;
+    let columns = stream_table();
+    let mut encoder = Encoder::new(&columns, 42, 1, 1).unwrap();
+    let rows = decode(&encode(&mut encoder, 0, ROWS, &[CHUNK_BYTES_MAX]), columns.len());
+    let chi_square = |column: usize, cells: usize, cell: &dyn Fn(&[u8]) -> usize| {
+        let mut counts = vec![0_u32; cells];
+        for row in &rows {
+            counts[cell(&row[column])] += 1;
+        }
+        let expected = ROWS as f64 / cells as f64;
+        counts.iter().map(|&n| (f64::from(n) - expected).powi(2) / expected).sum::<f64>()
+    };
+    let number = |bytes: &[u8]| {
+        let text = str::from_utf8(bytes).unwrap();
+        text.rsplit('_').next().unwrap().parse::<usize>().unwrap() - 1
+    };
+    // The bounds are six standard deviations, √(2 × cells), above the mean.
+    assert!(chi_square(1, 100, &number) < 99.0 + 6.0 * 14.1);
+    assert!(chi_square(2, 20, &number) < 19.0 + 6.0 * 6.2);
+    let amount = |bytes: &[u8]| ((units(bytes, 2) - 1_000) * 100 / 999_001) as usize;
+    assert!(chi_square(3, 100, &amount) < 99.0 + 6.0 * 14.1);
+    // Neighbouring columns of a row are independent too.
+    let mut pairs = vec![0_u32; 2_000];
+    for row in &rows {
+        pairs[number(&row[1]) * 20 + number(&row[2])] += 1;
+    }
+    let chi: f64 = pairs.iter().map(|&n| (f64::from(n) - 100.0).powi(2) / 100.0).sum();
+    assert!(chi < 1_999.0 + 6.0 * 63.2);
+}
+
+#[test]
+fn a_moment_beyond_the_servers_calendar_becomes_the_nearest_within() {
+    let columns =
+        [column("at", T::TimestampTz, Values::DueTime), column("day", T::Date, Values::DueTime)];
+    let mut encoder = Encoder::new(&columns, 42, 0, 1).unwrap();
+    let mut at = |unix_us| {
+        let mut out = [0; 128];
+        let call = encoder.encode(&mut out, 0, 1, &mut DueTimes::constant(unix_us));
+        let row = &decode(&out[..call.bytes], 2)[0];
+        (integer(&row[0]), integer(&row[1]))
+    };
+    assert_eq!(at(EPOCH_UNIX_US), (0, 0));
+    assert_eq!(at(EPOCH_UNIX_US - 1), (-1, -1));
+    assert_eq!(at(0), (-EPOCH_UNIX_US, -10_957));
+    assert_eq!(at(i64::MIN), (-211_813_488_000_000_000, -2_451_545));
+    assert_eq!(at(i64::MAX - 1).0, i64::MAX - 1 - EPOCH_UNIX_US);
+    assert_eq!(at(i64::MAX).1, 106_741_034);
+}
+
+#[test]
+fn a_buffer_too_short_for_a_row_takes_none() {
+    let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
+    let mut due = due_times(0);
+    let mut out = vec![0; encoder.max_row_bytes() - 1];
+    assert_eq!(encoder.encode(&mut out, 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
+    assert_eq!(encoder.encode(&mut [], 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
+    let mut out = vec![0; CHUNK_BYTES_MAX];
+    assert_eq!(encoder.encode(&mut out, 0, 0, &mut due), Encoded { rows: 0, bytes: 0 });
+    assert_eq!(due.advance(), due_times(0).advance());
+}
+
+#[test]
+fn the_widest_row_fits_into_a_chunk_beside_the_header() {
+    let wide = |max_chars| {
+        let text = Values::Text { min_chars: 0, max_chars };
+        Encoder::new(&[column("body", T::Text, text)], 42, 1, 1)
+    };
+    let widest = (65_000..66_000).rev().find(|&chars| wide(chars).is_ok()).unwrap();
+    let mut encoder = wide(widest).unwrap();
+    let mut out = vec![0; CHUNK_BYTES_MAX - HEADER.len()];
+    assert_eq!(encoder.encode(&mut out, 0, 1, &mut due_times(0)).rows, 1);
+}
+
+#[test]
+fn tables_that_cannot_be_encoded_are_refused() {
+    let refused = |columns: &[Column], partition| {
+        Encoder::new(columns, 42, partition, 1).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&[], 0), "the table has 0 columns; declare from 1 to 1600");
+    let text = Values::Text { min_chars: 0, max_chars: 70_000 };
+    assert_eq!(
+        refused(&[column("body", T::Text, text)], 0),
+        "column `body`: a row needs room for 70048 bytes but at most 65517 can be sent at once; \
+         shorten the longest texts"
+    );
+    assert_eq!(
+        refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),
+        "column `part`: partition 40000 is outside of `smallint`, -32768 to 32767; use fewer \
+         partitions or a wider type"
+    );
+}
