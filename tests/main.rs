@@ -1,5 +1,11 @@
 //! The integration tests, one binary so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of it is tests; clippy exempts the test functions only, not what they share"
+)]
+
 mod embedded;
 mod oracle;
 mod outputs;

@@ -1,12 +1,6 @@
 //! What several test rooms need: scratch folders, a server that they share, databases on it, the
 //! program itself in a process of its own, and loaders that can be killed.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests are not test functions, which clippy exempts"
-)]
-#![expect(clippy::panic, reason = "as above")]
-
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
