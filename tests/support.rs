@@ -1,16 +1,15 @@
-//! What several test rooms need: scratch folders, queries, and loaders in processes of their own.
+//! What several test rooms need: scratch folders, a server that they share, databases on it, the
+//! program itself in a process of its own, and loaders that can be killed.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "helpers of tests are not test functions, which clippy exempts"
-)]
-
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use strom_load::pg::embedded::{Options, Server};
 use tempfile::TempDir;
@@ -31,8 +30,12 @@ pub(crate) fn scratch() -> TempDir {
 
 /// A session over the Unix socket.
 pub(crate) async fn connect(socket_dir: &Path, port: u16) -> Client {
+    connect_to(socket_dir, port, "postgres").await
+}
+
+async fn connect_to(socket_dir: &Path, port: u16, database: &str) -> Client {
     let mut config = tokio_postgres::Config::new();
-    config.host_path(socket_dir).port(port).user("postgres").dbname("postgres");
+    config.host_path(socket_dir).port(port).user("postgres").dbname(database);
     let (client, connection) = config.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     client
@@ -134,5 +137,216 @@ pub(crate) async fn loader_main() {
     fs::rename(draft, said).unwrap();
     loop {
         interrupt.recv().await;
+    }
+}
+
+/// The server that most tests share, each with a database of its own.
+pub(crate) struct Shared {
+    pub(crate) socket_dir: PathBuf,
+    pub(crate) port: u16,
+}
+
+/// Started on first use, on a thread that outlives the runtimes of single tests. It ends as any
+/// server of a loader does that is gone: its watcher sees this process end.
+pub(crate) fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let (started, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                // The commit time of each row is what the loader's clocks are checked against.
+                let settings = vec![("track_commit_timestamp".to_owned(), "on".to_owned())];
+                let options = Options { settings, ..Options::default() };
+                let server = Server::start(&options).await.unwrap();
+                let socket_dir = server.socket_dir().to_owned();
+                started.send(Shared { socket_dir, port: server.port() }).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+        wait.recv().unwrap()
+    })
+}
+
+/// A database on the shared server, and a session in it.
+pub(crate) struct Database {
+    pub(crate) name: String,
+    pub(crate) client: Client,
+}
+
+impl Database {
+    pub(crate) async fn create() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let Shared { socket_dir, port } = shared();
+        let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let control = connect(socket_dir, *port).await;
+        control.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+        Self { client: connect_to(socket_dir, *port, &name).await, name }
+    }
+
+    /// A second session, for instance to hold a lock: within a transaction, pg_stat_activity
+    /// stands still.
+    pub(crate) async fn session(&self) -> Self {
+        let Shared { socket_dir, port } = shared();
+        let client = connect_to(socket_dir, *port, &self.name).await;
+        Self { client, name: self.name.clone() }
+    }
+
+    /// For `--database-url`.
+    pub(crate) fn address(&self) -> String {
+        self.address_of("postgres")
+    }
+
+    pub(crate) fn address_of(&self, user: &str) -> String {
+        let Shared { socket_dir, port } = shared();
+        format!("host={} port={port} user={user} dbname={}", socket_dir.display(), self.name)
+    }
+
+    /// Over TCP, where a password is asked for.
+    pub(crate) fn url(&self, user_and_password: &str) -> String {
+        format!("postgresql://{user_and_password}@127.0.0.1:{}/{}", shared().port, self.name)
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The rows of a query, each value as text.
+    pub(crate) async fn rows(&self, sql: &str) -> Vec<Vec<String>> {
+        let messages = self.client.simple_query(sql).await;
+        let messages = messages.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        rows.map(|row| (0..row.len()).map(|i| row.get(i).unwrap_or("NULL").to_owned()).collect())
+            .collect()
+    }
+
+    /// The single value of a query as text.
+    pub(crate) async fn text(&self, sql: &str) -> String {
+        self.rows(sql).await.remove(0).remove(0)
+    }
+
+    /// The single value of a query as a whole number.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let text = self.text(sql).await;
+        text.parse().unwrap_or_else(|_| panic!("{sql}: {text}"))
+    }
+
+    /// Waits until a query answers `t`.
+    pub(crate) async fn until(&self, sql: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.text(sql).await != "t" {
+            if Instant::now() > deadline {
+                let sessions = "SELECT application_name, state, wait_event, query \
+                                FROM pg_stat_activity WHERE datname = current_database()";
+                panic!("not within 20 s: {sql}\n{:#?}", self.rows(sessions).await);
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// The program in a process of its own, started in an empty folder and a clean environment.
+pub(crate) struct Program {
+    pub(crate) child: tokio::process::Child,
+    pub(crate) folder: TempDir,
+}
+
+/// The program, ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    folder: TempDir,
+}
+
+impl Program {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_in(scratch(), args, &[])
+    }
+
+    /// Starts it in the folder `work` of `folder`; its two outputs go beside that.
+    pub(crate) fn start_in(folder: TempDir, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let work = folder.path().join("work");
+        fs::create_dir_all(&work).unwrap();
+        let file = |name| File::create(folder.path().join(name)).unwrap();
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_strom-load"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("PG") || text.starts_with("STROM_LOAD_") || text == "DATABASE_URL" {
+                command.env_remove(name);
+            }
+        }
+        command.args(args).envs(env.iter().copied()).current_dir(work).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+        Self { child: command.spawn().unwrap(), folder }
+    }
+
+    /// Starts a run against a database, with a results folder and without what two runs at once
+    /// would fight over.
+    pub(crate) fn run(database: &Database, args: &[&str]) -> Self {
+        let address = database.address();
+        let mut all = vec!["--database-url", &address];
+        all.extend(["--metrics-addr", "off", "--output", "out"]);
+        all.extend(args);
+        Self::start(&all)
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap() as i32).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    /// Waits for a line on standard error that holds `before`; returns what follows it there.
+    pub(crate) async fn says(&self, before: &str) -> String {
+        let find = || {
+            let stderr = self.stderr();
+            let (_, rest) = stderr.split_once(before)?;
+            Some(rest.split_once('\n')?.0.to_owned())
+        };
+        until(&format!("the program says `{before}`"), || find().is_some()).await;
+        find().unwrap()
+    }
+
+    /// Waits for its end, and for a minute at most.
+    pub(crate) async fn end(mut self) -> Ended {
+        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let stderr = self.stderr();
+        let status = status.unwrap_or_else(|_| panic!("still running; it said: {stderr}"));
+        let stdout = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
+        Ended { code: status.unwrap().code(), stdout, stderr, folder: self.folder }
+    }
+}
+
+impl Ended {
+    /// The folder that it was started in.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    /// The saved result.
+    pub(crate) fn result(&self) -> serde_json::Value {
+        let path = self.work().join("out/result.json");
+        let bytes = fs::read(path).unwrap_or_else(|error| panic!("{error}\n{}", self.stderr));
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    /// The saved result of a run that must have ended well.
+    pub(crate) fn done(&self) -> serde_json::Value {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        let result = self.result();
+        assert_eq!(result["status"], "done");
+        result
     }
 }

@@ -44,20 +44,15 @@ pub(super) async fn prepare(
     let arms: &'static [Arm] =
         if plan.readers.count == 0 { &[] } else { strom::arms(plan.readers.gpu, loaded)? };
     check_connections(&mut control, plan).await?;
-    let table = table::prepare(&mut control, &plan.stream).await?;
-
-    let mut loaders = Vec::new();
+    let mut producers = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
-        let (address, copy_sql) = (address.clone(), table.copy_sql.clone());
+        let address = address.clone();
         // On the producers' runtime: a socket stays with the runtime that it was opened in.
         let connected = ingest.spawn(async move {
-            let name = format!("strom-load producer {partition}");
-            let session = pg::Session::connect(&address, &name).await?;
-            Loader::prepare(session, &copy_sql).await
+            pg::Session::connect(&address, &format!("strom-load producer {partition}")).await
         });
-        loaders.push(connected.await.map_err(std::io::Error::other)??);
+        producers.push(connected.await.map_err(std::io::Error::other)??);
     }
-    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
     let mut readers = Vec::new();
     for reader in 0..plan.readers.count {
         let name = format!("strom-load reader {reader}");
@@ -65,10 +60,17 @@ pub(super) async fn prepare(
         let timeout_ms = plan.readers.statement_timeout.as_millis();
         let sql = format!("SET statement_timeout = {timeout_ms}");
         session.execute("set the statement timeout", &sql).await?;
-        if reader == 0 {
-            check_queries(&mut session, &queries).await?;
-        }
         readers.push(session);
+    }
+    // The table comes last, and is committed only when the queries fit it: a mistake must not
+    // cost the user the table that --recreate drops.
+    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
+    let table = table::prepare(&mut control, &plan.stream).await?;
+    check_queries(&mut control, &queries).await?;
+    table::commit(&mut control, &plan.stream).await?;
+    let mut loaders = Vec::new();
+    for session in producers {
+        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
     }
     let server = ServerReport {
         address: address.to_string(),

@@ -201,7 +201,7 @@ impl Address {
             }
             Some("53300") => "raise max_connections, or use fewer partitions and readers".into(),
             Some(_) => return explained,
-            None if !self.has_password() && error.to_string().contains("password missing") => {
+            None if !self.has_password() && reason(error).contains("password missing") => {
                 "the server asks for a password: set PGPASSWORD, or put it into DATABASE_URL"
                     .to_owned()
             }

@@ -32,7 +32,7 @@ pub struct ServerFacts {
     pub version: String,
     /// Major version, for example 15.
     pub major: u32,
-    /// Settings with their values as SHOW prints them.
+    /// Settings with their values as SHOW prints them; those that our role may see.
     pub settings: BTreeMap<String, String>,
 }
 
@@ -48,7 +48,9 @@ impl Session {
         let major = major.and_then(|digits| digits.parse().ok()).unwrap_or_default();
         let mut settings = BTreeMap::new();
         for name in SETTINGS {
-            let sql = format!("SELECT current_setting('{name}', true)");
+            // The view leaves out what this role may not see, where current_setting would fail.
+            let sql =
+                format!("SELECT current_setting(name) FROM pg_settings WHERE name = '{name}'");
             if let Some(value) = self.text(act, &sql).await? {
                 settings.insert((*name).to_owned(), value);
             }

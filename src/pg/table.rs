@@ -24,7 +24,8 @@ pub struct StreamTable {
     pub partitions_added: u32,
 }
 
-/// Makes the stream's table ready and reserves its partitions for this session.
+/// Makes the stream's table ready and reserves its partitions for this session. It is done in a
+/// transaction that [`commit`] ends: until then nothing is dropped or made for good.
 ///
 /// The reservation is an advisory lock a partition, held until the session ends: two loaders can
 /// stream into one table, but never into one partition, where their ids would collide.
@@ -40,11 +41,16 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         literal(&format!("strom-load create {table}"))
     );
     session.execute("wait for another loader's CREATE TABLE", &lock).await?;
-    if stream.recreate {
-        let drop = format!("DROP TABLE IF EXISTS {table}");
-        session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+    let mut present = oid(session, table).await?;
+    if let Some(oid) = present {
+        // Before anything is dropped: not from under another loader.
+        reserve(session, stream, oid).await?;
+        if stream.recreate {
+            let drop = format!("DROP TABLE {table}");
+            session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+            present = None;
+        }
     }
-    let present = oid(session, table).await?;
     let created = present.is_none();
     let table_oid = match present {
         Some(oid) => {
@@ -54,14 +60,24 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         None => create(session, stream).await?,
     };
     let partitions_added = add_partitions(session, stream, table_oid).await?;
-    session.execute(&format!("create table {table}"), "COMMIT").await?;
-    reserve(session, stream, table_oid).await?;
+    if created {
+        // Nobody else can see it yet, so this cannot fail for being taken.
+        reserve(session, stream, table_oid).await?;
+    }
     Ok(StreamTable {
         copy_sql: copy_sql(stream),
         first_ids: first_ids(session, stream).await?,
         created,
         partitions_added: if created { 0 } else { partitions_added },
     })
+}
+
+/// Makes what [`prepare`] did last.
+///
+/// # Errors
+/// When the server is gone.
+pub async fn commit(session: &mut Session, stream: &Stream) -> Result<(), Error> {
+    session.execute(&format!("create table {}", stream.table), "COMMIT").await
 }
 
 /// Counts the rows of the partitions' ids from `first_ids` on, for the check at the end.

@@ -27,6 +27,14 @@ fn failed(act: &'static str, path: &Path, source: io::Error, fix: &'static str) 
     SinkError::File { act, path: path.display().to_string(), source, fix }
 }
 
+/// Creates a folder with its parents; returns those that were not there, the innermost first.
+fn create_all(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
+    let missing = path.ancestors().take_while(|folder| !folder.as_os_str().is_empty());
+    let missing: Vec<_> = missing.take_while(|folder| !folder.exists()).map(Into::into).collect();
+    fs::create_dir_all(path).map_err(|source| failed(ACT_CREATE, path, source, FIX_WRITE))?;
+    Ok(missing)
+}
+
 /// Writes the results folder.
 pub struct Folder {
     path: PathBuf,
@@ -34,8 +42,8 @@ pub struct Folder {
     serializer: V2DeflateSerializer,
     /// One for each query and arm, as in [`Interval::queries`].
     query_tags: Vec<String>,
-    /// Whether the folder was not there before.
-    created: bool,
+    /// Folders that were not there before, the innermost first.
+    created: Vec<PathBuf>,
     begun: bool,
 }
 
@@ -45,8 +53,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written, or already holds a result.
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        let created = !path.exists();
-        fs::create_dir_all(path).map_err(|source| failed(ACT_CREATE, path, source, FIX_WRITE))?;
+        let created = create_all(path)?;
         let result = path.join(RESULT);
         if result.exists() {
             let source = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -61,8 +68,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
-        fs::create_dir_all(parent)
-            .map_err(|source| failed(ACT_CREATE, parent, source, FIX_WRITE))?;
+        let mut created = create_all(parent)?;
         let mut path = parent.join(name);
         for number in 2_u32.. {
             match fs::create_dir(&path) {
@@ -73,10 +79,11 @@ impl Folder {
                 Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
             }
         }
-        Self::with_files(path, true)
+        created.insert(0, path.clone());
+        Self::with_files(path, created)
     }
 
-    fn with_files(path: PathBuf, created: bool) -> Result<Self, SinkError> {
+    fn with_files(path: PathBuf, created: Vec<PathBuf>) -> Result<Self, SinkError> {
         let log_path = path.join(LOG);
         let log = File::create(&log_path)
             .map_err(|source| failed("create", &log_path, source, FIX_WRITE))?;
@@ -113,8 +120,8 @@ impl Drop for Folder {
         if !self.begun {
             // Best effort: there is no result that could be lost.
             let _ = fs::remove_file(self.path.join(LOG));
-            if self.created {
-                let _ = fs::remove_dir(&self.path);
+            for folder in &self.created {
+                let _ = fs::remove_dir(folder);
             }
         }
     }

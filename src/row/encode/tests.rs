@@ -156,7 +156,7 @@ fn integer(bytes: &[u8]) -> i64 {
 /// A decimal in units of 10⁻ˢᶜᵃˡᵉ.
 fn units(bytes: &[u8], scale: u16) -> i128 {
     let text = crate::row::numeric::tests::decode(bytes);
-    assert_eq!(text.split_once('.').map_or(0, |(_, decimals)| decimals.len()), scale.into());
+    assert_eq!(text.split_once('.').map_or(0, |(_, decimals)| decimals.len()), usize::from(scale));
     text.replace('.', "").parse().unwrap()
 }
 
@@ -181,7 +181,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
     let scale = column.sql_type.scale();
     match &column.values {
         Values::RowId => assert_eq!(integer(bytes), first_id.wrapping_add(seq as i64)),
-        Values::Partition => assert_eq!(integer(bytes), partition.into()),
+        Values::Partition => assert_eq!(integer(bytes), i64::from(partition)),
         Values::DueTime if column.sql_type == T::Date => {
             assert_eq!(integer(bytes), (due_us - EPOCH_UNIX_US).div_euclid(86_400_000_000));
         }
@@ -392,7 +392,7 @@ fn tables_that_cannot_be_encoded_are_refused() {
     );
     assert_eq!(
         refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),
-        "column `part`: partition 40000 is outside of `smallint`, -32768 to 32767; use fewer \
-         partitions or a wider type"
+        "column `part`: partition 40000 is outside of smallint, which holds -32768 to 32767; use \
+         fewer partitions, or a wider type"
     );
 }

@@ -1,0 +1,413 @@
+//! The encoder against two decoders that are not ours: the server, and psycopg.
+//!
+//! The server's oracle is strict: `COPY … TO STDOUT (FORMAT binary)` must return the very bytes
+//! that were sent. So each value is not only readable but in the form that PostgreSQL itself
+//! gives it, down to the weight and scale of a numeric.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::Command;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{SinkExt, TryStreamExt};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use strom_load::pace::DueTimes;
+use strom_load::row::{BatchEncoder, Column, ColumnType, HEADER, Pick, TRAILER, Values};
+
+use crate::support::{Database, Program};
+
+/// Where a batch stands in its stream.
+#[derive(Debug, Clone)]
+struct Place {
+    seed: u64,
+    partition: u32,
+    first_id: i64,
+    first_row: u64,
+    rows: u64,
+    due_us: i64,
+}
+
+/// Sends a batch of these columns to a table of its own and has it back, byte for byte.
+async fn comes_back(database: &Database, columns: &[Column], place: &Place) {
+    let declared: Vec<_> =
+        columns.iter().map(|c| format!("{} {} NOT NULL", c.name, c.sql_type)).collect();
+    let declared = declared.join(", ");
+    database
+        .execute(&format!("DROP TABLE IF EXISTS sent; CREATE TEMP TABLE sent ({declared})"))
+        .await;
+    let &Place { seed, partition, first_id, first_row, rows, due_us } = place;
+    let mut encoder = BatchEncoder::new(columns, seed, partition, first_id).unwrap();
+    encoder.begin(first_row, rows, DueTimes::constant(due_us));
+    let chunks: Vec<Bytes> = std::iter::from_fn(|| encoder.next_chunk()).collect();
+
+    let client = &database.client;
+    let into = client.copy_in::<_, Bytes>("COPY sent FROM STDIN (FORMAT binary)").await.unwrap();
+    let mut into = pin!(into);
+    for chunk in &chunks {
+        into.feed(chunk.clone()).await.unwrap();
+    }
+    let stored = into.finish().await.unwrap_or_else(|error| panic!("{columns:#?}\n{error:?}"));
+    assert_eq!(stored, rows);
+
+    // Ids rise with the rows, but for one that runs over the end of its type.
+    let out = "COPY (SELECT * FROM sent ORDER BY id) TO STDOUT (FORMAT binary)";
+    let back = pin!(client.copy_out(out).await.unwrap());
+    let back: BytesMut = back
+        .try_fold(BytesMut::new(), async |mut all, part| {
+            all.extend_from_slice(&part);
+            Ok(all)
+        })
+        .await
+        .unwrap();
+    let sent = chunks.concat();
+    assert!(sent.starts_with(&HEADER) && sent.ends_with(&TRAILER));
+    if sent != back {
+        let at = sent.iter().zip(&back).position(|(a, b)| a != b);
+        panic!(
+            "sent {} bytes, got {}, first difference at {at:?}\n{columns:#?}",
+            sent.len(),
+            back.len()
+        );
+    }
+    for column in columns {
+        if let Some(holds) = within(column) {
+            let strays = format!("SELECT count(*) FROM sent WHERE NOT ({holds})");
+            assert_eq!(database.number(&strays).await, 0, "{column:?}");
+        }
+    }
+}
+
+/// What must be true of each value of a column, as SQL.
+fn within(column: &Column) -> Option<String> {
+    let name = &column.name;
+    Some(match &column.values {
+        Values::Integer { min, max, .. } => {
+            format!("{name}::numeric BETWEEN {min}::numeric AND {max}::numeric")
+        }
+        Values::Decimal { min, max } => {
+            let ColumnType::Numeric { scale, .. } = column.sql_type else { return None };
+            let one = format!("(10::numeric ^ {scale})");
+            format!("round({name} * {one}) BETWEEN {min}::numeric AND {max}::numeric")
+        }
+        Values::Day { min, max, .. } => {
+            format!("{name} - '2000-01-01'::date BETWEEN {min} AND {max}")
+        }
+        Values::Text { min_chars, max_chars } => {
+            format!("{name} ~ '^[a-z0-9]*$' AND length({name}) BETWEEN {min_chars} AND {max_chars}")
+        }
+        Values::Label { prefix, min, max, .. } => {
+            let prefix = prefix.replace('\'', "''").replace('\\', "\\\\");
+            let rest = format!("substr({name}, length(E'{prefix}') + 1)::numeric");
+            format!(
+                "starts_with({name}, E'{prefix}') AND {rest} BETWEEN {min}::numeric AND {max}::numeric"
+            )
+        }
+        // PostgreSQL reads a bound as the nearest of its type, as we do.
+        Values::Float { min, max } => {
+            let of = column.sql_type;
+            format!(
+                "{name} >= '{min:e}'::{of} AND ({name} < '{max:e}'::{of} OR {name} = '{min:e}'::{of})"
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// The identity, which the rows are put in order by, and the columns under test.
+fn with_id(columns: Vec<(ColumnType, Values)>) -> Vec<Column> {
+    let id = Column { name: "id".into(), sql_type: ColumnType::BigInt, values: Values::RowId };
+    let named = columns.into_iter().enumerate().map(|(number, (sql_type, values))| Column {
+        name: format!("c{number}"),
+        sql_type,
+        values,
+    });
+    [id].into_iter().chain(named).collect()
+}
+
+/// Every generator with every type that takes it, at the edges of both.
+fn edges() -> Vec<(ColumnType, Values)> {
+    use ColumnType as T;
+    let mut all = vec![
+        (T::SmallInt, Values::Partition),
+        (T::Integer, Values::Partition),
+        (T::BigInt, Values::Partition),
+        (T::TimestampTz, Values::DueTime),
+        (T::Timestamp, Values::DueTime),
+        (T::Date, Values::DueTime),
+    ];
+    let (c, r) = (Pick::Cycle, Pick::Random);
+    for pick in [c, r] {
+        for (sql_type, low, high) in [
+            (T::SmallInt, i16::MIN.into(), i16::MAX.into()),
+            (T::Integer, i32::MIN.into(), i32::MAX.into()),
+            (T::BigInt, i64::MIN, i64::MAX),
+            (T::Numeric { precision: 19, scale: 0 }, i64::MIN, i64::MAX),
+            (T::Numeric { precision: 60, scale: 38 }, i64::MIN, i64::MAX),
+            (T::Numeric { precision: 5, scale: 1 }, -9_999, 9_999),
+            (T::Numeric { precision: 3, scale: 3 }, 0, 0),
+        ] {
+            for (min, max) in [(low, high), (low, low), (high, high), (0, 0), (0, high), (low, 0)] {
+                all.push((sql_type, Values::Integer { min, max, pick }));
+            }
+        }
+        for (prefix, min, max) in [
+            ("", 0, 0),
+            ("category_", 1, 100),
+            ("a longer prefix than a table of labels holds, é", 9, 10),
+            ("\\'\"\t\n", 0, u64::MAX),
+            ("x", u64::MAX, u64::MAX),
+            ("n", 99_990, 100_010),
+        ] {
+            let label = Values::Label { prefix: prefix.into(), min, max, pick };
+            all.push((T::Text, label.clone()));
+            all.push((T::Varchar(80), label));
+        }
+        for (min, max) in [(-2_451_545, 2_145_031_948), (0, 0), (-1, 1), (8_400, 8_800)] {
+            all.push((T::Date, Values::Day { min, max, pick }));
+        }
+    }
+    for (precision, scale) in
+        [(1, 0), (1, 1), (15, 2), (18, 4), (18, 9), (19, 0), (38, 38), (1000, 7)]
+    {
+        let top = 10_i64.checked_pow(u32::from(precision)).map_or(i64::MAX, |power| power - 1);
+        let sql_type = T::Numeric { precision, scale };
+        for (min, max) in [(-top, top), (top, top), (-top, -top), (0, 0), (-1, 1), (0, 9)] {
+            all.push((sql_type, Values::Decimal { min, max }));
+        }
+    }
+    for (min, max) in
+        [(0.0, 1.0), (-0.0, 0.0), (-1e-300, 1e300), (5e-324, 1e-323), (1e15, 1e15 + 1.0)]
+    {
+        all.push((T::Double, Values::Float { min, max }));
+    }
+    for (min, max) in [(0.0, 1.0), (-3e38, 3e38), (1e-45, 1e-44), (16_777_216.0, 16_777_218.0)] {
+        all.push((T::Real, Values::Float { min, max }));
+    }
+    for (min_chars, max_chars) in [(0, 0), (0, 1), (11, 13), (36, 36), (0, 5_000)] {
+        all.push((T::Text, Values::Text { min_chars, max_chars }));
+        all.push((T::Varchar(5_000), Values::Text { min_chars, max_chars }));
+    }
+    for true_ratio in [0.0, 0.5, 1.0] {
+        all.push((T::Boolean, Values::Boolean { true_ratio }));
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_generator_comes_back_at_its_edges() {
+    let database = Database::create().await;
+    let edges = edges();
+    for columns in edges.chunks(8) {
+        let columns = with_id(columns.to_vec());
+        for column in &columns {
+            column.check().unwrap();
+        }
+        for (first_row, first_id, due_us) in [
+            (0, 1, 1_700_000_000_123_456),
+            (u64::from(u32::MAX) - 3, -5, 0),
+            (0, i64::MIN, i64::MIN),
+            (77, i64::MAX - 777, i64::MAX),
+        ] {
+            let place = Place { seed: 42, partition: 3, first_id, first_row, rows: 300, due_us };
+            comes_back(&database, &columns, &place).await;
+        }
+    }
+}
+
+fn edgy(low: i64, high: i64) -> impl Strategy<Value = (i64, i64)> {
+    let end = move || prop_oneof![Just(low), Just(high), Just(0.clamp(low, high)), low..=high];
+    (end(), end()).prop_map(|(a, b)| (a.min(b), a.max(b)))
+}
+
+fn pick() -> impl Strategy<Value = Pick> {
+    prop_oneof![Just(Pick::Random), Just(Pick::Cycle)]
+}
+
+fn column() -> impl Strategy<Value = (ColumnType, Values)> {
+    use ColumnType as T;
+    let whole = |sql_type, low, high| {
+        (edgy(low, high), pick())
+            .prop_map(move |((min, max), pick)| (sql_type, Values::Integer { min, max, pick }))
+    };
+    let scaled = (1_u16..=60, 0_u16..=38)
+        .prop_map(|(precision, scale)| T::Numeric { precision, scale: scale.min(precision) });
+    let decimal = scaled.clone().prop_flat_map(|sql_type| {
+        let T::Numeric { precision, .. } = sql_type else { unreachable!() };
+        let top = 10_i64.checked_pow(u32::from(precision)).map_or(i64::MAX, |power| power - 1);
+        edgy(-top, top).prop_map(move |(min, max)| (sql_type, Values::Decimal { min, max }))
+    });
+    let numeric = scaled.prop_flat_map(|sql_type| {
+        let T::Numeric { precision, scale } = sql_type else { unreachable!() };
+        let power = 10_i64.checked_pow(u32::from(precision - scale));
+        let top = power.map_or(i64::MAX, |power| power - 1);
+        (edgy(-top, top), pick())
+            .prop_map(move |((min, max), pick)| (sql_type, Values::Integer { min, max, pick }))
+    });
+    let label = ("[^\\x00]{0,24}", any::<[u64; 2]>(), 0_u32..64, pick()).prop_map(
+        |(prefix, ends, shift, pick)| {
+            let [a, b] = ends.map(|end| end >> shift);
+            (T::Text, Values::Label { prefix, min: a.min(b), max: a.max(b), pick })
+        },
+    );
+    let text = (0_u32..400, 0_u32..400).prop_map(|(a, b)| {
+        let (min_chars, max_chars) = (a.min(b), a.max(b));
+        (T::Varchar(max_chars.max(1)), Values::Text { min_chars, max_chars })
+    });
+    let day = (edgy(-2_451_545, 2_145_031_948), pick()).prop_map(|((min, max), pick)| {
+        (T::Date, Values::Day { min: min as i32, max: max as i32, pick })
+    });
+    let double =
+        (-1e300..1e300, -1e300..1e300, -300..1).prop_map(|(a, b, power): (f64, f64, i32)| {
+            let (a, b) = (a * 10_f64.powi(power), b * 10_f64.powi(power));
+            (T::Double, Values::Float { min: a.min(b), max: a.max(b) })
+        });
+    let real = (any::<f32>(), any::<f32>())
+        .prop_filter("finite", |(a, b)| a.is_finite() && b.is_finite())
+        .prop_map(|(a, b)| (T::Real, Values::Float { min: a.min(b).into(), max: a.max(b).into() }));
+    prop_oneof![
+        whole(T::SmallInt, i16::MIN.into(), i16::MAX.into()),
+        whole(T::Integer, i32::MIN.into(), i32::MAX.into()),
+        whole(T::BigInt, i64::MIN, i64::MAX),
+        decimal,
+        numeric,
+        label,
+        text,
+        day,
+        double,
+        real,
+        (0.0..=1.0).prop_map(|true_ratio| (T::Boolean, Values::Boolean { true_ratio })),
+        prop_oneof![Just(T::TimestampTz), Just(T::Timestamp), Just(T::Date)]
+            .prop_map(|sql_type| (sql_type, Values::DueTime)),
+    ]
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let numbers = (any::<u64>(), 0_u32..1024, -1_000..1_000_000_i64);
+    (numbers, 0..1_u64 << 40, 1_u64..200, any::<i64>(), 0_u32..40).prop_map(
+        |((seed, partition, first_id), first_row, rows, due, shift)| Place {
+            seed,
+            partition,
+            first_id,
+            first_row,
+            rows,
+            due_us: due >> shift,
+        },
+    )
+}
+
+#[test]
+fn any_columns_come_back_as_they_were_sent() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let database = runtime.block_on(Database::create());
+    let config = ProptestConfig { cases: 256, failure_persistence: None, ..<_>::default() };
+    let columns = prop::collection::vec(column(), 1..10).prop_map(with_id);
+    let law = |(columns, place): (Vec<Column>, Place)| {
+        for column in &columns {
+            column.check().unwrap();
+        }
+        runtime.block_on(comes_back(&database, &columns, &place));
+        Ok(())
+    };
+    TestRunner::new(config).run(&(columns, place()), law).unwrap();
+}
+
+/// Reads a table with psycopg in the binary format and prints a line a row: every value as
+/// Python has it, the time in microseconds since the Unix epoch.
+const READ_BY_PSYCOPG: &str = r#"
+import datetime, sys
+import psycopg
+
+assert psycopg.pq.__impl__ == "binary", psycopg.pq.__impl__
+epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+micro = datetime.timedelta(microseconds=1)
+with psycopg.connect(sys.argv[1]) as connection, connection.cursor(binary=True) as cursor:
+    cursor.execute(
+        "SELECT gpu_partition, id, category, region, amount, created_at"
+        " FROM l40s_realtime_stream ORDER BY gpu_partition, id"
+    )
+    for partition, id, category, region, amount, created_at in cursor:
+        print(partition, id, category, region, amount, (created_at - epoch) // micro)
+"#;
+
+/// A Python with psycopg, made on first use and kept with the build's other files.
+fn python_with_psycopg() -> PathBuf {
+    const PACKAGE: &str = "psycopg[binary]==3.3.9";
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("psycopg-3.3.9");
+    let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
+    if ready.exists() {
+        return python;
+    }
+    let step = |program: &Path, args: &[&str]| {
+        let output = Command::new(program).args(args).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {args:?}: {stderr}", program.display());
+    };
+    let path = folder.to_str().unwrap();
+    step(Path::new("python3"), &["-m", "venv", "--clear", path]);
+    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", PACKAGE];
+    step(&python, &install);
+    fs::write(ready, "").unwrap();
+    python
+}
+
+/// The generator once more, from its description: output `n` of SplitMix64 for row `n`, with a
+/// key split off for each seed, partition and column, scaled by one multiplication.
+mod described {
+    const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    /// Output `index` (from 1) of SplitMix64 with this seed, by its state after as many steps.
+    fn output(seed: u64, index: u64) -> u64 {
+        let mut z = seed.wrapping_add(index.wrapping_mul(GAMMA));
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number from `min` to `max` for row `row` of a column.
+    pub(super) fn number(place: (u64, u64, u64), row: u64, min: u64, max: u64) -> u64 {
+        let (seed, partition, column) = place;
+        let key = output(output(output(seed, 1), partition + 1), column + 1);
+        let wide = u128::from(output(key, row)) * u128::from(max - min + 1);
+        min + (wide >> 64) as u64
+    }
+}
+
+#[tokio::test]
+async fn psycopg_reads_the_rows_that_the_generator_describes() {
+    let python = tokio::task::spawn_blocking(python_with_psycopg).await.unwrap();
+    let database = Database::create().await;
+    let (seed, rate, lanes) = (2_026, 1_500, 3);
+    let seed_text = seed.to_string();
+    let args = ["--seed", &seed_text, "--rate", "1500", "--partitions", "3", "--readers", "0"];
+    let times = ["--warmup", "0s", "--duration", "2s"];
+    Program::run(&database, &[&args[..], &times].concat()).end().await.done();
+
+    let mut command = Command::new(python);
+    command.args(["-c", READ_BY_PSYCOPG, &database.address()]);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = String::from_utf8(output.stdout).unwrap();
+    let origin_us: i64 = read.lines().next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+
+    let mut expected = Vec::new();
+    for partition in 0..lanes {
+        for row in 0..1_000 {
+            let number =
+                |column, min, max| described::number((seed, partition, column), row, min, max);
+            let (category, region) = (number(1, 1, 100), number(2, 1, 20));
+            let cents = number(3, 1_000, 1_000_000);
+            let due_us = origin_us + ((row * lanes + partition) * 1_000_000 / rate) as i64;
+            let (id, whole, rest) = (row + 1, cents / 100, cents % 100);
+            let values = format!("category_{category} region_{region} {whole}.{rest:02}");
+            expected.push(format!("{partition} {id} {values} {due_us}"));
+        }
+    }
+    let read: Vec<_> = read.lines().collect();
+    for (read, expected) in read.iter().zip(&expected) {
+        assert_eq!(read, expected);
+    }
+    assert_eq!(read.len(), expected.len());
+}

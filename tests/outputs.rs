@@ -1,0 +1,218 @@
+//! What a run shows while it goes on, and files that other programs read.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::support::{Database, Ended, Program, until};
+
+/// Where Debian's libhdrhistogram-java puts it.
+const HDR_JAR: &str = "/usr/share/java/hdrhistogram.jar";
+
+/// A run with its endpoint on a free port, and where that is.
+async fn observed(database: &Database, args: &[&str]) -> (Program, SocketAddr) {
+    let address = database.address();
+    let mut all = vec!["--database-url", &address, "--metrics-addr", "127.0.0.1:0"];
+    all.extend(["--output", "out", "--rate", "1000"]);
+    all.extend(args);
+    let program = Program::start(&all);
+    let said = program.says("metrics at http://").await;
+    let endpoint = said.trim_end_matches("/metrics").parse().unwrap();
+    (program, endpoint)
+}
+
+fn dial(endpoint: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect_timeout(&endpoint, Duration::from_secs(10)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Status and body of a GET.
+async fn get(endpoint: SocketAddr, path: &'static str) -> (u16, String) {
+    let fetch = move || {
+        let mut stream = dial(endpoint);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    };
+    spawn_blocking(fetch).await.unwrap()
+}
+
+/// Waits for a scrape that holds something.
+async fn scrape_with(endpoint: SocketAddr, what: impl Fn(&str) -> bool) -> String {
+    for _ in 0..200 {
+        let (status, body) = get(endpoint, "/metrics").await;
+        assert_eq!(status, 200);
+        if what(&body) {
+            return body;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    panic!("it never came; the last scrape: {}", get(endpoint, "/metrics").await.1);
+}
+
+/// The sum of a metric over its series.
+fn total(body: &str, name: &str) -> f64 {
+    let series = body.lines().filter_map(|line| line.strip_prefix(name));
+    let values = series.filter(|rest| rest.starts_with(['{', ' ']));
+    values.map(|rest| rest.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+}
+
+fn output_of(program: &str, package: &str, command: &mut Command, input: &str) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("`{program}` ({package}) is needed here: {error}"));
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Has Prometheus's own linter read a scrape.
+fn assert_clean(body: &str) {
+    let package = "Debian's package prometheus";
+    let mut command = Command::new("promtool");
+    let output = output_of("promtool", package, command.args(["check", "metrics"]), body);
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}\n{body}");
+}
+
+#[tokio::test]
+async fn the_endpoint_shows_the_run_and_prometheus_likes_it() {
+    let database = Database::create().await;
+    let args = ["--warmup", "2s", "--duration", "3s", "--readers", "1"];
+    let (program, endpoint) = observed(&database, &args).await;
+    assert_eq!(get(endpoint, "/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(get(endpoint, "/readyz").await.0, 503, "ready before the measurement");
+    assert_eq!(get(endpoint, "/nowhere").await.0, 404);
+    assert_clean(&get(endpoint, "/metrics").await.1);
+
+    while get(endpoint, "/readyz").await != (200, "measuring\n".to_owned()) {
+        sleep(Duration::from_millis(50)).await;
+    }
+    let acknowledged = "strom_load_rows_acknowledged_total";
+    let body = scrape_with(endpoint, |body| total(body, acknowledged) >= 3000.0).await;
+    assert_clean(&body);
+    for partition in 0..3 {
+        let series = format!("{acknowledged}{{partition=\"{partition}\"}}");
+        assert!(body.contains(&series), "{body}");
+    }
+    assert!(total(&body, "strom_load_batches_total") > 0.0, "{body}");
+    assert!(total(&body, "process_cpu_seconds_total") > 0.0, "{body}");
+    // Each histogram's last bucket is its count.
+    for line in body.lines().filter(|line| line.contains("le=\"+Inf\"")) {
+        let (labelled, count) = line.rsplit_once(' ').unwrap();
+        let counted = labelled.replace("_bucket{", "_count{").replace(",le=\"+Inf\"", "");
+        assert!(body.contains(&format!("{counted} {count}\n")), "{counted}\n{body}");
+    }
+    program.end().await.done();
+}
+
+#[tokio::test]
+async fn garbage_on_the_metrics_port_does_not_disturb_the_run() {
+    let database = Database::create().await;
+    let args = ["--warmup", "0s", "--duration", "5s", "--readers", "0"];
+    let (program, endpoint) = observed(&database, &args).await;
+    scrape_with(endpoint, |body| total(body, "strom_load_rows_sent_total") > 0.0).await;
+    let abuse = move || {
+        let mut open = Vec::new();
+        for number in 0..200_u32 {
+            let mut stream = dial(endpoint);
+            let noise: Vec<u8> = (0..2_000).map(|i: u32| (i * 7919 + number * 31) as u8).collect();
+            // Whether the program still listens to it is its own affair.
+            let _ = match number % 4 {
+                0 => stream.write_all(&noise),
+                1 => stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: te"),
+                2 => stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n"),
+                _ => Ok(()),
+            };
+            open.push(stream);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    };
+    spawn_blocking(abuse).await.unwrap();
+    // Those have hung up, and it answers as before.
+    assert_eq!(get(endpoint, "/healthz").await.0, 200);
+    assert_clean(&get(endpoint, "/metrics").await.1);
+    let result = program.end().await.done();
+    let stream = &result["stream"];
+    assert_eq!((&stream["rows_found"], &stream["rows_dropped"]), (&5000.into(), &0.into()));
+}
+
+/// What HdrHistogram's own tool makes of one tag of a log: (percentile from 0 to 1, milliseconds).
+fn percentiles_by_java(log: &Path, tag: &str) -> Vec<(f64, f64)> {
+    let package = "Debian's packages default-jre-headless and libhdrhistogram-java";
+    assert!(Path::new(HDR_JAR).exists(), "{HDR_JAR} ({package}) is needed here");
+    let mut command = Command::new("java");
+    command.args(["-cp", HDR_JAR, "org.HdrHistogram.HistogramLogProcessor", "-csv"]);
+    command.arg("-i").arg(log).args(["-tag", tag, "-percentilesOutputTicksPerHalf", "100"]);
+    let output = output_of("java", package, &mut command, "");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    let distribution = text.lines().skip_while(|line| !line.starts_with("\"Value\""));
+    let lines = distribution.skip(1).filter_map(|line| {
+        let mut fields = line.split(',');
+        let value = fields.next()?.parse().ok()?;
+        Some((fields.next()?.parse().ok()?, value))
+    });
+    let lines: Vec<_> = lines.collect();
+    assert!(!lines.is_empty(), "{text}");
+    lines
+}
+
+/// Checks a clock of the saved result against the log.
+fn assert_same(ended: &Ended, tag: &str, clock: &Value) {
+    let lines = percentiles_by_java(&ended.work().join("out/latency.hlog"), tag);
+    let figures = [(0.5, "p50_ms"), (0.9, "p90_ms"), (0.99, "p99_ms"), (1.0, "max_ms")];
+    for (quantile, figure) in figures {
+        let ours = clock[figure].as_f64().unwrap();
+        let (_, theirs) = lines.iter().find(|(percentile, _)| *percentile >= quantile).unwrap();
+        // Three significant digits, and the last place of what Java prints.
+        assert!((ours - theirs).abs() <= ours * 0.001 + 0.01, "{tag} {figure}: {ours}, {theirs}");
+    }
+}
+
+#[tokio::test]
+async fn the_latency_log_says_what_the_result_says() {
+    let database = Database::create().await;
+    let args = ["--rate", "1000", "--batch-rows", "10", "--warmup", "1s", "--duration", "3s"];
+    let ended = Program::run(&database, &args).end().await;
+    let result = ended.done();
+    let stream = &result["stream"];
+    for (tag, clock) in
+        [("wait", "wait"), ("service", "service"), ("response", "response"), ("row", "row_latency")]
+    {
+        assert_same(&ended, tag, &stream[clock]);
+    }
+    for query in result["queries"].as_array().unwrap() {
+        let tag = format!("query.{}.cpu", query["query"].as_str().unwrap());
+        assert_same(&ended, &tag, &query["response"]);
+    }
+}
+
+#[tokio::test]
+async fn the_report_is_saved_while_the_run_goes_on() {
+    let database = Database::create().await;
+    let args = ["--rate", "100", "--duration", "forever", "--readers", "0", "--warmup", "0s"];
+    let mut program = Program::run(&database, &args);
+    let saved = program.folder.path().join("work/out/result.json");
+    until("the first checkpoint", || saved.exists()).await;
+    program.child.kill().await.unwrap();
+    let result: Value = serde_json::from_slice(&fs::read(&saved).unwrap()).unwrap();
+    assert_eq!(result["status"], "running");
+    let acknowledged = result["stream"]["rows_acknowledged"].as_i64().unwrap();
+    let found = database.number("SELECT count(*) FROM l40s_realtime_stream").await;
+    assert!(0 < acknowledged && acknowledged <= found, "{acknowledged} of {found}");
+}
