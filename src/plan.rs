@@ -47,6 +47,10 @@ pub struct Plan {
     pub stream: Stream,
     /// The readers.
     pub readers: Readers,
+    /// What happens at a fault.
+    pub recovery: Recovery,
+    /// How the rows are checked at the end.
+    pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
 }
@@ -77,6 +81,52 @@ pub enum StreamRate {
     RowsPerSecond(NonZeroU64),
     /// Unthrottled: each producer sends as fast as the server takes it.
     Max,
+}
+
+/// What happens when the server fails a batch, or is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// What is promised about each row.
+    pub delivery: Delivery,
+    /// Whether the run goes on.
+    pub on_fault: OnFault,
+    /// How long one outage may last before it ends the run.
+    pub reconnect_timeout: Duration,
+    /// Rows over all partitions that may be overdue; older ones are dropped, and counted.
+    pub backlog_rows: NonZeroU64,
+    /// Afterwards overdue rows are sent at most at this multiple of the target rate, above 1.
+    pub catch_up_factor: f64,
+}
+
+/// What is promised about each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// A batch in doubt is looked up, and sent again only if it is not there.
+    ExactlyOnce,
+    /// A batch in doubt is sent again.
+    AtLeastOnce,
+    /// A batch in doubt is not sent again.
+    AtMostOnce,
+}
+
+/// What the first fault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFault {
+    /// The run recovers and goes on.
+    Recover,
+    /// The run ends.
+    Stop,
+}
+
+/// How the rows are checked at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// Every row of the run is read back and compared byte by byte.
+    Full,
+    /// They are only counted.
+    Count,
+    /// Not at all.
+    Off,
 }
 
 /// Who reads beside the stream.

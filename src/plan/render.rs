@@ -96,8 +96,17 @@ impl Serialize for Plan {
 
 impl From<&Plan> for Profile {
     fn from(plan: &Plan) -> Self {
-        let Plan { profile, seed, warmup, duration, drain_timeout, stream, readers, thresholds } =
-            plan;
+        let Plan {
+            profile,
+            seed,
+            warmup,
+            duration,
+            drain_timeout,
+            stream,
+            readers,
+            thresholds,
+            ..
+        } = plan;
         let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
             SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
         });

@@ -199,6 +199,14 @@ impl Resolver<'_> {
             ),
             stream: self.stream(&profile.stream.clone().unwrap_or_default()),
             readers: self.readers(&profile.readers.clone().unwrap_or_default()),
+            recovery: super::Recovery {
+                delivery: super::Delivery::ExactlyOnce,
+                on_fault: super::OnFault::Recover,
+                reconnect_timeout: Duration::from_secs(60),
+                backlog_rows: NonZeroU64::new(180_000).unwrap_or(NonZeroU64::MIN),
+                catch_up_factor: 4.0,
+            },
+            audit: super::Audit::Full,
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
         }
     }
