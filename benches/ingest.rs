@@ -57,7 +57,8 @@ fn main() -> Result<()> {
     let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
     let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
     let plan = Plan::resolve(&source, &Overrides::default())?;
-    let folder = std::env::temp_dir().join(format!("strom-load-bench-{}", std::process::id()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let pairs = option("--pairs", 5) as usize;
     let bench = Bench { server, plan, folder, seconds: option("--seconds", 4), pairs };

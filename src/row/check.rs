@@ -1,9 +1,10 @@
 //! Whether a column's values fit its SQL type, so that the encoder never meets one that does not.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use thiserror::Error;
 
+use super::day::format_day;
 use super::numeric::{MAX_SCALE, pow10};
 use super::{Column, ColumnType, Values};
 
@@ -26,22 +27,20 @@ pub struct ColumnError {
     pub fault: ColumnFault,
 }
 
-/// What is wrong with a column; the text ends with the fix.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+/// What is wrong with a column: a [fact](Self::fact) and its [fix](Self::fix).
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ColumnFault {
     /// These values are never of that type.
-    #[error("`{sql_type}` cannot hold {values} values; use {fix}")]
     Pair {
         /// Name of the values in a profile.
         values: &'static str,
         /// The column's type.
         sql_type: ColumnType,
         /// Types that can hold them.
-        fix: &'static str,
+        types: &'static str,
     },
     /// The range is empty.
-    #[error("{min_name} ({min}) is above {max_name} ({max}); swap them")]
     Reversed {
         /// Name of the lower end in a profile.
         min_name: &'static str,
@@ -53,7 +52,6 @@ pub enum ColumnFault {
         max: String,
     },
     /// An end of the range is beyond the type.
-    #[error("{value} is outside of `{sql_type}`, {low} to {high}; {fix}")]
     OutOfRange {
         /// The end of the range, or the value.
         value: String,
@@ -67,7 +65,6 @@ pub enum ColumnFault {
         fix: &'static str,
     },
     /// The longest text does not fit.
-    #[error("values have up to {chars} characters but `{sql_type}` holds {limit}; {fix}")]
     TooLong {
         /// Characters of the longest value.
         chars: u64,
@@ -79,10 +76,8 @@ pub enum ColumnFault {
         fix: &'static str,
     },
     /// PostgreSQL text has no NUL character.
-    #[error("`prefix` holds a NUL character, which PostgreSQL text cannot; remove it")]
     Nul,
     /// A float bound or width is infinite or not a number.
-    #[error("{min} to {max} is no finite range of `{sql_type}`; use finite bounds closer together")]
     NotFinite {
         /// Lower end.
         min: String,
@@ -92,10 +87,8 @@ pub enum ColumnFault {
         sql_type: ColumnType,
     },
     /// The probability is none.
-    #[error("`true_ratio` is {0}, not a probability; use a number from 0 to 1")]
     Ratio(String),
     /// The type itself cannot be declared or generated.
-    #[error("`{sql_type}` is not possible: {fact}; {fix}")]
     Type {
         /// The column's type.
         sql_type: ColumnType,
@@ -105,6 +98,54 @@ pub enum ColumnFault {
         fix: &'static str,
     },
 }
+
+impl ColumnFault {
+    /// What is wrong.
+    pub fn fact(&self) -> String {
+        match self {
+            Self::Pair { values, sql_type, .. } => {
+                format!("`{values}` values do not fit type {sql_type}")
+            }
+            Self::Reversed { min_name, min, max_name, max } => {
+                format!("{min_name} ({min}) is above {max_name} ({max})")
+            }
+            Self::OutOfRange { value, sql_type, low, high, .. } => {
+                format!("{value} is outside of {sql_type}, which holds {low} to {high}")
+            }
+            Self::TooLong { chars, sql_type, limit, .. } => {
+                format!("values have up to {chars} characters, and {sql_type} holds {limit}")
+            }
+            Self::Nul => "`prefix` holds a NUL character, which PostgreSQL text cannot".to_owned(),
+            Self::NotFinite { min, max, sql_type } => {
+                format!("{min} to {max} is not a finite range of {sql_type}")
+            }
+            Self::Ratio(ratio) => format!("`true_ratio` is {ratio}, which is not a probability"),
+            Self::Type { sql_type, fact, .. } => format!("{sql_type} is not possible: {fact}"),
+        }
+    }
+
+    /// What would be right.
+    pub fn fix(&self) -> String {
+        match self {
+            Self::Pair { types, .. } => format!("use type {types}, or other values"),
+            Self::Reversed { .. } => "swap them".to_owned(),
+            Self::Nul => "delete it".to_owned(),
+            Self::NotFinite { .. } => "write finite numbers, closer together".to_owned(),
+            Self::Ratio(_) => "write a number from 0 to 1".to_owned(),
+            Self::OutOfRange { fix, .. } | Self::TooLong { fix, .. } | Self::Type { fix, .. } => {
+                (*fix).to_owned()
+            }
+        }
+    }
+}
+
+impl Display for ColumnFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.fact(), self.fix())
+    }
+}
+
+impl std::error::Error for ColumnFault {}
 
 impl Column {
     /// Whether the column's SQL type can hold every one of its values.
@@ -125,7 +166,7 @@ impl Column {
             sql_type: self.sql_type,
             low,
             high,
-            fix: "use fewer partitions or a wider type",
+            fix: "use fewer partitions, or a wider type",
         };
         Err(ColumnError { column: self.name.clone(), fault })
     }
@@ -135,34 +176,37 @@ impl Column {
         let sql_type = self.sql_type;
         possible(sql_type)?;
         let holds = |types: &'static str, holds: bool| {
-            let pair = || ColumnFault::Pair { values: self.values.name(), sql_type, fix: types };
+            let pair = || ColumnFault::Pair { values: self.values.name(), sql_type, types };
             holds.then_some(()).ok_or_else(pair)
         };
         match &self.values {
-            Values::RowId => holds("bigint", sql_type == T::BigInt),
-            Values::Partition => holds("smallint, integer or bigint", whole(sql_type)),
+            Values::RowId => holds("`bigint`", sql_type == T::BigInt),
+            Values::Partition => holds("`smallint`, `integer` or `bigint`", whole(sql_type)),
             Values::DueTime => holds(
-                "timestamptz, timestamp or date",
+                "`timestamptz`, `timestamp` or `date`",
                 matches!(sql_type, T::TimestampTz | T::Timestamp | T::Date),
             ),
             Values::Label { prefix, min, max, .. } => {
-                holds("text or varchar", text(sql_type))?;
+                holds("`text` or `varchar(50)`", text(sql_type))?;
                 in_order("`min`", min, "`max`", max)?;
                 if prefix.contains('\0') {
                     return Err(ColumnFault::Nul);
                 }
                 let digits = max.checked_ilog10().unwrap_or(0) + 1;
                 let chars = prefix.chars().count() as u64 + u64::from(digits);
-                short(chars, sql_type, "widen the column or shorten `prefix`")
+                short(chars, sql_type, "shorten `prefix`, or use a wider type")
             }
             Values::Integer { min, max, .. } => {
                 let numeric = matches!(sql_type, T::Numeric { .. });
-                holds("smallint, integer, bigint or numeric", whole(sql_type) || numeric)?;
+                holds(
+                    "`smallint`, `integer`, `bigint` or `numeric(15,2)`",
+                    whole(sql_type) || numeric,
+                )?;
                 bounds([(*min).into(), (*max).into()], whole_limits(sql_type), sql_type)
             }
             Values::Decimal { min, max } => {
                 let T::Numeric { precision, scale } = sql_type else {
-                    return holds("numeric(precision,scale)", false);
+                    return holds("`numeric(15,2)`", false);
                 };
                 let decimal = |units: i128| Decimal { units, scale };
                 let limit = pow10(precision.min(MAX_SCALE)) as i128 - 1;
@@ -170,21 +214,21 @@ impl Column {
                 bounds(ends, [decimal(-limit), decimal(limit)], sql_type)
             }
             Values::Float { min, max } => {
-                holds("real or double precision", matches!(sql_type, T::Real | T::Double))?;
+                holds("`real` or `double precision`", matches!(sql_type, T::Real | T::Double))?;
                 finite(*min, *max, sql_type)?;
                 in_order("`min`", min, "`max`", max)
             }
             Values::Day { min, max, .. } => {
-                holds("date", sql_type == T::Date)?;
-                bounds([*min, *max], [DAY_MIN, DAY_MAX], sql_type)
+                holds("`date`", sql_type == T::Date)?;
+                bounds([Day(*min), Day(*max)], [DAY_MIN, DAY_MAX].map(Day), sql_type)
             }
             Values::Text { min_chars, max_chars } => {
-                holds("text or varchar", text(sql_type))?;
+                holds("`text` or `varchar(50)`", text(sql_type))?;
                 in_order("`min_chars`", min_chars, "`max_chars`", max_chars)?;
-                short((*max_chars).into(), sql_type, "widen the column or lower `max_chars`")
+                short((*max_chars).into(), sql_type, "lower `max_chars`, or use a wider type")
             }
             Values::Boolean { true_ratio } => {
-                holds("boolean", sql_type == T::Boolean)?;
+                holds("`boolean`", sql_type == T::Boolean)?;
                 let ratio = (0.0..=1.0).contains(true_ratio);
                 ratio.then_some(()).ok_or_else(|| ColumnFault::Ratio(true_ratio.to_string()))
             }
@@ -259,8 +303,8 @@ fn bounds<T: PartialOrd + Display>(
 ) -> Result<(), ColumnFault> {
     in_order("`min`", &min, "`max`", &max)?;
     let (value, fix) = match (min < low, max > high) {
-        (true, _) => (min, "raise `min` or use a wider type"),
-        (_, true) => (max, "lower `max` or use a wider type"),
+        (true, _) => (min, "raise `min`, or use a wider type"),
+        (_, true) => (max, "lower `max`, or use a wider type"),
         _ => return Ok(()),
     };
     let [value, low, high] = [value, low, high].map(|end| end.to_string());
@@ -296,8 +340,9 @@ fn finite(min: f64, max: f64, sql_type: ColumnType) -> Result<(), ColumnFault> {
         _ => min.is_finite() && max.is_finite() && width.is_finite(),
     };
     finite.then_some(()).ok_or_else(|| ColumnFault::NotFinite {
-        min: min.to_string(),
-        max: max.to_string(),
+        // {:?} writes 1e300 and not its 301 digits.
+        min: format!("{min:?}"),
+        max: format!("{max:?}"),
         sql_type,
     })
 }
@@ -310,7 +355,7 @@ struct Decimal {
 }
 
 impl Display for Decimal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (one, magnitude) = (pow10(self.scale), self.units.unsigned_abs());
         let sign = if self.units < 0 { "-" } else { "" };
         write!(f, "{sign}{}", magnitude / one)?;
@@ -321,18 +366,27 @@ impl Display for Decimal {
     }
 }
 
+/// A day, shown as people write it.
+#[derive(PartialEq, PartialOrd)]
+struct Day(i32);
+
+impl Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_day(self.0))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::row::Pick;
 
-    fn check(sql_type: ColumnType, values: Values) -> Result<(), String> {
-        let column = Column { name: "c".into(), sql_type, values };
-        column.check().map_err(|error| error.to_string())
+    fn check(sql_type: ColumnType, values: Values) -> Result<(), ColumnError> {
+        Column { name: "c".to_owned(), sql_type, values }.check()
     }
 
-    fn refused(sql_type: ColumnType, values: Values) -> String {
-        check(sql_type, values).unwrap_err()
+    fn fits(sql_type: ColumnType, values: Values) -> bool {
+        check(sql_type, values).is_ok()
     }
 
     fn integer(min: i64, max: i64) -> Values {
@@ -377,97 +431,68 @@ mod tests {
             let good: Vec<String> = good.map(ToString::to_string).collect();
             assert_eq!(good.join(" "), expected, "{values:?}");
         }
-        assert_eq!(
-            refused(T::Integer, Values::RowId),
-            "column `c`: `integer` cannot hold row_id values; use bigint"
-        );
     }
 
     #[test]
-    fn ranges_beyond_the_type_are_refused() {
-        use ColumnType as T;
-        let numeric = |precision, scale| T::Numeric { precision, scale };
-        assert_eq!(
-            refused(T::SmallInt, integer(-32_769, 5)),
-            "column `c`: -32769 is outside of `smallint`, -32768 to 32767; raise `min` or use a \
-             wider type"
-        );
-        assert_eq!(
-            refused(T::Integer, integer(5, 4)),
-            "column `c`: `min` (5) is above `max` (4); swap them"
-        );
-        assert_eq!(
-            refused(numeric(5, 2), Values::Decimal { min: 0, max: 100_000 }),
-            "column `c`: 1000.00 is outside of `numeric(5,2)`, -999.99 to 999.99; lower `max` or \
-             use a wider type"
-        );
-        assert_eq!(
-            refused(numeric(5, 2), integer(-1_000, 999)),
-            "column `c`: -1000 is outside of `numeric(5,2)`, -999 to 999; raise `min` or use a \
-             wider type"
-        );
-        assert_eq!(check(numeric(5, 5), integer(0, 0)), Ok(()));
-        assert_eq!(check(numeric(1_000, 38), Values::Decimal { min: i64::MIN, max: 0 }), Ok(()));
-        assert_eq!(
-            refused(T::Date, Values::Day { min: 0, max: i32::MAX, pick: Pick::Random }),
-            "column `c`: 2147483647 is outside of `date`, -2451545 to 2145031948; lower `max` or \
-             use a wider type"
-        );
+    fn a_range_may_fill_its_type_and_no_more() {
+        let integer = |min, max| Values::Integer { min, max, pick: Pick::Random };
+        assert!(fits(ColumnType::SmallInt, integer(-32_768, 32_767)));
+        assert!(!fits(ColumnType::SmallInt, integer(-32_768, 32_768)));
+        assert!(fits(ColumnType::BigInt, integer(i64::MIN, i64::MAX)));
+        assert!(!fits(ColumnType::BigInt, integer(1, 0)));
+        let numeric = ColumnType::Numeric { precision: 4, scale: 2 };
+        assert!(fits(numeric, Values::Decimal { min: -9_999, max: 9_999 }));
+        assert!(!fits(numeric, Values::Decimal { min: 0, max: 10_000 }));
+        let label =
+            || Values::Label { prefix: "é_".to_owned(), min: 1, max: 10, pick: Pick::Cycle };
+        assert!(fits(ColumnType::Varchar(4), label()));
+        assert!(!fits(ColumnType::Varchar(3), label()));
     }
 
     #[test]
-    fn texts_are_counted_in_characters() {
-        use ColumnType as T;
-        assert_eq!(check(T::Varchar(7), label("größe", 0, 99)), Ok(()));
-        assert_eq!(
-            refused(T::Varchar(7), label("größe", 0, 100)),
-            "column `c`: values have up to 8 characters but `character varying(7)` holds 7; widen \
-             the column or shorten `prefix`"
-        );
-        assert_eq!(check(T::Varchar(1), label("", 0, 0)), Ok(()));
-        assert_eq!(
-            refused(T::Text, label("a\0b", 0, 1)),
-            "column `c`: `prefix` holds a NUL character, which PostgreSQL text cannot; remove it"
-        );
-        assert_eq!(
-            refused(T::Varchar(7), Values::Text { min_chars: 0, max_chars: 8 }),
-            "column `c`: values have up to 8 characters but `character varying(7)` holds 7; widen \
-             the column or lower `max_chars`"
-        );
-    }
-
-    #[test]
-    fn floats_are_finite_and_probabilities_are_probabilities() {
-        use ColumnType as T;
+    fn floats_are_finite_and_fit() {
         let float = |min, max| Values::Float { min, max };
-        assert_eq!(check(T::Double, float(-1e300, 1e300)), Ok(()));
-        for (sql_type, values) in [
-            (T::Double, float(f64::NAN, 1.0)),
-            (T::Double, float(0.0, f64::INFINITY)),
-            (T::Double, float(f64::MIN, f64::MAX)),
-            (T::Real, float(0.0, 1e39)),
-        ] {
-            assert!(refused(sql_type, values).contains("no finite range"));
-        }
-        assert_eq!(
-            refused(T::Boolean, Values::Boolean { true_ratio: 1.5 }),
-            "column `c`: `true_ratio` is 1.5, not a probability; use a number from 0 to 1"
-        );
-        assert!(check(T::Boolean, Values::Boolean { true_ratio: f64::NAN }).is_err());
+        assert!(fits(ColumnType::Double, float(0.0, 1e300)));
+        assert!(!fits(ColumnType::Real, float(0.0, 1e300)));
+        assert!(!fits(ColumnType::Double, float(f64::MIN, f64::MAX)));
+        assert!(!fits(ColumnType::Double, float(f64::NAN, 1.0)));
+        assert!(!fits(ColumnType::Boolean, Values::Boolean { true_ratio: f64::NAN }));
     }
 
     #[test]
-    fn types_that_the_server_would_refuse_are_refused() {
-        use ColumnType as T;
-        for (sql_type, values) in [
-            (T::Numeric { precision: 0, scale: 0 }, integer(0, 0)),
-            (T::Numeric { precision: 1_001, scale: 0 }, integer(0, 0)),
-            (T::Numeric { precision: 3, scale: 4 }, integer(0, 0)),
-            (T::Numeric { precision: 50, scale: 39 }, integer(0, 0)),
-            (T::Varchar(0), label("", 0, 0)),
-            (T::Varchar(10_485_761), label("", 0, 0)),
-        ] {
-            assert!(refused(sql_type, values).contains("is not possible"));
-        }
+    fn a_fault_says_the_fact_and_the_fix() {
+        let said = |sql_type, values| check(sql_type, values).unwrap_err().to_string();
+        let day = |min, max| Values::Day { min, max, pick: Pick::Random };
+        let label = |prefix: &str| Values::Label {
+            prefix: prefix.to_owned(),
+            min: 1,
+            max: 100,
+            pick: Pick::Random,
+        };
+        let faults = [
+            said(ColumnType::Text, Values::Partition),
+            said(ColumnType::Date, day(1, 0)),
+            said(ColumnType::Date, day(-3_000_000, 0)),
+            said(
+                ColumnType::Numeric { precision: 4, scale: 2 },
+                Values::Decimal { min: -10_000, max: 0 },
+            ),
+            said(ColumnType::Varchar(5), label("category_")),
+            said(ColumnType::Text, label("\0")),
+            said(ColumnType::Real, Values::Float { min: 0.0, max: 1e300 }),
+            said(ColumnType::Boolean, Values::Boolean { true_ratio: 1.5 }),
+            said(ColumnType::Varchar(0), label("")),
+        ];
+        insta::assert_snapshot!(faults.join("\n"), @r"
+        column `c`: `partition` values do not fit type text; use type `smallint`, `integer` or `bigint`, or other values
+        column `c`: `min` (2000-01-02) is above `max` (2000-01-01); swap them
+        column `c`: -6214-04-12 is outside of date, which holds -4713-11-24 to 5874897-12-31; raise `min`, or use a wider type
+        column `c`: -100.00 is outside of numeric(4,2), which holds -99.99 to 99.99; raise `min`, or use a wider type
+        column `c`: values have up to 12 characters, and character varying(5) holds 5; shorten `prefix`, or use a wider type
+        column `c`: `prefix` holds a NUL character, which PostgreSQL text cannot; delete it
+        column `c`: 0.0 to 1e300 is not a finite range of real; write finite numbers, closer together
+        column `c`: `true_ratio` is 1.5, which is not a probability; write a number from 0 to 1
+        column `c`: character varying(0) is not possible: PostgreSQL has 1 to 10485760 characters; use a length in that range, or text
+        ");
     }
 }

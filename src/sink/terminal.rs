@@ -34,10 +34,8 @@ impl Screen {
 
     /// Prints a line, above the block if there is one.
     pub fn line(&self, text: &str) {
-        self.bars.suspend(|| {
-            // Stderr may be closed; then nobody reads progress.
-            let _ = writeln!(io::stderr(), "{text}");
-        });
+        // Stderr may be closed; then nobody reads progress.
+        let _ = if self.live { self.bars.println(text) } else { writeln!(io::stderr(), "{text}") };
     }
 }
 

@@ -1,0 +1,272 @@
+//! The documents say what the program does: tables are generated from the code, and a real run's
+//! metrics and result hold nothing that is not described.
+//!
+//! `UPDATE_DOCS=1 cargo test --test main docs::` writes the generated parts anew.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests are not test functions, which clippy exempts"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use clap::CommandFactory;
+use serde_json::Value;
+use strom_load::cli::Cli;
+use strom_load::exit;
+use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
+
+use crate::support::scratch;
+
+/// What a label's values are, and how many there are at most.
+const LABELS: &[(&str, &str, &str)] = &[
+    ("version", "version of strom-load", "1"),
+    ("profile", "name of the profile", "1"),
+    ("server_version", "version of the server", "1"),
+    ("phase", "`warmup`, `measure`, `drain`", "3"),
+    ("partition", "number of the partition, from 0", "P"),
+    ("query", "name of the query in the profile", "Q"),
+    ("arm", "`cpu` without PG-Strom, else `off` and `on`", "A"),
+    (
+        "sqlstate",
+        "SQLSTATE of the error; `08006` for a broken connection, `XX000` for what has none",
+        "S",
+    ),
+];
+
+/// Written on an error only, or by a run that a test does not make.
+const NOT_IN_A_CLEAN_RUN: [Metric; 2] = [metric::STREAM_ERRORS, metric::QUERY_ERRORS];
+
+fn document(name: &str) -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    let text = fs::read_to_string(&path).unwrap_or_default();
+    (path, text)
+}
+
+/// Compares the part of a document between its markers with what the code says.
+fn check_part(document_name: &str, part: &str, generated: &str) {
+    let (path, text) = document(document_name);
+    let (begin, end) = (format!("<!-- {part}: generated -->\n"), format!("<!-- {part}: end -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| {
+        panic!("{document_name} has no line `{}`", begin.trim_end());
+    });
+    let (_, after) = rest.split_once(&end).unwrap();
+    let wanted = format!("{before}{begin}\n{generated}\n{end}{after}");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(path, wanted).unwrap();
+    } else {
+        assert!(
+            text == wanted,
+            "the {part} in {document_name} are not what the code says\n  fix: UPDATE_DOCS=1 \
+             cargo test --test main docs::"
+        );
+    }
+}
+
+fn series(metric: &Metric) -> String {
+    let counts = metric.labels.iter().map(|label| {
+        LABELS.iter().find(|(name, ..)| name == label).map(|(.., count)| *count).unwrap()
+    });
+    let mut factors: Vec<String> =
+        counts.filter(|count| *count != "1").map(str::to_owned).collect();
+    if metric.kind == Kind::Histogram {
+        // Its buckets, the one without a bound, the sum and the count.
+        factors.push((BUCKETS_S.len() + 3).to_string());
+    }
+    if factors.is_empty() { "1".to_owned() } else { factors.join(" × ") }
+}
+
+#[test]
+fn the_table_of_metrics_is_current() {
+    let mut table =
+        "| metric | kind | labels | series | meaning |\n|---|---|---|---|---|\n".to_owned();
+    for metric in metric::ALL {
+        let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        let _ = writeln!(
+            table,
+            "| `{}` | {} | {} | {} | {} |",
+            metric.name,
+            format!("{:?}", metric.kind).to_lowercase(),
+            labels.join(", "),
+            series(metric),
+            metric.help,
+        );
+    }
+    check_part("docs/metrics.md", "metrics", &table);
+    let mut table = "| label | values | how many |\n|---|---|---|\n".to_owned();
+    for (label, values, count) in LABELS {
+        assert!(metric::ALL.iter().any(|metric| metric.labels.contains(label)), "{label}");
+        let _ = writeln!(table, "| `{label}` | {values} | {count} |");
+    }
+    check_part("docs/metrics.md", "labels", &table);
+}
+
+#[test]
+fn the_table_of_options_is_current() {
+    let command = Cli::command();
+    let mut table = "| option | variable | meaning |\n|---|---|---|\n".to_owned();
+    for arg in command.get_arguments().filter(|arg| arg.get_help_heading().is_some()) {
+        let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+        let value = value.map_or_else(String::new, |names| format!(" <{}>", names[0]));
+        let variable = arg.get_env().map_or_else(String::new, |env| format!("`{}`", env.display()));
+        let mut help = arg.get_help().unwrap().to_string();
+        let defaults: Vec<_> =
+            arg.get_default_values().iter().map(|d| d.display().to_string()).collect();
+        if !defaults.is_empty() && arg.get_action().takes_values() {
+            let _ = write!(help, " [default: {}]", defaults.join(" "));
+        }
+        let choices: Vec<_> =
+            arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+        if !choices.is_empty() && arg.get_action().takes_values() {
+            let _ = write!(help, " [{}]", choices.join(", "));
+        }
+        // Profile names in angle brackets would be taken for HTML.
+        let help = help.replace('<', "&lt;").replace('|', "\\|");
+        let _ = writeln!(table, "| `--{}{value}` | {variable} | {help} |", arg.get_long().unwrap());
+    }
+    check_part("README.md", "options", &table);
+}
+
+#[test]
+fn the_exit_codes_are_current() {
+    check_part("README.md", "exit codes", &format!("```\n{}\n```\n", exit::HELP));
+}
+
+/// A short run of the program: the last scrape that saw the measurement, and the result.
+fn short_run() -> (String, Value) {
+    let folder = scratch();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_strom-load"))
+        .args(["--rate", "600", "--warmup", "1s", "--duration", "4s"])
+        .args(["--threshold", "rate_ratio > 0", "--metrics-addr", "127.0.0.1:0", "--output"])
+        .arg(folder.path().join("result"))
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(process.stderr.take().unwrap());
+    let (mut all, mut line) = (String::new(), String::new());
+    let mut scrape = String::new();
+    while said.read_line(&mut line).unwrap() > 0 {
+        all.push_str(&line);
+        if let Some((_, address)) = line.trim_end().split_once("metrics at http://") {
+            let address = address.trim_end_matches("/metrics").to_owned();
+            scrape = last_scrape(&address);
+        }
+        line.clear();
+    }
+    assert!(process.wait().unwrap().success(), "{all}");
+    let result = fs::read(folder.path().join("result/result.json")).unwrap();
+    (scrape, serde_json::from_slice(&result).unwrap())
+}
+
+/// Scrapes until the endpoint is gone; the last full answer.
+fn last_scrape(address: &str) -> String {
+    let mut last = String::new();
+    while let Ok(mut stream) = TcpStream::connect(address) {
+        let mut answer = String::new();
+        let request = "GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+        let asked = stream.write_all(request.as_bytes());
+        if asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok()
+            && let Some((_, body)) = answer.split_once("\r\n\r\n")
+        {
+            body.clone_into(&mut last);
+        }
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    last
+}
+
+/// Names and label names of a scrape; a histogram's parts count as the histogram.
+fn families(scrape: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut families = BTreeMap::new();
+    for line in scrape.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (sample, _) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = sample.split_once('{').unwrap_or((sample, ""));
+        let mut labels: BTreeSet<String> = labels
+            .trim_end_matches('}')
+            .split("\",")
+            .filter_map(|label| Some(label.split_once('=')?.0.to_owned()))
+            .collect();
+        labels.remove("le");
+        let parts = ["_bucket", "_sum", "_count"];
+        let whole = parts.iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+        families.insert(whole.to_owned(), labels);
+    }
+    families
+}
+
+#[test]
+fn a_run_emits_the_metrics_of_the_table_and_saves_a_result_that_is_described() {
+    let (scrape, result) = short_run();
+    let emitted = families(&scrape);
+    for (name, labels) in &emitted {
+        let metric = metric::ALL.iter().find(|metric| metric.name == name);
+        let metric = metric.unwrap_or_else(|| panic!("`{name}` is not in the table"));
+        let known: BTreeSet<_> = metric.labels.iter().map(|label| (*label).to_owned()).collect();
+        assert_eq!(*labels, known, "{name}");
+    }
+    for metric in metric::ALL.iter().filter(|metric| !NOT_IN_A_CLEAN_RUN.contains(metric)) {
+        assert!(emitted.contains_key(metric.name), "`{}` was not emitted", metric.name);
+    }
+    let (_, described) = document("docs/result.md");
+    let mut keys = BTreeSet::new();
+    collect_keys(&result, "", &mut keys);
+    assert!(keys.len() > 80, "{}", keys.len());
+    let missing: Vec<_> =
+        keys.iter().filter(|key| !described.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/result.md does not name {missing:#?}");
+}
+
+/// Paths of keys, such as `stream.partitions[].rows_due`. Percentiles are described once.
+fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            // Names of settings and SQLSTATEs are data.
+            let is_data = path == "server.settings" || path.ends_with("errors");
+            // The plan is a profile, and profile.schema.json describes that.
+            if is_data || path == "plan" {
+                return;
+            }
+            let is_percentiles = object.contains_key("p50_ms");
+            for (key, value) in object {
+                let key = match (path, is_percentiles) {
+                    (_, true) | ("", _) => key.clone(),
+                    _ => format!("{path}.{key}"),
+                };
+                collect_keys(value, &key, keys);
+                keys.insert(key);
+            }
+        }
+        Value::Array(values) => {
+            values.iter().for_each(|value| collect_keys(value, &format!("{path}[]"), keys));
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn a_key_and_a_metric_that_nobody_described_would_be_found() {
+    let mut keys = BTreeSet::new();
+    let sample = serde_json::json!({
+        "a": [{ "b": 1 }], "wait": { "p50_ms": 1.0, "count": 2 }, "errors": { "57014": 1 }
+    });
+    collect_keys(&sample, "", &mut keys);
+    assert_eq!(
+        keys.into_iter().collect::<Vec<_>>(),
+        ["a", "a[].b", "count", "errors", "p50_ms", "wait"]
+    );
+    let scrape = "# HELP x y\nx_bucket{a=\"1,2\",le=\"0.1\"} 3\ny_total 4\n";
+    let found = families(scrape);
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["x", "y_total"]);
+    assert_eq!(found["x"], BTreeSet::from(["a".to_owned()]));
+}
