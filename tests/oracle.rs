@@ -331,13 +331,14 @@ with psycopg.connect(sys.argv[1]) as connection, connection.cursor(binary=True) 
         print(partition, id, category, region, amount, (created_at - epoch) // micro)
 "#;
 
+const PACKAGE: &str = "psycopg[binary]==3.3.9";
+
 /// A Python with psycopg: the one that the environment names, else one made on first use and kept
 /// with the build's other files.
 fn python_with_psycopg() -> PathBuf {
     if let Some(python) = std::env::var_os("STROM_LOAD_TEST_PYTHON") {
         return python.into();
     }
-    const PACKAGE: &str = "psycopg[binary]==3.3.9";
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("psycopg-3.3.9");
     let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
     if ready.exists() {

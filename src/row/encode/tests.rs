@@ -392,7 +392,7 @@ fn tables_that_cannot_be_encoded_are_refused() {
     );
     assert_eq!(
         refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),
-        "column `part`: partition 40000 is outside of `smallint`, -32768 to 32767; use fewer \
-         partitions or a wider type"
+        "column `part`: partition 40000 is outside of smallint, which holds -32768 to 32767; use \
+         fewer partitions, or a wider type"
     );
 }
