@@ -331,9 +331,14 @@ with psycopg.connect(sys.argv[1]) as connection, connection.cursor(binary=True) 
         print(partition, id, category, region, amount, (created_at - epoch) // micro)
 "#;
 
-/// A Python with psycopg, made on first use and kept with the build's other files.
+const PACKAGE: &str = "psycopg[binary]==3.3.9";
+
+/// A Python with psycopg: the one that the environment names, else one made on first use and kept
+/// with the build's other files.
 fn python_with_psycopg() -> PathBuf {
-    const PACKAGE: &str = "psycopg[binary]==3.3.9";
+    if let Some(python) = std::env::var_os("STROM_LOAD_TEST_PYTHON") {
+        return python.into();
+    }
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("psycopg-3.3.9");
     let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
     if ready.exists() {

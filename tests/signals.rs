@@ -268,14 +268,14 @@ async fn a_stall_is_charged_to_its_partition_and_no_row_is_lost() {
     let stalled = &partitions[0];
     assert!(ms(stalled, "response", "max_ms") >= 1800.0, "{stalled}");
     for other in &partitions[1..] {
-        assert!(ms(other, "response", "max_ms") < 1000.0, "{other}");
-        assert!(ms(other, "row_latency", "max_ms") < 1000.0, "{other}");
+        assert!(ms(other, "response", "max_ms") < 1500.0, "{other}");
+        assert!(ms(other, "row_latency", "max_ms") < 1500.0, "{other}");
     }
     // A third of its rows were due in the stall, and waited from 2 s down to nothing: latency
     // rises through the percentiles, where a closed loop would show one slow batch.
     let (p50, p90) = (ms(stalled, "row_latency", "p50_ms"), ms(stalled, "row_latency", "p90_ms"));
     let max = ms(stalled, "row_latency", "max_ms");
-    assert!(p50 < 600.0 && p90 > 1000.0 && max >= 1800.0 && p90 < max, "{stalled}");
+    assert!(p50 < 1000.0 && p90 > 1000.0 && max >= 1800.0 && p90 < max, "{stalled}");
     assert!(ms(stalled, "wait", "max_ms") >= 1500.0, "later batches wait for the stalled one");
 
     // The server's own clock agrees: what fell due in the stall was stored after it, and the
