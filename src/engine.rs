@@ -168,8 +168,15 @@ async fn count_rows(
     if matches!(run.status(), Status::Aborted | Status::Failed) {
         return None;
     }
+    let address = run.address();
     let counted = tokio::select! {
-        counted = pg::table::count_since(&mut control, &plan.stream, run.first_ids()) => counted,
+        counted = async {
+            // After an outage the session that was opened before the run is gone.
+            if control.text("reach the server", "SELECT 1").await.is_err() {
+                control = pg::Session::connect(address, "strom-load control").await?;
+            }
+            pg::table::count_since(&mut control, &plan.stream, run.first_ids()).await
+        } => counted,
         () = shutdown.abort.cancelled() => return None,
     };
     control.close().await;

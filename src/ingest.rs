@@ -1,5 +1,7 @@
-//! The producer: takes slots from its pacer, loads each as one batch, notes how it went.
-//! Sees no sinks.
+//! The producer: takes slots from its pacer, loads each as one batch, recovers from faults, notes
+//! how it went. Sees no sinks.
+
+mod recover;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +12,34 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Pacer, Slot, Stop};
 use crate::pg;
-use crate::pg::load::Loader;
+use crate::pg::load::{LoadFailure, LoadTarget, Loader};
+use crate::plan::{Recovery, Stream};
 use crate::record::{LATE_AFTER, Latency, Recorder, StreamTally};
 use crate::row::BatchEncoder;
 
+use recover::{Outage, Verdict};
+
 /// One partition's producer.
 pub struct Producer {
+    /// Its partition.
+    pub partition: u32,
     /// When its batches are due.
     pub pacer: Pacer,
-    /// Its session, ready to COPY.
-    pub loader: Loader,
+    /// Its session, ready to COPY; `None` while the connection is lost.
+    pub loader: Option<Loader>,
+    /// How it connects anew.
+    pub connection: Connection,
     /// Turns row numbers into bytes.
     pub encoder: BatchEncoder,
-    /// Start of the schedule, in microseconds since the Unix epoch.
+    /// The id of its first row.
+    pub first_id: i64,
+    /// What is streamed.
+    pub stream: Stream,
+    /// What happens at a fault.
+    pub recovery: Recovery,
+    /// Start of the schedule.
+    pub start: Instant,
+    /// The same, in microseconds since the Unix epoch.
     pub origin_us: i64,
     /// Where it notes what it did.
     pub recorder: Recorder<StreamTally>,
@@ -34,21 +51,31 @@ pub struct Producer {
     pub drain_timeout: Duration,
 }
 
-/// How a producer ended.
-#[derive(Debug)]
-pub struct Produced {
-    /// Rows due that were never sent.
-    pub rows_dropped: u64,
-    /// What ended it early.
-    pub error: Option<ProduceError>,
+/// How a producer connects.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The server.
+    pub address: pg::Address,
+    /// Its name in pg_stat_activity.
+    pub application_name: String,
+    /// What it loads.
+    pub target: LoadTarget,
 }
 
 /// What can end a producer early.
 #[derive(Debug, thiserror::Error)]
 pub enum ProduceError {
-    /// The server failed a batch, or is gone.
+    /// The server failed a batch for good, or was gone for too long.
     #[error(transparent)]
     Server(#[from] pg::Error),
+    /// An outage outlasted its bound.
+    #[error("{error}\n  the outage outlasted --reconnect-timeout ({timeout_s} s)")]
+    Outage {
+        /// The last error.
+        error: pg::Error,
+        /// The bound.
+        timeout_s: f64,
+    },
     /// The timer failed.
     #[error("failed to wait for a batch's due time: {0}")]
     Timer(#[from] std::io::Error),
@@ -65,13 +92,22 @@ pub enum ProduceError {
     },
 }
 
+/// How an attempt to load a slot ended.
+enum Attempt {
+    Acknowledged,
+    Failed(LoadFailure),
+    Aborted,
+    Impossible(ProduceError),
+}
+
 impl Producer {
     /// Streams until the schedule ends, an error does, or the run is aborted.
-    pub async fn run(mut self) -> Produced {
+    pub async fn run(mut self) -> Option<ProduceError> {
         let mut free = Instant::now();
         let mut unsent = None;
         let mut error = None;
         loop {
+            self.shed();
             let slot = match self.pacer.next(&self.stop).await {
                 Ok(Some(slot)) => slot,
                 Ok(None) => break,
@@ -80,28 +116,102 @@ impl Producer {
                     break;
                 }
             };
-            if self.abort.is_cancelled() || self.drained_too_long() {
+            if self.is_over() {
                 unsent = Some(slot);
                 break;
             }
-            if let Err(failed) = self.send(&slot, free).await {
-                error = failed;
-                break;
+            match self.deliver(&slot, free).await {
+                Ok(true) => free = Instant::now(),
+                Ok(false) => break,
+                Err(failed) => {
+                    error = Some(failed);
+                    break;
+                }
             }
-            free = Instant::now();
         }
-        self.loader.into_session().close().await;
+        // A slot in hand that was never sent, and whatever is due behind it.
         let first_unsent = unsent.map_or(self.pacer.handed_out(), |slot| slot.first_row);
-        let rows_dropped = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);
-        Produced { rows_dropped, error }
+        let rows = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);
+        self.recorder.note(|tally| tally.account.dropped.push(first_unsent, rows));
+        if let Some(loader) = self.loader {
+            loader.into_session().close().await;
+        }
+        error
     }
 
-    fn drained_too_long(&self) -> bool {
-        self.stop.end().is_some_and(|end| Instant::now() > end + self.drain_timeout)
+    /// Whether nothing more is to be sent.
+    fn is_over(&self) -> bool {
+        let drained = |end| Instant::now() > end + self.drain_timeout;
+        self.abort.is_cancelled() || self.stop.end().is_some_and(drained)
     }
 
-    /// Loads one slot. `Err(None)`: aborted in the middle.
-    async fn send(&mut self, slot: &Slot, free: Instant) -> Result<(), Option<ProduceError>> {
+    /// Gives up what the backlog cannot hold.
+    fn shed(&mut self) {
+        let partitions = u64::from(self.stream.partitions.get());
+        let limit = self.recovery.backlog_rows.get().div_ceil(partitions);
+        if let Some((first, rows)) = self.pacer.shed(limit, &self.stop) {
+            self.recorder.note(|tally| tally.account.dropped.push(first, rows));
+        }
+    }
+
+    /// Sends a slot until its fate is known. `false`: the run is over.
+    async fn deliver(&mut self, slot: &Slot, free: Instant) -> Result<bool, ProduceError> {
+        let mut outage: Option<Outage> = None;
+        loop {
+            let attempt = self.send(slot, free, outage.is_some()).await;
+            let failure = match attempt {
+                Attempt::Acknowledged => break,
+                Attempt::Aborted => {
+                    self.undecided(slot);
+                    self.ended(outage.as_ref(), false);
+                    return Ok(false);
+                }
+                Attempt::Impossible(error) => return Err(error),
+                Attempt::Failed(failure) => failure,
+            };
+            let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
+            match self.recover(slot, failure, outage).await {
+                Verdict::Resend => {}
+                Verdict::Acknowledged => {
+                    let now = Instant::now();
+                    let latency = Latency::measure(slot.due, now, outage.sent(slot), now);
+                    self.acknowledge(slot, &latency);
+                    break;
+                }
+                Verdict::Undecided => {
+                    self.undecided(slot);
+                    break;
+                }
+                Verdict::Over { in_doubt } => {
+                    if in_doubt {
+                        self.undecided(slot);
+                    } else {
+                        self.recorder.note(|tally| {
+                            tally.account.dropped.push(slot.first_row, slot.rows);
+                        });
+                    }
+                    self.ended(Some(outage), false);
+                    return Ok(false);
+                }
+                Verdict::Fatal { error, in_doubt } => {
+                    if in_doubt {
+                        self.undecided(slot);
+                    }
+                    self.ended(Some(outage), false);
+                    return Err(error);
+                }
+            }
+        }
+        self.ended(outage.as_ref(), true);
+        Ok(true)
+    }
+
+    /// Makes one attempt to load a slot.
+    async fn send(&mut self, slot: &Slot, free: Instant, again: bool) -> Attempt {
+        let Some(loader) = self.loader.as_mut() else {
+            let error = pg::Error::disconnected();
+            return Attempt::Failed(LoadFailure { error, in_doubt: None });
+        };
         let due_times = self.pacer.due_times(slot).since(self.origin_us);
         self.encoder.begin(slot.first_row, slot.rows, due_times);
         let (mut bytes, mut encode) = (0, Duration::ZERO);
@@ -113,63 +223,87 @@ impl Producer {
             bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
             chunk
         };
-        let canceller = self.loader.session().canceller();
+        let canceller = loader.session().canceller();
         let another_follows = self.pacer.is_behind(&self.stop);
         let sent = Instant::now();
+        let limit = self.recovery.reconnect_timeout;
         let outcome = tokio::select! {
-            outcome = self.loader.load(next_chunk, another_follows) => Some(outcome),
-            () = self.abort.cancelled() => None,
-        };
-        let latency = Latency::measure(slot.due, free, sent, Instant::now());
-        self.note(slot, &latency, outcome.as_ref(), bytes, encode);
-        match outcome {
-            None => {
+            outcome = tokio::time::timeout(limit, loader.load(next_chunk, another_follows)) => {
+                outcome.unwrap_or_else(|_| Err(loader.give_up(limit)))
+            }
+            () = self.abort.cancelled() => {
                 canceller.cancel().await;
-                Err(None)
+                self.note_sent(slot, again, bytes, encode);
+                return Attempt::Aborted;
             }
-            Some(Err(error)) => Err(Some(error.into())),
-            Some(Ok(committed)) if committed.rows != slot.rows => {
-                Err(Some(ProduceError::Miscounted { sent: slot.rows, counted: committed.rows }))
+        };
+        // A repeated attempt's time before it is the outage's, not ours.
+        let free = if again { sent } else { free.max(slot.held_until) };
+        let latency = Latency::measure(slot.due, free, sent, Instant::now());
+        self.note_sent(slot, again, bytes, encode);
+        match outcome {
+            Ok(committed) if committed.rows == slot.rows => {
+                self.acknowledge(slot, &latency);
+                Attempt::Acknowledged
             }
-            Some(Ok(_)) => Ok(()),
+            Ok(committed) => Attempt::Impossible(ProduceError::Miscounted {
+                sent: slot.rows,
+                counted: committed.rows,
+            }),
+            Err(failure) => {
+                self.note_error(failure.error.code());
+                Attempt::Failed(failure)
+            }
         }
     }
 
-    fn note(
-        &self,
-        slot: &Slot,
-        latency: &Latency,
-        outcome: Option<&Result<pg::load::Committed, pg::Error>>,
-        bytes: u64,
-        encode: Duration,
-    ) {
+    fn note_sent(&self, slot: &Slot, again: bool, bytes: u64, encode: Duration) {
+        self.recorder.note(|tally| {
+            tally.bytes += bytes;
+            tally.encode += encode;
+            if again {
+                tally.batches_resent += 1;
+            } else {
+                tally.rows_sent += slot.rows;
+                tally.rows_sent_measured += if slot.measured { slot.rows } else { 0 };
+            }
+        });
+    }
+
+    fn note_error(&self, code: &str) {
+        self.recorder.note(|tally| *tally.errors.entry(code.to_owned()).or_default() += 1);
+    }
+
+    fn acknowledge(&self, slot: &Slot, latency: &Latency) {
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         let now = Instant::now();
         self.recorder.note(|tally| {
-            tally.rows_sent += slot.rows;
-            tally.rows_sent_measured += if slot.measured { slot.rows } else { 0 };
-            tally.bytes += bytes;
-            tally.encode += encode;
+            tally.batches += 1;
             tally.batches_late += u64::from(latency.wait > LATE_AFTER);
-            match outcome {
-                Some(Ok(_)) => {
-                    tally.batches += 1;
-                    tally.acknowledged_at = Some(now);
-                    tally.rows_acknowledged += slot.rows;
-                    if slot.measured {
-                        tally.rows_acknowledged_measured += slot.rows;
-                        tally.batch.record(latency);
-                        tally.own_delay.record(latency.own_delay);
-                        tally.row.record_evenly(
-                            latency.response + last_lead,
-                            latency.response + first_lead,
-                            slot.rows,
-                        );
-                    }
-                }
-                Some(Err(error)) => *tally.errors.entry(error.code().to_owned()).or_default() += 1,
-                None => {}
+            tally.acknowledged_at = Some(now);
+            tally.rows_acknowledged += slot.rows;
+            tally.account.acknowledged.push(slot.first_row, slot.rows);
+            if slot.measured {
+                tally.rows_acknowledged_measured += slot.rows;
+                tally.batch.record(latency);
+                tally.own_delay.record(latency.own_delay);
+                tally.row.record_evenly(
+                    latency.response + last_lead,
+                    latency.response + first_lead,
+                    slot.rows,
+                );
             }
         });
+    }
+
+    fn undecided(&self, slot: &Slot) {
+        self.recorder.note(|tally| tally.account.undecided.push(slot.first_row, slot.rows));
+    }
+
+    /// Notes an outage that has ended.
+    fn ended(&self, outage: Option<&Outage>, recovered: bool) {
+        if let Some(outage) = outage {
+            self.recorder.note(|tally| tally.outages.push(outage.record(self.start, recovered)));
+        }
     }
 }

@@ -5,10 +5,12 @@
 //! timer woke, so a stall is charged to whoever caused it (the "intended start" of wrk2 and
 //! HdrHistogram, against coordinated omission).
 
+mod backoff;
 mod pacer;
 mod schedule;
 mod timer;
 
+pub use backoff::Backoff;
 pub use pacer::{Pacer, Slot, Stop};
 pub use schedule::{Batch, DueTimes, Rate, Schedule};
 pub use timer::Timer;

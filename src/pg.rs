@@ -4,6 +4,8 @@ pub mod address;
 pub mod embedded;
 pub mod error;
 pub mod facts;
+pub mod fate;
+pub mod fault;
 pub mod load;
 pub mod select;
 pub mod session;

@@ -9,9 +9,10 @@ use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Pacer, Slot, Stop};
+use crate::pace::{Backoff, Pacer, Slot, Stop};
 use crate::pg;
-use crate::plan::Query;
+use crate::pg::fault::{Remedy, remedy};
+use crate::plan::{OnFault, Query, Recovery};
 use crate::record::{Latency, QueryTally, Recorder};
 use crate::strom::{self, Arm, StromError};
 
@@ -22,8 +23,12 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 pub struct Reader {
     /// When its queries are due.
     pub pacer: Pacer,
-    /// Its session, with the statement timeout set.
-    pub session: pg::Session,
+    /// Its session, with the statement timeout set; `None` while the connection is lost.
+    pub session: Option<pg::Session>,
+    /// How it connects anew.
+    pub connection: Connection,
+    /// What happens at a fault.
+    pub recovery: Recovery,
     /// What it chooses from, with the table's name filled in.
     pub queries: Arc<[Query]>,
     /// The arms that each query takes in turn.
@@ -36,6 +41,30 @@ pub struct Reader {
     pub stop: Arc<Stop>,
     /// Ends everything, mid-query.
     pub abort: CancellationToken,
+}
+
+/// How a reader connects.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The server.
+    pub address: pg::Address,
+    /// Its name in pg_stat_activity.
+    pub application_name: String,
+    /// Limit of one query on the server.
+    pub statement_timeout: Duration,
+}
+
+impl Connection {
+    /// Connects, with the statement timeout set.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn open(&self) -> Result<pg::Session, pg::Error> {
+        let mut session = pg::Session::connect(&self.address, &self.application_name).await?;
+        let sql = format!("SET statement_timeout = {}", self.statement_timeout.as_millis());
+        session.execute("set the statement timeout", &sql).await?;
+        Ok(session)
+    }
 }
 
 /// What can end a reader early.
@@ -63,25 +92,33 @@ impl Reader {
         let mut free = Instant::now();
         let mut entered = None;
         while let Some(slot) = self.pacer.next(&self.stop).await? {
+            // Overdue queries are not caught up on after the end: unlike a row, a query that
+            // nobody waits for any more is no use.
             if self.abort.is_cancelled() || (self.stop.is_over() && slot.due < free) {
-                // Overdue queries are not caught up on after the end: unlike a row, a query that
-                // nobody waits for any more is no use.
                 break;
             }
             let query = pick(&mut rng, &self.queries);
             let turn = turns[query] % self.arms.len();
             turns[query] += 1;
-            let arm = self.arms[turn];
-            if entered != Some(arm) {
-                strom::enter(&mut self.session, arm).await?;
-                entered = Some(arm);
-            }
-            if !self.ask(&slot, query, turn, free).await? {
-                break;
+            match self.ask(&slot, query, turn, free, &mut entered).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(ReadError::Server(error)) => {
+                    self.recorders[query][turn].note(|tally| {
+                        *tally.errors.entry(error.code().to_owned()).or_default() += 1;
+                    });
+                    entered = None;
+                    if !self.recover(error, &self.recorders[query][turn].clone()).await? {
+                        break;
+                    }
+                }
+                Err(error) => return Err(error),
             }
             free = Instant::now();
         }
-        self.session.close().await;
+        if let Some(session) = self.session {
+            session.close().await;
+        }
         Ok(())
     }
 
@@ -92,52 +129,92 @@ impl Reader {
         query: usize,
         turn: usize,
         free: Instant,
-    ) -> Result<bool, pg::Error> {
+        entered: &mut Option<Arm>,
+    ) -> Result<bool, ReadError> {
         let recorder = &self.recorders[query][turn];
-        let canceller = self.session.canceller();
+        let Some(session) = self.session.as_mut() else {
+            return Err(pg::Error::disconnected().into());
+        };
+        let arm = self.arms[turn];
+        if *entered != Some(arm) {
+            strom::enter(session, arm).await.map_err(|error| match error {
+                StromError::Server(error) => ReadError::Server(error),
+                error => ReadError::Strom(error),
+            })?;
+            *entered = Some(arm);
+        }
+        let canceller = session.canceller();
         let Query { sql, newest_column, .. } = &self.queries[query];
+        // The server ends a query at its timeout; a dead network must not outlast that by much.
+        let limit = self.connection.statement_timeout + self.recovery.reconnect_timeout;
         let sent = Instant::now();
-        let outcome = tokio::select! {
-            outcome = self.session.drain(sql, newest_column.as_deref()) => outcome,
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(limit, session.drain(sql, newest_column.as_deref())) => {
+                answer.unwrap_or_else(|_| Err(pg::Error::timed_out("run the query")))?
+            }
             () = self.abort.cancelled() => {
                 canceller.cancel().await;
                 recorder.note(|tally| tally.interrupted += 1);
                 return Ok(false);
             }
         };
-        let latency = Latency::measure(slot.due, free, sent, Instant::now());
-        match outcome {
-            Ok(answer) => {
-                let age = answer
-                    .newest
-                    .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
-                recorder.note(|tally| {
-                    tally.executions += 1;
-                    tally.rows += answer.rows;
-                    if slot.measured {
-                        tally.executions_measured += 1;
-                        tally.times.record(&latency);
-                        if let Some(age) = age {
-                            tally.answer_age.record(age);
-                        }
-                    }
-                });
-                Ok(true)
-            }
-            Err(error) => {
-                recorder.note(|tally| {
-                    *tally.errors.entry(error.code().to_owned()).or_default() += 1;
-                });
-                if error.is_lost() {
-                    return Err(error);
+        let latency = Latency::measure(slot.due, free.max(slot.held_until), sent, Instant::now());
+        let age = answer
+            .newest
+            .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
+        recorder.note(|tally| {
+            tally.executions += 1;
+            tally.rows += answer.rows;
+            if slot.measured {
+                tally.executions_measured += 1;
+                tally.times.record(&latency);
+                if let Some(age) = age {
+                    tally.answer_age.record(age);
                 }
-                tracing::warn!(query = self.queries[query].name, "{error}");
-                tokio::select! {
-                    () = tokio::time::sleep(ERROR_PAUSE) => {}
-                    () = self.abort.cancelled() => {}
-                }
-                Ok(true)
             }
+        });
+        Ok(true)
+    }
+
+    /// After a failed query: pauses, and connects anew if the session is lost. `false`: the run is
+    /// over. A query that the server refuses is no fault of the connection: the reader goes on.
+    async fn recover(
+        &mut self,
+        mut error: pg::Error,
+        recorder: &Recorder<QueryTally>,
+    ) -> Result<bool, ReadError> {
+        let began = Instant::now();
+        let mut backoff = Backoff::default();
+        loop {
+            if !error.is_lost() {
+                tracing::warn!("{error}");
+                return Ok(self.pause(ERROR_PAUSE).await);
+            }
+            let hopeless = remedy(error.code(), true) == Remedy::Fatal;
+            let outlasted = began.elapsed() > self.recovery.reconnect_timeout;
+            if hopeless || outlasted || self.recovery.on_fault == OnFault::Stop {
+                return Err(error.into());
+            }
+            self.session = None;
+            if !self.pause(backoff.next_pause()).await {
+                return Ok(false);
+            }
+            match self.connection.open().await {
+                Ok(session) => {
+                    self.session = Some(session);
+                    recorder.note(|tally| tally.reconnects += 1);
+                    return Ok(true);
+                }
+                Err(failed) => error = failed,
+            }
+        }
+    }
+
+    /// Waits; `false` if the run is over meanwhile.
+    async fn pause(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => !self.stop.is_over(),
+            () = self.abort.cancelled() => false,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each task writes into a [`Recorder`] of its own; the engine drains them all each tick by
 //! swapping, so a lock is held for a few instructions and never across an await.
 
+mod account;
 mod times;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub use account::{Account, Outage, Range, Ranges};
 pub use times::{Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
@@ -33,7 +35,8 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Work due at `due`, by a worker free since `free`, sent at `sent`, answered at `answered`.
+    /// Work due at `due`, by a worker free (to do it) since `free`, sent at `sent`, answered at
+    /// `answered`.
     pub fn measure(due: Instant, free: Instant, sent: Instant, answered: Instant) -> Self {
         Self {
             wait: sent.saturating_duration_since(due),
@@ -71,6 +74,12 @@ pub struct StreamTally {
     pub row: Times,
     /// Our own part of the wait of the measured batches.
     pub own_delay: Times,
+    /// Batches sent again after a fault.
+    pub batches_resent: u64,
+    /// What became of each row.
+    pub account: Account,
+    /// Outages that ended.
+    pub outages: Vec<Outage>,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
 }
@@ -86,6 +95,8 @@ pub struct QueryTally {
     pub rows: u64,
     /// Executions cut off because the run ended.
     pub interrupted: u64,
+    /// Times that a reader had to connect anew.
+    pub reconnects: u64,
     /// Times of the measured executions.
     pub times: WorkTimes,
     /// Now minus the newest event time in the answer, of the measured executions.
@@ -140,6 +151,9 @@ impl Tally for StreamTally {
         self.batch.merge(&other.batch);
         self.row.merge(&other.row);
         self.own_delay.merge(&other.own_delay);
+        self.batches_resent += other.batches_resent;
+        self.account.append(&other.account);
+        self.outages.extend(other.outages.iter().cloned());
         add_counts(&mut self.errors, &other.errors);
     }
 }
@@ -150,6 +164,7 @@ impl Tally for QueryTally {
         self.executions_measured += other.executions_measured;
         self.rows += other.rows;
         self.interrupted += other.interrupted;
+        self.reconnects += other.reconnects;
         self.times.merge(&other.times);
         self.answer_age.merge(&other.answer_age);
         add_counts(&mut self.errors, &other.errors);

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::{Plan, StreamRate};
-use crate::record::{Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes};
+use crate::record::{Account, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes};
 use crate::strom::Arm;
 use crate::watch::process::ProcessCost;
 
@@ -103,6 +103,8 @@ pub struct StreamReport {
     pub rows_acknowledged: u64,
     /// Rows that were due and never sent.
     pub rows_dropped: u64,
+    /// Rows that were sent and whose fate could not be found out.
+    pub rows_undecided: u64,
     /// Rows of this run that the table holds, by SQL; `None` if they were not counted.
     pub rows_found: Option<u64>,
     /// The same figures for the measurement only.
@@ -153,6 +155,8 @@ pub struct PartitionReport {
     pub rows_acknowledged: u64,
     /// Rows due and never sent.
     pub rows_dropped: u64,
+    /// What became of each row, by sequence number; its id is `first_id` plus that.
+    pub account: Account,
     /// From due to sent.
     pub wait: Option<Percentiles>,
     /// From sent to acknowledged.
@@ -239,8 +243,6 @@ pub struct PartitionTotals {
     pub rows_due: u64,
     /// Rows due in the measurement.
     pub rows_due_measured: u64,
-    /// Rows due and never sent.
-    pub rows_dropped: u64,
     /// What the producer did.
     pub tally: StreamTally,
 }
@@ -335,7 +337,8 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         rows_due: sum(|partition| partition.rows_due),
         rows_sent: total.rows_sent,
         rows_acknowledged: total.rows_acknowledged,
-        rows_dropped: sum(|partition| partition.rows_dropped),
+        rows_dropped: total.account.dropped.rows(),
+        rows_undecided: total.account.undecided.rows(),
         rows_found: findings.rows_found,
         measured: MeasuredRows {
             rows_due: due_measured,
@@ -366,7 +369,8 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
                     rows_due: partition.rows_due,
                     rows_sent: tally.rows_sent,
                     rows_acknowledged: tally.rows_acknowledged,
-                    rows_dropped: partition.rows_dropped,
+                    rows_dropped: tally.account.dropped.rows(),
+                    account: tally.account.clone(),
                     wait: tally.batch.wait.percentiles(),
                     service: tally.batch.service.percentiles(),
                     response: tally.batch.response.percentiles(),

@@ -9,12 +9,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::ingest::{Produced, Producer};
+use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
 use crate::pg::table::StreamTable;
 use crate::plan::{Plan, StreamRate};
-use crate::query::{ReadError, Reader};
+use crate::query::{self, ReadError, Reader};
 use crate::record::{Interval, PartitionInterval, Phase, QueryTally, Recorder, StreamTally, Tally};
 use crate::report::{Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline};
 use crate::row::BatchEncoder;
@@ -33,6 +33,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// A run, from its start to its report.
 pub(super) struct Run<'a> {
     plan: &'a Plan,
+    address: pg::Address,
     server: ServerReport,
     table: StreamTable,
     arms: &'static [Arm],
@@ -60,7 +61,7 @@ struct Lane {
 }
 
 enum Ended {
-    Producer(u32, Produced),
+    Producer(u32, Option<ProduceError>),
     Reader(u32, Result<(), ReadError>),
 }
 
@@ -73,13 +74,15 @@ impl<'a> Run<'a> {
         sinks: &mut [Box<dyn Sink>],
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
-        let Prepared { server, table, arms, control, loaders, readers, queries } = prepared;
+        let Prepared { address, server, table, arms, control, loaders, readers, queries } =
+            prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         let end = plan.duration.map(|duration| start + plan.warmup + duration);
         let combinations = queries.len() * arms.len();
         let mut run = Self {
             plan,
+            address: address.clone(),
             server,
             table,
             arms,
@@ -99,13 +102,13 @@ impl<'a> Run<'a> {
         for (partition, loader) in (0..).zip(loaders) {
             let producer = {
                 let _timers_belong_there = ingest.enter();
-                run.producer(partition, loader)?
+                run.producer(partition, loader, &address)?
             };
             let ended = async move { Ended::Producer(partition, producer.run().await) };
             tasks.spawn_on(ended, ingest);
         }
-        for (number, session) in (0..).zip(readers) {
-            let reader = run.reader(number, session, &queries)?;
+        for (number, (session, connection)) in (0..).zip(readers) {
+            let reader = run.reader(number, session, connection, &queries)?;
             tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
         }
         let begin = RunStart {
@@ -125,6 +128,7 @@ impl<'a> Run<'a> {
         &mut self,
         partition: u32,
         loader: pg::load::Loader,
+        address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
         let stream = &self.plan.stream;
         let first_id = self.table.first_ids.get(partition as usize).copied().unwrap_or(1);
@@ -145,15 +149,27 @@ impl<'a> Run<'a> {
             Some(schedule) => Pacer::open(schedule, self.start, self.plan.warmup, timer),
             None => Pacer::closed(batch_rows, self.start, self.plan.warmup, timer),
         };
+        let pacer = pacer.catching_up_at_most(self.plan.recovery.catch_up_factor);
         let recorder = Recorder::default();
         let totals = PartitionTotals::default();
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
         let since_epoch =
             self.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let target = self.table.targets.get(partition as usize).cloned();
         Ok(Producer {
+            partition,
             pacer,
-            loader,
+            loader: Some(loader),
+            connection: Connection {
+                address: address.clone(),
+                application_name: format!("strom-load producer {partition}"),
+                target: target.unwrap_or_default(),
+            },
             encoder,
+            first_id,
+            stream: stream.clone(),
+            recovery: self.plan.recovery.clone(),
+            start: self.start,
             origin_us: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
             recorder,
             stop: Arc::clone(&self.stop),
@@ -166,6 +182,7 @@ impl<'a> Run<'a> {
         &mut self,
         number: u32,
         session: pg::Session,
+        connection: query::Connection,
         queries: &Arc<[crate::plan::Query]>,
     ) -> Result<Reader, PrepareError> {
         let timer = Timer::precise()?;
@@ -188,7 +205,9 @@ impl<'a> Run<'a> {
         }
         Ok(Reader {
             pacer,
-            session,
+            session: Some(session),
+            connection,
+            recovery: self.plan.recovery.clone(),
             queries: Arc::clone(queries),
             arms: self.arms,
             recorders,
@@ -259,9 +278,7 @@ impl<'a> Run<'a> {
     fn ended(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
             Ok(Ended::Producer(partition, produced)) => {
-                let totals = &mut self.lanes[partition as usize].totals;
-                totals.rows_dropped = produced.rows_dropped;
-                if let Some(error) = produced.error {
+                if let Some(error) = produced {
                     self.fail(RunError::Produce { partition, error });
                 }
             }
@@ -304,7 +321,9 @@ impl<'a> Run<'a> {
             let rows_due = due - totals.rows_due;
             totals.rows_due = due;
             totals.rows_due_measured = due - in_warmup;
-            let done = totals.tally.rows_acknowledged + totals.rows_dropped;
+            let account = &totals.tally.account;
+            let lost = account.dropped.rows() + account.undecided.rows();
+            let done = totals.tally.rows_acknowledged + lost;
             PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
         });
         let partitions = partitions.collect();
@@ -346,6 +365,11 @@ impl<'a> Run<'a> {
         let acknowledged = self.lanes.iter().filter_map(|lane| lane.totals.tally.acknowledged_at);
         let end = self.stop.end().unwrap_or_else(Instant::now).min(Instant::now());
         acknowledged.max().map_or(end, |last| last.max(end)).saturating_duration_since(from)
+    }
+
+    /// The server's address.
+    pub(super) fn address(&self) -> &pg::Address {
+        &self.address
     }
 
     /// How the run stands.

@@ -9,6 +9,7 @@ use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Plan, Query};
+use crate::query::Connection;
 use crate::report::ServerReport;
 use crate::strom::{self, Arm};
 
@@ -19,13 +20,14 @@ const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
+    pub(super) address: pg::Address,
     pub(super) server: ServerReport,
     pub(super) table: StreamTable,
     pub(super) arms: &'static [Arm],
     /// Holds the partitions' reservation; must live as long as the run.
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
-    pub(super) readers: Vec<pg::Session>,
+    pub(super) readers: Vec<(pg::Session, Connection)>,
     pub(super) queries: Arc<[Query]>,
 }
 
@@ -55,12 +57,12 @@ pub(super) async fn prepare(
     }
     let mut readers = Vec::new();
     for reader in 0..plan.readers.count {
-        let name = format!("strom-load reader {reader}");
-        let mut session = pg::Session::connect(address, &name).await?;
-        let timeout_ms = plan.readers.statement_timeout.as_millis();
-        let sql = format!("SET statement_timeout = {timeout_ms}");
-        session.execute("set the statement timeout", &sql).await?;
-        readers.push(session);
+        let connection = Connection {
+            address: address.clone(),
+            application_name: format!("strom-load reader {reader}"),
+            statement_timeout: plan.readers.statement_timeout,
+        };
+        readers.push((connection.open().await?, connection));
     }
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
@@ -69,8 +71,8 @@ pub(super) async fn prepare(
     check_queries(&mut control, &queries).await?;
     table::commit(&mut control, &plan.stream).await?;
     let mut loaders = Vec::new();
-    for session in producers {
-        loaders.push(Loader::prepare(session, &table.copy_sql).await?);
+    for (session, target) in producers.into_iter().zip(&table.targets) {
+        loaders.push(Loader::prepare(session, target, None).await?);
     }
     let server = ServerReport {
         address: address.to_string(),
@@ -78,7 +80,8 @@ pub(super) async fn prepare(
         pg_strom_loaded: loaded,
         facts,
     };
-    Ok(Prepared { server, table, arms, control, loaders, readers, queries })
+    let address = address.clone();
+    Ok(Prepared { address, server, table, arms, control, loaders, readers, queries })
 }
 
 /// The plan's queries with the table's name filled in.

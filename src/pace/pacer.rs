@@ -19,6 +19,8 @@ pub struct Slot {
     pub rows: u64,
     /// When it was due: the origin of wait and response time.
     pub due: Instant,
+    /// Until when an overdue slot was held back, so as not to catch up too fast.
+    pub held_until: Instant,
     /// Whether it was due after the warm-up, and so belongs to the measurement.
     pub measured: bool,
 }
@@ -78,17 +80,46 @@ pub struct Pacer {
     measure_after: Duration,
     timer: Timer,
     next_row: u64,
+    /// How many times faster than the schedule overdue slots may follow each other.
+    catch_up_factor: f64,
+    held_until: Instant,
 }
 
 impl Pacer {
     /// Paces by `schedule`, whose time zero is `start`; slots due `measure_after` later count.
     pub fn open(schedule: Schedule, start: Instant, measure_after: Duration, timer: Timer) -> Self {
-        Self { mode: Mode::Open(schedule), start, measure_after, timer, next_row: 0 }
+        Self::new(Mode::Open(schedule), start, measure_after, timer)
     }
 
     /// Hands out `rows` whenever asked, from `start` on.
     pub fn closed(rows: NonZeroU64, start: Instant, measure_after: Duration, timer: Timer) -> Self {
-        Self { mode: Mode::Closed { rows }, start, measure_after, timer, next_row: 0 }
+        Self::new(Mode::Closed { rows }, start, measure_after, timer)
+    }
+
+    fn new(mode: Mode, start: Instant, measure_after: Duration, timer: Timer) -> Self {
+        let catch_up_factor = f64::INFINITY;
+        Self { mode, start, measure_after, timer, next_row: 0, catch_up_factor, held_until: start }
+    }
+
+    /// Bounds how fast overdue slots follow each other: at most `factor` times the schedule's
+    /// rate, so that a server that has just come back is not run over.
+    #[must_use]
+    pub fn catching_up_at_most(mut self, factor: f64) -> Self {
+        self.catch_up_factor = factor;
+        self
+    }
+
+    /// Gives up the oldest rows that are due, so that at most `backlog_rows` are overdue. Returns
+    /// the first of them and how many; none where there is no schedule.
+    pub fn shed(&mut self, backlog_rows: u64, stop: &Stop) -> Option<(u64, u64)> {
+        let Mode::Open(schedule) = &self.mode else { return None };
+        let now = Instant::now();
+        let until = stop.end().map_or(now, |end| end.min(now));
+        let due = schedule.rows_before(self.offset_ns(until));
+        let excess = due.saturating_sub(self.next_row).saturating_sub(backlog_rows);
+        let first = self.next_row;
+        self.next_row += excess;
+        (excess > 0).then_some((first, excess))
     }
 
     /// The next slot, or `None` when everything due before the end was handed out.
@@ -100,23 +131,37 @@ impl Pacer {
     pub async fn next(&mut self, stop: &Stop) -> io::Result<Option<Slot>> {
         loop {
             let Some((rows, due, measured)) = self.upcoming(stop) else { return Ok(None) };
-            if due > Instant::now() {
+            let held_until = self.held_until;
+            let ready = due.max(held_until);
+            if ready > Instant::now() {
                 // A stop moves the edge that the batch was cut at: look again.
                 tokio::select! {
                     biased;
                     () = stop.asked(), if stop.end().is_none_or(|end| end > due) => continue,
-                    slept = self.timer.sleep_until(due) => slept?,
+                    slept = self.timer.sleep_until(ready) => slept?,
                 }
             }
-            let slot = Slot { first_row: self.next_row, rows, due, measured };
+            let slot = Slot { first_row: self.next_row, rows, due, held_until, measured };
             self.next_row += rows;
+            self.hold_back(&slot);
             return Ok(Some(slot));
         }
     }
 
     /// Whether the next slot is due already.
     pub fn is_behind(&self, stop: &Stop) -> bool {
-        self.upcoming(stop).is_some_and(|(_, due, _)| due <= Instant::now())
+        let now = Instant::now();
+        self.held_until <= now && self.upcoming(stop).is_some_and(|(_, due, _)| due <= now)
+    }
+
+    /// Works out when the slot after `slot` may come, if both are overdue.
+    fn hold_back(&mut self, slot: &Slot) {
+        if let Mode::Open(schedule) = &self.mode {
+            let next = slot.first_row + slot.rows;
+            let span_ns = schedule.due_ns(next).saturating_sub(schedule.due_ns(slot.first_row));
+            let span = Duration::from_nanos((span_ns as f64 / self.catch_up_factor) as u64);
+            self.held_until = Instant::now().max(self.held_until) + span;
+        }
     }
 
     fn upcoming(&self, stop: &Stop) -> Option<(u64, Instant, bool)> {
@@ -242,6 +287,33 @@ mod tests {
             assert_eq!(slot.measured, slot.first_row >= 10);
         }
         assert_eq!((warmup, measured), (10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn overdue_slots_follow_at_the_bounded_rate_and_say_so() {
+        let mut pacer = pacer(1, 1, 0).catching_up_at_most(4.0);
+        let start = Instant::now();
+        let stop = Stop::at(Some(start + Duration::from_secs(8)));
+        pacer.next(&stop).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut sent_ms = Vec::new();
+        while let Some(slot) = pacer.next(&stop).await.unwrap() {
+            sent_ms.push(start.elapsed().as_millis());
+            assert!(slot.held_until <= Instant::now());
+        }
+        // The wheel of Tokio's paused clock ticks in whole milliseconds.
+        assert_eq!(sent_ms, [5_000, 5_250, 5_500, 5_750, 6_000, 6_250, 7_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_beyond_its_bound_loses_its_oldest_rows() {
+        let mut pacer = pacer(10, 1, 0);
+        let stop = Stop::at(None);
+        pacer.next(&stop).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(pacer.shed(20, &stop), Some((1, 29)));
+        assert_eq!(pacer.shed(20, &stop), None);
+        assert_eq!(pacer.next(&stop).await.unwrap().unwrap().first_row, 30);
     }
 
     #[tokio::test(start_paused = true)]

@@ -68,6 +68,16 @@ impl Error {
         Self::boxed(act.into(), Cause::Other(fact.into()))
     }
 
+    /// The session was lost before.
+    pub fn disconnected() -> Self {
+        Self::lost("reach the server", "the connection is lost")
+    }
+
+    /// Nothing came back in time.
+    pub fn timed_out(act: impl Into<String>) -> Self {
+        Self::lost(act, "no answer in time")
+    }
+
     /// The connection ended, as seen by whoever drives it.
     pub(super) fn lost(act: impl Into<String>, fact: impl Into<String>) -> Self {
         Self::boxed(act.into(), Cause::Connection(fact.into()))

@@ -2,12 +2,28 @@
 //! one if the next batch follows at once.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
+use tokio::time::Instant;
 use tokio_postgres::{Client, CopyInSink, Statement};
 
 use super::{Error, Session};
+
+/// How long to wait for a lost session's backend to end by itself before it is terminated.
+const FENCE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What a session loads.
+#[derive(Debug, Clone, Default)]
+pub struct LoadTarget {
+    /// A `COPY … FROM STDIN (FORMAT binary)`.
+    pub copy_sql: String,
+    /// Key of the advisory lock that only one session may hold at a time.
+    pub fence: String,
+}
 
 /// A session prepared to load batches into one table.
 pub struct Loader {
@@ -15,6 +31,9 @@ pub struct Loader {
     statements: Statements,
     /// The next batch's transaction, opened together with the last one's COMMIT.
     ahead: Option<Opened>,
+    /// The transaction whose COMMIT is about to be sent, or was: without an answer it is in doubt.
+    /// 0 for none, as transaction ids begin at 3. Outlives a load that is dropped.
+    committing: Arc<AtomicU64>,
 }
 
 struct Statements {
@@ -28,9 +47,6 @@ struct Opened {
     sink: Pin<Box<CopyInSink<Bytes>>>,
 }
 
-/// How the opening of the next transaction went, if one was asked for.
-type Next = Result<Option<Opened>, tokio_postgres::Error>;
-
 /// What the server said about a batch that it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
@@ -40,20 +56,43 @@ pub struct Committed {
     pub rows: u64,
 }
 
+/// Why a batch was not acknowledged.
+#[derive(Debug)]
+pub struct LoadFailure {
+    /// What happened.
+    pub error: Error,
+    /// The transaction whose COMMIT may have been done all the same. `None`: the batch is surely
+    /// not in the table.
+    pub in_doubt: Option<u64>,
+}
+
+/// How the opening of the next transaction went, if one was asked for.
+type Next = Result<Option<Opened>, tokio_postgres::Error>;
+
 impl Loader {
-    /// Prepares the statements; `copy_sql` is a `COPY … FROM STDIN (FORMAT binary)`.
+    /// Takes the fence and prepares the statements.
+    ///
+    /// The fence keeps two sessions of one producer apart: once a new session holds it, the old
+    /// one's backend has ended, and its transaction with it. With a `deadline` (after a lost
+    /// connection) it is waited for, and a backend that does not let go is terminated; without
+    /// one, a fence that is taken belongs to another loader.
     ///
     /// # Errors
-    /// When the server does not accept them.
-    pub async fn prepare(mut session: Session, copy_sql: &str) -> Result<Self, Error> {
+    /// When the server does not accept the statements, or the fence cannot be had.
+    pub async fn prepare(
+        mut session: Session,
+        target: &LoadTarget,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Error> {
+        take_fence(&mut session, &target.fence, deadline).await?;
         let statements = session
             .drive("prepare the COPY", |client| async move {
                 // The id goes over the wire as text: xid8 has no binary form on our side.
                 let xid = client.prepare("SELECT pg_current_xact_id()::text").await?;
-                Ok(Statements { xid, copy: client.prepare(copy_sql).await? })
+                Ok(Statements { xid, copy: client.prepare(&target.copy_sql).await? })
             })
             .await?;
-        Ok(Self { session, statements, ahead: None })
+        Ok(Self { session, statements, ahead: None, committing: Arc::default() })
     }
 
     /// Loads one batch. `next_chunk` yields its encoded bytes, header and trailer included, until
@@ -66,15 +105,18 @@ impl Loader {
     /// reports no error, so success is what the end of COPY says *and* the COMMIT says.
     ///
     /// # Errors
-    /// When any part failed. Unless the session is lost, the transaction was rolled back.
+    /// When any part failed. The session is good for another attempt unless the error says that
+    /// it is lost.
     pub async fn load(
         &mut self,
         next_chunk: impl FnMut() -> Option<Bytes>,
         another_follows: bool,
-    ) -> Result<Committed, Error> {
-        let Self { session, statements, ahead } = self;
+    ) -> Result<Committed, LoadFailure> {
+        let Self { session, statements, ahead, committing } = self;
         let opened = ahead.take();
-        let batch = |client| batch(client, statements, opened, next_chunk, another_follows);
+        committing.store(0, Ordering::Relaxed);
+        let batch =
+            |client| batch(client, statements, opened, next_chunk, another_follows, committing);
         match session.drive("load a batch", batch).await {
             Ok((committed, Ok(next))) => {
                 *ahead = next;
@@ -87,23 +129,71 @@ impl Loader {
                 Ok(committed)
             }
             Err(error) => {
+                // 40003: the server itself does not know whether it completed.
+                let unknown = error.is_lost() || error.sqlstate() == Some("40003");
                 if !error.is_lost() {
                     // Back to a usable session; the batch's own error is the one to tell.
                     let _ = session.execute("roll back", "ROLLBACK").await;
                 }
-                Err(error)
+                let in_doubt = self.committing().filter(|_| unknown);
+                Err(LoadFailure { error, in_doubt })
             }
         }
     }
 
-    /// The session, to cancel or close it.
-    pub fn session(&self) -> &Session {
-        &self.session
+    /// The failure of a [`Loader::load`] that was dropped because it took longer than `limit`.
+    pub fn give_up(&self, limit: Duration) -> LoadFailure {
+        let act = format!("load a batch within {} s", limit.as_secs_f64());
+        LoadFailure { error: Error::timed_out(act), in_doubt: self.committing() }
+    }
+
+    fn committing(&self) -> Option<u64> {
+        Some(self.committing.load(Ordering::Relaxed)).filter(|xid| *xid != 0)
+    }
+
+    /// The session, to ask it, cancel or close it.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
     }
 
     /// Gives the session back; a transaction opened ahead is rolled back.
     pub fn into_session(self) -> Session {
         self.session
+    }
+}
+
+async fn take_fence(
+    session: &mut Session,
+    key: &str,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
+    let act = "reserve the partition for this session";
+    let take = format!("SELECT pg_try_advisory_lock({key})");
+    let began = Instant::now();
+    let mut terminated = false;
+    loop {
+        if session.text(act, &take).await?.as_deref() == Some("t") {
+            return Ok(());
+        }
+        let Some(deadline) = deadline else {
+            return Err(Error::refused(act, "another strom-load is streaming into it")
+                .with_fix("wait until it ends, or give this run a table of its own with --table"));
+        };
+        if Instant::now() > deadline {
+            return Err(Error::lost(act, "the lost session's backend does not end"));
+        }
+        if !terminated && began.elapsed() > FENCE_PATIENCE {
+            // The network is gone, but the old backend has not noticed yet.
+            let terminate = format!(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' \
+                 AND granted AND objsubid = 1 AND pid <> pg_backend_pid() \
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
+                 AND ((classid::bigint << 32) | objid::bigint) = ({key})"
+            );
+            session.text(act, &terminate).await?;
+            terminated = true;
+        }
+        tokio::time::sleep(FENCE_PATIENCE / 20).await;
     }
 }
 
@@ -113,6 +203,7 @@ async fn batch(
     opened: Option<Opened>,
     mut next_chunk: impl FnMut() -> Option<Bytes>,
     another_follows: bool,
+    committing: &AtomicU64,
 ) -> Result<(Committed, Next), tokio_postgres::Error> {
     let Opened { xid, mut sink } = match opened {
         Some(opened) => opened,
@@ -121,6 +212,7 @@ async fn batch(
     while let Some(chunk) = next_chunk() {
         sink.feed(chunk).await?;
     }
+    committing.store(xid, Ordering::Relaxed);
     let next =
         async { if another_follows { open(client, statements).await.map(Some) } else { Ok(None) } };
     // Polled in this order, so sent in this order.

@@ -4,6 +4,8 @@
 use crate::plan::{Stream, TableName, quote_identifier};
 use crate::row::{Column, Values};
 
+use super::fate::Whereabouts;
+use super::load::LoadTarget;
 use super::{Error, Session};
 
 /// Room that must be left above the highest id in a partition.
@@ -14,8 +16,8 @@ const LEAF_STEM_BYTES_MAX: usize = 54;
 /// A table that is ready for a run.
 #[derive(Debug, Clone)]
 pub struct StreamTable {
-    /// The statement that loads a batch.
-    pub copy_sql: String,
+    /// What each partition's producer loads.
+    pub targets: Vec<LoadTarget>,
     /// The id of each partition's first new row: one above the highest present.
     pub first_ids: Vec<i64>,
     /// Whether this run created the table.
@@ -65,7 +67,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         reserve(session, stream, table_oid).await?;
     }
     Ok(StreamTable {
-        copy_sql: copy_sql(stream),
+        targets: (0..stream.partitions.get()).map(|p| target(stream, table_oid, p)).collect(),
         first_ids: first_ids(session, stream).await?,
         created,
         partitions_added: if created { 0 } else { partitions_added },
@@ -299,6 +301,18 @@ async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, E
 async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, Error> {
     let text = session.text(act, sql).await?.unwrap_or_default();
     text.parse().map_err(|_| Error::refused(act, format!("`{text}` is not a whole number")))
+}
+
+fn target(stream: &Stream, oid: u32, partition: u32) -> LoadTarget {
+    let fence = format!("hashtextextended('strom-load fence {oid}/{partition}', 0)");
+    LoadTarget { copy_sql: copy_sql(stream), fence }
+}
+
+/// Where a batch of rows `first_id ..= last_id` of a partition is to be found.
+pub fn whereabouts(stream: &Stream, partition: u32, first_id: i64, last_id: i64) -> Whereabouts {
+    let (id_column, partition_column) = key_columns(stream);
+    let table = stream.table.to_string();
+    Whereabouts { table, id_column, partition_column, partition, first_id, last_id }
 }
 
 fn copy_sql(stream: &Stream) -> String {

@@ -1,0 +1,168 @@
+//! After a failed batch: wait, connect anew, find out what became of it, decide.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::pace::{Backoff, Slot};
+use crate::pg::fate::Fate;
+use crate::pg::fault::{Remedy, remedy};
+use crate::pg::load::{LoadFailure, Loader};
+use crate::pg::table::whereabouts;
+use crate::pg::{self, Error};
+use crate::plan::{Delivery, OnFault};
+use crate::record;
+
+use super::{Connection, ProduceError, Producer};
+
+/// What is to be done with a batch that was not acknowledged.
+pub(super) enum Verdict {
+    /// It is surely not in the table, or may be doubled: send it again.
+    Resend,
+    /// It was found in the table.
+    Acknowledged,
+    /// Nobody can tell, or it must not be sent twice; go on with the next.
+    Undecided,
+    /// The run is over.
+    Over {
+        /// Whether the batch may be in the table.
+        in_doubt: bool,
+    },
+    /// The producer ends with this error.
+    Fatal {
+        /// The error.
+        error: ProduceError,
+        /// Whether the batch may be in the table.
+        in_doubt: bool,
+    },
+}
+
+/// A time without success, from the first failure on.
+pub(super) struct Outage {
+    since: Instant,
+    code: String,
+    backoff: Backoff,
+}
+
+impl Outage {
+    pub(super) fn new(error: &Error) -> Self {
+        Self { since: Instant::now(), code: error.code().to_owned(), backoff: Backoff::default() }
+    }
+
+    /// When a batch that was found in the table is taken to have been sent.
+    pub(super) fn sent(&self, slot: &Slot) -> Instant {
+        self.since.max(slot.due)
+    }
+
+    pub(super) fn record(&self, start: Instant, recovered: bool) -> record::Outage {
+        record::Outage {
+            start: self.since.saturating_duration_since(start),
+            length: self.since.elapsed(),
+            code: self.code.clone(),
+            recovered,
+        }
+    }
+}
+
+impl Producer {
+    /// Brings the producer back into a state in which a batch can be sent, and decides what
+    /// becomes of this one.
+    pub(super) async fn recover(
+        &mut self,
+        slot: &Slot,
+        failure: LoadFailure,
+        outage: &mut Outage,
+    ) -> Verdict {
+        let LoadFailure { mut error, in_doubt } = failure;
+        let deadline = outage.since + self.recovery.reconnect_timeout;
+        loop {
+            let doubtful = in_doubt.is_some();
+            let remedy = remedy(error.code(), error.is_lost());
+            if remedy == Remedy::Reconnect {
+                self.loader = None;
+            }
+            if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {
+                return Verdict::Fatal { error: error.into(), in_doubt: doubtful };
+            }
+            if Instant::now() > deadline {
+                let timeout_s = self.recovery.reconnect_timeout.as_secs_f64();
+                let error = ProduceError::Outage { error, timeout_s };
+                return Verdict::Fatal { error, in_doubt: doubtful };
+            }
+            tracing::debug!(partition = self.partition, "{error}");
+            if !self.pause(outage.backoff.next_pause()).await {
+                return Verdict::Over { in_doubt: doubtful };
+            }
+            self.shed();
+            match self.decide(slot, in_doubt, deadline).await {
+                Ok(verdict) => return verdict,
+                Err(failed) => error = failed,
+            }
+        }
+    }
+
+    /// Waits; `false` if the run is over meanwhile.
+    async fn pause(&mut self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => !self.is_over(),
+            () = self.abort.cancelled() => false,
+        }
+    }
+
+    /// Connects if need be, and asks about a batch in doubt.
+    async fn decide(
+        &mut self,
+        slot: &Slot,
+        in_doubt: Option<u64>,
+        deadline: Instant,
+    ) -> Result<Verdict, Error> {
+        let mut loader = match self.loader.take() {
+            Some(loader) => loader,
+            None => bounded(&self.abort, deadline, reconnect(&self.connection, deadline)).await?,
+        };
+        let Some(xid) = in_doubt else {
+            self.loader = Some(loader);
+            return Ok(Verdict::Resend);
+        };
+        let verdict = match self.recovery.delivery {
+            Delivery::AtLeastOnce => Verdict::Resend,
+            Delivery::AtMostOnce => Verdict::Undecided,
+            Delivery::ExactlyOnce => {
+                let first_id = self.first_id.wrapping_add(slot.first_row as i64);
+                let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
+                let batch = whereabouts(&self.stream, self.partition, first_id, last_id);
+                let fate = loader.session().fate_of(xid, &batch, deadline);
+                match bounded(&self.abort, deadline, fate).await? {
+                    Fate::Committed => Verdict::Acknowledged,
+                    Fate::Aborted => Verdict::Resend,
+                    Fate::Undecided(why) => {
+                        tracing::warn!(partition = self.partition, "a batch is undecided: {why}");
+                        Verdict::Undecided
+                    }
+                }
+            }
+        };
+        self.loader = Some(loader);
+        Ok(verdict)
+    }
+}
+
+async fn reconnect(connection: &Connection, deadline: Instant) -> Result<Loader, Error> {
+    let session = pg::Session::connect(&connection.address, &connection.application_name).await?;
+    Loader::prepare(session, &connection.target, Some(deadline)).await
+}
+
+/// Bounds a wait by the outage's deadline and by an abort.
+async fn bounded<T>(
+    abort: &CancellationToken,
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        done = tokio::time::timeout_at(deadline, work) => {
+            done.unwrap_or_else(|_| Err(Error::timed_out("recover from a fault")))
+        }
+        () = abort.cancelled() => Err(Error::disconnected()),
+    }
+}

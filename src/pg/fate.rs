@@ -1,0 +1,118 @@
+//! What became of a transaction whose COMMIT got no answer.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Error, Session};
+
+/// Between two questions while the transaction is still in progress.
+const POLL: Duration = Duration::from_millis(100);
+/// Pages looked at before the whole partition is: the newest rows stand at its end.
+const TAIL_PAGES: u64 = 4_096;
+
+/// Where a batch would be found: the identities of its first and last row.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// The table, quoted.
+    pub table: String,
+    /// Its identity column, quoted.
+    pub id_column: String,
+    /// Its partition column, quoted.
+    pub partition_column: String,
+    /// The partition.
+    pub partition: u32,
+    /// Identity of the batch's first row.
+    pub first_id: i64,
+    /// Identity of its last row.
+    pub last_id: i64,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It is in the table.
+    Committed,
+    /// It is not, and never will be.
+    Aborted,
+    /// It could not be found out; why.
+    Undecided(String),
+}
+
+impl Session {
+    /// Finds out what became of transaction `xid` and its batch.
+    ///
+    /// `pg_xact_status` is asked first, and again while the transaction is in progress, until
+    /// `deadline`. "aborted" is final. "committed" is checked against the table: a server that
+    /// crashed may give the id of a transaction that left no trace to another one, which commits.
+    /// An id that this server does not know (too old, or of another server after a failover) is
+    /// decided by the table alone.
+    ///
+    /// # Errors
+    /// When the server does not answer; the question can be asked again.
+    pub async fn fate_of(
+        &mut self,
+        xid: u64,
+        batch: &Whereabouts,
+        deadline: Instant,
+    ) -> Result<Fate, Error> {
+        loop {
+            let sql = format!("SELECT pg_xact_status('{xid}'::xid8)");
+            let status = match self.text("ask for a transaction's fate", &sql).await {
+                // The id lies in this server's future: it is another server's.
+                Err(error) if error.sqlstate() == Some("22023") => None,
+                status => status?,
+            };
+            match status.as_deref() {
+                Some("aborted") => return Ok(Fate::Aborted),
+                Some("in progress") if Instant::now() < deadline => {
+                    tokio::time::sleep(POLL).await;
+                }
+                Some("in progress") => {
+                    let why = format!("transaction {xid} is still in progress");
+                    return Ok(Fate::Undecided(why));
+                }
+                _ => return self.look_for(batch).await,
+            }
+        }
+    }
+
+    /// Looks for the batch's first and last row, in the partition's newest pages, then in all.
+    async fn look_for(&mut self, batch: &Whereabouts) -> Result<Fate, Error> {
+        let Whereabouts { table, id_column, partition_column, partition, first_id, last_id } =
+            batch;
+        let act = "look for a batch in the table";
+        let wanted = if first_id == last_id { 1 } else { 2 };
+        let pages_sql = format!(
+            "SELECT pg_relation_size(tableoid) / current_setting('block_size')::bigint \
+             FROM {table} WHERE {partition_column} = {partition} LIMIT 1"
+        );
+        let pages = self.text(act, &pages_sql).await?.and_then(|pages| pages.parse().ok());
+        let pages: u64 = pages.unwrap_or(0);
+        let count = format!(
+            "SELECT count(DISTINCT {id_column}) FROM {table} \
+             WHERE {partition_column} = {partition} AND {id_column} IN ({first_id}, {last_id})"
+        );
+        let tail = pages.saturating_sub(TAIL_PAGES);
+        let mut found = 0;
+        if tail > 0 {
+            let newest = format!("{count} AND ctid >= '({tail},0)'::tid");
+            found = self.count(act, &newest).await?;
+        }
+        if found < wanted {
+            found = self.count(act, &count).await?;
+        }
+        Ok(match found {
+            0 => Fate::Aborted,
+            _ if found == wanted => Fate::Committed,
+            _ => Fate::Undecided(format!(
+                "only one of the rows {first_id} and {last_id} is in partition {partition}"
+            )),
+        })
+    }
+
+    async fn count(&mut self, act: &str, sql: &str) -> Result<u64, Error> {
+        let text = self.text(act, sql).await?.unwrap_or_default();
+        text.parse().map_err(|_| Error::refused(act, format!("`{text}` is not a count")))
+    }
+}

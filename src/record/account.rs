@@ -1,0 +1,113 @@
+//! The account of a partition's rows: what became of each, as ranges of sequence numbers.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Rows `first ..= last` by sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// First row.
+    pub first: u64,
+    /// Last row.
+    pub last: u64,
+}
+
+/// Rows in ascending order, neighbours merged: its size grows with the gaps, not with the rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ranges(Vec<Range>);
+
+impl Ranges {
+    /// Adds `rows` rows from `first` on, which must lie behind those already there.
+    pub fn push(&mut self, first: u64, rows: u64) {
+        if rows == 0 {
+            return;
+        }
+        let last = first + rows - 1;
+        match self.0.last_mut() {
+            Some(end) if end.last + 1 == first => end.last = last,
+            _ => self.0.push(Range { first, last }),
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.0.iter().map(|range| range.last - range.first + 1).sum()
+    }
+
+    /// The ranges, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Range> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether row `row` is among them.
+    pub fn contains(&self, row: u64) -> bool {
+        let at = self.0.partition_point(|range| range.last < row);
+        self.0.get(at).is_some_and(|range| range.first <= row)
+    }
+
+    /// Adds those of `later`, which lie behind.
+    pub fn append(&mut self, later: &Self) {
+        later.iter().for_each(|range| self.push(range.first, range.last - range.first + 1));
+    }
+}
+
+/// What became of the rows of a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// The server committed them, or they were found there.
+    pub acknowledged: Ranges,
+    /// They were due and given up unsent: the backlog was full, or the run over.
+    pub dropped: Ranges,
+    /// They were sent, and what became of them could not be found out.
+    pub undecided: Ranges,
+}
+
+impl Account {
+    /// Adds a later account.
+    pub fn append(&mut self, later: &Self) {
+        self.acknowledged.append(&later.acknowledged);
+        self.dropped.append(&later.dropped);
+        self.undecided.append(&later.undecided);
+    }
+}
+
+/// A time in which a producer or reader got nothing done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outage {
+    /// When the first attempt failed, since the start of the schedule.
+    pub start: Duration,
+    /// Until the next success, or until it was given up.
+    pub length: Duration,
+    /// SQLSTATE of the first error.
+    pub code: String,
+    /// Whether it ended in success.
+    pub recovered: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn ranges_hold_what_was_pushed_and_no_more(steps in prop::collection::vec((0u64..3, 0u64..5), 0..40)) {
+            let (mut ranges, mut rows, mut next) = (Ranges::default(), Vec::new(), 0);
+            for (gap, count) in steps {
+                let first = next + gap;
+                ranges.push(first, count);
+                rows.extend(first..first + count);
+                next = first + count;
+            }
+            prop_assert_eq!(ranges.rows(), rows.len() as u64);
+            for row in 0..next + 3 {
+                prop_assert_eq!(ranges.contains(row), rows.contains(&row));
+            }
+            for pair in ranges.0.windows(2) {
+                prop_assert!(pair[0].last + 1 < pair[1].first, "neighbours are merged");
+            }
+        }
+    }
+}
