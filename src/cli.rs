@@ -79,6 +79,19 @@ pub enum Command {
         #[command(flatten)]
         plan: PlanArgs,
     },
+    /// Read back every row of a saved run, and compare it with what was sent
+    ///
+    /// The rows are a function of the run's seed, so each can be made again and compared byte by
+    /// byte. It works any time later, while the rows are there; also after the loader was killed.
+    /// Exits with 5 and the first differing rows if a row is lost, doubled or altered.
+    Verify {
+        /// Results folder of the run
+        #[arg(value_name = "RESULT_DIR")]
+        folder: PathBuf,
+        /// Where the server is.
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.

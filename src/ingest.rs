@@ -1,6 +1,7 @@
 //! The producer: takes slots from its pacer, loads each as one batch, recovers from faults, notes
 //! how it went. Sees no sinks.
 
+pub mod audit;
 mod recover;
 
 use std::sync::Arc;

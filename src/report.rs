@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::ingest::audit::PartitionAudit;
 use crate::pg::facts::ServerFacts;
-use crate::plan::{Plan, StreamRate};
+use crate::plan::{Delivery, Plan, StreamRate};
 use crate::record::{Account, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes};
 use crate::strom::Arm;
 use crate::watch::process::ProcessCost;
 
 pub use loader::{Bottleneck, LoaderReport};
-pub use summary::summary;
+pub use summary::{differences, summary};
 pub use timeline::{IntervalReport, Timeline};
 
 /// Version of the format of `result.json`; docs/result.md describes it. Additions keep it,
@@ -36,6 +37,8 @@ pub struct RunReport {
     pub error: Option<String>,
     /// Start of the schedule, RFC 3339 in UTC.
     pub started_at: String,
+    /// The same in microseconds since the Unix epoch: the origin of the rows' due times.
+    pub origin_us: i64,
     /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
     pub measured_s: f64,
     /// What was asked for.
@@ -107,6 +110,8 @@ pub struct StreamReport {
     pub rows_undecided: u64,
     /// Rows of this run that the table holds, by SQL; `None` if they were not counted.
     pub rows_found: Option<u64>,
+    /// What reading every row back showed, by partition; `None` if it was not done.
+    pub audit: Option<Vec<PartitionAudit>>,
     /// The same figures for the measurement only.
     pub measured: MeasuredRows,
     /// Batches committed.
@@ -230,6 +235,8 @@ pub struct Findings<'a> {
     pub queries: &'a [&'a QueryTally],
     /// Rows found by SQL.
     pub rows_found: Option<u64>,
+    /// What reading every row back showed.
+    pub audit: Option<Vec<PartitionAudit>>,
     /// What the run cost this process.
     pub cost: ProcessCost,
     /// The run over time.
@@ -262,6 +269,7 @@ impl RunReport {
             status: findings.status,
             error: findings.error.clone(),
             started_at: humantime::format_rfc3339_millis(findings.started_at).to_string(),
+            origin_us: unix_us(findings.started_at),
             measured_s,
             plan: plan.clone(),
             server: findings.server.clone(),
@@ -285,6 +293,10 @@ impl RunReport {
     /// Whether the table holds what was acknowledged: no fewer rows, and no more than were sent.
     pub fn rows_add_up(&self) -> bool {
         let stream = &self.stream;
+        if let Some(audit) = &stream.audit {
+            let may_double = self.plan.recovery.delivery == Delivery::AtLeastOnce;
+            return audit.iter().all(|partition| partition.is_right(may_double));
+        }
         stream
             .rows_found
             .is_none_or(|found| (stream.rows_acknowledged..=stream.rows_sent).contains(&found))
@@ -340,6 +352,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         rows_dropped: total.account.dropped.rows(),
         rows_undecided: total.account.undecided.rows(),
         rows_found: findings.rows_found,
+        audit: findings.audit.clone(),
         measured: MeasuredRows {
             rows_due: due_measured,
             rows_acknowledged: acknowledged_measured,
@@ -401,6 +414,12 @@ fn query_reports(findings: &Findings<'_>, measured_s: f64) -> Vec<QueryReport> {
             answer_age: tally.answer_age.percentiles(),
         })
         .collect()
+}
+
+/// Microseconds since the Unix epoch.
+pub fn unix_us(at: std::time::SystemTime) -> i64 {
+    let since = at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn per_second(count: u64, seconds: f64) -> f64 {

@@ -65,6 +65,12 @@ pub struct Account {
 }
 
 impl Account {
+    /// One above the last row that it knows of.
+    pub fn end(&self) -> u64 {
+        let ends = [&self.acknowledged, &self.dropped, &self.undecided];
+        ends.iter().filter_map(|ranges| ranges.0.last()).map(|end| end.last + 1).max().unwrap_or(0)
+    }
+
     /// Adds a later account.
     pub fn append(&mut self, later: &Self) {
         self.acknowledged.append(&later.acknowledged);
