@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ingest::audit::PartitionAudit;
 use crate::pg::facts::ServerFacts;
 use crate::plan::{Delivery, Plan, StreamRate};
-use crate::record::{Account, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes};
+use crate::record::{
+    Account, PartitionAudit, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes,
+};
 use crate::strom::Arm;
 use crate::watch::process::ProcessCost;
 
@@ -128,10 +129,31 @@ pub struct StreamReport {
     pub response: Option<Percentiles>,
     /// Rows: from the row's own due time to its acknowledgement.
     pub row_latency: Option<Percentiles>,
+    /// Attempts to send a batch again.
+    pub batches_resent: u64,
+    /// Lengths of the producers' outages, from the first failure to the next success.
+    pub recovery: Option<Percentiles>,
+    /// The first outages of each partition, one by one.
+    pub outages: Vec<OutageReport>,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
     /// Each partition.
     pub partitions: Vec<PartitionReport>,
+}
+
+/// A time in which a partition's producer got nothing done.
+#[derive(Debug, Serialize)]
+pub struct OutageReport {
+    /// The partition.
+    pub partition: u32,
+    /// When the first attempt failed, in seconds since the start of the schedule.
+    pub start_s: f64,
+    /// Until the next success, or until it was given up, in seconds.
+    pub length_s: f64,
+    /// SQLSTATE of the first error.
+    pub sqlstate: String,
+    /// Whether it ended in success.
+    pub recovered: bool,
 }
 
 /// Rows of the measurement.
@@ -369,6 +391,9 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         service: service.percentiles(),
         response: response.percentiles(),
         row_latency: total.row.percentiles(),
+        batches_resent: total.batches_resent,
+        recovery: total.outage.percentiles(),
+        outages: outage_reports(findings),
         errors: total.errors.clone(),
         partitions: findings
             .partitions
@@ -392,6 +417,19 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
             })
             .collect(),
     }
+}
+
+fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
+    let of = |(partition, totals): (u32, &&PartitionTotals)| {
+        totals.tally.outages.clone().into_iter().map(move |outage| OutageReport {
+            partition,
+            start_s: outage.start.as_secs_f64(),
+            length_s: outage.length.as_secs_f64(),
+            sqlstate: outage.code,
+            recovered: outage.recovered,
+        })
+    };
+    (0..).zip(findings.partitions).flat_map(of).collect()
 }
 
 fn query_reports(findings: &Findings<'_>, measured_s: f64) -> Vec<QueryReport> {

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{AuditError, Evidence, PartitionAudit, audit};
+use crate::ingest::audit::{AuditError, Evidence, audit};
 use crate::pace::{Rate, Schedule};
 use crate::pg::Address;
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamRate};
 use crate::quantity::format_count;
-use crate::record::Account;
+use crate::record::{Account, PartitionAudit};
 use crate::report::{FORMAT_VERSION, differences};
 
 /// A run as its result file tells it, as far as the audit needs it.

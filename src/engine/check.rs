@@ -1,8 +1,9 @@
 //! After the run: are the rows there?
 
-use crate::ingest::audit::{AuditError, PartitionAudit, audit};
+use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
 use crate::plan::{Audit, Plan};
+use crate::record::PartitionAudit;
 use crate::report::Status;
 
 use super::Shutdown;

@@ -5,13 +5,12 @@
 //! row.
 
 use futures_util::{StreamExt, TryStreamExt};
-use serde::Serialize;
 
 use crate::pace::{DueTimes, Schedule};
 use crate::pg::table::rows_query;
 use crate::pg::{self, Address};
 use crate::plan::Stream;
-use crate::record::{Account, Ranges};
+use crate::record::{Account, PartitionAudit, Ranges};
 use crate::row::{EncodeError, Encoder, Values};
 
 /// Expected rows are made in blocks of this many: neighbours in the table mostly are neighbours
@@ -34,36 +33,6 @@ pub struct Evidence<'a> {
     pub complete: bool,
     /// Each partition's first id, schedule (none: unthrottled) and account.
     pub partitions: Vec<(i64, Option<Schedule>, Account)>,
-}
-
-/// What became of a partition's rows, as the table shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct PartitionAudit {
-    /// Rows of the run found, each counted once.
-    pub rows_found: u64,
-    /// Acknowledged rows that are not there.
-    pub lost: Ranges,
-    /// Rows that are there more than once.
-    pub doubled: Ranges,
-    /// Rows that are there with other values than were sent.
-    pub altered: Ranges,
-    /// Rows that are there and were never sent.
-    pub unexpected: Ranges,
-    /// Undecided rows that turned out to be there.
-    pub undecided_found: u64,
-    /// Rows found beyond the account of a loader that was killed.
-    pub unaccounted: u64,
-}
-
-impl PartitionAudit {
-    /// Whether every acknowledged row is there, unaltered, and nothing else.
-    pub fn is_right(&self, may_double: bool) -> bool {
-        let clean = |ranges: &Ranges| ranges.rows() == 0;
-        clean(&self.lost)
-            && clean(&self.altered)
-            && clean(&self.unexpected)
-            && (may_double || clean(&self.doubled))
-    }
 }
 
 /// Why an audit could not be made.

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::ingest::audit::PartitionAudit;
 use crate::quantity::{format_count, format_duration, format_rate};
-use crate::record::Percentiles;
+use crate::record::{PartitionAudit, Percentiles};
 
 use super::{Bottleneck, QueryReport, RunReport, Status};
 
@@ -74,6 +73,16 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
     )?;
     for (code, count) in &stream.errors {
         writeln!(out, "errors      SQLSTATE {code}: {}", format_count(*count))?;
+    }
+    if let Some(recovery) = &stream.recovery {
+        writeln!(
+            out,
+            "outages     {}, {} batches sent again; back after {} (p50), {} at most",
+            format_count(recovery.count),
+            format_count(stream.batches_resent),
+            format_ms(recovery.p50_ms),
+            format_ms(recovery.max_ms)
+        )?;
     }
     writeln!(out)?;
     let header = ["p50", "p90", "p99", "p99.9", "max"];
