@@ -23,6 +23,7 @@ use serde_json::Value;
 use strom_load::cli::Cli;
 use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
+use strom_load::pg::fault::{RULES, Rule};
 
 use crate::support::scratch;
 
@@ -133,6 +134,17 @@ fn the_table_of_options_is_current() {
         let _ = writeln!(table, "| `--{}{value}` | {variable} | {help} |", arg.get_long().unwrap());
     }
     check_part("README.md", "options", &table);
+}
+
+#[test]
+fn the_table_of_sqlstates_is_current() {
+    let mut table = "| SQLSTATE | remedy | what happened |\n|---|---|---|\n".to_owned();
+    for Rule { code, remedy, meaning } in RULES {
+        let code = if code.len() == 2 { format!("{code}…") } else { (*code).to_owned() };
+        let _ = writeln!(table, "| `{code}` | {} | {meaning} |", remedy.name());
+    }
+    let _ = writeln!(table, "| others | fatal | reconnect if the session was lost with it |");
+    check_part("docs/delivery.md", "sqlstates", &table);
 }
 
 #[test]
