@@ -106,9 +106,9 @@ impl Failure {
     /// Whether other hosts are not tried: as in libpq, when the server knows us and says no.
     fn is_final(&self) -> bool {
         let Cause::Client(error) = &self.cause else { return false };
-        // Shutting down, starting up, recovering; full.
-        let passing = ["57", "53"];
-        error.code().is_some_and(|code| !passing.contains(&&code.code()[..2]))
+        // Shutting down or starting up; full; a pooler that has no server behind it.
+        let passing = ["57", "53", "08"];
+        error.code().is_some_and(|code| !passing.iter().any(|class| code.code().starts_with(class)))
     }
 
     fn reason(&self) -> String {
@@ -310,8 +310,8 @@ fn explain(address: &Address, mut failures: Vec<Failure>) -> Error {
         },
         Cause::Unreachable(fact) => Error::lost(act, fact).with_fix(UNREACHABLE),
         Cause::Unfit(fact) => Error::lost(act, *fact).with_fix(
-            "name the server that takes writes, or several with commas between; \
-             target_session_attrs says what is looked for (any: whatever answers)",
+            "name a server that is what target_session_attrs looks for, or several with commas \
+             between; target_session_attrs=any takes whatever answers",
         ),
     }
 }
@@ -377,4 +377,31 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
 fn cause(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
     error.source().map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_taken_for_what_it_is() {
+        use Target::{Any, PreferStandby, Primary, ReadOnly, ReadWrite, Standby};
+        let fits = |target: Target, standby, read_only| {
+            let state = State { standby, read_only };
+            target.passes().iter().any(|pass| pass.objection(state).is_none())
+        };
+        // A primary, a primary that is read-only by default, a standby.
+        let states = [(false, false), (false, true), (true, false)];
+        for (target, expected) in [
+            (Any, [true, true, true]),
+            (ReadWrite, [true, false, false]),
+            (ReadOnly, [false, true, true]),
+            (Primary, [true, true, false]),
+            (Standby, [false, false, true]),
+            (PreferStandby, [true, true, true]),
+        ] {
+            let found = states.map(|(standby, read_only)| fits(target, standby, read_only));
+            assert_eq!(found, expected, "{target:?}");
+        }
+    }
 }

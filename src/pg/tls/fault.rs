@@ -70,7 +70,7 @@ fn certificate(error: &CertificateError, host: &str) -> (String, String) {
         E::NotValidForNameContext { presented, .. } => (
             format!(
                 "the server's certificate is not made out to `{host}`, but to {}",
-                if presented.is_empty() { "nobody".to_owned() } else { presented.join(", ") }
+                if presented.is_empty() { "nobody".to_owned() } else { plain(presented) }
             ),
             name_fix().to_owned(),
         ),
@@ -93,6 +93,15 @@ fn certificate(error: &CertificateError, host: &str) -> (String, String) {
         ),
     };
     (fact, fix)
+}
+
+/// `DnsName("db.example")` is how the library tells a name.
+fn plain(presented: &[String]) -> String {
+    let names = presented.iter().map(|name| match name.split_once('"') {
+        Some((_, rest)) => rest.split('"').next().unwrap_or(rest),
+        None => name,
+    });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 fn name_fix() -> &'static str {
