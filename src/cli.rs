@@ -266,11 +266,17 @@ pub struct ServerArgs {
     /// Server to load, as a URL or key=value pairs [default: a server started for the run]
     ///
     /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
-    /// PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD fill in what it leaves open; any of the
-    /// first three is enough without it. A password on the command line works, but other users of
-    /// the machine can see it. TLS is not spoken.
+    /// What it leaves open is filled from a service file, the PG* variables and ~/.pgpass, as
+    /// psql does; PGHOST, PGPORT, PGDATABASE or PGSERVICE is enough without it. TLS is
+    /// sslmode=require, verify-ca or verify-full. A password on the command line works, but other
+    /// users of the machine can see it.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
+    /// File with the password of that server in its first line
+    ///
+    /// Others must not be able to read it, unless a container runtime mounted it.
+    #[arg(long, env = "STROM_LOAD_PASSWORD_FILE", value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
     /// Folder with the initdb and postgres to start [default: found]
     ///
     /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in

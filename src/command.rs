@@ -149,11 +149,14 @@ async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, F
     let address = address(parsed, &args.server)?;
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
-    if parsed.typed("database_url") && address.as_ref().is_some_and(|given| given.in_argv) {
-        tracing::warn!(
-            "the password in --database-url can be read by every user of this machine; \
-             PGPASSWORD or DATABASE_URL hide it"
-        );
+    if let Some(given) = &address {
+        given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
+        if given.in_argv {
+            tracing::warn!(
+                "the password in --database-url can be read by every user of this machine; \
+                 PGPASSWORD or DATABASE_URL hide it"
+            );
+        }
     }
     if plans.len() > 1 && args.output.output.is_some() {
         let message = "--output names one folder, but several profiles are given\n  fix: leave \
@@ -272,14 +275,29 @@ struct Given {
 fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure> {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let usage = |error| Failure::new(exit::USAGE, error);
-    let Some(text) = args.database_url.as_deref().filter(|text| !text.is_empty()) else {
-        let address = Address::from_env(&env).map_err(usage)?;
-        return Ok(address.map(|address| Given { address, in_argv: false }));
+    let address = match args.database_url.as_deref().filter(|text| !text.is_empty()) {
+        Some(text) => {
+            let typed = parsed.typed("database_url");
+            let place = if typed { "--database-url" } else { "DATABASE_URL" };
+            Some(Address::parse(text, place, &env).map_err(usage)?)
+        }
+        None => Address::from_env(&env).map_err(usage)?,
     };
-    let place = if parsed.typed("database_url") { "--database-url" } else { "DATABASE_URL" };
-    let address = Address::parse(text, place, &env).map_err(usage)?;
-    let without_variables = Address::parse(text, place, &|_| None).map_err(usage)?;
-    Ok(Some(Given { address, in_argv: without_variables.has_password() }))
+    let Some(address) = address else {
+        return match &args.password_file {
+            Some(_) => Err(Failure::new(
+                exit::USAGE,
+                "--password-file is given, but no server\n  fix: name one with --database-url",
+            )),
+            None => Ok(None),
+        };
+    };
+    let in_argv = parsed.typed("database_url") && address.password_is_in_text();
+    let address = match &args.password_file {
+        Some(path) => address.with_password_file(path).map_err(usage)?,
+        None => address,
+    };
+    Ok(Some(Given { address, in_argv }))
 }
 
 async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {

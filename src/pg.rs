@@ -1,6 +1,7 @@
 //! PostgreSQL: the only room that imports the client library. Knows no metrics.
 
 pub mod address;
+mod connect;
 pub mod embedded;
 pub mod error;
 pub mod facts;
@@ -11,6 +12,7 @@ pub mod read_back;
 pub mod select;
 pub mod session;
 pub mod table;
+mod tls;
 
 pub use address::Address;
 pub use error::Error;

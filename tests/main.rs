@@ -10,6 +10,7 @@ mod docs;
 mod embedded;
 mod oracle;
 mod outputs;
+mod real_server;
 mod signals;
 mod stream;
 mod support;

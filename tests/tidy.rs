@@ -167,7 +167,9 @@ fn client_library_outside_pg(source: &Source) -> Vec<String> {
     if source.is_in("src/pg") {
         return Vec::new();
     }
-    source.lines_that("tokio_postgres belongs to src/pg", |line| line.contains("tokio_postgres"))
+    source.lines_that("the client library and TLS belong to src/pg", |line| {
+        ["tokio_postgres", "rustls", "x509_cert"].iter().any(|name| line.contains(name))
+    })
 }
 
 fn nvml_outside_watch(source: &Source) -> Vec<String> {
@@ -272,6 +274,8 @@ fn only_pg_knows_the_client_library() {
     assert_eq!(findings(&sources(&["src"]), client_library_outside_pg), nothing());
     let sample = "use tokio_postgres::Client;\n";
     assert_eq!(client_library_outside_pg(&Source::new("src/query.rs", sample)).len(), 1);
+    let tls = "use rustls::ClientConfig;\n";
+    assert_eq!(client_library_outside_pg(&Source::new("src/engine.rs", tls)).len(), 1);
     assert_eq!(client_library_outside_pg(&Source::new("src/pg/copy.rs", sample)), nothing());
 }
 

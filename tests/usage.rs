@@ -167,7 +167,7 @@ async fn connections() {
         "postgresql://ann:hunter2@db/x?sslmode=nonsense",
         "mysql://ann:hunter2@db/x",
         "host=db password=hunter2 port=x",
-        "host=db sslmode=require password=hunter2",
+        "host=db sslmode=verify-full sslrootcert=/nowhere password=hunter2",
         "host=/nowhere user=ann dbname=x",
         &refused,
         &wrong,

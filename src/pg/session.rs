@@ -12,24 +12,31 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 
-use super::{Address, Error};
+use super::tls::Connector;
+use super::{Address, Error, connect};
 
 /// How long an orderly goodbye may take before the socket is just closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a cancel request may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Driver = Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
+pub(super) type Driver =
+    Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
 
 /// A session with the server.
 pub struct Session {
     pub(super) client: Client,
-    driver: Driver,
+    pub(super) driver: Driver,
+    /// What encrypts it; a cancel request is encrypted in the same way.
+    pub(super) connector: Option<Connector>,
 }
 
 /// Cancels whatever its session is running, from outside.
 #[derive(Clone)]
-pub struct Canceller(CancelToken);
+pub struct Canceller {
+    token: CancelToken,
+    connector: Option<Connector>,
+}
 
 impl Session {
     /// Connects; `application_name` shows up in pg_stat_activity.
@@ -37,11 +44,7 @@ impl Session {
     /// # Errors
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
-        let config = address.config(application_name);
-        let (client, mut connection) =
-            config.connect(NoTls).await.map_err(|error| address.explain(&error))?;
-        let driver = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
-        Ok(Self { client, driver: Box::pin(driver) })
+        connect::connect(address, application_name).await
     }
 
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes
@@ -54,7 +57,7 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let Self { client, driver } = self;
+        let Self { client, driver, .. } = self;
         let mut work = pin!(work(client));
         let mut broken = None;
         poll_fn(|cx| {
@@ -105,12 +108,12 @@ impl Session {
 
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
-        Canceller(self.client.cancel_token())
+        Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }
     }
 
     /// Says goodbye, so that the server does not log a lost client.
     pub async fn close(self) {
-        let Self { client, mut driver } = self;
+        let Self { client, mut driver, .. } = self;
         drop(client);
         let drained = poll_fn(|cx| {
             loop {
@@ -128,7 +131,13 @@ impl Session {
 impl Canceller {
     /// Asks the server to cancel the session's running statement; best effort, bounded.
     pub async fn cancel(&self) {
-        match tokio::time::timeout(CANCEL_TIMEOUT, self.0.cancel_query(NoTls)).await {
+        let cancel = async {
+            match self.connector.clone() {
+                Some(connector) => self.token.cancel_query(connector).await,
+                None => self.token.cancel_query(NoTls).await,
+            }
+        };
+        match tokio::time::timeout(CANCEL_TIMEOUT, cancel).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::debug!("cancel request failed: {error}"),
             Err(_) => tracing::debug!("cancel request timed out"),
