@@ -1,5 +1,7 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod choice;
+
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -13,8 +15,12 @@ use clap::{
 };
 
 use crate::exit;
-use crate::plan::{FIGURES, Figure, Given, GpuChoice, Overrides};
-use crate::quantity::{Rate, RunLength, parse_count, parse_duration, parse_rate, parse_run_length};
+use crate::plan::{FIGURES, Figure, Given, Overrides};
+use crate::quantity::{
+    Rate, RunLength, parse_count, parse_duration, parse_factor, parse_rate, parse_run_length,
+};
+
+use choice::{Audit, Delivery, Gpu, OnFault};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,6 +84,19 @@ pub enum Command {
         /// Options.
         #[command(flatten)]
         plan: PlanArgs,
+    },
+    /// Read back every row of a saved run, and compare it with what was sent
+    ///
+    /// The rows are a function of the run's seed, so each can be made again and compared byte by
+    /// byte. It works any time later, while the rows are there; also after the loader was killed.
+    /// Exits with 5 and the first differing rows if a row is lost, doubled or altered.
+    Verify {
+        /// Results folder of the run
+        #[arg(value_name = "RESULT_DIR")]
+        folder: PathBuf,
+        /// Where the server is.
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
@@ -174,6 +193,56 @@ pub struct PlanArgs {
     /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
+    /// What is promised about each row [default: exactly-once]
+    ///
+    /// A batch is one transaction. It is in doubt if the connection is lost after its COMMIT may
+    /// have been sent and before the answer came. The promises differ in what becomes of it then;
+    /// a batch that surely failed is sent again under all three. docs/delivery.md has the details.
+    #[arg(
+        long,
+        hide_env_values = true,
+        env = "STROM_LOAD_DELIVERY",
+        value_name = "PROMISE",
+        help_heading = "Faults"
+    )]
+    delivery: Option<Delivery>,
+    /// What the first fault does [default: recover]
+    #[arg(
+        long,
+        hide_env_values = true,
+        env = "STROM_LOAD_ON_FAULT",
+        value_name = "WHAT",
+        help_heading = "Faults"
+    )]
+    on_fault: Option<OnFault>,
+    /// How long one outage may last before it ends the run [default: 60s]
+    ///
+    /// Counted from the first failure to the next success. Meanwhile new connections are tried
+    /// with growing pauses. It also bounds how long one batch may take.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_RECONNECT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Faults")]
+    reconnect_timeout: Option<Duration>,
+    /// Rows that may be overdue before the oldest are dropped [default: 60 s of the rate]
+    ///
+    /// Rows go on falling due while the server is gone. They take no memory, since they are made
+    /// when they are sent. What exceeds the bound is not sent any more; its ranges are in the
+    /// result. Over all partitions, and at least one batch of each.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_BACKLOG_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Faults")]
+    backlog_rows: Option<u64>,
+    /// Send overdue rows at most at this multiple of the rate [default: 4]
+    ///
+    /// A server that has just come back is not run over by its backlog. Above 1, or the backlog
+    /// would never shrink; without effect with --rate max.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_CATCH_UP", value_name = "FACTOR", value_parser = parse_factor, allow_hyphen_values = true, help_heading = "Faults")]
+    catch_up: Option<f64>,
+    /// How the rows are checked at the end [default: full]
+    #[arg(
+        long,
+        hide_env_values = true,
+        env = "STROM_LOAD_AUDIT",
+        value_name = "HOW",
+        help_heading = "Faults"
+    )]
+    audit: Option<Audit>,
 }
 
 /// All options of a run.
@@ -249,14 +318,6 @@ pub struct OutputArgs {
     /// Show debug messages on standard error too
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Gpu {
-    Auto,
-    On,
-    Off,
-    Alternate,
 }
 
 /// Form of the result on standard output.
@@ -381,6 +442,32 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            delivery: given.by(
+                "delivery",
+                "--delivery",
+                "STROM_LOAD_DELIVERY",
+                args.delivery.map(Into::into),
+            ),
+            on_fault: given.by(
+                "on_fault",
+                "--on-fault",
+                "STROM_LOAD_ON_FAULT",
+                args.on_fault.map(Into::into),
+            ),
+            reconnect_timeout: given.by(
+                "reconnect_timeout",
+                "--reconnect-timeout",
+                "STROM_LOAD_RECONNECT_TIMEOUT",
+                args.reconnect_timeout,
+            ),
+            backlog_rows: given.by(
+                "backlog_rows",
+                "--backlog-rows",
+                "STROM_LOAD_BACKLOG_ROWS",
+                args.backlog_rows,
+            ),
+            catch_up: given.by("catch_up", "--catch-up", "STROM_LOAD_CATCH_UP", args.catch_up),
+            audit: given.by("audit", "--audit", "STROM_LOAD_AUDIT", args.audit.map(Into::into)),
             thresholds: (!args.threshold.is_empty()).then(|| {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()
@@ -418,17 +505,6 @@ impl Origins<'_> {
     ) -> Option<Given<T>> {
         let value = value?;
         Some(if self.0.typed(id) { Given::flag(flag, value) } else { Given::env(variable, value) })
-    }
-}
-
-impl From<Gpu> for GpuChoice {
-    fn from(gpu: Gpu) -> Self {
-        match gpu {
-            Gpu::Auto => Self::Auto,
-            Gpu::On => Self::On,
-            Gpu::Off => Self::Off,
-            Gpu::Alternate => Self::Alternate,
-        }
     }
 }
 

@@ -20,6 +20,7 @@ use crate::sink::folder::Folder;
 use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Sink, SinkError};
+use crate::verify::SavedRun;
 
 /// Why a command failed: the text to print and the code to exit with.
 #[derive(Debug)]
@@ -61,6 +62,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         None => run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }
@@ -103,6 +105,34 @@ fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Fail
         print(&plan::render(&plan))?;
     }
     Ok(exit::DONE)
+}
+
+async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
+    let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let given = address(parsed, args)?;
+    let shutdown = Shutdown::default();
+    let server = match (&given, &args.data_dir) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Some(start_server(args, &shutdown).await?),
+        (None, None) => {
+            let message = "no server to look in\n  fix: give the run's server with --database-url, \
+                           or the folder that its rows were kept in with --data-dir (a server that \
+                           was started for one run is gone with its rows)";
+            return Err(Failure::new(exit::USAGE, message));
+        }
+    };
+    let address = match (&given, &server) {
+        (Some(given), _) => given.address.clone(),
+        (None, Some(server)) => embedded_address(server),
+        (None, None) => unreachable!("one of them is there, or the match above returned"),
+    };
+    let verified = saved.verify(&address).await;
+    if let Some(server) = server {
+        let _ = server.stop().await;
+    }
+    let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    print(&verified.text)?;
+    Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
 }
 
 async fn install() -> Result<u8, Failure> {
@@ -171,15 +201,7 @@ async fn run_one(
         Some(given) => (None, Target { address: given.address.clone(), embedded: false }),
         None => {
             let server = start_server(&args.server, shutdown).await?;
-            let target = Target {
-                address: Address::socket(
-                    server.socket_dir(),
-                    server.port(),
-                    server.user(),
-                    server.database(),
-                ),
-                embedded: true,
-            };
+            let target = Target { address: embedded_address(&server), embedded: true };
             tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
             (Some(server), target)
         }
@@ -273,6 +295,10 @@ async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded
         }
         () = shutdown.stop.cancelled() => Err(PrepareError::Interrupted.into()),
     }
+}
+
+fn embedded_address(server: &embedded::Server) -> Address {
+    Address::socket(server.socket_dir(), server.port(), server.user(), server.database())
 }
 
 fn open_folder(plan: &Plan, args: &OutputArgs) -> Result<Folder, SinkError> {

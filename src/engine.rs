@@ -1,6 +1,7 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod check;
 mod ingest_runtime;
 mod measure;
 mod prepare;
@@ -13,7 +14,7 @@ use crate::ingest::ProduceError;
 use crate::pg;
 use crate::plan::Plan;
 use crate::query::ReadError;
-use crate::report::{RunReport, Status};
+use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
@@ -147,8 +148,8 @@ pub async fn run(
     };
     let (run, control) =
         Run::measure(plan, prepared, ingest.handle(), &mut sinks, shutdown).await?;
-    let rows_found = count_rows(&run, plan, control, shutdown).await;
-    let report = run.report(rows_found);
+    let found = check::check(&run, plan, control, shutdown).await;
+    let report = run.report(found);
     let mut error = run.into_error();
     for sink in sinks {
         if let Err(failed) = sink.finish(&report) {
@@ -156,29 +157,4 @@ pub async fn run(
         }
     }
     Ok(Outcome { report, error })
-}
-
-/// Counts this run's rows by SQL, unless the run was aborted or the server may be gone.
-async fn count_rows(
-    run: &Run<'_>,
-    plan: &Plan,
-    mut control: pg::Session,
-    shutdown: &Shutdown,
-) -> Option<u64> {
-    if matches!(run.status(), Status::Aborted | Status::Failed) {
-        return None;
-    }
-    let address = run.address();
-    let counted = tokio::select! {
-        counted = async {
-            // After an outage the session that was opened before the run is gone.
-            if control.text("reach the server", "SELECT 1").await.is_err() {
-                control = pg::Session::connect(address, "strom-load control").await?;
-            }
-            pg::table::count_since(&mut control, &plan.stream, run.first_ids()).await
-        } => counted,
-        () = shutdown.abort.cancelled() => return None,
-    };
-    control.close().await;
-    counted.inspect_err(|error| tracing::warn!("this run's rows were not counted: {error}")).ok()
 }

@@ -1,6 +1,7 @@
 //! The producer: takes slots from its pacer, loads each as one batch, recovers from faults, notes
 //! how it went. Sees no sinks.
 
+pub mod audit;
 mod recover;
 
 use std::sync::Arc;
@@ -303,7 +304,11 @@ impl Producer {
     /// Notes an outage that has ended.
     fn ended(&self, outage: Option<&Outage>, recovered: bool) {
         if let Some(outage) = outage {
-            self.recorder.note(|tally| tally.outages.push(outage.record(self.start, recovered)));
+            let outage = outage.record(self.start, recovered);
+            self.recorder.note(|tally| {
+                tally.outage.record(outage.length);
+                tally.outages.push(outage);
+            });
         }
     }
 }

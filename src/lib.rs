@@ -20,4 +20,5 @@ pub mod report;
 pub mod row;
 pub mod sink;
 pub mod strom;
+pub mod verify;
 pub mod watch;

@@ -55,12 +55,20 @@ metrics! {
         "Rows whose batch the server committed.";
     ROWS_DROPPED = Counter "strom_load_rows_dropped_total" ["partition"]
         "Rows that were due and will not be sent.";
+    ROWS_UNDECIDED = Counter "strom_load_rows_undecided_total" ["partition"]
+        "Rows that were sent and whose fate could not be found out.";
     BACKLOG = Gauge "strom_load_backlog_rows" ["partition"]
         "Rows due and not yet acknowledged.";
     BATCHES = Counter "strom_load_batches_total" ["partition"]
         "Batches (transactions) committed.";
     BATCHES_LATE = Counter "strom_load_batches_late_total" ["partition"]
         "Batches sent more than 1 ms after they were due.";
+    BATCHES_RESENT = Counter "strom_load_batches_resent_total" ["partition"]
+        "Attempts to send a batch again after a fault.";
+    OUTAGES = Counter "strom_load_outages_total" ["partition"]
+        "Outages of a producer that have ended.";
+    OUTAGE_SECONDS = Histogram "strom_load_outage_seconds" ["partition"]
+        "Length of a producer's outages, from the first failure to the next success.";
     COPY_BYTES = Counter "strom_load_copy_bytes_total" ["partition"]
         "COPY data sent.";
     STREAM_ERRORS = Counter "strom_load_stream_errors_total" ["partition", "sqlstate"]
@@ -77,6 +85,8 @@ metrics! {
         "Queries answered.";
     QUERY_ROWS = Counter "strom_load_query_rows_total" ["query", "arm"]
         "Rows received from queries.";
+    RECONNECTS = Counter "strom_load_reader_reconnects_total" ["query", "arm"]
+        "Times that a reader connected anew, by the query that had failed.";
     QUERY_ERRORS = Counter "strom_load_query_errors_total" ["query", "arm", "sqlstate"]
         "Queries that failed, by SQLSTATE.";
     QUERY_SERVICE = Histogram "strom_load_query_service_seconds" ["query", "arm"]
@@ -128,6 +138,10 @@ mod tests {
                 "dropped",
                 "late",
                 "errors",
+                "undecided",
+                "resent",
+                "outages",
+                "reconnects",
             ];
             assert!(units.contains(&unit), "{}: unit `{unit}`", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+pub mod read_back;
 pub mod select;
 pub mod session;
 pub mod table;

@@ -30,12 +30,28 @@ pub struct Profile {
     pub duration_s: Option<Located<SecondsOrForever>>,
     /// Seconds for which overdue batches may still be sent after the end. Default: 30.
     pub drain_timeout_s: Option<Located<Number>>,
+    /// How the rows are checked at the end. Default: "full".
+    pub audit: Option<Audit>,
     /// Conditions that the result must meet, such as "response_p99_ms < 50".
     pub thresholds: Option<Vec<Located<String>>>,
     /// What is streamed.
     pub stream: Option<Stream>,
     /// Who reads beside the stream.
     pub readers: Option<Readers>,
+    /// What happens when the server fails a batch, or is gone.
+    pub recovery: Option<Recovery>,
+}
+
+/// How the rows are checked at the end.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Audit {
+    /// Every row of the run is read back and compared byte by byte.
+    Full,
+    /// They are only counted.
+    Count,
+    /// Not at all.
+    Off,
 }
 
 /// What is streamed.
@@ -231,4 +247,45 @@ pub struct Query {
     pub newest_column: Option<Located<String>>,
     /// One SQL statement; `{table}` stands for the stream's table.
     pub sql: Option<Located<String>>,
+}
+
+/// What happens when the server fails a batch, or is gone.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recovery {
+    /// What is promised about each row. Default: "exactly-once".
+    pub delivery: Option<Delivery>,
+    /// What the first fault does. Default: "recover".
+    pub on_fault: Option<OnFault>,
+    /// Seconds that one outage may last before it ends the run. Default: 60.
+    pub reconnect_timeout_s: Option<Located<Number>>,
+    /// Rows over all partitions that may be overdue; older ones are dropped, and counted. At
+    /// least one batch of each partition. Default: 60 seconds of the rate, or 1000000 if the rate
+    /// is "max".
+    pub backlog_rows: Option<Located<Whole>>,
+    /// After an outage, overdue rows are sent at most at this multiple of the rate; above 1.
+    /// Default: 4.
+    pub catch_up_factor: Option<Located<Number>>,
+}
+
+/// What is promised about each row. A batch is in doubt if its COMMIT got no answer.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// A batch in doubt is looked up, and sent again only if it is not there.
+    ExactlyOnce,
+    /// A batch in doubt is sent again: its rows may be doubled.
+    AtLeastOnce,
+    /// A batch in doubt is not sent again: its rows may be missing.
+    AtMostOnce,
+}
+
+/// What the first fault does.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFault {
+    /// The run recovers and goes on.
+    Recover,
+    /// The run ends.
+    Stop,
 }

@@ -69,6 +69,15 @@ pub fn parse_count(text: &str) -> Result<u64, QuantityError> {
         })
 }
 
+/// Parses a factor: `4`, `1.5`.
+pub fn parse_factor(text: &str) -> Result<f64, QuantityError> {
+    magnitude(text).ok_or_else(|| QuantityError {
+        text: text.to_owned(),
+        wanted: "a factor",
+        examples: "a number such as 4 or 1.5",
+    })
+}
+
 /// Parses `30s`, `500ms`, `0.5s` or `1h30m`.
 pub fn parse_duration(text: &str) -> Result<Duration, QuantityError> {
     duration(text).ok_or_else(|| QuantityError {
@@ -220,6 +229,14 @@ mod tests {
             assert_eq!(parse_rate(text), Ok(Rate::PerSecond(per_second)), "{text}");
         }
         assert_eq!(parse_rate("max"), Ok(Rate::Max));
+    }
+
+    #[test]
+    fn factors_have_no_unit() {
+        assert_eq!(parse_factor("4"), Ok(4.0));
+        assert_eq!(parse_factor("1.5"), Ok(1.5));
+        let error = parse_factor("-2").unwrap_err().to_string();
+        assert_eq!(error, "`-2` is not a factor; write a number such as 4 or 1.5");
     }
 
     #[test]

@@ -14,12 +14,15 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-pub use account::{Account, Outage, Range, Ranges};
+pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
 pub use times::{Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
 /// timer of the operating system can be trusted with on a busy machine.
 pub const LATE_AFTER: Duration = Duration::from_millis(1);
+
+/// Outages that are kept one by one; their lengths are in a histogram, however many there are.
+const OUTAGES_KEPT: usize = 200;
 
 /// The three clocks of one piece of work, and whose fault the wait was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct StreamTally {
     pub account: Account,
     /// Outages that ended.
     pub outages: Vec<Outage>,
+    /// Their lengths.
+    pub outage: Times,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
 }
@@ -154,6 +159,8 @@ impl Tally for StreamTally {
         self.batches_resent += other.batches_resent;
         self.account.append(&other.account);
         self.outages.extend(other.outages.iter().cloned());
+        self.outages.truncate(OUTAGES_KEPT);
+        self.outage.merge(&other.outage);
         add_counts(&mut self.errors, &other.errors);
     }
 }

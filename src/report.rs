@@ -10,13 +10,15 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
-use crate::plan::{Plan, StreamRate};
-use crate::record::{Account, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes};
+use crate::plan::{Delivery, Plan, StreamRate};
+use crate::record::{
+    Account, PartitionAudit, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes,
+};
 use crate::strom::Arm;
 use crate::watch::process::ProcessCost;
 
 pub use loader::{Bottleneck, LoaderReport};
-pub use summary::summary;
+pub use summary::{differences, summary};
 pub use timeline::{IntervalReport, Timeline};
 
 /// Version of the format of `result.json`; docs/result.md describes it. Additions keep it,
@@ -36,6 +38,8 @@ pub struct RunReport {
     pub error: Option<String>,
     /// Start of the schedule, RFC 3339 in UTC.
     pub started_at: String,
+    /// The same in microseconds since the Unix epoch: the origin of the rows' due times.
+    pub origin_us: i64,
     /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
     pub measured_s: f64,
     /// What was asked for.
@@ -107,6 +111,8 @@ pub struct StreamReport {
     pub rows_undecided: u64,
     /// Rows of this run that the table holds, by SQL; `None` if they were not counted.
     pub rows_found: Option<u64>,
+    /// What reading every row back showed, by partition; `None` if it was not done.
+    pub audit: Option<Vec<PartitionAudit>>,
     /// The same figures for the measurement only.
     pub measured: MeasuredRows,
     /// Batches committed.
@@ -123,10 +129,31 @@ pub struct StreamReport {
     pub response: Option<Percentiles>,
     /// Rows: from the row's own due time to its acknowledgement.
     pub row_latency: Option<Percentiles>,
+    /// Attempts to send a batch again.
+    pub batches_resent: u64,
+    /// Lengths of the producers' outages, from the first failure to the next success.
+    pub recovery: Option<Percentiles>,
+    /// The first outages of each partition, one by one.
+    pub outages: Vec<OutageReport>,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
     /// Each partition.
     pub partitions: Vec<PartitionReport>,
+}
+
+/// A time in which a partition's producer got nothing done.
+#[derive(Debug, Serialize)]
+pub struct OutageReport {
+    /// The partition.
+    pub partition: u32,
+    /// When the first attempt failed, in seconds since the start of the schedule.
+    pub start_s: f64,
+    /// Until the next success, or until it was given up, in seconds.
+    pub length_s: f64,
+    /// SQLSTATE of the first error.
+    pub sqlstate: String,
+    /// Whether it ended in success.
+    pub recovered: bool,
 }
 
 /// Rows of the measurement.
@@ -230,6 +257,8 @@ pub struct Findings<'a> {
     pub queries: &'a [&'a QueryTally],
     /// Rows found by SQL.
     pub rows_found: Option<u64>,
+    /// What reading every row back showed.
+    pub audit: Option<Vec<PartitionAudit>>,
     /// What the run cost this process.
     pub cost: ProcessCost,
     /// The run over time.
@@ -262,6 +291,7 @@ impl RunReport {
             status: findings.status,
             error: findings.error.clone(),
             started_at: humantime::format_rfc3339_millis(findings.started_at).to_string(),
+            origin_us: unix_us(findings.started_at),
             measured_s,
             plan: plan.clone(),
             server: findings.server.clone(),
@@ -285,6 +315,10 @@ impl RunReport {
     /// Whether the table holds what was acknowledged: no fewer rows, and no more than were sent.
     pub fn rows_add_up(&self) -> bool {
         let stream = &self.stream;
+        if let Some(audit) = &stream.audit {
+            let may_double = self.plan.recovery.delivery == Delivery::AtLeastOnce;
+            return audit.iter().all(|partition| partition.is_right(may_double));
+        }
         stream
             .rows_found
             .is_none_or(|found| (stream.rows_acknowledged..=stream.rows_sent).contains(&found))
@@ -340,6 +374,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         rows_dropped: total.account.dropped.rows(),
         rows_undecided: total.account.undecided.rows(),
         rows_found: findings.rows_found,
+        audit: findings.audit.clone(),
         measured: MeasuredRows {
             rows_due: due_measured,
             rows_acknowledged: acknowledged_measured,
@@ -356,6 +391,9 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         service: service.percentiles(),
         response: response.percentiles(),
         row_latency: total.row.percentiles(),
+        batches_resent: total.batches_resent,
+        recovery: total.outage.percentiles(),
+        outages: outage_reports(findings),
         errors: total.errors.clone(),
         partitions: findings
             .partitions
@@ -381,6 +419,19 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
     }
 }
 
+fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
+    let of = |(partition, totals): (u32, &&PartitionTotals)| {
+        totals.tally.outages.clone().into_iter().map(move |outage| OutageReport {
+            partition,
+            start_s: outage.start.as_secs_f64(),
+            length_s: outage.length.as_secs_f64(),
+            sqlstate: outage.code,
+            recovered: outage.recovered,
+        })
+    };
+    (0..).zip(findings.partitions).flat_map(of).collect()
+}
+
 fn query_reports(findings: &Findings<'_>, measured_s: f64) -> Vec<QueryReport> {
     let queries = &findings.plan.readers.queries;
     let labels =
@@ -401,6 +452,12 @@ fn query_reports(findings: &Findings<'_>, measured_s: f64) -> Vec<QueryReport> {
             answer_age: tally.answer_age.percentiles(),
         })
         .collect()
+}
+
+/// Microseconds since the Unix epoch.
+pub fn unix_us(at: std::time::SystemTime) -> i64 {
+    let since = at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn per_second(count: u64, seconds: f64) -> f64 {

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
     ("strom", &["pg", "plan"]),
-    ("ingest", &["pace", "pg", "record", "row"]),
+    ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
     ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
@@ -37,8 +37,9 @@ const ROOMS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
+    ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink"]),
+    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
     ("main", &["cli", "command", "exit"]),
 ];
 

@@ -9,6 +9,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::ingest::audit::Evidence;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
@@ -16,12 +17,15 @@ use crate::pg::table::StreamTable;
 use crate::plan::{Plan, StreamRate};
 use crate::query::{self, ReadError, Reader};
 use crate::record::{Interval, PartitionInterval, Phase, QueryTally, Recorder, StreamTally, Tally};
-use crate::report::{Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline};
+use crate::report::{
+    Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline, unix_us,
+};
 use crate::row::BatchEncoder;
 use crate::sink::{RunStart, Sink, SinkError};
 use crate::strom::Arm;
 use crate::watch::process;
 
+use super::check::Found;
 use super::prepare::Prepared;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
@@ -153,8 +157,6 @@ impl<'a> Run<'a> {
         let recorder = Recorder::default();
         let totals = PartitionTotals::default();
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
-        let since_epoch =
-            self.started_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let target = self.table.targets.get(partition as usize).cloned();
         Ok(Producer {
             partition,
@@ -170,7 +172,7 @@ impl<'a> Run<'a> {
             stream: stream.clone(),
             recovery: self.plan.recovery.clone(),
             start: self.start,
-            origin_us: i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX),
+            origin_us: unix_us(self.started_at),
             recorder,
             stop: Arc::clone(&self.stop),
             abort: self.abort.clone(),
@@ -241,7 +243,7 @@ impl<'a> Run<'a> {
                     let mut fed = feed(sinks, |sink| sink.interval(&interval));
                     if Instant::now() >= next_checkpoint {
                         next_checkpoint += CHECKPOINT;
-                        let report = self.report(None);
+                        let report = self.report(Found::default());
                         fed = fed.and_then(|()| feed(sinks, |sink| sink.checkpoint(&report)));
                     }
                     if let Err(error) = fed {
@@ -377,13 +379,28 @@ impl<'a> Run<'a> {
         self.status
     }
 
+    /// What the audit needs to know.
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        let first_ids = self.table.first_ids.iter();
+        let partitions = first_ids
+            .zip(&self.lanes)
+            .map(|(first_id, lane)| (*first_id, lane.schedule, lane.totals.tally.account.clone()));
+        Evidence {
+            stream: &self.plan.stream,
+            seed: self.plan.seed,
+            origin_us: unix_us(self.started_at),
+            complete: true,
+            partitions: partitions.collect(),
+        }
+    }
+
     /// The ids that each partition began with.
     pub(super) fn first_ids(&self) -> &[i64] {
         &self.table.first_ids
     }
 
     /// The report so far, or at the end with the rows that SQL found.
-    pub(super) fn report(&self, rows_found: Option<u64>) -> RunReport {
+    pub(super) fn report(&self, found: Found) -> RunReport {
         let mut cost = process::cost();
         cost.cpu_s -= self.cpu_before_s;
         RunReport::new(&Findings {
@@ -397,7 +414,8 @@ impl<'a> Run<'a> {
             table: &self.table,
             partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
             queries: &self.queries.iter().map(|(_, total)| total).collect::<Vec<_>>(),
-            rows_found,
+            rows_found: found.rows,
+            audit: found.audit,
             cost,
             timeline: &self.timeline,
         })

@@ -63,12 +63,12 @@ impl Session {
             loop {
                 if let Poll::Ready(done) = work.as_mut().poll(cx) {
                     return Poll::Ready(done.map_err(|error| match broken.take() {
-                        Some(reason) if error.is_closed() => Error::lost(act, reason),
+                        Some(reason) if error.is_closed() => reason,
                         _ => Error::new(act, &error),
                     }));
                 }
                 if let Some(reason) = broken.take() {
-                    return Poll::Ready(Err(Error::lost(act, reason)));
+                    return Poll::Ready(Err(reason));
                 }
                 match driver.as_mut().poll_next(cx) {
                     Poll::Pending => return Poll::Pending,
@@ -76,11 +76,10 @@ impl Session {
                         tracing::debug!(severity = notice.severity(), "{}", notice.message());
                     }
                     Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => {
-                        broken = Some(Error::new("", &error).reason());
-                    }
+                    // Also a FATAL error that the server had sent while nobody was reading.
+                    Poll::Ready(Some(Err(error))) => broken = Some(Error::new(act, &error)),
                     Poll::Ready(None) => {
-                        broken = Some("the server closed the connection".to_owned());
+                        broken = Some(Error::lost(act, "the server closed the connection"));
                     }
                 }
             }

@@ -315,6 +315,20 @@ pub fn whereabouts(stream: &Stream, partition: u32, first_id: i64, last_id: i64)
     Whereabouts { table, id_column, partition_column, partition, first_id, last_id }
 }
 
+/// A query for the stream's columns of a partition's rows with ids from `first_id` up to but not
+/// including `end`.
+pub fn rows_query(stream: &Stream, partition: u32, first_id: i64, end: Option<i64>) -> String {
+    let (id, partition_column) = key_columns(stream);
+    let names: Vec<String> =
+        stream.columns.iter().map(|column| quote_identifier(&column.name)).collect();
+    let below = end.map_or_else(String::new, |end| format!(" AND {id} < {end}"));
+    format!(
+        "SELECT {} FROM {} WHERE {partition_column} = {partition} AND {id} >= {first_id}{below}",
+        names.join(", "),
+        stream.table
+    )
+}
+
 fn copy_sql(stream: &Stream) -> String {
     let names: Vec<String> =
         stream.columns.iter().map(|column| quote_identifier(&column.name)).collect();

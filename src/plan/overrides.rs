@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::GpuChoice;
 use super::fault::Origin;
+use super::{Audit, Delivery, GpuChoice, OnFault};
 use crate::quantity::{Rate, RunLength};
 
 /// A value and the flag or variable that gave it.
@@ -58,6 +58,18 @@ pub struct Overrides {
     pub table: Option<Given<String>>,
     /// Drop the table first.
     pub recreate: Option<Given<bool>>,
+    /// What is promised about each row.
+    pub delivery: Option<Given<Delivery>>,
+    /// What the first fault does.
+    pub on_fault: Option<Given<OnFault>>,
+    /// How long one outage may last before it ends the run.
+    pub reconnect_timeout: Option<Given<Duration>>,
+    /// Rows over all partitions that may be overdue.
+    pub backlog_rows: Option<Given<u64>>,
+    /// Overdue rows are sent at most at this multiple of the rate.
+    pub catch_up: Option<Given<f64>>,
+    /// How the rows are checked at the end.
+    pub audit: Option<Given<Audit>>,
     /// Conditions that replace the file's.
     pub thresholds: Option<Vec<Given<String>>>,
 }
@@ -81,6 +93,12 @@ impl Overrides {
             seed: self.seed.or(lower.seed),
             table: self.table.or(lower.table),
             recreate: self.recreate.or(lower.recreate),
+            delivery: self.delivery.or(lower.delivery),
+            on_fault: self.on_fault.or(lower.on_fault),
+            reconnect_timeout: self.reconnect_timeout.or(lower.reconnect_timeout),
+            backlog_rows: self.backlog_rows.or(lower.backlog_rows),
+            catch_up: self.catch_up.or(lower.catch_up),
+            audit: self.audit.or(lower.audit),
             thresholds: self.thresholds.or(lower.thresholds),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::column::format_units;
-use super::{GpuChoice, Plan, StreamRate};
+use super::{Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
 use crate::profile::{
     self, Located, Number, Profile, RateOrMax, SecondsOrForever, Values as Written, Whole,
 };
@@ -22,9 +22,11 @@ pub fn render(plan: &Plan) -> String {
         warmup_s,
         duration_s,
         drain_timeout_s,
+        audit,
         thresholds,
         stream,
         readers,
+        recovery,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -32,6 +34,7 @@ pub fn render(plan: &Plan) -> String {
     toml.key("warmup_s", warmup_s.as_ref());
     toml.key("duration_s", duration_s.as_ref());
     toml.key("drain_timeout_s", drain_timeout_s.as_ref());
+    toml.key("audit", audit.as_ref());
     toml.key("thresholds", thresholds.as_ref());
     if let Some(stream) = &stream {
         toml.header("[stream]");
@@ -47,6 +50,14 @@ pub fn render(plan: &Plan) -> String {
             toml.key("type", column.sql_type.as_ref());
             toml.key("values", column.values.as_ref());
         }
+    }
+    if let Some(recovery) = &recovery {
+        toml.header("[recovery]");
+        toml.key("delivery", recovery.delivery.as_ref());
+        toml.key("on_fault", recovery.on_fault.as_ref());
+        toml.key("reconnect_timeout_s", recovery.reconnect_timeout_s.as_ref());
+        toml.key("backlog_rows", recovery.backlog_rows.as_ref());
+        toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
     }
     if let Some(readers) = &readers {
         toml.header("[readers]");
@@ -104,8 +115,9 @@ impl From<&Plan> for Profile {
             drain_timeout,
             stream,
             readers,
+            recovery,
+            audit,
             thresholds,
-            ..
         } = plan;
         let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
             SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
@@ -117,9 +129,11 @@ impl From<&Plan> for Profile {
             warmup_s: Some(seconds(*warmup)),
             duration_s: Some(duration_s.into()),
             drain_timeout_s: Some(seconds(*drain_timeout)),
+            audit: Some((*audit).into()),
             thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
             stream: Some(stream.into()),
             readers: Some(readers.into()),
+            recovery: Some(recovery.into()),
         }
     }
 }
@@ -181,6 +195,54 @@ impl From<GpuChoice> for profile::Gpu {
             GpuChoice::On => Self::On,
             GpuChoice::Off => Self::Off,
             GpuChoice::Alternate => Self::Alternate,
+        }
+    }
+}
+
+impl From<&super::Recovery> for profile::Recovery {
+    fn from(recovery: &super::Recovery) -> Self {
+        let super::Recovery {
+            delivery,
+            on_fault,
+            reconnect_timeout,
+            backlog_rows,
+            catch_up_factor,
+        } = recovery;
+        Self {
+            delivery: Some((*delivery).into()),
+            on_fault: Some((*on_fault).into()),
+            reconnect_timeout_s: Some(seconds(*reconnect_timeout)),
+            backlog_rows: Some(whole(*backlog_rows)),
+            catch_up_factor: Some(Number(*catch_up_factor).into()),
+        }
+    }
+}
+
+impl From<Delivery> for profile::Delivery {
+    fn from(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::ExactlyOnce => Self::ExactlyOnce,
+            Delivery::AtLeastOnce => Self::AtLeastOnce,
+            Delivery::AtMostOnce => Self::AtMostOnce,
+        }
+    }
+}
+
+impl From<OnFault> for profile::OnFault {
+    fn from(on_fault: OnFault) -> Self {
+        match on_fault {
+            OnFault::Recover => Self::Recover,
+            OnFault::Stop => Self::Stop,
+        }
+    }
+}
+
+impl From<Audit> for profile::Audit {
+    fn from(audit: Audit) -> Self {
+        match audit {
+            Audit::Full => Self::Full,
+            Audit::Count => Self::Count,
+            Audit::Off => Self::Off,
         }
     }
 }

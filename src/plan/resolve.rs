@@ -1,5 +1,8 @@
 //! Layers the overrides over the profile over the defaults, and checks what comes out.
 
+mod limits;
+mod recovery;
+
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
@@ -9,116 +12,21 @@ use super::overrides::{Given, Overrides};
 use super::query::resolve_queries;
 use super::source::{ProfileSource, Report};
 use super::threshold::parse_threshold;
-use super::{GpuChoice, Plan, Readers, Stream, StreamRate, TableName};
+use super::{Audit, GpuChoice, Plan, Readers, Stream, StreamRate, TableName};
 use crate::profile::{self, Located, Number, Profile, RateOrMax, SecondsOrForever, Whole};
 use crate::quantity::{Rate, RunLength, format_duration};
+use limits::{
+    BATCH, BATCH_ROWS_UNTHROTTLED, DRAIN_TIMEOUT, DURATION, LINGER, Limits, PARTITIONS,
+    QUERIES_PER_S, READERS, ROWS_PER_S, STATEMENT_TIMEOUT, WARMUP,
+};
 
 const SEED: u64 = 42;
 const TABLE: &str = "l40s_realtime_stream";
-const BATCH_ROWS: f64 = 100.0;
-/// Without a schedule only throughput counts, and PostgreSQL 15 is slow near 1000 rows a COPY.
-const BATCH_ROWS_UNTHROTTLED: f64 = 20_000.0;
-
-/// What a number may be.
-pub(crate) struct Limits {
-    pub(crate) default: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
-    pub(crate) is_whole: bool,
-    /// The range in words: "`x` is outside …".
-    pub(crate) range: &'static str,
-    /// How to mend a value outside.
-    pub(crate) fix: &'static str,
-}
-
-const TEN_YEARS_S: f64 = 315_360_000.0;
-
-const ROWS_PER_S: Limits = Limits {
-    default: 3000.0,
-    min: 1.0,
-    max: 1e9,
-    is_whole: true,
-    range: "1 to 1,000,000,000",
-    fix: "choose a whole number of rows per second, or `max`",
-};
-const PARTITIONS: Limits = Limits {
-    default: 3.0,
-    min: 1.0,
-    max: 1024.0,
-    is_whole: true,
-    range: "1 to 1,024",
-    fix: "choose a number such as 3; each partition has its own connection",
-};
-const BATCH: Limits = Limits {
-    default: BATCH_ROWS,
-    min: 1.0,
-    max: 1e6,
-    is_whole: true,
-    range: "1 to 1,000,000",
-    fix: "choose rows per transaction, such as 100",
-};
-const LINGER: Limits = Limits {
-    default: 0.1,
-    min: 1e-3,
-    max: 60.0,
-    is_whole: false,
-    range: "1 ms to 60 s",
-    fix: "choose how long a row may wait for its batch, such as 100 ms",
-};
-const WARMUP: Limits = Limits {
-    default: 2.0,
-    min: 0.0,
-    max: TEN_YEARS_S,
-    is_whole: false,
-    range: "0 s to 10 years",
-    fix: "choose a time such as 2 s, or 0 for no warm-up",
-};
-const DURATION: Limits = Limits {
-    default: 60.0,
-    min: 1e-6,
-    max: TEN_YEARS_S,
-    is_whole: false,
-    range: "1 µs to 10 years",
-    fix: "choose a time such as 60 s, or `forever`",
-};
-const DRAIN_TIMEOUT: Limits = Limits {
-    default: 30.0,
-    min: 0.0,
-    max: 86_400.0,
-    is_whole: false,
-    range: "0 s to 1 day",
-    fix: "choose a time such as 30 s",
-};
-const READERS: Limits = Limits {
-    default: 2.0,
-    min: 0.0,
-    max: 1024.0,
-    is_whole: true,
-    range: "0 to 1,024",
-    fix: "choose a number such as 2; each reader has its own connection",
-};
-const QUERIES_PER_S: Limits = Limits {
-    default: 1.0,
-    min: 1e-6,
-    max: 1e6,
-    is_whole: false,
-    range: "0.000001 to 1,000,000",
-    fix: "choose queries per second over all readers, or leave it out for a closed loop",
-};
-const STATEMENT_TIMEOUT: Limits = Limits {
-    default: 60.0,
-    min: 1e-3,
-    max: 86_400.0,
-    is_whole: false,
-    range: "1 ms to 1 day",
-    fix: "choose a time such as 60 s",
-};
-
 impl Plan {
     /// The plan of a profile: overrides over the file over the defaults. On failure, every fault.
     pub fn resolve(source: &ProfileSource, overrides: &Overrides) -> Result<Self, Faults> {
         let (profile, report) = Report::read(source);
-        let mut resolver = Resolver { report, overrides };
+        let mut resolver = Resolver { report, overrides, replaced: Vec::new() };
         // A faulty value is reported and replaced, so that what follows is checked too.
         let plan = resolver.plan(source, &profile);
         Faults::check(resolver.report.into_faults()).map(|()| plan)
@@ -181,11 +89,15 @@ fn seconds(s: f64) -> Duration {
 struct Resolver<'a> {
     report: Report<'a>,
     overrides: &'a Overrides,
+    /// Keys of numbers that were faulty; a value that depends on one of them is not judged by it.
+    replaced: Vec<&'static str>,
 }
 
 impl Resolver<'_> {
     fn plan(&mut self, source: &ProfileSource, profile: &Profile) -> Plan {
         let o = self.overrides;
+        let stream = self.stream(&profile.stream.clone().unwrap_or_default());
+        let audit = o.audit.as_ref().map(|given| given.value).or(profile.audit.map(Audit::from));
         Plan {
             profile: self.profile_name(source, profile.name.as_ref()),
             seed: self.seed(profile.seed.as_ref()),
@@ -197,16 +109,10 @@ impl Resolver<'_> {
                 profile.drain_timeout_s.as_ref(),
                 &DRAIN_TIMEOUT,
             ),
-            stream: self.stream(&profile.stream.clone().unwrap_or_default()),
             readers: self.readers(&profile.readers.clone().unwrap_or_default()),
-            recovery: super::Recovery {
-                delivery: super::Delivery::ExactlyOnce,
-                on_fault: super::OnFault::Recover,
-                reconnect_timeout: Duration::from_secs(60),
-                backlog_rows: NonZeroU64::new(180_000).unwrap_or(NonZeroU64::MIN),
-                catch_up_factor: 4.0,
-            },
-            audit: super::Audit::Full,
+            recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
+            stream,
+            audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
         }
     }
@@ -393,7 +299,7 @@ impl Resolver<'_> {
     /// A time that the file holds in seconds.
     fn time(
         &mut self,
-        key: &str,
+        key: &'static str,
         given: Option<&Given<Duration>>,
         file: Option<&Located<Number>>,
         limits: &Limits,
@@ -403,7 +309,7 @@ impl Resolver<'_> {
 
     fn number<G: Amount, F: Amount>(
         &mut self,
-        key: &str,
+        key: &'static str,
         given: Option<&Given<G>>,
         file: Option<&Located<F>>,
         limits: &Limits,
@@ -414,7 +320,7 @@ impl Resolver<'_> {
     /// The value within its limits, or a fault and the default; the file's unit is `file_unit`.
     fn scaled<G: Amount, F: Amount>(
         &mut self,
-        key: &str,
+        key: &'static str,
         given: Option<&Given<G>>,
         file: Option<&Located<F>>,
         file_unit: f64,
@@ -437,6 +343,7 @@ impl Resolver<'_> {
             format!("{subject} is {shown}, outside {}", limits.range)
         };
         self.fault(given, file, what, limits.fix.to_owned());
+        self.replaced.push(key);
         limits.default
     }
 
@@ -481,6 +388,16 @@ impl From<profile::Gpu> for GpuChoice {
             profile::Gpu::On => Self::On,
             profile::Gpu::Off => Self::Off,
             profile::Gpu::Alternate => Self::Alternate,
+        }
+    }
+}
+
+impl From<profile::Audit> for Audit {
+    fn from(audit: profile::Audit) -> Self {
+        match audit {
+            profile::Audit::Full => Self::Full,
+            profile::Audit::Count => Self::Count,
+            profile::Audit::Off => Self::Off,
         }
     }
 }

@@ -321,6 +321,8 @@ fn explain(message: &str, node: &Node<'_>) -> (String, String) {
             let what = format!("{subject} must be one name, or a table with exactly one key");
             return (what, "keep one".to_owned());
         }
+        // What the toml crate says of an enumeration.
+        None if message == "wanted string or table" => "a name in quotes",
         None => return (format!("{subject}: {message}"), SYNTAX_FIX.to_owned()),
     };
     let found = match value {

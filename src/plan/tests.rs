@@ -45,6 +45,15 @@ fn an_empty_profile_is_the_default_workload_without_readers() {
     assert_eq!(plan.stream.columns.len(), 6);
     assert_eq!(plan.readers.count, 0);
     assert_eq!(plan.readers.statement_timeout, Duration::from_secs(60));
+    let recovery = Recovery {
+        delivery: Delivery::ExactlyOnce,
+        on_fault: OnFault::Recover,
+        reconnect_timeout: Duration::from_secs(60),
+        backlog_rows: NonZeroU64::new(180_000).unwrap(),
+        catch_up_factor: 4.0,
+    };
+    assert_eq!(plan.recovery, recovery);
+    assert_eq!(plan.audit, Audit::Full);
     assert!(plan.thresholds.is_empty());
 }
 
@@ -55,6 +64,57 @@ fn an_unthrottled_stream_has_larger_batches_unless_told() {
     assert_eq!(unthrottled.stream.batch_rows.get(), 20_000);
     let told = plan("stream = { rows_per_s = \"max\", batch_rows = 7 }", &Overrides::default());
     assert_eq!(told.stream.batch_rows.get(), 7);
+}
+
+#[test]
+fn the_backlog_holds_a_minute_of_the_rate_and_a_batch_of_each_partition_unless_told() {
+    let backlog = |stream: &str| {
+        let plan = plan(&format!("stream = {{ {stream} }}"), &Overrides::default());
+        plan.recovery.backlog_rows.get()
+    };
+    assert_eq!(backlog("rows_per_s = 30_000"), 1_800_000);
+    assert_eq!(backlog("rows_per_s = 1"), 300);
+    assert_eq!(backlog("rows_per_s = \"max\""), 1_000_000);
+    assert_eq!(backlog("rows_per_s = \"max\", partitions = 100"), 2_000_000);
+    let told = plan("recovery.backlog_rows = 300", &Overrides::default());
+    assert_eq!(told.recovery.backlog_rows.get(), 300);
+}
+
+#[test]
+fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
+    let file = "audit = \"count\"\n[recovery]\ndelivery = \"at-least-once\"\non_fault = \"stop\"\n\
+                reconnect_timeout_s = 0.001\nbacklog_rows = 1_000_000_000_000\ncatch_up_factor = 1.5\n";
+    let read = plan(file, &Overrides::default());
+    let wanted = Recovery {
+        delivery: Delivery::AtLeastOnce,
+        on_fault: OnFault::Stop,
+        reconnect_timeout: Duration::from_millis(1),
+        backlog_rows: NonZeroU64::new(1_000_000_000_000).unwrap(),
+        catch_up_factor: 1.5,
+    };
+    assert_eq!((read.recovery, read.audit), (wanted, Audit::Count));
+    let env = Overrides {
+        delivery: Some(Given::env("STROM_LOAD_DELIVERY", Delivery::ExactlyOnce)),
+        on_fault: Some(Given::env("STROM_LOAD_ON_FAULT", OnFault::Recover)),
+        backlog_rows: Some(Given::env("STROM_LOAD_BACKLOG_ROWS", 5_000)),
+        ..Overrides::default()
+    };
+    let flags = Overrides {
+        delivery: Some(Given::flag("--delivery", Delivery::AtMostOnce)),
+        reconnect_timeout: Some(Given::flag("--reconnect-timeout", Duration::from_secs(86_400))),
+        catch_up: Some(Given::flag("--catch-up", 1_000.0)),
+        audit: Some(Given::flag("--audit", Audit::Off)),
+        ..Overrides::default()
+    };
+    let overridden = plan(file, &flags.over(env));
+    let wanted = Recovery {
+        delivery: Delivery::AtMostOnce,
+        on_fault: OnFault::Recover,
+        reconnect_timeout: Duration::from_secs(86_400),
+        backlog_rows: NonZeroU64::new(5_000).unwrap(),
+        catch_up_factor: 1_000.0,
+    };
+    assert_eq!((overridden.recovery, overridden.audit), (wanted, Audit::Off));
 }
 
 #[test]
@@ -110,6 +170,8 @@ fn the_builtin_realtime_profile_states_the_defaults() {
     let realtime = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap();
     let defaults = plan("", &Overrides::default());
     assert_eq!(realtime.stream, defaults.stream);
+    assert_eq!(realtime.recovery, defaults.recovery);
+    assert_eq!(realtime.audit, defaults.audit);
     assert_eq!(realtime.readers.queries.len(), 5);
     assert_eq!(realtime.readers.count, 2);
 }
@@ -199,6 +261,12 @@ proptest! {
         linger_us in 1_000..=60_000_000_u64,
         rate in proptest::option::of(1..=1_000_000_000_u64),
         query_rate in proptest::option::of(1e-6..=1e6),
+        delivery in prop::sample::select(vec![Delivery::ExactlyOnce, Delivery::AtLeastOnce, Delivery::AtMostOnce]),
+        on_fault in prop::sample::select(vec![OnFault::Recover, OnFault::Stop]),
+        audit in prop::sample::select(vec![Audit::Full, Audit::Count, Audit::Off]),
+        reconnect_us in 1_000..=86_400_000_000_u64,
+        backlog_rows in 300..=1_000_000_000_000_u64,
+        catch_up_factor in 1.000_001..=1_000.0,
         table in "[a-z\"'\\\\ é]{1,20}",
         sql in "[^\0;{}'\"$/*-]*",
         limit in any::<f32>().prop_filter("finite", |limit| limit.is_finite()),
@@ -211,6 +279,14 @@ proptest! {
         first.stream.rate = rate
             .and_then(std::num::NonZeroU64::new)
             .map_or(StreamRate::Max, StreamRate::RowsPerSecond);
+        first.recovery = Recovery {
+            delivery,
+            on_fault,
+            reconnect_timeout: Duration::from_micros(reconnect_us),
+            backlog_rows: NonZeroU64::new(backlog_rows).unwrap(),
+            catch_up_factor,
+        };
+        first.audit = audit;
         first.stream.table = TableName { schema: None, name: table };
         first.readers.queries_per_s = query_rate;
         first.readers.queries[0].sql = format!("select {sql}");
@@ -259,6 +335,33 @@ fn numbers_outside_their_limits() {
          rows_per_s = 2.5\npartitions = 0\nbatch_rows = 1_000_001\nlinger_ms = 0.5\n[readers]\n\
          count = 0\nqueries_per_s = 0\nstatement_timeout_s = 0\n"
     ));
+}
+
+#[test]
+fn bad_values_of_recovery() {
+    assert_snapshot!(faults(
+        "audit = \"ful\"\n[recovery]\ndelivery = \"exactly_once\"\non_fault = true\n\
+         reconnect_timeout_s = 0\nbacklog_rows = 299\ncatch_up_factor = 1\n"
+    ));
+    assert_snapshot!(faults(
+        "[recovery]\ndelivery = \"twice\"\nreconnect_timeout_s = 86_401\n\
+         backlog_rows = 1_000_000_000_001\ncatch_up_factor = 1000.5\ncatchup = 2\n"
+    ));
+}
+
+#[test]
+fn bad_overrides_of_recovery() {
+    let overrides = Overrides {
+        reconnect_timeout: Some(Given::flag("--reconnect-timeout", Duration::ZERO)),
+        backlog_rows: Some(Given::env("STROM_LOAD_BACKLOG_ROWS", 0)),
+        catch_up: Some(Given::flag("--catch-up", 0.5)),
+        ..Overrides::default()
+    };
+    assert_snapshot!(faults_with("", &overrides));
+    // The backlog of the file is too small for the batches of the flag.
+    let overrides =
+        Overrides { batch_rows: Some(Given::flag("--batch-rows", 20_000)), ..Overrides::default() };
+    assert_snapshot!(faults_with("recovery.backlog_rows = 30_000\n", &overrides));
 }
 
 #[test]
@@ -415,6 +518,9 @@ fn one_fault_brings_no_others() {
         "[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = \"partition\"\n[[stream.columns]]\nname = \"id\"\ntype = \"bigint\"\nvalue = \"row_id\"\n",
         "[readers]\ncount = 1\nquerys = []\n",
         "[stream]\ncolums = []\n",
+        "[stream]\nbatch_rows = 0\n[recovery]\nbacklog_rows = 5\n",
+        "[stream]\npartitions = \"1\"\n[recovery]\nbacklog_rows = 100\n",
+        "[stream]\nbatchrows = 10\n[recovery]\nbacklog_rows = 30\n",
         "stream = 5\n",
         "[stream]\ncolumns = [1]\n",
         "[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = { partitoin = {} }\n",

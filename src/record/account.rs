@@ -65,11 +65,47 @@ pub struct Account {
 }
 
 impl Account {
+    /// One above the last row that it knows of.
+    pub fn end(&self) -> u64 {
+        let ends = [&self.acknowledged, &self.dropped, &self.undecided];
+        ends.iter().filter_map(|ranges| ranges.0.last()).map(|end| end.last + 1).max().unwrap_or(0)
+    }
+
     /// Adds a later account.
     pub fn append(&mut self, later: &Self) {
         self.acknowledged.append(&later.acknowledged);
         self.dropped.append(&later.dropped);
         self.undecided.append(&later.undecided);
+    }
+}
+
+/// What became of a partition's rows, as the table shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PartitionAudit {
+    /// Rows of the run found, each counted once.
+    pub rows_found: u64,
+    /// Acknowledged rows that are not there.
+    pub lost: Ranges,
+    /// Rows that are there more than once.
+    pub doubled: Ranges,
+    /// Rows that are there with other values than were sent.
+    pub altered: Ranges,
+    /// Rows that are there and were never sent.
+    pub unexpected: Ranges,
+    /// Undecided rows that turned out to be there.
+    pub undecided_found: u64,
+    /// Rows found beyond the account of a loader that was killed.
+    pub unaccounted: u64,
+}
+
+impl PartitionAudit {
+    /// Whether every acknowledged row is there, unaltered, and nothing else.
+    pub fn is_right(&self, may_double: bool) -> bool {
+        let clean = |ranges: &Ranges| ranges.rows() == 0;
+        clean(&self.lost)
+            && clean(&self.altered)
+            && clean(&self.unexpected)
+            && (may_double || clean(&self.doubled))
     }
 }
 

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::quantity::{format_count, format_duration, format_rate};
-use crate::record::Percentiles;
+use crate::record::{PartitionAudit, Percentiles};
 
 use super::{Bottleneck, QueryReport, RunReport, Status};
+
+/// Ranges of wrong rows that are shown for each kind; the result file has all.
+const RANGES_SHOWN: usize = 5;
 
 /// Renders the summary, plain text, one screen.
 pub fn summary(report: &RunReport) -> String {
@@ -60,17 +63,7 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
         format_count(stream.rows_acknowledged),
         format_count(stream.rows_dropped)
     )?;
-    match stream.rows_found {
-        Some(found) if report.rows_add_up() => {
-            writeln!(out, "            {} found by SQL: every one is there", format_count(found))?;
-        }
-        Some(found) => writeln!(
-            out,
-            "            {} found by SQL: THE COUNT IS WRONG, rows were lost or doubled",
-            format_count(found)
-        )?,
-        None => writeln!(out, "            not counted by SQL")?,
-    }
+    found(out, report)?;
     writeln!(
         out,
         "batches     {} committed, {} sent late (over 1 ms), {} of COPY data",
@@ -80,6 +73,16 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
     )?;
     for (code, count) in &stream.errors {
         writeln!(out, "errors      SQLSTATE {code}: {}", format_count(*count))?;
+    }
+    if let Some(recovery) = &stream.recovery {
+        writeln!(
+            out,
+            "outages     {}, {} batches sent again; back after {} (p50), {} at most",
+            format_count(recovery.count),
+            format_count(stream.batches_resent),
+            format_ms(recovery.p50_ms),
+            format_ms(recovery.max_ms)
+        )?;
     }
     writeln!(out)?;
     let header = ["p50", "p90", "p99", "p99.9", "max"];
@@ -94,6 +97,50 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if open {
         row(out, "response (due → ack)", stream.response.as_ref())?;
         row(out, "row (own due → ack)", stream.row_latency.as_ref())?;
+    }
+    Ok(())
+}
+
+fn found(out: &mut String, report: &RunReport) -> std::fmt::Result {
+    let stream = &report.stream;
+    if stream.rows_undecided > 0 {
+        let rows = format_count(stream.rows_undecided);
+        writeln!(out, "            {rows} undecided: sent, and their fate could not be found out")?;
+    }
+    let Some(rows) = stream.rows_found else {
+        return writeln!(out, "            not checked in the table");
+    };
+    let rows = format_count(rows);
+    let Some(audit) = &stream.audit else {
+        let verdict = if report.rows_add_up() { "as acknowledged" } else { "THE COUNT IS WRONG" };
+        return writeln!(out, "            {rows} counted by SQL: {verdict}");
+    };
+    if report.rows_add_up() {
+        writeln!(out, "            {rows} read back: each acknowledged row is there as sent")?;
+    } else {
+        writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
+    }
+    audit.iter().enumerate().try_for_each(|(number, partition)| differences(out, number, partition))
+}
+
+/// The wrong rows of a partition, a line a kind; nothing if there are none.
+pub fn differences(
+    out: &mut String,
+    number: usize,
+    partition: &PartitionAudit,
+) -> std::fmt::Result {
+    let kinds = [
+        ("lost", &partition.lost),
+        ("doubled", &partition.doubled),
+        ("altered", &partition.altered),
+        ("unexpected", &partition.unexpected),
+    ];
+    for (kind, ranges) in kinds.iter().filter(|(_, ranges)| ranges.rows() > 0) {
+        let first = ranges.iter().take(RANGES_SHOWN);
+        let shown: Vec<String> =
+            first.map(|range| format!("{}..={}", range.first, range.last)).collect();
+        let (rows, shown) = (format_count(ranges.rows()), shown.join(", "));
+        writeln!(out, "            partition {number}: {rows} {kind}, first rows {shown}")?;
     }
     Ok(())
 }

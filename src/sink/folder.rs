@@ -160,7 +160,9 @@ fn write_log(
             .write_histogram(histogram, line.start, line.length, Tag::new(line.tag))
             .map_err(|error| failed(&error))?;
     }
-    log.write_all(&text)
+    // The library repeats its note on the divisor each time; once is enough.
+    let note_end = text.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    log.write_all(if head.is_none() { &text[note_end..] } else { &text })
 }
 
 impl Sink for Folder {

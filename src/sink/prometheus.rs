@@ -211,6 +211,9 @@ struct PartitionHandles {
     rows_sent: Counter,
     rows_acknowledged: Counter,
     rows_dropped: Counter,
+    rows_undecided: Counter,
+    batches_resent: Counter,
+    outages: Counter,
     backlog: Gauge,
     batches: Counter,
     batches_late: Counter,
@@ -223,6 +226,7 @@ struct QueryHandles {
     arm: &'static str,
     executions: Counter,
     rows: Counter,
+    reconnects: Counter,
     errors: HashMap<String, Counter>,
 }
 
@@ -249,6 +253,9 @@ impl Handles {
                 rows_sent: counter(metric::ROWS_SENT),
                 rows_acknowledged: counter(metric::ROWS_ACKNOWLEDGED),
                 rows_dropped: counter(metric::ROWS_DROPPED),
+                rows_undecided: counter(metric::ROWS_UNDECIDED),
+                batches_resent: counter(metric::BATCHES_RESENT),
+                outages: counter(metric::OUTAGES),
                 backlog: exposition.gauge(metric::BACKLOG, &[&number]),
                 batches: counter(metric::BATCHES),
                 batches_late: counter(metric::BATCHES_LATE),
@@ -268,6 +275,7 @@ impl Handles {
                     arm: arm.name(),
                     executions: exposition.counter(metric::QUERIES, &labels),
                     rows: exposition.counter(metric::QUERY_ROWS, &labels),
+                    reconnects: exposition.counter(metric::RECONNECTS, &labels),
                     errors: HashMap::new(),
                 }
             })
@@ -282,8 +290,13 @@ impl Handles {
     }
 }
 
-const PARTITION_HISTOGRAMS: [Metric; 4] =
-    [metric::BATCH_WAIT, metric::BATCH_SERVICE, metric::BATCH_RESPONSE, metric::ROW_LATENCY];
+const PARTITION_HISTOGRAMS: [Metric; 5] = [
+    metric::BATCH_WAIT,
+    metric::BATCH_SERVICE,
+    metric::BATCH_RESPONSE,
+    metric::ROW_LATENCY,
+    metric::OUTAGE_SECONDS,
+];
 const QUERY_HISTOGRAMS: [Metric; 3] =
     [metric::QUERY_SERVICE, metric::QUERY_RESPONSE, metric::ANSWER_AGE];
 
@@ -308,6 +321,10 @@ impl Sink for PrometheusSink {
             to.rows_due.increment(partition.rows_due);
             to.rows_sent.increment(tally.rows_sent);
             to.rows_acknowledged.increment(tally.rows_acknowledged);
+            to.rows_dropped.increment(tally.account.dropped.rows());
+            to.rows_undecided.increment(tally.account.undecided.rows());
+            to.batches_resent.increment(tally.batches_resent);
+            to.outages.increment(tally.outage.count());
             to.backlog.set(partition.backlog_rows as f64);
             to.batches.increment(tally.batches);
             to.batches_late.increment(tally.batches_late);
@@ -317,7 +334,7 @@ impl Sink for PrometheusSink {
                 to.errors.entry(code.clone()).or_insert_with(new).increment(*count);
             }
             let batch = &tally.batch;
-            let times = [&batch.wait, &batch.service, &batch.response, &tally.row];
+            let times = [&batch.wait, &batch.service, &batch.response, &tally.row, &tally.outage];
             for (metric, times) in PARTITION_HISTOGRAMS.into_iter().zip(times) {
                 exposition.observe(metric, index, times);
             }
@@ -325,6 +342,7 @@ impl Sink for PrometheusSink {
         for (index, (tally, to)) in interval.queries.iter().zip(&mut handles.queries).enumerate() {
             to.executions.increment(tally.executions);
             to.rows.increment(tally.rows);
+            to.reconnects.increment(tally.reconnects);
             for (code, count) in &tally.errors {
                 let labels = [to.query.as_str(), to.arm, code.as_str()];
                 let new = || exposition.counter(metric::QUERY_ERRORS, &labels);
@@ -338,13 +356,7 @@ impl Sink for PrometheusSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError> {
-        if let Some(handles) = &self.handles {
-            for (partition, to) in report.stream.partitions.iter().zip(&handles.partitions) {
-                to.rows_dropped.absolute(partition.rows_dropped);
-                to.backlog.set(0.0);
-            }
-        }
+    fn finish(self: Box<Self>, _report: &RunReport) -> Result<(), SinkError> {
         self.exposition.measuring.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -1,0 +1,57 @@
+//! After the run: are the rows there?
+
+use crate::ingest::audit::{AuditError, audit};
+use crate::pg;
+use crate::plan::{Audit, Plan};
+use crate::record::PartitionAudit;
+use crate::report::Status;
+
+use super::Shutdown;
+use super::measure::Run;
+
+/// What the table shows of a run.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Rows of the run.
+    pub(super) rows: Option<u64>,
+    /// What reading each of them back showed.
+    pub(super) audit: Option<Vec<PartitionAudit>>,
+}
+
+/// Looks for the run's rows as the plan says, unless the run was aborted. A server that is gone
+/// cannot be asked; that is no finding.
+pub(super) async fn check(
+    run: &Run<'_>,
+    plan: &Plan,
+    control: pg::Session,
+    shutdown: &Shutdown,
+) -> Found {
+    if run.status() == Status::Aborted || plan.audit == Audit::Off {
+        control.close().await;
+        return Found::default();
+    }
+    let found = tokio::select! {
+        found = look(run, plan) => found,
+        () = shutdown.abort.cancelled() => return Found::default(),
+    };
+    // It holds the reservation: no other loader may come in between.
+    control.close().await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!("this run's rows were not checked: {error}");
+        Found::default()
+    })
+}
+
+async fn look(run: &Run<'_>, plan: &Plan) -> Result<Found, AuditError> {
+    let address = run.address();
+    if plan.audit == Audit::Full {
+        tracing::debug!("reading every row back");
+        let partitions = audit(address, &run.evidence()).await?;
+        let rows = partitions.iter().map(|partition| partition.rows_found).sum();
+        return Ok(Found { rows: Some(rows), audit: Some(partitions) });
+    }
+    let mut session = pg::Session::connect(address, "strom-load control").await?;
+    let rows = pg::table::count_since(&mut session, &plan.stream, run.first_ids()).await?;
+    session.close().await;
+    Ok(Found { rows: Some(rows), audit: None })
+}

@@ -1,0 +1,353 @@
+//! The proof: every row of a run is read back and compared, byte by byte, with what was sent.
+//!
+//! Rows are a function of their sequence number, so nothing had to be kept: the expected bytes are
+//! made again. One scan a partition, in whatever order the table yields it; memory is one bit a
+//! row.
+
+use futures_util::{StreamExt, TryStreamExt};
+
+use crate::pace::{DueTimes, Schedule};
+use crate::pg::table::rows_query;
+use crate::pg::{self, Address};
+use crate::plan::Stream;
+use crate::record::{Account, PartitionAudit, Ranges};
+use crate::row::{EncodeError, Encoder, Values};
+
+/// Expected rows are made in blocks of this many: neighbours in the table mostly are neighbours
+/// in the run.
+const BLOCK_ROWS: u64 = 256;
+/// Connections that read at the same time.
+const READERS_MAX: usize = 4;
+
+/// What a run left for its audit.
+#[derive(Debug, Clone)]
+pub struct Evidence<'a> {
+    /// What was streamed.
+    pub stream: &'a Stream,
+    /// Its seed.
+    pub seed: u64,
+    /// Start of the schedule, in microseconds since the Unix epoch.
+    pub origin_us: i64,
+    /// Whether the account is complete. It is not if the loader was killed: then rows may have
+    /// been sent that it does not know of.
+    pub complete: bool,
+    /// Each partition's first id, schedule (none: unthrottled) and account.
+    pub partitions: Vec<(i64, Option<Schedule>, Account)>,
+}
+
+/// Why an audit could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] pg::Error),
+    /// The columns.
+    #[error(transparent)]
+    Row(#[from] EncodeError),
+}
+
+/// Reads all partitions back and compares.
+///
+/// # Errors
+/// When the server does not let it.
+pub async fn audit(
+    address: &Address,
+    evidence: &Evidence<'_>,
+) -> Result<Vec<PartitionAudit>, AuditError> {
+    let partitions =
+        (0..).zip(&evidence.partitions).map(|(number, (first_id, schedule, account))| {
+            let due = schedule.map(|schedule| (schedule, evidence.origin_us));
+            audit_partition(address, evidence, number, *first_id, due, account)
+        });
+    futures_util::stream::iter(partitions).buffered(READERS_MAX).try_collect().await
+}
+
+async fn audit_partition(
+    address: &Address,
+    evidence: &Evidence<'_>,
+    partition: u32,
+    first_id: i64,
+    due: Option<(Schedule, i64)>,
+    account: &Account,
+) -> Result<PartitionAudit, AuditError> {
+    let stream = evidence.stream;
+    let mut auditor = Auditor::new(stream, evidence.seed, partition, first_id, due)?;
+    // A later run's ids follow on ours.
+    let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));
+    let query = rows_query(stream, partition, first_id, end);
+    let mut session = pg::Session::connect(address, "strom-load audit").await?;
+    session.read_back(&query, |tuple| auditor.see(tuple, account)).await?;
+    session.close().await;
+    Ok(auditor.conclude(account))
+}
+
+/// Compares the rows of one partition.
+struct Auditor {
+    encoder: Encoder,
+    id_field: usize,
+    /// Fields that cannot be made again: the due times of an unthrottled run.
+    ignored: Vec<bool>,
+    first_id: i64,
+    due: Option<(Schedule, i64)>,
+    block: Block,
+    seen: Bits,
+    doubled: Bits,
+    altered: Bits,
+    unaccounted: u64,
+}
+
+/// Expected tuples of neighbouring rows.
+#[derive(Default)]
+struct Block {
+    first_row: Option<u64>,
+    bytes: Vec<u8>,
+    /// Where each tuple ends.
+    ends: Vec<usize>,
+}
+
+impl Auditor {
+    fn new(
+        stream: &Stream,
+        seed: u64,
+        partition: u32,
+        first_id: i64,
+        due: Option<(Schedule, i64)>,
+    ) -> Result<Self, EncodeError> {
+        let columns = &stream.columns;
+        let encoder = Encoder::new(columns, seed, partition, first_id)?;
+        let is_id = |values: &Values| *values == Values::RowId;
+        Ok(Self {
+            id_field: columns.iter().position(|column| is_id(&column.values)).unwrap_or(0),
+            ignored: columns
+                .iter()
+                .map(|column| due.is_none() && column.values == Values::DueTime)
+                .collect(),
+            block: Block { bytes: vec![0; encoder.max_row_bytes()], ..Block::default() },
+            encoder,
+            first_id,
+            due,
+            seen: Bits::default(),
+            doubled: Bits::default(),
+            altered: Bits::default(),
+            unaccounted: 0,
+        })
+    }
+
+    fn see(&mut self, tuple: &[u8], account: &Account) {
+        let id = fields(tuple).nth(self.id_field).and_then(|id| id.try_into().ok());
+        let id = id.map_or(0, i64::from_be_bytes);
+        let Some(row) = id.checked_sub(self.first_id).and_then(|row| u64::try_from(row).ok())
+        else {
+            return;
+        };
+        let same = self.is_as_sent(row, tuple);
+        if row >= account.end() {
+            // Beyond the account of a killed loader: ours if it looks like ours, else of a later
+            // run, whose ids follow on.
+            self.unaccounted += u64::from(same);
+            return;
+        }
+        if !self.seen.set(row) {
+            self.doubled.set(row);
+        }
+        if !same {
+            self.altered.set(row);
+        }
+    }
+
+    fn is_as_sent(&mut self, row: u64, tuple: &[u8]) -> bool {
+        let first_row = row - row % BLOCK_ROWS;
+        if self.block.first_row != Some(first_row) {
+            self.make(first_row);
+        }
+        let index = (row - first_row) as usize;
+        let start = index.checked_sub(1).map_or(0, |before| self.block.ends[before]);
+        let expected = &self.block.bytes[start..self.block.ends[index]];
+        expected == tuple
+            || (self.ignored.contains(&true)
+                && fields(expected).count() == fields(tuple).count()
+                && fields(expected)
+                    .zip(fields(tuple))
+                    .zip(&self.ignored)
+                    .all(|((expected, found), ignored)| *ignored || expected == found))
+    }
+
+    fn make(&mut self, first_row: u64) {
+        let mut due = match &self.due {
+            Some((schedule, origin_us)) => schedule.due_times(first_row).since(*origin_us),
+            None => DueTimes::constant(0),
+        };
+        self.block.ends.clear();
+        let room = self.encoder.max_row_bytes();
+        self.block.bytes.resize(room * BLOCK_ROWS as usize, 0);
+        let mut at = 0;
+        for row in first_row..first_row + BLOCK_ROWS {
+            at += self.encoder.encode(&mut self.block.bytes[at..], row, 1, &mut due).bytes;
+            self.block.ends.push(at);
+        }
+        self.block.first_row = Some(first_row);
+    }
+
+    fn conclude(self, account: &Account) -> PartitionAudit {
+        let mut audit = PartitionAudit {
+            rows_found: self.seen.count(),
+            doubled: self.doubled.ranges(),
+            altered: self.altered.ranges(),
+            unaccounted: self.unaccounted,
+            ..PartitionAudit::default()
+        };
+        for range in account.acknowledged.iter() {
+            let absent = |row: &u64| !self.seen.has(*row);
+            (range.first..=range.last).filter(absent).for_each(|row| audit.lost.push(row, 1));
+        }
+        for row in 0..account.end() {
+            if self.seen.has(row) && !account.acknowledged.contains(row) {
+                if account.undecided.contains(row) {
+                    audit.undecided_found += 1;
+                } else {
+                    audit.unexpected.push(row, 1);
+                }
+            }
+        }
+        audit
+    }
+}
+
+/// The fields of a tuple; NULL as nothing.
+fn fields(tuple: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = tuple.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, tail) = rest.split_at_checked(4)?;
+        let length = length.iter().fold(0i32, |value, byte| value << 8 | i32::from(*byte));
+        let (field, tail) = tail.split_at_checked(length.max(0) as usize)?;
+        rest = tail;
+        Some(field)
+    })
+}
+
+/// A set of row numbers, one bit each.
+#[derive(Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// Adds `row`; false if it was there.
+    fn set(&mut self, row: u64) -> bool {
+        let (word, bit) = ((row / 64) as usize, 1 << (row % 64));
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        let new = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        new
+    }
+
+    fn has(&self, row: u64) -> bool {
+        self.0.get((row / 64) as usize).is_some_and(|word| word & (1 << (row % 64)) != 0)
+    }
+
+    fn ranges(&self) -> Ranges {
+        let mut ranges = Ranges::default();
+        for (word, bits) in (0..).zip(&self.0) {
+            for bit in (0..64).filter(|bit| bits & (1 << bit) != 0) {
+                ranges.push(word * 64 + bit, 1);
+            }
+        }
+        ranges
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Overrides, Plan, builtin};
+    use crate::row::BatchEncoder;
+
+    fn plan() -> Plan {
+        Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap()
+    }
+
+    /// The tuples of rows 0..1000 as sent.
+    fn tuples(plan: &Plan) -> Vec<Vec<u8>> {
+        let mut encoder = Encoder::new(&plan.stream.columns, plan.seed, 0, 5).unwrap();
+        (0..1_000)
+            .map(|row| {
+                let mut bytes = vec![0; encoder.max_row_bytes()];
+                let mut due = DueTimes::constant(77);
+                let encoded = encoder.encode(&mut bytes, row, 1, &mut due);
+                bytes.truncate(encoded.bytes);
+                bytes
+            })
+            .collect()
+    }
+
+    fn judge(plan: &Plan, tuples: &[Vec<u8>], account: &Account) -> PartitionAudit {
+        let mut auditor = Auditor::new(&plan.stream, plan.seed, 0, 5, None).unwrap();
+        tuples.iter().for_each(|tuple| auditor.see(tuple, account));
+        auditor.conclude(account)
+    }
+
+    fn account(acknowledged: u64) -> Account {
+        let mut account = Account::default();
+        account.acknowledged.push(0, acknowledged);
+        account
+    }
+
+    fn rows(ranges: &Ranges) -> Vec<(u64, u64)> {
+        ranges.iter().map(|range| (range.first, range.last)).collect()
+    }
+
+    #[test]
+    fn rows_as_sent_are_right_in_any_order() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        tuples.reverse();
+        let audit = judge(&plan, &tuples, &account(1_000));
+        assert_eq!(audit, PartitionAudit { rows_found: 1_000, ..PartitionAudit::default() });
+        assert!(audit.is_right(false));
+    }
+
+    #[test]
+    fn gaps_doubles_altered_and_unexpected_rows_are_each_found() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        let copy = tuples[300].clone();
+        let last = tuples[500].len() - 20;
+        tuples[500][last] ^= 1;
+        tuples.push(copy);
+        tuples.drain(10..13);
+        let mut account = account(900);
+        account.undecided.push(900, 50);
+        account.dropped.push(950, 50);
+        let audit = judge(&plan, &tuples, &account);
+        assert_eq!(rows(&audit.lost), [(10, 12)]);
+        assert_eq!(rows(&audit.doubled), [(300, 300)]);
+        assert_eq!(rows(&audit.altered), [(500, 500)]);
+        assert_eq!(rows(&audit.unexpected), [(950, 999)]);
+        assert_eq!(audit.undecided_found, 50);
+        assert!(!audit.is_right(true));
+    }
+
+    #[test]
+    fn rows_beyond_a_killed_loaders_account_are_counted_only_if_they_are_ours() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        let middle = tuples[999].len() / 2;
+        tuples[999][middle] ^= 1;
+        let audit = judge(&plan, &tuples, &account(600));
+        assert_eq!((audit.rows_found, audit.unaccounted), (600, 399));
+        assert!(audit.is_right(false));
+    }
+
+    #[test]
+    fn what_the_batch_encoder_sends_is_what_the_audit_expects() {
+        let plan = plan();
+        let mut batch = BatchEncoder::new(&plan.stream.columns, plan.seed, 0, 5).unwrap();
+        batch.begin(0, 1_000, DueTimes::constant(77));
+        let sent = std::iter::from_fn(|| batch.next_chunk()).collect::<Vec<_>>().concat();
+        assert_eq!(sent[19..sent.len() - 2], tuples(&plan).concat());
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading a table back as COPY BINARY tuples, one at a time, keeping none.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt;
+
+use super::{Error, Session};
+
+/// Signature, flags and the length of the header's extension.
+const HEADER_BYTES: usize = 19;
+
+impl Session {
+    /// Runs `query` as `COPY (query) TO STDOUT (FORMAT binary)` and hands each tuple's bytes, field
+    /// count and all, to `each`.
+    ///
+    /// # Errors
+    /// When the server fails it, or sends what is not COPY BINARY.
+    pub async fn read_back(
+        &mut self,
+        query: &str,
+        mut each: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let act = "read the rows back";
+        let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
+        let mut tuples = Tuples::default();
+        self.drive(act, |client| async {
+            let statement = client.prepare(&sql).await?;
+            let mut stream = pin!(client.copy_out(&statement).await?);
+            while let Some(bytes) = stream.try_next().await? {
+                tuples.feed(&bytes, &mut each);
+            }
+            Ok(())
+        })
+        .await?;
+        if tuples.ended { Ok(()) } else { Err(Error::lost(act, "the data ends early")) }
+    }
+}
+
+/// Cuts a COPY BINARY stream into tuples, however it is cut into messages.
+#[derive(Default)]
+struct Tuples {
+    /// What is left of a message that ended within a tuple.
+    carried: Vec<u8>,
+    header_read: bool,
+    ended: bool,
+}
+
+impl Tuples {
+    fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+        if self.carried.is_empty() {
+            let used = self.cut(bytes, each);
+            self.carried.extend_from_slice(&bytes[used..]);
+        } else {
+            let mut whole = std::mem::take(&mut self.carried);
+            whole.extend_from_slice(bytes);
+            let used = self.cut(&whole, each);
+            whole.drain(..used);
+            self.carried = whole;
+        }
+    }
+
+    /// Hands out the whole tuples in `bytes`; returns how many bytes they took.
+    fn cut(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) -> usize {
+        let mut at = 0;
+        if !self.header_read {
+            let Some(extension) = bytes.get(HEADER_BYTES - 4..HEADER_BYTES) else { return 0 };
+            let extension = be_i32(extension).max(0) as usize;
+            if bytes.len() < HEADER_BYTES + extension {
+                return 0;
+            }
+            at = HEADER_BYTES + extension;
+            self.header_read = true;
+        }
+        while !self.ended {
+            match tuple_length(&bytes[at..]) {
+                Some(0) => self.ended = true,
+                Some(length) => {
+                    each(&bytes[at..at + length]);
+                    at += length;
+                }
+                None => return at,
+            }
+        }
+        bytes.len()
+    }
+}
+
+/// The length of the tuple that `bytes` begins with: 0 for the trailer, `None` if it is not whole.
+fn tuple_length(bytes: &[u8]) -> Option<usize> {
+    let fields = i16::from_be_bytes([*bytes.first()?, *bytes.get(1)?]);
+    if fields < 0 {
+        return Some(0);
+    }
+    let mut at = 2;
+    for _ in 0..fields {
+        // −1 stands for NULL, which has no bytes.
+        let length = be_i32(bytes.get(at..at + 4)?).max(0) as usize;
+        at += 4 + length;
+    }
+    (at <= bytes.len()).then_some(at)
+}
+
+fn be_i32(bytes: &[u8]) -> i32 {
+    bytes.iter().fold(0, |value, byte| value << 8 | i32::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn tuples_come_out_whole_wherever_the_stream_is_cut(
+            rows in prop::collection::vec(prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..9)), 0..4), 0..12),
+            cuts in prop::collection::vec(1usize..40, 1..200),
+        ) {
+            let mut stream = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0".to_vec();
+            let mut expected = Vec::new();
+            for row in &rows {
+                let mut tuple = (row.len() as i16).to_be_bytes().to_vec();
+                for field in row {
+                    let length = field.as_ref().map_or(-1, |field| field.len() as i32);
+                    tuple.extend(length.to_be_bytes());
+                    tuple.extend(field.iter().flatten());
+                }
+                stream.extend(&tuple);
+                expected.push(tuple);
+            }
+            stream.extend((-1i16).to_be_bytes());
+            let (mut tuples, mut got) = (Tuples::default(), Vec::new());
+            let (mut rest, mut cuts) = (&stream[..], cuts.iter().cycle());
+            while !rest.is_empty() {
+                let (head, tail) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
+                tuples.feed(head, &mut |tuple: &[u8]| got.push(tuple.to_vec()));
+                rest = tail;
+            }
+            prop_assert!(tuples.ended);
+            prop_assert_eq!(got, expected);
+        }
+    }
+}
