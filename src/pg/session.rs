@@ -38,8 +38,13 @@ impl Session {
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
         let config = address.config(application_name);
-        let (client, mut connection) =
-            config.connect(NoTls).await.map_err(|error| address.explain(&error))?;
+        // The library bounds each TCP connect only; a login may get no answer, too.
+        let hosts = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1) as u32;
+        let limit = config.get_connect_timeout().map_or(Duration::MAX, |one| *one * hosts);
+        let connected = tokio::time::timeout(limit, config.connect(NoTls)).await;
+        let (client, mut connection) = connected
+            .map_err(|_| Error::timed_out(format!("connect to {address}")))?
+            .map_err(|error| address.explain(&error))?;
         let driver = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
         Ok(Self { client, driver: Box::pin(driver) })
     }
