@@ -19,6 +19,9 @@ use crate::strom::{self, Arm, StromError};
 /// Pause after a failed query, so that a broken one does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long one attempt to connect anew may take, beyond the limits of its parts.
+const ATTEMPT_MAX: Duration = Duration::from_secs(20);
+
 /// One reader.
 pub struct Reader {
     /// When its queries are due.
@@ -136,8 +139,15 @@ impl Reader {
             return Err(pg::Error::disconnected().into());
         };
         let arm = self.arms[turn];
+        // The server ends a query at its timeout; a dead network must not outlast that by much.
+        let limit = self.connection.statement_timeout + self.recovery.reconnect_timeout;
         if *entered != Some(arm) {
-            strom::enter(session, arm).await.map_err(|error| match error {
+            let entering = tokio::select! {
+                entering = tokio::time::timeout(limit, strom::enter(session, arm)) => entering,
+                () = self.abort.cancelled() => return Ok(false),
+            };
+            let late = |_| pg::Error::timed_out("switch PG-Strom").into();
+            entering.unwrap_or_else(|elapsed| Err(late(elapsed))).map_err(|error| match error {
                 StromError::Server(error) => ReadError::Server(error),
                 error => ReadError::Strom(error),
             })?;
@@ -145,8 +155,6 @@ impl Reader {
         }
         let canceller = session.canceller();
         let Query { sql, newest_column, .. } = &self.queries[query];
-        // The server ends a query at its timeout; a dead network must not outlast that by much.
-        let limit = self.connection.statement_timeout + self.recovery.reconnect_timeout;
         let sent = Instant::now();
         let answer = tokio::select! {
             answer = tokio::time::timeout(limit, session.drain(sql, newest_column.as_deref())) => {
@@ -185,6 +193,7 @@ impl Reader {
     ) -> Result<bool, ReadError> {
         let began = Instant::now();
         let mut backoff = Backoff::default();
+        let connection = self.connection.clone();
         loop {
             if !error.is_lost() {
                 tracing::warn!("{error}");
@@ -199,22 +208,38 @@ impl Reader {
             if !self.pause(backoff.next_pause()).await {
                 return Ok(false);
             }
-            match self.connection.open().await {
-                Ok(session) => {
+            let opening = tokio::time::timeout(ATTEMPT_MAX, connection.open());
+            match self.unless_over(opening).await {
+                Some(Ok(Ok(session))) => {
                     self.session = Some(session);
                     recorder.note(|tally| tally.reconnects += 1);
                     return Ok(true);
                 }
-                Err(failed) => error = failed,
+                Some(Ok(Err(failed))) => error = failed,
+                Some(Err(_)) => error = pg::Error::timed_out("connect anew"),
+                None => return Ok(false),
             }
         }
     }
 
     /// Waits; `false` if the run is over meanwhile.
     async fn pause(&mut self, pause: Duration) -> bool {
+        self.unless_over(tokio::time::sleep(pause)).await.is_some()
+    }
+
+    /// Does `work`; `None` if the run is over meanwhile.
+    async fn unless_over<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let end = async {
+            match self.stop.end() {
+                Some(end) => tokio::time::sleep_until(end).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            () = tokio::time::sleep(pause) => !self.stop.is_over(),
-            () = self.abort.cancelled() => false,
+            done = work => Some(done),
+            () = end => None,
+            () = self.stop.asked() => None,
+            () = self.abort.cancelled() => None,
         }
     }
 }

@@ -8,8 +8,10 @@
 
 mod docs;
 mod embedded;
+mod faults;
 mod oracle;
 mod outputs;
+mod proxy;
 mod real_server;
 mod signals;
 mod stream;

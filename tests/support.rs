@@ -33,7 +33,8 @@ pub(crate) async fn connect(socket_dir: &Path, port: u16) -> Client {
     connect_to(socket_dir, port, "postgres").await
 }
 
-async fn connect_to(socket_dir: &Path, port: u16, database: &str) -> Client {
+/// A session in a database, over the Unix socket.
+pub(crate) async fn connect_to(socket_dir: &Path, port: u16, database: &str) -> Client {
     let mut config = tokio_postgres::Config::new();
     config.host_path(socket_dir).port(port).user("postgres").dbname(database);
     let (client, connection) = config.connect(NoTls).await.unwrap();
@@ -144,6 +145,13 @@ pub(crate) async fn loader_main() {
 pub(crate) struct Shared {
     pub(crate) socket_dir: PathBuf,
     pub(crate) port: u16,
+    pub(crate) password: String,
+}
+
+/// The superuser's password, for connections over TCP.
+pub(crate) fn password(server: &Server) -> String {
+    let lines = fs::read_to_string(server.password_file().unwrap()).unwrap();
+    lines.lines().next().unwrap().rsplit(':').next().unwrap().to_owned()
 }
 
 /// Started on first use, on a thread that outlives the runtimes of single tests. It ends as any
@@ -161,7 +169,8 @@ pub(crate) fn shared() -> &'static Shared {
                 let options = Options { settings, ..Options::default() };
                 let server = Server::start(&options).await.unwrap();
                 let socket_dir = server.socket_dir().to_owned();
-                started.send(Shared { socket_dir, port: server.port() }).unwrap();
+                let (port, password) = (server.port(), password(&server));
+                started.send(Shared { socket_dir, port, password }).unwrap();
                 std::future::pending::<()>().await;
             });
         });
@@ -178,7 +187,7 @@ pub(crate) struct Database {
 impl Database {
     pub(crate) async fn create() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let Shared { socket_dir, port } = shared();
+        let Shared { socket_dir, port, .. } = shared();
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let control = connect(socket_dir, *port).await;
         control.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -188,7 +197,7 @@ impl Database {
     /// A second session, for instance to hold a lock: within a transaction, pg_stat_activity
     /// stands still.
     pub(crate) async fn session(&self) -> Self {
-        let Shared { socket_dir, port } = shared();
+        let Shared { socket_dir, port, .. } = shared();
         let client = connect_to(socket_dir, *port, &self.name).await;
         Self { client, name: self.name.clone() }
     }
@@ -199,7 +208,7 @@ impl Database {
     }
 
     pub(crate) fn address_of(&self, user: &str) -> String {
-        let Shared { socket_dir, port } = shared();
+        let Shared { socket_dir, port, .. } = shared();
         format!("host={} port={port} user={user} dbname={}", socket_dir.display(), self.name)
     }
 

@@ -38,6 +38,10 @@ pub(super) enum Verdict {
     },
 }
 
+/// One attempt to recover gets half of the time that is left, and this at least: an answer that
+/// never comes must leave time for another attempt.
+const ATTEMPT_MIN: Duration = Duration::from_secs(5);
+
 /// A time without success, from the first failure on.
 pub(super) struct Outage {
     since: Instant,
@@ -117,9 +121,12 @@ impl Producer {
         in_doubt: Option<u64>,
         deadline: Instant,
     ) -> Result<Verdict, Error> {
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        let until = deadline.min(now + (left / 2).max(ATTEMPT_MIN));
         let mut loader = match self.loader.take() {
             Some(loader) => loader,
-            None => bounded(&self.abort, deadline, reconnect(&self.connection, deadline)).await?,
+            None => bounded(&self.abort, until, reconnect(&self.connection, until)).await?,
         };
         let Some(xid) = in_doubt else {
             self.loader = Some(loader);
@@ -133,7 +140,7 @@ impl Producer {
                 let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
                 let batch = whereabouts(&self.stream, self.partition, first_id, last_id);
                 let fate = loader.session().fate_of(xid, &batch, deadline);
-                match bounded(&self.abort, deadline, fate).await? {
+                match bounded(&self.abort, until, fate).await? {
                     Fate::Committed => Verdict::Acknowledged,
                     Fate::Aborted => Verdict::Resend,
                     Fate::Undecided(why) => {
@@ -153,7 +160,7 @@ async fn reconnect(connection: &Connection, deadline: Instant) -> Result<Loader,
     Loader::prepare(session, &connection.target, Some(deadline)).await
 }
 
-/// Bounds a wait by the outage's deadline and by an abort.
+/// Bounds a wait by a deadline and by an abort.
 async fn bounded<T>(
     abort: &CancellationToken,
     deadline: Instant,

@@ -44,7 +44,9 @@ impl Session {
     /// # Errors
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
-        connect::connect(address, application_name).await
+        // Connecting is rare and its state large: it must not weigh on every future that may
+        // come to it.
+        Box::pin(connect::connect(address, application_name)).await
     }
 
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes
