@@ -2,7 +2,8 @@
 //! binary files, over as many connections, on a server of its own.
 //!
 //! `cargo bench --bench ingest` prints, per batch size, rows/s of both sides, their ratio, an A/A
-//! pair (psql ÷ psql) that shows the noise, and CPU a row; then pacing and memory.
+//! pair (psql ÷ psql) that shows the noise, and CPU a row; then the price of exactly-once beside
+//! bare autocommit COPY through the same client library; then pacing and memory.
 //! `-- --pairs N --seconds S` change how long it takes.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
@@ -12,14 +13,17 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::SinkExt;
 use serde_json::Value;
 use strom_load::pace::DueTimes;
 use strom_load::pg::embedded::{Options, Server};
 use strom_load::plan::{self, Overrides, Plan};
-use strom_load::row::BatchEncoder;
+use strom_load::row::{BatchEncoder, CHUNK_BYTES_MAX};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -88,6 +92,17 @@ impl Bench {
             self.compare(batch_rows)?;
         }
         println!(
+            "\n{:>9} {:>12} {:>12}  {:<18} {:<18}",
+            "rows a", "bare COPY", "strom-load", "strom-load", "A/A: bare"
+        );
+        println!(
+            "{:>9} {:>12} {:>12}  {:<18} {:<18}",
+            "batch", "rows/s", "rows/s", "÷ bare", "÷ bare"
+        );
+        for batch_rows in &BATCH_ROWS[..2] {
+            self.price_of_exactly_once(*batch_rows)?;
+        }
+        println!(
             "\n{:>9} {:>12} {:>10} {:>12} {:>12} {:>12} {:>12}",
             "target/s",
             "achieved/s",
@@ -132,6 +147,64 @@ impl Bench {
             client_s / server_s
         );
         Ok(())
+    }
+
+    fn price_of_exactly_once(&self, batch_rows: u64) -> Result<()> {
+        let files = self.encode(batch_rows)?;
+        let (mut ratios, mut noise, mut bares, mut ours) = (vec![], vec![], vec![], vec![]);
+        for _ in 0..self.pairs {
+            let before = self.bare(&files, batch_rows)?;
+            let run = self.strom_load(batch_rows)?.rows_per_s;
+            let after = self.bare(&files, batch_rows)?;
+            ratios.push(run / f64::midpoint(before, after));
+            noise.push(after / before);
+            bares.extend([before, after]);
+            ours.push(run);
+        }
+        println!(
+            "{batch_rows:>9} {:>12.0} {:>12.0}  {:<18} {:<18}",
+            median(bares),
+            median(ours),
+            spread(&ratios),
+            spread(&noise)
+        );
+        Ok(())
+    }
+
+    /// COPY in autocommit, ready bytes, one task a connection: no transaction id, no account.
+    fn bare(&self, files: &[PathBuf], batch_rows: u64) -> Result<f64> {
+        self.truncate()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let length = Duration::from_secs(self.seconds);
+        let load = |file: PathBuf| {
+            let mut config = tokio_postgres::Config::new();
+            config.host_path(self.server.socket_dir()).port(self.server.port());
+            config.user(self.server.user()).dbname(self.server.database());
+            async move {
+                let bytes = Bytes::from(fs::read(file)?);
+                let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+                let driver = tokio::spawn(connection);
+                let copy = format!("COPY {TABLE} FROM STDIN (FORMAT binary)");
+                let copy = client.prepare(&copy).await?;
+                let began = Instant::now();
+                let mut batches = 0;
+                while began.elapsed() < length {
+                    let mut sink = pin!(client.copy_in::<_, Bytes>(&copy).await?);
+                    for start in (0..bytes.len()).step_by(CHUNK_BYTES_MAX) {
+                        let end = bytes.len().min(start + CHUNK_BYTES_MAX);
+                        sink.feed(bytes.slice(start..end)).await?;
+                    }
+                    sink.finish().await?;
+                    batches += 1;
+                }
+                let rate = (batches * batch_rows) as f64 / began.elapsed().as_secs_f64();
+                drop(client);
+                driver.await??;
+                Ok::<f64, Box<dyn Error>>(rate)
+            }
+        };
+        let loads = futures_util::future::try_join_all(files.iter().cloned().map(load));
+        Ok(runtime.block_on(loads)?.iter().sum())
     }
 
     /// A file a connection that holds one batch as COPY BINARY.
@@ -226,7 +299,7 @@ impl Bench {
         );
         let run = Command::new(env!("CARGO_BIN_EXE_strom-load"))
             .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "127.0.0.1:0"])
-            .args(["--format", "json", "--quiet", "--output"])
+            .args(["--audit", "count", "--format", "json", "--quiet", "--output"])
             .arg(&output)
             .args(arguments)
             .output()?;
