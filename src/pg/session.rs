@@ -44,7 +44,8 @@ impl Session {
     /// # Errors
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
-        connect::connect(address, application_name).await
+        // Boxed: rare, and large in every future that may connect again.
+        Box::pin(connect::connect(address, application_name)).await
     }
 
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes
