@@ -115,7 +115,9 @@ impl Failure {
         match &self.cause {
             Cause::Client(error) => match tls::explain(error, &self.host) {
                 Some((fact, _)) => fact,
-                None => Error::new("", error).reason(),
+                None => {
+                    error.as_db_error().map_or_else(|| cause(error), |db| db.message().to_owned())
+                }
             },
             Cause::Unreachable(fact) => fact.clone(),
             Cause::Unfit(fact) => (*fact).to_owned(),
@@ -228,7 +230,7 @@ impl Attempt<'_> {
         let sql = "SELECT pg_catalog.pg_is_in_recovery()::text || ' ' \
                    || pg_catalog.current_setting('transaction_read_only')";
         let told = session.text("ask whether the server takes writes", sql).await;
-        let told = told.map_err(|error| self.failure(Cause::Unreachable(error.reason())))?;
+        let told = told.map_err(|error| self.failure(Cause::Unreachable(error.to_string())))?;
         let told = told.unwrap_or_default();
         Ok(State { standby: told.starts_with("true"), read_only: told.ends_with(" on") })
     }
@@ -376,7 +378,7 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
 /// The client library's own reason.
 fn cause(error: &tokio_postgres::Error) -> String {
     use std::error::Error as _;
-    error.source().map(ToString::to_string).unwrap_or_default()
+    error.source().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 #[cfg(test)]

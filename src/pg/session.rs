@@ -44,8 +44,7 @@ impl Session {
     /// # Errors
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
-        // Connecting is rare and its state large: it must not weigh on every future that may
-        // come to it.
+        // Boxed: rare, and large in every future that may connect again.
         Box::pin(connect::connect(address, application_name)).await
     }
 
