@@ -167,7 +167,10 @@ impl Producer {
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
-                Attempt::Impossible(error) => return Err(error),
+                Attempt::Impossible(error) => {
+                    self.undecided(slot);
+                    return Err(error);
+                }
                 Attempt::Failed(failure) => failure,
             };
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
@@ -184,20 +187,12 @@ impl Producer {
                     break;
                 }
                 Verdict::Over { in_doubt } => {
-                    if in_doubt {
-                        self.undecided(slot);
-                    } else {
-                        self.recorder.note(|tally| {
-                            tally.account.dropped.push(slot.first_row, slot.rows);
-                        });
-                    }
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Verdict::Fatal { error, in_doubt } => {
-                    if in_doubt {
-                        self.undecided(slot);
-                    }
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -299,6 +294,15 @@ impl Producer {
 
     fn undecided(&self, slot: &Slot) {
         self.recorder.note(|tally| tally.account.undecided.push(slot.first_row, slot.rows));
+    }
+
+    /// Notes a slot that will not be sent again.
+    fn give_up(&self, slot: &Slot, in_doubt: bool) {
+        if in_doubt {
+            self.undecided(slot);
+        } else {
+            self.recorder.note(|tally| tally.account.dropped.push(slot.first_row, slot.rows));
+        }
     }
 
     /// Notes an outage that has ended.
