@@ -130,6 +130,10 @@ impl Producer {
                 }
             }
         }
+        if error.is_some() {
+            // For all: what falls due later is nobody's any more, and in no account.
+            self.stop.now();
+        }
         // A slot in hand that was never sent, and whatever is due behind it.
         let first_unsent = unsent.map_or(self.pacer.handed_out(), |slot| slot.first_row);
         let rows = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);

@@ -346,13 +346,14 @@ async fn what_a_backlog_cannot_hold_is_dropped_and_said() {
 #[tokio::test]
 async fn an_outage_beyond_its_bound_ends_the_run_with_a_whole_account() {
     let ((mut server, site), mut chance) = (Site::own(&[]).await, Chance::new());
-    let args = ["--readers", "1", "--reconnect-timeout", "1s"];
+    let args = ["--readers", "0", "--reconnect-timeout", "1s"];
     let run = Run::start(&site, site.port, &args).await;
     chance.pause(500).await;
     server.crash().await.unwrap();
     let ended = run.program.end().await;
     server.resume().await.unwrap();
-    assert!(ended.stderr.contains("outlasted --reconnect-timeout (1 s)"), "{}", ended.stderr);
-    looked_at(&site, &ended, 4).await;
+    let result = looked_at(&site, &ended, 4).await;
+    let said = result["error"].as_str().unwrap();
+    assert!(said.contains("refused") && said.contains("--reconnect-timeout (1 s)"), "{said}");
     server.stop().await.unwrap();
 }
