@@ -130,6 +130,10 @@ impl Producer {
                 }
             }
         }
+        if error.is_some() {
+            // For all: what falls due later is nobody's any more, and in no account.
+            self.stop.now();
+        }
         // A slot in hand that was never sent, and whatever is due behind it.
         let first_unsent = unsent.map_or(self.pacer.handed_out(), |slot| slot.first_row);
         let rows = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);
@@ -167,7 +171,10 @@ impl Producer {
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
-                Attempt::Impossible(error) => return Err(error),
+                Attempt::Impossible(error) => {
+                    self.undecided(slot);
+                    return Err(error);
+                }
                 Attempt::Failed(failure) => failure,
             };
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
@@ -184,20 +191,12 @@ impl Producer {
                     break;
                 }
                 Verdict::Over { in_doubt } => {
-                    if in_doubt {
-                        self.undecided(slot);
-                    } else {
-                        self.recorder.note(|tally| {
-                            tally.account.dropped.push(slot.first_row, slot.rows);
-                        });
-                    }
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Verdict::Fatal { error, in_doubt } => {
-                    if in_doubt {
-                        self.undecided(slot);
-                    }
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -299,6 +298,15 @@ impl Producer {
 
     fn undecided(&self, slot: &Slot) {
         self.recorder.note(|tally| tally.account.undecided.push(slot.first_row, slot.rows));
+    }
+
+    /// Notes a slot that will not be sent again.
+    fn give_up(&self, slot: &Slot, in_doubt: bool) {
+        if in_doubt {
+            self.undecided(slot);
+        } else {
+            self.recorder.note(|tally| tally.account.dropped.push(slot.first_row, slot.rows));
+        }
     }
 
     /// Notes an outage that has ended.

@@ -89,14 +89,16 @@ impl Producer {
             if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {
                 return Verdict::Fatal { error: error.into(), in_doubt: doubtful };
             }
-            if Instant::now() > deadline {
+            tracing::debug!(partition = self.partition, "{error}");
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !self.pause(outage.backoff.next_pause().min(left)).await {
+                return Verdict::Over { in_doubt: doubtful };
+            }
+            // After the pause: an attempt without any time would hide the error with its own.
+            if Instant::now() >= deadline {
                 let timeout_s = self.recovery.reconnect_timeout.as_secs_f64();
                 let error = ProduceError::Outage { error, timeout_s };
                 return Verdict::Fatal { error, in_doubt: doubtful };
-            }
-            tracing::debug!(partition = self.partition, "{error}");
-            if !self.pause(outage.backoff.next_pause()).await {
-                return Verdict::Over { in_doubt: doubtful };
             }
             self.shed();
             match self.decide(slot, in_doubt, deadline).await {

@@ -87,14 +87,6 @@ impl Error {
         Self(Box::new(Inner { act, cause, fix: None }))
     }
 
-    /// The bare reason, for another error to carry.
-    pub(super) fn reason(self) -> String {
-        match self.0.cause {
-            Cause::Server(server) => server.message,
-            Cause::Connection(fact) | Cause::Other(fact) => fact,
-        }
-    }
-
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {

@@ -19,15 +19,21 @@ pub struct Range {
 pub struct Ranges(Vec<Range>);
 
 impl Ranges {
-    /// Adds `rows` rows from `first` on, which must lie behind those already there.
+    /// Adds `rows` rows from `first` on, none of which may be there already. They mostly lie
+    /// behind the others; not so a batch that is given up after its backlog was.
     pub fn push(&mut self, first: u64, rows: u64) {
         if rows == 0 {
             return;
         }
         let last = first + rows - 1;
-        match self.0.last_mut() {
-            Some(end) if end.last + 1 == first => end.last = last,
-            _ => self.0.push(Range { first, last }),
+        let at = self.0.partition_point(|range| range.last < first);
+        let follows = at > 0 && self.0[at - 1].last + 1 == first;
+        let precedes = self.0.get(at).is_some_and(|range| last + 1 == range.first);
+        match (follows, precedes) {
+            (true, true) => self.0[at - 1].last = self.0.remove(at).last,
+            (true, false) => self.0[at - 1].last = last,
+            (false, true) => self.0[at].first = first,
+            (false, false) => self.0.insert(at, Range { first, last }),
         }
     }
 
@@ -47,7 +53,7 @@ impl Ranges {
         self.0.get(at).is_some_and(|range| range.first <= row)
     }
 
-    /// Adds those of `later`, which lie behind.
+    /// Adds those of `later`.
     pub fn append(&mut self, later: &Self) {
         later.iter().for_each(|range| self.push(range.first, range.last - range.first + 1));
     }
@@ -129,14 +135,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn ranges_hold_what_was_pushed_and_no_more(steps in prop::collection::vec((0u64..3, 0u64..5), 0..40)) {
+        fn ranges_hold_what_was_pushed_and_no_more(
+            steps in prop::collection::vec((0u64..3, 0u64..5, any::<bool>()), 0..40),
+        ) {
             let (mut ranges, mut rows, mut next) = (Ranges::default(), Vec::new(), 0);
-            for (gap, count) in steps {
+            let mut late = Vec::new();
+            for (gap, count, is_late) in steps {
                 let first = next + gap;
-                ranges.push(first, count);
+                if is_late {
+                    late.push((first, count));
+                } else {
+                    ranges.push(first, count);
+                }
                 rows.extend(first..first + count);
                 next = first + count;
             }
+            late.iter().for_each(|(first, count)| ranges.push(*first, *count));
             prop_assert_eq!(ranges.rows(), rows.len() as u64);
             for row in 0..next + 3 {
                 prop_assert_eq!(ranges.contains(row), rows.contains(&row));

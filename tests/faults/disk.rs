@@ -1,0 +1,65 @@
+//! A disk that is full at will.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::PathBuf;
+use std::process::Command;
+
+use strom_load::pg::embedded::Server;
+use tempfile::TempDir;
+
+use crate::support::scratch;
+
+/// A file system of some megabytes, full at will.
+pub(super) struct SmallDisk {
+    mount: TempDir,
+}
+
+impl SmallDisk {
+    /// Mounts it, for the account that the server runs as.
+    pub(super) fn mount(server: &Server) -> Self {
+        let mount = scratch();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=32m", "strom-load-test"])
+            .arg(mount.path())
+            .output()
+            .unwrap();
+        assert!(
+            mounted.status.success(),
+            "a full disk is a small tmpfs, and mounting one takes root: {}",
+            String::from_utf8_lossy(&mounted.stderr)
+        );
+        let disk = Self { mount };
+        let owner = fs::metadata(server.data_dir()).unwrap();
+        fs::create_dir(disk.tablespace()).unwrap();
+        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        disk
+    }
+
+    pub(super) fn tablespace(&self) -> PathBuf {
+        self.mount.path().join("tablespace")
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.mount.path().join("ballast")
+    }
+
+    /// Fills it to the last byte.
+    pub(super) fn fill(&self) {
+        let mut ballast = fs::File::create(self.ballast()).unwrap();
+        let page = [1; 4096];
+        while ballast.write_all(&page).is_ok() {}
+    }
+
+    pub(super) fn free(&self) {
+        fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Also from under a server that still runs, should the test have failed.
+        let _ = Command::new("umount").arg("--lazy").arg(self.mount.path()).status();
+    }
+}
