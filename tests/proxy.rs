@@ -91,7 +91,7 @@ impl Proxy {
                 let (client, _) = listener.accept().await.unwrap();
                 let shared = Arc::clone(&shared);
                 // An error is a side that went away, which closes the other.
-                connections.spawn(async move { Link::carry(client, &shared).await });
+                connections.spawn(async move { Box::pin(Link::carry(client, &shared)).await });
                 while connections.try_join_next().is_some() {}
             }
         });
@@ -156,9 +156,8 @@ impl<'a> Link<'a> {
         if holes % 2 == 1 {
             return swallow(&mut client).await;
         }
-        let server = match TcpStream::connect((Ipv4Addr::LOCALHOST, state.server)).await {
-            Ok(server) => server,
-            Err(_) => return reset(client),
+        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, state.server)).await else {
+            return reset(client);
         };
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
@@ -275,7 +274,9 @@ async fn swallow(from: &mut TcpStream) -> io::Result<()> {
 
 /// Closes with an RST, which also takes back what the other side has not read yet.
 fn reset(socket: TcpStream) -> io::Result<()> {
-    socket.set_zero_linger()
+    socket.set_zero_linger()?;
+    drop(socket);
+    Ok(())
 }
 
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";

@@ -187,7 +187,7 @@ async fn a_killed_loader_takes_its_server_along() {
 #[tokio::test]
 async fn a_terminated_backend_ends_the_run_with_a_report() {
     let database = Database::create().await;
-    let program = endless(&database, &["--readers", "1"]).await;
+    let program = endless(&database, &["--readers", "1", "--on-fault", "stop"]).await;
     let terminate = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                      WHERE datname = current_database() \
                      AND application_name = 'strom-load producer 1'";
