@@ -27,7 +27,7 @@ async fn backends_are_terminated() {
     }
     site.flows().await;
     let result = run.finish(&site).await;
-    assert!(errors(&result["stream"], LOST) > 0, "{}", result["stream"]["errors"]);
+    assert!(errors(&result["stream"], LOST) > 0);
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_commit_that_was_answered_is_not_sent_again() {
 async fn a_commit_that_may_still_be_at_work_is_waited_for() {
     cut_commits(|chance| {
         // Now and then the lost session's backend outlives the patience with it.
-        let most_ms = if chance.below(20) == 0 { 4_000 } else { 300 };
+        let most_ms = if chance.below(20) == 0 { 4_000 } else { 100 };
         CommitCut::Sent { linger: Duration::from_millis(chance.below(most_ms)) }
     })
     .await;
@@ -293,7 +293,7 @@ async fn a_full_disk_is_waited_for() {
     for _ in 0..2 * rounds() {
         chance.pause(500).await;
         disk.fill();
-        sleep(Duration::from_millis(800)).await;
+        sleep(Duration::from_millis(500)).await;
         disk.free();
         site.flows().await;
     }
@@ -306,7 +306,7 @@ async fn a_full_disk_is_waited_for() {
 async fn old_connections_fall_into_a_black_hole() {
     let (site, mut chance) = (Site::shared().await, Chance::new());
     let proxy = Proxy::start(site.port).await;
-    let args = ["--readers", "1", "--reconnect-timeout", "6s"];
+    let args = ["--readers", "1", "--reconnect-timeout", "4s"];
     let run = Run::start(&site, proxy.port(), &args).await;
     for _ in 0..rounds() {
         chance.pause(500).await;

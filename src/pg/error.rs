@@ -87,6 +87,17 @@ impl Error {
         Self(Box::new(Inner { act, cause, fix: None }))
     }
 
+    /// The same as the end of the session, whatever it says of itself.
+    pub(super) fn into_lost(mut self) -> Self {
+        if !self.is_lost() {
+            self.0.cause = Cause::Connection(match self.0.cause {
+                Cause::Server(server) => server.message,
+                Cause::Connection(fact) | Cause::Other(fact) => fact,
+            });
+        }
+        self
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {

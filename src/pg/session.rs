@@ -60,7 +60,7 @@ impl Session {
     {
         let Self { client, driver, .. } = self;
         let mut work = pin!(work(client));
-        let mut broken = None;
+        let mut broken: Option<Error> = None;
         poll_fn(|cx| {
             // Work first: what it queues is then written at once. Then again after the driver
             // ended, since an answer may still have come in with its last bytes.
@@ -80,8 +80,12 @@ impl Session {
                         tracing::debug!(severity = notice.severity(), "{}", notice.message());
                     }
                     Poll::Ready(Some(Ok(_))) => {}
-                    // Also a FATAL error that the server had sent while nobody was reading.
-                    Poll::Ready(Some(Err(error))) => broken = Some(Error::new(act, &error)),
+                    Poll::Ready(Some(Err(error))) => {
+                        broken = Some(Error::new(act, &error).into_lost());
+                        // With the driver go the answers that work still waits for, so that one
+                        // which did come, with the server's reason, is seen.
+                        *driver = Box::pin(futures_util::stream::empty());
+                    }
                     Poll::Ready(None) => {
                         broken = Some(Error::lost(act, "the server closed the connection"));
                     }

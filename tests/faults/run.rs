@@ -20,24 +20,23 @@ const PARTITIONS: u64 = 3;
 
 /// How many times over the faults are injected.
 pub(super) fn rounds() -> u64 {
-    let rounds = std::env::var("STROM_LOAD_FAULT_ROUNDS");
-    rounds.map_or(1, |text| text.parse().unwrap())
+    number_in("STROM_LOAD_FAULT_ROUNDS").unwrap_or(1)
+}
+
+fn number_in(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not `{text}`")))
 }
 
 /// Where and when.
 pub(super) struct Chance(Xoshiro256PlusPlus);
 
 impl Chance {
+    #[expect(clippy::print_stdout, reason = "shown if the test fails, to repeat it")]
     pub(super) fn new() -> Self {
-        let seed = match std::env::var("FAULT_SEED") {
-            Ok(text) => text.parse().unwrap(),
-            Err(_) => rand::rng().random_range(0..1_000_000),
-        };
-        // Shown by the test runner if the test fails.
-        #[expect(clippy::print_stdout, reason = "the seed that brings a failure back")]
-        {
-            println!("FAULT_SEED={seed}");
-        }
+        let seed =
+            number_in("FAULT_SEED").unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+        println!("FAULT_SEED={seed}");
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
