@@ -11,7 +11,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Pacer, Slot, Stop};
+use crate::pace::{Pacer, Slot, Stop, Watchdog};
 use crate::pg;
 use crate::pg::load::{LoadFailure, LoadTarget, Loader};
 use crate::plan::{Recovery, Stream};
@@ -38,6 +38,8 @@ pub struct Producer {
     pub stream: Stream,
     /// What happens at a fault.
     pub recovery: Recovery,
+    /// Bounds the wait for a batch's answer.
+    pub watchdog: Watchdog,
     /// Start of the schedule.
     pub start: Instant,
     /// The same, in microseconds since the Unix epoch.
@@ -223,19 +225,21 @@ impl Producer {
             bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
             chunk
         };
-        let canceller = loader.session().canceller();
         let another_follows = self.pacer.is_behind(&self.stop);
         let sent = Instant::now();
-        let limit = self.recovery.reconnect_timeout;
         let outcome = tokio::select! {
-            outcome = tokio::time::timeout(limit, loader.load(next_chunk, another_follows)) => {
-                outcome.unwrap_or_else(|_| Err(loader.give_up(limit)))
-            }
-            () = self.abort.cancelled() => {
-                canceller.cancel().await;
+            outcome = loader.load(next_chunk, another_follows) => Some(outcome),
+            () = self.watchdog.strikes(sent) => None,
+            () = self.abort.cancelled() => None,
+        };
+        let outcome = match outcome {
+            Some(outcome) => outcome,
+            None if self.abort.is_cancelled() => {
+                loader.session().canceller().cancel().await;
                 self.note_sent(slot, again, bytes, encode);
                 return Attempt::Aborted;
             }
+            None => Err(loader.give_up(self.recovery.reconnect_timeout)),
         };
         // A repeated attempt's time before it is the outage's, not ours.
         let free = if again { sent } else { free.max(slot.held_until) };

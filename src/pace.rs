@@ -9,8 +9,10 @@ mod backoff;
 mod pacer;
 mod schedule;
 mod timer;
+mod watchdog;
 
 pub use backoff::Backoff;
 pub use pacer::{Pacer, Slot, Stop};
 pub use schedule::{Batch, DueTimes, Rate, Schedule};
 pub use timer::Timer;
+pub use watchdog::Watchdog;

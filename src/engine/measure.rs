@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ingest::audit::Evidence;
 use crate::ingest::{Connection, ProduceError, Producer};
-use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
+use crate::pace::{Pacer, Rate, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::StreamTable;
 use crate::plan::{Plan, StreamRate};
@@ -171,6 +171,7 @@ impl<'a> Run<'a> {
             first_id,
             stream: stream.clone(),
             recovery: self.plan.recovery.clone(),
+            watchdog: Watchdog::new(self.plan.recovery.reconnect_timeout),
             start: self.start,
             origin_us: unix_us(self.started_at),
             recorder,

@@ -150,8 +150,9 @@ impl Pacer {
 
     /// Whether the next slot is due already.
     pub fn is_behind(&self, stop: &Stop) -> bool {
-        let now = Instant::now();
-        self.held_until <= now && self.upcoming(stop).is_some_and(|(_, due, _)| due <= now)
+        // Without a schedule the next slot is due at the moment of asking, so ask first.
+        let due = self.upcoming(stop).map(|(_, due, _)| due.max(self.held_until));
+        due.is_some_and(|due| due <= Instant::now())
     }
 
     /// Works out when the slot after `slot` may come, if both are overdue.
@@ -314,6 +315,14 @@ mod tests {
         assert_eq!(pacer.shed(20, &stop), Some((1, 29)));
         assert_eq!(pacer.shed(20, &stop), None);
         assert_eq!(pacer.next(&stop).await.unwrap().unwrap().first_row, 30);
+    }
+
+    #[tokio::test]
+    async fn without_a_schedule_the_next_slot_always_follows_at_once() {
+        let start = Instant::now();
+        let pacer = Pacer::closed(nz(100), start, Duration::ZERO, Timer::Wheel);
+        assert!((0..1_000).all(|_| pacer.is_behind(&Stop::at(None))));
+        assert!(!pacer.is_behind(&Stop::at(Some(start))));
     }
 
     #[tokio::test(start_paused = true)]
