@@ -28,6 +28,7 @@ pub use source::ProfileSource;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{FIGURES, Figure};
 
+use crate::pace::{Rate, Schedule};
 use crate::row::Column;
 
 /// Everything a run does, explicit.
@@ -72,6 +73,17 @@ pub struct Stream {
     pub linger: Duration,
     /// Drop the table first.
     pub recreate: bool,
+}
+
+impl Stream {
+    /// When the rows of a partition are due; `None` if the stream is unthrottled. The run and its
+    /// audit make the rows' due times from this alone.
+    pub fn schedule(&self, partition: u32) -> Option<Schedule> {
+        let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
+        let (lanes, batch_rows) = (self.partitions.into(), self.batch_rows.into());
+        let rate = Rate::per_second(rate);
+        Some(Schedule::new(rate, partition.into(), lanes, batch_rows, self.linger))
+    }
 }
 
 /// Target rate of a stream.

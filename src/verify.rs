@@ -1,16 +1,14 @@
 //! `verify`: the audit of a saved run, any time later, also of one whose loader was killed.
 
 use std::fmt::Write as _;
-use std::num::NonZeroU64;
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ingest::audit::{AuditError, Evidence, audit};
-use crate::pace::{Rate, Schedule};
 use crate::pg::Address;
-use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamRate};
+use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
 use crate::report::{FORMAT_VERSION, differences};
@@ -122,16 +120,6 @@ impl SavedRun {
     /// When the server does not let it.
     pub async fn verify(&self, address: &Address) -> Result<Verified, AuditError> {
         let stream = &self.plan.stream;
-        let schedule = |lane| match stream.rate {
-            StreamRate::Max => None,
-            StreamRate::RowsPerSecond(rate) => Some(Schedule::new(
-                Rate::per_second(rate),
-                lane,
-                stream.partitions.into(),
-                NonZeroU64::from(stream.batch_rows),
-                stream.linger,
-            )),
-        };
         let lanes = (0..).zip(&self.partitions);
         let evidence = Evidence {
             stream,
@@ -139,7 +127,7 @@ impl SavedRun {
             origin_us: self.origin_us,
             complete: self.complete,
             partitions: lanes
-                .map(|(lane, saved)| (saved.first_id, schedule(lane), saved.account.clone()))
+                .map(|(lane, saved)| (saved.first_id, stream.schedule(lane), saved.account.clone()))
                 .collect(),
         };
         let partitions = audit(address, &evidence).await?;

@@ -14,7 +14,7 @@ use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Rate, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::StreamTable;
-use crate::plan::{Plan, StreamRate};
+use crate::plan::Plan;
 use crate::query::{self, ReadError, Reader};
 use crate::record::{Interval, PartitionInterval, Phase, QueryTally, Recorder, StreamTally, Tally};
 use crate::report::{
@@ -137,21 +137,11 @@ impl<'a> Run<'a> {
         let stream = &self.plan.stream;
         let first_id = self.table.first_ids.get(partition as usize).copied().unwrap_or(1);
         let encoder = BatchEncoder::new(&stream.columns, self.plan.seed, partition, first_id)?;
-        let batch_rows = NonZeroU64::from(stream.batch_rows);
-        let schedule = match stream.rate {
-            StreamRate::Max => None,
-            StreamRate::RowsPerSecond(rate) => Some(Schedule::new(
-                Rate::per_second(rate),
-                partition.into(),
-                stream.partitions.into(),
-                batch_rows,
-                stream.linger,
-            )),
-        };
+        let schedule = stream.schedule(partition);
         let timer = Timer::precise()?;
         let pacer = match schedule {
             Some(schedule) => Pacer::open(schedule, self.start, self.plan.warmup, timer),
-            None => Pacer::closed(batch_rows, self.start, self.plan.warmup, timer),
+            None => Pacer::closed(stream.batch_rows.into(), self.start, self.plan.warmup, timer),
         };
         let pacer = pacer.catching_up_at_most(self.plan.recovery.catch_up_factor);
         let recorder = Recorder::default();
