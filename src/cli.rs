@@ -1,5 +1,6 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod bench;
 mod choice;
 
 use std::ffi::OsString;
@@ -196,6 +197,9 @@ pub struct PlanArgs {
         help_heading = "Run"
     )]
     seed: Option<u64>,
+    /// Of benchmarks.
+    #[command(flatten)]
+    bench: bench::BenchArgs,
     /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
@@ -414,7 +418,7 @@ impl Parsed {
     /// What the options and the environment override in a profile.
     pub fn overrides(&self, args: &PlanArgs) -> Overrides {
         let given = Origins(self);
-        Overrides {
+        let mut overrides = Overrides {
             rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
             partitions: given.by(
                 "partitions",
@@ -490,7 +494,10 @@ impl Parsed {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()
             }),
-        }
+            ..Overrides::default()
+        };
+        args.bench.overrides(&given, &mut overrides);
+        overrides
     }
 }
 

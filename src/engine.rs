@@ -1,6 +1,7 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod bench;
 mod check;
 mod measure;
 mod prepare;
@@ -19,6 +20,7 @@ use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
+pub use bench::{BenchOutcome, BenchSink, run_bench};
 use measure::Run;
 use threads::Threads;
 

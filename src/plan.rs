@@ -3,6 +3,7 @@
 //! `Plan::resolve` layers flags over the environment over the file over the defaults, and
 //! reports every fault at once.
 
+pub mod bench;
 mod builtin;
 mod column;
 mod fault;
@@ -55,6 +56,8 @@ pub struct Plan {
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
+    /// Queries on tables that stand still: there is no stream then.
+    pub bench: Option<bench::Bench>,
 }
 
 /// What is streamed.

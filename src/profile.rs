@@ -4,6 +4,7 @@
 //! explain, and each value that the plan judges carries its place in the file. Enumerations are
 //! externally tagged: with an inner tag, serde loses the place.
 
+mod bench;
 mod evidence;
 mod scalar;
 mod schema;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bench::{Bench, Order, Step};
 pub use evidence::{Answers, Arm, Evidence};
 pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, SettingValue, Whole};
 pub use schema::schema;
@@ -50,6 +52,9 @@ pub struct Profile {
     pub arms: Option<BTreeMap<String, Located<Arm>>>,
     /// How the plans and answers of the arms are looked at.
     pub evidence: Option<Evidence>,
+    /// Queries on tables that stand still, instead of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Bench>,
 }
 
 /// How the rows are checked at the end.

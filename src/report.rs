@@ -1,5 +1,6 @@
 //! The saved result of a run, and everything that is rendered from it. Reads no live state.
 
+pub mod bench;
 mod loader;
 mod query;
 mod summary;

@@ -32,6 +32,16 @@ impl Screen {
         Self { bars: MultiProgress::with_draw_target(target), live }
     }
 
+    /// Whether it is a terminal that can be redrawn.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// A line that is redrawn in place.
+    pub fn spinner(&self) -> ProgressBar {
+        self.bars.add(ProgressBar::new_spinner())
+    }
+
     /// Prints a line, above the block if there is one.
     pub fn line(&self, text: &str) {
         // Stderr may be closed; then nobody reads progress.
