@@ -17,6 +17,7 @@ use strom_load::plan::{BUILTINS, Overrides, Plan, ProfileSource};
 const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("quantity", &[]),
+    ("stats", &[]),
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
