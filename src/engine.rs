@@ -2,6 +2,7 @@
 //! all tasks and of shutdown.
 
 mod check;
+mod gpus;
 mod ingest_runtime;
 mod measure;
 mod prepare;

@@ -10,7 +10,7 @@ mod schema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
+pub use scalar::{Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, Whole};
 pub use schema::schema;
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -40,6 +40,8 @@ pub struct Profile {
     pub readers: Option<Readers>,
     /// What happens when the server fails a batch, or is gone.
     pub recovery: Option<Recovery>,
+    /// What is watched beside the load.
+    pub watch: Option<Watch>,
 }
 
 /// How the rows are checked at the end.
@@ -288,4 +290,16 @@ pub enum OnFault {
     Recover,
     /// The run ends.
     Stop,
+}
+
+/// What is watched beside the load.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Milliseconds between two samples of each GPU of this machine, from 10 to 10000, or "off".
+    /// Default: 100.
+    pub gpu_interval_ms: Option<Located<MillisecondsOrOff>>,
+    /// Sample the GPUs' PCIe throughput too; the driver takes some 40 ms a sample and GPU.
+    /// Default: false.
+    pub gpu_pcie: Option<bool>,
 }

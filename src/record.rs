@@ -4,6 +4,7 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+pub mod gpu;
 mod times;
 
 use std::collections::BTreeMap;
@@ -246,6 +247,8 @@ pub struct Interval {
     pub partitions: Vec<PartitionInterval>,
     /// One for each query and arm.
     pub queries: Vec<QueryTally>,
+    /// One for each GPU that is watched.
+    pub gpus: Vec<gpu::GpuTally>,
 }
 
 /// One partition's part of an interval.

@@ -1,5 +1,6 @@
 //! The saved result of a run, and everything that is rendered from it. Reads no live state.
 
+mod gpu;
 mod loader;
 mod summary;
 mod timeline;
@@ -11,12 +12,14 @@ use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::{Delivery, Plan, StreamRate};
+use crate::record::gpu::GpuUsage;
 use crate::record::{
     Account, PartitionAudit, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes,
 };
 use crate::strom::Arm;
 use crate::watch::process::ProcessCost;
 
+pub use gpu::{GpuReport, GpusReport};
 pub use loader::{Bottleneck, LoaderReport};
 pub use summary::{differences, summary};
 pub use timeline::{IntervalReport, Timeline};
@@ -50,6 +53,8 @@ pub struct RunReport {
     pub stream: StreamReport,
     /// Each query in each arm.
     pub queries: Vec<QueryReport>,
+    /// The GPUs of this machine.
+    pub gpus: GpusReport,
     /// Cost and verdict on the loader itself.
     pub loader: LoaderReport,
     /// Each threshold with its verdict; empty until the end.
@@ -261,6 +266,10 @@ pub struct Findings<'a> {
     pub audit: Option<Vec<PartitionAudit>>,
     /// What the run cost this process.
     pub cost: ProcessCost,
+    /// The GPUs that are watched.
+    pub gpus: &'a crate::watch::gpu::Found,
+    /// What each of them did in the measurement.
+    pub gpu_totals: Vec<&'a GpuUsage>,
     /// The run over time.
     pub timeline: &'a Timeline,
 }
@@ -297,6 +306,7 @@ impl RunReport {
             server: findings.server.clone(),
             stream,
             queries: query_reports(findings, measured_s),
+            gpus: GpusReport::new(findings),
             loader,
             thresholds: Vec::new(),
             intervals: findings.timeline.reports(),

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::record::Interval;
 use crate::report::RunReport;
 use crate::strom::Arm;
+use crate::watch::gpu::Found;
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct RunStart<'a> {
     pub arms: &'a [Arm],
     /// Start of the schedule.
     pub started_at: SystemTime,
+    /// The GPUs that are watched.
+    pub gpus: &'a Found,
 }
 
 /// Somewhere that measurements go to.

@@ -9,6 +9,7 @@
 mod docs;
 mod embedded;
 mod faults;
+mod gpus;
 mod oracle;
 mod outputs;
 mod proxy;

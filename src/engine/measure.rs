@@ -26,6 +26,7 @@ use crate::strom::Arm;
 use crate::watch::process;
 
 use super::check::Found;
+use super::gpus::Gpus;
 use super::prepare::Prepared;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
@@ -51,6 +52,7 @@ pub(super) struct Run<'a> {
     lanes: Vec<Lane>,
     /// By query and arm, as in the report: each reader's recorder and the total.
     queries: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
+    gpus: Gpus,
     timeline: Timeline,
     last_tick: Instant,
     cpu_before_s: f64,
@@ -78,7 +80,7 @@ impl<'a> Run<'a> {
         sinks: &mut [Box<dyn Sink>],
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
-        let Prepared { address, server, table, arms, control, loaders, readers, queries } =
+        let Prepared { address, server, table, arms, control, loaders, readers, queries, gpus } =
             prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             error: None,
             lanes: Vec::new(),
             queries: (0..combinations).map(|_| (Vec::new(), QueryTally::default())).collect(),
+            gpus,
             timeline: Timeline::default(),
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,
@@ -120,10 +123,12 @@ impl<'a> Run<'a> {
             server: &run.server.facts,
             arms: run.arms,
             started_at: run.started_at,
+            gpus: run.gpus.found(),
         };
         for sink in &mut *sinks {
             sink.begin(&begin)?;
         }
+        run.gpus.begin((start + plan.warmup).into_std());
         run.drive(&mut tasks, sinks, shutdown).await;
         Ok((run, control))
     }
@@ -257,6 +262,7 @@ impl<'a> Run<'a> {
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
+        self.gpus.stop().await;
         let interval = self.tick();
         if let Err(error) = feed(sinks, |sink| sink.interval(&interval)) {
             self.fail(error.into());
@@ -335,6 +341,7 @@ impl<'a> Run<'a> {
             phase: self.phase(now),
             partitions,
             queries,
+            gpus: self.gpus.drain(),
         };
         self.timeline.add(&interval);
         self.last_tick = now;
@@ -408,6 +415,8 @@ impl<'a> Run<'a> {
             rows_found: found.rows,
             audit: found.audit,
             cost,
+            gpus: self.gpus.found(),
+            gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,
         })
     }

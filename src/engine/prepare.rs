@@ -13,6 +13,7 @@ use crate::query::Connection;
 use crate::report::ServerReport;
 use crate::strom::{self, Arm};
 
+use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
@@ -29,6 +30,7 @@ pub(super) struct Prepared {
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<(pg::Session, Connection)>,
     pub(super) queries: Arc<[Query]>,
+    pub(super) gpus: Gpus,
 }
 
 pub(super) async fn prepare(
@@ -36,6 +38,8 @@ pub(super) async fn prepare(
     target: &Target,
     ingest: &Handle,
 ) -> Result<Prepared, PrepareError> {
+    // First, since the driver may take its time.
+    let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     let loaded = strom::is_loaded(&mut control).await?;
@@ -81,7 +85,8 @@ pub(super) async fn prepare(
         facts,
     };
     let address = address.clone();
-    Ok(Prepared { address, server, table, arms, control, loaders, readers, queries })
+    gpus.ready().await;
+    Ok(Prepared { address, server, table, arms, control, loaders, readers, queries, gpus })
 }
 
 /// The plan's queries with the table's name filled in.

@@ -27,6 +27,7 @@ pub fn render(plan: &Plan) -> String {
         stream,
         readers,
         recovery,
+        watch,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -58,6 +59,11 @@ pub fn render(plan: &Plan) -> String {
         toml.key("reconnect_timeout_s", recovery.reconnect_timeout_s.as_ref());
         toml.key("backlog_rows", recovery.backlog_rows.as_ref());
         toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
+    }
+    if let Some(watch) = &watch {
+        toml.header("[watch]");
+        toml.key("gpu_interval_ms", watch.gpu_interval_ms.as_ref());
+        toml.key("gpu_pcie", watch.gpu_pcie.as_ref());
     }
     if let Some(readers) = &readers {
         toml.header("[readers]");
@@ -116,6 +122,7 @@ impl From<&Plan> for Profile {
             stream,
             readers,
             recovery,
+            watch,
             audit,
             thresholds,
         } = plan;
@@ -134,6 +141,7 @@ impl From<&Plan> for Profile {
             stream: Some(stream.into()),
             readers: Some(readers.into()),
             recovery: Some(recovery.into()),
+            watch: Some(watch.into()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod limits;
 mod recovery;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -112,6 +113,7 @@ impl Resolver<'_> {
             readers: self.readers(&profile.readers.clone().unwrap_or_default()),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
+            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
         }

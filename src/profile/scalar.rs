@@ -88,6 +88,15 @@ pub enum SecondsOrForever {
     Forever,
 }
 
+/// Milliseconds, or "off".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MillisecondsOrOff {
+    /// So many milliseconds.
+    Milliseconds(Number),
+    /// Not at all.
+    Off,
+}
+
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Wanted;
@@ -169,6 +178,14 @@ impl<'de> Deserialize<'de> for SecondsOrForever {
     }
 }
 
+impl<'de> Deserialize<'de> for MillisecondsOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor =
+            NumberOrWord { word: Some("off"), wanted: "a number of milliseconds or \"off\"" };
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Off, Self::Milliseconds))
+    }
+}
+
 /// Whole numbers are written without a decimal point, as people write them.
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -199,6 +216,15 @@ impl Serialize for SecondsOrForever {
     }
 }
 
+impl Serialize for MillisecondsOrOff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Milliseconds(number) => number.serialize(serializer),
+            Self::Off => serializer.serialize_str("off"),
+        }
+    }
+}
+
 macro_rules! inline_schema {
     ($($scalar:ident => $schema:tt),* $(,)?) => {$(
         impl JsonSchema for $scalar {
@@ -223,5 +249,8 @@ inline_schema! {
     RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]
+    },
+    MillisecondsOrOff => {
+        "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "off" }]
     },
 }
