@@ -224,6 +224,7 @@ mod tests {
             gpus: Vec::new(),
             partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 

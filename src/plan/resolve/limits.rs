@@ -132,3 +132,19 @@ pub(super) const GPU_INTERVAL: Limits = Limits {
     range: "10 ms to 10 s",
     fix: "choose the time between two samples, such as 100 ms, or `off`",
 };
+pub(super) const PLANS_EVERY: Limits = Limits {
+    default: 30.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often the plans are looked at, such as 30",
+};
+pub(super) const ANSWERS_EVERY: Limits = Limits {
+    default: 60.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often answers are compared, such as 60",
+};

@@ -152,6 +152,7 @@ mod tests {
             phase: Phase::Measure,
             partitions: Vec::new(),
             queries: Vec::new(),
+            pairs: Vec::new(),
             gpus,
         };
         csv.write(&interval(vec![tally])).unwrap();
