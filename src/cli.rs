@@ -18,7 +18,8 @@ use clap::{
 use crate::exit;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
 use crate::quantity::{
-    Rate, RunLength, parse_count, parse_duration, parse_factor, parse_rate, parse_run_length,
+    Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
+    parse_run_length,
 };
 
 use choice::{Audit, Delivery, Gpu, OnFault};
@@ -98,6 +99,16 @@ pub enum Command {
         /// Where the server is.
         #[command(flatten)]
         server: ServerArgs,
+    },
+    /// List the GPUs of this machine, and who is on them
+    ///
+    /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line
+    /// says so, and the exit code is 0. STROM_LOAD_NVML names the driver's library if it is not
+    /// where the system looks.
+    Gpus {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
     },
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
@@ -253,6 +264,16 @@ pub struct PlanArgs {
         help_heading = "Faults"
     )]
     audit: Option<Audit>,
+    /// Time between two samples of each GPU of this machine, or off [default: 100ms]
+    ///
+    /// Samples are reduced to mean, maximum and integral each second. A GPU query is short: sampled
+    /// once a second, it is mostly missed. Without an NVIDIA driver nothing is sampled, and the log
+    /// says so in a line.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU_INTERVAL", value_name = "TIME", value_parser = parse_cadence, allow_hyphen_values = true, help_heading = "GPUs")]
+    gpu_interval: Option<Cadence>,
+    /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
+    #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
+    gpu_pcie: bool,
 }
 
 /// All options of a run.
@@ -490,6 +511,13 @@ impl Parsed {
             ),
             catch_up: given.by("catch_up", "--catch-up", "STROM_LOAD_CATCH_UP", args.catch_up),
             audit: given.by("audit", "--audit", "STROM_LOAD_AUDIT", args.audit.map(Into::into)),
+            gpu_interval: given.by(
+                "gpu_interval",
+                "--gpu-interval",
+                "STROM_LOAD_GPU_INTERVAL",
+                args.gpu_interval,
+            ),
+            gpu_pcie: args.gpu_pcie.then(|| Given::flag("--gpu-pcie", true)),
             thresholds: (!args.threshold.is_empty()).then(|| {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()

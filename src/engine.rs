@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod gpus;
 mod measure;
 mod prepare;
 mod readers;

@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::query::Trial;
 use crate::record::Interval;
 use crate::report::RunReport;
+use crate::watch::gpu::Found;
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub struct RunStart<'a> {
     pub trials: &'a [Trial],
     /// Start of the schedule.
     pub started_at: SystemTime,
+    /// The GPUs that are watched.
+    pub gpus: &'a Found,
 }
 
 impl RunStart<'_> {

@@ -10,6 +10,7 @@ mod compare;
 mod docs;
 mod embedded;
 mod faults;
+mod gpus;
 mod oracle;
 mod outputs;
 mod proxy;

@@ -21,8 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
-    ("stats", &[]),
-    ("watch", &[]),
+    ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
@@ -35,13 +34,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"]),
     ("main", &["cli", "command", "exit"]),
 ];
 

@@ -11,7 +11,7 @@ use crate::quantity::parse_duration;
 
 /// What a benchmark's flags set in place of its profile.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(crate) struct BenchArgs {
     /// How the two arms of a query follow each other [default: interleaved]
     ///
     /// interleaved runs them in adjacent pairs, each in random order, after one execution that is
@@ -47,7 +47,7 @@ pub struct BenchArgs {
 
 /// How the two arms follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Order {
+pub(crate) enum Order {
     /// In adjacent pairs, each in random order.
     Interleaved,
     /// All of the first arm, then all of the other.

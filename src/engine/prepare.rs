@@ -13,6 +13,7 @@ use crate::query::{Connection, Trial};
 use crate::report::ServerReport;
 use crate::strom::{self, StromError};
 
+use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
@@ -28,6 +29,7 @@ pub(super) struct Prepared {
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<(pg::Session, Connection)>,
     pub(super) trials: Arc<[Trial]>,
+    pub(super) gpus: Gpus,
 }
 
 pub(super) async fn prepare(
@@ -35,6 +37,8 @@ pub(super) async fn prepare(
     target: &Target,
     ingest: &Handle,
 ) -> Result<Prepared, PrepareError> {
+    // First, since the driver may take its time.
+    let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     let loaded = strom::is_loaded(&mut control).await?;
@@ -81,7 +85,8 @@ pub(super) async fn prepare(
         facts,
     };
     let address = address.clone();
-    Ok(Prepared { address, server, table, control, loaders, readers, trials })
+    gpus.ready().await;
+    Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::bench::Order;
 use super::fault::Origin;
 use super::{Audit, Delivery, GpuChoice, OnFault};
-use crate::quantity::{Rate, RunLength};
+use crate::quantity::{Cadence, Rate, RunLength};
 
 /// A value and the flag or variable that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,10 @@ pub struct Overrides {
     pub catch_up: Option<Given<f64>>,
     /// How the rows are checked at the end.
     pub audit: Option<Given<Audit>>,
+    /// Time between two samples of each GPU.
+    pub gpu_interval: Option<Given<Cadence>>,
+    /// Sample PCIe throughput too.
+    pub gpu_pcie: Option<Given<bool>>,
     /// Conditions that replace the file's.
     pub thresholds: Option<Vec<Given<String>>>,
 }
@@ -118,6 +122,8 @@ impl Overrides {
             backlog_rows: self.backlog_rows.or(lower.backlog_rows),
             catch_up: self.catch_up.or(lower.catch_up),
             audit: self.audit.or(lower.audit),
+            gpu_interval: self.gpu_interval.or(lower.gpu_interval),
+            gpu_pcie: self.gpu_pcie.or(lower.gpu_pcie),
             thresholds: self.thresholds.or(lower.thresholds),
         }
     }

@@ -32,6 +32,7 @@ pub fn render(plan: &Plan) -> String {
         arms: _,
         evidence,
         bench,
+        watch,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -63,6 +64,11 @@ pub fn render(plan: &Plan) -> String {
         toml.key("reconnect_timeout_s", recovery.reconnect_timeout_s.as_ref());
         toml.key("backlog_rows", recovery.backlog_rows.as_ref());
         toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
+    }
+    if let Some(watch) = &watch {
+        toml.header("[watch]");
+        toml.key("gpu_interval_ms", watch.gpu_interval_ms.as_ref());
+        toml.key("gpu_pcie", watch.gpu_pcie.as_ref());
     }
     // From the plan, whose order is the file's; a map has none.
     let arms = plan.bench.as_ref().map_or(&plan.readers.arms, |bench| &bench.arms);
@@ -170,6 +176,7 @@ impl From<&Plan> for Profile {
             stream,
             readers,
             recovery,
+            watch,
             audit,
             thresholds,
             bench,
@@ -198,6 +205,7 @@ impl From<&Plan> for Profile {
                 .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
             evidence: Some(evidence.into()),
             bench: bench.as_ref().map(profile::Bench::from),
+            watch: Some(watch.into()),
         }
     }
 }

@@ -4,6 +4,7 @@ mod arms;
 mod bench;
 mod limits;
 mod recovery;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -114,6 +115,7 @@ impl Resolver<'_> {
             readers: self.readers(profile),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
+            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
             bench: self.bench(profile),

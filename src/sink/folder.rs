@@ -1,5 +1,8 @@
-//! The results folder: `result.json`, kept current while the run goes on, and `latency.hlog`, an
-//! HDR interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram.
+//! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, an HDR
+//! interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram; and
+//! `gpu.csv`, if there is a GPU.
+
+mod gpu_csv;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -11,6 +14,8 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
 use crate::report::RunReport;
+
+use gpu_csv::{GPU_CSV, GpuCsv};
 
 use super::{RunStart, Sink, SinkError};
 
@@ -98,6 +103,8 @@ fn replace(
 pub struct Folder {
     path: PathBuf,
     log: File,
+    /// `None` without a GPU.
+    gpus: Option<GpuCsv>,
     serializer: V2DeflateSerializer,
     /// One for each query and arm, as in [`Interval::queries`].
     query_tags: Vec<String>,
@@ -131,7 +138,15 @@ impl Folder {
         let log = File::create(&log_path)
             .map_err(|source| failed("create", &log_path, source, FIX_WRITE))?;
         let serializer = V2DeflateSerializer::new();
-        Ok(Self { path, created, begun: false, log, serializer, query_tags: Vec::new() })
+        Ok(Self {
+            path,
+            created,
+            begun: false,
+            log,
+            gpus: None,
+            serializer,
+            query_tags: Vec::new(),
+        })
     }
 
     /// Where it is.
@@ -204,6 +219,10 @@ impl Sink for Folder {
         self.begun = true;
         let tags = start.query_arms().map(|(query, arm)| format!("query.{query}.{arm}"));
         self.query_tags = tags.collect();
+        if !start.gpus.gpus.is_empty() {
+            let created = GpuCsv::create(&self.path, start.started_at, &start.gpus.gpus);
+            self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
+        }
         let written = write_log(&mut self.log, &mut self.serializer, Some(start.started_at), &[]);
         written.map_err(|source| self.unwritten(LOG, source))
     }
@@ -227,7 +246,9 @@ impl Sink for Folder {
                 .map(|(tag, tally)| line(tag, &tally.times.response)),
         );
         let written = write_log(&mut self.log, &mut self.serializer, None, &lines);
-        written.map_err(|source| self.unwritten(LOG, source))
+        written.map_err(|source| self.unwritten(LOG, source))?;
+        let written = self.gpus.as_mut().map_or(Ok(()), |gpus| gpus.write(interval));
+        written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 
     fn checkpoint(&mut self, report: &RunReport) -> Result<(), SinkError> {
@@ -236,6 +257,8 @@ impl Sink for Folder {
 
     fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError> {
         self.save(report)?;
-        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))
+        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))?;
+        let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
+        synced.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 }

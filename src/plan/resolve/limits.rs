@@ -123,6 +123,15 @@ pub(super) const CATCH_UP_FACTOR: Limits = Limits {
     range: "1 (not included) to 1,000",
     fix: "choose a multiple of the rate that lets the backlog shrink, such as 4",
 };
+/// Below it the driver would be asked more often than it looks itself.
+pub(super) const GPU_INTERVAL: Limits = Limits {
+    default: 0.1,
+    min: 0.01,
+    max: 10.0,
+    is_whole: false,
+    range: "10 ms to 10 s",
+    fix: "choose the time between two samples, such as 100 ms, or `off`",
+};
 pub(super) const PLANS_EVERY: Limits = Limits {
     default: 30.0,
     min: 1.0,
