@@ -17,3 +17,4 @@ mod tls;
 pub use address::Address;
 pub use error::Error;
 pub use session::{Canceller, Session};
+pub use table::literal;

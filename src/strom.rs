@@ -1,5 +1,8 @@
 //! What this server's PG-Strom is, and the arms that a query can run in. Times nothing.
 
+pub mod server;
+pub mod settings;
+
 use std::fmt;
 
 use serde::Serialize;

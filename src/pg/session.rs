@@ -111,6 +111,19 @@ impl Session {
         }))
     }
 
+    /// Every row as text; `None` for NULL.
+    pub async fn rows(&mut self, act: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let messages = self.drive(act, |client| client.simple_query(sql)).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let value = |row: &tokio_postgres::SimpleQueryRow, column| {
+            row.try_get(column).ok().flatten().map(str::to_owned)
+        };
+        Ok(rows.map(|row| (0..row.len()).map(|column| value(row, column)).collect()).collect())
+    }
+
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }

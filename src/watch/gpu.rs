@@ -12,6 +12,7 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 pub use driver::Driver;
+pub use service::is_pg_strom;
 
 /// Environment variable that names the library, for odd installs and for tests.
 pub const LIBRARY_VARIABLE: &str = "STROM_LOAD_NVML";
