@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod ingest;

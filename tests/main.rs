@@ -7,6 +7,7 @@
 )]
 
 mod docs;
+mod doctor;
 mod embedded;
 mod faults;
 mod oracle;
