@@ -2,19 +2,17 @@
 //! exist, and with a stand-in for PG-Strom's module, since there is no GPU to load the real one.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use serde_json::Value;
-use strom_load::pg::embedded::{Options, Server, would_start};
+use strom_load::pg::embedded::{Options, Server};
 use strom_load::pg::{Address, Session};
 use strom_load::strom::settings::{
     self,
     Existence::{Absent, Placeholder, Real},
 };
-use tempfile::TempDir;
 
 use crate::docs::{collect_keys, document};
-use crate::support::{Database, Ended, Program, connect, scratch};
+use crate::support::{Database, Ended, Program, connect, with_stand_in};
 
 async fn doctor(address: &str, args: &[&str]) -> Ended {
     let mut all = vec!["doctor"];
@@ -203,21 +201,6 @@ async fn any_setting_of_the_server_can_be_probed() {
     let near = settings::nearest("wrk_mem", names.iter().map(String::as_str));
     assert_eq!(near, ["work_mem"]);
     session.close().await;
-}
-
-/// A server with the stand-in in it, built where the server's account can read it.
-async fn with_stand_in(defines: &[&str]) -> (TempDir, Server) {
-    let folder = scratch();
-    let library = folder.path().join("pg_strom.so");
-    let (_, version) = would_start(None).await.unwrap();
-    let mut cc = Command::new("cc");
-    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args(defines);
-    cc.arg(format!("-DPG_MAJOR={}", version.major));
-    cc.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pgstrom/stand_in.c"));
-    assert!(cc.status().unwrap().success());
-    let preload = ("shared_preload_libraries".to_owned(), library.display().to_string());
-    let options = Options { settings: vec![preload], ..Options::default() };
-    (folder, Server::start(&options).await.unwrap())
 }
 
 /// What the extension's scripts make, as far as the doctor looks at it.

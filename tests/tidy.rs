@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
+    ("stats", &[]),
     ("watch", &[]),
     ("row", &["pace"]),
     ("profile", &[]),
@@ -28,8 +29,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan", "watch"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
-    ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
+    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    ("sink", &["metric", "pg", "plan", "quantity", "query", "record", "report", "strom", "watch"]),
     (
         "engine",
         &[

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::pg::{self, Session, literal};
+use crate::pg::{self, Session, quote_literal};
 use crate::plan::TableName;
 
 /// A table, over all of its partitions.
@@ -69,7 +69,7 @@ pub(super) async fn examine(
                SELECT relid FROM root, pg_catalog.pg_partition_tree(root.oid) WHERE isleaf) t \
          JOIN pg_catalog.pg_class c ON c.oid = t.oid WHERE c.relkind IN ('r', 'm', 'f') \
          ORDER BY 1",
-        literal(&table.to_string())
+        quote_literal(&table.to_string())
     );
     let rows = match session.rows(&act, &sql).await {
         Ok(rows) => rows,

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::pg::{self, Session, literal};
+use crate::pg::{self, Session, quote_literal};
 use crate::plan::edit_distance;
 
 /// The prefixes of PG-Strom's settings.
@@ -474,7 +474,7 @@ pub fn explain_absent<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>)
 }
 
 fn array(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| literal(name)).collect();
+    let names: Vec<String> = names.iter().map(|name| quote_literal(name)).collect();
     format!("ARRAY[{}]::text[]", names.join(", "))
 }
 
