@@ -2,6 +2,7 @@
 
 mod bench;
 mod choice;
+mod doctor;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ use crate::quantity::{
 };
 
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use doctor::DoctorArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,6 +112,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Look at a server and this machine, and say what would make figures mislead
+    ///
+    /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
+    /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
+    /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// describes the JSON.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -360,9 +371,9 @@ pub struct OutputArgs {
 /// Form of the result on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A summary for people.
+    /// For people.
     Text,
-    /// The saved result.
+    /// For programs: all of it.
     Json,
 }
 
