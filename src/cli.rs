@@ -23,6 +23,7 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 
@@ -67,8 +68,10 @@ pub struct Cli {
 pub enum Command {
     /// Run profiles, one after the other
     ///
-    /// All of them are checked before the first one starts. The first run that does not end with
-    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
+    /// All of them are checked before the first one starts. Several get a folder each within one,
+    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
+    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
+    /// profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
@@ -299,6 +302,9 @@ pub struct RunArgs {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// How several profiles follow each other.
+    #[command(flatten)]
+    pub batch: BatchArgs,
 }
 
 /// Where and how the server is found.

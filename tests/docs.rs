@@ -20,11 +20,13 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use serde_json::Value;
+
 use strom_load::cli::Cli;
 use strom_load::doctor::advice;
 use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
 use strom_load::pg::fault::{RULES, Rule};
+use strom_load::strom::hint::HINTS;
 
 use crate::gpus::{Titled, stub};
 use crate::support::scratch;
@@ -166,6 +168,16 @@ fn the_table_of_advice_is_current() {
         let _ = writeln!(table, "| `{id}` | {about} |");
     }
     check_part("docs/doctor.md", "advice", &table);
+}
+
+#[test]
+fn the_table_of_hints_is_current() {
+    let mut table = "\n| the query has | what helps | known from |\n|---|---|---|\n".to_owned();
+    for hint in HINTS {
+        let _ = writeln!(table, "| {} | {} | {} |", hint.cause, hint.fix, hint.source);
+    }
+    table.push('\n');
+    check_part("docs/gpu-truth.md", "hints", &table);
 }
 
 #[test]
