@@ -1,5 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod gpus;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Sink, SinkError};
 use crate::verify::SavedRun;
+use crate::watch::gpu;
 
 /// Why a command failed: the text to print and the code to exit with.
 #[derive(Debug)]
@@ -64,6 +67,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
@@ -135,6 +139,16 @@ async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8,
     let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
     print(&verified.text)?;
     Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
+}
+
+fn gpus(format: Format) -> Result<u8, Failure> {
+    let listing = gpu::list();
+    let text = match format {
+        Format::Text => gpus::text(&listing),
+        Format::Json => format!("{:#}\n", gpus::json(&listing)),
+    };
+    print(&text)?;
+    Ok(exit::DONE)
 }
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {

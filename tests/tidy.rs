@@ -17,11 +17,11 @@ use strom_load::plan::{BUILTINS, Overrides, Plan, ProfileSource};
 const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("quantity", &[]),
+    ("stats", &[]),
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
-    ("stats", &[]),
-    ("watch", &[]),
+    ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
@@ -34,14 +34,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    (
+        "command",
+        &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 

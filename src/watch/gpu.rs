@@ -5,13 +5,17 @@
 //! not support it.
 
 mod driver;
+mod reading;
+mod sampling;
 mod service;
 
 use std::ffi::OsString;
 
 use serde::Serialize;
 
-pub use driver::Driver;
+pub use driver::{Driver, Source};
+pub use reading::{Detail, GpuSource, Memory, PgStrom, Reading, Reducer};
+pub use sampling::{Sampling, sample};
 pub use service::is_pg_strom;
 
 /// Environment variable that names the library, for odd installs and for tests.
@@ -34,6 +38,17 @@ pub struct Gpu {
     pub pci_bus_id: Option<String>,
     /// All of its memory, in bytes.
     pub memory_total_bytes: Option<u64>,
+}
+
+/// What there is to watch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Version of the driver.
+    pub driver: Option<String>,
+    /// The GPUs.
+    pub gpus: Vec<Gpu>,
+    /// Why none is watched, in words.
+    pub not_watched: Option<String>,
 }
 
 /// A program that has a compute context on a GPU.
