@@ -1,6 +1,7 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
 mod choice;
+mod fill;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -21,6 +22,7 @@ use crate::quantity::{
 };
 
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use fill::{FillArgs, TableArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,6 +86,16 @@ pub enum Command {
         /// Options.
         #[command(flatten)]
         plan: PlanArgs,
+    },
+    /// Create and fill the tables of profiles, or find that they are there
+    #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
+    Fill {
+        /// Profile files (TOML) with `[[tables]]`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        fill: FillArgs,
     },
     /// Read back every row of a saved run, and compare it with what was sent
     ///
@@ -150,7 +162,7 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table and all its rows first
+    /// Drop the target table, or the profile's tables, and all their rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
     /// Readers, each with one connection; 0 for none [default: 2]
@@ -243,6 +255,9 @@ pub struct PlanArgs {
         help_heading = "Faults"
     )]
     audit: Option<Audit>,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.
@@ -448,6 +463,8 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
+            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(
                 "delivery",
                 "--delivery",

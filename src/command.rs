@@ -1,5 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod fill;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use crate::cli::{
 use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
 use crate::exit;
 use crate::pg::{Address, embedded};
-use crate::plan::{self, Plan, ProfileSource};
+use crate::plan::{self, Overrides, Plan, ProfileSource};
 use crate::report::{RunReport, Status, summary};
 use crate::sink::folder::Folder;
 use crate::sink::prometheus::Endpoint;
@@ -62,6 +64,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         None => run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
@@ -84,10 +87,13 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
 /// Resolves all profiles before anything starts, so that a mistake in the last one is found
 /// before the first has run.
 fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
-    let overrides = parsed.overrides(args);
+    resolve(files, &parsed.overrides(args))
+}
+
+fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for source in sources(files)? {
-        match Plan::resolve(&source, &overrides) {
+        match Plan::resolve(&source, overrides) {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found.to_string()),
         }

@@ -2,6 +2,7 @@
 //! all tasks and of shutdown.
 
 mod check;
+mod fill;
 mod ingest_runtime;
 mod measure;
 mod prepare;
@@ -18,6 +19,7 @@ use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
+pub use fill::{FillOptions, fill};
 use ingest_runtime::IngestRuntime;
 use measure::Run;
 

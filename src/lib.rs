@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod command;
+pub mod dataset;
 pub mod engine;
 pub mod exit;
 pub mod ingest;

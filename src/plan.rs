@@ -5,6 +5,7 @@
 
 mod builtin;
 mod column;
+mod dataset;
 mod fault;
 mod overrides;
 mod query;
@@ -21,6 +22,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
+pub use dataset::{Index, Table};
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;
@@ -54,6 +56,8 @@ pub struct Plan {
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
+    /// Tables that are filled with generated rows.
+    pub tables: Vec<Table>,
 }
 
 /// What is streamed.
@@ -183,7 +187,7 @@ pub enum GpuChoice {
 }
 
 /// A table, optionally with its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableName {
     /// Schema; `None`: by search_path.
     pub schema: Option<String>,

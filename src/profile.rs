@@ -6,12 +6,14 @@
 
 mod scalar;
 mod schema;
+mod table;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
 pub use schema::schema;
+pub use table::{Index, Table};
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -40,6 +42,9 @@ pub struct Profile {
     pub readers: Option<Readers>,
     /// What happens when the server fails a batch, or is gone.
     pub recovery: Option<Recovery>,
+    /// Tables that are filled with generated rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<Located<Table>>>,
 }
 
 /// How the rows are checked at the end.
@@ -76,7 +81,7 @@ pub struct Stream {
     pub columns: Option<Vec<Located<Column>>>,
 }
 
-/// One column of the streamed table.
+/// One column of a table.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
@@ -93,11 +98,12 @@ pub struct Column {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// The row's identity (bigint), unique and dense in its partition. Exactly one column has it.
+    /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
+    /// stream has it, and at most one of a table, where it counts from 1.
     RowId,
-    /// The partition's number (integer), from 0. Exactly one column has it.
+    /// The partition's number (integer), from 0. Exactly one column of a stream has it.
     Partition,
-    /// The moment the row was due.
+    /// The moment the row of a stream was due.
     DueTime,
     /// A prefix followed by a whole number.
     Label(Label),
@@ -197,7 +203,8 @@ pub struct Boolean {
 pub enum Pick {
     /// Uniformly at random.
     Random,
-    /// In turn by row: min, min + 1 … max, min …
+    /// In turn by row: min, min + 1 … max, min … In a table, row i has min + i modulo the number
+    /// of values.
     Cycle,
 }
 

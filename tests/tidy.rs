@@ -28,18 +28,25 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
+    ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
     ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
+    (
+        "sink",
+        &["dataset", "metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"],
+    ),
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "dataset", "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    (
+        "command",
+        &["cli", "dataset", "engine", "exit", "pg", "plan", "quantity", "report", "sink", "verify"],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 

@@ -11,13 +11,22 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// for three producers cost twice the CPU time of one.
 const PRODUCERS_PER_THREAD: usize = 16;
 
+/// Cores of this machine that are ours to use.
+pub(super) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// A runtime for producers: their tasks, sockets and timers.
 pub(super) struct IngestRuntime(Option<Runtime>);
 
 impl IngestRuntime {
     pub(super) fn start(producers: u32) -> io::Result<Self> {
-        let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let threads = (producers as usize).div_ceil(PRODUCERS_PER_THREAD).clamp(1, cores);
+        Self::with_threads((producers as usize).div_ceil(PRODUCERS_PER_THREAD))
+    }
+
+    /// With so many threads, and no more than there are cores.
+    pub(super) fn with_threads(threads: usize) -> io::Result<Self> {
+        let threads = threads.clamp(1, cores());
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("strom-load-ingest")

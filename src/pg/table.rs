@@ -352,7 +352,7 @@ fn column_of<'a>(stream: &'a Stream, values: &Values) -> &'a str {
 }
 
 /// A string as an SQL literal, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     let doubled = text.replace('\'', "''");
     if doubled.contains('\\') {
         format!("E'{}'", doubled.replace('\\', "\\\\"))

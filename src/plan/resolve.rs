@@ -2,6 +2,7 @@
 
 mod limits;
 mod recovery;
+mod tables;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -114,6 +115,7 @@ impl Resolver<'_> {
             stream,
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
+            tables: self.tables(profile),
         }
     }
 
