@@ -87,6 +87,10 @@ impl Relation {
                 None => differences.push(format!("column {} is missing", column.name)),
             }
         }
+        let is_wanted = |name: &String| table.columns.iter().any(|column| column.name == *name);
+        for (name, _) in self.columns.iter().filter(|(name, _)| !is_wanted(name)) {
+            differences.push(format!("it has a column {name} that the profile lacks"));
+        }
         for index in &self.indexes {
             let wanted = table.indexes.iter().find(|wanted| wanted.name == index.name);
             if index.primary {

@@ -111,11 +111,14 @@ pub(super) fn with_remedy(error: pg::Error, table: &str) -> pg::Error {
         Some("53100") => {
             "free space on the server's disk and start again: rows that are loaded are kept"
         }
+        Some("42704") => {
+            "use what the server has: SELECT amname FROM pg_am WHERE amtype = 'i' lists index methods"
+        }
         Some("3F000") => "create the schema first, or name another",
         Some("42501") => {
             return error.with_fix(format!(
-                "let an owner run `GRANT CREATE ON SCHEMA …` to make it, or `GRANT SELECT ON \
-                 {table} TO …` to use it"
+                "to make it, `GRANT CREATE ON SCHEMA …` is needed; to reuse it, `GRANT SELECT ON \
+                 {table} TO …`; to complete or rebuild it, start as its owner"
             ));
         }
         Some("55P03") => "a session holds the table; wait until it ends, or end it",

@@ -129,7 +129,8 @@ impl Resolver<'_> {
         let names = self.column_names(written, known, "the primary key");
         let is_unique = known.row_id.is_some_and(|id| names.iter().any(|name| name == id));
         let Some(first) = written.first() else { return names };
-        if !is_unique && names.len() == written.len() && known.complete {
+        let all_known = names.iter().all(|name| known.columns.contains(&name.as_str()));
+        if !is_unique && all_known && known.complete {
             let what = "the primary key is not unique: generated values may come twice".to_owned();
             let fix = match known.row_id {
                 Some(id) => format!("add `{id}`, the column with `values = \"row_id\"`"),
