@@ -181,6 +181,12 @@ pub struct PlanArgs {
     /// and alternate are refused.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU", help_heading = "Readers")]
     gpu: Option<Gpu>,
+    /// Whether the answers of a query's two arms are compared [default: true]
+    ///
+    /// One query a minute while the run lasts, and every query at its end: both arms in one
+    /// transaction, rows in any order, numbers within a tolerance. A difference exits with 5.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_CHECK_ANSWERS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Readers")]
+    check_answers: Option<bool>,
     /// Limit of one query, enforced by the server [default: 60s]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
     statement_timeout: Option<Duration>,
@@ -446,6 +452,12 @@ impl Parsed {
                 args.query_rate,
             ),
             gpu: given.by("gpu", "--gpu", "STROM_LOAD_GPU", args.gpu.map(Into::into)),
+            check_answers: given.by(
+                "check_answers",
+                "--check-answers",
+                "STROM_LOAD_CHECK_ANSWERS",
+                args.check_answers,
+            ),
             statement_timeout: given.by(
                 "statement_timeout",
                 "--statement-timeout",

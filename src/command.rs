@@ -258,7 +258,7 @@ fn conclude(outcome: &Outcome, results: &Path, format: Format) -> Result<u8, Fai
 }
 
 fn exit_code(report: &RunReport, failed: bool) -> u8 {
-    if !report.rows_add_up() {
+    if !report.rows_add_up() || !report.answers_agree() {
         exit::INTEGRITY
     } else if failed {
         exit::ENDED_EARLY

@@ -3,9 +3,10 @@
 
 mod check;
 mod fill;
-mod ingest_runtime;
 mod measure;
 mod prepare;
+mod readers;
+mod threads;
 
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
 pub use fill::{FillOptions, fill};
-use ingest_runtime::IngestRuntime;
 use measure::Run;
+use threads::Threads;
 
 /// How often recorders are drained and sinks fed.
 const TICK: Duration = Duration::from_secs(1);
@@ -143,14 +144,15 @@ pub async fn run(
     mut sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
 ) -> Result<Outcome, PrepareError> {
-    let ingest = IngestRuntime::start(plan.stream.partitions.get())?;
+    let ingest = Threads::of_producers(plan.stream.partitions.get())?;
+    let examine = Threads::of_examiner()?;
     let prepared = tokio::select! {
         prepared = prepare::prepare(plan, target, ingest.handle()) => prepared?,
         () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
     };
-    let (run, control) =
-        Run::measure(plan, prepared, ingest.handle(), &mut sinks, shutdown).await?;
-    let found = check::check(&run, plan, control, shutdown).await;
+    let (mut run, control) =
+        Run::measure(plan, prepared, (&ingest, &examine), &mut sinks, shutdown).await?;
+    let found = check::check(&mut run, plan, control, &examine, shutdown).await;
     let report = run.report(found);
     let mut error = run.into_error();
     for sink in sinks {

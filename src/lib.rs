@@ -20,6 +20,7 @@ pub mod record;
 pub mod report;
 pub mod row;
 pub mod sink;
+pub mod stats;
 pub mod strom;
 pub mod verify;
 pub mod watch;

@@ -85,6 +85,16 @@ metrics! {
         "Queries answered.";
     QUERY_ROWS = Counter "strom_load_query_rows_total" ["query", "arm"]
         "Rows received from queries.";
+    QUERY_VERDICT = Gauge "strom_load_query_verdict_info" ["query", "arm", "verdict"]
+        "1 for what the last plan proved about the GPU (gpu, mixed, cpu, unknown), else 0.";
+    PLAN_CHANGES = Counter "strom_load_query_plan_changes_total" ["query", "arm"]
+        "Times that the plan of a query was found changed.";
+    FALLBACK_ROWS = Counter "strom_load_query_fallback_rows_total" ["query", "arm"]
+        "Rows that the GPU handed back to the CPU, as far as the server says so.";
+    PAIRS = Counter "strom_load_query_pairs_total" ["query"]
+        "Measured pairs: a query in both of its arms, one behind the other.";
+    ANSWER_CHECKS = Counter "strom_load_answer_checks_total" ["query", "result"]
+        "Comparisons of the answers of both arms, by result (same, different, failed).";
     RECONNECTS = Counter "strom_load_reader_reconnects_total" ["query", "arm"]
         "Times that a reader connected anew, by the query that had failed.";
     QUERY_ERRORS = Counter "strom_load_query_errors_total" ["query", "arm", "sqlstate"]
@@ -142,6 +152,9 @@ mod tests {
                 "resent",
                 "outages",
                 "reconnects",
+                "changes",
+                "pairs",
+                "checks",
             ];
             assert!(units.contains(&unit), "{}: unit `{unit}`", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);

@@ -27,6 +27,7 @@ pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;
 pub use source::ProfileSource;
+pub use sql::bare_sql;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{FIGURES, Figure};
 
@@ -154,10 +155,36 @@ pub struct Readers {
     pub queries_per_s: Option<f64>,
     /// Which GPU arms the queries run in.
     pub gpu: GpuChoice,
+    /// The arms of the profile, instead of the GPU's: none, or two.
+    pub arms: Vec<ArmPlan>,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// How the plans and answers of the arms are looked at.
+    pub evidence: EvidencePlan,
     /// The queries; at least one if there are readers.
     pub queries: Vec<Query>,
+}
+
+/// An arm of the profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmPlan {
+    /// Its name in metrics and reports.
+    pub name: String,
+    /// Settings of its session, by name.
+    pub set: Vec<(String, String)>,
+}
+
+/// How the plans and answers of the arms are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvidencePlan {
+    /// Time between two looks at the plans; the first one is before the first query.
+    pub every: Duration,
+    /// Whether plans are taken with ANALYZE, which runs the query.
+    pub analyze: bool,
+    /// Whether the answers of a query's arms are compared.
+    pub check_answers: bool,
+    /// Time between two comparisons during a run; each takes the next query.
+    pub answers_every: Duration,
 }
 
 /// A reader's query.
@@ -171,6 +198,33 @@ pub struct Query {
     pub sql: String,
     /// Result column that holds the newest event time seen (timestamptz), if any.
     pub newest_column: Option<String>,
+    /// Which GPU arms it runs in; `None`: as all queries.
+    pub gpu: Option<GpuChoice>,
+    /// How the answers of its arms are compared.
+    pub answers: AnswerRule,
+}
+
+/// How the answers of two arms are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerRule {
+    /// What is compared.
+    pub compare: AnswerCompare,
+    /// Largest relative difference of two numbers that are the same; `None`: by type.
+    pub tolerance: Option<f64>,
+    /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
+    /// tie in them, either arm may return either.
+    pub ties: Vec<String>,
+}
+
+/// What of two answers is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerCompare {
+    /// The rows, in any order.
+    Rows,
+    /// Only how many they are.
+    Count,
+    /// Nothing.
+    Off,
 }
 
 /// Which GPU arms the queries run in.

@@ -4,14 +4,18 @@
 //! explain, and each value that the plan judges carries its place in the file. Enumerations are
 //! externally tagged: with an inner tag, serde loses the place.
 
+mod evidence;
 mod scalar;
 mod schema;
 mod table;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
+pub use evidence::{Answers, Arm, Evidence};
+pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, SettingValue, Whole};
 pub use schema::schema;
 pub use table::{Index, Table};
 
@@ -42,6 +46,12 @@ pub struct Profile {
     pub readers: Option<Readers>,
     /// What happens when the server fails a batch, or is gone.
     pub recovery: Option<Recovery>,
+    /// Two ways of running each query, by name, that are compared with each other instead of the
+    /// GPU off and on; the first one is the base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arms: Option<BTreeMap<String, Located<Arm>>>,
+    /// How the plans and answers of the arms are looked at.
+    pub evidence: Option<Evidence>,
     /// Tables that are filled with generated rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables: Option<Vec<Located<Table>>>,
@@ -252,6 +262,19 @@ pub struct Query {
     /// from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_column: Option<Located<String>>,
+    /// Whether it runs on the GPU, if not as all queries do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
+    /// What of its answers in both arms is compared. Default: "rows".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
+    /// Largest relative difference of two numbers that count as the same. Default: by type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Located<Number>>,
+    /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
+    /// tie in them, either arm may return either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ties: Option<Vec<String>>,
     /// One SQL statement; `{table}` stands for the stream's table.
     pub sql: Option<Located<String>>,
 }

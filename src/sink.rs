@@ -8,9 +8,9 @@ use std::time::SystemTime;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::Plan;
+use crate::query::Trial;
 use crate::record::Interval;
 use crate::report::RunReport;
-use crate::strom::Arm;
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +19,19 @@ pub struct RunStart<'a> {
     pub plan: &'a Plan,
     /// The server that it is done to.
     pub server: &'a ServerFacts,
-    /// The arms that queries take in turn.
-    pub arms: &'a [Arm],
+    /// The queries with their arms, in the order of [`Interval::queries`].
+    pub trials: &'a [Trial],
     /// Start of the schedule.
     pub started_at: SystemTime,
+}
+
+impl RunStart<'_> {
+    /// The names of each query and arm, in the order of [`Interval::queries`].
+    pub fn query_arms(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.trials.iter().flat_map(|trial| {
+            trial.arms.iter().map(|arm| (trial.query.name.as_str(), arm.name.as_str()))
+        })
+    }
 }
 
 /// Somewhere that measurements go to.

@@ -20,6 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
+    ("stats", &[]),
     ("watch", &[]),
     ("row", &["pace"]),
     ("profile", &[]),
@@ -29,10 +30,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
-    ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
+    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
     (
         "sink",
-        &["dataset", "metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"],
+        &[
+            "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report", "strom",
+            "watch",
+        ],
     ),
     (
         "engine",

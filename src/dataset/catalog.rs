@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::pg::{self, Session, table::literal};
+use crate::pg::{self, Session, quote_literal as literal};
 use crate::plan::{Index, Table, quote_identifier};
 
 use super::record::Record;

@@ -7,11 +7,8 @@ use crate::pg::Address;
 use crate::plan::Table;
 
 use super::Shutdown;
-use super::ingest_runtime::{IngestRuntime, cores};
+use super::threads::{Threads, cores};
 
-/// Lanes that one thread carries. A lane makes, hashes and sends a million rows in less than a
-/// tenth of the time that its backend takes to store them.
-const LANES_PER_THREAD: u32 = 8;
 /// A backend a core uses all cores; one core has one more, since backends also wait for the disk.
 const CONNECTIONS_MIN: usize = 2;
 /// Beyond this the backends mostly wait for each other to extend the table.
@@ -43,8 +40,7 @@ pub async fn fill(
     let usual = NonZeroU32::new(usual).unwrap_or(NonZeroU32::MIN);
     let connections = options.connections.unwrap_or(usual);
     let options = Options { connections, verify: options.verify };
-    let threads = connections.get().div_ceil(LANES_PER_THREAD);
-    let runtime = IngestRuntime::with_threads(threads as usize)?;
+    let runtime = Threads::of_lanes(connections.get())?;
     let start = |lane: Lane| -> Lane {
         let task = runtime.handle().spawn(lane);
         let joined = async {

@@ -44,6 +44,8 @@ pub struct Overrides {
     pub query_rate: Option<Given<Rate>>,
     /// Which GPU arms the queries run in.
     pub gpu: Option<Given<GpuChoice>>,
+    /// Whether the answers of a query's arms are compared.
+    pub check_answers: Option<Given<bool>>,
     /// Limit of one query on the server.
     pub statement_timeout: Option<Given<Duration>>,
     /// Measured time.
@@ -90,6 +92,7 @@ impl Overrides {
             readers: self.readers.or(lower.readers),
             query_rate: self.query_rate.or(lower.query_rate),
             gpu: self.gpu.or(lower.gpu),
+            check_answers: self.check_answers.or(lower.check_answers),
             statement_timeout: self.statement_timeout.or(lower.statement_timeout),
             duration: self.duration.or(lower.duration),
             warmup: self.warmup.or(lower.warmup),

@@ -1,14 +1,16 @@
 //! A plan in the form of a profile: as TOML for people, and as JSON for the result file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::column::format_units;
-use super::{Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
+use super::{AnswerCompare, Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
 use crate::profile::{
-    self, Located, Number, Profile, RateOrMax, SecondsOrForever, Values as Written, Whole,
+    self, Located, Number, Profile, RateOrMax, SecondsOrForever, SettingValue, Values as Written,
+    Whole,
 };
 use crate::row::day::format_day;
 use crate::row::{Column, ColumnType, Pick, Values};
@@ -28,6 +30,8 @@ pub fn render(plan: &Plan) -> String {
         readers,
         recovery,
         tables,
+        arms: _,
+        evidence,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -71,6 +75,19 @@ pub fn render(plan: &Plan) -> String {
         toml.key("backlog_rows", recovery.backlog_rows.as_ref());
         toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
     }
+    // From the plan, whose order is the file's; a map has none.
+    for arm in &plan.readers.arms {
+        toml.header(&format!("[arms.{}]", arm.name));
+        let set: BTreeMap<_, _> = arm.set.iter().map(|(name, value)| (name, value)).collect();
+        toml.key("set", Some(&set));
+    }
+    if let Some(evidence) = &evidence {
+        toml.header("[evidence]");
+        toml.key("plans_every_s", evidence.plans_every_s.as_ref());
+        toml.key("analyze", evidence.analyze.as_ref());
+        toml.key("check_answers", evidence.check_answers.as_ref());
+        toml.key("answers_every_s", evidence.answers_every_s.as_ref());
+    }
     if let Some(readers) = &readers {
         toml.header("[readers]");
         toml.key("count", readers.count.as_ref());
@@ -82,6 +99,10 @@ pub fn render(plan: &Plan) -> String {
             toml.key("name", query.name.as_ref());
             toml.key("weight", query.weight.as_ref());
             toml.key("newest_column", query.newest_column.as_ref());
+            toml.key("gpu", query.gpu.as_ref());
+            toml.key("answers", query.answers.as_ref());
+            toml.key("tolerance", query.tolerance.as_ref());
+            toml.key("ties", query.ties.as_ref());
             toml.key("sql", query.sql.as_ref());
         }
     }
@@ -158,6 +179,9 @@ impl From<&Plan> for Profile {
             recovery: Some(recovery.into()),
             tables: (!tables.is_empty())
                 .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
+            arms: (!readers.arms.is_empty())
+                .then(|| readers.arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
+            evidence: Some((&readers.evidence).into()),
         }
     }
 }
@@ -195,11 +219,23 @@ impl From<&Column> for profile::Column {
 
 impl From<&super::Readers> for profile::Readers {
     fn from(readers: &super::Readers) -> Self {
-        let super::Readers { count, queries_per_s, gpu, statement_timeout, queries } = readers;
+        let super::Readers {
+            count,
+            queries_per_s,
+            gpu,
+            arms: _,
+            statement_timeout,
+            evidence: _,
+            queries,
+        } = readers;
         let query = |query: &super::Query| profile::Query {
             name: Some(query.name.clone().into()),
             weight: Some(whole(query.weight.get())),
             newest_column: query.newest_column.clone().map(Located::from),
+            gpu: query.gpu.map(profile::Gpu::from),
+            answers: Some(query.answers.compare.into()),
+            tolerance: query.answers.tolerance.map(|tolerance| Number(tolerance).into()),
+            ties: (!query.answers.ties.is_empty()).then(|| query.answers.ties.clone()),
             sql: Some(query.sql.clone().into()),
         };
         Self {
@@ -208,6 +244,36 @@ impl From<&super::Readers> for profile::Readers {
             gpu: Some((*gpu).into()),
             statement_timeout_s: Some(seconds(*statement_timeout)),
             queries: Some(queries.iter().map(|q| query(q).into()).collect()),
+        }
+    }
+}
+
+impl From<&super::ArmPlan> for Located<profile::Arm> {
+    fn from(arm: &super::ArmPlan) -> Self {
+        let set = arm.set.iter();
+        let set = set.map(|(name, value)| (name.clone(), SettingValue(value.clone()))).collect();
+        profile::Arm { set: Some(set) }.into()
+    }
+}
+
+impl From<&super::EvidencePlan> for profile::Evidence {
+    fn from(evidence: &super::EvidencePlan) -> Self {
+        let super::EvidencePlan { every, analyze, check_answers, answers_every } = evidence;
+        Self {
+            plans_every_s: Some(seconds(*every)),
+            analyze: Some(*analyze),
+            check_answers: Some(*check_answers),
+            answers_every_s: Some(seconds(*answers_every)),
+        }
+    }
+}
+
+impl From<AnswerCompare> for profile::Answers {
+    fn from(compare: AnswerCompare) -> Self {
+        match compare {
+            AnswerCompare::Rows => Self::Rows,
+            AnswerCompare::Count => Self::Count,
+            AnswerCompare::Off => Self::Off,
         }
     }
 }

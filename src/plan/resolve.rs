@@ -1,5 +1,6 @@
 //! Layers the overrides over the profile over the defaults, and checks what comes out.
 
+mod arms;
 mod limits;
 mod recovery;
 mod tables;
@@ -110,7 +111,7 @@ impl Resolver<'_> {
                 profile.drain_timeout_s.as_ref(),
                 &DRAIN_TIMEOUT,
             ),
-            readers: self.readers(&profile.readers.clone().unwrap_or_default()),
+            readers: self.readers(profile),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
             audit: audit.unwrap_or(Audit::Full),
@@ -151,8 +152,9 @@ impl Resolver<'_> {
         }
     }
 
-    fn readers(&mut self, readers: &profile::Readers) -> Readers {
+    fn readers(&mut self, profile: &Profile) -> Readers {
         let o = self.overrides;
+        let readers = &profile.readers.clone().unwrap_or_default();
         let written = readers.queries.as_deref().unwrap_or_default();
         let limits = match written {
             [] => Limits { default: 0.0, ..READERS },
@@ -172,6 +174,8 @@ impl Resolver<'_> {
             count,
             queries_per_s: self.query_rate(readers.queries_per_s.as_ref()),
             gpu: gpu.unwrap_or(GpuChoice::Auto),
+            arms: self.arms(profile.arms.as_ref()),
+            evidence: self.evidence(&profile.evidence.clone().unwrap_or_default()),
             statement_timeout: self.time(
                 "statement_timeout_s",
                 o.statement_timeout.as_ref(),

@@ -223,6 +223,7 @@ mod tests {
             phase: Phase::Measure,
             partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
+            pairs: Vec::new(),
         }
     }
 

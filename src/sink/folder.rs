@@ -9,10 +9,8 @@ use std::time::{Duration, SystemTime};
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
-use crate::plan::Query;
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
 use crate::report::RunReport;
-use crate::strom::Arm;
 
 use super::{RunStart, Sink, SinkError};
 
@@ -167,13 +165,9 @@ fn write_log(
 
 impl Sink for Folder {
     fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
-        let queries = &start.plan.readers.queries;
-        let tag = |query: &Query, arm: &Arm| format!("query.{}.{arm}", query.name);
         self.begun = true;
-        self.query_tags = queries
-            .iter()
-            .flat_map(|query| start.arms.iter().map(move |arm| tag(query, arm)))
-            .collect();
+        let tags = start.query_arms().map(|(query, arm)| format!("query.{query}.{arm}"));
+        self.query_tags = tags.collect();
         let written = write_log(&mut self.log, &mut self.serializer, Some(start.started_at), &[]);
         written.map_err(|source| self.unwritten(LOG, source))
     }

@@ -202,10 +202,8 @@ impl Sink for Terminal {
             StreamRate::Max => None,
         };
         self.planned = plan.duration.map(|duration| plan.warmup + duration);
-        let queries = plan.readers.queries.iter();
-        let name = |name: &str, arm: &crate::strom::Arm| format!("{name} ({arm})");
-        self.queries =
-            queries.flat_map(|query| start.arms.iter().map(|arm| name(&query.name, arm))).collect();
+        let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
+        self.queries = names.collect();
         if self.screen.live {
             self.bar = self.screen.bars.add(ProgressBar::new_spinner());
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {

@@ -139,3 +139,19 @@ pub(super) const CATCH_UP_FACTOR: Limits = Limits {
     range: "1 (not included) to 1,000",
     fix: "choose a multiple of the rate that lets the backlog shrink, such as 4",
 };
+pub(super) const PLANS_EVERY: Limits = Limits {
+    default: 30.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often the plans are looked at, such as 30",
+};
+pub(super) const ANSWERS_EVERY: Limits = Limits {
+    default: 60.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often answers are compared, such as 60",
+};
