@@ -3,6 +3,7 @@
 mod bench;
 mod choice;
 mod doctor;
+mod fill;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ use crate::quantity::{
 pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
+pub use fill::{FillArgs, TableArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,6 +93,16 @@ pub enum Command {
         /// Options.
         #[command(flatten)]
         plan: PlanArgs,
+    },
+    /// Create and fill the tables of profiles, or find that they are there
+    #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
+    Fill {
+        /// Profile files (TOML) with `[[tables]]`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        fill: FillArgs,
     },
     /// Read back every row of a saved run, and compare it with what was sent
     ///
@@ -176,7 +188,7 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table and all its rows first
+    /// Drop the target table, or the profile's tables, and all their rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
     /// Readers, each with one connection; 0 for none [default: 2]
@@ -288,6 +300,9 @@ pub struct PlanArgs {
     /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
     #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
     gpu_pcie: bool,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.
@@ -502,6 +517,8 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
+            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(
                 "delivery",
                 "--delivery",

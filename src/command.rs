@@ -1,5 +1,6 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod fill;
 mod gpus;
 mod run;
 
@@ -17,7 +18,7 @@ use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{Address, embedded};
-use crate::plan::{self, Plan, ProfileSource};
+use crate::plan::{self, Overrides, Plan, ProfileSource};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
@@ -63,6 +64,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
@@ -87,10 +89,13 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
 /// Resolves all profiles before anything starts, so that a mistake in the last one is found
 /// before the first has run.
 fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
-    let overrides = parsed.overrides(args);
+    resolve(files, &parsed.overrides(args))
+}
+
+fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for source in sources(files)? {
-        match Plan::resolve(&source, &overrides) {
+        match Plan::resolve(&source, overrides) {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found.to_string()),
         }

@@ -138,7 +138,9 @@ sql = "SELECT count(*) FROM {table}"
     let ended = run(&database, profile, &[]).await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     assert!(
-        ended.stderr.contains("arm `large` sets `pg_strom.chunk_size`: no known release of PG-Strom")
+        ended
+            .stderr
+            .contains("arm `large` sets `pg_strom.chunk_size`: no known release of PG-Strom")
             || ended.stderr.contains("arm `small` sets `pg_strom.chunk_size`: no known release"),
         "{}",
         ended.stderr

@@ -7,6 +7,7 @@
 )]
 
 mod compare;
+mod datasets;
 mod docs;
 mod doctor;
 mod embedded;

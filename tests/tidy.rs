@@ -29,13 +29,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan", "watch"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
-    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "query", "record", "report", "strom", "watch"]),
+    ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
+    ("report", &["bench", "pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    (
+        "sink",
+        &[
+            "bench", "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report",
+            "stats", "strom", "watch",
+        ],
+    ),
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
-            "strom", "watch",
+            "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query", "record",
+            "report", "row", "sink", "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
@@ -43,7 +50,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["exit", "plan", "quantity"]),
     (
         "command",
-        &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"],
+        &[
+            "bench", "cli", "dataset", "doctor", "engine", "exit", "pg", "plan", "quantity",
+            "report", "sink", "verify", "watch",
+        ],
     ),
     ("main", &["cli", "command", "exit"]),
 ];
