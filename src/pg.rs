@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+mod quote;
 pub mod read_back;
 pub mod select;
 pub mod session;
@@ -16,4 +17,5 @@ mod tls;
 
 pub use address::Address;
 pub use error::Error;
+pub use quote::quote_literal;
 pub use session::{Canceller, Session};

@@ -6,9 +6,11 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod compare;
 mod docs;
 mod embedded;
 mod faults;
+mod gpus;
 mod oracle;
 mod outputs;
 mod proxy;

@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
-    ("watch", &[]),
+    ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
@@ -29,18 +29,18 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
-    ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
+    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    ("sink", &["metric", "pg", "plan", "quantity", "query", "record", "report", "strom", "watch"]),
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"]),
     ("main", &["cli", "command", "exit"]),
 ];
 

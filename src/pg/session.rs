@@ -10,6 +10,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::Stream;
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 
 use super::tls::Connector;
@@ -19,6 +20,9 @@ use super::{Address, Error, connect};
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a cancel request may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most messages kept between two calls of [`Session::take_notices`]: a statement that raises one
+/// for each row must not fill the memory.
+const NOTICES_MAX: usize = 1000;
 
 pub(super) type Driver =
     Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
@@ -29,6 +33,17 @@ pub struct Session {
     pub(super) driver: Driver,
     /// What encrypts it; a cancel request is encrypted in the same way.
     pub(super) connector: Option<Connector>,
+    /// Messages that came beside the answers; `None`: they are only logged.
+    pub(super) notices: Option<Vec<Notice>>,
+}
+
+/// A message of the server beside its answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its text.
+    pub message: String,
+    /// The server's source file that it comes from.
+    pub file: Option<String>,
 }
 
 /// Cancels whatever its session is running, from outside.
@@ -58,7 +73,7 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let Self { client, driver, .. } = self;
+        let Self { client, driver, notices, .. } = self;
         let mut work = pin!(work(client));
         let mut broken: Option<Error> = None;
         poll_fn(|cx| {
@@ -77,7 +92,7 @@ impl Session {
                 match driver.as_mut().poll_next(cx) {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        tracing::debug!(severity = notice.severity(), "{}", notice.message());
+                        keep(notices.as_mut(), &notice);
                     }
                     Poll::Ready(Some(Ok(_))) => {}
                     Poll::Ready(Some(Err(error))) => {
@@ -111,6 +126,16 @@ impl Session {
         }))
     }
 
+    /// Keeps messages from now on, for [`Session::take_notices`].
+    pub fn keep_notices(&mut self) {
+        self.notices.get_or_insert_default();
+    }
+
+    /// The messages kept since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }
@@ -130,6 +155,14 @@ impl Session {
             }
         });
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, drained).await;
+    }
+}
+
+fn keep(notices: Option<&mut Vec<Notice>>, notice: &DbError) {
+    tracing::debug!(severity = notice.severity(), "{}", notice.message());
+    if let Some(notices) = notices.filter(|notices| notices.len() < NOTICES_MAX) {
+        let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
+        notices.push(Notice { message, file });
     }
 }
 
