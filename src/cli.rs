@@ -2,6 +2,7 @@
 
 mod bench;
 mod choice;
+mod doctor;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -22,7 +23,9 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use doctor::DoctorArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,8 +68,10 @@ pub struct Cli {
 pub enum Command {
     /// Run profiles, one after the other
     ///
-    /// All of them are checked before the first one starts. The first run that does not end with
-    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
+    /// All of them are checked before the first one starts. Several get a folder each within one,
+    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
+    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
+    /// profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
@@ -110,6 +115,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Look at a server and this machine, and say what would make figures mislead
+    ///
+    /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
+    /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
+    /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// describes the JSON.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -288,6 +302,9 @@ pub struct RunArgs {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// How several profiles follow each other.
+    #[command(flatten)]
+    pub batch: BatchArgs,
 }
 
 /// Where and how the server is found.
@@ -360,9 +377,9 @@ pub struct OutputArgs {
 /// Form of the result on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A summary for people.
+    /// For people.
     Text,
-    /// The saved result.
+    /// For programs: all of it.
     Json,
 }
 

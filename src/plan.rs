@@ -23,6 +23,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
+pub(crate) use fault::distance as edit_distance;
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;

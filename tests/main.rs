@@ -8,6 +8,7 @@
 
 mod compare;
 mod docs;
+mod doctor;
 mod embedded;
 mod faults;
 mod gpus;

@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
-    ("strom", &["pg", "plan"]),
+    ("strom", &["pg", "plan", "watch"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
@@ -39,8 +39,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
+    ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"]),
+    (
+        "command",
+        &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 
