@@ -3,6 +3,7 @@
 //! `Plan::resolve` layers flags over the environment over the file over the defaults, and
 //! reports every fault at once.
 
+pub mod bench;
 mod builtin;
 mod column;
 mod dataset;
@@ -17,12 +18,14 @@ mod table_name;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
 pub use dataset::{Index, Table};
+pub(crate) use fault::distance as edit_distance;
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;
@@ -30,6 +33,7 @@ pub use source::ProfileSource;
 pub use sql::bare_sql;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{FIGURES, Figure};
+pub use watch::Watch;
 
 use crate::pace::{Rate, Schedule};
 use crate::row::Column;
@@ -53,12 +57,16 @@ pub struct Plan {
     pub readers: Readers,
     /// What happens at a fault.
     pub recovery: Recovery,
+    /// What is watched beside the load.
+    pub watch: Watch,
     /// How the rows are checked at the end.
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
     /// Tables that are filled with generated rows.
     pub tables: Vec<Table>,
+    /// Queries on tables that stand still: there is no stream then.
+    pub bench: Option<bench::Bench>,
 }
 
 /// What is streamed.
