@@ -4,7 +4,6 @@ mod bench;
 mod choice;
 mod doctor;
 mod fill;
-mod metrics_address;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -27,7 +26,6 @@ pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 pub use fill::{FillArgs, TableArgs};
-pub use metrics_address::MetricsAddress;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -290,9 +288,6 @@ pub struct PlanArgs {
         help_heading = "Faults"
     )]
     audit: Option<Audit>,
-    /// The tables of the profile.
-    #[command(flatten)]
-    tables: TableArgs,
     /// Time between two samples of each GPU of this machine, or off [default: 100ms]
     ///
     /// Samples are reduced to mean, maximum and integral each second. A GPU query is short: sampled
@@ -303,6 +298,9 @@ pub struct PlanArgs {
     /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
     #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
     gpu_pcie: bool,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.

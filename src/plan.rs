@@ -63,10 +63,10 @@ pub struct Plan {
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
-    /// Tables that are filled with generated rows.
-    pub tables: Vec<Table>,
     /// Queries on tables that stand still: there is no stream then.
     pub bench: Option<bench::Bench>,
+    /// Tables that are filled with generated rows.
+    pub tables: Vec<Table>,
 }
 
 /// What is streamed.

@@ -56,14 +56,14 @@ pub struct Profile {
     pub arms: Option<BTreeMap<String, Located<Arm>>>,
     /// How the plans and answers of the arms are looked at.
     pub evidence: Option<Evidence>,
-    /// Tables that are filled with generated rows.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tables: Option<Vec<Located<Table>>>,
     /// Queries on tables that stand still, instead of a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bench: Option<Bench>,
     /// What is watched beside the load.
     pub watch: Option<Watch>,
+    /// Tables that are filled with generated rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<Located<Table>>>,
 }
 
 /// How the rows are checked at the end.

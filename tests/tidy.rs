@@ -30,19 +30,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
-    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    ("report", &["bench", "pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
     (
         "sink",
         &[
-            "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report", "strom",
-            "watch",
+            "bench", "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report",
+            "stats", "strom", "watch",
         ],
     ),
     (
         "engine",
         &[
-            "dataset", "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report",
-            "row", "sink", "strom", "watch",
+            "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query", "record",
+            "report", "row", "sink", "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
@@ -51,8 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "cli", "dataset", "doctor", "engine", "exit", "pg", "plan", "quantity", "report",
-            "sink", "verify", "watch",
+            "bench", "cli", "dataset", "doctor", "engine", "exit", "pg", "plan", "quantity",
+            "report", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

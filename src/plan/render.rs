@@ -200,8 +200,8 @@ impl From<&Plan> for Profile {
             watch,
             audit,
             thresholds,
-            tables,
             bench,
+            tables,
         } = plan;
         let is_stream = bench.is_none();
         let (arms, evidence) = match bench {
@@ -230,6 +230,8 @@ impl From<&Plan> for Profile {
                 .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
             bench: bench.as_ref().map(profile::Bench::from),
             watch: Some(watch.into()),
+            tables: (!tables.is_empty())
+                .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
         }
     }
 }

@@ -119,8 +119,8 @@ impl Resolver<'_> {
             watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
-            tables: self.tables(profile),
             bench: self.bench(profile),
+            tables: self.tables(profile),
         }
     }
 
