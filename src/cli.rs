@@ -4,6 +4,7 @@ mod bench;
 mod choice;
 mod doctor;
 mod fill;
+mod metrics_address;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -26,6 +27,7 @@ pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 pub use fill::{FillArgs, TableArgs};
+pub use metrics_address::MetricsAddress;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -226,8 +226,6 @@ impl From<&Plan> for Profile {
             arms: (!arms.is_empty())
                 .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
             evidence: Some(evidence.into()),
-            tables: (!tables.is_empty())
-                .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
             bench: bench.as_ref().map(profile::Bench::from),
             watch: Some(watch.into()),
             tables: (!tables.is_empty())
