@@ -5,6 +5,7 @@ mod gpus;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -17,6 +18,7 @@ use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
 use crate::exit;
 use crate::pg::{Address, embedded};
 use crate::plan::{self, Plan, ProfileSource};
+use crate::quantity::format_duration;
 use crate::report::{RunReport, Status, summary};
 use crate::sink::folder::Folder;
 use crate::sink::prometheus::Endpoint;
@@ -179,10 +181,11 @@ async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, F
     }
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
+    let lingering = AtomicBool::new(false);
     let work = async {
         let mut code = exit::DONE;
         for plan in &plans {
-            code = run_one(plan, address.as_ref(), args, &screen, &shutdown).await?;
+            code = run_one(plan, address.as_ref(), args, &screen, (&shutdown, &lingering)).await?;
             if code != exit::DONE {
                 break;
             }
@@ -191,7 +194,7 @@ async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, F
     };
     tokio::select! {
         code = work => code,
-        never = signals.obey(&shutdown, &screen) => match never {},
+        never = signals.obey(&shutdown, &lingering, &screen) => match never {},
     }
 }
 
@@ -200,7 +203,7 @@ async fn run_one(
     address: Option<&Given>,
     args: &RunArgs,
     screen: &Screen,
-    shutdown: &Shutdown,
+    (shutdown, lingering): (&Shutdown, &AtomicBool),
 ) -> Result<u8, Failure> {
     // Outputs first: a typo in a path or a taken port must not cost a run.
     let folder = open_folder(plan, &args.output)?;
@@ -228,21 +231,32 @@ async fn run_one(
     }
     tracing::info!("results in {}", results.display());
     let serve = async {
-        match endpoint {
+        match &endpoint {
             Some(endpoint) => endpoint.serve().await,
             None => std::future::pending().await,
         }
     };
-    let outcome = tokio::select! {
-        outcome = engine::run(plan, &target, sinks, shutdown) => outcome,
-        () = serve => unreachable!("the endpoint serves until it is dropped"),
+    let work = async {
+        let outcome = engine::run(plan, &target, sinks, shutdown).await;
+        if let Some(server) = server
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!("{error}");
+        }
+        let concluded = conclude(&outcome?, &results, args.output.format);
+        let linger = args.output.metrics_linger;
+        if endpoint.is_some() && !linger.is_zero() && !shutdown.abort.is_cancelled() {
+            tracing::info!("metrics stay up for {}; Ctrl-C ends that", format_duration(linger));
+            lingering.store(true, Ordering::Relaxed);
+            let _ = tokio::time::timeout(linger, shutdown.abort.cancelled()).await;
+            lingering.store(false, Ordering::Relaxed);
+        }
+        concluded
     };
-    if let Some(server) = server
-        && let Err(error) = server.stop().await
-    {
-        tracing::warn!("{error}");
+    tokio::select! {
+        code = work => code,
+        never = serve => match never {},
     }
-    conclude(&outcome?, &results, args.output.format)
 }
 
 /// Prints the result and decides the exit code.
@@ -362,14 +376,23 @@ impl Signals {
         })
     }
 
-    /// The first signal drains, the second aborts.
-    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
+    /// The first signal drains, the second aborts. After the run, any ends the lingering.
+    async fn obey(
+        &mut self,
+        shutdown: &Shutdown,
+        lingering: &AtomicBool,
+        screen: &Screen,
+    ) -> std::convert::Infallible {
         for received in 1_u32.. {
             tokio::select! {
                 _ = self.interrupt.recv() => {}
                 _ = self.terminate.recv() => {}
             }
             match received {
+                _ if lingering.load(Ordering::Relaxed) => {
+                    shutdown.stop.cancel();
+                    shutdown.abort.cancel();
+                }
                 1 => {
                     screen.line("interrupted: finishing what is due; once more aborts");
                     shutdown.stop.cancel();

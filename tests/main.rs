@@ -7,6 +7,8 @@
 )]
 
 mod compare;
+mod dashboards;
+mod deploy;
 mod docs;
 mod embedded;
 mod faults;

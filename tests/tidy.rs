@@ -40,7 +40,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"]),
+    (
+        "command",
+        &[
+            "cli", "engine", "exit", "pg", "plan", "quantity", "report", "sink", "verify", "watch",
+        ],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 
