@@ -1,6 +1,9 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod bench;
 mod choice;
+mod doctor;
+mod fill;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -21,7 +24,10 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use doctor::DoctorArgs;
+pub use fill::{FillArgs, TableArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,8 +70,10 @@ pub struct Cli {
 pub enum Command {
     /// Run profiles, one after the other
     ///
-    /// All of them are checked before the first one starts. The first run that does not end with
-    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
+    /// All of them are checked before the first one starts. Several get a folder each within one,
+    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
+    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
+    /// profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
@@ -85,6 +93,16 @@ pub enum Command {
         /// Options.
         #[command(flatten)]
         plan: PlanArgs,
+    },
+    /// Create and fill the tables of profiles, or find that they are there
+    #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
+    Fill {
+        /// Profile files (TOML) with `[[tables]]`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        fill: FillArgs,
     },
     /// Read back every row of a saved run, and compare it with what was sent
     ///
@@ -109,6 +127,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Look at a server and this machine, and say what would make figures mislead
+    ///
+    /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
+    /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
+    /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// describes the JSON.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -161,7 +188,7 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table and all its rows first
+    /// Drop the target table, or the profile's tables, and all their rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
     /// Readers, each with one connection; 0 for none [default: 2]
@@ -207,6 +234,9 @@ pub struct PlanArgs {
         help_heading = "Run"
     )]
     seed: Option<u64>,
+    /// Of benchmarks.
+    #[command(flatten)]
+    bench: bench::BenchArgs,
     /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
@@ -270,6 +300,9 @@ pub struct PlanArgs {
     /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
     #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
     gpu_pcie: bool,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.
@@ -284,6 +317,9 @@ pub struct RunArgs {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// How several profiles follow each other.
+    #[command(flatten)]
+    pub batch: BatchArgs,
 }
 
 /// Where and how the server is found.
@@ -369,9 +405,9 @@ pub struct OutputArgs {
 /// Form of the result on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A summary for people.
+    /// For people.
     Text,
-    /// The saved result.
+    /// For programs: all of it.
     Json,
 }
 
@@ -448,7 +484,7 @@ impl Parsed {
     /// What the options and the environment override in a profile.
     pub fn overrides(&self, args: &PlanArgs) -> Overrides {
         let given = Origins(self);
-        Overrides {
+        let mut overrides = Overrides {
             rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
             partitions: given.by(
                 "partitions",
@@ -494,6 +530,8 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
+            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(
                 "delivery",
                 "--delivery",
@@ -531,7 +569,10 @@ impl Parsed {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()
             }),
-        }
+            ..Overrides::default()
+        };
+        args.bench.overrides(&given, &mut overrides);
+        overrides
     }
 }
 

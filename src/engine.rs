@@ -1,7 +1,9 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod bench;
 mod check;
+mod fill;
 mod gpus;
 mod measure;
 mod prepare;
@@ -20,6 +22,8 @@ use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
+pub use bench::{BenchOutcome, BenchSink, run_bench};
+pub use fill::{FillOptions, fill};
 use measure::Run;
 use threads::Threads;
 

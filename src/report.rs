@@ -1,6 +1,8 @@
 //! The saved result of a run, and everything that is rendered from it. Reads no live state.
 
+pub mod bench;
 mod gpu;
+pub mod index;
 mod loader;
 mod query;
 mod summary;

@@ -1,5 +1,6 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
+pub mod bench;
 pub mod folder;
 pub mod prometheus;
 pub mod terminal;

@@ -8,8 +8,10 @@
 
 mod compare;
 mod dashboards;
+mod datasets;
 mod deploy;
 mod docs;
+mod doctor;
 mod embedded;
 mod faults;
 mod gpus;
@@ -18,7 +20,9 @@ mod outputs;
 mod proxy;
 mod real_server;
 mod signals;
+mod statistics;
 mod stream;
 mod support;
+mod synthetic;
 mod tidy;
 mod usage;

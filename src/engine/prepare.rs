@@ -17,7 +17,7 @@ use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
-const MAJOR_MIN: u32 = 15;
+pub(super) const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
@@ -119,7 +119,10 @@ async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(),
 }
 
 /// Lets the server parse each query, so that a mistake is found before the run, with its place.
-async fn check_queries(session: &mut pg::Session, trials: &[Trial]) -> Result<(), PrepareError> {
+pub(super) async fn check_queries(
+    session: &mut pg::Session,
+    trials: &[Trial],
+) -> Result<(), PrepareError> {
     for Trial { query, .. } in trials {
         if let Err(error) = session.parse(&query.sql).await {
             let place = error.position().map_or_else(String::new, |at| point_at(&query.sql, at));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::bench::Order;
 use super::fault::Origin;
 use super::{Audit, Delivery, GpuChoice, OnFault};
 use crate::quantity::{Cadence, Rate, RunLength};
@@ -48,6 +49,16 @@ pub struct Overrides {
     pub check_answers: Option<Given<bool>>,
     /// Limit of one query on the server.
     pub statement_timeout: Option<Given<Duration>>,
+    /// How the executions of a benchmark's arms follow each other.
+    pub order: Option<Given<Order>>,
+    /// Fewest pairs of a benchmark's query.
+    pub pairs_min: Option<Given<u64>>,
+    /// Most pairs of a benchmark's query.
+    pub pairs_max: Option<Given<u64>>,
+    /// Most time for the pairs of a benchmark's query.
+    pub query_time: Option<Given<Duration>>,
+    /// How exactly a benchmark's ratios are to be known, as a share.
+    pub precision: Option<Given<f64>>,
     /// Measured time.
     pub duration: Option<Given<RunLength>>,
     /// Time before the measurement.
@@ -58,8 +69,12 @@ pub struct Overrides {
     pub seed: Option<Given<u64>>,
     /// Target table, as in SQL.
     pub table: Option<Given<String>>,
-    /// Drop the table first.
+    /// Drop the table first, or each of the tables to be filled.
     pub recreate: Option<Given<bool>>,
+    /// Rows of each table to be filled.
+    pub rows: Option<Given<u64>>,
+    /// The rows of each table to be filled are multiplied by this.
+    pub scale: Option<Given<f64>>,
     /// What is promised about each row.
     pub delivery: Option<Given<Delivery>>,
     /// What the first fault does.
@@ -94,12 +109,19 @@ impl Overrides {
             gpu: self.gpu.or(lower.gpu),
             check_answers: self.check_answers.or(lower.check_answers),
             statement_timeout: self.statement_timeout.or(lower.statement_timeout),
+            order: self.order.or(lower.order),
+            pairs_min: self.pairs_min.or(lower.pairs_min),
+            pairs_max: self.pairs_max.or(lower.pairs_max),
+            query_time: self.query_time.or(lower.query_time),
+            precision: self.precision.or(lower.precision),
             duration: self.duration.or(lower.duration),
             warmup: self.warmup.or(lower.warmup),
             drain_timeout: self.drain_timeout.or(lower.drain_timeout),
             seed: self.seed.or(lower.seed),
             table: self.table.or(lower.table),
             recreate: self.recreate.or(lower.recreate),
+            rows: self.rows.or(lower.rows),
+            scale: self.scale.or(lower.scale),
             delivery: self.delivery.or(lower.delivery),
             on_fault: self.on_fault.or(lower.on_fault),
             reconnect_timeout: self.reconnect_timeout.or(lower.reconnect_timeout),

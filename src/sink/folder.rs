@@ -14,12 +14,14 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
 use crate::report::RunReport;
+use crate::report::index::Index;
 
 use gpu_csv::{GPU_CSV, GpuCsv};
 
 use super::{RunStart, Sink, SinkError};
 
-const RESULT: &str = "result.json";
+pub(super) const RESULT: &str = "result.json";
+const INDEX: &str = "index.json";
 const LOG: &str = "latency.hlog";
 
 const ACT_CREATE: &str = "create the results folder";
@@ -36,6 +38,67 @@ fn create_all(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
     let missing: Vec<_> = missing.take_while(|folder| !folder.exists()).map(Into::into).collect();
     fs::create_dir_all(path).map_err(|source| failed(ACT_CREATE, path, source, FIX_WRITE))?;
     Ok(missing)
+}
+
+/// Makes `path` ready for one result; returns the folders that were not there.
+pub(super) fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
+    let created = create_all(path)?;
+    let result = path.join(RESULT);
+    if result.exists() {
+        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(failed("write", &result, source, FIX_OTHER));
+    }
+    Ok(created)
+}
+
+/// Creates a folder in `parent` that is ours alone: `name`, or `name-2` and so on if another loader
+/// was faster. Returns it, and all folders that were not there, the innermost first.
+pub(super) fn create_new(parent: &Path, name: &str) -> Result<(PathBuf, Vec<PathBuf>), SinkError> {
+    let mut created = create_all(parent)?;
+    let mut path = parent.join(name);
+    for number in 2_u32.. {
+        match fs::create_dir(&path) {
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = parent.join(format!("{name}-{number}"));
+            }
+            Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
+        }
+    }
+    created.insert(0, path.clone());
+    Ok((path, created))
+}
+
+/// Replaces a JSON file in one step, so that a reader never sees half of it.
+pub(super) fn save_json(
+    folder: &Path,
+    name: &str,
+    content: &impl serde::Serialize,
+) -> Result<(), SinkError> {
+    replace(folder, name, |file| {
+        serde_json::to_writer_pretty(&mut *file, content)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Replaces a text file in one step.
+pub(super) fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
+    replace(folder, name, |file| file.write_all(text.as_bytes()))
+}
+
+fn replace(
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), SinkError> {
+    let write = || -> io::Result<()> {
+        let new = folder.join(format!("{name}.new"));
+        let mut file = BufWriter::new(File::create(&new)?);
+        content(&mut file)?;
+        file.into_inner()?.sync_all()?;
+        fs::rename(new, folder.join(name))
+    };
+    write().map_err(|source| failed("write", &folder.join(name), source, ""))
 }
 
 /// Writes the results folder.
@@ -58,12 +121,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written, or already holds a result.
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        let created = create_all(path)?;
-        let result = path.join(RESULT);
-        if result.exists() {
-            let source = io::Error::from(io::ErrorKind::AlreadyExists);
-            return Err(failed("write", &result, source, FIX_OTHER));
-        }
+        let created = claim(path)?;
         Self::with_files(path.to_owned(), created)
     }
 
@@ -73,18 +131,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
-        let mut created = create_all(parent)?;
-        let mut path = parent.join(name);
-        for number in 2_u32.. {
-            match fs::create_dir(&path) {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    path = parent.join(format!("{name}-{number}"));
-                }
-                Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
-            }
-        }
-        created.insert(0, path.clone());
+        let (path, created) = create_new(parent, name)?;
         Self::with_files(path, created)
     }
 
@@ -113,17 +160,52 @@ impl Folder {
         failed("write", &self.path.join(file), source, "")
     }
 
-    /// Replaces `result.json` in one step, so that a reader never sees half of it.
     fn save(&self, report: &RunReport) -> Result<(), SinkError> {
-        let write = || -> io::Result<()> {
-            let new = self.path.join("result.json.new");
-            let mut file = BufWriter::new(File::create(&new)?);
-            serde_json::to_writer_pretty(&mut file, report)?;
-            file.write_all(b"\n")?;
-            file.into_inner()?.sync_all()?;
-            fs::rename(new, self.path.join(RESULT))
-        };
-        write().map_err(|source| self.unwritten(RESULT, source))
+        save_json(&self.path, RESULT, report)
+    }
+}
+
+/// The folder of several runs: each in a folder of its own, and an index.
+pub struct IndexFolder {
+    path: PathBuf,
+}
+
+impl IndexFolder {
+    /// Opens the folder `path`, created if need be, for one index.
+    ///
+    /// # Errors
+    /// When it cannot be written, or already holds results.
+    pub fn open(path: &Path) -> Result<Self, SinkError> {
+        create_all(path)?;
+        let index = path.join(INDEX);
+        if index.exists() || path.join(RESULT).exists() {
+            let source = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(failed("write", &index, source, FIX_OTHER));
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Creates a folder in `parent` that is ours alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
+        let (path, _) = create_new(parent, name)?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Saves the index so far, for people and for programs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, index: &Index) -> Result<(), SinkError> {
+        save_json(&self.path, INDEX, index)?;
+        save_text(&self.path, "summary.md", &index.markdown())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Progress for people, on stderr: a block that redraws itself on a terminal, else a plain line
 //! every few seconds.
 
+mod filling;
+
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
 use crate::report::RunReport;
 
 use super::{RunStart, Sink, SinkError};
+pub use filling::Filling;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -31,6 +34,16 @@ impl Screen {
         let live = !plain && io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), live }
+    }
+
+    /// Whether it is a terminal that can be redrawn.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// A line that is redrawn in place.
+    pub fn spinner(&self) -> ProgressBar {
+        self.bars.add(ProgressBar::new_spinner())
     }
 
     /// Prints a line, above the block if there is one.

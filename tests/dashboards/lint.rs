@@ -57,7 +57,8 @@ fn whole(dashboard: &Dashboard) -> Vec<String> {
     rule(list(&json["tags"]).any(|tag| tag == "strom-load"), "it lacks the tag strom-load");
     let of_name = |name: &str| dashboard.variables().find(|variable| variable["name"] == name);
     rule(
-        of_name("datasource").is_some_and(|v| v["type"] == "datasource" && v["query"] == "prometheus"),
+        of_name("datasource")
+            .is_some_and(|v| v["type"] == "datasource" && v["query"] == "prometheus"),
         "the data source is no variable",
     );
     for name in ["job", "instance"] {

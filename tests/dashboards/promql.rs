@@ -23,8 +23,7 @@ impl fmt::Display for Name {
 /// Words that are neither metrics nor functions.
 const WORDS: [&str; 6] = ["and", "or", "unless", "bool", "offset", "atan2"];
 /// Words before a list of labels.
-const BEFORE_LABELS: [&str; 6] =
-    ["by", "without", "on", "ignoring", "group_left", "group_right"];
+const BEFORE_LABELS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
 /// Everything that an expression names, in order.
 pub(super) fn names(expr: &str) -> Vec<Name> {

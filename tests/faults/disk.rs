@@ -11,17 +11,19 @@ use tempfile::TempDir;
 
 use crate::support::scratch;
 
+const MEBIBYTES: u64 = 32;
+
 /// A file system of some megabytes, full at will.
-pub(super) struct SmallDisk {
+pub(crate) struct SmallDisk {
     mount: TempDir,
 }
 
 impl SmallDisk {
     /// Mounts it, for the account that the server runs as.
-    pub(super) fn mount(server: &Server) -> Self {
+    pub(crate) fn mount(server: &Server) -> Self {
         let mount = scratch();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m", "strom-load-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={MEBIBYTES}m"), "strom-load-test"])
             .arg(mount.path())
             .output()
             .unwrap();
@@ -37,7 +39,7 @@ impl SmallDisk {
         disk
     }
 
-    pub(super) fn tablespace(&self) -> PathBuf {
+    pub(crate) fn tablespace(&self) -> PathBuf {
         self.mount.path().join("tablespace")
     }
 
@@ -46,13 +48,19 @@ impl SmallDisk {
     }
 
     /// Fills it to the last byte.
-    pub(super) fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = fs::File::create(self.ballast()).unwrap();
         let page = [1; 4096];
         while ballast.write_all(&page).is_ok() {}
     }
 
-    pub(super) fn free(&self) {
+    /// Fills it until only `mebibytes` are free.
+    pub(crate) fn leave(&self, mebibytes: u64) {
+        let taken = (MEBIBYTES - mebibytes) << 20;
+        fs::write(self.ballast(), vec![1; taken as usize]).unwrap();
+    }
+
+    pub(crate) fn free(&self) {
         fs::remove_file(self.ballast()).unwrap();
     }
 }

@@ -115,6 +115,22 @@ pub(super) const BACKLOG_ROWS: Limits = Limits {
     range: "1 to 1,000,000,000,000",
     fix: "choose how many rows may be overdue, or leave it out for 60 s of the rate",
 };
+pub(super) const TABLE_ROWS: Limits = Limits {
+    default: 1.0,
+    min: 1.0,
+    max: 1e12,
+    is_whole: true,
+    range: "1 to 1,000,000,000,000",
+    fix: "choose how many rows the table shall have, such as 10_000_000 in a profile or 10M in --rows",
+};
+pub(super) const SCALE: Limits = Limits {
+    default: 1.0,
+    min: 1e-9,
+    max: 1e6,
+    is_whole: false,
+    range: "0.000000001 to 1,000,000",
+    fix: "choose a factor for the rows of each table, such as 0.1",
+};
 pub(super) const CATCH_UP_FACTOR: Limits = Limits {
     default: 4.0,
     min: 1.0 + f64::EPSILON,
@@ -147,4 +163,36 @@ pub(super) const ANSWERS_EVERY: Limits = Limits {
     is_whole: false,
     range: "1 s to 1 day",
     fix: "choose how often answers are compared, such as 60",
+};
+pub(super) const PAIRS_MIN: Limits = Limits {
+    default: 10.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose a number such as 10; fewer pairs give no interval",
+};
+pub(super) const PAIRS_MAX: Limits = Limits {
+    default: 200.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose the most pairs of a query, such as 200",
+};
+pub(super) const QUERY_TIME: Limits = Limits {
+    default: 60.0,
+    min: 1e-3,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 ms to 1 day",
+    fix: "choose the most time for one query, such as 60 s",
+};
+pub(super) const PRECISION: Limits = Limits {
+    default: 0.05,
+    min: 1e-4,
+    max: 10.0,
+    is_whole: false,
+    range: "0.0001 to 10",
+    fix: "choose how exactly a ratio is to be known, such as 0.05 for 5 %",
 };
