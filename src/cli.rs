@@ -378,6 +378,19 @@ pub struct OutputArgs {
         default_value = "127.0.0.1:9464"
     )]
     pub metrics_addr: MetricsAddress,
+    /// How long the last values stay up for scrapers after the end of a run
+    ///
+    /// The result is printed and saved before. Ctrl-C ends it.
+    #[arg(
+        long,
+        hide_env_values = true,
+        env = "STROM_LOAD_METRICS_LINGER",
+        value_name = "TIME",
+        value_parser = parse_duration,
+        allow_hyphen_values = true,
+        default_value = "0s"
+    )]
+    pub metrics_linger: Duration,
     /// Form of logs on standard error; json shows no progress
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -7,6 +7,8 @@ mod run;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -260,6 +262,8 @@ fn embedded_address(server: &embedded::Server) -> Address {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Set while nothing runs any more and the last metrics stay up.
+    lingering: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -272,10 +276,11 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            lingering: Arc::default(),
         })
     }
 
-    /// The first signal drains, the second aborts.
+    /// The first signal drains, the second aborts. After the run, any ends the lingering.
     async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
             tokio::select! {
@@ -283,6 +288,10 @@ impl Signals {
                 _ = self.terminate.recv() => {}
             }
             match received {
+                _ if self.lingering.load(Ordering::Relaxed) => {
+                    shutdown.stop.cancel();
+                    shutdown.abort.cancel();
+                }
                 1 => {
                     screen.line("interrupted: finishing what is due; once more aborts");
                     shutdown.stop.cancel();

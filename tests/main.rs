@@ -7,7 +7,9 @@
 )]
 
 mod compare;
+mod dashboards;
 mod datasets;
+mod deploy;
 mod docs;
 mod doctor;
 mod embedded;

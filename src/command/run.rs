@@ -1,6 +1,8 @@
 //! `strom-load run`: profiles, one behind the other.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::bench::Progress;
@@ -11,6 +13,7 @@ use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::Plan;
 use crate::plan::bench::Bench;
+use crate::quantity::format_duration;
 use crate::report::bench::{self, BenchReport};
 use crate::report::index::{Index, IndexEntry};
 use crate::report::{RunReport, Status, summary};
@@ -31,6 +34,8 @@ struct Session<'a> {
     given: Option<&'a Given>,
     screen: &'a Screen,
     shutdown: &'a Shutdown,
+    /// See [`Signals`].
+    lingering: Arc<AtomicBool>,
     /// Ours, started for the first run.
     server: Option<Server>,
 }
@@ -67,7 +72,8 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
     let (given, shutdown, screen) = (given.as_ref(), &shutdown, &screen);
-    let mut session = Session { args, given, screen, shutdown, server: None };
+    let lingering = Arc::clone(&signals.lingering);
+    let mut session = Session { args, given, screen, shutdown, lingering, server: None };
     let work = async {
         let code = match plans.as_slice() {
             [plan] => session.one(plan, &Place::Alone).await.and_then(|ended| match ended.error {
@@ -206,20 +212,40 @@ impl Session<'_> {
         }
         tracing::info!("results in {}", results.display());
         let serve = async {
-            match endpoint {
+            match &endpoint {
                 Some(endpoint) => endpoint.serve().await,
                 None => std::future::pending().await,
             }
         };
-        let outcome = tokio::select! {
-            outcome = engine::run(plan, &target, sinks, self.shutdown) => outcome?,
-            () = serve => unreachable!("the endpoint serves until it is dropped"),
+        let work = async {
+            let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
+            let report = &outcome.report;
+            show(args, report, || {
+                format!("{}results     {}\n", summary(report), results.display())
+            })?;
+            if endpoint.is_some() {
+                self.linger(args.metrics_linger).await;
+            }
+            Ok::<_, Failure>(outcome)
         };
-        let report = &outcome.report;
-        show(args, report, || format!("{}results     {}\n", summary(report), results.display()))?;
+        let outcome = tokio::select! {
+            outcome = work => outcome?,
+            never = serve => match never {},
+        };
         let code = stream_code(&outcome);
         let error = outcome.error.as_ref().map(ToString::to_string);
-        Ok(Ended { code, verdict: report.verdict_line(), error })
+        Ok(Ended { code, verdict: outcome.report.verdict_line(), error })
+    }
+
+    /// Leaves the last metrics up for a while; a signal ends it.
+    async fn linger(&self, time: Duration) {
+        if time.is_zero() || self.shutdown.abort.is_cancelled() {
+            return;
+        }
+        tracing::info!("metrics stay up for {}; Ctrl-C ends that", format_duration(time));
+        self.lingering.store(true, Ordering::Relaxed);
+        let _ = tokio::time::timeout(time, self.shutdown.abort.cancelled()).await;
+        self.lingering.store(false, Ordering::Relaxed);
     }
 
     async fn bench(
