@@ -80,7 +80,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
-        run: RunArgs,
+        run: Box<RunArgs>,
     },
     /// Print what profiles resolve to, or everything that is wrong with them
     ///

@@ -11,7 +11,7 @@ use crate::bench::{BenchError, Bencher, Progress};
 use crate::dataset::Prepared;
 use crate::pg;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Plan, Query};
+use crate::plan::{Plan, Query, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
 use crate::report::{ServerReport, Status};
@@ -140,7 +140,7 @@ impl StepRun<'_> {
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         report.steps.push(StepReport {
             name: self.step.name().to_owned(),
-            table: table.map(|table| table.as_written()),
+            table: table.map(TableName::as_written),
             error: None,
             queries: Vec::new(),
         });
