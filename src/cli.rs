@@ -5,6 +5,7 @@ mod choice;
 mod doctor;
 mod fill;
 mod metrics_address;
+mod output;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -28,6 +29,7 @@ use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 pub use fill::{FillArgs, TableArgs};
 pub use metrics_address::MetricsAddress;
+pub use output::{Format, LogFormat, OutputArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -355,69 +357,6 @@ pub struct ServerArgs {
     /// Setting of the started server, such as shared_buffers=2GB; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub pg_set: Vec<(String, String)>,
-}
-
-/// Where results go.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Results folder [default: results/<profile>-<UTC time>]
-    ///
-    /// Holds result.json and latency.hlog. A folder with a result in it is refused, never overwritten.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// What to print on standard output at the end
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Where to serve metrics to Prometheus: IP:PORT, or off
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_METRICS_ADDR",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9464"
-    )]
-    pub metrics_addr: MetricsAddress,
-    /// How long the last values stay up for scrapers after the end of a run
-    ///
-    /// The result is printed and saved before. Ctrl-C ends it.
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_METRICS_LINGER",
-        value_name = "TIME",
-        value_parser = parse_duration,
-        allow_hyphen_values = true,
-        default_value = "0s"
-    )]
-    pub metrics_linger: Duration,
-    /// Form of logs on standard error; json shows no progress
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// Show only warnings and errors on standard error
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Show debug messages on standard error too
-    #[arg(long, short, conflicts_with = "quiet")]
-    pub verbose: bool,
-}
-
-/// Form of the result on standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: all of it.
-    Json,
-}
-
-/// Form of progress and logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

@@ -79,6 +79,12 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
         return Ok(plan::builtin("realtime").into_iter().collect());
     }
     let read = |path: &PathBuf| {
+        // A built-in profile goes by its name where no file of that name is in the way.
+        if !path.exists()
+            && let Some(builtin) = path.to_str().and_then(plan::builtin)
+        {
+            return Ok(builtin);
+        }
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("failed to read profile `{}`: {error}", path.display());
             Failure::new(exit::USAGE, message)

@@ -30,6 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
+    ("bench", &["pace", "pg", "plan", "query", "stats", "strom"]),
     (
         "report",
         &[
