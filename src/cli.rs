@@ -4,12 +4,11 @@ mod bench;
 mod choice;
 mod doctor;
 mod fill;
+mod metrics_address;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
@@ -28,6 +27,7 @@ pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 pub use fill::{FillArgs, TableArgs};
+pub use metrics_address::MetricsAddress;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -80,7 +80,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
-        run: RunArgs,
+        run: Box<RunArgs>,
     },
     /// Print what profiles resolve to, or everything that is wrong with them
     ///
@@ -418,28 +418,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `--metrics-addr`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricsAddress {
-    /// No endpoint.
-    Off,
-    /// Listen here.
-    On(SocketAddr),
-}
-
-impl FromStr for MetricsAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        text.parse().map(Self::On).map_err(|_| {
-            format!("`{text}` is not an address; write IP:PORT such as 127.0.0.1:9464, or off")
-        })
-    }
 }
 
 fn parse_setting(text: &str) -> Result<(String, String), String> {

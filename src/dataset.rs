@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pg::{self, Address, Session};
 use crate::plan::Table;
-use crate::row::Checksum;
+use crate::row::{Checksum, EncodeError};
 
 use catalog::{Building, Relation};
 pub use error::DatasetError;
@@ -171,7 +171,7 @@ impl Filler<'_> {
     async fn prepare(&mut self) -> Result<Prepared, DatasetError> {
         // Before anything is dropped.
         let encoder = Load::encoder(self.table);
-        encoder.map_err(|error| DatasetError::Row { table: self.name.clone(), error })?;
+        encoder.map_err(|error| self.unencodable(error))?;
         let set = "SET synchronous_commit = on; SET client_min_messages = warning";
         let done = self.control.execute("set the session up", set).await;
         self.served(done)?;
@@ -343,8 +343,7 @@ impl Filler<'_> {
         let mut running = FuturesUnordered::new();
         for number in 0..lanes {
             let encoder = Load::encoder(self.table);
-            let encoder =
-                encoder.map_err(|error| DatasetError::Row { table: self.name.clone(), error })?;
+            let encoder = encoder.map_err(|error| self.unencodable(error))?;
             let (load, table) = (Arc::clone(load), self.name.clone());
             running.push((self.start)(Box::pin(async move {
                 load.lane(number, encoder).await.map_err(|error| DatasetError::Load {
@@ -480,6 +479,10 @@ impl Filler<'_> {
             rows_done,
             rows: self.table.rows.get(),
         }
+    }
+
+    fn unencodable(&self, error: EncodeError) -> DatasetError {
+        DatasetError::Row { table: self.name.clone(), error: Box::new(error) }
     }
 
     fn served<T>(&self, answer: Result<T, pg::Error>) -> Result<T, DatasetError> {

@@ -33,14 +33,14 @@ fn named<'a>(list: &'a Value, query: &str, arm: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("{query} ({arm}) is not in {list}"))
 }
 
-const TWO_ARMS: &str = r#"
+const TWO_ARMS: &str = r"
 [arms.serial]
 set = { max_parallel_workers_per_gather = 0 }
 [arms.no_seqscan]
 set = { enable_seqscan = false }
 [readers]
 count = 1
-"#;
+";
 
 #[tokio::test]
 async fn arms_alternate_in_pairs_and_their_settings_hold() {

@@ -30,7 +30,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
-    ("report", &["bench", "pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    (
+        "report",
+        &[
+            "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats", "strom",
+            "watch",
+        ],
+    ),
     (
         "sink",
         &[

@@ -29,7 +29,7 @@ impl From<DatasetError> for Failure {
 }
 
 /// For `--quiet`.
-struct Silent;
+pub(super) struct Silent;
 
 impl Progress for Silent {
     fn show(&self, _: &str, _: Stage<'_>) {}

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::bench::Progress;
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
-use crate::engine::{self, BenchOutcome, BenchSink, Outcome, Shutdown, Target};
+use crate::dataset;
+use crate::engine::{self, BenchOutcome, BenchSink, FillOptions, Outcome, Shutdown, Target};
 use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::Plan;
@@ -19,9 +20,10 @@ use crate::report::{RunReport, Status, summary};
 use crate::sink::bench::{BenchFolder, BenchScreen};
 use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
-use crate::sink::terminal::{Screen, Terminal};
+use crate::sink::terminal::{Filling, Screen, Terminal};
 use crate::sink::{Sink, SinkError};
 
+use super::fill::Silent;
 use super::{
     Failure, Given, Signals, address, embedded_address, init_logging, plans, print, start_server,
 };
@@ -262,9 +264,16 @@ impl Session<'_> {
         let target = self.target().await?;
         tracing::info!("results in {}", results.display());
         let quiet = args.log_format == LogFormat::Json || args.quiet;
+        let progress: Box<dyn dataset::Progress> =
+            if quiet { Box::new(Silent) } else { Box::new(Filling::new(self.screen.clone())) };
+        let options = FillOptions::default();
+        let tables =
+            engine::fill(&target.address, &plan.tables, options, &*progress, self.shutdown).await?;
+        drop(progress);
         let screen = BenchScreen::new(self.screen.clone(), quiet);
         let mut outputs = Outputs { folder, screen, shown: 0 };
-        let outcome = engine::run_bench(plan, bench, &target, &mut outputs, self.shutdown).await;
+        let outcome =
+            engine::run_bench(plan, bench, tables, &target, &mut outputs, self.shutdown).await;
         outputs.screen.finish();
         let BenchOutcome { report, unsaved } = outcome?;
         show(args, &report, || {

@@ -82,7 +82,7 @@ impl Relation {
             match self.columns.iter().find(|(name, _)| *name == column.name) {
                 Some((_, have)) if *have == want => {}
                 Some((name, have)) => {
-                    differences.push(format!("column {name} is {have}, not {want}"))
+                    differences.push(format!("column {name} is {have}, not {want}"));
                 }
                 None => differences.push(format!("column {} is missing", column.name)),
             }

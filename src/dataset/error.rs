@@ -21,7 +21,7 @@ pub enum DatasetError {
         /// The table.
         table: String,
         /// Why.
-        error: EncodeError,
+        error: Box<EncodeError>,
     },
     /// Something of that name is there, and strom-load did not make it.
     #[error("table {table}: {what}\n  fix: {fix}")]
@@ -99,9 +99,8 @@ pub enum DatasetError {
 
 impl DatasetError {
     /// Wraps the server's refusal, with the usual remedy.
-    pub(super) fn server(table: impl ToString, error: pg::Error) -> Self {
-        let table = table.to_string();
-        Self::Server { error: with_remedy(error, &table), table }
+    pub(super) fn server(table: &str, error: pg::Error) -> Self {
+        Self::Server { error: with_remedy(error, table), table: table.to_owned() }
     }
 }
 

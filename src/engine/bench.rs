@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use super::prepare::{MAJOR_MIN, check_queries};
 use super::{PrepareError, Shutdown, Target};
 use crate::bench::{BenchError, Bencher, Progress};
+use crate::dataset::Prepared;
 use crate::pg;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Plan, Query};
+use crate::plan::{Plan, Query, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
 use crate::report::{ServerReport, Status};
@@ -50,13 +51,14 @@ enum StepError {
     Sink(#[from] SinkError),
 }
 
-/// Runs a benchmark against a server.
+/// Runs a benchmark against a server whose tables are ready.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an outcome, whatever happens.
 pub async fn run_bench(
     plan: &Plan,
     bench: &Bench,
+    tables: Vec<Prepared>,
     target: &Target,
     sink: &mut dyn BenchSink,
     shutdown: &Shutdown,
@@ -83,7 +85,7 @@ pub async fn run_bench(
         pg_strom_loaded: loaded,
         facts,
     };
-    let mut report = BenchReport::new(plan, &server, started_at);
+    let mut report = BenchReport::new(plan, tables, &server, started_at);
     let of = bench.steps.len();
     let mut ended = Ok(());
     for (number, step) in (1..).zip(&bench.steps) {
@@ -138,7 +140,7 @@ impl StepRun<'_> {
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         report.steps.push(StepReport {
             name: self.step.name().to_owned(),
-            table: table.map(|table| table.as_written()),
+            table: table.map(TableName::as_written),
             error: None,
             queries: Vec::new(),
         });

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{FORMAT_VERSION, ServerReport, Status};
 use crate::bench::{ArmError, Halted, Measured};
+use crate::dataset::Prepared;
 use crate::plan::Plan;
 use crate::plan::bench::Order;
 use crate::query::Trial;
@@ -40,6 +41,8 @@ pub struct BenchReport {
     pub plan: Plan,
     /// What it was done to.
     pub server: ServerReport,
+    /// The tables of the profile, as they were found or made.
+    pub tables: Vec<Prepared>,
     /// The steps done so far.
     pub steps: Vec<StepReport>,
 }
@@ -175,7 +178,12 @@ impl BenchQueryReport {
 
 impl BenchReport {
     /// Makes an empty report.
-    pub fn new(plan: &Plan, server: &ServerReport, started_at: std::time::SystemTime) -> Self {
+    pub fn new(
+        plan: &Plan,
+        tables: Vec<Prepared>,
+        server: &ServerReport,
+        started_at: std::time::SystemTime,
+    ) -> Self {
         Self {
             format_version: FORMAT_VERSION,
             kind: "bench",
@@ -186,6 +194,7 @@ impl BenchReport {
             took_s: 0.0,
             plan: plan.clone(),
             server: server.clone(),
+            tables,
             steps: Vec::new(),
         }
     }

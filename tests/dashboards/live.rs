@@ -67,9 +67,9 @@ impl Service {
         let log = fs::File::create(folder.join(format!("{package}.log"))).unwrap();
         let mut command = arguments(free);
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        let child = command.spawn().unwrap_or_else(|error| {
-            panic!("{:?} (Debian: {package}) is needed here: {error}", command.get_program())
-        });
+        let child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("Debian's package {package} is needed here: {error}"));
         Self { child, address: free }
     }
 

@@ -1,6 +1,7 @@
 //! Progress of tables that are being filled: one line that redraws itself on a terminal, else a
 //! plain line every few seconds and at every change.
 
+use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -95,10 +96,11 @@ fn done(prepared: &Prepared) -> String {
     if *rows_loaded > 0 {
         let rate = format_count((*rows_loaded as f64 / load_s.max(1e-9)).round() as u64);
         let loaded = format_count(*rows_loaded);
-        line += &format!(", {loaded} loaded in {} ({rate} rows/s)", seconds(*load_s));
+        // Writing to a String cannot fail.
+        let _ = write!(line, ", {loaded} loaded in {} ({rate} rows/s)", seconds(*load_s));
     }
     if *finish_s > 0.0 {
-        line += &format!(", finished in {}", seconds(*finish_s));
+        let _ = write!(line, ", finished in {}", seconds(*finish_s));
     }
     line
 }
