@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
 use crate::exit;
+use crate::inject::Kind;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
 use crate::quantity::{
     Rate, RunLength, parse_count, parse_duration, parse_factor, parse_rate, parse_run_length,
@@ -32,6 +34,14 @@ Examples:
       as fast as the server takes it, result as JSON on standard output
   strom-load check my.toml && strom-load run my.toml
       see what a profile resolves to, then run it";
+
+const FAULTS_EXAMPLES: &str = "\
+Examples:
+  strom-load faults
+      ten minutes of every kind of fault
+  strom-load faults --duration 2m --only server-killed,commit-cut --seed 7
+      two kinds, the same ones in the same order each time
+  strom-load faults --duration 1h --rate 30k --format json > faults.json";
 
 /// Streaming-ingestion and load generator for PostgreSQL with GPUs.
 ///
@@ -98,6 +108,13 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Break an embedded server at random while a run goes on, and prove that no row is lost
+    ///
+    /// Starts a server, streams into it through a proxy as `run` does, and breaks one thing after
+    /// the other at random moments: sessions, backends, the whole server, connections, locks.
+    /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
+    #[command(after_help = FAULTS_EXAMPLES)]
+    Faults(FaultsArgs),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -277,6 +294,15 @@ pub struct ServerArgs {
     /// Others must not be able to read it, unless a container runtime mounted it.
     #[arg(long, env = "STROM_LOAD_PASSWORD_FILE", value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// The server that is started.
+    #[command(flatten)]
+    pub embedded: EmbeddedArgs,
+}
+
+/// How the server is started where none is given.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct EmbeddedArgs {
     /// Folder with the initdb and postgres to start [default: found]
     ///
     /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
@@ -292,6 +318,43 @@ pub struct ServerArgs {
     /// Setting of the started server, such as shared_buffers=2GB; repeatable
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
     pub pg_set: Vec<(String, String)>,
+}
+
+/// Options of a run among faults.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Faults")]
+pub struct FaultsArgs {
+    /// How long rows are due, such as 10m
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, allow_hyphen_values = true)]
+    pub duration: Duration,
+    /// Rows per second over all partitions
+    #[arg(long, default_value = "3000", value_parser = parse_rate, allow_hyphen_values = true)]
+    pub rate: Rate,
+    /// Partitions, each with one producer and one connection
+    #[arg(long, default_value = "3", value_parser = parse_count, allow_hyphen_values = true)]
+    pub partitions: u64,
+    /// Readers, which must survive the same faults
+    #[arg(long, default_value = "1", value_parser = parse_count, allow_hyphen_values = true)]
+    pub readers: u64,
+    /// Seed: the same one gives the same faults and pauses [default: drawn, and printed]
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Only these kinds of faults, with commas between [default: all]
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
+    pub only: Vec<Kind>,
+    /// How the server is started.
+    #[command(flatten)]
+    pub embedded: EmbeddedArgs,
+    /// Where results go.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    let named = |(_, name, help): &(Kind, &'static str, &'static str)| {
+        PossibleValue::new(*name).help(*help)
+    };
+    PossibleValuesParser::new(Kind::ALL.iter().map(named)).try_map(|name| name.parse::<Kind>())
 }
 
 /// Where results go.

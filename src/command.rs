@@ -1,5 +1,8 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod faults;
+
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,8 +11,8 @@ use std::time::SystemTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs, PostgresCommand,
-    RunArgs, ServerArgs,
+    Command, EmbeddedArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, RunArgs, ServerArgs,
 };
 use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
 use crate::exit;
@@ -63,6 +66,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Faults(args)) => faults::faults(args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }
@@ -111,9 +115,9 @@ async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8,
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
     let given = address(parsed, args)?;
     let shutdown = Shutdown::default();
-    let server = match (&given, &args.data_dir) {
+    let server = match (&given, &args.embedded.data_dir) {
         (Some(_), _) => None,
-        (None, Some(_)) => Some(start_server(args, &shutdown).await?),
+        (None, Some(_)) => Some(start_server(&args.embedded, &shutdown).await?),
         (None, None) => {
             let message = "no server to look in\n  fix: give the run's server with --database-url, \
                            or the folder that its rows were kept in with --data-dir (a server that \
@@ -188,40 +192,20 @@ async fn run_one(
     screen: &Screen,
     shutdown: &Shutdown,
 ) -> Result<u8, Failure> {
-    // Outputs first: a typo in a path or a taken port must not cost a run.
-    let folder = open_folder(plan, &args.output)?;
-    let results = folder.path().to_owned();
-    let endpoint = match args.output.metrics_addr {
-        MetricsAddress::Off => None,
-        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
-    };
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
-    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
-    if args.output.log_format == LogFormat::Text && !args.output.quiet {
-        sinks.push(Box::new(Terminal::new(screen.clone())));
-    }
+    let (sinks, endpoint, results) = open_outputs(plan, &args.output, screen).await?;
     let (server, target) = match address {
         Some(given) => (None, Target { address: given.address.clone(), embedded: false }),
         None => {
-            let server = start_server(&args.server, shutdown).await?;
+            let server = start_server(&args.server.embedded, shutdown).await?;
             let target = Target { address: embedded_address(&server), embedded: true };
             tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
             (Some(server), target)
         }
     };
-    if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
-        tracing::info!("metrics at http://{address}/metrics");
-    }
-    tracing::info!("results in {}", results.display());
-    let serve = async {
-        match endpoint {
-            Some(endpoint) => endpoint.serve().await,
-            None => std::future::pending().await,
-        }
-    };
+    announce(endpoint.as_ref(), &results);
     let outcome = tokio::select! {
         outcome = engine::run(plan, &target, sinks, shutdown) => outcome,
-        () = serve => unreachable!("the endpoint serves until it is dropped"),
+        never = serve(endpoint) => match never {},
     };
     if let Some(server) = server
         && let Err(error) = server.stop().await
@@ -229,6 +213,41 @@ async fn run_one(
         tracing::warn!("{error}");
     }
     conclude(&outcome?, &results, args.output.format)
+}
+
+/// Opens the outputs first: a typo in a path or a taken port must not cost a run.
+async fn open_outputs(
+    plan: &Plan,
+    args: &OutputArgs,
+    screen: &Screen,
+) -> Result<(Vec<Box<dyn Sink>>, Option<Endpoint>, PathBuf), Failure> {
+    let folder = open_folder(plan, args)?;
+    let results = folder.path().to_owned();
+    let endpoint = match args.metrics_addr {
+        MetricsAddress::Off => None,
+        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
+    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
+    if args.log_format == LogFormat::Text && !args.quiet {
+        sinks.push(Box::new(Terminal::new(screen.clone())));
+    }
+    Ok((sinks, endpoint, results))
+}
+
+fn announce(endpoint: Option<&Endpoint>, results: &Path) {
+    if let Some(address) = endpoint.and_then(Endpoint::address) {
+        tracing::info!("metrics at http://{address}/metrics");
+    }
+    tracing::info!("results in {}", results.display());
+}
+
+/// Serves metrics, if they are wanted, until it is dropped.
+async fn serve(endpoint: Option<Endpoint>) -> Infallible {
+    if let Some(endpoint) = endpoint {
+        endpoint.serve().await;
+    }
+    std::future::pending().await
 }
 
 /// Prints the result and decides the exit code.
@@ -300,7 +319,7 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
-async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+async fn start_server(args: &EmbeddedArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
     let options = embedded::Options {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),
@@ -349,7 +368,7 @@ impl Signals {
     }
 
     /// The first signal drains, the second aborts.
-    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
+    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> Infallible {
         for received in 1_u32.. {
             tokio::select! {
                 _ = self.interrupt.recv() => {}

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod command;
 pub mod engine;
 pub mod exit;
+pub mod inject;
 pub mod ingest;
 pub mod metric;
 pub mod pace;

@@ -171,9 +171,9 @@ async fn new_connections_fall_into_a_black_hole() {
     for _ in 0..rounds() {
         chance.pause(500).await;
         proxy.reset();
-        proxy.begin_hole();
+        proxy.begin_hole().unwrap();
         sleep(Duration::from_millis(1_500)).await;
-        proxy.end_hole();
+        proxy.end_hole().unwrap();
         site.flows().await;
     }
     let result = run.finish(&site).await;
@@ -311,9 +311,9 @@ async fn old_connections_fall_into_a_black_hole() {
     for _ in 0..rounds() {
         chance.pause(500).await;
         // Nothing tells the loader, and nothing the server: its backends must be terminated.
-        proxy.begin_hole();
+        proxy.begin_hole().unwrap();
         sleep(Duration::from_millis(100)).await;
-        proxy.end_hole();
+        proxy.end_hole().unwrap();
         site.flows().await;
     }
     let result = run.finish(&site).await;

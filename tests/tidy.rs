@@ -30,6 +30,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
     ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
+    ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
     (
         "engine",
         &[
@@ -38,8 +39,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
-    ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    ("cli", &["exit", "inject", "plan", "quantity"]),
+    (
+        "command",
+        &["cli", "engine", "exit", "inject", "pg", "plan", "quantity", "report", "sink", "verify"],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 
