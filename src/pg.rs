@@ -8,6 +8,7 @@ pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+pub mod pooler;
 pub mod read_back;
 pub mod select;
 pub mod session;

@@ -11,6 +11,8 @@ mod embedded;
 mod faults;
 mod oracle;
 mod outputs;
+mod planted;
+mod poolers;
 mod proxy;
 mod real_server;
 mod signals;

@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -60,34 +60,38 @@ impl Session {
     {
         let Self { client, driver, .. } = self;
         let mut work = pin!(work(client));
-        let mut broken: Option<Error> = None;
+        let mut end: Option<Error> = None;
+        let mut released = false;
         poll_fn(|cx| {
             // Work first: what it queues is then written at once. Then again after the driver
             // ended, since an answer may still have come in with its last bytes.
             loop {
                 if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                    return Poll::Ready(done.map_err(|error| match broken.take() {
+                    return Poll::Ready(done.map_err(|error| match end.take() {
                         Some(reason) if error.is_closed() => reason,
                         _ => Error::new(act, &error),
                     }));
                 }
-                if let Some(reason) = broken.take() {
-                    return Poll::Ready(Err(reason));
+                match end.take() {
+                    None => {}
+                    // Work waits for what will not come. With the driver go all its channels, so
+                    // that it sees that.
+                    Some(reason) if !released => {
+                        *driver = Box::pin(futures_util::stream::empty());
+                        released = true;
+                        end = Some(reason);
+                        continue;
+                    }
+                    Some(reason) => return Poll::Ready(Err(reason)),
                 }
                 match driver.as_mut().poll_next(cx) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        tracing::debug!(severity = notice.severity(), "{}", notice.message());
-                    }
-                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Ok(message))) => note(&message),
                     Poll::Ready(Some(Err(error))) => {
-                        broken = Some(Error::new(act, &error).into_lost());
-                        // With the driver go the answers that work still waits for, so that one
-                        // which did come, with the server's reason, is seen.
-                        *driver = Box::pin(futures_util::stream::empty());
+                        end = Some(last_words(driver, cx, Error::new(act, &error)).into_lost());
                     }
                     Poll::Ready(None) => {
-                        broken = Some(Error::lost(act, "the server closed the connection"));
+                        end = Some(Error::lost(act, "the server closed the connection"));
                     }
                 }
             }
@@ -131,6 +135,28 @@ impl Session {
         });
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, drained).await;
     }
+}
+
+fn note(message: &AsyncMessage) {
+    if let AsyncMessage::Notice(notice) = message {
+        tracing::debug!(severity = notice.severity(), "{}", notice.message());
+    }
+}
+
+/// A write that failed does not say why the server hung up, but what the server said before it
+/// did is still to be read: into an answer that somebody waits for, or returned from here. Never
+/// waits: on a connection that was closed, all that will ever come is there.
+fn last_words(driver: &mut Driver, cx: &mut Context<'_>, error: Error) -> Error {
+    while error.sqlstate().is_none() {
+        match driver.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(message))) => note(&message),
+            Poll::Ready(Some(Err(said))) if said.as_db_error().is_some() => {
+                return Error::new(error.act(), &said);
+            }
+            _ => break,
+        }
+    }
+    error
 }
 
 impl Canceller {

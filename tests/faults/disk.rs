@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use strom_load::pg::embedded::Server;
@@ -18,10 +18,10 @@ pub(super) struct SmallDisk {
 
 impl SmallDisk {
     /// Mounts it, for the account that the server runs as.
-    pub(super) fn mount(server: &Server) -> Self {
+    pub(super) fn mount(server: &Server, size: &str) -> Self {
         let mount = scratch();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=32m", "strom-load-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "strom-load-test"])
             .arg(mount.path())
             .output()
             .unwrap();
@@ -35,6 +35,10 @@ impl SmallDisk {
         fs::create_dir(disk.tablespace()).unwrap();
         chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
         disk
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.mount.path()
     }
 
     pub(super) fn tablespace(&self) -> PathBuf {
