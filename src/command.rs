@@ -319,7 +319,10 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
-async fn start_server(args: &EmbeddedArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+async fn start_server(
+    args: &EmbeddedArgs,
+    shutdown: &Shutdown,
+) -> Result<embedded::Server, Failure> {
     let options = embedded::Options {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),

@@ -248,8 +248,7 @@ impl<'a> Injector<'a> {
             }
             Kind::CommitCut => {
                 let linger = Duration::from_millis(self.rng.random_range(0..500));
-                let ways =
-                    [CommitCut::Before, CommitCut::Sent { linger }, CommitCut::Answered];
+                let ways = [CommitCut::Before, CommitCut::Sent { linger }, CommitCut::Answered];
                 let cuts = self.proxy.cuts();
                 self.proxy.cut_commit(ways[self.rng.random_range(0..ways.len())]);
                 self.cut_made(cuts).await;

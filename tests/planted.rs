@@ -26,9 +26,8 @@ async fn planted_gaps_doubles_and_altered_values_are_each_found() {
     let ended = run.end().await;
     let result = ended.done();
     let results = ended.work().join("out");
-    let first_id = |partition: usize| {
-        result["stream"]["partitions"][partition]["first_id"].as_i64().unwrap()
-    };
+    let first_id =
+        |partition: usize| result["stream"]["partitions"][partition]["first_id"].as_i64().unwrap();
     let right = verify(&database, &results).await;
     assert_eq!(right.code, Some(0), "{}{}", right.stdout, right.stderr);
     assert!(right.stdout.contains("each acknowledged row is there as sent"), "{}", right.stdout);
@@ -56,7 +55,10 @@ async fn planted_gaps_doubles_and_altered_values_are_each_found() {
             "partition 2: 1 altered, first rows 0..=0",
         ),
         (
-            format!("UPDATE {TABLE} SET created_at = created_at + interval '1 microsecond' WHERE {}", where_is(2, 500, 500)),
+            format!(
+                "UPDATE {TABLE} SET created_at = created_at + interval '1 microsecond' WHERE {}",
+                where_is(2, 500, 500)
+            ),
             "partition 2: 2 altered, first rows 0..=0, 500..=500",
         ),
     ];

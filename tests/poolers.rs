@@ -46,7 +46,7 @@ impl PgBouncer {
             Command::new("pgbouncer")
         };
         command.arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let process = command.spawn().expect("the package `pgbouncer` has it");
+        let process = command.spawn().unwrap();
         until("PgBouncer listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok())
             .await;
         Self { port, process, _folder: folder }

@@ -317,7 +317,9 @@ mod tests {
             spoil(&mut rows);
             let report = report(rows);
             assert!(!report.right);
-            assert!(report.render().contains("verdict     THE TABLE") || report.rows.lost.is_none());
+            assert!(
+                report.render().contains("verdict     THE TABLE") || report.rows.lost.is_none()
+            );
         }
     }
 }

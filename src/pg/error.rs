@@ -98,11 +98,6 @@ impl Error {
         self
     }
 
-    /// What was tried.
-    pub(super) fn act(&self) -> &str {
-        &self.0.act
-    }
-
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {

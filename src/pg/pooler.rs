@@ -23,10 +23,7 @@ const FIX: &str = "connect to the server itself, or set pool_mode = session in t
 ///
 /// # Errors
 /// When it is so, or cannot be found out in time.
-pub async fn refuse_shared_backends(
-    session: &mut Session,
-    address: &Address,
-) -> Result<(), Error> {
+pub async fn refuse_shared_backends(session: &mut Session, address: &Address) -> Result<(), Error> {
     match tokio::time::timeout(TIME_MAX, shares(session, address)).await {
         Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(fact))) => Err(Error::refused(ACT, fact).with_fix(FIX)),
