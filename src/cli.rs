@@ -1,5 +1,6 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod bench;
 mod choice;
 
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use crate::exit;
 use crate::inject::Kind;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
 use crate::quantity::{
-    Rate, RunLength, parse_count, parse_duration, parse_factor, parse_rate, parse_run_length,
+    Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
+    parse_run_length,
 };
 
 use choice::{Audit, Delivery, Gpu, OnFault};
@@ -115,6 +117,16 @@ pub enum Command {
     /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
     #[command(after_help = FAULTS_EXAMPLES)]
     Faults(FaultsArgs),
+    /// List the GPUs of this machine, and who is on them
+    ///
+    /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line
+    /// says so, and the exit code is 0. STROM_LOAD_NVML names the driver's library if it is not
+    /// where the system looks.
+    Gpus {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -186,6 +198,12 @@ pub struct PlanArgs {
     /// and alternate are refused.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU", help_heading = "Readers")]
     gpu: Option<Gpu>,
+    /// Whether the answers of a query's two arms are compared [default: true]
+    ///
+    /// One query a minute while the run lasts, and every query at its end: both arms in one
+    /// transaction, rows in any order, numbers within a tolerance. A difference exits with 5.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_CHECK_ANSWERS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Readers")]
+    check_answers: Option<bool>,
     /// Limit of one query, enforced by the server [default: 60s]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
     statement_timeout: Option<Duration>,
@@ -207,6 +225,9 @@ pub struct PlanArgs {
         help_heading = "Run"
     )]
     seed: Option<u64>,
+    /// Of benchmarks.
+    #[command(flatten)]
+    bench: bench::BenchArgs,
     /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
@@ -260,6 +281,16 @@ pub struct PlanArgs {
         help_heading = "Faults"
     )]
     audit: Option<Audit>,
+    /// Time between two samples of each GPU of this machine, or off [default: 100ms]
+    ///
+    /// Samples are reduced to mean, maximum and integral each second. A GPU query is short: sampled
+    /// once a second, it is mostly missed. Without an NVIDIA driver nothing is sampled, and the log
+    /// says so in a line.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU_INTERVAL", value_name = "TIME", value_parser = parse_cadence, allow_hyphen_values = true, help_heading = "GPUs")]
+    gpu_interval: Option<Cadence>,
+    /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
+    #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
+    gpu_pcie: bool,
 }
 
 /// All options of a run.
@@ -471,7 +502,7 @@ impl Parsed {
     /// What the options and the environment override in a profile.
     pub fn overrides(&self, args: &PlanArgs) -> Overrides {
         let given = Origins(self);
-        Overrides {
+        let mut overrides = Overrides {
             rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
             partitions: given.by(
                 "partitions",
@@ -494,6 +525,12 @@ impl Parsed {
                 args.query_rate,
             ),
             gpu: given.by("gpu", "--gpu", "STROM_LOAD_GPU", args.gpu.map(Into::into)),
+            check_answers: given.by(
+                "check_answers",
+                "--check-answers",
+                "STROM_LOAD_CHECK_ANSWERS",
+                args.check_answers,
+            ),
             statement_timeout: given.by(
                 "statement_timeout",
                 "--statement-timeout",
@@ -537,11 +574,21 @@ impl Parsed {
             ),
             catch_up: given.by("catch_up", "--catch-up", "STROM_LOAD_CATCH_UP", args.catch_up),
             audit: given.by("audit", "--audit", "STROM_LOAD_AUDIT", args.audit.map(Into::into)),
+            gpu_interval: given.by(
+                "gpu_interval",
+                "--gpu-interval",
+                "STROM_LOAD_GPU_INTERVAL",
+                args.gpu_interval,
+            ),
+            gpu_pcie: args.gpu_pcie.then(|| Given::flag("--gpu-pcie", true)),
             thresholds: (!args.threshold.is_empty()).then(|| {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()
             }),
-        }
+            ..Overrides::default()
+        };
+        args.bench.overrides(&given, &mut overrides);
+        overrides
     }
 }
 

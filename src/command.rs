@@ -1,6 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
 mod faults;
+mod gpus;
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -24,6 +25,7 @@ use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Sink, SinkError};
 use crate::verify::SavedRun;
+use crate::watch::gpu;
 
 /// Why a command failed: the text to print and the code to exit with.
 #[derive(Debug)]
@@ -67,6 +69,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Faults(args)) => faults::faults(args).await,
+        Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }
@@ -137,6 +140,16 @@ async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8,
     let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
     print(&verified.text)?;
     Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
+}
+
+fn gpus(format: Format) -> Result<u8, Failure> {
+    let listing = gpu::list();
+    let text = match format {
+        Format::Text => gpus::text(&listing),
+        Format::Json => format!("{:#}\n", gpus::json(&listing)),
+    };
+    print(&text)?;
+    Ok(exit::DONE)
 }
 
 async fn install() -> Result<u8, Failure> {
@@ -271,7 +284,7 @@ fn conclude(outcome: &Outcome, results: &Path, format: Format) -> Result<u8, Fai
 }
 
 fn exit_code(report: &RunReport, failed: bool) -> u8 {
-    if !report.rows_add_up() {
+    if !report.rows_add_up() || !report.answers_agree() {
         exit::INTEGRITY
     } else if failed {
         exit::ENDED_EARLY

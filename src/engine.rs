@@ -1,10 +1,13 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod bench;
 mod check;
-mod ingest_runtime;
+mod gpus;
 mod measure;
 mod prepare;
+mod readers;
+mod threads;
 
 use std::time::Duration;
 
@@ -18,8 +21,9 @@ use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
-use ingest_runtime::IngestRuntime;
+pub use bench::{BenchOutcome, BenchSink, run_bench};
 use measure::Run;
+use threads::Threads;
 
 /// How often recorders are drained and sinks fed.
 const TICK: Duration = Duration::from_secs(1);
@@ -141,14 +145,15 @@ pub async fn run(
     mut sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
 ) -> Result<Outcome, PrepareError> {
-    let ingest = IngestRuntime::start(plan.stream.partitions.get())?;
+    let ingest = Threads::of_producers(plan.stream.partitions.get())?;
+    let examine = Threads::of_examiner()?;
     let prepared = tokio::select! {
         prepared = prepare::prepare(plan, target, ingest.handle()) => prepared?,
         () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
     };
-    let (run, control) =
-        Run::measure(plan, prepared, ingest.handle(), &mut sinks, shutdown).await?;
-    let found = check::check(&run, plan, control, shutdown).await;
+    let (mut run, control) =
+        Run::measure(plan, prepared, (&ingest, &examine), &mut sinks, shutdown).await?;
+    let found = check::check(&mut run, plan, control, &examine, shutdown).await;
     let report = run.report(found);
     let mut error = run.into_error();
     for sink in sinks {

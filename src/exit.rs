@@ -10,7 +10,7 @@ pub const USAGE: u8 = 2;
 pub const PREPARE: u8 = 3;
 /// The run began, and an error ended it early. The report is written.
 pub const ENDED_EARLY: u8 = 4;
-/// Rows are lost or doubled.
+/// Rows are lost or doubled, or the arms of a query give different answers.
 pub const INTEGRITY: u8 = 5;
 /// A threshold does not hold.
 pub const THRESHOLD: u8 = 99;
@@ -25,6 +25,6 @@ Exit codes:
     2  usage or profile: nothing was started
     3  cannot connect, start or prepare
     4  ended early by an error; the report is written
-    5  integrity: rows lost or doubled
+    5  integrity: rows lost or doubled, or answers that differ
    99  a threshold failed
   130  interrupted; the report is written";

@@ -3,6 +3,7 @@
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
+pub mod bench;
 pub mod cli;
 pub mod command;
 pub mod engine;
@@ -20,6 +21,7 @@ pub mod record;
 pub mod report;
 pub mod row;
 pub mod sink;
+pub mod stats;
 pub mod strom;
 pub mod verify;
 pub mod watch;

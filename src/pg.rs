@@ -9,6 +9,7 @@ pub mod fate;
 pub mod fault;
 pub mod load;
 pub mod pooler;
+mod quote;
 pub mod read_back;
 pub mod select;
 pub mod session;
@@ -17,4 +18,5 @@ mod tls;
 
 pub use address::Address;
 pub use error::Error;
+pub use quote::quote_literal;
 pub use session::{Canceller, Session};

@@ -3,6 +3,7 @@
 //! `Plan::resolve` layers flags over the environment over the file over the defaults, and
 //! reports every fault at once.
 
+pub mod bench;
 mod builtin;
 mod column;
 mod fault;
@@ -16,6 +17,7 @@ mod table_name;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -25,8 +27,10 @@ pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;
 pub use source::ProfileSource;
+pub use sql::bare_sql;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{FIGURES, Figure};
+pub use watch::Watch;
 
 use crate::pace::{Rate, Schedule};
 use crate::row::Column;
@@ -50,10 +54,14 @@ pub struct Plan {
     pub readers: Readers,
     /// What happens at a fault.
     pub recovery: Recovery,
+    /// What is watched beside the load.
+    pub watch: Watch,
     /// How the rows are checked at the end.
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
+    /// Queries on tables that stand still: there is no stream then.
+    pub bench: Option<bench::Bench>,
 }
 
 /// What is streamed.
@@ -150,10 +158,36 @@ pub struct Readers {
     pub queries_per_s: Option<f64>,
     /// Which GPU arms the queries run in.
     pub gpu: GpuChoice,
+    /// The arms of the profile, instead of the GPU's: none, or two.
+    pub arms: Vec<ArmPlan>,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// How the plans and answers of the arms are looked at.
+    pub evidence: EvidencePlan,
     /// The queries; at least one if there are readers.
     pub queries: Vec<Query>,
+}
+
+/// An arm of the profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmPlan {
+    /// Its name in metrics and reports.
+    pub name: String,
+    /// Settings of its session, by name.
+    pub set: Vec<(String, String)>,
+}
+
+/// How the plans and answers of the arms are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvidencePlan {
+    /// Time between two looks at the plans; the first one is before the first query.
+    pub every: Duration,
+    /// Whether plans are taken with ANALYZE, which runs the query.
+    pub analyze: bool,
+    /// Whether the answers of a query's arms are compared.
+    pub check_answers: bool,
+    /// Time between two comparisons during a run; each takes the next query.
+    pub answers_every: Duration,
 }
 
 /// A reader's query.
@@ -167,6 +201,33 @@ pub struct Query {
     pub sql: String,
     /// Result column that holds the newest event time seen (timestamptz), if any.
     pub newest_column: Option<String>,
+    /// Which GPU arms it runs in; `None`: as all queries.
+    pub gpu: Option<GpuChoice>,
+    /// How the answers of its arms are compared.
+    pub answers: AnswerRule,
+}
+
+/// How the answers of two arms are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerRule {
+    /// What is compared.
+    pub compare: AnswerCompare,
+    /// Largest relative difference of two numbers that are the same; `None`: by type.
+    pub tolerance: Option<f64>,
+    /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
+    /// tie in them, either arm may return either.
+    pub ties: Vec<String>,
+}
+
+/// What of two answers is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerCompare {
+    /// The rows, in any order.
+    Rows,
+    /// Only how many they are.
+    Count,
+    /// Nothing.
+    Off,
 }
 
 /// Which GPU arms the queries run in.

@@ -4,13 +4,21 @@
 //! explain, and each value that the plan judges carries its place in the file. Enumerations are
 //! externally tagged: with an inner tag, serde loses the place.
 
+mod bench;
+mod evidence;
 mod scalar;
 mod schema;
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, Whole};
+pub use bench::{Bench, Order, Step};
+pub use evidence::{Answers, Arm, Evidence};
+pub use scalar::{
+    Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, SettingValue, Whole,
+};
 pub use schema::schema;
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -40,6 +48,17 @@ pub struct Profile {
     pub readers: Option<Readers>,
     /// What happens when the server fails a batch, or is gone.
     pub recovery: Option<Recovery>,
+    /// Two ways of running each query, by name, that are compared with each other instead of the
+    /// GPU off and on; the first one is the base.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arms: Option<BTreeMap<String, Located<Arm>>>,
+    /// How the plans and answers of the arms are looked at.
+    pub evidence: Option<Evidence>,
+    /// Queries on tables that stand still, instead of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Bench>,
+    /// What is watched beside the load.
+    pub watch: Option<Watch>,
 }
 
 /// How the rows are checked at the end.
@@ -245,6 +264,19 @@ pub struct Query {
     /// from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_column: Option<Located<String>>,
+    /// Whether it runs on the GPU, if not as all queries do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpu: Option<Gpu>,
+    /// What of its answers in both arms is compared. Default: "rows".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Answers>,
+    /// Largest relative difference of two numbers that count as the same. Default: by type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance: Option<Located<Number>>,
+    /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
+    /// tie in them, either arm may return either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ties: Option<Vec<String>>,
     /// One SQL statement; `{table}` stands for the stream's table.
     pub sql: Option<Located<String>>,
 }
@@ -288,4 +320,16 @@ pub enum OnFault {
     Recover,
     /// The run ends.
     Stop,
+}
+
+/// What is watched beside the load.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Milliseconds between two samples of each GPU of this machine, from 10 to 10000, or "off".
+    /// Default: 100.
+    pub gpu_interval_ms: Option<Located<MillisecondsOrOff>>,
+    /// Sample the GPUs' PCIe throughput too; the driver takes some 40 ms a sample and GPU.
+    /// Default: false.
+    pub gpu_pcie: Option<bool>,
 }

@@ -22,6 +22,15 @@ pub enum RunLength {
     Forever,
 }
 
+/// How often something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// Each time that this has passed.
+    Each(Duration),
+    /// Not at all.
+    Off,
+}
+
 /// The text is not the quantity that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}; write {examples}")]
@@ -29,6 +38,18 @@ pub struct QuantityError {
     text: String,
     wanted: &'static str,
     examples: &'static str,
+}
+
+/// Parses `100ms`, `1s` or `off`.
+pub fn parse_cadence(text: &str) -> Result<Cadence, QuantityError> {
+    if text.trim() == "off" {
+        return Ok(Cadence::Off);
+    }
+    duration(text).map(Cadence::Each).ok_or_else(|| QuantityError {
+        text: text.to_owned(),
+        wanted: "a duration",
+        examples: "a number and its unit such as 100ms or 1s, or `off`",
+    })
 }
 
 /// Units of time and their length in nanoseconds.
@@ -272,6 +293,9 @@ mod tests {
         }
         assert_eq!(parse_duration("2.5us"), Ok(Duration::from_nanos(2_500)));
         assert_eq!(parse_run_length("forever"), Ok(RunLength::Forever));
+        assert_eq!(parse_cadence("off"), Ok(Cadence::Off));
+        assert_eq!(parse_cadence("1s"), Ok(Cadence::Each(Duration::from_secs(1))));
+        assert!(parse_cadence("often").is_err());
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The reader: takes slots from its pacer, runs a query in an arm, drains the answer, notes how
 //! it went. Sees no sinks.
 
+pub mod answer;
+pub mod examine;
+mod turns;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +17,9 @@ use crate::pace::{Backoff, Pacer, Slot, Stop};
 use crate::pg;
 use crate::pg::fault::{Remedy, remedy};
 use crate::plan::{OnFault, Query, Recovery};
-use crate::record::{Latency, QueryTally, Recorder};
-use crate::strom::{self, Arm, StromError};
+use crate::record::{Latency, PairTally, QueryTally, Recorder};
+use crate::strom::{self, Arm, Gpu, StromError};
+use turns::{Completed, Turn, Turns};
 
 /// Pause after a failed query, so that a broken one does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -32,18 +37,27 @@ pub struct Reader {
     pub connection: Connection,
     /// What happens at a fault.
     pub recovery: Recovery,
-    /// What it chooses from, with the table's name filled in.
-    pub queries: Arc<[Query]>,
-    /// The arms that each query takes in turn.
-    pub arms: &'static [Arm],
+    /// What it chooses from.
+    pub trials: Arc<[Trial]>,
     /// Where it notes what it did: by query, then by arm.
     pub recorders: Vec<Vec<Recorder<QueryTally>>>,
+    /// Where it notes pairs, by query.
+    pub pairs: Vec<Recorder<PairTally>>,
     /// Decides which query comes next.
     pub seed: u64,
     /// Ends the schedule.
     pub stop: Arc<Stop>,
     /// Ends everything, mid-query.
     pub abort: CancellationToken,
+}
+
+/// A query and the arms that it is run in: one, or two that are compared.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The query, with the table's name filled in.
+    pub query: Query,
+    /// Its arms.
+    pub arms: Vec<Arm>,
 }
 
 /// How a reader connects.
@@ -84,14 +98,21 @@ pub enum ReadError {
     Timer(#[from] std::io::Error),
 }
 
+/// How a query ended.
+enum Asked {
+    /// After this service time.
+    Answered(Duration),
+    /// The run was aborted in the middle.
+    Aborted,
+}
+
 impl Reader {
     /// Reads until the schedule ends, the connection does, or the run is aborted.
     ///
     /// # Errors
     /// What ended it early. A query that the server refuses does not: it is counted.
     pub async fn run(mut self) -> Result<(), ReadError> {
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed);
-        let mut turns = vec![0_usize; self.queries.len()];
+        let mut turns = Turns::new(&self.trials, Xoshiro256PlusPlus::seed_from_u64(self.seed));
         let mut free = Instant::now();
         let mut entered = None;
         while let Some(slot) = self.pacer.next(&self.stop).await? {
@@ -100,23 +121,27 @@ impl Reader {
             if self.abort.is_cancelled() || (self.stop.is_over() && slot.due < free) {
                 break;
             }
-            let query = pick(&mut rng, &self.queries);
-            let turn = turns[query] % self.arms.len();
-            turns[query] += 1;
-            match self.ask(&slot, query, turn, free, &mut entered).await {
-                Ok(true) => {}
-                Ok(false) => break,
+            let turn = turns.next();
+            let (time, answered) = match self.ask(&slot, turn, free, &mut entered).await {
+                Ok(Asked::Answered(service)) => (slot.measured.then_some(service), true),
+                Ok(Asked::Aborted) => break,
                 Err(ReadError::Server(error)) => {
-                    self.recorders[query][turn].note(|tally| {
+                    let recorder = self.recorders[turn.query][turn.arm].clone();
+                    recorder.note(|tally| {
                         *tally.errors.entry(error.code().to_owned()).or_default() += 1;
                     });
                     entered = None;
-                    if !self.recover(error, &self.recorders[query][turn].clone()).await? {
+                    if error.is_lost() {
+                        turns.session_lost();
+                    }
+                    if !self.recover(error, &recorder).await? {
                         break;
                     }
+                    (None, false)
                 }
                 Err(error) => return Err(error),
-            }
+            };
+            self.note_pair(turn.query, turns.end(turn, time, answered));
             free = Instant::now();
         }
         if let Some(session) = self.session {
@@ -125,36 +150,50 @@ impl Reader {
         Ok(())
     }
 
-    /// Runs one query; `false`: aborted in the middle.
+    fn note_pair(&self, query: usize, completed: Completed) {
+        self.pairs[query].note(|tally| match completed {
+            Completed::Nothing => {}
+            Completed::Pair(pair) => tally.pairs.push(pair),
+            Completed::Cold => tally.cold += 1,
+            Completed::Broken => tally.broken += 1,
+        });
+    }
+
+    /// Runs one query.
     async fn ask(
         &mut self,
         slot: &Slot,
-        query: usize,
-        turn: usize,
+        turn: Turn,
         free: Instant,
-        entered: &mut Option<Arm>,
-    ) -> Result<bool, ReadError> {
-        let recorder = &self.recorders[query][turn];
+        entered: &mut Option<Turn>,
+    ) -> Result<Asked, ReadError> {
+        let recorder = &self.recorders[turn.query][turn.arm];
         let Some(session) = self.session.as_mut() else {
             return Err(pg::Error::disconnected().into());
         };
-        let arm = self.arms[turn];
+        let trial = &self.trials[turn.query];
+        let arm = &trial.arms[turn.arm];
         // The server ends a query at its timeout; a dead network must not outlast that by much.
         let limit = self.connection.statement_timeout + self.recovery.reconnect_timeout;
-        if *entered != Some(arm) {
+        if !entered.is_some_and(|last| self.trials[last.query].arms[last.arm] == *arm) {
+            *entered = None;
             let entering = tokio::select! {
                 entering = tokio::time::timeout(limit, strom::enter(session, arm)) => entering,
-                () = self.abort.cancelled() => return Ok(false),
+                () = self.abort.cancelled() => return Ok(Asked::Aborted),
             };
-            let late = |_| pg::Error::timed_out("switch PG-Strom").into();
+            let late = |_| pg::Error::timed_out("enter an arm").into();
             entering.unwrap_or_else(|elapsed| Err(late(elapsed))).map_err(|error| match error {
                 StromError::Server(error) => ReadError::Server(error),
                 error => ReadError::Strom(error),
             })?;
-            *entered = Some(arm);
+            if arm.gpu == Gpu::On {
+                // PG-Strom says so when it hands rows back to the CPU.
+                session.keep_notices();
+            }
         }
+        *entered = Some(turn);
         let canceller = session.canceller();
-        let Query { sql, newest_column, .. } = &self.queries[query];
+        let Query { sql, newest_column, .. } = &trial.query;
         let sent = Instant::now();
         let answer = tokio::select! {
             answer = tokio::time::timeout(limit, session.drain(sql, newest_column.as_deref())) => {
@@ -163,16 +202,18 @@ impl Reader {
             () = self.abort.cancelled() => {
                 canceller.cancel().await;
                 recorder.note(|tally| tally.interrupted += 1);
-                return Ok(false);
+                return Ok(Asked::Aborted);
             }
         };
         let latency = Latency::measure(slot.due, free.max(slot.held_until), sent, Instant::now());
         let age = answer
             .newest
             .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
+        let fallback_rows = strom::hint::fallback_rows(&session.take_notices());
         recorder.note(|tally| {
             tally.executions += 1;
             tally.rows += answer.rows;
+            tally.fallback_rows += fallback_rows;
             if slot.measured {
                 tally.executions_measured += 1;
                 tally.times.record(&latency);
@@ -181,7 +222,7 @@ impl Reader {
                 }
             }
         });
-        Ok(true)
+        Ok(Asked::Answered(latency.service))
     }
 
     /// After a failed query: pauses, and connects anew if the session is lost. `false`: the run is
@@ -230,49 +271,10 @@ impl Reader {
 
     /// Does `work`; `None` if the run is over meanwhile.
     async fn unless_over<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        let end = async {
-            match self.stop.end() {
-                Some(end) => tokio::time::sleep_until(end).await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             done = work => Some(done),
-            () = end => None,
-            () = self.stop.asked() => None,
+            () = self.stop.over() => None,
             () = self.abort.cancelled() => None,
         }
-    }
-}
-
-fn pick(rng: &mut Xoshiro256PlusPlus, queries: &[Query]) -> usize {
-    let total: u64 = queries.iter().map(|query| u64::from(query.weight.get())).sum();
-    let mut ticket = rng.random_range(0..total.max(1));
-    for (index, query) in queries.iter().enumerate() {
-        match ticket.checked_sub(u64::from(query.weight.get())) {
-            Some(rest) => ticket = rest,
-            None => return index,
-        }
-    }
-    0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::num::NonZeroU32;
-
-    #[test]
-    fn queries_come_up_by_weight() {
-        let query = |weight| Query {
-            name: String::new(),
-            weight: NonZeroU32::new(weight).unwrap(),
-            sql: String::new(),
-            newest_column: None,
-        };
-        let queries = [query(1), query(3)];
-        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-        let second = (0..10_000).filter(|_| pick(&mut rng, &queries) == 1).count();
-        assert!((7_300..7_700).contains(&second), "{second}");
     }
 }

@@ -4,6 +4,8 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+pub mod gpu;
+mod pairs;
 mod times;
 
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
+pub use pairs::{Pair, PairTally};
 pub use times::{Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
@@ -102,6 +105,12 @@ pub struct QueryTally {
     pub interrupted: u64,
     /// Times that a reader had to connect anew.
     pub reconnects: u64,
+    /// Rows that the GPU handed back to the CPU, by the server's messages.
+    pub fallback_rows: u64,
+    /// What the last plan proved about the GPU, in a word; `None`: no new plan was taken.
+    pub evidence: Option<&'static str>,
+    /// Times that the plan was found changed.
+    pub plan_changes: u64,
     /// Times of the measured executions.
     pub times: WorkTimes,
     /// Now minus the newest event time in the answer, of the measured executions.
@@ -172,6 +181,9 @@ impl Tally for QueryTally {
         self.rows += other.rows;
         self.interrupted += other.interrupted;
         self.reconnects += other.reconnects;
+        self.fallback_rows += other.fallback_rows;
+        self.evidence = other.evidence.or(self.evidence);
+        self.plan_changes += other.plan_changes;
         self.times.merge(&other.times);
         self.answer_age.merge(&other.answer_age);
         add_counts(&mut self.errors, &other.errors);
@@ -246,6 +258,10 @@ pub struct Interval {
     pub partitions: Vec<PartitionInterval>,
     /// One for each query and arm.
     pub queries: Vec<QueryTally>,
+    /// One for each query.
+    pub pairs: Vec<PairTally>,
+    /// One for each GPU that is watched.
+    pub gpus: Vec<gpu::GpuTally>,
 }
 
 /// One partition's part of an interval.

@@ -1,6 +1,9 @@
 //! The saved result of a run, and everything that is rendered from it. Reads no live state.
 
+pub mod bench;
+mod gpu;
 mod loader;
+mod query;
 mod summary;
 mod timeline;
 
@@ -11,13 +14,13 @@ use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::{Delivery, Plan, StreamRate};
-use crate::record::{
-    Account, PartitionAudit, Percentiles, QueryTally, StreamTally, Tally, Times, WorkTimes,
-};
-use crate::strom::Arm;
+use crate::record::gpu::GpuUsage;
+use crate::record::{Account, PartitionAudit, Percentiles, StreamTally, Tally, Times, WorkTimes};
 use crate::watch::process::ProcessCost;
 
+pub use gpu::{GpuReport, GpusReport};
 pub use loader::{Bottleneck, LoaderReport};
+pub use query::{ComparisonReport, QueryFindings, QueryReport};
 pub use summary::{differences, summary};
 pub use timeline::{IntervalReport, Timeline};
 
@@ -50,6 +53,10 @@ pub struct RunReport {
     pub stream: StreamReport,
     /// Each query in each arm.
     pub queries: Vec<QueryReport>,
+    /// The two arms of each query that has two, compared.
+    pub comparisons: Vec<ComparisonReport>,
+    /// The GPUs of this machine.
+    pub gpus: GpusReport,
     /// Cost and verdict on the loader itself.
     pub loader: LoaderReport,
     /// Each threshold with its verdict; empty until the end.
@@ -194,33 +201,6 @@ pub struct PartitionReport {
     pub row_latency: Option<Percentiles>,
 }
 
-/// What came of one query in one arm.
-#[derive(Debug, Serialize)]
-pub struct QueryReport {
-    /// The query's name.
-    pub query: String,
-    /// The arm it ran in.
-    pub arm: Arm,
-    /// Executions answered, warm-up included.
-    pub executions: u64,
-    /// Measured executions per second.
-    pub queries_per_s: f64,
-    /// Rows received.
-    pub rows: u64,
-    /// Executions cut off because the run ended.
-    pub interrupted: u64,
-    /// Errors by SQLSTATE.
-    pub errors: BTreeMap<String, u64>,
-    /// From due to sent.
-    pub wait: Option<Percentiles>,
-    /// From sent to the last row.
-    pub service: Option<Percentiles>,
-    /// From due to the last row.
-    pub response: Option<Percentiles>,
-    /// Age of the newest event in the answer.
-    pub answer_age: Option<Percentiles>,
-}
-
 /// A threshold with its verdict.
 #[derive(Debug, Serialize)]
 pub struct ThresholdReport {
@@ -239,8 +219,6 @@ pub struct Findings<'a> {
     pub plan: &'a Plan,
     /// What it was done to.
     pub server: &'a ServerReport,
-    /// The arms of the queries.
-    pub arms: &'a [Arm],
     /// Start of the schedule.
     pub started_at: std::time::SystemTime,
     /// Measured time.
@@ -253,14 +231,18 @@ pub struct Findings<'a> {
     pub table: &'a crate::pg::table::StreamTable,
     /// Each partition's totals.
     pub partitions: &'a [&'a PartitionTotals],
-    /// Each query's and arm's totals, in the plan's order.
-    pub queries: &'a [&'a QueryTally],
+    /// Each query, in the plan's order.
+    pub queries: &'a [QueryFindings<'a>],
     /// Rows found by SQL.
     pub rows_found: Option<u64>,
     /// What reading every row back showed.
     pub audit: Option<Vec<PartitionAudit>>,
     /// What the run cost this process.
     pub cost: ProcessCost,
+    /// The GPUs that are watched.
+    pub gpus: &'a crate::watch::gpu::Found,
+    /// What each of them did in the measurement.
+    pub gpu_totals: Vec<&'a GpuUsage>,
     /// The run over time.
     pub timeline: &'a Timeline,
 }
@@ -296,7 +278,9 @@ impl RunReport {
             plan: plan.clone(),
             server: findings.server.clone(),
             stream,
-            queries: query_reports(findings, measured_s),
+            queries: query::reports(findings.queries, measured_s),
+            comparisons: query::comparisons(findings),
+            gpus: GpusReport::new(findings),
             loader,
             thresholds: Vec::new(),
             intervals: findings.timeline.reports(),
@@ -324,9 +308,15 @@ impl RunReport {
             .is_none_or(|found| (stream.rows_acknowledged..=stream.rows_sent).contains(&found))
     }
 
-    fn judge(&mut self, queries: &[&QueryTally]) {
+    /// Whether no comparison found the arms of a query to give different answers.
+    pub fn answers_agree(&self) -> bool {
+        self.comparisons.iter().all(|comparison| comparison.answers.different == 0)
+    }
+
+    fn judge(&mut self, queries: &[QueryFindings<'_>]) {
         let mut response = Times::default();
-        queries.iter().for_each(|tally| response.merge(&tally.times.response));
+        let tallies = queries.iter().flat_map(|query| &query.tallies);
+        tallies.for_each(|tally| response.merge(&tally.times.response));
         let query_errors = self.queries.iter().flat_map(|query| query.errors.values());
         let errors: u64 = self.stream.errors.values().chain(query_errors).sum();
         let stream = &self.stream;
@@ -430,28 +420,6 @@ fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
         })
     };
     (0..).zip(findings.partitions).flat_map(of).collect()
-}
-
-fn query_reports(findings: &Findings<'_>, measured_s: f64) -> Vec<QueryReport> {
-    let queries = &findings.plan.readers.queries;
-    let labels =
-        queries.iter().flat_map(|query| findings.arms.iter().map(move |arm| (query, *arm)));
-    labels
-        .zip(findings.queries)
-        .map(|((query, arm), tally)| QueryReport {
-            query: query.name.clone(),
-            arm,
-            executions: tally.executions,
-            queries_per_s: per_second(tally.executions_measured, measured_s),
-            rows: tally.rows,
-            interrupted: tally.interrupted,
-            errors: tally.errors.clone(),
-            wait: tally.times.wait.percentiles(),
-            service: tally.times.service.percentiles(),
-            response: tally.times.response.percentiles(),
-            answer_age: tally.answer_age.percentiles(),
-        })
-        .collect()
 }
 
 /// Microseconds since the Unix epoch.

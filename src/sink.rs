@@ -1,5 +1,6 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
+pub mod bench;
 pub mod folder;
 pub mod prometheus;
 pub mod terminal;
@@ -8,9 +9,10 @@ use std::time::SystemTime;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::Plan;
+use crate::query::Trial;
 use crate::record::Interval;
 use crate::report::RunReport;
-use crate::strom::Arm;
+use crate::watch::gpu::Found;
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -19,10 +21,21 @@ pub struct RunStart<'a> {
     pub plan: &'a Plan,
     /// The server that it is done to.
     pub server: &'a ServerFacts,
-    /// The arms that queries take in turn.
-    pub arms: &'a [Arm],
+    /// The queries with their arms, in the order of [`Interval::queries`].
+    pub trials: &'a [Trial],
     /// Start of the schedule.
     pub started_at: SystemTime,
+    /// The GPUs that are watched.
+    pub gpus: &'a Found,
+}
+
+impl RunStart<'_> {
+    /// The names of each query and arm, in the order of [`Interval::queries`].
+    pub fn query_arms(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.trials.iter().flat_map(|trial| {
+            trial.arms.iter().map(|arm| (trial.query.name.as_str(), arm.name.as_str()))
+        })
+    }
 }
 
 /// Somewhere that measurements go to.

@@ -6,9 +6,11 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod compare;
 mod docs;
 mod embedded;
 mod faults;
+mod gpus;
 mod oracle;
 mod outputs;
 mod planted;
@@ -16,7 +18,9 @@ mod poolers;
 mod proxy;
 mod real_server;
 mod signals;
+mod statistics;
 mod stream;
 mod support;
+mod synthetic;
 mod tidy;
 mod usage;

@@ -17,10 +17,11 @@ use strom_load::plan::{BUILTINS, Overrides, Plan, ProfileSource};
 const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("quantity", &[]),
+    ("stats", &[]),
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
-    ("watch", &[]),
+    ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
@@ -28,21 +29,24 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
-    ("report", &["pg", "plan", "quantity", "record", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "record", "report", "strom", "watch"]),
+    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
+    ("sink", &["metric", "pg", "plan", "quantity", "query", "record", "report", "strom", "watch"]),
     ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
-        &["cli", "engine", "exit", "inject", "pg", "plan", "quantity", "report", "sink", "verify"],
+        &[
+            "cli", "engine", "exit", "inject", "pg", "plan", "quantity", "report", "sink",
+            "verify", "watch",
+        ],
     ),
     ("main", &["cli", "command", "exit"]),
 ];

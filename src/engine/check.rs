@@ -1,4 +1,4 @@
-//! After the run: are the rows there?
+//! After the run: are the rows there, and do the answers agree?
 
 use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
@@ -8,6 +8,7 @@ use crate::report::Status;
 
 use super::Shutdown;
 use super::measure::Run;
+use super::threads::Threads;
 
 /// What the table shows of a run.
 #[derive(Debug, Default)]
@@ -21,15 +22,25 @@ pub(super) struct Found {
 /// Looks for the run's rows as the plan says, unless the run was aborted. A server that is gone
 /// cannot be asked; that is no finding.
 pub(super) async fn check(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     plan: &Plan,
     control: pg::Session,
+    threads: &Threads,
     shutdown: &Shutdown,
 ) -> Found {
-    if run.status() == Status::Aborted || plan.audit == Audit::Off {
+    if run.status() == Status::Aborted {
         control.close().await;
         return Found::default();
     }
+    tokio::select! {
+        () = run.examine(threads) => {}
+        () = shutdown.abort.cancelled() => return Found::default(),
+    }
+    if plan.audit == Audit::Off {
+        control.close().await;
+        return Found::default();
+    }
+    let run = &*run;
     let found = tokio::select! {
         found = look(run, plan) => found,
         () = shutdown.abort.cancelled() => return Found::default(),

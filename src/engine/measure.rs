@@ -1,32 +1,33 @@
 //! The clock runs: tasks are started, drained each tick, stopped and awaited.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::ingest::audit::Evidence;
 use crate::ingest::{Connection, ProduceError, Producer};
-use crate::pace::{Pacer, Rate, Schedule, Stop, Timer, Watchdog};
+use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::StreamTable;
 use crate::plan::Plan;
-use crate::query::{self, ReadError, Reader};
-use crate::record::{Interval, PartitionInterval, Phase, QueryTally, Recorder, StreamTally, Tally};
+use crate::query::ReadError;
+use crate::query::examine::Examiner;
+use crate::record::{Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally};
 use crate::report::{
     Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline, unix_us,
 };
 use crate::row::BatchEncoder;
 use crate::sink::{RunStart, Sink, SinkError};
-use crate::strom::Arm;
 use crate::watch::process;
 
 use super::check::Found;
+use super::gpus::Gpus;
 use super::prepare::Prepared;
+use super::readers::Readers;
+use super::threads::Threads;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
 /// Between the last preparation and the first due time, so that every task is waiting by then
@@ -41,7 +42,6 @@ pub(super) struct Run<'a> {
     address: pg::Address,
     server: ServerReport,
     table: StreamTable,
-    arms: &'static [Arm],
     /// Time zero of all schedules, on both clocks.
     start: Instant,
     started_at: SystemTime,
@@ -50,8 +50,10 @@ pub(super) struct Run<'a> {
     status: Status,
     error: Option<RunError>,
     lanes: Vec<Lane>,
-    /// By query and arm, as in the report: each reader's recorder and the total.
-    queries: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
+    readers: Readers,
+    /// Looks at plans and answers; away while its task runs.
+    examiner: Option<Examiner>,
+    gpus: Gpus,
     timeline: Timeline,
     last_tick: Instant,
     cpu_before_s: f64,
@@ -68,6 +70,7 @@ struct Lane {
 enum Ended {
     Producer(u32, Option<ProduceError>),
     Reader(u32, Result<(), ReadError>),
+    Examiner(Box<Examiner>),
 }
 
 impl<'a> Run<'a> {
@@ -75,22 +78,20 @@ impl<'a> Run<'a> {
     pub(super) async fn measure(
         plan: &'a Plan,
         prepared: Prepared,
-        ingest: &Handle,
+        (ingest, examine): (&Threads, &Threads),
         sinks: &mut [Box<dyn Sink>],
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
-        let Prepared { address, server, table, arms, control, loaders, readers, queries } =
-            prepared;
+        let ingest = ingest.handle();
+        let Prepared { address, server, table, control, loaders, readers, trials, gpus } = prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         let end = plan.duration.map(|duration| start + plan.warmup + duration);
-        let combinations = queries.len() * arms.len();
         let mut run = Self {
             plan,
             address: address.clone(),
             server,
             table,
-            arms,
             start,
             started_at,
             stop: Arc::new(Stop::at(end)),
@@ -98,7 +99,9 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
-            queries: (0..combinations).map(|_| (Vec::new(), QueryTally::default())).collect(),
+            readers: Readers::new(trials),
+            examiner: None,
+            gpus,
             timeline: Timeline::default(),
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,
@@ -110,13 +113,17 @@ impl<'a> Run<'a> {
         }
         let mut reading = Vec::new();
         for (number, (session, connection)) in (0..).zip(readers) {
-            reading.push(run.reader(number, session, connection, &queries)?);
+            let control = (&run.stop, &run.abort);
+            let reader = run.readers.reader(plan, number, session, connection, start, control)?;
+            reading.push(reader);
         }
+        let examiner = run.readers.examiner(plan, &address, start);
         let begin = RunStart {
             plan,
             server: &run.server.facts,
-            arms: run.arms,
+            trials: run.readers.trials(),
             started_at: run.started_at,
+            gpus: run.gpus.found(),
         };
         for sink in &mut *sinks {
             sink.begin(&begin)?;
@@ -132,6 +139,12 @@ impl<'a> Run<'a> {
         for (number, reader) in (0..).zip(reading) {
             tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
         }
+        if let Some(examiner) = examiner {
+            let (stop, abort) = (Arc::clone(&run.stop), run.abort.clone());
+            let ended = async move { Ended::Examiner(Box::new(examiner.run(stop, abort).await)) };
+            tasks.spawn_on(ended, examine.handle());
+        }
+        run.gpus.begin((start + plan.warmup).into_std());
         run.drive(&mut tasks, sinks, shutdown).await;
         Ok((run, control))
     }
@@ -176,46 +189,6 @@ impl<'a> Run<'a> {
             stop: Arc::clone(&self.stop),
             abort: self.abort.clone(),
             drain_timeout: self.plan.drain_timeout,
-        })
-    }
-
-    fn reader(
-        &mut self,
-        number: u32,
-        session: pg::Session,
-        connection: query::Connection,
-        queries: &Arc<[crate::plan::Query]>,
-    ) -> Result<Reader, PrepareError> {
-        let timer = Timer::precise()?;
-        let readers = NonZeroU64::new(self.plan.readers.count.into()).unwrap_or(NonZeroU64::MIN);
-        let rate = self.plan.readers.queries_per_s.and_then(rate_of);
-        let pacer = match rate {
-            Some(rate) => {
-                let one = NonZeroU64::MIN;
-                let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
-                Pacer::open(schedule, self.start, self.plan.warmup, timer)
-            }
-            None => Pacer::closed(NonZeroU64::MIN, self.start, self.plan.warmup, timer),
-        };
-        let recorders: Vec<Vec<Recorder<QueryTally>>> = queries
-            .iter()
-            .map(|_| self.arms.iter().map(|_| Recorder::default()).collect())
-            .collect();
-        for ((mine, _), recorder) in self.queries.iter_mut().zip(recorders.iter().flatten()) {
-            mine.push(recorder.clone());
-        }
-        Ok(Reader {
-            pacer,
-            session: Some(session),
-            connection,
-            recovery: self.plan.recovery.clone(),
-            queries: Arc::clone(queries),
-            arms: self.arms,
-            recorders,
-            // Each reader asks in an order of its own, the same in every run of this seed.
-            seed: self.plan.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
-            stop: Arc::clone(&self.stop),
-            abort: self.abort.clone(),
         })
     }
 
@@ -265,6 +238,7 @@ impl<'a> Run<'a> {
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
+        self.gpus.stop().await;
         let interval = self.tick();
         if let Err(error) = feed(sinks, |sink| sink.interval(&interval)) {
             self.fail(error.into());
@@ -284,6 +258,7 @@ impl<'a> Run<'a> {
                 }
             }
             Ok(Ended::Reader(_, Ok(()))) => {}
+            Ok(Ended::Examiner(examiner)) => self.examiner = Some(*examiner),
             Ok(Ended::Reader(reader, Err(error))) => self.fail(RunError::Read { reader, error }),
             Err(broken) => self.fail(RunError::Task(broken.to_string())),
         }
@@ -328,21 +303,15 @@ impl<'a> Run<'a> {
             PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
         });
         let partitions = partitions.collect();
-        let queries = self.queries.iter_mut().map(|(recorders, total)| {
-            let mut tally = QueryTally::default();
-            for recorder in recorders.iter() {
-                tally.merge(&recorder.drain());
-            }
-            total.merge(&tally);
-            tally
-        });
-        let queries = queries.collect();
+        let (queries, pairs) = self.readers.drain();
         let interval = Interval {
             start: self.last_tick.saturating_duration_since(self.start),
             length: now.saturating_duration_since(self.last_tick),
             phase: self.phase(now),
             partitions,
             queries,
+            pairs,
+            gpus: self.gpus.drain(),
         };
         self.timeline.add(&interval);
         self.last_tick = now;
@@ -393,6 +362,18 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Looks at every plan and answer once more, now that the readers are done.
+    pub(super) async fn examine(&mut self, threads: &Threads) {
+        if let Some(mut examiner) = self.examiner.take() {
+            tracing::debug!("looking at plans and answers once more");
+            let finished = threads.handle().spawn(async move { examiner.finish().await });
+            if let Err(broken) = finished.await {
+                self.fail(RunError::Task(broken.to_string()));
+            }
+            self.readers.drain();
+        }
+    }
+
     /// The ids that each partition began with.
     pub(super) fn first_ids(&self) -> &[i64] {
         &self.table.first_ids
@@ -405,17 +386,18 @@ impl<'a> Run<'a> {
         RunReport::new(&Findings {
             plan: self.plan,
             server: &self.server,
-            arms: self.arms,
             started_at: self.started_at,
             measured: self.measured(),
             status: self.status,
             error: self.error.as_ref().map(ToString::to_string),
             table: &self.table,
             partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
-            queries: &self.queries.iter().map(|(_, total)| total).collect::<Vec<_>>(),
+            queries: &self.readers.findings(),
             rows_found: found.rows,
             audit: found.audit,
             cost,
+            gpus: self.gpus.found(),
+            gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,
         })
     }
@@ -438,12 +420,6 @@ async fn until(deadline: Option<Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline).await,
         None => std::future::pending().await,
     }
-}
-
-/// A query rate as an exact ratio: thousandths of a query in 1000 s.
-fn rate_of(queries_per_s: f64) -> Option<Rate> {
-    let events = NonZeroU64::new((queries_per_s * 1e6).round() as u64)?;
-    Rate::each(events, Duration::from_secs(1_000_000))
 }
 
 fn ns(duration: Duration) -> u64 {

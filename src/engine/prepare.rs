@@ -9,27 +9,28 @@ use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::pooler;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Plan, Query};
-use crate::query::Connection;
+use crate::plan::{Plan, Query, Readers};
+use crate::query::{Connection, Trial};
 use crate::report::ServerReport;
-use crate::strom::{self, Arm};
+use crate::strom::{self, StromError};
 
+use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
-const MAJOR_MIN: u32 = 15;
+pub(super) const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
     pub(super) address: pg::Address,
     pub(super) server: ServerReport,
     pub(super) table: StreamTable,
-    pub(super) arms: &'static [Arm],
     /// Holds the partitions' reservation; must live as long as the run.
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<(pg::Session, Connection)>,
-    pub(super) queries: Arc<[Query]>,
+    pub(super) trials: Arc<[Trial]>,
+    pub(super) gpus: Gpus,
 }
 
 pub(super) async fn prepare(
@@ -37,6 +38,8 @@ pub(super) async fn prepare(
     target: &Target,
     ingest: &Handle,
 ) -> Result<Prepared, PrepareError> {
+    // First, since the driver may take its time.
+    let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     pooler::refuse_shared_backends(&mut control, address).await?;
@@ -45,8 +48,10 @@ pub(super) async fn prepare(
     if facts.major < MAJOR_MIN {
         return Err(PrepareError::TooOld { version: facts.version });
     }
-    let arms: &'static [Arm] =
-        if plan.readers.count == 0 { &[] } else { strom::arms(plan.readers.gpu, loaded)? };
+    let trials = trials(plan, loaded)?;
+    for trial in &*trials {
+        strom::check_settings(&mut control, &trial.arms).await?;
+    }
     check_connections(&mut control, plan).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
@@ -68,9 +73,8 @@ pub(super) async fn prepare(
     }
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
-    let queries: Arc<[Query]> = if plan.readers.count == 0 { [].into() } else { queries(plan) };
     let table = table::prepare(&mut control, &plan.stream).await?;
-    check_queries(&mut control, &queries).await?;
+    check_queries(&mut control, &trials).await?;
     table::commit(&mut control, &plan.stream).await?;
     let mut loaders = Vec::new();
     for (session, target) in producers.into_iter().zip(&table.targets) {
@@ -83,15 +87,25 @@ pub(super) async fn prepare(
         facts,
     };
     let address = address.clone();
-    Ok(Prepared { address, server, table, arms, control, loaders, readers, queries })
+    gpus.ready().await;
+    Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
 }
 
-/// The plan's queries with the table's name filled in.
-fn queries(plan: &Plan) -> Arc<[Query]> {
+/// The plan's queries with the table's name filled in, each with its arms; none without readers.
+fn trials(plan: &Plan, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
+    if plan.readers.count == 0 {
+        return Ok([].into());
+    }
     let table = plan.stream.table.to_string();
-    let filled =
-        |query: &Query| Query { sql: query.sql.replace("{table}", &table), ..query.clone() };
-    plan.readers.queries.iter().map(filled).collect()
+    let Readers { gpu, arms, queries, .. } = &plan.readers;
+    let trial = |query: &Query| {
+        let arms = strom::arms(query.gpu.unwrap_or(*gpu), arms, loaded)?;
+        let query = Query { sql: query.sql.replace("{table}", &table), ..query.clone() };
+        Ok(Trial { query, arms })
+    };
+    let mut trials = queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
+    strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
+    Ok(trials.into())
 }
 
 async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(), PrepareError> {
@@ -99,13 +113,19 @@ async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(),
                - current_setting('superuser_reserved_connections')::int";
     let have = control.text("read max_connections", sql).await?;
     let have: u64 = have.and_then(|have| have.parse().ok()).unwrap_or(u64::MAX);
-    let need = u64::from(plan.stream.partitions.get()) + u64::from(plan.readers.count) + 1;
+    // One more holds the reservation, and one looks at plans and answers.
+    let examiner = u64::from(plan.readers.count > 0);
+    let readers = u64::from(plan.readers.count) + examiner;
+    let need = u64::from(plan.stream.partitions.get()) + readers + 1;
     if need > have { Err(PrepareError::Connections { need, have }) } else { Ok(()) }
 }
 
 /// Lets the server parse each query, so that a mistake is found before the run, with its place.
-async fn check_queries(session: &mut pg::Session, queries: &[Query]) -> Result<(), PrepareError> {
-    for query in queries {
+pub(super) async fn check_queries(
+    session: &mut pg::Session,
+    trials: &[Trial],
+) -> Result<(), PrepareError> {
+    for Trial { query, .. } in trials {
         if let Err(error) = session.parse(&query.sql).await {
             let place = error.position().map_or_else(String::new, |at| point_at(&query.sql, at));
             return Err(PrepareError::Query { query: query.name.clone(), error, place });

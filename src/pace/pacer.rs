@@ -50,6 +50,17 @@ impl Stop {
         self.token.cancelled().await;
     }
 
+    /// Completes when the end has come, planned or asked for.
+    pub async fn over(&self) {
+        match self.end() {
+            Some(end) => tokio::select! {
+                () = tokio::time::sleep_until(end) => {}
+                () = self.asked() => {}
+            },
+            None => self.asked().await,
+        }
+    }
+
     /// The end as far as it is known.
     pub fn end(&self) -> Option<Instant> {
         match (self.planned, self.asked.get()) {

@@ -209,7 +209,8 @@ impl Attempt<'_> {
             };
             let (client, driver, state) =
                 opened.map_err(|error| self.failure(Cause::Client(error)))?;
-            let mut session = Session { client, driver, connector: tls.cloned(), ended: None };
+            let connector = tls.cloned();
+            let mut session = Session { client, driver, connector, notices: None, ended: None };
             if self.wanted != Target::Any {
                 let state = match state {
                     Some(state) => state,

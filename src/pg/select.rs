@@ -1,11 +1,13 @@
-//! Reading: runs a query, drains and counts its rows, keeps none.
+//! Reading: runs a query and drains its rows, or hands each on; keeps none. And its plan.
 
 use std::pin::pin;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use futures_util::TryStreamExt;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
+use super::session::Notice;
 use super::{Error, Session};
 
 /// What a drained query came to.
@@ -17,7 +19,105 @@ pub struct Drained {
     pub newest: Option<SystemTime>,
 }
 
+/// A column of a query's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultColumn {
+    /// Its name.
+    pub name: String,
+    /// What its text stands for.
+    pub kind: ValueKind,
+}
+
+/// What a result's text stands for, as far as comparing it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueKind {
+    /// A decimal number.
+    Numeric,
+    /// A binary number of eight bytes.
+    Float8,
+    /// A binary number of four bytes.
+    Float4,
+    /// Anything that is equal only if its text is.
+    Exact,
+}
+
+/// A plan and what the server said while it made it.
+#[derive(Debug)]
+pub struct Explained {
+    /// `EXPLAIN (FORMAT JSON)`.
+    pub json: String,
+    /// Messages down to the second debug level.
+    pub notices: Vec<Notice>,
+    /// How long it took.
+    pub took: Duration,
+}
+
 impl Session {
+    /// The columns of a query's result.
+    ///
+    /// # Errors
+    /// When the server does not accept the query.
+    pub async fn columns(&mut self, sql: &str) -> Result<Vec<ResultColumn>, Error> {
+        let statement = self.drive("prepare the query", |client| client.prepare(sql)).await?;
+        let column = |column: &tokio_postgres::Column| ResultColumn {
+            name: column.name().to_owned(),
+            kind: match *column.type_() {
+                Type::NUMERIC => ValueKind::Numeric,
+                Type::FLOAT8 => ValueKind::Float8,
+                Type::FLOAT4 => ValueKind::Float4,
+                _ => ValueKind::Exact,
+            },
+        };
+        Ok(statement.columns().iter().map(column).collect())
+    }
+
+    /// Runs `sql` and hands each row's values to `each`, as text. When `each` fails the rest is
+    /// drained without it.
+    ///
+    /// # Errors
+    /// When the server refuses the query; what `each` says is the inner result.
+    pub async fn each_row<E>(
+        &mut self,
+        sql: &str,
+        mut each: impl FnMut(&[Option<&str>]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Error> {
+        self.drive("run the query", |client| async {
+            let mut outcome = Ok(());
+            let mut messages = pin!(client.simple_query_raw(sql).await?);
+            while let Some(message) = messages.try_next().await? {
+                if let SimpleQueryMessage::Row(row) = message
+                    && outcome.is_ok()
+                {
+                    let values: Result<Vec<_>, _> =
+                        (0..row.len()).map(|at| row.try_get(at)).collect();
+                    outcome = each(&values?);
+                }
+            }
+            Ok(outcome)
+        })
+        .await
+    }
+
+    /// The plan of `sql`; with `analyze` it is run.
+    ///
+    /// # Errors
+    /// When the server refuses the query.
+    pub async fn explain(&mut self, sql: &str, analyze: bool) -> Result<Explained, Error> {
+        let options =
+            if analyze { "ANALYZE, VERBOSE, FORMAT JSON" } else { "VERBOSE, FORMAT JSON" };
+        let began = Instant::now();
+        self.keep_notices();
+        // The reasons why a query stays on the CPU are debug messages.
+        self.execute("listen to the planner", "SET client_min_messages = debug2").await?;
+        self.take_notices();
+        let explain = format!("EXPLAIN ({options}) {sql}");
+        let json = self.text("take the plan", &explain).await;
+        let notices = self.take_notices();
+        self.execute("stop listening", "RESET client_min_messages").await?;
+        let took = began.elapsed();
+        Ok(Explained { json: json?.unwrap_or_default(), notices, took })
+    }
+
     /// Has the server parse and analyse `sql` without running it.
     ///
     /// # Errors

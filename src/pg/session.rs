@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
+use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 
 use super::tls::Connector;
@@ -21,6 +22,9 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a cancel request may take.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+/// Most messages kept between two calls of [`Session::take_notices`]: a statement that raises one
+/// for each row must not fill the memory.
+const NOTICES_MAX: usize = 1000;
 
 pub(super) type Driver =
     Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
@@ -33,6 +37,17 @@ pub struct Session {
     pub(super) connector: Option<Connector>,
     /// Why it ended, if that came in together with the last answer.
     pub(super) ended: Option<Error>,
+    /// Messages that came beside the answers; `None`: they are only logged.
+    pub(super) notices: Option<Vec<Notice>>,
+}
+
+/// A message of the server beside its answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Its text.
+    pub message: String,
+    /// The server's source file that it comes from.
+    pub file: Option<String>,
 }
 
 /// Cancels whatever its session is running, from outside.
@@ -65,16 +80,16 @@ impl Session {
         if let Some(reason) = self.ended.take() {
             return Err(reason);
         }
-        let Self { client, driver, ended: end, .. } = self;
+        let Self { client, driver, notices, ended: end, .. } = self;
         let mut work = pin!(work(client));
-        let mut reason = match poll_fn(|cx| poll_both(work.as_mut(), driver, cx)).await {
+        let mut reason = match poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx)).await {
             End::Work(done) => return done.map_err(|error| Error::new(act, &error)),
             End::Connection(end) => end,
         };
         if reason.as_ref().is_some_and(says_nothing) {
             // A write that failed does not say why the server hung up, but what the server said
             // before it did is about to be read. The write fails again and again meanwhile.
-            let more = poll_fn(|cx| match poll_both(work.as_mut(), driver, cx) {
+            let more = poll_fn(|cx| match poll_both(work.as_mut(), driver, notices, cx) {
                 Poll::Ready(End::Connection(Some(again))) if says_nothing(&again) => Poll::Pending,
                 end => end,
             });
@@ -122,6 +137,16 @@ impl Session {
         }))
     }
 
+    /// Keeps messages from now on, for [`Session::take_notices`].
+    pub fn keep_notices(&mut self) {
+        self.notices.get_or_insert_default();
+    }
+
+    /// The messages kept since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.notices.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }
@@ -155,6 +180,7 @@ enum End<T> {
 fn poll_both<T>(
     mut work: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
     driver: &mut Driver,
+    notices: &mut Option<Vec<Notice>>,
     cx: &mut Context<'_>,
 ) -> Poll<End<T>> {
     loop {
@@ -165,7 +191,7 @@ fn poll_both<T>(
         match driver.as_mut().poll_next(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                tracing::debug!(severity = notice.severity(), "{}", notice.message());
+                keep(notices.as_mut(), &notice);
             }
             Poll::Ready(Some(Ok(_))) => {}
             Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Connection(Some(error))),
@@ -183,6 +209,14 @@ fn ended(act: &str, reason: Option<&tokio_postgres::Error>) -> Error {
     match reason {
         Some(reason) => Error::new(act, reason).into_lost(),
         None => Error::lost(act, "the server closed the connection"),
+    }
+}
+
+fn keep(notices: Option<&mut Vec<Notice>>, notice: &DbError) {
+    tracing::debug!(severity = notice.severity(), "{}", notice.message());
+    if let Some(notices) = notices.filter(|notices| notices.len() < NOTICES_MAX) {
+        let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
+        notices.push(Notice { message, file });
     }
 }
 

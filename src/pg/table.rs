@@ -6,6 +6,7 @@ use crate::row::{Column, Values};
 
 use super::fate::Whereabouts;
 use super::load::LoadTarget;
+use super::quote::quote_literal;
 use super::{Error, Session};
 
 /// Room that must be left above the highest id in a partition.
@@ -40,7 +41,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     // Two loaders that start together must not both create the table.
     let lock = format!(
         "SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
-        literal(&format!("strom-load create {table}"))
+        quote_literal(&format!("strom-load create {table}"))
     );
     session.execute("wait for another loader's CREATE TABLE", &lock).await?;
     let mut present = oid(session, table).await?;
@@ -104,7 +105,7 @@ pub async fn count_since(
 }
 
 async fn oid(session: &mut Session, table: &TableName) -> Result<Option<u32>, Error> {
-    let sql = format!("SELECT to_regclass({})::oid", literal(&table.to_string()));
+    let sql = format!("SELECT to_regclass({})::oid", quote_literal(&table.to_string()));
     let text = session.text(&format!("look up table {table}"), &sql).await?;
     Ok(text.and_then(|oid| oid.parse().ok()))
 }
@@ -141,7 +142,7 @@ async fn check_shape(session: &mut Session, stream: &Stream, oid: u32) -> Result
                --recreate";
     let partition = partition_column(stream);
     // As the server writes it, which quotes only where it must.
-    let wanted_sql = format!("SELECT 'LIST (' || quote_ident({}) || ')'", literal(partition));
+    let wanted_sql = format!("SELECT 'LIST (' || quote_ident({}) || ')'", quote_literal(partition));
     let wanted = session.text(&act, &wanted_sql).await?.unwrap_or_default();
     let key_sql = format!("SELECT pg_get_partkeydef({oid})");
     let mut differences = Vec::new();
@@ -349,16 +350,6 @@ fn partition_column(stream: &Stream) -> &str {
 fn column_of<'a>(stream: &'a Stream, values: &Values) -> &'a str {
     let column = stream.columns.iter().find(|column: &&Column| column.values == *values);
     column.map_or("", |column| &column.name)
-}
-
-/// A string as an SQL literal, whatever `standard_conforming_strings` says.
-fn literal(text: &str) -> String {
-    let doubled = text.replace('\'', "''");
-    if doubled.contains('\\') {
-        format!("E'{}'", doubled.replace('\\', "\\\\"))
-    } else {
-        format!("'{doubled}'")
-    }
 }
 
 #[cfg(test)]

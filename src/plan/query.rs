@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use super::Query;
 use super::fault::suggest;
 use super::source::Report;
 use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
+use super::{AnswerCompare, AnswerRule, GpuChoice, Query};
 use crate::profile::{self, Located};
 use crate::quantity::format_count;
 
@@ -36,7 +36,9 @@ pub(crate) fn resolve_queries(
             let weight = weight(report, query);
             let newest_column = newest_column(report, query);
             let sql = sql(report, query);
-            Some(Query { name: name?, weight: weight?, sql: sql?, newest_column })
+            let answers = answers(report, query);
+            let gpu = query.gpu.map(GpuChoice::from);
+            Some(Query { name: name?, weight: weight?, sql: sql?, newest_column, gpu, answers })
         })
         .collect()
 }
@@ -87,6 +89,25 @@ fn newest_column(report: &mut Report<'_>, query: &Located<profile::Query>) -> Op
         return None;
     }
     Some(written.to_string())
+}
+
+fn answers(report: &mut Report<'_>, query: &Located<profile::Query>) -> AnswerRule {
+    let tolerance = query.tolerance.as_ref().map(|written| {
+        if !(0.0..1.0).contains(&written.0) {
+            report.at(
+                &written.span(),
+                format!("`tolerance` is {}, outside 0 to 1 (not included)", written.0),
+                "choose the largest relative difference of equal numbers, such as 1e-9".to_owned(),
+            );
+        }
+        written.0
+    });
+    let compare = match query.answers.unwrap_or(profile::Answers::Rows) {
+        profile::Answers::Rows => AnswerCompare::Rows,
+        profile::Answers::Count => AnswerCompare::Count,
+        profile::Answers::Off => AnswerCompare::Off,
+    };
+    AnswerRule { compare, tolerance, ties: query.ties.clone().unwrap_or_default() }
 }
 
 fn sql(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {

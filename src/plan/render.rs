@@ -1,14 +1,16 @@
 //! A plan in the form of a profile: as TOML for people, and as JSON for the result file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use super::column::format_units;
-use super::{Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
+use super::{AnswerCompare, Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
 use crate::profile::{
-    self, Located, Number, Profile, RateOrMax, SecondsOrForever, Values as Written, Whole,
+    self, Located, Number, Profile, RateOrMax, SecondsOrForever, SettingValue, Values as Written,
+    Whole,
 };
 use crate::row::day::format_day;
 use crate::row::{Column, ColumnType, Pick, Values};
@@ -27,6 +29,10 @@ pub fn render(plan: &Plan) -> String {
         stream,
         readers,
         recovery,
+        arms: _,
+        evidence,
+        bench,
+        watch,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -59,6 +65,25 @@ pub fn render(plan: &Plan) -> String {
         toml.key("backlog_rows", recovery.backlog_rows.as_ref());
         toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
     }
+    if let Some(watch) = &watch {
+        toml.header("[watch]");
+        toml.key("gpu_interval_ms", watch.gpu_interval_ms.as_ref());
+        toml.key("gpu_pcie", watch.gpu_pcie.as_ref());
+    }
+    // From the plan, whose order is the file's; a map has none.
+    let arms = plan.bench.as_ref().map_or(&plan.readers.arms, |bench| &bench.arms);
+    for arm in arms {
+        toml.header(&format!("[arms.{}]", arm.name));
+        let set: BTreeMap<_, _> = arm.set.iter().map(|(name, value)| (name, value)).collect();
+        toml.key("set", Some(&set));
+    }
+    if let Some(evidence) = &evidence {
+        toml.header("[evidence]");
+        toml.key("plans_every_s", evidence.plans_every_s.as_ref());
+        toml.key("analyze", evidence.analyze.as_ref());
+        toml.key("check_answers", evidence.check_answers.as_ref());
+        toml.key("answers_every_s", evidence.answers_every_s.as_ref());
+    }
     if let Some(readers) = &readers {
         toml.header("[readers]");
         toml.key("count", readers.count.as_ref());
@@ -67,11 +92,11 @@ pub fn render(plan: &Plan) -> String {
         toml.key("statement_timeout_s", readers.statement_timeout_s.as_ref());
         for query in readers.queries.iter().flatten() {
             toml.header("[[readers.queries]]");
-            toml.key("name", query.name.as_ref());
-            toml.key("weight", query.weight.as_ref());
-            toml.key("newest_column", query.newest_column.as_ref());
-            toml.key("sql", query.sql.as_ref());
+            toml.query(query);
         }
+    }
+    if let Some(bench) = &bench {
+        toml.bench(bench);
     }
     toml.0
 }
@@ -82,6 +107,41 @@ struct Toml(String);
 impl Toml {
     fn header(&mut self, header: &str) {
         let _ = writeln!(self.0, "\n{header}");
+    }
+
+    fn query(&mut self, query: &profile::Query) {
+        self.key("name", query.name.as_ref());
+        self.key("weight", query.weight.as_ref());
+        self.key("newest_column", query.newest_column.as_ref());
+        self.key("gpu", query.gpu.as_ref());
+        self.key("answers", query.answers.as_ref());
+        self.key("tolerance", query.tolerance.as_ref());
+        self.key("ties", query.ties.as_ref());
+        self.key("sql", query.sql.as_ref());
+    }
+
+    fn bench(&mut self, bench: &profile::Bench) {
+        self.header("[bench]");
+        self.key("table", bench.table.as_ref());
+        self.key("gpu", bench.gpu.as_ref());
+        self.key("order", bench.order.as_ref());
+        self.key("pairs_min", bench.pairs_min.as_ref());
+        self.key("pairs_max", bench.pairs_max.as_ref());
+        self.key("time_s", bench.time_s.as_ref());
+        self.key("precision", bench.precision.as_ref());
+        self.key("statement_timeout_s", bench.statement_timeout_s.as_ref());
+        for query in bench.queries.iter().flatten() {
+            self.header("[[bench.queries]]");
+            self.query(query);
+        }
+        for step in bench.steps.iter().flatten() {
+            self.header("[[bench.steps]]");
+            self.key("name", step.name.as_ref());
+            self.key("table", step.table.as_ref());
+            self.key("before", step.before.as_ref());
+            self.key("after", step.after.as_ref());
+            self.key("queries", step.queries.as_ref());
+        }
     }
 
     #[expect(
@@ -116,9 +176,16 @@ impl From<&Plan> for Profile {
             stream,
             readers,
             recovery,
+            watch,
             audit,
             thresholds,
+            bench,
         } = plan;
+        let is_stream = bench.is_none();
+        let (arms, evidence) = match bench {
+            Some(bench) => (&bench.arms, &bench.evidence),
+            None => (&readers.arms, &readers.evidence),
+        };
         let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
             SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
         });
@@ -126,14 +193,19 @@ impl From<&Plan> for Profile {
             name: Some(profile.clone().into()),
             description: None,
             seed: Some(whole(*seed)),
-            warmup_s: Some(seconds(*warmup)),
-            duration_s: Some(duration_s.into()),
-            drain_timeout_s: Some(seconds(*drain_timeout)),
-            audit: Some((*audit).into()),
+            warmup_s: is_stream.then(|| seconds(*warmup)),
+            duration_s: is_stream.then(|| duration_s.into()),
+            drain_timeout_s: is_stream.then(|| seconds(*drain_timeout)),
+            audit: is_stream.then(|| (*audit).into()),
             thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
-            stream: Some(stream.into()),
-            readers: Some(readers.into()),
-            recovery: Some(recovery.into()),
+            stream: is_stream.then(|| stream.into()),
+            readers: is_stream.then(|| readers.into()),
+            recovery: is_stream.then(|| recovery.into()),
+            arms: (!arms.is_empty())
+                .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
+            evidence: Some(evidence.into()),
+            bench: bench.as_ref().map(profile::Bench::from),
+            watch: Some(watch.into()),
         }
     }
 }
@@ -171,19 +243,66 @@ impl From<&Column> for profile::Column {
 
 impl From<&super::Readers> for profile::Readers {
     fn from(readers: &super::Readers) -> Self {
-        let super::Readers { count, queries_per_s, gpu, statement_timeout, queries } = readers;
-        let query = |query: &super::Query| profile::Query {
-            name: Some(query.name.clone().into()),
-            weight: Some(whole(query.weight.get())),
-            newest_column: query.newest_column.clone().map(Located::from),
-            sql: Some(query.sql.clone().into()),
-        };
+        let super::Readers {
+            count,
+            queries_per_s,
+            gpu,
+            arms: _,
+            statement_timeout,
+            evidence: _,
+            queries,
+        } = readers;
         Self {
             count: Some(whole(*count)),
             queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
             gpu: Some((*gpu).into()),
             statement_timeout_s: Some(seconds(*statement_timeout)),
-            queries: Some(queries.iter().map(|q| query(q).into()).collect()),
+            queries: Some(queries.iter().map(|q| profile::Query::from(q).into()).collect()),
+        }
+    }
+}
+
+impl From<&super::Query> for profile::Query {
+    fn from(query: &super::Query) -> Self {
+        Self {
+            name: Some(query.name.clone().into()),
+            weight: Some(whole(query.weight.get())),
+            newest_column: query.newest_column.clone().map(Located::from),
+            gpu: query.gpu.map(profile::Gpu::from),
+            answers: Some(query.answers.compare.into()),
+            tolerance: query.answers.tolerance.map(|tolerance| Number(tolerance).into()),
+            ties: (!query.answers.ties.is_empty()).then(|| query.answers.ties.clone()),
+            sql: Some(query.sql.clone().into()),
+        }
+    }
+}
+
+impl From<&super::ArmPlan> for Located<profile::Arm> {
+    fn from(arm: &super::ArmPlan) -> Self {
+        let set = arm.set.iter();
+        let set = set.map(|(name, value)| (name.clone(), SettingValue(value.clone()))).collect();
+        profile::Arm { set: Some(set) }.into()
+    }
+}
+
+impl From<&super::EvidencePlan> for profile::Evidence {
+    fn from(evidence: &super::EvidencePlan) -> Self {
+        let super::EvidencePlan { every, analyze, check_answers, answers_every } = evidence;
+        Self {
+            plans_every_s: Some(seconds(*every)),
+            analyze: Some(*analyze),
+            check_answers: Some(*check_answers),
+            answers_every_s: Some(seconds(*answers_every)),
+        }
+    }
+}
+
+impl From<AnswerCompare> for profile::Answers {
+    fn from(compare: AnswerCompare) -> Self {
+        match compare {
+            AnswerCompare::Rows => Self::Rows,
+            AnswerCompare::Count => Self::Count,
+            AnswerCompare::Off => Self::Off,
         }
     }
 }
@@ -294,10 +413,10 @@ fn values(column: &Column) -> Written {
     }
 }
 
-fn whole(value: impl Into<u64>) -> Located<Whole> {
+pub(super) fn whole(value: impl Into<u64>) -> Located<Whole> {
     Whole(value.into() as i64).into()
 }
 
-fn seconds(duration: Duration) -> Located<Number> {
+pub(super) fn seconds(duration: Duration) -> Located<Number> {
     Number(duration.as_secs_f64()).into()
 }

@@ -1,7 +1,10 @@
 //! Layers the overrides over the profile over the defaults, and checks what comes out.
 
+mod arms;
+mod bench;
 mod limits;
 mod recovery;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -109,11 +112,13 @@ impl Resolver<'_> {
                 profile.drain_timeout_s.as_ref(),
                 &DRAIN_TIMEOUT,
             ),
-            readers: self.readers(&profile.readers.clone().unwrap_or_default()),
+            readers: self.readers(profile),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
+            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
+            bench: self.bench(profile),
         }
     }
 
@@ -149,8 +154,9 @@ impl Resolver<'_> {
         }
     }
 
-    fn readers(&mut self, readers: &profile::Readers) -> Readers {
+    fn readers(&mut self, profile: &Profile) -> Readers {
         let o = self.overrides;
+        let readers = &profile.readers.clone().unwrap_or_default();
         let written = readers.queries.as_deref().unwrap_or_default();
         let limits = match written {
             [] => Limits { default: 0.0, ..READERS },
@@ -166,10 +172,15 @@ impl Resolver<'_> {
             self.fault(given, file, what, fix.to_owned());
         }
         let gpu = o.gpu.as_ref().map(|given| given.value).or(readers.gpu.map(GpuChoice::from));
+        // A benchmark has these for itself, and reports what is wrong with them.
+        let is_bench = profile.bench.is_some();
+        let evidence = profile.evidence.clone().filter(|_| !is_bench).unwrap_or_default();
         Readers {
             count,
             queries_per_s: self.query_rate(readers.queries_per_s.as_ref()),
             gpu: gpu.unwrap_or(GpuChoice::Auto),
+            arms: if is_bench { Vec::new() } else { self.arms(profile.arms.as_ref()) },
+            evidence: self.evidence(&evidence),
             statement_timeout: self.time(
                 "statement_timeout_s",
                 o.statement_timeout.as_ref(),

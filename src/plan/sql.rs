@@ -45,6 +45,26 @@ pub(crate) fn shape(sql: &str) -> Shape<'_> {
     if seen { Shape::One { unknown_placeholders } } else { Shape::Empty }
 }
 
+/// `sql` with blanks for comments and empty quotes for literals: what is left is keywords, names
+/// and operators.
+pub fn bare_sql(sql: &str) -> String {
+    let mut bare = String::with_capacity(sql.len());
+    let mut rest = sql;
+    let mut before = "";
+    while let Some(first) = rest.chars().next() {
+        let (text, left) = rest.split_at(token(rest, before).unwrap_or(rest.len()));
+        let is_comment = text.starts_with("--") || text.starts_with("/*");
+        match first {
+            _ if is_comment => bare.push(' '),
+            '\'' => bare.push_str("''"),
+            '$' if text.len() > 1 && text.ends_with('$') => bare.push_str("''"),
+            _ => bare.push_str(text),
+        }
+        (before, rest) = (text, left);
+    }
+    bare
+}
+
 /// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
 /// one character. `None` if it does not end. After the word `e`, a literal has escapes.
 fn token(text: &str, before: &str) -> Option<usize> {
@@ -164,6 +184,12 @@ mod tests {
         for sql in ["select 'a", "select \"a", "select /* a", "select $x$ a $y$"] {
             assert_eq!(shape(sql), Shape::Unclosed, "{sql}");
         }
+    }
+
+    #[test]
+    fn bare_sql_keeps_what_the_planner_acts_on() {
+        let sql = "SELECT 'a || b', $x$ date_trunc( $x$, \"a b\" /* over ( */ FROM t -- end";
+        assert_eq!(bare_sql(sql).trim_end(), "SELECT '', '', \"a b\"   FROM t");
     }
 
     #[test]

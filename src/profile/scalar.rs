@@ -88,6 +88,53 @@ pub enum SecondsOrForever {
     Forever,
 }
 
+/// Milliseconds, or "off".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MillisecondsOrOff {
+    /// So many milliseconds.
+    Milliseconds(Number),
+    /// Not at all.
+    Off,
+}
+
+/// The value of a server's setting: text, a number, or true or false; kept as text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingValue(pub String);
+
+impl<'de> Deserialize<'de> for SettingValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl Visitor<'_> for Wanted {
+            type Value = SettingValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, a number, true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<SettingValue, E> {
+                Ok(SettingValue(if value { "on" } else { "off" }.to_owned()))
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<SettingValue, E> {
+                Ok(SettingValue(value.to_string()))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<SettingValue, E> {
+                Ok(SettingValue(value.to_string()))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<SettingValue, E> {
+                Ok(SettingValue(value.to_string()))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<SettingValue, E> {
+                Ok(SettingValue(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Wanted)
+    }
+}
+
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Wanted;
@@ -169,6 +216,14 @@ impl<'de> Deserialize<'de> for SecondsOrForever {
     }
 }
 
+impl<'de> Deserialize<'de> for MillisecondsOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor =
+            NumberOrWord { word: Some("off"), wanted: "a number of milliseconds or \"off\"" };
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Off, Self::Milliseconds))
+    }
+}
+
 /// Whole numbers are written without a decimal point, as people write them.
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -199,6 +254,15 @@ impl Serialize for SecondsOrForever {
     }
 }
 
+impl Serialize for MillisecondsOrOff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Milliseconds(number) => number.serialize(serializer),
+            Self::Off => serializer.serialize_str("off"),
+        }
+    }
+}
+
 macro_rules! inline_schema {
     ($($scalar:ident => $schema:tt),* $(,)?) => {$(
         impl JsonSchema for $scalar {
@@ -220,8 +284,12 @@ macro_rules! inline_schema {
 inline_schema! {
     Whole => { "type": "integer" },
     Number => { "type": "number" },
+    SettingValue => { "type": ["string", "number", "boolean"] },
     RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]
+    },
+    MillisecondsOrOff => {
+        "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "off" }]
     },
 }

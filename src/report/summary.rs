@@ -1,12 +1,14 @@
 //! The summary that a person reads at the end: a pure function of the report.
 
+mod queries;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::{PartitionAudit, Percentiles};
 
-use super::{Bottleneck, QueryReport, RunReport, Status};
+use super::{Bottleneck, RunReport, Status, gpu};
 
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
@@ -17,7 +19,9 @@ pub fn summary(report: &RunReport) -> String {
     // Writing to a String cannot fail.
     let _ = head(&mut out, report)
         .and_then(|()| stream(&mut out, report))
-        .and_then(|()| queries(&mut out, &report.queries))
+        .and_then(|()| queries::executions(&mut out, &report.queries))
+        .and_then(|()| queries::comparisons(&mut out, report))
+        .and_then(|()| gpu::summary(&mut out, &report.gpus))
         .and_then(|()| verdicts(&mut out, report));
     out
 }
@@ -157,40 +161,6 @@ fn row(out: &mut String, name: &str, times: Option<&Percentiles>) -> std::fmt::R
             writeln!(out)
         }
     }
-}
-
-fn queries(out: &mut String, queries: &[QueryReport]) -> std::fmt::Result {
-    if queries.is_empty() {
-        return Ok(());
-    }
-    let width = queries.iter().map(|query| query.query.len()).max().unwrap_or(0).max(5);
-    writeln!(
-        out,
-        "\n{:width$}  arm {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}",
-        "query", "rate", "p50", "p99", "max", "answer age", "errors"
-    )?;
-    for query in queries {
-        let response = query.response.as_ref();
-        let cell =
-            |of: fn(&Percentiles) -> f64| response.map_or("none".into(), |p| format_ms(of(p)));
-        let age = query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms));
-        writeln!(
-            out,
-            "{:width$}  {:3} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}",
-            query.query,
-            query.arm.name(),
-            format_rate(query.queries_per_s),
-            cell(|p| p.p50_ms),
-            cell(|p| p.p99_ms),
-            cell(|p| p.max_ms),
-            age,
-            query.errors.values().sum::<u64>()
-        )?;
-        for (code, count) in &query.errors {
-            writeln!(out, "{:width$}  SQLSTATE {code}: {}", "", format_count(*count))?;
-        }
-    }
-    Ok(())
 }
 
 fn verdicts(out: &mut String, report: &RunReport) -> std::fmt::Result {

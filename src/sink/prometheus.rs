@@ -4,13 +4,14 @@
 //! The exporter crate keeps every sample of a histogram until the next scrape or upkeep, which in
 //! a soak test nobody scrapes would grow without bound; [`Series`] keeps bucket counts only.
 
+mod gpu;
 mod http;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
@@ -22,7 +23,10 @@ use crate::metric::{self, BUCKETS_S, Kind, Metric};
 use crate::plan::StreamRate;
 use crate::record::{Interval, Phase, Times};
 use crate::report::RunReport;
+use crate::strom::evidence::Verdict;
 use crate::watch::process;
+
+use gpu::GpuPage;
 
 use super::{RunStart, Sink, SinkError};
 
@@ -65,6 +69,7 @@ struct Exposition {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     histograms: Mutex<Vec<Family>>,
+    gpus: Mutex<GpuPage>,
     measuring: AtomicBool,
 }
 
@@ -102,6 +107,7 @@ impl Exposition {
             recorder,
             handle,
             histograms: Mutex::new(families.collect()),
+            gpus: Mutex::default(),
             measuring: AtomicBool::new(false),
         }
     }
@@ -112,6 +118,10 @@ impl Exposition {
 
     fn gauge(&self, metric: Metric, values: &[&str]) -> Gauge {
         self.recorder.register_gauge(&key(metric, values), &METADATA)
+    }
+
+    fn gpus(&self) -> MutexGuard<'_, GpuPage> {
+        self.gpus.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe(&self, metric: Metric, index: usize, times: &Times) {
@@ -154,6 +164,7 @@ impl Exposition {
             cpu.help,
             process::cost().cpu_s
         );
+        self.gpus().render(&mut out);
         let families = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
         for family in families.iter().filter(|family| !family.series.is_empty()) {
             family.render(&mut out);
@@ -203,6 +214,8 @@ struct Handles {
     memory: Gauge,
     partitions: Vec<PartitionHandles>,
     queries: Vec<QueryHandles>,
+    /// By query; `None` for one with a single arm.
+    pairs: Vec<Option<PairHandles>>,
 }
 
 struct PartitionHandles {
@@ -223,11 +236,22 @@ struct PartitionHandles {
 
 struct QueryHandles {
     query: String,
-    arm: &'static str,
+    arm: String,
     executions: Counter,
     rows: Counter,
+    fallback_rows: Counter,
+    plan_changes: Counter,
+    verdicts: Vec<(&'static str, Gauge)>,
     reconnects: Counter,
     errors: HashMap<String, Counter>,
+}
+
+/// Of a query with two arms.
+struct PairHandles {
+    pairs: Counter,
+    same: Counter,
+    different: Counter,
+    failed: Counter,
 }
 
 impl Handles {
@@ -264,20 +288,36 @@ impl Handles {
                 number,
             }
         });
-        let queries = plan.readers.queries.iter().flat_map(|query| {
-            start.arms.iter().map(|arm| {
-                let labels = [query.name.as_str(), arm.name()];
-                for metric in QUERY_HISTOGRAMS {
-                    exposition.add_series(metric, &labels);
-                }
-                QueryHandles {
-                    query: query.name.clone(),
-                    arm: arm.name(),
-                    executions: exposition.counter(metric::QUERIES, &labels),
-                    rows: exposition.counter(metric::QUERY_ROWS, &labels),
-                    reconnects: exposition.counter(metric::RECONNECTS, &labels),
-                    errors: HashMap::new(),
-                }
+        let queries = start.query_arms().map(|(query, arm)| {
+            let labels = [query, arm];
+            for metric in QUERY_HISTOGRAMS {
+                exposition.add_series(metric, &labels);
+            }
+            let verdict =
+                |name| (name, exposition.gauge(metric::QUERY_VERDICT, &[query, arm, name]));
+            QueryHandles {
+                query: query.to_owned(),
+                arm: arm.to_owned(),
+                executions: exposition.counter(metric::QUERIES, &labels),
+                rows: exposition.counter(metric::QUERY_ROWS, &labels),
+                fallback_rows: exposition.counter(metric::FALLBACK_ROWS, &labels),
+                plan_changes: exposition.counter(metric::PLAN_CHANGES, &labels),
+                verdicts: Verdict::ALL.map(|known| verdict(known.name())).into(),
+                reconnects: exposition.counter(metric::RECONNECTS, &labels),
+                errors: HashMap::new(),
+            }
+        });
+        let pairs = start.trials.iter().map(|trial| {
+            if trial.arms.len() != 2 {
+                return None;
+            }
+            let query = trial.query.name.as_str();
+            let checks = |result| exposition.counter(metric::ANSWER_CHECKS, &[query, result]);
+            Some(PairHandles {
+                pairs: exposition.counter(metric::PAIRS, &[query]),
+                same: checks("same"),
+                different: checks("different"),
+                failed: checks("failed"),
             })
         });
         let phases = Phase::ALL.map(|p| (p, exposition.gauge(metric::PHASE, &[p.name()])));
@@ -286,6 +326,7 @@ impl Handles {
             memory: exposition.gauge(metric::PROCESS_MEMORY, &[]),
             partitions: partitions.collect(),
             queries: queries.collect(),
+            pairs: pairs.collect(),
         }
     }
 }
@@ -303,6 +344,7 @@ const QUERY_HISTOGRAMS: [Metric; 3] =
 impl Sink for PrometheusSink {
     fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
         self.handles = Some(Handles::new(&self.exposition, start));
+        *self.exposition.gpus() = GpuPage::new(start.gpus);
         Ok(())
     }
 
@@ -343,8 +385,15 @@ impl Sink for PrometheusSink {
             to.executions.increment(tally.executions);
             to.rows.increment(tally.rows);
             to.reconnects.increment(tally.reconnects);
+            to.fallback_rows.increment(tally.fallback_rows);
+            to.plan_changes.increment(tally.plan_changes);
+            if let Some(evidence) = tally.evidence {
+                for (name, gauge) in &to.verdicts {
+                    gauge.set(f64::from(u8::from(*name == evidence)));
+                }
+            }
             for (code, count) in &tally.errors {
-                let labels = [to.query.as_str(), to.arm, code.as_str()];
+                let labels = [to.query.as_str(), to.arm.as_str(), code.as_str()];
                 let new = || exposition.counter(metric::QUERY_ERRORS, &labels);
                 to.errors.entry(code.clone()).or_insert_with(new).increment(*count);
             }
@@ -353,6 +402,14 @@ impl Sink for PrometheusSink {
                 exposition.observe(metric, index, times);
             }
         }
+        let pairs = interval.pairs.iter().zip(&handles.pairs);
+        for (tally, to) in pairs.filter_map(|(tally, to)| Some((tally, to.as_ref()?))) {
+            to.pairs.increment(tally.count());
+            to.same.increment(tally.answers_same);
+            to.different.increment(tally.answers_different);
+            to.failed.increment(tally.answers_failed);
+        }
+        exposition.gpus().update(&interval.gpus);
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! Threads of their own for the producers, so that no reader's answer, scrape or tick delays a
-//! batch.
+//! Threads of their own for the producers and for the examiner: no reader's answer, scrape or
+//! tick delays a batch, and no comparison of answers delays a reader.
 
 use std::io;
 use std::thread;
@@ -11,18 +11,24 @@ use tokio::runtime::{Builder, Handle, Runtime};
 /// for three producers cost twice the CPU time of one.
 const PRODUCERS_PER_THREAD: usize = 16;
 
-/// A runtime for producers: their tasks, sockets and timers.
-pub(super) struct IngestRuntime(Option<Runtime>);
+/// A runtime with threads of its own: its tasks, sockets and timers.
+pub(super) struct Threads(Option<Runtime>);
 
-impl IngestRuntime {
-    pub(super) fn start(producers: u32) -> io::Result<Self> {
+impl Threads {
+    pub(super) fn of_producers(producers: u32) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = (producers as usize).div_ceil(PRODUCERS_PER_THREAD).clamp(1, cores);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("strom-load-ingest")
-            .enable_all()
-            .build()?;
+        Self::start("strom-load-ingest", threads)
+    }
+
+    /// Comparing answers is work for a processor, and may wait for a disk.
+    pub(super) fn of_examiner() -> io::Result<Self> {
+        Self::start("strom-load-examine", 1)
+    }
+
+    fn start(name: &str, threads: usize) -> io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(threads).thread_name(name).enable_all().build()?;
         Ok(Self(Some(runtime)))
     }
 
@@ -35,7 +41,7 @@ impl IngestRuntime {
 }
 
 /// A runtime must not be dropped by blocking where async code runs.
-impl Drop for IngestRuntime {
+impl Drop for Threads {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();

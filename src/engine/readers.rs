@@ -1,0 +1,151 @@
+//! The readers' side of a run: who asks, who examines, and what has come of it so far.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
+use crate::pg;
+use crate::plan::Plan;
+use crate::query::examine::{Board, Examiner, Findings};
+use crate::query::{Connection, Reader, Trial};
+use crate::record::{PairTally, QueryTally, Recorder, Tally};
+use crate::report::QueryFindings;
+
+/// The queries of a run.
+pub(super) struct Readers {
+    trials: Arc<[Trial]>,
+    /// By query and arm, as in the report: each recorder and the total.
+    tallies: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
+    /// By query.
+    pairs: Vec<(Vec<Recorder<PairTally>>, PairTally)>,
+    board: Board,
+}
+
+impl Readers {
+    pub(super) fn new(trials: Arc<[Trial]>) -> Self {
+        let combinations: usize = trials.iter().map(|trial| trial.arms.len()).sum();
+        Self {
+            tallies: (0..combinations).map(|_| Default::default()).collect(),
+            pairs: trials.iter().map(|_| Default::default()).collect(),
+            trials,
+            board: Board::default(),
+        }
+    }
+
+    pub(super) fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+
+    /// Makes a reader whose tallies are drained here.
+    pub(super) fn reader(
+        &mut self,
+        plan: &Plan,
+        number: u32,
+        session: pg::Session,
+        connection: Connection,
+        start: Instant,
+        (stop, abort): (&Arc<Stop>, &CancellationToken),
+    ) -> std::io::Result<Reader> {
+        let timer = Timer::precise()?;
+        let readers = NonZeroU64::new(plan.readers.count.into()).unwrap_or(NonZeroU64::MIN);
+        let pacer = match plan.readers.queries_per_s.and_then(rate_of) {
+            Some(rate) => {
+                let one = NonZeroU64::MIN;
+                let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
+                Pacer::open(schedule, start, plan.warmup, timer)
+            }
+            None => Pacer::closed(NonZeroU64::MIN, start, plan.warmup, timer),
+        };
+        let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
+        let recorders: Vec<Vec<_>> = self.trials.iter().map(by_arm).collect();
+        let pairs: Vec<_> = self.trials.iter().map(|_| Recorder::default()).collect();
+        self.listen(&recorders, &pairs);
+        Ok(Reader {
+            pacer,
+            session: Some(session),
+            connection,
+            recovery: plan.recovery.clone(),
+            trials: Arc::clone(&self.trials),
+            recorders,
+            pairs,
+            // Each reader asks in an order of its own, the same in every run of this seed.
+            seed: plan.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            stop: Arc::clone(stop),
+            abort: abort.clone(),
+        })
+    }
+
+    /// Makes the examiner whose findings are kept here; none without readers.
+    pub(super) fn examiner(
+        &mut self,
+        plan: &Plan,
+        address: &pg::Address,
+        start: Instant,
+    ) -> Option<Examiner> {
+        if self.trials.is_empty() {
+            return None;
+        }
+        let connection = Connection {
+            address: address.clone(),
+            application_name: "strom-load examiner".to_owned(),
+            statement_timeout: plan.readers.statement_timeout,
+        };
+        let evidence = plan.readers.evidence.clone();
+        let examiner = Examiner::new(connection, Arc::clone(&self.trials), evidence, start);
+        let (recorders, pairs) = examiner.recorders();
+        self.listen(recorders, pairs);
+        self.board = examiner.board();
+        Some(examiner)
+    }
+
+    fn listen(&mut self, recorders: &[Vec<Recorder<QueryTally>>], pairs: &[Recorder<PairTally>]) {
+        for ((mine, _), recorder) in self.tallies.iter_mut().zip(recorders.iter().flatten()) {
+            mine.push(recorder.clone());
+        }
+        for ((mine, _), recorder) in self.pairs.iter_mut().zip(pairs) {
+            mine.push(recorder.clone());
+        }
+    }
+
+    /// What happened since the last call: by query and arm, and by query.
+    pub(super) fn drain(&mut self) -> (Vec<QueryTally>, Vec<PairTally>) {
+        fn all<T: Tally>(tallies: &mut [(Vec<Recorder<T>>, T)]) -> Vec<T> {
+            let drain = |(recorders, total): &mut (Vec<Recorder<T>>, T)| {
+                let mut tally = T::default();
+                recorders.iter().for_each(|recorder| tally.merge(&recorder.drain()));
+                total.merge(&tally);
+                tally
+            };
+            tallies.iter_mut().map(drain).collect()
+        }
+        (all(&mut self.tallies), all(&mut self.pairs))
+    }
+
+    /// What is known so far, by query.
+    pub(super) fn findings(&self) -> Vec<QueryFindings<'_>> {
+        let mut examined = self.board.snapshot();
+        examined.resize_with(self.trials.len(), Findings::default);
+        let mut tallies = self.tallies.iter().map(|(_, total)| total);
+        let mut findings = Vec::with_capacity(self.trials.len());
+        for ((trial, (_, pairs)), examined) in self.trials.iter().zip(&self.pairs).zip(examined) {
+            findings.push(QueryFindings {
+                query: &trial.query,
+                arms: &trial.arms,
+                tallies: tallies.by_ref().take(trial.arms.len()).collect(),
+                pairs,
+                examined,
+            });
+        }
+        findings
+    }
+}
+
+/// A query rate as an exact ratio: thousandths of a query in 1000 s.
+fn rate_of(queries_per_s: f64) -> Option<Rate> {
+    let events = NonZeroU64::new((queries_per_s * 1e6).round() as u64)?;
+    Rate::each(events, Duration::from_secs(1_000_000))
+}

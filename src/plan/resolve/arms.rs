@@ -1,0 +1,89 @@
+//! The arms of a profile, and how their plans and answers are looked at.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::limits::{ANSWERS_EVERY, PLANS_EVERY};
+use super::{Given, Resolver};
+use crate::plan::{ArmPlan, EvidencePlan};
+use crate::profile::{self, Located};
+
+/// A comparison is between two.
+const ARMS: usize = 2;
+/// Names that the GPU's own arms have.
+const RESERVED: [&str; 3] = ["cpu", "off", "on"];
+
+impl Resolver<'_> {
+    /// The arms in the order in which the file has them.
+    pub(super) fn arms(
+        &mut self,
+        arms: Option<&BTreeMap<String, Located<profile::Arm>>>,
+    ) -> Vec<ArmPlan> {
+        let mut written: Vec<_> = arms.into_iter().flatten().collect();
+        written.sort_by_key(|(_, arm)| arm.span().start);
+        if let Some((_, first)) = written.first()
+            && written.len() != ARMS
+        {
+            self.report.at(
+                &first.span(),
+                format!("the number of arms is {}", written.len()),
+                "write two: `[arms.a]` and `[arms.b]`; a sweep compares more".to_owned(),
+            );
+        }
+        for (name, arm) in &written {
+            self.arm_name(name, arm);
+        }
+        let arm = |(name, arm): (&String, &Located<profile::Arm>)| ArmPlan {
+            name: name.clone(),
+            set: arm
+                .set
+                .iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), value.0.clone()))
+                .collect(),
+        };
+        written.into_iter().map(arm).collect()
+    }
+
+    fn arm_name(&mut self, name: &str, arm: &Located<profile::Arm>) {
+        let is_name = (1..=63).contains(&name.len())
+            && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+        if !is_name || RESERVED.contains(&name) {
+            self.report.at(
+                &arm.span(),
+                format!("`{name}` cannot name an arm"),
+                "use up to 63 lower-case letters, digits and `_`; `cpu`, `off` and `on` are the \
+                 GPU's own arms"
+                    .to_owned(),
+            );
+        }
+        for setting in arm.set.iter().flatten().map(|(name, _)| name) {
+            let is_setting = !setting.is_empty()
+                && setting.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'));
+            if !is_setting {
+                self.report.at(
+                    &arm.span(),
+                    format!("`{setting}` is not the name of a setting"),
+                    "write it as SET takes it, such as `work_mem`".to_owned(),
+                );
+            }
+        }
+    }
+
+    pub(super) fn evidence(&mut self, evidence: &profile::Evidence) -> EvidencePlan {
+        let none: Option<&Given<Duration>> = None;
+        let o = self.overrides;
+        let check = o.check_answers.as_ref().map(|given| given.value).or(evidence.check_answers);
+        EvidencePlan {
+            every: self.time("plans_every_s", none, evidence.plans_every_s.as_ref(), &PLANS_EVERY),
+            analyze: evidence.analyze.unwrap_or(false),
+            check_answers: check.unwrap_or(true),
+            answers_every: self.time(
+                "answers_every_s",
+                none,
+                evidence.answers_every_s.as_ref(),
+                &ANSWERS_EVERY,
+            ),
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! Beside the readers, on a session of its own: what do the plans of each arm prove, and do the
+//! answers of the arms agree? None of it is timed as a sample; its own time is kept apart.
+//! Comparing blocks its thread, which should be one of its own.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Comparer, Comparison, MEMORY_BYTES, Side};
+use super::{Connection, Trial};
+use crate::pace::Stop;
+use crate::pg;
+use crate::pg::select::Explained;
+use crate::plan::{AnswerCompare, EvidencePlan, Query};
+use crate::record::{PairTally, QueryTally, Recorder};
+use crate::strom::evidence::{Evidence, Verdict};
+use crate::strom::{self, Gpu, StromError, hint};
+
+/// Changes of a plan that are kept; all are counted.
+const CHANGES_KEPT: usize = 50;
+/// Beyond the statement timeout, until a dead network is given up.
+const NETWORK_GRACE: Duration = Duration::from_secs(10);
+/// What both arms of a comparison see.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+/// Differing answers that are kept; all are counted.
+const DIFFERENCES_KEPT: usize = 3;
+
+/// What was found out about a query in one arm.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PlanHistory {
+    /// What the last plan proves; `None` if none could be taken.
+    pub evidence: Option<Evidence>,
+    /// PG-Strom's own reasons, if it gave any.
+    pub reasons: Vec<String>,
+    /// What is known to keep such a query on the CPU.
+    pub hints: Vec<HintReport>,
+    /// Plans taken.
+    pub looks: u64,
+    /// Time that taking them cost, in seconds.
+    pub looks_s: f64,
+    /// Why the last plan could not be taken, if it could not.
+    pub error: Option<String>,
+    /// Times that the plan was found changed.
+    pub changed: u64,
+    /// The first changes.
+    pub changes: Vec<PlanChange>,
+}
+
+/// A known reason, and what can be done about it.
+#[derive(Debug, Clone, Serialize)]
+pub struct HintReport {
+    /// What the query does.
+    pub cause: &'static str,
+    /// What can be done about it.
+    pub fix: &'static str,
+}
+
+/// A plan that is another one than before.
+#[derive(Debug, Clone, Serialize)]
+pub struct PlanChange {
+    /// When it was seen, in seconds since the start of the schedule.
+    pub at_s: f64,
+    /// What the plan proved before.
+    pub from: Verdict,
+    /// What it proves now.
+    pub to: Verdict,
+    /// The plan before, in a line.
+    pub from_shape: String,
+    /// The plan now.
+    pub to_shape: String,
+}
+
+/// What comparing a query's answers came to.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct AnswerHistory {
+    /// Comparisons made.
+    pub checks: u64,
+    /// Comparisons that found a difference.
+    pub different: u64,
+    /// Comparisons that could not be made.
+    pub failed: u64,
+    /// Why the last of those could not.
+    pub error: Option<String>,
+    /// Rows of the first arm's last answer.
+    pub rows: u64,
+    /// Rows that differed where rows tie, over all comparisons.
+    pub ties: u64,
+    /// Largest relative difference of two numbers that were taken for the same.
+    pub largest_difference: f64,
+    /// Time that comparing cost, in seconds.
+    pub checks_s: f64,
+    /// The first differing answers.
+    pub differences: Vec<Comparison>,
+}
+
+/// What was found out about a query.
+#[derive(Debug, Clone, Default)]
+pub struct Findings {
+    /// By arm.
+    pub plans: Vec<PlanHistory>,
+    /// Of its two arms, if it has two.
+    pub answers: AnswerHistory,
+}
+
+/// The findings on all queries, shared with the engine.
+#[derive(Debug, Clone, Default)]
+pub struct Board(Arc<Mutex<Vec<Findings>>>);
+
+impl Board {
+    fn of(trials: &[Trial]) -> Self {
+        let findings = |trial: &Trial| Findings {
+            plans: vec![PlanHistory::default(); trial.arms.len()],
+            answers: AnswerHistory::default(),
+        };
+        Self(Arc::new(Mutex::new(trials.iter().map(findings).collect())))
+    }
+
+    /// The findings so far, by query.
+    pub fn snapshot(&self) -> Vec<Findings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, query: usize, note: impl FnOnce(&mut Findings)) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(findings) = all.get_mut(query) {
+            note(findings);
+        }
+    }
+}
+
+/// Looks at plans and compares answers, during a run and at its end.
+pub struct Examiner {
+    connection: Connection,
+    trials: Arc<[Trial]>,
+    plan: EvidencePlan,
+    /// By query and arm.
+    recorders: Vec<Vec<Recorder<QueryTally>>>,
+    /// By query.
+    pairs: Vec<Recorder<PairTally>>,
+    board: Board,
+    start: Instant,
+    session: Option<pg::Session>,
+    next_answer: usize,
+}
+
+impl Examiner {
+    /// An examiner of these queries; its times count from `start`.
+    pub fn new(
+        connection: Connection,
+        trials: Arc<[Trial]>,
+        plan: EvidencePlan,
+        start: Instant,
+    ) -> Self {
+        let arms = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
+        Self {
+            connection,
+            recorders: trials.iter().map(arms).collect(),
+            pairs: trials.iter().map(|_| Recorder::default()).collect(),
+            board: Board::of(&trials),
+            trials,
+            plan,
+            start,
+            session: None,
+            next_answer: 0,
+        }
+    }
+
+    /// Where its findings are.
+    pub fn board(&self) -> Board {
+        self.board.clone()
+    }
+
+    /// Where it notes what metrics show of them: by query, then by arm; and by query.
+    pub fn recorders(&self) -> (&[Vec<Recorder<QueryTally>>], &[Recorder<PairTally>]) {
+        (&self.recorders, &self.pairs)
+    }
+
+    /// Examines at the plan's intervals until the run stops. What the server fails is noted, and
+    /// never ends the run.
+    pub async fn run(mut self, stop: Arc<Stop>, abort: CancellationToken) -> Self {
+        let (mut plans_at, mut answers_at) = (self.start, self.start + self.plan.answers_every);
+        loop {
+            let now = Instant::now();
+            let due = if self.plan.check_answers { plans_at.min(answers_at) } else { plans_at };
+            let over = async {
+                tokio::select! {
+                    () = stop.over() => {}
+                    () = abort.cancelled() => {}
+                }
+            };
+            let work = async {
+                tokio::time::sleep_until(due).await;
+                if plans_at <= answers_at || !self.plan.check_answers {
+                    self.plans().await;
+                    plans_at = Instant::now().max(now) + self.plan.every;
+                } else {
+                    self.next_answers().await;
+                    answers_at = Instant::now() + self.plan.answers_every;
+                }
+            };
+            tokio::select! {
+                () = work => {}
+                () = over => {
+                    // Whatever was in hand is cut off with its session.
+                    self.session = None;
+                    return self;
+                }
+            }
+        }
+    }
+
+    /// Once more, after the run: every plan, and the answers of every query.
+    pub async fn finish(&mut self) {
+        self.plans().await;
+        if self.plan.check_answers {
+            for query in 0..self.trials.len() {
+                self.answers(query).await;
+            }
+        }
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    /// Takes the plan of every query in every arm.
+    pub async fn plans(&mut self) {
+        for query in 0..self.trials.len() {
+            self.plans_of(query).await;
+        }
+    }
+
+    /// Takes the plan of a query in each of its arms.
+    pub async fn plans_of(&mut self, query: usize) {
+        for arm in 0..self.trials[query].arms.len() {
+            let limit = self.limit();
+            let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
+            let late = |_| Err(pg::Error::timed_out("take the plan").into());
+            let explained = explained.unwrap_or_else(late);
+            self.unless_lost(explained.as_ref().err());
+            self.note_plan(query, arm, explained);
+        }
+    }
+
+    /// The server ends a statement at its timeout; a dead network must not outlast that by much.
+    fn limit(&self) -> Duration {
+        self.connection.statement_timeout + NETWORK_GRACE
+    }
+
+    async fn session(&mut self) -> Result<&mut pg::Session, pg::Error> {
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.connection.open().await?,
+        };
+        Ok(self.session.insert(session))
+    }
+
+    fn unless_lost(&mut self, error: Option<&StromError>) {
+        if let Some(StromError::Server(error)) = error
+            && error.is_lost()
+        {
+            self.session = None;
+        }
+    }
+
+    async fn explain(&mut self, query: usize, arm: usize) -> Result<Explained, StromError> {
+        let trials = Arc::clone(&self.trials);
+        let Trial { query, arms } = &trials[query];
+        let analyze = self.plan.analyze;
+        let session = self.session().await?;
+        strom::enter(session, &arms[arm]).await?;
+        Ok(session.explain(&query.sql, analyze).await?)
+    }
+
+    fn note_plan(&self, query: usize, arm: usize, explained: Result<Explained, StromError>) {
+        let at_s = self.start.elapsed().as_secs_f64();
+        let explained = match explained {
+            Ok(explained) => explained,
+            Err(error) => {
+                tracing::debug!("the plan of `{}`: {error}", self.trials[query].query.name);
+                self.board.note(query, |findings| {
+                    findings.plans[arm].error = Some(error.to_string());
+                });
+                return;
+            }
+        };
+        let trial = &self.trials[query];
+        let evidence = Evidence::read(&explained.json);
+        let off_gpu = trial.arms[arm].gpu == Gpu::On && evidence.verdict != Verdict::Gpu;
+        let hints = hint::hints(&trial.query.sql).filter(|_| off_gpu);
+        let hints = hints.map(|hint| HintReport { cause: hint.cause, fix: hint.fix }).collect();
+        let mut change = None;
+        self.board.note(query, |findings| {
+            let history = &mut findings.plans[arm];
+            history.looks += 1;
+            history.looks_s += explained.took.as_secs_f64();
+            history.error = None;
+            history.reasons = if off_gpu { hint::reasons(&explained.notices) } else { Vec::new() };
+            history.hints = hints;
+            let last = history.evidence.replace(evidence.clone());
+            if let Some(last) = last
+                && last.shape != evidence.shape
+            {
+                history.changed += 1;
+                change = Some(PlanChange {
+                    at_s,
+                    from: last.verdict,
+                    to: evidence.verdict,
+                    from_shape: last.shape,
+                    to_shape: evidence.shape.clone(),
+                });
+                if history.changes.len() < CHANGES_KEPT {
+                    history.changes.extend(change.clone());
+                }
+            }
+        });
+        if let Some(PlanChange { from, to, from_shape, to_shape, .. }) = &change {
+            let (name, arm) = (&trial.query.name, &trial.arms[arm]);
+            tracing::info!(
+                "the plan of `{name}` ({arm}) changed, {from} to {to}: {from_shape} -> {to_shape}"
+            );
+        }
+        self.recorders[query][arm].note(|tally| {
+            tally.evidence = Some(evidence.verdict.name());
+            tally.plan_changes += u64::from(change.is_some());
+        });
+    }
+
+    /// Compares the answers of the next query that has two arms.
+    async fn next_answers(&mut self) {
+        for _ in 0..self.trials.len() {
+            let query = self.next_answer % self.trials.len();
+            self.next_answer += 1;
+            if self.answers(query).await {
+                return;
+            }
+        }
+    }
+
+    /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
+    pub async fn answers(&mut self, query: usize) -> bool {
+        let trial = &self.trials[query];
+        if trial.arms.len() != 2 || trial.query.answers.compare == AnswerCompare::Off {
+            return false;
+        }
+        let began = Instant::now();
+        let limit = self.limit() * 2;
+        let compared = tokio::time::timeout(limit, self.compare(query)).await;
+        let late = |_| Err(CompareError::from(pg::Error::timed_out("compare the answers")));
+        let compared = compared.unwrap_or_else(late);
+        if let Err(CompareError::Server(error)) = &compared {
+            self.unless_lost(Some(error));
+        }
+        self.note_answers(query, began.elapsed(), compared);
+        true
+    }
+
+    /// One transaction for both arms: they see the same rows, and `now()` is the same.
+    async fn compare(&mut self, query: usize) -> Result<Comparison, CompareError> {
+        let trials = Arc::clone(&self.trials);
+        let Trial { query: Query { sql, answers, .. }, arms } = &trials[query];
+        let session = self.session().await?;
+        session.execute("begin a snapshot", SNAPSHOT).await?;
+        let compared = async {
+            let columns = session.columns(sql).await?;
+            let mut comparer = Comparer::new(columns, answers, MEMORY_BYTES);
+            for (arm, side) in arms.iter().zip([Side::First, Side::Second]) {
+                strom::enter(session, arm).await?;
+                session.each_row(sql, |row| comparer.row(side, row)).await??;
+            }
+            Ok(comparer.finish()?)
+        };
+        let compared = compared.await;
+        session.execute("end the snapshot", "ROLLBACK").await?;
+        compared
+    }
+
+    fn note_answers(
+        &self,
+        query: usize,
+        took: Duration,
+        compared: Result<Comparison, CompareError>,
+    ) {
+        let name = &self.trials[query].query.name;
+        let pairs = &self.pairs[query];
+        self.board.note(query, |Findings { answers, .. }| {
+            answers.checks_s += took.as_secs_f64();
+            let comparison = match compared {
+                Ok(comparison) => comparison,
+                Err(error) => {
+                    tracing::warn!("the answers of `{name}` were not compared: {error}");
+                    answers.failed += 1;
+                    answers.error = Some(error.to_string());
+                    pairs.note(|tally| tally.answers_failed += 1);
+                    return;
+                }
+            };
+            answers.checks += 1;
+            answers.rows = comparison.rows[0];
+            answers.ties += comparison.ties;
+            answers.largest_difference =
+                answers.largest_difference.max(comparison.largest_difference);
+            if comparison.same {
+                pairs.note(|tally| tally.answers_same += 1);
+                return;
+            }
+            let [first, second] = comparison.only;
+            tracing::error!(
+                "the arms of `{name}` give different answers: {first} rows only in the first, \
+                 {second} only in the second"
+            );
+            answers.different += 1;
+            pairs.note(|tally| tally.answers_different += 1);
+            if answers.differences.len() < DIFFERENCES_KEPT {
+                answers.differences.push(comparison);
+            }
+        });
+    }
+}
+
+/// Why two answers could not be compared.
+#[derive(Debug, thiserror::Error)]
+enum CompareError {
+    /// The server failed, or an arm could not be entered.
+    #[error(transparent)]
+    Server(#[from] StromError),
+    /// An answer that is too large for the memory could not be put to disk.
+    #[error("failed to keep a large answer on disk: {0}")]
+    Disk(#[from] std::io::Error),
+}
+
+impl From<pg::Error> for CompareError {
+    fn from(error: pg::Error) -> Self {
+        Self::Server(error.into())
+    }
+}

@@ -1,0 +1,195 @@
+//! Which query comes next, in which arm. A query with two arms runs in both, one behind the other,
+//! in random order: the two make a pair, and whatever drifts meets both alike.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use rand::rngs::Xoshiro256PlusPlus;
+
+use super::Trial;
+use crate::record::Pair;
+
+/// Chooses the turns of one session.
+pub(super) struct Turns {
+    weights: Vec<u32>,
+    arms: Vec<usize>,
+    /// By query and arm: whether this session has run it. The first execution of a session pays
+    /// for caches and for the GPU's context, two or three times its later cost.
+    warm: Vec<Vec<bool>>,
+    pending: Option<Pending>,
+    rng: Xoshiro256PlusPlus,
+}
+
+/// What runs next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) query: usize,
+    pub(super) arm: usize,
+}
+
+/// A pair of which one half is still to come.
+struct Pending {
+    query: usize,
+    first: usize,
+    /// Time of the first half; `None` while it runs, or if it is no sample.
+    time: Option<Duration>,
+    cold: bool,
+    broken: bool,
+}
+
+/// What a turn made of its pair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Completed {
+    /// The pair is not complete, or the query has one arm.
+    Nothing,
+    /// A pair.
+    Pair(Pair),
+    /// A pair in which an arm ran for the first time in its session: marked, and no sample.
+    Cold,
+    /// A half failed, or ran outside of the measurement.
+    Broken,
+}
+
+impl Turns {
+    pub(super) fn new(trials: &[Trial], rng: Xoshiro256PlusPlus) -> Self {
+        Self {
+            weights: trials.iter().map(|trial| trial.query.weight.get()).collect(),
+            arms: trials.iter().map(|trial| trial.arms.len()).collect(),
+            warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
+            pending: None,
+            rng,
+        }
+    }
+
+    /// The next turn; the second half of a pair follows the first at once.
+    pub(super) fn next(&mut self) -> Turn {
+        if let Some(Pending { query, first, .. }) = self.pending {
+            return Turn { query, arm: 1 - first };
+        }
+        let query = self.pick();
+        if self.arms[query] != 2 {
+            return Turn { query, arm: 0 };
+        }
+        let arm = usize::from(self.rng.random_bool(0.5));
+        Turn { query, arm }
+    }
+
+    /// Notes how a turn ended; `time` is its service time if it is a sample.
+    pub(super) fn end(&mut self, turn: Turn, time: Option<Duration>, answered: bool) -> Completed {
+        let Turn { query, arm } = turn;
+        let cold = !std::mem::replace(&mut self.warm[query][arm], answered);
+        if self.arms[query] != 2 {
+            return Completed::Nothing;
+        }
+        let Some(half) = self.pending.take() else {
+            let broken = time.is_none();
+            self.pending = Some(Pending { query, first: arm, time, cold, broken });
+            return Completed::Nothing;
+        };
+        match (half.time, time) {
+            _ if half.broken || time.is_none() => Completed::Broken,
+            (Some(first), Some(second)) if !cold && !half.cold => {
+                let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                let mut times_ns = [ns(first), ns(second)];
+                if half.first == 1 {
+                    times_ns.reverse();
+                }
+                Completed::Pair(Pair { times_ns, first: half.first as u8 })
+            }
+            _ => Completed::Cold,
+        }
+    }
+
+    /// The session is another one: nothing is warm in it.
+    pub(super) fn session_lost(&mut self) {
+        self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
+    }
+
+    fn pick(&mut self) -> usize {
+        let total: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
+        let mut ticket = self.rng.random_range(0..total.max(1));
+        for (index, weight) in self.weights.iter().enumerate() {
+            match ticket.checked_sub(u64::from(*weight)) {
+                Some(rest) => ticket = rest,
+                None => return index,
+            }
+        }
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query};
+    use crate::strom::arms;
+
+    fn trial(weight: u32, alternating: bool) -> Trial {
+        let query = Query {
+            name: String::new(),
+            weight: NonZeroU32::new(weight).unwrap(),
+            sql: String::new(),
+            newest_column: None,
+            gpu: None,
+            answers: AnswerRule { compare: AnswerCompare::Rows, tolerance: None, ties: Vec::new() },
+        };
+        Trial { query, arms: arms(GpuChoice::Auto, &[], alternating).unwrap() }
+    }
+
+    fn turns(trials: &[Trial]) -> Turns {
+        Turns::new(trials, Xoshiro256PlusPlus::seed_from_u64(1))
+    }
+
+    const MS: Option<Duration> = Some(Duration::from_millis(1));
+
+    #[test]
+    fn queries_come_up_by_weight() {
+        let mut turns = turns(&[trial(1, false), trial(3, false)]);
+        let second = (0..10_000).filter(|_| turns.next().query == 1).count();
+        assert!((7_300..7_700).contains(&second), "{second}");
+    }
+
+    #[test]
+    fn each_pair_is_adjacent_and_in_random_order() {
+        let mut turns = turns(&[trial(1, true), trial(1, true)]);
+        let (mut off_first, mut pairs) = (0, 0);
+        for _ in 0..1000 {
+            let first = turns.next();
+            assert_eq!(turns.end(first, MS, true), Completed::Nothing);
+            let second = turns.next();
+            assert_eq!((second.query, second.arm), (first.query, 1 - first.arm));
+            match turns.end(second, Some(Duration::from_millis(2)), true) {
+                Completed::Pair(pair) => {
+                    pairs += 1;
+                    off_first += usize::from(pair.first == 0);
+                    assert_eq!(pair.times_ns[first.arm], 1_000_000);
+                    assert_eq!(pair.times_ns[second.arm], 2_000_000);
+                }
+                other => assert_eq!(other, Completed::Cold),
+            }
+        }
+        assert_eq!(pairs, 998, "the first pair of each query is cold");
+        assert!((400..600).contains(&off_first), "{off_first}");
+    }
+
+    #[test]
+    fn a_failed_half_breaks_its_pair_and_a_new_session_is_cold() {
+        let mut turns = turns(&[trial(1, true)]);
+        let pair = |turns: &mut Turns, times: [Option<Duration>; 2]| {
+            let first = turns.next();
+            turns.end(first, times[0], times[0].is_some());
+            let second = turns.next();
+            turns.end(second, times[1], times[1].is_some())
+        };
+        assert_eq!(pair(&mut turns, [MS, MS]), Completed::Cold);
+        assert!(matches!(pair(&mut turns, [MS, MS]), Completed::Pair(_)));
+        assert_eq!(pair(&mut turns, [None, MS]), Completed::Broken);
+        assert_eq!(pair(&mut turns, [MS, None]), Completed::Broken);
+        turns.session_lost();
+        assert_eq!(pair(&mut turns, [MS, MS]), Completed::Cold);
+    }
+}

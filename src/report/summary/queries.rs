@@ -1,0 +1,183 @@
+//! The queries' part of the summary: what each took, where it ran, and the arms compared.
+
+use std::fmt::{self, Write as _};
+
+use super::format_ms;
+use crate::quantity::{format_count, format_rate};
+use crate::query::answer::Row;
+use crate::record::Percentiles;
+use crate::report::{ComparisonReport, QueryReport, RunReport};
+use crate::stats::Verdict;
+use crate::strom::Gpu;
+use crate::strom::evidence;
+use crate::strom::hint;
+
+/// Differing rows that are shown of each arm; the result file has more.
+const EXAMPLES_SHOWN: usize = 3;
+
+/// Each query in each arm.
+pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {
+    if queries.is_empty() {
+        return Ok(());
+    }
+    let longest = |of: fn(&QueryReport) -> usize| queries.iter().map(of).max().unwrap_or(0);
+    let (width, arms) =
+        (longest(|query| query.query.len()).max(5), longest(|query| query.arm.len()).max(3));
+    writeln!(
+        out,
+        "\n{:width$}  {:arms$} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}  ran on",
+        "query", "arm", "rate", "p50", "p99", "max", "answer age", "errors"
+    )?;
+    for query in queries {
+        let response = query.response.as_ref();
+        let cell =
+            |of: fn(&Percentiles) -> f64| response.map_or("none".into(), |p| format_ms(of(p)));
+        let age = query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms));
+        writeln!(
+            out,
+            "{:width$}  {:arms$} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}  {}",
+            query.query,
+            query.arm,
+            format_rate(query.queries_per_s),
+            cell(|p| p.p50_ms),
+            cell(|p| p.p99_ms),
+            cell(|p| p.max_ms),
+            age,
+            query.errors.values().sum::<u64>(),
+            query.evidence()
+        )?;
+        for (code, count) in &query.errors {
+            writeln!(out, "{:width$}  SQLSTATE {code}: {}", "", format_count(*count))?;
+        }
+        notes(out, query, width)?;
+    }
+    Ok(())
+}
+
+/// Why a query is not on the GPU, what fell back, and whether its plan changed.
+fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
+    let Some(plan) = &query.plan else { return Ok(()) };
+    if let Some(error) = &plan.error {
+        writeln!(out, "{:width$}  no plan: {}", "", error.replace('\n', " "))?;
+    }
+    if query.fallback_rows > 0 {
+        let rows = format_count(query.fallback_rows);
+        writeln!(out, "{:width$}  {rows} rows fell back to the CPU", "")?;
+    }
+    if plan.changed > 0 {
+        let times = format_count(plan.changed);
+        write!(out, "{:width$}  the plan changed {times} times", "")?;
+        match plan.changes.first() {
+            Some(first) => writeln!(
+                out,
+                ", first after {:.0} s: {} -> {}",
+                first.at_s, first.from_shape, first.to_shape
+            )?,
+            None => writeln!(out)?,
+        }
+    }
+    if query.gpu == Gpu::On && query.verdict() != evidence::Verdict::Gpu {
+        for reason in &plan.reasons {
+            writeln!(out, "{:width$}  PG-Strom says: {reason}", "")?;
+        }
+        for hint in &plan.hints {
+            writeln!(out, "{:width$}  why: {}; {}", "", hint.cause, hint.fix)?;
+        }
+        if plan.reasons.is_empty() && plan.hints.is_empty() && plan.evidence.is_some() {
+            writeln!(out, "{:width$}  why: {}", "", hint::UNKNOWN)?;
+        }
+    }
+    Ok(())
+}
+
+/// The two arms of each query, compared.
+pub(super) fn comparisons(out: &mut String, report: &RunReport) -> fmt::Result {
+    let comparisons = &report.comparisons;
+    if comparisons.is_empty() {
+        return Ok(());
+    }
+    let width = comparisons.iter().map(|c| c.query.len()).max().unwrap_or(0).max(8);
+    writeln!(
+        out,
+        "\n{:width$} {:>10}{:>10}  {:24}{:24}{:>6}  answers",
+        "compared", "base", "other", "ratio of medians (95 %)", "verdict", "pairs"
+    )?;
+    for comparison in comparisons {
+        let times = comparison.times.as_ref();
+        let cell = |of: fn(&crate::stats::Comparison) -> Option<f64>| {
+            times.and_then(of).map_or("-".to_owned(), |ns| format_ms(ns / 1e6))
+        };
+        writeln!(
+            out,
+            "{:width$} {:>10}{:>10}  {:24}{:24}{:>6}  {}",
+            comparison.query,
+            cell(|times| times.median_a_ns),
+            cell(|times| times.median_b_ns),
+            ratio(comparison),
+            verdict(comparison),
+            comparison.pairs,
+            answers(comparison)
+        )?;
+        differences(out, comparison)?;
+    }
+    Ok(())
+}
+
+fn ratio(comparison: &ComparisonReport) -> String {
+    let Some(times) = &comparison.times else { return "-".to_owned() };
+    match (times.ratio, times.low, times.high) {
+        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2} - {high:.2})"),
+        (Some(ratio), _, _) => format!("{ratio:.2}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// By the interval, never by the point; and nothing is faster that answers wrongly.
+fn verdict(comparison: &ComparisonReport) -> String {
+    let [_, other] = &comparison.arms;
+    if !comparison.valid {
+        return "INVALID".to_owned();
+    }
+    match comparison.times.as_ref().map(|times| times.verdict) {
+        Some(Verdict::Faster) => format!("{other} is faster"),
+        Some(Verdict::Slower) => format!("{other} is slower"),
+        Some(Verdict::NoDifferenceShown) => "no difference shown".to_owned(),
+        Some(Verdict::TooFewPairs) => "too few pairs".to_owned(),
+        None => "no pairs".to_owned(),
+    }
+}
+
+fn answers(comparison: &ComparisonReport) -> String {
+    let answers = &comparison.answers;
+    match (answers.checks, answers.different, answers.failed) {
+        (0, _, 0) => "not compared".to_owned(),
+        (0, _, failed) => format!("could not be compared ({failed} times)"),
+        (checks, 0, _) if answers.ties > 0 => format!("same, but for ties ({checks} compared)"),
+        (checks, 0, _) => format!("same ({checks} compared)"),
+        (checks, different, _) => format!("DIFFERENT ({different} of {checks})"),
+    }
+}
+
+fn differences(out: &mut String, comparison: &ComparisonReport) -> fmt::Result {
+    if let Some(error) = &comparison.answers.error {
+        writeln!(out, "  not compared: {}", error.replace('\n', " "))?;
+    }
+    let Some(first) = comparison.answers.differences.first() else { return Ok(()) };
+    for ((arm, rows), count) in comparison.arms.iter().zip(&first.examples).zip(first.only) {
+        writeln!(out, "  only in {arm}: {} rows", format_count(count))?;
+        for row in rows.iter().take(EXAMPLES_SHOWN) {
+            writeln!(out, "    {}", show(row))?;
+        }
+    }
+    Ok(())
+}
+
+fn show(row: &Row) -> String {
+    let mut text = String::new();
+    for (name, value) in row {
+        let separator = if text.is_empty() { "" } else { ", " };
+        let value = value.as_deref().unwrap_or("NULL");
+        let _ = write!(text, "{separator}{name} = {value}");
+    }
+    text
+}

@@ -1,0 +1,201 @@
+//! Arms, plans and answers against a real server. It has no PG-Strom; where a test needs a server
+//! that looks as if, a database mimics its one setting, and the plans are PostgreSQL's own.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Database, Ended, Program, scratch};
+
+/// Runs a profile to its end; the keys of a short run are put before it.
+async fn run(database: &Database, profile: &str, args: &[&str]) -> Ended {
+    start(database, profile, args).end().await
+}
+
+fn start(database: &Database, profile: &str, args: &[&str]) -> Program {
+    let folder = scratch();
+    let path = folder.path().join("compared.toml");
+    let head = "warmup_s = 0\nduration_s = 3\n";
+    fs::write(&path, format!("{head}{profile}")).unwrap();
+    let address = database.address();
+    let mut all = vec!["run", path.to_str().unwrap(), "--database-url", &address];
+    all.extend(["--metrics-addr", "off", "--output", "out"]);
+    all.extend(args);
+    Program::start_in(folder, &all, &[])
+}
+
+fn named<'a>(list: &'a Value, query: &str, arm: &str) -> &'a Value {
+    let all = list.as_array().unwrap();
+    let found = all.iter().find(|item| item["query"] == query && item["arm"] == arm);
+    found.unwrap_or_else(|| panic!("{query} ({arm}) is not in {list}"))
+}
+
+const TWO_ARMS: &str = r#"
+[arms.serial]
+set = { max_parallel_workers_per_gather = 0 }
+[arms.no_seqscan]
+set = { enable_seqscan = false }
+[readers]
+count = 1
+"#;
+
+#[tokio::test]
+async fn arms_alternate_in_pairs_and_their_settings_hold() {
+    let database = Database::create().await;
+    let profile = format!(
+        "{TWO_ARMS}
+[[readers.queries]]
+name = \"same\"
+sql = \"SELECT gpu_partition, count(*), avg(amount) FROM {{table}} GROUP BY 1\"
+[[readers.queries]]
+name = \"set_as_said\"
+answers = \"off\"
+sql = \"SELECT 1 / (CASE current_setting('max_parallel_workers_per_gather') || \
+current_setting('enable_seqscan') WHEN '0on' THEN 1 WHEN '2off' THEN 1 ELSE 0 END)\"
+"
+    );
+    let ended = run(&database, &profile, &[]).await;
+    let result = ended.done();
+    for comparison in result["comparisons"].as_array().unwrap() {
+        assert_eq!(comparison["arms"], serde_json::json!(["serial", "no_seqscan"]));
+        let pairs = comparison["pairs"].as_u64().unwrap();
+        assert!(pairs >= 3, "{comparison}");
+        assert_eq!(comparison["pairs_cold"], 1, "one reader, one session");
+        assert_eq!(comparison["times"]["pairs"], pairs);
+        // A pair is one execution of each arm; the last may be cut off by the end.
+        for arm in ["serial", "no_seqscan"] {
+            let query = comparison["query"].as_str().unwrap();
+            let report = named(&result["queries"], query, arm);
+            let executions = report["executions"].as_u64().unwrap();
+            assert!((pairs..=pairs + 2).contains(&executions), "{report}");
+            assert_eq!(report["errors"], serde_json::json!({}), "a setting did not hold");
+            assert_eq!(report["plan"]["evidence"]["verdict"], "cpu");
+        }
+    }
+    let answers = &result["comparisons"][0]["answers"];
+    assert!(answers["checks"].as_u64().unwrap() >= 1, "{answers}");
+    assert_eq!((&answers["different"], &answers["failed"]), (&0.into(), &0.into()), "{answers}");
+    assert_eq!(result["comparisons"][1]["answers"]["checks"], 0, "it was switched off");
+}
+
+#[tokio::test]
+async fn a_planted_wrong_answer_is_found_and_invalidates_the_arm() {
+    let database = Database::create().await;
+    let profile = format!(
+        "{TWO_ARMS}
+[[readers.queries]]
+name = \"planted\"
+sql = \"SELECT id, CASE WHEN current_setting('enable_seqscan') = 'off' AND id = 77 THEN NULL \
+ELSE region END AS region FROM {{table}} WHERE gpu_partition = 0\"
+"
+    );
+    let ended = run(&database, &profile, &["--rate", "6000"]).await;
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    let result = ended.result();
+    assert_eq!(result["status"], "done");
+    let comparison = &result["comparisons"][0];
+    assert_eq!(comparison["valid"], false);
+    assert_eq!(comparison["answers"]["different"], 1);
+    let difference = &comparison["answers"]["differences"][0];
+    assert_eq!(difference["only"], serde_json::json!([1, 1]));
+    assert_eq!(difference["examples"][1][0], serde_json::json!({"id": "77", "region": null}));
+    assert_eq!(named(&result["queries"], "planted", "serial")["valid"], true);
+    assert_eq!(named(&result["queries"], "planted", "no_seqscan")["valid"], false);
+    assert!(ended.stdout.contains("INVALID"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("id = 77, region = NULL"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn now_is_the_same_in_both_arms() {
+    let database = Database::create().await;
+    let profile = format!(
+        "{TWO_ARMS}
+[[readers.queries]]
+name = \"clock\"
+sql = \"SELECT now(), count(*) FROM {{table}} WHERE created_at > now() - interval '1 second'\"
+"
+    );
+    let result = run(&database, &profile, &[]).await.done();
+    assert!(result["comparisons"][0]["answers"]["checks"].as_u64().unwrap() >= 1);
+    assert_eq!(result["comparisons"][0]["answers"]["different"], 0);
+}
+
+#[tokio::test]
+async fn an_arm_with_an_unknown_setting_is_refused_before_anything_is_made() {
+    let database = Database::create().await;
+    let profile = r#"
+[arms.small]
+set = { "pg_strom.chunk_size" = "64MB" }
+[arms.large]
+set = { "pg_strom.chunk_size" = "128MB" }
+[[readers.queries]]
+name = "q"
+sql = "SELECT count(*) FROM {table}"
+"#;
+    let ended = run(&database, profile, &[]).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("arm `small` sets `pg_strom.chunk_size`, which this server does not"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(database.text("SELECT to_regclass('l40s_realtime_stream') IS NULL").await, "t");
+}
+
+#[tokio::test]
+async fn on_without_a_gpu_node_is_never_called_gpu() {
+    let database = Database::create().await;
+    // The mimic: a placeholder that reads back like the real setting.
+    let name = &database.name;
+    database.execute(&format!("ALTER DATABASE {name} SET pg_strom.enabled = on")).await;
+    let profile = r#"
+[readers]
+count = 1
+[[readers.queries]]
+name = "by_minute"
+sql = "SELECT date_trunc('minute', created_at), count(*) FROM {table} GROUP BY 1"
+[[readers.queries]]
+name = "only_off"
+gpu = "off"
+sql = "SELECT count(*) FROM {table}"
+"#;
+    let ended = run(&database, profile, &["--gpu", "alternate"]).await;
+    let result = ended.done();
+    let on = named(&result["queries"], "by_minute", "on");
+    assert_eq!((&on["gpu"], &on["plan"]["evidence"]["verdict"]), (&"on".into(), &"cpu".into()));
+    assert_eq!(on["plan"]["hints"][0]["cause"], "date_trunc()");
+    assert!(ended.stdout.contains("on, but ran on the CPU"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("why: date_trunc()"), "{}", ended.stdout);
+    let arms = result["queries"].as_array().unwrap().iter();
+    let arms: Vec<_> = arms.map(|query| query["arm"].as_str().unwrap()).collect();
+    assert_eq!(arms, ["off", "on", "off"], "a query may have arms of its own");
+}
+
+#[tokio::test]
+async fn a_plan_that_changes_during_the_run_is_an_event() {
+    let database = Database::create().await;
+    let profile = r#"
+duration_s = 6
+[evidence]
+plans_every_s = 1
+[[readers.queries]]
+name = "greatest"
+sql = "SELECT max(amount) FROM {table} WHERE gpu_partition = 0"
+"#;
+    // The keys of the head come first, and once.
+    let profile = profile.replace("duration_s = 6\n", "");
+    let program = start(&database, &profile, &["--duration", "6s", "--rate", "20k"]);
+    let begun = "SELECT to_regclass('l40s_realtime_stream_p0') IS NOT NULL";
+    database.until(begun).await;
+    database.until("SELECT count(*) > 20000 FROM l40s_realtime_stream_p0").await;
+    database.execute("CREATE INDEX ON l40s_realtime_stream_p0 (amount)").await;
+    let result = program.end().await.done();
+    let plan = &named(&result["queries"], "greatest", "cpu")["plan"];
+    let changes = plan["changes"].as_array().unwrap();
+    assert_eq!(plan["changed"], changes.len());
+    let to_index = changes.iter().any(|change| {
+        let shape = |key: &str| change[key].as_str().unwrap().contains("Index");
+        !shape("from_shape") && shape("to_shape")
+    });
+    assert!(to_index, "{plan}");
+}
