@@ -2,6 +2,10 @@
 
 mod bench;
 mod choice;
+mod doctor;
+mod faults;
+mod fill;
+mod server;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -10,21 +14,24 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::parser::ValueSource;
 use clap::{
     ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
 };
 
 use crate::exit;
-use crate::inject::Kind;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
 use crate::quantity::{
     Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
     parse_run_length,
 };
 
+pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use doctor::DoctorArgs;
+pub use faults::FaultsArgs;
+pub use fill::{FillArgs, TableArgs};
+pub use server::{EmbeddedArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,14 +43,6 @@ Examples:
       as fast as the server takes it, result as JSON on standard output
   strom-load check my.toml && strom-load run my.toml
       see what a profile resolves to, then run it";
-
-const FAULTS_EXAMPLES: &str = "\
-Examples:
-  strom-load faults
-      ten minutes of every kind of fault
-  strom-load faults --duration 2m --only server-killed,commit-cut --seed 7
-      two kinds, the same ones in the same order each time
-  strom-load faults --duration 1h --rate 30k --format json > faults.json";
 
 /// Streaming-ingestion and load generator for PostgreSQL with GPUs.
 ///
@@ -75,8 +74,10 @@ pub struct Cli {
 pub enum Command {
     /// Run profiles, one after the other
     ///
-    /// All of them are checked before the first one starts. The first run that does not end with
-    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
+    /// All of them are checked before the first one starts. Several get a folder each within one,
+    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
+    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
+    /// profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
@@ -97,6 +98,16 @@ pub enum Command {
         #[command(flatten)]
         plan: PlanArgs,
     },
+    /// Create and fill the tables of profiles, or find that they are there
+    #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
+    Fill {
+        /// Profile files (TOML) with `[[tables]]`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        fill: FillArgs,
+    },
     /// Read back every row of a saved run, and compare it with what was sent
     ///
     /// The rows are a function of the run's seed, so each can be made again and compared byte by
@@ -115,7 +126,7 @@ pub enum Command {
     /// Starts a server, streams into it through a proxy as `run` does, and breaks one thing after
     /// the other at random moments: sessions, backends, the whole server, connections, locks.
     /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
-    #[command(after_help = FAULTS_EXAMPLES)]
+    #[command(after_help = faults::EXAMPLES)]
     Faults(FaultsArgs),
     /// List the GPUs of this machine, and who is on them
     ///
@@ -127,6 +138,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Look at a server and this machine, and say what would make figures mislead
+    ///
+    /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
+    /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
+    /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// describes the JSON.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -179,7 +199,7 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table and all its rows first
+    /// Drop the target table, or the profile's tables, and all their rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
     /// Readers, each with one connection; 0 for none [default: 2]
@@ -291,6 +311,9 @@ pub struct PlanArgs {
     /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
     #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
     gpu_pcie: bool,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.
@@ -305,87 +328,9 @@ pub struct RunArgs {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// Where and how the server is found.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Server")]
-pub struct ServerArgs {
-    /// Server to load, as a URL or key=value pairs [default: a server started for the run]
-    ///
-    /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
-    /// What it leaves open is filled from a service file, the PG* variables and ~/.pgpass, as
-    /// psql does; PGHOST, PGPORT, PGDATABASE or PGSERVICE is enough without it. TLS is
-    /// sslmode=require, verify-ca or verify-full. A password on the command line works, but other
-    /// users of the machine can see it.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: Option<String>,
-    /// File with the password of that server in its first line
-    ///
-    /// Others must not be able to read it, unless a container runtime mounted it.
-    #[arg(long, env = "STROM_LOAD_PASSWORD_FILE", value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// The server that is started.
+    /// How several profiles follow each other.
     #[command(flatten)]
-    pub embedded: EmbeddedArgs,
-}
-
-/// How the server is started where none is given.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Server")]
-pub struct EmbeddedArgs {
-    /// Folder with the initdb and postgres to start [default: found]
-    ///
-    /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
-    /// the cache of `strom-load postgres install`.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
-    pub pg_bindir: Option<PathBuf>,
-    /// Keep the started server's data here, for this run and later ones
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Fetch server binaries if there are none (see `strom-load postgres install`)
-    #[arg(long)]
-    pub install_postgres: bool,
-    /// Setting of the started server, such as shared_buffers=2GB; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
-    pub pg_set: Vec<(String, String)>,
-}
-
-/// Options of a run among faults.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Faults")]
-pub struct FaultsArgs {
-    /// How long rows are due, such as 10m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub duration: Duration,
-    /// Rows per second over all partitions
-    #[arg(long, default_value = "3000", value_parser = parse_rate, allow_hyphen_values = true)]
-    pub rate: Rate,
-    /// Partitions, each with one producer and one connection
-    #[arg(long, default_value = "3", value_parser = parse_count, allow_hyphen_values = true)]
-    pub partitions: u64,
-    /// Readers, which must survive the same faults
-    #[arg(long, default_value = "1", value_parser = parse_count, allow_hyphen_values = true)]
-    pub readers: u64,
-    /// Seed: the same one gives the same faults and pauses [default: drawn, and printed]
-    #[arg(long, value_name = "NUMBER")]
-    pub seed: Option<u64>,
-    /// Only these kinds of faults, with commas between [default: all]
-    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
-    pub only: Vec<Kind>,
-    /// How the server is started.
-    #[command(flatten)]
-    pub embedded: EmbeddedArgs,
-    /// Where results go.
-    #[command(flatten)]
-    pub output: OutputArgs,
-}
-
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let named = |(_, name, help): &(Kind, &'static str, &'static str)| {
-        PossibleValue::new(*name).help(*help)
-    };
-    PossibleValuesParser::new(Kind::ALL.iter().map(named)).try_map(|name| name.parse::<Kind>())
+    pub batch: BatchArgs,
 }
 
 /// Where results go.
@@ -423,9 +368,9 @@ pub struct OutputArgs {
 /// Form of the result on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A summary for people.
+    /// For people.
     Text,
-    /// The saved result.
+    /// For programs: all of it.
     Json,
 }
 
@@ -457,15 +402,6 @@ impl FromStr for MetricsAddress {
         text.parse().map(Self::On).map_err(|_| {
             format!("`{text}` is not an address; write IP:PORT such as 127.0.0.1:9464, or off")
         })
-    }
-}
-
-fn parse_setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(format!("`{text}` is not NAME=VALUE, such as shared_buffers=2GB")),
     }
 }
 
@@ -548,6 +484,8 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
+            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(
                 "delivery",
                 "--delivery",

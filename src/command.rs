@@ -1,29 +1,27 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
 mod faults;
+mod fill;
 mod gpus;
+mod run;
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, EmbeddedArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs,
-    PostgresCommand, RunArgs, ServerArgs,
+    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, ServerArgs,
 };
-use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
+use crate::doctor;
+use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{Address, embedded};
-use crate::plan::{self, Plan, ProfileSource};
-use crate::report::{RunReport, Status, summary};
-use crate::sink::folder::Folder;
-use crate::sink::prometheus::Endpoint;
-use crate::sink::terminal::{Screen, Terminal};
-use crate::sink::{Sink, SinkError};
+use crate::plan::{self, Overrides, Plan, ProfileSource};
+use crate::sink::SinkError;
+use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
 use crate::watch::gpu;
 
@@ -64,12 +62,14 @@ impl From<PrepareError> for Failure {
 /// When the command fails, with what to print.
 pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
-        None => run(parsed, &[], &parsed.cli.run).await,
-        Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
+        None => run::run(parsed, &[], &parsed.cli.run).await,
+        Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
-        Some(Command::Faults(args)) => faults::faults(args).await,
+        Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
         Some(Command::Gpus { format }) => gpus(*format),
+        Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }
@@ -91,10 +91,13 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
 /// Resolves all profiles before anything starts, so that a mistake in the last one is found
 /// before the first has run.
 fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
-    let overrides = parsed.overrides(args);
+    resolve(files, &parsed.overrides(args))
+}
+
+fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for source in sources(files)? {
-        match Plan::resolve(&source, &overrides) {
+        match Plan::resolve(&source, overrides) {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found.to_string()),
         }
@@ -152,6 +155,46 @@ fn gpus(format: Format) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
+async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
+    let overrides = parsed.doctor_overrides(args);
+    let profile = plan::builtin("realtime").into_iter();
+    let plan = profile.map(|profile| Plan::resolve(&profile, &overrides)).next();
+    let plan = plan.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no profile `realtime`"))?;
+    let plan = plan.map_err(|faults| {
+        let faults = faults.to_string();
+        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
+    })?;
+    let given = address(parsed, &args.server)?;
+    // First: it blocks, and there is no session yet that would have to wait.
+    let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
+    let started = match (&given, &args.server.embedded.data_dir) {
+        (None, Some(_)) => Some(start_server(&args.server.embedded, &Shutdown::default()).await?),
+        _ => None,
+    };
+    let address = match (given, &started) {
+        (Some(given), _) => Some(given.address),
+        (None, started) => started.as_ref().map(embedded_address),
+    };
+    let server = match &address {
+        Some(address) => doctor::server(address, &plan).await.map(Some),
+        None => Ok(None),
+    };
+    if let Some(started) = started {
+        let _ = started.stop().await;
+    }
+    let server = server.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let report = doctor::Report::of(doctor::Load::of(&plan), machine, server);
+    match args.format {
+        Format::Text => print(&doctor::text::render(&report))?,
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report);
+            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+            print(&format!("{json}\n"))?;
+        }
+    }
+    Ok(exit::DONE)
+}
+
 async fn install() -> Result<u8, Failure> {
     let cache =
         embedded::install::cache_dir().map_err(|error| Failure::new(exit::PREPARE, error))?;
@@ -159,142 +202,6 @@ async fn install() -> Result<u8, Failure> {
     let bindir = bindir.map_err(|error| Failure::new(exit::PREPARE, error))?;
     print(&format!("PostgreSQL server binaries are in {}\n", bindir.display()))?;
     Ok(exit::DONE)
-}
-
-async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
-    let plans = plans(parsed, files, &args.plan)?;
-    let address = address(parsed, &args.server)?;
-    let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
-    init_logging(&screen, &args.output);
-    if let Some(given) = &address {
-        given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
-        if given.in_argv {
-            tracing::warn!(
-                "the password in --database-url can be read by every user of this machine; \
-                 PGPASSWORD or DATABASE_URL hide it"
-            );
-        }
-    }
-    if plans.len() > 1 && args.output.output.is_some() {
-        let message = "--output names one folder, but several profiles are given\n  fix: leave \
-                       it out; each gets a folder of its own under results/";
-        return Err(Failure::new(exit::USAGE, message));
-    }
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
-    let work = async {
-        let mut code = exit::DONE;
-        for plan in &plans {
-            code = run_one(plan, address.as_ref(), args, &screen, &shutdown).await?;
-            if code != exit::DONE {
-                break;
-            }
-        }
-        Ok(code)
-    };
-    tokio::select! {
-        code = work => code,
-        never = signals.obey(&shutdown, &screen) => match never {},
-    }
-}
-
-async fn run_one(
-    plan: &Plan,
-    address: Option<&Given>,
-    args: &RunArgs,
-    screen: &Screen,
-    shutdown: &Shutdown,
-) -> Result<u8, Failure> {
-    let (sinks, endpoint, results) = open_outputs(plan, &args.output, screen).await?;
-    let (server, target) = match address {
-        Some(given) => (None, Target { address: given.address.clone(), embedded: false }),
-        None => {
-            let server = start_server(&args.server.embedded, shutdown).await?;
-            let target = Target { address: embedded_address(&server), embedded: true };
-            tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
-            (Some(server), target)
-        }
-    };
-    announce(endpoint.as_ref(), &results);
-    let outcome = tokio::select! {
-        outcome = engine::run(plan, &target, sinks, shutdown) => outcome,
-        never = serve(endpoint) => match never {},
-    };
-    if let Some(server) = server
-        && let Err(error) = server.stop().await
-    {
-        tracing::warn!("{error}");
-    }
-    conclude(&outcome?, &results, args.output.format)
-}
-
-/// Opens the outputs first: a typo in a path or a taken port must not cost a run.
-async fn open_outputs(
-    plan: &Plan,
-    args: &OutputArgs,
-    screen: &Screen,
-) -> Result<(Vec<Box<dyn Sink>>, Option<Endpoint>, PathBuf), Failure> {
-    let folder = open_folder(plan, args)?;
-    let results = folder.path().to_owned();
-    let endpoint = match args.metrics_addr {
-        MetricsAddress::Off => None,
-        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
-    };
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
-    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
-    if args.log_format == LogFormat::Text && !args.quiet {
-        sinks.push(Box::new(Terminal::new(screen.clone())));
-    }
-    Ok((sinks, endpoint, results))
-}
-
-fn announce(endpoint: Option<&Endpoint>, results: &Path) {
-    if let Some(address) = endpoint.and_then(Endpoint::address) {
-        tracing::info!("metrics at http://{address}/metrics");
-    }
-    tracing::info!("results in {}", results.display());
-}
-
-/// Serves metrics, if they are wanted, until it is dropped.
-async fn serve(endpoint: Option<Endpoint>) -> Infallible {
-    if let Some(endpoint) = endpoint {
-        endpoint.serve().await;
-    }
-    std::future::pending().await
-}
-
-/// Prints the result and decides the exit code.
-fn conclude(outcome: &Outcome, results: &Path, format: Format) -> Result<u8, Failure> {
-    let report = &outcome.report;
-    match format {
-        Format::Text => {
-            print(&format!("{}results     {}\n", summary(report), results.display()))?;
-        }
-        Format::Json => {
-            let json = serde_json::to_string_pretty(report);
-            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
-            print(&format!("{json}\n"))?;
-        }
-    }
-    let code = exit_code(report, outcome.error.is_some());
-    match &outcome.error {
-        Some(error) if code == exit::ENDED_EARLY => Err(Failure::new(code, error)),
-        _ => Ok(code),
-    }
-}
-
-fn exit_code(report: &RunReport, failed: bool) -> u8 {
-    if !report.rows_add_up() || !report.answers_agree() {
-        exit::INTEGRITY
-    } else if failed {
-        exit::ENDED_EARLY
-    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
-        exit::INTERRUPTED
-    } else if report.thresholds_hold() {
-        exit::DONE
-    } else {
-        exit::THRESHOLD
-    }
 }
 
 /// A connection that somebody gave.
@@ -354,16 +261,6 @@ fn embedded_address(server: &embedded::Server) -> Address {
     Address::socket(server.socket_dir(), server.port(), server.user(), server.database())
 }
 
-fn open_folder(plan: &Plan, args: &OutputArgs) -> Result<Folder, SinkError> {
-    if let Some(path) = &args.output {
-        return Folder::open(path);
-    }
-    // 2026-11-22T15:43:00Z without what a file name should not have.
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let stamp: String = now.chars().filter(|c| *c != '-' && *c != ':').collect();
-    Folder::open_new(Path::new("results"), &format!("{}-{stamp}", plan.profile))
-}
-
 /// Signals that end a run.
 struct Signals {
     interrupt: Signal,
@@ -384,7 +281,7 @@ impl Signals {
     }
 
     /// The first signal drains, the second aborts.
-    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> Infallible {
+    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
             tokio::select! {
                 _ = self.interrupt.recv() => {}

@@ -6,6 +6,8 @@
 pub mod bench;
 pub mod cli;
 pub mod command;
+pub mod dataset;
+pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod ingest;

@@ -2,6 +2,7 @@
 
 pub mod address;
 mod connect;
+pub mod copy;
 pub mod embedded;
 pub mod error;
 pub mod facts;

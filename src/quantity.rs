@@ -212,6 +212,22 @@ pub fn format_count(count: u64) -> String {
     grouped
 }
 
+/// Binary units, three significant digits: `512 B`, `1.5 GiB`.
+pub fn format_bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // Where three digits would round up into the next unit.
+    while value >= 1023.5 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", three_digits(value), units[unit])
+}
+
 /// Events per second: grouped when large (`29,998/s`), with decimals when small (`0.5/s`).
 pub fn format_rate(per_second: f64) -> String {
     if per_second >= 99.95 {
@@ -336,6 +352,21 @@ mod tests {
         assert_eq!(format_rate(0.5), "0.5/s");
         assert_eq!(format_rate(99.96), "100/s");
         assert_eq!(format_rate(29_998.4), "29,998/s");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (2 << 30, "2 GiB"),
+            (85_029_158_912, "79.2 GiB"),
+            (1 << 50, "1024 TiB"),
+        ] {
+            assert_eq!(format_bytes(bytes), text);
+        }
     }
 
     proptest! {

@@ -20,10 +20,13 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use serde_json::Value;
+
 use strom_load::cli::Cli;
+use strom_load::doctor::advice;
 use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
 use strom_load::pg::fault::{RULES, Rule};
+use strom_load::strom::hint::HINTS;
 
 use crate::gpus::{Titled, stub};
 use crate::support::scratch;
@@ -57,7 +60,7 @@ const LABELS: &[(&str, &str, &str)] = &[
 /// Written on an error only, or by a run that a test does not make.
 const NOT_IN_A_CLEAN_RUN: [Metric; 2] = [metric::STREAM_ERRORS, metric::QUERY_ERRORS];
 
-fn document(name: &str) -> (PathBuf, String) {
+pub(crate) fn document(name: &str) -> (PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = fs::read_to_string(&path).unwrap_or_default();
     (path, text)
@@ -159,6 +162,25 @@ fn the_table_of_sqlstates_is_current() {
 }
 
 #[test]
+fn the_table_of_advice_is_current() {
+    let mut table = "| id | what was found |\n|---|---|\n".to_owned();
+    for (id, about) in advice::ALL {
+        let _ = writeln!(table, "| `{id}` | {about} |");
+    }
+    check_part("docs/doctor.md", "advice", &table);
+}
+
+#[test]
+fn the_table_of_hints_is_current() {
+    let mut table = "\n| the query has | what helps | known from |\n|---|---|---|\n".to_owned();
+    for hint in HINTS {
+        let _ = writeln!(table, "| {} | {} | {} |", hint.cause, hint.fix, hint.source);
+    }
+    table.push('\n');
+    check_part("docs/gpu-truth.md", "hints", &table);
+}
+
+#[test]
 fn the_exit_codes_are_current() {
     check_part("README.md", "exit codes", &format!("```\n{}\n```\n", exit::HELP));
 }
@@ -254,7 +276,7 @@ fn a_run_emits_the_metrics_of_the_table_and_saves_a_result_that_is_described() {
 }
 
 /// Paths of keys, such as `stream.partitions[].rows_due`. Percentiles are described once.
-fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+pub(crate) fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             // Names of settings, SQLSTATEs and reasons are data.

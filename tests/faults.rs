@@ -5,7 +5,7 @@
 //! makes the long job of it: each fault at least 20 times.
 
 mod command;
-mod disk;
+pub(crate) mod disk;
 mod run;
 mod storage;
 
@@ -288,7 +288,7 @@ async fn readers_are_terminated_and_ask_on() {
 #[tokio::test]
 async fn a_full_disk_is_waited_for() {
     let ((server, site), mut chance) = (Site::own(&[]).await, Chance::new());
-    let disk = SmallDisk::mount(&server, "32m");
+    let disk = SmallDisk::mount(&server, 32);
     let location = disk.tablespace();
     site.execute(&format!("CREATE TABLESPACE small LOCATION '{}'", location.display())).await;
     site.execute("ALTER DATABASE postgres SET default_tablespace = 'small'").await;

@@ -7,7 +7,9 @@
 )]
 
 mod compare;
+mod datasets;
 mod docs;
+mod doctor;
 mod embedded;
 mod faults;
 mod gpus;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rand::RngExt;
 
-use crate::cli::{EmbeddedArgs, FaultsArgs, Format, LogFormat};
+use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
 use crate::engine::{self, Shutdown, Target};
 use crate::exit;
 use crate::inject::proxy::Proxy;
@@ -14,9 +14,11 @@ use crate::pg::embedded::Server;
 use crate::plan::{self, Given, Overrides, Plan};
 use crate::quantity::RunLength;
 use crate::report::Status;
+use crate::sink::folder::Folder;
 use crate::sink::terminal::Screen;
 
-use super::{Failure, Signals, announce, init_logging, open_outputs, print, serve, start_server};
+use super::run::{announce, open_outputs, serve, show, stamp};
+use super::{Failure, Signals, init_logging, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
 const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -62,7 +64,12 @@ async fn run(
     screen: &Screen,
     shutdown: &Shutdown,
 ) -> Result<u8, Failure> {
-    let (mut sinks, endpoint, results) = open_outputs(plan, &args.output, screen).await?;
+    let folder = match &args.output.output {
+        Some(path) => Folder::open(path),
+        None => Folder::open_new(Path::new("results"), &format!("faults-{}", stamp())),
+    }?;
+    let results = folder.path().to_owned();
+    let (mut sinks, endpoint) = open_outputs(folder, &args.output, screen).await?;
     let ledger = Ledger::default();
     sinks.push(Box::new(ledger.sink()));
     let mut server = start_server(&with_few_slots(args), shutdown).await?;
@@ -101,7 +108,9 @@ async fn run(
     }
     let outcome = outcome?;
     let report = FaultsReport::new(seed, &ledger, &outcome.report);
-    show(&report, &results, args.output.format)?;
+    show(&args.output, &report, || {
+        format!("{}results     {}\n", report.render(), results.display())
+    })?;
     let failed = outcome.error.map(|error| error.to_string());
     match failed.or_else(|| injected.err().map(|error| error.to_string())) {
         _ if report.is_wrong() => Ok(exit::INTEGRITY),
@@ -111,17 +120,6 @@ async fn run(
         }
         None if report.right => Ok(exit::DONE),
         None => Ok(exit::INTEGRITY),
-    }
-}
-
-fn show(report: &FaultsReport, results: &Path, format: Format) -> Result<(), Failure> {
-    match format {
-        Format::Text => print(&format!("{}results     {}\n", report.render(), results.display())),
-        Format::Json => {
-            let json = serde_json::to_string_pretty(report);
-            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
-            print(&format!("{json}\n"))
-        }
     }
 }
 

@@ -37,8 +37,8 @@ impl Session {
 }
 
 /// Cuts a COPY BINARY stream into tuples, however it is cut into messages.
-#[derive(Default)]
-struct Tuples {
+#[derive(Debug, Default)]
+pub struct Tuples {
     /// What is left of a message that ended within a tuple.
     carried: Vec<u8>,
     header_read: bool,
@@ -46,7 +46,8 @@ struct Tuples {
 }
 
 impl Tuples {
-    fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+    /// Takes the stream's next bytes and hands each tuple that they complete to `each`.
+    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
         if self.carried.is_empty() {
             let used = self.cut(bytes, each);
             self.carried.extend_from_slice(&bytes[used..]);

@@ -16,6 +16,7 @@ use crate::stats::Comparison;
 use crate::strom::evidence::Verdict;
 use crate::strom::{ArmSetting, Gpu};
 
+pub(super) use render::verdicts;
 pub use render::{markdown, text};
 
 /// A benchmark, as saved.

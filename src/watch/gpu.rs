@@ -16,6 +16,7 @@ use serde::Serialize;
 pub use driver::{Driver, Source};
 pub use reading::{Detail, GpuSource, Memory, PgStrom, Reading, Reducer};
 pub use sampling::{Sampling, sample};
+pub use service::is_pg_strom;
 
 /// Environment variable that names the library, for odd installs and for tests.
 pub const LIBRARY_VARIABLE: &str = "STROM_LOAD_NVML";

@@ -19,7 +19,7 @@ async fn a_full_log_disk_takes_the_server_down_and_no_row_along() {
     // Little log, so that the disk is filled by what is to come.
     let settings = [("min_wal_size", "32MB"), ("max_wal_size", "64MB")];
     let ((mut server, site), mut chance) = (Site::own(&settings).await, Chance::new());
-    let disk = SmallDisk::mount(&server, "160m");
+    let disk = SmallDisk::mount(&server, 160);
     let (wal, moved) = (server.data_dir().join("pg_wal"), disk.path().join("pg_wal"));
     server.halt(Halt::Fast).await.unwrap();
     for (program, paths) in

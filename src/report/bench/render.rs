@@ -114,7 +114,7 @@ fn status(report: &BenchReport) -> String {
 }
 
 /// What may be said, most important first.
-fn verdicts(report: &BenchReport) -> Vec<String> {
+pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &report.error {
         lines.push(format!("Ended early: {}", one_line(error)));

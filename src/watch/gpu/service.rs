@@ -16,7 +16,7 @@ pub(super) fn command(pid: u32) -> Option<String> {
 }
 
 /// Whether a command line is that of PG-Strom's GPU process.
-pub(super) fn is_pg_strom(command: &str) -> bool {
+pub fn is_pg_strom(command: &str) -> bool {
     command.strip_prefix("postgres: ").is_some_and(|title| title.contains(TITLE))
 }
 
