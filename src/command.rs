@@ -1,5 +1,6 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod faults;
 mod fill;
 mod gpus;
 mod run;
@@ -13,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, DoctorArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs, PostgresCommand,
-    ServerArgs,
+    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
@@ -68,6 +69,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
@@ -127,9 +129,9 @@ async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8,
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
     let given = address(parsed, args)?;
     let shutdown = Shutdown::default();
-    let server = match (&given, &args.data_dir) {
+    let server = match (&given, &args.embedded.data_dir) {
         (Some(_), _) => None,
-        (None, Some(_)) => Some(start_server(args, &shutdown).await?),
+        (None, Some(_)) => Some(start_server(&args.embedded, &shutdown).await?),
         (None, None) => {
             let message = "no server to look in\n  fix: give the run's server with --database-url, \
                            or the folder that its rows were kept in with --data-dir (a server that \
@@ -172,9 +174,9 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     })?;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
-    let machine = doctor::machine(args.server.pg_bindir.as_deref()).await;
-    let started = match (&given, &args.server.data_dir) {
-        (None, Some(_)) => Some(start_server(&args.server, &Shutdown::default()).await?),
+    let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
+    let started = match (&given, &args.server.embedded.data_dir) {
+        (None, Some(_)) => Some(start_server(&args.server.embedded, &Shutdown::default()).await?),
         _ => None,
     };
     let address = match (given, &started) {
@@ -245,7 +247,10 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
-async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+async fn start_server(
+    args: &EmbeddedArgs,
+    shutdown: &Shutdown,
+) -> Result<embedded::Server, Failure> {
     let options = embedded::Options {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),

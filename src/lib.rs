@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod ingest;
+pub mod inject;
 pub mod metric;
 pub mod pace;
 pub mod pg;

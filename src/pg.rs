@@ -9,6 +9,7 @@ pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+pub mod pooler;
 mod quote;
 pub mod read_back;
 pub mod select;

@@ -17,6 +17,8 @@ mod faults;
 mod gpus;
 mod oracle;
 mod outputs;
+mod planted;
+mod poolers;
 mod proxy;
 mod real_server;
 mod signals;

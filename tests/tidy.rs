@@ -45,6 +45,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "stats", "strom", "watch",
         ],
     ),
+    ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
     (
         "engine",
         &[
@@ -54,12 +55,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
-    ("cli", &["exit", "plan", "quantity"]),
+    ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
         &[
-            "bench", "cli", "dataset", "doctor", "engine", "exit", "pg", "plan", "quantity",
-            "report", "sink", "verify", "watch",
+            "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
+            "quantity", "report", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),
