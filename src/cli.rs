@@ -1,6 +1,8 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod bench;
 mod choice;
+mod doctor;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -17,10 +19,12 @@ use clap::{
 use crate::exit;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
 use crate::quantity::{
-    Rate, RunLength, parse_count, parse_duration, parse_factor, parse_rate, parse_run_length,
+    Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
+    parse_run_length,
 };
 
 use choice::{Audit, Delivery, Gpu, OnFault};
+pub use doctor::DoctorArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,6 +102,25 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// List the GPUs of this machine, and who is on them
+    ///
+    /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line
+    /// says so, and the exit code is 0. STROM_LOAD_NVML names the driver's library if it is not
+    /// where the system looks.
+    Gpus {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Look at a server and this machine, and say what would make figures mislead
+    ///
+    /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
+    /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
+    /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// describes the JSON.
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(Box<DoctorArgs>),
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.
@@ -196,6 +219,9 @@ pub struct PlanArgs {
         help_heading = "Run"
     )]
     seed: Option<u64>,
+    /// Of benchmarks.
+    #[command(flatten)]
+    bench: bench::BenchArgs,
     /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
     #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
     threshold: Vec<String>,
@@ -249,6 +275,16 @@ pub struct PlanArgs {
         help_heading = "Faults"
     )]
     audit: Option<Audit>,
+    /// Time between two samples of each GPU of this machine, or off [default: 100ms]
+    ///
+    /// Samples are reduced to mean, maximum and integral each second. A GPU query is short: sampled
+    /// once a second, it is mostly missed. Without an NVIDIA driver nothing is sampled, and the log
+    /// says so in a line.
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU_INTERVAL", value_name = "TIME", value_parser = parse_cadence, allow_hyphen_values = true, help_heading = "GPUs")]
+    gpu_interval: Option<Cadence>,
+    /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
+    #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
+    gpu_pcie: bool,
 }
 
 /// All options of a run.
@@ -335,9 +371,9 @@ pub struct OutputArgs {
 /// Form of the result on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// A summary for people.
+    /// For people.
     Text,
-    /// The saved result.
+    /// For programs: all of it.
     Json,
 }
 
@@ -414,7 +450,7 @@ impl Parsed {
     /// What the options and the environment override in a profile.
     pub fn overrides(&self, args: &PlanArgs) -> Overrides {
         let given = Origins(self);
-        Overrides {
+        let mut overrides = Overrides {
             rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
             partitions: given.by(
                 "partitions",
@@ -486,11 +522,21 @@ impl Parsed {
             ),
             catch_up: given.by("catch_up", "--catch-up", "STROM_LOAD_CATCH_UP", args.catch_up),
             audit: given.by("audit", "--audit", "STROM_LOAD_AUDIT", args.audit.map(Into::into)),
+            gpu_interval: given.by(
+                "gpu_interval",
+                "--gpu-interval",
+                "STROM_LOAD_GPU_INTERVAL",
+                args.gpu_interval,
+            ),
+            gpu_pcie: args.gpu_pcie.then(|| Given::flag("--gpu-pcie", true)),
             thresholds: (!args.threshold.is_empty()).then(|| {
                 let flag = |text: &String| Given::flag("--threshold", text.clone());
                 args.threshold.iter().map(flag).collect()
             }),
-        }
+            ..Overrides::default()
+        };
+        args.bench.overrides(&given, &mut overrides);
+        overrides
     }
 }
 

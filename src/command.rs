@@ -1,5 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod gpus;
+
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,9 +10,10 @@ use std::time::SystemTime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs, PostgresCommand,
-    RunArgs, ServerArgs,
+    Command, DoctorArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, RunArgs, ServerArgs,
 };
+use crate::doctor;
 use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
 use crate::exit;
 use crate::pg::{Address, embedded};
@@ -21,6 +24,7 @@ use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Sink, SinkError};
 use crate::verify::SavedRun;
+use crate::watch::gpu;
 
 /// Why a command failed: the text to print and the code to exit with.
 #[derive(Debug)]
@@ -63,6 +67,8 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Gpus { format }) => gpus(*format),
+        Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }
@@ -133,6 +139,56 @@ async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8,
     let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
     print(&verified.text)?;
     Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
+}
+
+fn gpus(format: Format) -> Result<u8, Failure> {
+    let listing = gpu::list();
+    let text = match format {
+        Format::Text => gpus::text(&listing),
+        Format::Json => format!("{:#}\n", gpus::json(&listing)),
+    };
+    print(&text)?;
+    Ok(exit::DONE)
+}
+
+async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
+    let overrides = parsed.doctor_overrides(args);
+    let profile = plan::builtin("realtime").into_iter();
+    let plan = profile.map(|profile| Plan::resolve(&profile, &overrides)).next();
+    let plan = plan.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no profile `realtime`"))?;
+    let plan = plan.map_err(|faults| {
+        let faults = faults.to_string();
+        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
+    })?;
+    let given = address(parsed, &args.server)?;
+    // First: it blocks, and there is no session yet that would have to wait.
+    let machine = doctor::machine(args.server.pg_bindir.as_deref()).await;
+    let started = match (&given, &args.server.data_dir) {
+        (None, Some(_)) => Some(start_server(&args.server, &Shutdown::default()).await?),
+        _ => None,
+    };
+    let address = match (given, &started) {
+        (Some(given), _) => Some(given.address),
+        (None, started) => started.as_ref().map(embedded_address),
+    };
+    let server = match &address {
+        Some(address) => doctor::server(address, &plan).await.map(Some),
+        None => Ok(None),
+    };
+    if let Some(started) = started {
+        let _ = started.stop().await;
+    }
+    let server = server.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let report = doctor::Report::of(doctor::Load::of(&plan), machine, server);
+    match args.format {
+        Format::Text => print(&doctor::text::render(&report))?,
+        Format::Json => {
+            let json = serde_json::to_string_pretty(&report);
+            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+            print(&format!("{json}\n"))?;
+        }
+    }
+    Ok(exit::DONE)
 }
 
 async fn install() -> Result<u8, Failure> {

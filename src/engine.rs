@@ -1,7 +1,9 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod bench;
 mod check;
+mod gpus;
 mod measure;
 mod prepare;
 mod readers;
@@ -19,6 +21,7 @@ use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
+pub use bench::{BenchOutcome, BenchSink, run_bench};
 use measure::Run;
 use threads::Threads;
 

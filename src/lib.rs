@@ -3,8 +3,10 @@
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
+pub mod bench;
 pub mod cli;
 pub mod command;
+pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod ingest;

@@ -105,6 +105,50 @@ metrics! {
         "Time of a query from due to its last row.";
     ANSWER_AGE = Histogram "strom_load_answer_age_seconds" ["query", "arm"]
         "Age of the newest event in an answer, when the answer arrived.";
+    GPU_INFO = Gauge "strom_load_gpu_info" ["gpu", "uuid", "name", "driver"]
+        "Always 1; the labels say what the GPU is.";
+    GPU_SAMPLES = Counter "strom_load_gpu_samples_total" ["gpu", "uuid"]
+        "Samples that the GPU answered.";
+    GPU_SAMPLES_FAILED = Counter "strom_load_gpu_samples_failed_total" ["gpu", "uuid"]
+        "Samples that it did not answer at all.";
+    GPU_UTILIZATION_MEAN = Gauge "strom_load_gpu_utilization_mean_ratio" ["gpu", "uuid"]
+        "Share of the last second in which a kernel ran.";
+    GPU_UTILIZATION_MAX = Gauge "strom_load_gpu_utilization_max_ratio" ["gpu", "uuid"]
+        "Greatest sample of it in the last second.";
+    GPU_BUSY = Counter "strom_load_gpu_busy_seconds_total" ["gpu", "uuid"]
+        "Integral of the utilisation: time in which a kernel ran.";
+    GPU_MEMORY_UTILIZATION = Gauge "strom_load_gpu_memory_utilization_ratio" ["gpu", "uuid"]
+        "Share of the last second in which GPU memory was read or written.";
+    GPU_MEMORY_USED = Gauge "strom_load_gpu_memory_used_bytes" ["gpu", "uuid"]
+        "Most GPU memory in use in the last second.";
+    GPU_MEMORY_SIZE = Gauge "strom_load_gpu_memory_size_bytes" ["gpu", "uuid"]
+        "All GPU memory.";
+    GPU_TEMPERATURE = Gauge "strom_load_gpu_temperature_celsius" ["gpu", "uuid"]
+        "Greatest core temperature of the last second.";
+    GPU_POWER_MEAN = Gauge "strom_load_gpu_power_mean_watts" ["gpu", "uuid"]
+        "Mean power over the last second.";
+    GPU_POWER_MAX = Gauge "strom_load_gpu_power_max_watts" ["gpu", "uuid"]
+        "Greatest sample of it in the last second.";
+    GPU_ENERGY = Counter "strom_load_gpu_energy_joules_total" ["gpu", "uuid"]
+        "Energy taken since the start, by the driver's own counter.";
+    GPU_SM_CLOCK = Gauge "strom_load_gpu_sm_clock_hertz" ["gpu", "uuid"]
+        "Mean clock of the multiprocessors over the last second.";
+    GPU_MEMORY_CLOCK = Gauge "strom_load_gpu_memory_clock_hertz" ["gpu", "uuid"]
+        "Mean clock of the GPU memory over the last second.";
+    GPU_PCIE_SENT = Gauge "strom_load_gpu_pcie_sent_bytes_per_second" ["gpu", "uuid"]
+        "PCIe throughput from the GPU, if it is sampled.";
+    GPU_PCIE_RECEIVED = Gauge "strom_load_gpu_pcie_received_bytes_per_second" ["gpu", "uuid"]
+        "PCIe throughput to the GPU, if it is sampled.";
+    GPU_THROTTLED = Counter "strom_load_gpu_throttled_seconds_total" ["gpu", "uuid", "reason"]
+        "Time for which the driver held the clocks down.";
+    GPU_ECC_CORRECTED = Counter "strom_load_gpu_ecc_corrected_errors_total" ["gpu", "uuid"]
+        "Memory errors since the start that ECC mended.";
+    GPU_ECC_UNCORRECTED = Counter "strom_load_gpu_ecc_uncorrected_errors_total" ["gpu", "uuid"]
+        "Memory errors since the start that ECC could not mend.";
+    GPU_PG_STROM_MEMORY = Gauge "strom_load_gpu_pg_strom_memory_bytes" ["gpu", "uuid"]
+        "GPU memory of PG-Strom's process, where it is visible.";
+    GPU_PG_STROM_UTILIZATION = Gauge "strom_load_gpu_pg_strom_utilization_ratio" ["gpu", "uuid"]
+        "Share of the multiprocessors' time that PG-Strom's process took, where it is visible.";
     PROCESS_CPU = Counter "process_cpu_seconds_total" []
         "User and system CPU time of strom-load.";
     PROCESS_MEMORY = Gauge "process_resident_memory_bytes" []
@@ -152,6 +196,8 @@ mod tests {
                 "resent",
                 "outages",
                 "reconnects",
+                "samples",
+                "failed",
                 "changes",
                 "pairs",
                 "checks",

@@ -3,6 +3,7 @@
 //! `Plan::resolve` layers flags over the environment over the file over the defaults, and
 //! reports every fault at once.
 
+pub mod bench;
 mod builtin;
 mod column;
 mod fault;
@@ -16,11 +17,13 @@ mod table_name;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
+pub(crate) use fault::distance as edit_distance;
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
 pub use render::render;
@@ -28,6 +31,7 @@ pub use source::ProfileSource;
 pub use sql::bare_sql;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{FIGURES, Figure};
+pub use watch::Watch;
 
 use crate::pace::{Rate, Schedule};
 use crate::row::Column;
@@ -51,10 +55,14 @@ pub struct Plan {
     pub readers: Readers,
     /// What happens at a fault.
     pub recovery: Recovery,
+    /// What is watched beside the load.
+    pub watch: Watch,
     /// How the rows are checked at the end.
     pub audit: Audit,
     /// Conditions that the run must meet, checked at its end.
     pub thresholds: Vec<Threshold>,
+    /// Queries on tables that stand still: there is no stream then.
+    pub bench: Option<bench::Bench>,
 }
 
 /// What is streamed.

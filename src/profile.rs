@@ -4,6 +4,7 @@
 //! explain, and each value that the plan judges carries its place in the file. Enumerations are
 //! externally tagged: with an inner tag, serde loses the place.
 
+mod bench;
 mod evidence;
 mod scalar;
 mod schema;
@@ -13,8 +14,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use bench::{Bench, Order, Step};
 pub use evidence::{Answers, Arm, Evidence};
-pub use scalar::{Located, Number, RateOrMax, SecondsOrForever, SettingValue, Whole};
+pub use scalar::{
+    Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, SettingValue, Whole,
+};
 pub use schema::schema;
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -50,6 +54,11 @@ pub struct Profile {
     pub arms: Option<BTreeMap<String, Located<Arm>>>,
     /// How the plans and answers of the arms are looked at.
     pub evidence: Option<Evidence>,
+    /// Queries on tables that stand still, instead of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bench: Option<Bench>,
+    /// What is watched beside the load.
+    pub watch: Option<Watch>,
 }
 
 /// How the rows are checked at the end.
@@ -311,4 +320,16 @@ pub enum OnFault {
     Recover,
     /// The run ends.
     Stop,
+}
+
+/// What is watched beside the load.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Watch {
+    /// Milliseconds between two samples of each GPU of this machine, from 10 to 10000, or "off".
+    /// Default: 100.
+    pub gpu_interval_ms: Option<Located<MillisecondsOrOff>>,
+    /// Sample the GPUs' PCIe throughput too; the driver takes some 40 ms a sample and GPU.
+    /// Default: false.
+    pub gpu_pcie: Option<bool>,
 }

@@ -22,6 +22,15 @@ pub enum RunLength {
     Forever,
 }
 
+/// How often something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cadence {
+    /// Each time that this has passed.
+    Each(Duration),
+    /// Not at all.
+    Off,
+}
+
 /// The text is not the quantity that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}; write {examples}")]
@@ -29,6 +38,18 @@ pub struct QuantityError {
     text: String,
     wanted: &'static str,
     examples: &'static str,
+}
+
+/// Parses `100ms`, `1s` or `off`.
+pub fn parse_cadence(text: &str) -> Result<Cadence, QuantityError> {
+    if text.trim() == "off" {
+        return Ok(Cadence::Off);
+    }
+    duration(text).map(Cadence::Each).ok_or_else(|| QuantityError {
+        text: text.to_owned(),
+        wanted: "a duration",
+        examples: "a number and its unit such as 100ms or 1s, or `off`",
+    })
 }
 
 /// Units of time and their length in nanoseconds.
@@ -191,6 +212,22 @@ pub fn format_count(count: u64) -> String {
     grouped
 }
 
+/// Binary units, three significant digits: `512 B`, `1.5 GiB`.
+pub fn format_bytes(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // Where three digits would round up into the next unit.
+    while value >= 1023.5 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", three_digits(value), units[unit])
+}
+
 /// Events per second: grouped when large (`29,998/s`), with decimals when small (`0.5/s`).
 pub fn format_rate(per_second: f64) -> String {
     if per_second >= 99.95 {
@@ -272,6 +309,9 @@ mod tests {
         }
         assert_eq!(parse_duration("2.5us"), Ok(Duration::from_nanos(2_500)));
         assert_eq!(parse_run_length("forever"), Ok(RunLength::Forever));
+        assert_eq!(parse_cadence("off"), Ok(Cadence::Off));
+        assert_eq!(parse_cadence("1s"), Ok(Cadence::Each(Duration::from_secs(1))));
+        assert!(parse_cadence("often").is_err());
     }
 
     #[test]
@@ -312,6 +352,21 @@ mod tests {
         assert_eq!(format_rate(0.5), "0.5/s");
         assert_eq!(format_rate(99.96), "100/s");
         assert_eq!(format_rate(29_998.4), "29,998/s");
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (2 << 30, "2 GiB"),
+            (85_029_158_912, "79.2 GiB"),
+            (1 << 50, "1024 TiB"),
+        ] {
+            assert_eq!(format_bytes(bytes), text);
+        }
     }
 
     proptest! {

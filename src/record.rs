@@ -4,6 +4,7 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+pub mod gpu;
 mod pairs;
 mod times;
 
@@ -259,6 +260,8 @@ pub struct Interval {
     pub queries: Vec<QueryTally>,
     /// One for each query.
     pub pairs: Vec<PairTally>,
+    /// One for each GPU that is watched.
+    pub gpus: Vec<gpu::GpuTally>,
 }
 
 /// One partition's part of an interval.

@@ -1,5 +1,7 @@
 //! The saved result of a run, and everything that is rendered from it. Reads no live state.
 
+pub mod bench;
+mod gpu;
 mod loader;
 mod query;
 mod summary;
@@ -12,9 +14,11 @@ use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
 use crate::plan::{Delivery, Plan, StreamRate};
+use crate::record::gpu::GpuUsage;
 use crate::record::{Account, PartitionAudit, Percentiles, StreamTally, Tally, Times, WorkTimes};
 use crate::watch::process::ProcessCost;
 
+pub use gpu::{GpuReport, GpusReport};
 pub use loader::{Bottleneck, LoaderReport};
 pub use query::{ComparisonReport, QueryFindings, QueryReport};
 pub use summary::{differences, summary};
@@ -51,6 +55,8 @@ pub struct RunReport {
     pub queries: Vec<QueryReport>,
     /// The two arms of each query that has two, compared.
     pub comparisons: Vec<ComparisonReport>,
+    /// The GPUs of this machine.
+    pub gpus: GpusReport,
     /// Cost and verdict on the loader itself.
     pub loader: LoaderReport,
     /// Each threshold with its verdict; empty until the end.
@@ -233,6 +239,10 @@ pub struct Findings<'a> {
     pub audit: Option<Vec<PartitionAudit>>,
     /// What the run cost this process.
     pub cost: ProcessCost,
+    /// The GPUs that are watched.
+    pub gpus: &'a crate::watch::gpu::Found,
+    /// What each of them did in the measurement.
+    pub gpu_totals: Vec<&'a GpuUsage>,
     /// The run over time.
     pub timeline: &'a Timeline,
 }
@@ -270,6 +280,7 @@ impl RunReport {
             stream,
             queries: query::reports(findings.queries, measured_s),
             comparisons: query::comparisons(findings),
+            gpus: GpusReport::new(findings),
             loader,
             thresholds: Vec::new(),
             intervals: findings.timeline.reports(),

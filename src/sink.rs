@@ -1,5 +1,6 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
+pub mod bench;
 pub mod folder;
 pub mod prometheus;
 pub mod terminal;
@@ -11,6 +12,7 @@ use crate::plan::Plan;
 use crate::query::Trial;
 use crate::record::Interval;
 use crate::report::RunReport;
+use crate::watch::gpu::Found;
 
 /// What is known when a run starts.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,8 @@ pub struct RunStart<'a> {
     pub trials: &'a [Trial],
     /// Start of the schedule.
     pub started_at: SystemTime,
+    /// The GPUs that are watched.
+    pub gpus: &'a Found,
 }
 
 impl RunStart<'_> {

@@ -4,6 +4,8 @@
 pub mod arm;
 pub mod evidence;
 pub mod hint;
+pub mod server;
+pub mod settings;
 
 pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter};
 

@@ -1,3 +1,4 @@
-//! Samples the outside: for now this process itself.
+//! Samples the outside: this process itself, and the GPUs of this machine.
 
+pub mod gpu;
 pub mod process;

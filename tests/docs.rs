@@ -21,10 +21,12 @@ use std::time::Duration;
 use clap::CommandFactory;
 use serde_json::Value;
 use strom_load::cli::Cli;
+use strom_load::doctor::advice;
 use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
 use strom_load::pg::fault::{RULES, Rule};
 
+use crate::gpus::{Titled, stub};
 use crate::support::scratch;
 
 /// What a label's values are, and how many there are at most.
@@ -36,6 +38,16 @@ const LABELS: &[(&str, &str, &str)] = &[
     ("partition", "number of the partition, from 0", "P"),
     ("query", "name of the query in the profile", "Q"),
     ("arm", "`cpu` without PG-Strom, else `off` and `on`", "A"),
+    ("gpu", "the driver's number of the GPU, from 0", "G"),
+    ("uuid", "identity of the GPU; empty if the driver does not tell", "1"),
+    ("name", "product name of the GPU", "1"),
+    ("driver", "version of the NVIDIA driver", "1"),
+    (
+        "reason",
+        "`application_clocks`, `power_cap`, `hardware_slowdown`, `sync_boost`, `thermal`, \
+         `hardware_thermal`, `power_brake`, `display_clocks`",
+        "8",
+    ),
     (
         "sqlstate",
         "SQLSTATE of the error; `08006` for a broken connection, `XX000` for what has none",
@@ -46,7 +58,7 @@ const LABELS: &[(&str, &str, &str)] = &[
 /// Written on an error only, or by a run that a test does not make.
 const NOT_IN_A_CLEAN_RUN: [Metric; 2] = [metric::STREAM_ERRORS, metric::QUERY_ERRORS];
 
-fn document(name: &str) -> (PathBuf, String) {
+pub(crate) fn document(name: &str) -> (PathBuf, String) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     let text = fs::read_to_string(&path).unwrap_or_default();
     (path, text)
@@ -148,17 +160,29 @@ fn the_table_of_sqlstates_is_current() {
 }
 
 #[test]
+fn the_table_of_advice_is_current() {
+    let mut table = "| id | what was found |\n|---|---|\n".to_owned();
+    for (id, about) in advice::ALL {
+        let _ = writeln!(table, "| `{id}` | {about} |");
+    }
+    check_part("docs/doctor.md", "advice", &table);
+}
+
+#[test]
 fn the_exit_codes_are_current() {
     check_part("README.md", "exit codes", &format!("```\n{}\n```\n", exit::HELP));
 }
 
-/// A short run of the program: the last scrape that saw the measurement, and the result.
+/// A short run of the program, with fake GPUs: the last scrape that saw the measurement, and the result.
 fn short_run() -> (String, Value) {
-    let folder = scratch();
+    let (folder, titled) = (scratch(), Titled::start());
     let mut process = Command::new(env!("CARGO_BIN_EXE_strom-load"))
         .args(["--rate", "600", "--warmup", "1s", "--duration", "4s"])
         .args(["--threshold", "rate_ratio > 0", "--metrics-addr", "127.0.0.1:0", "--output"])
         .arg(folder.path().join("result"))
+        .args(["--gpu-interval", "50ms", "--gpu-pcie"])
+        .env("STROM_LOAD_NVML", stub(folder.path(), &[]))
+        .env("NVML_STUB_PID", titled.pid())
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -240,11 +264,13 @@ fn a_run_emits_the_metrics_of_the_table_and_saves_a_result_that_is_described() {
 }
 
 /// Paths of keys, such as `stream.partitions[].rows_due`. Percentiles are described once.
-fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
+pub(crate) fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
-            // Names of settings and SQLSTATEs are data.
-            let is_data = path == "server.settings" || path.ends_with("errors");
+            // Names of settings, SQLSTATEs and reasons are data.
+            let is_data = path == "server.settings"
+                || path.ends_with("errors")
+                || path.ends_with("throttled_s");
             // The plan is a profile, and profile.schema.json describes that.
             if is_data || path == "plan" {
                 return;

@@ -8,14 +8,18 @@
 
 mod compare;
 mod docs;
+mod doctor;
 mod embedded;
 mod faults;
+mod gpus;
 mod oracle;
 mod outputs;
 mod proxy;
 mod real_server;
 mod signals;
+mod statistics;
 mod stream;
 mod support;
+mod synthetic;
 mod tidy;
 mod usage;

@@ -35,7 +35,7 @@ fn dial(endpoint: SocketAddr) -> TcpStream {
 }
 
 /// Status and body of a GET.
-async fn get(endpoint: SocketAddr, path: &'static str) -> (u16, String) {
+pub(crate) async fn get(endpoint: SocketAddr, path: &'static str) -> (u16, String) {
     let fetch = move || {
         let mut stream = dial(endpoint);
         let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
@@ -62,7 +62,7 @@ async fn scrape_with(endpoint: SocketAddr, what: impl Fn(&str) -> bool) -> Strin
 }
 
 /// The sum of a metric over its series.
-fn total(body: &str, name: &str) -> f64 {
+pub(crate) fn total(body: &str, name: &str) -> f64 {
     let series = body.lines().filter_map(|line| line.strip_prefix(name));
     let values = series.filter(|rest| rest.starts_with(['{', ' ']));
     values.map(|rest| rest.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
@@ -80,7 +80,7 @@ fn output_of(program: &str, package: &str, command: &mut Command, input: &str) -
 }
 
 /// Has Prometheus's own linter read a scrape.
-fn assert_clean(body: &str) {
+pub(crate) fn assert_clean(body: &str) {
     let package = "Debian's package prometheus";
     let mut command = Command::new("promtool");
     let output = output_of("promtool", package, command.args(["check", "metrics"]), body);

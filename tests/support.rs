@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Options, Server, would_start};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use tokio_postgres::{Client, NoTls};
@@ -46,6 +46,24 @@ pub(crate) async fn connect_to(socket_dir: &Path, port: u16, database: &str) -> 
 pub(crate) async fn ask(server: &Server, query: &str) -> String {
     let client = connect(server.socket_dir(), server.port()).await;
     client.query_one(query, &[]).await.unwrap().get(0)
+}
+
+/// A server that has loaded a stand-in for PG-Strom's module: the settings are there, real ones,
+/// and no GPU. `defines` are for the compiler, see `pgstrom/stand_in.c`. The library lies in the
+/// folder.
+pub(crate) async fn with_stand_in(defines: &[&str]) -> (TempDir, Server) {
+    // Where the server's account can read it.
+    let folder = scratch();
+    let library = folder.path().join("pg_strom.so");
+    let (_, version) = would_start(None).await.unwrap();
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).arg(&library).args(defines);
+    cc.arg(format!("-DPG_MAJOR={}", version.major));
+    cc.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pgstrom/stand_in.c"));
+    assert!(cc.status().unwrap().success());
+    let preload = ("shared_preload_libraries".to_owned(), library.display().to_string());
+    let options = Options { settings: vec![preload], ..Options::default() };
+    (folder, Server::start(&options).await.unwrap())
 }
 
 /// Waits until something is so.

@@ -17,16 +17,16 @@ use strom_load::plan::{BUILTINS, Overrides, Plan, ProfileSource};
 const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("quantity", &[]),
+    ("stats", &[]),
     ("metric", &[]),
     ("pace", &[]),
     ("record", &[]),
-    ("stats", &[]),
-    ("watch", &[]),
+    ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
-    ("strom", &["pg", "plan"]),
+    ("strom", &["pg", "plan", "watch"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
@@ -34,13 +34,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "query", "record", "report", "row", "sink", "strom",
-            "watch",
+            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
+            "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
+    ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
     ("cli", &["exit", "plan", "quantity"]),
-    ("command", &["cli", "engine", "exit", "pg", "plan", "report", "sink", "verify"]),
+    (
+        "command",
+        &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"],
+    ),
     ("main", &["cli", "command", "exit"]),
 ];
 

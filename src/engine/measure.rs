@@ -24,6 +24,7 @@ use crate::sink::{RunStart, Sink, SinkError};
 use crate::watch::process;
 
 use super::check::Found;
+use super::gpus::Gpus;
 use super::prepare::Prepared;
 use super::readers::Readers;
 use super::threads::Threads;
@@ -51,6 +52,7 @@ pub(super) struct Run<'a> {
     readers: Readers,
     /// Looks at plans and answers; away while its task runs.
     examiner: Option<Examiner>,
+    gpus: Gpus,
     timeline: Timeline,
     last_tick: Instant,
     cpu_before_s: f64,
@@ -80,7 +82,7 @@ impl<'a> Run<'a> {
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
         let ingest = ingest.handle();
-        let Prepared { address, server, table, control, loaders, readers, trials } = prepared;
+        let Prepared { address, server, table, control, loaders, readers, trials, gpus } = prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         let end = plan.duration.map(|duration| start + plan.warmup + duration);
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             lanes: Vec::new(),
             readers: Readers::new(trials),
             examiner: None,
+            gpus,
             timeline: Timeline::default(),
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,
@@ -126,10 +129,12 @@ impl<'a> Run<'a> {
             server: &run.server.facts,
             trials: run.readers.trials(),
             started_at: run.started_at,
+            gpus: run.gpus.found(),
         };
         for sink in &mut *sinks {
             sink.begin(&begin)?;
         }
+        run.gpus.begin((start + plan.warmup).into_std());
         run.drive(&mut tasks, sinks, shutdown).await;
         Ok((run, control))
     }
@@ -223,6 +228,7 @@ impl<'a> Run<'a> {
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
+        self.gpus.stop().await;
         let interval = self.tick();
         if let Err(error) = feed(sinks, |sink| sink.interval(&interval)) {
             self.fail(error.into());
@@ -295,6 +301,7 @@ impl<'a> Run<'a> {
             partitions,
             queries,
             pairs,
+            gpus: self.gpus.drain(),
         };
         self.timeline.add(&interval);
         self.last_tick = now;
@@ -379,6 +386,8 @@ impl<'a> Run<'a> {
             rows_found: found.rows,
             audit: found.audit,
             cost,
+            gpus: self.gpus.found(),
+            gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,
         })
     }

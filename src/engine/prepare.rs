@@ -13,10 +13,11 @@ use crate::query::{Connection, Trial};
 use crate::report::ServerReport;
 use crate::strom::{self, StromError};
 
+use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
-const MAJOR_MIN: u32 = 15;
+pub(super) const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
@@ -28,6 +29,7 @@ pub(super) struct Prepared {
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<(pg::Session, Connection)>,
     pub(super) trials: Arc<[Trial]>,
+    pub(super) gpus: Gpus,
 }
 
 pub(super) async fn prepare(
@@ -35,6 +37,8 @@ pub(super) async fn prepare(
     target: &Target,
     ingest: &Handle,
 ) -> Result<Prepared, PrepareError> {
+    // First, since the driver may take its time.
+    let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
     let loaded = strom::is_loaded(&mut control).await?;
@@ -81,7 +85,8 @@ pub(super) async fn prepare(
         facts,
     };
     let address = address.clone();
-    Ok(Prepared { address, server, table, control, loaders, readers, trials })
+    gpus.ready().await;
+    Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.
@@ -114,7 +119,10 @@ async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(),
 }
 
 /// Lets the server parse each query, so that a mistake is found before the run, with its place.
-async fn check_queries(session: &mut pg::Session, trials: &[Trial]) -> Result<(), PrepareError> {
+pub(super) async fn check_queries(
+    session: &mut pg::Session,
+    trials: &[Trial],
+) -> Result<(), PrepareError> {
     for Trial { query, .. } in trials {
         if let Err(error) = session.parse(&query.sql).await {
             let place = error.position().map_or_else(String::new, |at| point_at(&query.sql, at));

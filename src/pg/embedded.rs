@@ -300,6 +300,20 @@ impl Server {
     }
 }
 
+/// The folder of the server binaries that [`Server::start`] would take, and their version. Starts
+/// nothing, and installs nothing.
+///
+/// # Errors
+/// When there are none that work, with all that was looked at.
+pub async fn would_start(bindir: Option<&Path>) -> Result<(PathBuf, Version), EmbeddedError> {
+    let account = Account::resolve()
+        .map_err(at("read", Path::new("/etc/passwd")))?
+        .ok_or(EmbeddedError::NoAccount)?;
+    let options = Options { bindir: bindir.map(Path::to_owned), ..Options::default() };
+    let found = binaries(&options, &account).await?;
+    Ok((found.bindir, found.version))
+}
+
 async fn binaries(options: &Options, account: &Account) -> Result<Binaries, EmbeddedError> {
     if let Some(bindir) = &options.bindir {
         let bindir = std::path::absolute(bindir).map_err(at("find", bindir))?;

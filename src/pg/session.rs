@@ -126,6 +126,19 @@ impl Session {
         }))
     }
 
+    /// Every row as text; `None` for NULL.
+    pub async fn rows(&mut self, act: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, Error> {
+        let messages = self.drive(act, |client| client.simple_query(sql)).await?;
+        let rows = messages.iter().filter_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        let value = |row: &tokio_postgres::SimpleQueryRow, column| {
+            row.try_get(column).ok().flatten().map(str::to_owned)
+        };
+        Ok(rows.map(|row| (0..row.len()).map(|column| value(row, column)).collect()).collect())
+    }
+
     /// Keeps messages from now on, for [`Session::take_notices`].
     pub fn keep_notices(&mut self) {
         self.notices.get_or_insert_default();

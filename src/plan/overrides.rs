@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::bench::Order;
 use super::fault::Origin;
 use super::{Audit, Delivery, GpuChoice, OnFault};
-use crate::quantity::{Rate, RunLength};
+use crate::quantity::{Cadence, Rate, RunLength};
 
 /// A value and the flag or variable that gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,16 @@ pub struct Overrides {
     pub check_answers: Option<Given<bool>>,
     /// Limit of one query on the server.
     pub statement_timeout: Option<Given<Duration>>,
+    /// How the executions of a benchmark's arms follow each other.
+    pub order: Option<Given<Order>>,
+    /// Fewest pairs of a benchmark's query.
+    pub pairs_min: Option<Given<u64>>,
+    /// Most pairs of a benchmark's query.
+    pub pairs_max: Option<Given<u64>>,
+    /// Most time for the pairs of a benchmark's query.
+    pub query_time: Option<Given<Duration>>,
+    /// How exactly a benchmark's ratios are to be known, as a share.
+    pub precision: Option<Given<f64>>,
     /// Measured time.
     pub duration: Option<Given<RunLength>>,
     /// Time before the measurement.
@@ -72,6 +83,10 @@ pub struct Overrides {
     pub catch_up: Option<Given<f64>>,
     /// How the rows are checked at the end.
     pub audit: Option<Given<Audit>>,
+    /// Time between two samples of each GPU.
+    pub gpu_interval: Option<Given<Cadence>>,
+    /// Sample PCIe throughput too.
+    pub gpu_pcie: Option<Given<bool>>,
     /// Conditions that replace the file's.
     pub thresholds: Option<Vec<Given<String>>>,
 }
@@ -90,6 +105,11 @@ impl Overrides {
             gpu: self.gpu.or(lower.gpu),
             check_answers: self.check_answers.or(lower.check_answers),
             statement_timeout: self.statement_timeout.or(lower.statement_timeout),
+            order: self.order.or(lower.order),
+            pairs_min: self.pairs_min.or(lower.pairs_min),
+            pairs_max: self.pairs_max.or(lower.pairs_max),
+            query_time: self.query_time.or(lower.query_time),
+            precision: self.precision.or(lower.precision),
             duration: self.duration.or(lower.duration),
             warmup: self.warmup.or(lower.warmup),
             drain_timeout: self.drain_timeout.or(lower.drain_timeout),
@@ -102,6 +122,8 @@ impl Overrides {
             backlog_rows: self.backlog_rows.or(lower.backlog_rows),
             catch_up: self.catch_up.or(lower.catch_up),
             audit: self.audit.or(lower.audit),
+            gpu_interval: self.gpu_interval.or(lower.gpu_interval),
+            gpu_pcie: self.gpu_pcie.or(lower.gpu_pcie),
             thresholds: self.thresholds.or(lower.thresholds),
         }
     }

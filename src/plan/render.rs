@@ -31,6 +31,8 @@ pub fn render(plan: &Plan) -> String {
         recovery,
         arms: _,
         evidence,
+        bench,
+        watch,
     } = plan.into();
     let mut toml = Toml(String::new());
     toml.key("name", name.as_ref());
@@ -63,8 +65,14 @@ pub fn render(plan: &Plan) -> String {
         toml.key("backlog_rows", recovery.backlog_rows.as_ref());
         toml.key("catch_up_factor", recovery.catch_up_factor.as_ref());
     }
+    if let Some(watch) = &watch {
+        toml.header("[watch]");
+        toml.key("gpu_interval_ms", watch.gpu_interval_ms.as_ref());
+        toml.key("gpu_pcie", watch.gpu_pcie.as_ref());
+    }
     // From the plan, whose order is the file's; a map has none.
-    for arm in &plan.readers.arms {
+    let arms = plan.bench.as_ref().map_or(&plan.readers.arms, |bench| &bench.arms);
+    for arm in arms {
         toml.header(&format!("[arms.{}]", arm.name));
         let set: BTreeMap<_, _> = arm.set.iter().map(|(name, value)| (name, value)).collect();
         toml.key("set", Some(&set));
@@ -84,15 +92,11 @@ pub fn render(plan: &Plan) -> String {
         toml.key("statement_timeout_s", readers.statement_timeout_s.as_ref());
         for query in readers.queries.iter().flatten() {
             toml.header("[[readers.queries]]");
-            toml.key("name", query.name.as_ref());
-            toml.key("weight", query.weight.as_ref());
-            toml.key("newest_column", query.newest_column.as_ref());
-            toml.key("gpu", query.gpu.as_ref());
-            toml.key("answers", query.answers.as_ref());
-            toml.key("tolerance", query.tolerance.as_ref());
-            toml.key("ties", query.ties.as_ref());
-            toml.key("sql", query.sql.as_ref());
+            toml.query(query);
         }
+    }
+    if let Some(bench) = &bench {
+        toml.bench(bench);
     }
     toml.0
 }
@@ -103,6 +107,41 @@ struct Toml(String);
 impl Toml {
     fn header(&mut self, header: &str) {
         let _ = writeln!(self.0, "\n{header}");
+    }
+
+    fn query(&mut self, query: &profile::Query) {
+        self.key("name", query.name.as_ref());
+        self.key("weight", query.weight.as_ref());
+        self.key("newest_column", query.newest_column.as_ref());
+        self.key("gpu", query.gpu.as_ref());
+        self.key("answers", query.answers.as_ref());
+        self.key("tolerance", query.tolerance.as_ref());
+        self.key("ties", query.ties.as_ref());
+        self.key("sql", query.sql.as_ref());
+    }
+
+    fn bench(&mut self, bench: &profile::Bench) {
+        self.header("[bench]");
+        self.key("table", bench.table.as_ref());
+        self.key("gpu", bench.gpu.as_ref());
+        self.key("order", bench.order.as_ref());
+        self.key("pairs_min", bench.pairs_min.as_ref());
+        self.key("pairs_max", bench.pairs_max.as_ref());
+        self.key("time_s", bench.time_s.as_ref());
+        self.key("precision", bench.precision.as_ref());
+        self.key("statement_timeout_s", bench.statement_timeout_s.as_ref());
+        for query in bench.queries.iter().flatten() {
+            self.header("[[bench.queries]]");
+            self.query(query);
+        }
+        for step in bench.steps.iter().flatten() {
+            self.header("[[bench.steps]]");
+            self.key("name", step.name.as_ref());
+            self.key("table", step.table.as_ref());
+            self.key("before", step.before.as_ref());
+            self.key("after", step.after.as_ref());
+            self.key("queries", step.queries.as_ref());
+        }
     }
 
     #[expect(
@@ -137,9 +176,16 @@ impl From<&Plan> for Profile {
             stream,
             readers,
             recovery,
+            watch,
             audit,
             thresholds,
+            bench,
         } = plan;
+        let is_stream = bench.is_none();
+        let (arms, evidence) = match bench {
+            Some(bench) => (&bench.arms, &bench.evidence),
+            None => (&readers.arms, &readers.evidence),
+        };
         let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
             SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
         });
@@ -147,17 +193,19 @@ impl From<&Plan> for Profile {
             name: Some(profile.clone().into()),
             description: None,
             seed: Some(whole(*seed)),
-            warmup_s: Some(seconds(*warmup)),
-            duration_s: Some(duration_s.into()),
-            drain_timeout_s: Some(seconds(*drain_timeout)),
-            audit: Some((*audit).into()),
+            warmup_s: is_stream.then(|| seconds(*warmup)),
+            duration_s: is_stream.then(|| duration_s.into()),
+            drain_timeout_s: is_stream.then(|| seconds(*drain_timeout)),
+            audit: is_stream.then(|| (*audit).into()),
             thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
-            stream: Some(stream.into()),
-            readers: Some(readers.into()),
-            recovery: Some(recovery.into()),
-            arms: (!readers.arms.is_empty())
-                .then(|| readers.arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
-            evidence: Some((&readers.evidence).into()),
+            stream: is_stream.then(|| stream.into()),
+            readers: is_stream.then(|| readers.into()),
+            recovery: is_stream.then(|| recovery.into()),
+            arms: (!arms.is_empty())
+                .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
+            evidence: Some(evidence.into()),
+            bench: bench.as_ref().map(profile::Bench::from),
+            watch: Some(watch.into()),
         }
     }
 }
@@ -204,7 +252,19 @@ impl From<&super::Readers> for profile::Readers {
             evidence: _,
             queries,
         } = readers;
-        let query = |query: &super::Query| profile::Query {
+        Self {
+            count: Some(whole(*count)),
+            queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
+            gpu: Some((*gpu).into()),
+            statement_timeout_s: Some(seconds(*statement_timeout)),
+            queries: Some(queries.iter().map(|q| profile::Query::from(q).into()).collect()),
+        }
+    }
+}
+
+impl From<&super::Query> for profile::Query {
+    fn from(query: &super::Query) -> Self {
+        Self {
             name: Some(query.name.clone().into()),
             weight: Some(whole(query.weight.get())),
             newest_column: query.newest_column.clone().map(Located::from),
@@ -213,13 +273,6 @@ impl From<&super::Readers> for profile::Readers {
             tolerance: query.answers.tolerance.map(|tolerance| Number(tolerance).into()),
             ties: (!query.answers.ties.is_empty()).then(|| query.answers.ties.clone()),
             sql: Some(query.sql.clone().into()),
-        };
-        Self {
-            count: Some(whole(*count)),
-            queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
-            gpu: Some((*gpu).into()),
-            statement_timeout_s: Some(seconds(*statement_timeout)),
-            queries: Some(queries.iter().map(|q| query(q).into()).collect()),
         }
     }
 }
@@ -360,10 +413,10 @@ fn values(column: &Column) -> Written {
     }
 }
 
-fn whole(value: impl Into<u64>) -> Located<Whole> {
+pub(super) fn whole(value: impl Into<u64>) -> Located<Whole> {
     Whole(value.into() as i64).into()
 }
 
-fn seconds(duration: Duration) -> Located<Number> {
+pub(super) fn seconds(duration: Duration) -> Located<Number> {
     Number(duration.as_secs_f64()).into()
 }

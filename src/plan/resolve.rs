@@ -1,8 +1,10 @@
 //! Layers the overrides over the profile over the defaults, and checks what comes out.
 
 mod arms;
+mod bench;
 mod limits;
 mod recovery;
+mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -113,8 +115,10 @@ impl Resolver<'_> {
             readers: self.readers(profile),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
+            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
+            bench: self.bench(profile),
         }
     }
 
@@ -168,12 +172,15 @@ impl Resolver<'_> {
             self.fault(given, file, what, fix.to_owned());
         }
         let gpu = o.gpu.as_ref().map(|given| given.value).or(readers.gpu.map(GpuChoice::from));
+        // A benchmark has these for itself, and reports what is wrong with them.
+        let is_bench = profile.bench.is_some();
+        let evidence = profile.evidence.clone().filter(|_| !is_bench).unwrap_or_default();
         Readers {
             count,
             queries_per_s: self.query_rate(readers.queries_per_s.as_ref()),
             gpu: gpu.unwrap_or(GpuChoice::Auto),
-            arms: self.arms(profile.arms.as_ref()),
-            evidence: self.evidence(&profile.evidence.clone().unwrap_or_default()),
+            arms: if is_bench { Vec::new() } else { self.arms(profile.arms.as_ref()) },
+            evidence: self.evidence(&evidence),
             statement_timeout: self.time(
                 "statement_timeout_s",
                 o.statement_timeout.as_ref(),

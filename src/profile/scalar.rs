@@ -88,6 +88,15 @@ pub enum SecondsOrForever {
     Forever,
 }
 
+/// Milliseconds, or "off".
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MillisecondsOrOff {
+    /// So many milliseconds.
+    Milliseconds(Number),
+    /// Not at all.
+    Off,
+}
+
 /// The value of a server's setting: text, a number, or true or false; kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettingValue(pub String);
@@ -207,6 +216,14 @@ impl<'de> Deserialize<'de> for SecondsOrForever {
     }
 }
 
+impl<'de> Deserialize<'de> for MillisecondsOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let visitor =
+            NumberOrWord { word: Some("off"), wanted: "a number of milliseconds or \"off\"" };
+        Ok(deserializer.deserialize_any(visitor)?.map_or(Self::Off, Self::Milliseconds))
+    }
+}
+
 /// Whole numbers are written without a decimal point, as people write them.
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -237,6 +254,15 @@ impl Serialize for SecondsOrForever {
     }
 }
 
+impl Serialize for MillisecondsOrOff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Milliseconds(number) => number.serialize(serializer),
+            Self::Off => serializer.serialize_str("off"),
+        }
+    }
+}
+
 macro_rules! inline_schema {
     ($($scalar:ident => $schema:tt),* $(,)?) => {$(
         impl JsonSchema for $scalar {
@@ -262,5 +288,8 @@ inline_schema! {
     RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]
+    },
+    MillisecondsOrOff => {
+        "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "off" }]
     },
 }

@@ -228,14 +228,19 @@ impl Examiner {
     /// Takes the plan of every query in every arm.
     pub async fn plans(&mut self) {
         for query in 0..self.trials.len() {
-            for arm in 0..self.trials[query].arms.len() {
-                let limit = self.limit();
-                let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
-                let late = |_| Err(pg::Error::timed_out("take the plan").into());
-                let explained = explained.unwrap_or_else(late);
-                self.unless_lost(explained.as_ref().err());
-                self.note_plan(query, arm, explained);
-            }
+            self.plans_of(query).await;
+        }
+    }
+
+    /// Takes the plan of a query in each of its arms.
+    pub async fn plans_of(&mut self, query: usize) {
+        for arm in 0..self.trials[query].arms.len() {
+            let limit = self.limit();
+            let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
+            let late = |_| Err(pg::Error::timed_out("take the plan").into());
+            let explained = explained.unwrap_or_else(late);
+            self.unless_lost(explained.as_ref().err());
+            self.note_plan(query, arm, explained);
         }
     }
 

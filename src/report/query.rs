@@ -71,14 +71,20 @@ impl QueryReport {
         evidence.map_or(Verdict::Unknown, |evidence| evidence.verdict)
     }
 
-    /// The verdict for people. An arm that is on and did not use the GPU is never called GPU.
+    /// The verdict for people.
     pub fn evidence(&self) -> String {
-        let evidence = self.plan.as_ref().and_then(|plan| plan.evidence.as_ref());
-        let Some(evidence) = evidence else { return "no plan".to_owned() };
-        match (self.gpu, evidence.verdict) {
-            (Gpu::On, Verdict::Cpu) => "on, but ran on the CPU".to_owned(),
-            _ => evidence.describe(),
-        }
+        describe(self.gpu, self.plan.as_ref())
+    }
+}
+
+/// What a plan proves, for people. An arm that is on and did not use the GPU is never called GPU.
+pub(super) fn describe(gpu: Gpu, plan: Option<&PlanHistory>) -> String {
+    let Some(evidence) = plan.and_then(|plan| plan.evidence.as_ref()) else {
+        return "no plan".to_owned();
+    };
+    match (gpu, evidence.verdict) {
+        (Gpu::On, Verdict::Cpu) => "on, but ran on the CPU".to_owned(),
+        _ => evidence.describe(),
     }
 }
 

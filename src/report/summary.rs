@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::{PartitionAudit, Percentiles};
 
-use super::{Bottleneck, RunReport, Status};
+use super::{Bottleneck, RunReport, Status, gpu};
 
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
@@ -21,6 +21,7 @@ pub fn summary(report: &RunReport) -> String {
         .and_then(|()| stream(&mut out, report))
         .and_then(|()| queries::executions(&mut out, &report.queries))
         .and_then(|()| queries::comparisons(&mut out, report))
+        .and_then(|()| gpu::summary(&mut out, &report.gpus))
         .and_then(|()| verdicts(&mut out, report));
     out
 }

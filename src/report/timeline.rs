@@ -221,6 +221,7 @@ mod tests {
             start: Duration::from_secs(number),
             length: Duration::from_secs(1),
             phase: Phase::Measure,
+            gpus: Vec::new(),
             partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
             pairs: Vec::new(),

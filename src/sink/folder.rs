@@ -1,5 +1,8 @@
-//! The results folder: `result.json`, kept current while the run goes on, and `latency.hlog`, an
-//! HDR interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram.
+//! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, an HDR
+//! interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram; and
+//! `gpu.csv`, if there is a GPU.
+
+mod gpu_csv;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -12,9 +15,11 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
 use crate::report::RunReport;
 
+use gpu_csv::{GPU_CSV, GpuCsv};
+
 use super::{RunStart, Sink, SinkError};
 
-const RESULT: &str = "result.json";
+pub(super) const RESULT: &str = "result.json";
 const LOG: &str = "latency.hlog";
 
 const ACT_CREATE: &str = "create the results folder";
@@ -33,10 +38,73 @@ fn create_all(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
     Ok(missing)
 }
 
+/// Makes `path` ready for one result; returns the folders that were not there.
+pub(super) fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
+    let created = create_all(path)?;
+    let result = path.join(RESULT);
+    if result.exists() {
+        let source = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err(failed("write", &result, source, FIX_OTHER));
+    }
+    Ok(created)
+}
+
+/// Creates a folder in `parent` that is ours alone: `name`, or `name-2` and so on if another loader
+/// was faster. Returns it, and all folders that were not there, the innermost first.
+pub(super) fn create_new(parent: &Path, name: &str) -> Result<(PathBuf, Vec<PathBuf>), SinkError> {
+    let mut created = create_all(parent)?;
+    let mut path = parent.join(name);
+    for number in 2_u32.. {
+        match fs::create_dir(&path) {
+            Ok(()) => break,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                path = parent.join(format!("{name}-{number}"));
+            }
+            Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
+        }
+    }
+    created.insert(0, path.clone());
+    Ok((path, created))
+}
+
+/// Replaces a JSON file in one step, so that a reader never sees half of it.
+pub(super) fn save_json(
+    folder: &Path,
+    name: &str,
+    content: &impl serde::Serialize,
+) -> Result<(), SinkError> {
+    replace(folder, name, |file| {
+        serde_json::to_writer_pretty(&mut *file, content)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Replaces a text file in one step.
+pub(super) fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
+    replace(folder, name, |file| file.write_all(text.as_bytes()))
+}
+
+fn replace(
+    folder: &Path,
+    name: &str,
+    content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), SinkError> {
+    let write = || -> io::Result<()> {
+        let new = folder.join(format!("{name}.new"));
+        let mut file = BufWriter::new(File::create(&new)?);
+        content(&mut file)?;
+        file.into_inner()?.sync_all()?;
+        fs::rename(new, folder.join(name))
+    };
+    write().map_err(|source| failed("write", &folder.join(name), source, ""))
+}
+
 /// Writes the results folder.
 pub struct Folder {
     path: PathBuf,
     log: File,
+    /// `None` without a GPU.
+    gpus: Option<GpuCsv>,
     serializer: V2DeflateSerializer,
     /// One for each query and arm, as in [`Interval::queries`].
     query_tags: Vec<String>,
@@ -51,12 +119,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written, or already holds a result.
     pub fn open(path: &Path) -> Result<Self, SinkError> {
-        let created = create_all(path)?;
-        let result = path.join(RESULT);
-        if result.exists() {
-            let source = io::Error::from(io::ErrorKind::AlreadyExists);
-            return Err(failed("write", &result, source, FIX_OTHER));
-        }
+        let created = claim(path)?;
         Self::with_files(path.to_owned(), created)
     }
 
@@ -66,18 +129,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be written.
     pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
-        let mut created = create_all(parent)?;
-        let mut path = parent.join(name);
-        for number in 2_u32.. {
-            match fs::create_dir(&path) {
-                Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    path = parent.join(format!("{name}-{number}"));
-                }
-                Err(source) => return Err(failed(ACT_CREATE, &path, source, FIX_WRITE)),
-            }
-        }
-        created.insert(0, path.clone());
+        let (path, created) = create_new(parent, name)?;
         Self::with_files(path, created)
     }
 
@@ -86,7 +138,15 @@ impl Folder {
         let log = File::create(&log_path)
             .map_err(|source| failed("create", &log_path, source, FIX_WRITE))?;
         let serializer = V2DeflateSerializer::new();
-        Ok(Self { path, created, begun: false, log, serializer, query_tags: Vec::new() })
+        Ok(Self {
+            path,
+            created,
+            begun: false,
+            log,
+            gpus: None,
+            serializer,
+            query_tags: Vec::new(),
+        })
     }
 
     /// Where it is.
@@ -98,17 +158,8 @@ impl Folder {
         failed("write", &self.path.join(file), source, "")
     }
 
-    /// Replaces `result.json` in one step, so that a reader never sees half of it.
     fn save(&self, report: &RunReport) -> Result<(), SinkError> {
-        let write = || -> io::Result<()> {
-            let new = self.path.join("result.json.new");
-            let mut file = BufWriter::new(File::create(&new)?);
-            serde_json::to_writer_pretty(&mut file, report)?;
-            file.write_all(b"\n")?;
-            file.into_inner()?.sync_all()?;
-            fs::rename(new, self.path.join(RESULT))
-        };
-        write().map_err(|source| self.unwritten(RESULT, source))
+        save_json(&self.path, RESULT, report)
     }
 }
 
@@ -168,6 +219,10 @@ impl Sink for Folder {
         self.begun = true;
         let tags = start.query_arms().map(|(query, arm)| format!("query.{query}.{arm}"));
         self.query_tags = tags.collect();
+        if !start.gpus.gpus.is_empty() {
+            let created = GpuCsv::create(&self.path, start.started_at, &start.gpus.gpus);
+            self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
+        }
         let written = write_log(&mut self.log, &mut self.serializer, Some(start.started_at), &[]);
         written.map_err(|source| self.unwritten(LOG, source))
     }
@@ -191,7 +246,9 @@ impl Sink for Folder {
                 .map(|(tag, tally)| line(tag, &tally.times.response)),
         );
         let written = write_log(&mut self.log, &mut self.serializer, None, &lines);
-        written.map_err(|source| self.unwritten(LOG, source))
+        written.map_err(|source| self.unwritten(LOG, source))?;
+        let written = self.gpus.as_mut().map_or(Ok(()), |gpus| gpus.write(interval));
+        written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 
     fn checkpoint(&mut self, report: &RunReport) -> Result<(), SinkError> {
@@ -200,6 +257,8 @@ impl Sink for Folder {
 
     fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError> {
         self.save(report)?;
-        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))
+        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))?;
+        let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
+        synced.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 }

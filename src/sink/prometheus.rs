@@ -4,13 +4,14 @@
 //! The exporter crate keeps every sample of a histogram until the next scrape or upkeep, which in
 //! a soak test nobody scrapes would grow without bound; [`Series`] keeps bucket counts only.
 
+mod gpu;
 mod http;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use metrics::{Counter, Gauge, Key, Label, Level, Metadata, Recorder as _};
@@ -24,6 +25,8 @@ use crate::record::{Interval, Phase, Times};
 use crate::report::RunReport;
 use crate::strom::evidence::Verdict;
 use crate::watch::process;
+
+use gpu::GpuPage;
 
 use super::{RunStart, Sink, SinkError};
 
@@ -66,6 +69,7 @@ struct Exposition {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     histograms: Mutex<Vec<Family>>,
+    gpus: Mutex<GpuPage>,
     measuring: AtomicBool,
 }
 
@@ -103,6 +107,7 @@ impl Exposition {
             recorder,
             handle,
             histograms: Mutex::new(families.collect()),
+            gpus: Mutex::default(),
             measuring: AtomicBool::new(false),
         }
     }
@@ -113,6 +118,10 @@ impl Exposition {
 
     fn gauge(&self, metric: Metric, values: &[&str]) -> Gauge {
         self.recorder.register_gauge(&key(metric, values), &METADATA)
+    }
+
+    fn gpus(&self) -> MutexGuard<'_, GpuPage> {
+        self.gpus.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn observe(&self, metric: Metric, index: usize, times: &Times) {
@@ -155,6 +164,7 @@ impl Exposition {
             cpu.help,
             process::cost().cpu_s
         );
+        self.gpus().render(&mut out);
         let families = self.histograms.lock().unwrap_or_else(PoisonError::into_inner);
         for family in families.iter().filter(|family| !family.series.is_empty()) {
             family.render(&mut out);
@@ -334,6 +344,7 @@ const QUERY_HISTOGRAMS: [Metric; 3] =
 impl Sink for PrometheusSink {
     fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
         self.handles = Some(Handles::new(&self.exposition, start));
+        *self.exposition.gpus() = GpuPage::new(start.gpus);
         Ok(())
     }
 
@@ -398,6 +409,7 @@ impl Sink for PrometheusSink {
             to.different.increment(tally.answers_different);
             to.failed.increment(tally.answers_failed);
         }
+        exposition.gpus().update(&interval.gpus);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::plan::StreamRate;
 use crate::quantity::{format_count, format_duration, format_rate};
+use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
 use crate::report::RunReport;
 
@@ -30,6 +31,16 @@ impl Screen {
         let live = !plain && io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), live }
+    }
+
+    /// Whether it is a terminal that can be redrawn.
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// A line that is redrawn in place.
+    pub fn spinner(&self) -> ProgressBar {
+        self.bars.add(ProgressBar::new_spinner())
     }
 
     /// Prints a line, above the block if there is one.
@@ -87,6 +98,7 @@ struct Period {
     length: Duration,
     stream: StreamTally,
     queries: Vec<QueryTally>,
+    gpus: Vec<GpuUsage>,
 }
 
 impl Terminal {
@@ -149,6 +161,11 @@ impl Terminal {
             let per_s = queries as f64 / self.period.length.as_secs_f64().max(1e-9);
             let _ = write!(line, ", queries {}", format_rate(per_s));
         }
+        for gpu in &self.period.gpus {
+            if let Some(busy) = busy(gpu) {
+                let _ = write!(line, ", GPU {busy}");
+            }
+        }
         line
     }
 
@@ -183,8 +200,21 @@ impl Terminal {
                 let _ = write!(text, "  p99 {}", ms(response.p99_ms));
             }
         }
+        for gpu in &self.period.gpus {
+            let busy = busy(gpu).unwrap_or_else(|| "does not answer".to_owned());
+            let _ = write!(text, "\n  GPU       {busy}");
+            if let Some(watts) = gpu.power_watts.mean() {
+                let _ = write!(text, ", {watts:.0} W");
+            }
+        }
         text
     }
+}
+
+/// How busy a GPU was.
+fn busy(gpu: &GpuUsage) -> Option<String> {
+    let (mean, max) = (gpu.utilization_ratio.mean()?, gpu.utilization_ratio.max()?);
+    Some(format!("busy {:.0} % (peak {:.0} %)", mean * 100.0, max * 100.0))
 }
 
 fn ms(ms: f64) -> String {
@@ -221,6 +251,10 @@ impl Sink for Terminal {
         self.period.queries.resize_with(interval.queries.len(), QueryTally::default);
         for (sum, tally) in self.period.queries.iter_mut().zip(&interval.queries) {
             sum.merge(tally);
+        }
+        self.period.gpus.resize_with(interval.gpus.len(), GpuUsage::default);
+        for (sum, tally) in self.period.gpus.iter_mut().zip(&interval.gpus) {
+            sum.merge(&tally.usage);
         }
         // On a terminal each interval is drawn; percentiles still cover a whole period, since a
         // p99 of one second is noise.

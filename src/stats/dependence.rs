@@ -4,21 +4,23 @@
 /// Lags summed at most; bounds the time that a long and slow series takes.
 const LAGS_MAX: usize = 2_000;
 
-/// The integrated autocorrelation time of a series in the order of measurement: the number of
-/// successive values that together say as much about the mean as one independent value does.
+/// The integrated autocorrelation time of a series in the order of measurement: how many
+/// successive values say together as much about the centre as one independent value does.
 ///
-/// The larger of two estimates, and at least 1, so that an anticorrelated series never counts as
-/// more than it is:
+/// An upper estimate, because too small a time makes an interval too narrow, and short series
+/// hide their dependence. It is the larger of
 ///
 /// - Geyer's initial monotone positive sequence (1992), which fits any decay but is noisy;
 /// - (1 + φ) ÷ (1 − φ), exact for AR(1), of the lag-one autocorrelation φ after the first-order
-///   correction for its downward bias (Marriott and Pope, 1954), which is what holds in short
-///   series.
+///   correction of its downward bias (Marriott and Pope, 1954) and one standard error up
+///   (Bartlett, 1946).
 ///
-/// A constant series, and one of fewer than three values, has a time of 1.
+/// It is at least 1, so that an anticorrelated series never counts as more than it is. A constant
+/// series, and one of fewer than three values, has a time of 1.
 pub fn autocorrelation_time(series: &[f64]) -> f64 {
     let n = series.len();
-    if n < 3 {
+    // Rounding would leave a trace of variance in a constant series.
+    if n < 3 || series.iter().all(|value| value.total_cmp(&series[0]).is_eq()) {
         return 1.0;
     }
     let mean = series.iter().sum::<f64>() / n as f64;
@@ -27,8 +29,7 @@ pub fn autocorrelation_time(series: &[f64]) -> f64 {
         centered.iter().zip(&centered[lag..]).map(|(early, late)| early * late).sum()
     };
     let variance = covariance(0);
-    // Rounding leaves a trace of variance in a constant series.
-    if !variance.is_normal() || variance <= n as f64 * (mean * f64::EPSILON).powi(2) {
+    if !variance.is_normal() {
         return 1.0;
     }
     let first = covariance(1) / variance;
@@ -65,7 +66,7 @@ pub(super) fn ranks(series: &[f64]) -> Vec<f64> {
     order.sort_unstable_by(|left, right| series[*left].total_cmp(&series[*right]));
     let mut ranks = vec![0.0; series.len()];
     let mut first = 0;
-    for equal in order.chunk_by(|left, right| series[*left] == series[*right]) {
+    for equal in order.chunk_by(|left, right| series[*left].total_cmp(&series[*right]).is_eq()) {
         let shared = first as f64 + (equal.len() - 1) as f64 / 2.0;
         equal.iter().for_each(|index| ranks[*index] = shared);
         first += equal.len();

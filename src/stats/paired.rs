@@ -30,7 +30,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { confidence: 0.95, resamples: 2_000, pairs_min: 10, seed: 0 }
+        Self { confidence: 0.95, resamples: 2_000, pairs_min: 20, seed: 0 }
     }
 }
 
@@ -177,7 +177,7 @@ fn dependence(pairs: &[Pair], median_a: f64, median_b: f64) -> f64 {
 
 /// On which side of the median a value lies: −1, 0 or 1.
 pub(super) fn side(value: f64, median: f64) -> f64 {
-    if value == median { 0.0 } else { (value - median).signum() }
+    f64::from(value.total_cmp(&median) as i8)
 }
 
 /// Percentiles of log(median A ÷ median B) over resamples of whole pairs.

@@ -123,6 +123,15 @@ pub(super) const CATCH_UP_FACTOR: Limits = Limits {
     range: "1 (not included) to 1,000",
     fix: "choose a multiple of the rate that lets the backlog shrink, such as 4",
 };
+/// Below it the driver would be asked more often than it looks itself.
+pub(super) const GPU_INTERVAL: Limits = Limits {
+    default: 0.1,
+    min: 0.01,
+    max: 10.0,
+    is_whole: false,
+    range: "10 ms to 10 s",
+    fix: "choose the time between two samples, such as 100 ms, or `off`",
+};
 pub(super) const PLANS_EVERY: Limits = Limits {
     default: 30.0,
     min: 1.0,
@@ -138,4 +147,36 @@ pub(super) const ANSWERS_EVERY: Limits = Limits {
     is_whole: false,
     range: "1 s to 1 day",
     fix: "choose how often answers are compared, such as 60",
+};
+pub(super) const PAIRS_MIN: Limits = Limits {
+    default: 10.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose a number such as 10; fewer pairs give no interval",
+};
+pub(super) const PAIRS_MAX: Limits = Limits {
+    default: 200.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose the most pairs of a query, such as 200",
+};
+pub(super) const QUERY_TIME: Limits = Limits {
+    default: 60.0,
+    min: 1e-3,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 ms to 1 day",
+    fix: "choose the most time for one query, such as 60 s",
+};
+pub(super) const PRECISION: Limits = Limits {
+    default: 0.05,
+    min: 1e-4,
+    max: 10.0,
+    is_whole: false,
+    range: "0.0001 to 10",
+    fix: "choose how exactly a ratio is to be known, such as 0.05 for 5 %",
 };

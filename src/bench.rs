@@ -1,0 +1,464 @@
+//! The benchmark of a query: both arms in adjacent pairs until the ratio is known well enough, on
+//! one session, with plans and answers looked at before. Sees no sinks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
+use serde::Serialize;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::pg;
+use crate::plan::bench::Bench;
+use crate::query::examine::{Examiner, Findings};
+use crate::query::{Connection, Trial};
+use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
+use crate::strom::{self, Gpu, StromError, hint};
+
+/// Failures of an arm in a row after which it is given up.
+const FAILURES_MAX: u32 = 2;
+/// Executions of an arm whose other arm was given up: enough to say what it takes alone.
+const ALONE: usize = 3;
+/// Beyond the statement timeout, until a dead network is given up.
+const NETWORK_GRACE: Duration = Duration::from_secs(10);
+/// Between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// What one arm of a query did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ArmSamples {
+    /// Service times of the measured executions, in order, in nanoseconds.
+    pub times_ns: Vec<u64>,
+    /// Service time of the first execution, which is not measured; `None` if there was none.
+    pub cold_ns: Option<u64>,
+    /// Rows of the last answer.
+    pub rows: u64,
+    /// Executions that failed.
+    pub failures: u64,
+    /// Why the last of those did.
+    pub error: Option<ArmError>,
+    /// Whether it was given up.
+    pub given_up: bool,
+    /// Rows that the GPU handed back to the CPU, as far as the server says so.
+    pub fallback_rows: u64,
+}
+
+/// Why an execution failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct ArmError {
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// What the server said.
+    pub message: String,
+}
+
+/// What a query came to.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// By arm.
+    pub arms: Vec<ArmSamples>,
+    /// The two arms compared; `None` with one arm or without a pair.
+    pub comparison: Option<Comparison>,
+    /// Why it ended.
+    pub halted: Halted,
+    /// Plans and answers.
+    pub examined: Findings,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// Why a query's measurement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Halted {
+    /// The ratio is known as exactly as was asked for.
+    Precise,
+    /// Its time was up.
+    TimeUp,
+    /// It had the most pairs, or with one arm the most executions.
+    EnoughPairs,
+    /// An arm failed again and again.
+    ArmFailed,
+    /// Somebody stopped the benchmark.
+    Stopped,
+}
+
+/// How far a query is.
+#[derive(Debug, Clone)]
+pub struct Progress<'a> {
+    /// Its name.
+    pub query: &'a str,
+    /// What is being done.
+    pub doing: Doing,
+    /// Pairs so far, or executions if there is one arm.
+    pub pairs: usize,
+    /// Since it began.
+    pub elapsed: Duration,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// The first execution of each arm, not measured.
+    Warming,
+    /// Plans and answers.
+    Examining,
+    /// Pairs.
+    Measuring,
+}
+
+/// Measures queries one behind the other.
+pub struct Bencher {
+    connection: Connection,
+    trials: Arc<[Trial]>,
+    plan: Bench,
+    examiner: Examiner,
+    session: Option<pg::Session>,
+    /// The query and arm that the session was last put into.
+    entered: Option<(usize, usize)>,
+    rng: Xoshiro256PlusPlus,
+    seed: u64,
+    stop: CancellationToken,
+    abort: CancellationToken,
+}
+
+/// What ends a benchmark.
+#[derive(Debug, thiserror::Error)]
+pub enum BenchError {
+    /// The server could not be reached again, or an arm not be entered.
+    #[error(transparent)]
+    Strom(#[from] StromError),
+}
+
+/// How an execution ended.
+enum Executed {
+    /// After so many nanoseconds.
+    Answered(u64),
+    /// The server refused or failed it.
+    Failed,
+    /// Somebody aborted the benchmark.
+    Aborted,
+}
+
+impl Bencher {
+    /// Measures `trials` as `plan` says. `stop` ends it between two executions, `abort` within one.
+    pub fn new(
+        connection: Connection,
+        trials: Arc<[Trial]>,
+        plan: &Bench,
+        seed: u64,
+        stop: CancellationToken,
+        abort: CancellationToken,
+    ) -> Self {
+        let evidence = plan.evidence.clone();
+        let examiner =
+            Examiner::new(connection.clone(), Arc::clone(&trials), evidence, Instant::now());
+        Self {
+            connection,
+            trials,
+            plan: plan.clone(),
+            examiner,
+            session: None,
+            entered: None,
+            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            seed,
+            stop,
+            abort,
+        }
+    }
+
+    /// Measures one query.
+    ///
+    /// # Errors
+    /// When the server is gone for good. A query that it refuses is part of the result.
+    pub async fn measure(
+        &mut self,
+        query: usize,
+        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+    ) -> Result<Measured, BenchError> {
+        let began = Instant::now();
+        let name = self.trials[query].query.name.clone();
+        let mut tell = |doing: Doing, pairs: usize| {
+            progress(&Progress { query: &name, doing, pairs, elapsed: began.elapsed() });
+        };
+        let mut arms = vec![ArmSamples::default(); self.trials[query].arms.len()];
+        tell(Doing::Warming, 0);
+        for arm in 0..arms.len() {
+            // Twice at most: what fails twice will fail again.
+            while !arms[arm].given_up && arms[arm].cold_ns.is_none() && !self.is_over() {
+                if let Executed::Answered(ns) = self.execute(query, arm, &mut arms[arm]).await? {
+                    arms[arm].cold_ns = Some(ns);
+                }
+            }
+        }
+        tell(Doing::Examining, 0);
+        let examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
+        let mut pairs = Vec::new();
+        let halted = if arms.iter().any(|arm| arm.given_up) {
+            self.alone(query, &mut arms).await?;
+            Halted::ArmFailed
+        } else {
+            self.pairs(query, &mut arms, &mut pairs, &mut |pairs| tell(Doing::Measuring, pairs))
+                .await?
+        };
+        let comparison = (!pairs.is_empty()).then(|| stats::paired_ratio(&pairs, &self.settings()));
+        Ok(Measured { arms, comparison, halted, examined, took: began.elapsed() })
+    }
+
+    /// Measures all of `queries` in the biased order: every query in the first arm, then every
+    /// query in the other, nothing warmed.
+    ///
+    /// # Errors
+    /// As for [`Bencher::measure`].
+    pub async fn measure_sequentially(
+        &mut self,
+        queries: &[usize],
+        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
+    ) -> Result<Vec<Measured>, BenchError> {
+        let began = Instant::now();
+        let arms = |query: &usize| vec![ArmSamples::default(); self.trials[*query].arms.len()];
+        let mut all: Vec<Vec<ArmSamples>> = queries.iter().map(arms).collect();
+        let most = all.iter().map(Vec::len).max().unwrap_or(0);
+        for arm in 0..most {
+            for (samples, query) in all.iter_mut().zip(queries) {
+                let Some(samples) = samples.get_mut(arm) else { continue };
+                let name = self.trials[*query].query.name.clone();
+                while samples.times_ns.len() < self.plan.pairs_min as usize
+                    && !samples.given_up
+                    && !self.is_over()
+                {
+                    let (doing, pairs) = (Doing::Measuring, samples.times_ns.len());
+                    progress(&Progress { query: &name, doing, pairs, elapsed: began.elapsed() });
+                    if let Executed::Answered(ns) = self.execute(*query, arm, samples).await? {
+                        samples.times_ns.push(ns);
+                    }
+                }
+            }
+        }
+        let mut measured = Vec::new();
+        for (arms, query) in all.into_iter().zip(queries) {
+            // Now: before, it would have warmed what must stay cold.
+            let examined = self.examine(*query, arms.iter().all(|arm| !arm.given_up)).await;
+            let pairs: Vec<Pair> = match arms.as_slice() {
+                [a, b] => {
+                    let both = a.times_ns.iter().zip(&b.times_ns);
+                    both.map(|(a, b)| Pair { a_ns: *a, b_ns: *b }).collect()
+                }
+                _ => Vec::new(),
+            };
+            let failed = arms.iter().any(|arm| arm.given_up);
+            measured.push(Measured {
+                comparison: (!pairs.is_empty())
+                    .then(|| stats::paired_ratio(&pairs, &self.settings())),
+                halted: match (self.is_over(), failed) {
+                    (true, _) => Halted::Stopped,
+                    (_, true) => Halted::ArmFailed,
+                    _ => Halted::EnoughPairs,
+                },
+                arms,
+                examined,
+                took: began.elapsed(),
+            });
+        }
+        Ok(measured)
+    }
+
+    fn settings(&self) -> stats::Settings {
+        let pairs_min = self.plan.pairs_min as usize;
+        stats::Settings { seed: self.seed, pairs_min, ..stats::Settings::default() }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || self.abort.is_cancelled()
+    }
+
+    async fn examine(&mut self, query: usize, answers: bool) -> Findings {
+        if !self.is_over() {
+            let examining = async {
+                self.examiner.plans_of(query).await;
+                if answers && self.plan.evidence.check_answers {
+                    self.examiner.answers(query).await;
+                }
+            };
+            tokio::select! {
+                () = examining => {}
+                () = self.abort.cancelled() => {}
+            }
+        }
+        self.examiner.board().snapshot().swap_remove(query)
+    }
+
+    /// Pairs in random order within, until one of the limits.
+    async fn pairs(
+        &mut self,
+        query: usize,
+        arms: &mut [ArmSamples],
+        pairs: &mut Vec<Pair>,
+        tell: &mut (dyn FnMut(usize) + Send),
+    ) -> Result<Halted, BenchError> {
+        let began = Instant::now();
+        let mut stopping = Stopping::new(self.settings(), self.plan.precision);
+        let mut told = None;
+        loop {
+            if self.is_over() {
+                return Ok(Halted::Stopped);
+            }
+            if told.is_none_or(|told: Instant| told.elapsed() >= PROGRESS_EVERY) {
+                tell(arms[0].times_ns.len());
+                told = Some(Instant::now());
+            }
+            let first = if arms.len() == 2 { usize::from(self.rng.random_bool(0.5)) } else { 0 };
+            let mut times = [None; 2];
+            for turn in 0..arms.len() {
+                let arm = if turn == 0 { first } else { 1 - first };
+                times[arm] = match self.execute(query, arm, &mut arms[arm]).await? {
+                    Executed::Answered(ns) => Some(ns),
+                    Executed::Failed => None,
+                    Executed::Aborted => return Ok(Halted::Stopped),
+                };
+            }
+            if arms.iter().any(|arm| arm.given_up) {
+                return Ok(Halted::ArmFailed);
+            }
+            for (samples, time) in arms.iter_mut().zip(times) {
+                samples.times_ns.extend(time);
+            }
+            if let [Some(a_ns), Some(b_ns)] = times {
+                pairs.push(Pair { a_ns, b_ns });
+            }
+            let time_is_up = began.elapsed() >= self.plan.time;
+            if arms.len() == 2
+                && let Some(halt) = stopping.check(pairs, time_is_up)
+            {
+                return Ok(match halt.reason {
+                    HaltReason::Precise => Halted::Precise,
+                    HaltReason::TimeUp => Halted::TimeUp,
+                });
+            }
+            if time_is_up {
+                return Ok(Halted::TimeUp);
+            }
+            if arms[0].times_ns.len() >= self.plan.pairs_max as usize {
+                return Ok(Halted::EnoughPairs);
+            }
+            // With one arm there is no ratio to know exactly: the fewest executions suffice.
+            if arms.len() == 1 && arms[0].times_ns.len() >= self.plan.pairs_min as usize {
+                return Ok(Halted::EnoughPairs);
+            }
+        }
+    }
+
+    /// The arm that works, where the other does not.
+    async fn alone(&mut self, query: usize, arms: &mut [ArmSamples]) -> Result<(), BenchError> {
+        for (arm, samples) in arms.iter_mut().enumerate().filter(|(_, arm)| !arm.given_up) {
+            while samples.times_ns.len() < ALONE && !samples.given_up && !self.is_over() {
+                if let Executed::Answered(ns) = self.execute(query, arm, samples).await? {
+                    samples.times_ns.push(ns);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a query in an arm once.
+    async fn execute(
+        &mut self,
+        query: usize,
+        arm: usize,
+        samples: &mut ArmSamples,
+    ) -> Result<Executed, BenchError> {
+        let abort = self.abort.clone();
+        let limit = self.connection.statement_timeout + NETWORK_GRACE;
+        let executing = async {
+            let executed = tokio::time::timeout(limit, self.attempt(query, arm)).await;
+            executed.unwrap_or_else(|_| Err(pg::Error::timed_out("run the query").into()))
+        };
+        let executed = tokio::select! {
+            executed = executing => executed,
+            () = abort.cancelled() => {
+                // Dropping the session would leave the query running on the server.
+                if let Some(session) = &self.session {
+                    session.canceller().cancel().await;
+                }
+                return Ok(Executed::Aborted);
+            }
+        };
+        match executed {
+            Ok((ns, rows, fallback_rows)) => {
+                samples.rows = rows;
+                samples.fallback_rows += fallback_rows;
+                Ok(Executed::Answered(ns))
+            }
+            Err(StromError::Server(error)) => {
+                let name = &self.trials[query].query.name;
+                tracing::warn!("`{name}` ({}): {error}", self.trials[query].arms[arm]);
+                samples.failures += 1;
+                samples.given_up = samples.failures >= u64::from(FAILURES_MAX);
+                samples.error = Some(ArmError {
+                    sqlstate: error.code().to_owned(),
+                    message: error.to_string(),
+                });
+                self.entered = None;
+                if error.is_lost() {
+                    self.session = None;
+                    self.reconnect().await?;
+                }
+                Ok(Executed::Failed)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn attempt(&mut self, query: usize, arm: usize) -> Result<(u64, u64, u64), StromError> {
+        let trials = Arc::clone(&self.trials);
+        let trial = &trials[query];
+        let session = match self.session.take() {
+            Some(session) => session,
+            None => self.connection.open().await?,
+        };
+        let wanted = &trial.arms[arm];
+        let same = |(query, arm): (usize, usize)| trials[query].arms[arm] == *wanted;
+        let entering = !self.entered.is_some_and(same);
+        self.entered = Some((query, arm));
+        // Back at its place before anything can fail: whether it is lost is for the caller.
+        let session = self.session.insert(session);
+        if entering {
+            strom::enter(session, wanted).await?;
+            if wanted.gpu == Gpu::On {
+                session.keep_notices();
+            }
+        }
+        let began = std::time::Instant::now();
+        let drained = session.drain(&trial.query.sql, None).await?;
+        let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Ok((ns, drained.rows, hint::fallback_rows(&session.take_notices())))
+    }
+
+    /// A server that restarts after a crash of its GPU service comes back within seconds.
+    async fn reconnect(&mut self) -> Result<(), BenchError> {
+        let mut backoff = crate::pace::Backoff::default();
+        let began = Instant::now();
+        loop {
+            match self.connection.open().await {
+                Ok(session) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                Err(error) if began.elapsed() > self.connection.statement_timeout => {
+                    return Err(BenchError::Strom(error.into()));
+                }
+                Err(_) if self.is_over() => return Ok(()),
+                Err(_) => tokio::time::sleep(backoff.next_pause()).await,
+            }
+        }
+    }
+
+    /// Says goodbye.
+    pub async fn close(self) {
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! From what was found to what to do. Pure.
+
+mod load;
+mod strom;
+
+use serde::Serialize;
+
+use super::{Load, Machine, Server};
+
+/// How much an item matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Figures would be wrong, or called something that they are not.
+    Critical,
+    /// Figures would be worse than they need be, or easily misread.
+    Warning,
+    /// Worth knowing when reading them.
+    Note,
+}
+
+impl Severity {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
+/// One thing to know or to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Advice {
+    /// Its name, for programs; docs/doctor.md lists them all.
+    pub id: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What was found.
+    pub fact: String,
+    /// What that does to figures.
+    pub why: &'static str,
+    /// What mends it.
+    pub fix: String,
+}
+
+/// Names of every item there is, in the order of the code, with what they are about.
+pub const ALL: &[(&str, &str)] = &[
+    ("pg-strom-pretended", "`pg_strom.enabled` is set and no module is behind it"),
+    ("pg-strom-not-loaded", "the module is not in the server"),
+    ("extension-missing", "the extension was not created in this database"),
+    ("no-gpu-found", "the module found no GPU when the server started"),
+    ("gpu-service-missing", "the process that does the GPU work is not there"),
+    ("switched-off", "`pg_strom.enabled` is off by default"),
+    ("cpu-fallback", "`pg_strom.cpu_fallback` is not off"),
+    ("gpu-path-off", "a way of using the GPU is switched off"),
+    ("one-gpu", "one GPU for all partitions"),
+    ("no-gpu-direct", "pages reach the GPU by way of the server's memory"),
+    ("below-gpudirect-threshold", "the table is smaller than `pg_strom.gpudirect_threshold`"),
+    ("few-pages-visible", "few pages are visible to everybody"),
+    ("settings-closed", "our role may not set some of PG-Strom's settings"),
+    ("devices-unknown", "the GPUs that PG-Strom uses could not be listed"),
+    ("gpu-shared", "other programs are on the GPU"),
+    ("no-such-setting", "a setting of PG-Strom is given a value and does not exist"),
+    ("too-old", "the server is older than 15"),
+    ("standby", "the server takes no rows"),
+    ("debug-build", "the server checks itself with assertions"),
+    ("fsync-off", "commits do not wait for the disk"),
+    ("full-page-writes-off", "pages are not written whole to the log"),
+    ("synchronous-commit-off", "commits are acknowledged before they are on disk"),
+    ("autovacuum-off", "autovacuum is off"),
+    ("small-wal", "`max_wal_size` is small for the stream"),
+    ("no-parallel-workers", "queries get no parallel workers"),
+    ("few-workers", "`max_worker_processes` or `max_parallel_workers` is low"),
+    ("few-connections", "the load needs more sessions than the server allows"),
+    ("small-dev-shm", "/dev/shm is small"),
+    ("small-buffers", "`shared_buffers` is small"),
+    ("jit-on", "`jit` is on"),
+    ("restart-pending", "a changed setting waits for a restart"),
+];
+
+fn item(
+    id: &'static str,
+    severity: Severity,
+    fact: impl Into<String>,
+    why: &'static str,
+    fix: impl Into<String>,
+) -> Advice {
+    Advice { id, severity, fact: fact.into(), why, fix: fix.into() }
+}
+
+/// Everything there is to say, worst first. Without a server there is nothing.
+pub fn advise(load: &Load, machine: &Machine, server: Option<&Server>) -> Vec<Advice> {
+    let Some(server) = server else { return Vec::new() };
+    let mut advice = strom::advise(load, machine, server);
+    advice.extend(load::advise(load, server));
+    // Stable: what stands together stays together.
+    advice.sort_by_key(|item| item.severity);
+    advice
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+//! A benchmark: tables → each step → its queries, one behind the other on one session.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use super::prepare::{MAJOR_MIN, check_queries};
+use super::{PrepareError, Shutdown, Target};
+use crate::bench::{BenchError, Bencher, Progress};
+use crate::pg;
+use crate::plan::bench::{Bench, Order, Step};
+use crate::plan::{Plan, Query};
+use crate::query::{Connection, Trial};
+use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
+use crate::report::{ServerReport, Status};
+use crate::sink::SinkError;
+use crate::strom::{self, StromError};
+
+/// Sees a benchmark while it goes on.
+pub trait BenchSink: Send {
+    /// A step begins, the `number`th of `of`.
+    fn step(&mut self, name: &str, number: usize, of: usize);
+    /// A query is under way.
+    fn progress(&mut self, progress: &Progress<'_>);
+    /// A query is done; `report` is the result so far.
+    ///
+    /// # Errors
+    /// When it cannot be saved; the benchmark ends then.
+    fn query(&mut self, report: &BenchReport) -> Result<(), SinkError>;
+}
+
+/// How a benchmark ended.
+#[derive(Debug)]
+pub struct BenchOutcome {
+    /// What was measured.
+    pub report: BenchReport,
+    /// An output that failed.
+    pub unsaved: Option<SinkError>,
+}
+
+/// What ends a benchmark early.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// Runs a benchmark against a server.
+///
+/// # Errors
+/// When it cannot begin. Once it has begun there is an outcome, whatever happens.
+pub async fn run_bench(
+    plan: &Plan,
+    bench: &Bench,
+    target: &Target,
+    sink: &mut dyn BenchSink,
+    shutdown: &Shutdown,
+) -> Result<BenchOutcome, PrepareError> {
+    let started_at = SystemTime::now();
+    let began = Instant::now();
+    let mut control = pg::Session::connect(&target.address, "strom-load control").await?;
+    let loaded = strom::is_loaded(&mut control).await?;
+    let facts = control.facts().await?;
+    if facts.major < MAJOR_MIN {
+        return Err(PrepareError::TooOld { version: facts.version });
+    }
+    for trial in &*trials(bench, &bench.steps[0], loaded)? {
+        strom::check_settings(&mut control, &trial.arms).await?;
+    }
+    if loaded {
+        // What makes a step ready is no measurement, and a server whose GPU fails must still be
+        // able to build an index.
+        control.execute("switch PG-Strom off", "SET pg_strom.enabled = off").await?;
+    }
+    let server = ServerReport {
+        address: target.address.to_string(),
+        embedded: target.embedded,
+        pg_strom_loaded: loaded,
+        facts,
+    };
+    let mut report = BenchReport::new(plan, &server, started_at);
+    let of = bench.steps.len();
+    let mut ended = Ok(());
+    for (number, step) in (1..).zip(&bench.steps) {
+        if shutdown.stop.is_cancelled() {
+            break;
+        }
+        sink.step(step.name(), number, of);
+        let mut run = StepRun { plan, bench, step, target, loaded, shutdown };
+        ended = run.run(&mut control, &mut report, sink).await;
+        report.set_took(began.elapsed());
+        if ended.is_err() {
+            break;
+        }
+    }
+    control.close().await;
+    let mut unsaved = None;
+    report.status = match ended {
+        Ok(()) if shutdown.abort.is_cancelled() => Status::Aborted,
+        Ok(()) if shutdown.stop.is_cancelled() => Status::Interrupted,
+        Ok(()) => Status::Done,
+        Err(error) => {
+            report.error = Some(error.to_string());
+            if let StepError::Sink(error) = error {
+                unsaved = Some(error);
+            }
+            Status::Failed
+        }
+    };
+    if let Err(error) = sink.query(&report) {
+        unsaved.get_or_insert(error);
+    }
+    Ok(BenchOutcome { report, unsaved })
+}
+
+/// One step, under way.
+struct StepRun<'a> {
+    plan: &'a Plan,
+    bench: &'a Bench,
+    step: &'a Step,
+    target: &'a Target,
+    loaded: bool,
+    shutdown: &'a Shutdown,
+}
+
+impl StepRun<'_> {
+    async fn run(
+        &mut self,
+        control: &mut pg::Session,
+        report: &mut BenchReport,
+        sink: &mut dyn BenchSink,
+    ) -> Result<(), StepError> {
+        let table = self.step.table.as_ref().or(self.bench.table.as_ref());
+        report.steps.push(StepReport {
+            name: self.step.name().to_owned(),
+            table: table.map(|table| table.as_written()),
+            error: None,
+            queries: Vec::new(),
+        });
+        let at = report.steps.len() - 1;
+        let mut outcome = Ok(());
+        match self.statements(control, &self.step.before).await {
+            Ok(()) => outcome = self.measure(control, report, sink).await,
+            Err(error) => report.steps[at].error = Some(error.to_string()),
+        }
+        // Whatever happened: the next step must find things as this one did.
+        if let Err(error) = self.statements(control, &self.step.after).await {
+            tracing::warn!("step `{}` was not undone: {error}", self.step.name());
+            report.steps[at].error.get_or_insert(error.to_string());
+        }
+        outcome
+    }
+
+    async fn statements(
+        &self,
+        control: &mut pg::Session,
+        statements: &[String],
+    ) -> Result<(), pg::Error> {
+        for statement in statements {
+            let sql = fill(statement, self.bench, self.step);
+            let act = format!("run `{}`", sql.lines().next().unwrap_or_default());
+            control.execute(&act, &sql).await?;
+        }
+        Ok(())
+    }
+
+    async fn measure(
+        &mut self,
+        control: &mut pg::Session,
+        report: &mut BenchReport,
+        sink: &mut dyn BenchSink,
+    ) -> Result<(), StepError> {
+        let trials = trials(self.bench, self.step, self.loaded).map_err(PrepareError::from)?;
+        check_queries(control, &trials).await?;
+        let connection = Connection {
+            address: self.target.address.clone(),
+            application_name: "strom-load bench".to_owned(),
+            statement_timeout: self.bench.statement_timeout,
+        };
+        let Shutdown { stop, abort } = self.shutdown;
+        let (stop, abort) = (stop.clone(), abort.clone());
+        let mut bencher = Bencher::new(
+            connection,
+            Arc::clone(&trials),
+            self.bench,
+            self.plan.seed,
+            stop.clone(),
+            abort,
+        );
+        let steps = report.steps.len() - 1;
+        if self.bench.order == Order::Sequential {
+            let all: Vec<usize> = (0..trials.len()).collect();
+            let measured =
+                bencher.measure_sequentially(&all, &mut |progress| sink.progress(progress)).await?;
+            for (trial, measured) in trials.iter().zip(measured) {
+                let query = BenchQueryReport::new(trial, measured, self.bench.order);
+                report.steps[steps].queries.push(query);
+            }
+            sink.query(report)?;
+        } else {
+            for (query, trial) in trials.iter().enumerate() {
+                if stop.is_cancelled() {
+                    break;
+                }
+                let measured =
+                    bencher.measure(query, &mut |progress| sink.progress(progress)).await?;
+                let query = BenchQueryReport::new(trial, measured, self.bench.order);
+                report.steps[steps].queries.push(query);
+                sink.query(report)?;
+            }
+        }
+        bencher.close().await;
+        Ok(())
+    }
+}
+
+/// The queries of a step with the table's name filled in, each with its arms.
+fn trials(bench: &Bench, step: &Step, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
+    let trial = |index: &usize| {
+        let query = &bench.queries[*index];
+        let arms = strom::arms(query.gpu.unwrap_or(bench.gpu), &bench.arms, loaded)?;
+        let query = Query { sql: fill(&query.sql, bench, step), ..query.clone() };
+        Ok(Trial { query, arms })
+    };
+    let mut trials = step.queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
+    strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
+    Ok(trials.into())
+}
+
+fn fill(sql: &str, bench: &Bench, step: &Step) -> String {
+    match step.table.as_ref().or(bench.table.as_ref()) {
+        Some(table) => sql.replace("{table}", &table.to_string()),
+        None => sql.to_owned(),
+    }
+}

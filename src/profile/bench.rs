@@ -1,0 +1,63 @@
+//! A benchmark of queries on tables that stand still, as its author wrote it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Gpu, Located, Number, Query, Whole};
+
+/// Queries on tables that stand still, each in both arms.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bench {
+    /// What `{table}` stands for in the queries. Default: the first of `[[tables]]`.
+    pub table: Option<Located<String>>,
+    /// Whether queries run on the GPU. Default: "auto".
+    pub gpu: Option<Gpu>,
+    /// How the executions of the two arms follow each other. Default: "interleaved".
+    pub order: Option<Order>,
+    /// Fewest pairs of a query. Default: 10.
+    pub pairs_min: Option<Located<Whole>>,
+    /// Most pairs of a query. Default: 200.
+    pub pairs_max: Option<Located<Whole>>,
+    /// Most seconds for the pairs of a query. Default: 60.
+    pub time_s: Option<Located<Number>>,
+    /// A query is done when its ratio is known to within this share. Default: 0.05.
+    pub precision: Option<Located<Number>>,
+    /// Seconds after which the server cancels a query. Default: 60.
+    pub statement_timeout_s: Option<Located<Number>>,
+    /// What is done one behind the other, each time with all queries or some. Default: one step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<Located<Step>>>,
+    /// The queries.
+    pub queries: Option<Vec<Located<Query>>>,
+}
+
+/// How the executions of the two arms follow each other.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// In adjacent pairs, each in random order, after one execution that is not measured.
+    Interleaved,
+    /// All of the first arm, then all of the other, nothing warmed: what biased comparisons do.
+    Sequential,
+}
+
+/// One step of a benchmark.
+#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Name in reports: lower-case letters, digits and `_`.
+    pub name: Option<Located<String>>,
+    /// What `{table}` stands for in this step. Default: as in the whole benchmark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table: Option<Located<String>>,
+    /// Statements that make it ready, such as `CREATE INDEX`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<Vec<String>>,
+    /// Statements that undo that; they are run whatever happens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<String>>,
+    /// Names of the queries. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queries: Option<Vec<Located<String>>>,
+}

@@ -1,0 +1,336 @@
+//! The benchmark's result for people: `summary.md`, and the same on a terminal. Verdict first.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::{BenchArmReport, BenchQueryReport, BenchReport, StepReport};
+use crate::bench::Halted;
+use crate::quantity::{format_count, format_duration};
+use crate::query::answer::Row;
+use crate::report::Status;
+use crate::stats::{self, Verdict};
+use crate::strom::{Gpu, evidence, hint};
+
+/// Differing rows that are shown of each arm; the result file has more.
+const EXAMPLES_SHOWN: usize = 3;
+
+/// The report as Markdown.
+pub fn markdown(report: &BenchReport) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = write_markdown(&mut out, report);
+    out
+}
+
+/// The same for a terminal: without Markdown's marks.
+pub fn text(report: &BenchReport) -> String {
+    let mut out = String::new();
+    let _ = write_text(&mut out, report);
+    out
+}
+
+fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
+    writeln!(out, "# {}\n", report.plan.profile)?;
+    for line in verdicts(report) {
+        writeln!(out, "- {line}")?;
+    }
+    writeln!(out, "\n{}\n", about(report))?;
+    for step in &report.steps {
+        if report.steps.len() > 1 {
+            writeln!(out, "## {}\n", title(step))?;
+        }
+        if let Some(error) = &step.error {
+            writeln!(out, "**Not made ready:** {}\n", one_line(error))?;
+        }
+        let rows = rows(step);
+        let header = &rows[0];
+        writeln!(out, "| {} |", header.join(" | "))?;
+        writeln!(out, "|{}", "---|".repeat(header.len()))?;
+        for row in &rows[1..] {
+            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            writeln!(out, "| {} |", cells.join(" | "))?;
+        }
+        writeln!(out)?;
+        for line in step.queries.iter().flat_map(notes) {
+            writeln!(out, "- {line}")?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(
+        out,
+        "Ratio: the median of the first arm ÷ the median of the other, with a {:.0} % interval \
+         from the pairs; above 1 the other arm is faster. The interval decides, not the point.",
+        confidence(report) * 100.0
+    )
+}
+
+fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
+    writeln!(out, "\n{}: {}", report.plan.profile, status(report))?;
+    for line in verdicts(report) {
+        writeln!(out, "  {line}")?;
+    }
+    for step in &report.steps {
+        writeln!(out)?;
+        if report.steps.len() > 1 {
+            writeln!(out, "{}", title(step))?;
+        }
+        if let Some(error) = &step.error {
+            writeln!(out, "  not made ready: {}", one_line(error))?;
+        }
+        let rows = rows(step);
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                write!(line, "{cell:width$}  ")?;
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        for line in step.queries.iter().flat_map(notes) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn title(step: &StepReport) -> String {
+    match &step.table {
+        Some(table) => format!("{} (on {table})", step.name),
+        None => step.name.clone(),
+    }
+}
+
+fn status(report: &BenchReport) -> String {
+    let took = format_duration(Duration::from_secs_f64(report.took_s));
+    match report.status {
+        Status::Running => format!("still running after {took}"),
+        Status::Done => format!("done in {took}"),
+        Status::Interrupted | Status::Aborted => format!("interrupted after {took}"),
+        Status::Failed => format!("ENDED EARLY by an error after {took}"),
+    }
+}
+
+/// What may be said, most important first.
+fn verdicts(report: &BenchReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(error) = &report.error {
+        lines.push(format!("Ended early: {}", one_line(error)));
+    }
+    let wrong = names(report, |query| !query.valid);
+    if !wrong.is_empty() {
+        lines.push(format!("WRONG ANSWERS, timings invalid: {wrong}"));
+    }
+    let says = |verdict: Verdict| {
+        names(report, move |query| {
+            query.valid && query.times.as_ref().is_some_and(|times| times.verdict == verdict)
+        })
+    };
+    let other = report.queries().find_map(|query| Some(query.arms.get(1)?.arm.clone()));
+    if let Some(other) = other {
+        for (verdict, words) in [
+            (Verdict::Faster, format!("`{other}` is faster")),
+            (Verdict::Slower, format!("`{other}` is slower")),
+            (Verdict::NoDifferenceShown, "No difference shown".to_owned()),
+            (Verdict::TooFewPairs, "Too few pairs for a verdict".to_owned()),
+        ] {
+            let names = says(verdict);
+            if !names.is_empty() {
+                lines.push(format!("{words}: {names}"));
+            }
+        }
+    } else if report.queries().next().is_some() {
+        let why = if report.server.pg_strom_loaded { "" } else { ": PG-Strom is not loaded" };
+        lines.push(format!("One arm only, nothing to compare{why}"));
+    }
+    let on_cpu = names(report, |query| {
+        query.arms.iter().any(|arm| arm.gpu == Gpu::On && arm.verdict() == evidence::Verdict::Cpu)
+    });
+    if !on_cpu.is_empty() {
+        lines.push(format!("On, but ran on the CPU: {on_cpu}"));
+    }
+    let failed = names(report, |query| query.arms.iter().any(|arm| arm.given_up));
+    if !failed.is_empty() {
+        lines.push(format!("An arm failed: {failed}"));
+    }
+    lines
+}
+
+fn names(report: &BenchReport, of: impl Fn(&BenchQueryReport) -> bool) -> String {
+    let several = report.steps.len() > 1;
+    let named = report.steps.iter().flat_map(|step| {
+        let of = &of;
+        step.queries.iter().filter(move |query| of(query)).map(move |query| {
+            if several { format!("{} / {}", step.name, query.query) } else { query.query.clone() }
+        })
+    });
+    named.collect::<Vec<_>>().join(", ")
+}
+
+fn about(report: &BenchReport) -> String {
+    let server = &report.server;
+    let kind = if server.embedded { ", embedded" } else { "" };
+    let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
+    let order = match report.queries().any(|query| !query.interleaved) {
+        true => " Sequential order, nothing warmed: these ratios are biased.",
+        false => "",
+    };
+    format!(
+        "{}; PostgreSQL {}{kind}, {strom}; seed {}; started {}.{order}",
+        status(report),
+        server.facts.version,
+        report.plan.seed,
+        report.started_at
+    )
+}
+
+fn confidence(report: &BenchReport) -> f64 {
+    let times = report.queries().find_map(|query| query.times.as_ref());
+    times.map_or(stats::Settings::default().confidence, |times| times.confidence)
+}
+
+/// The table of a step, its header first.
+fn rows(step: &StepReport) -> Vec<Vec<String>> {
+    let most = step.queries.iter().map(|query| query.arms.len()).max().unwrap_or(0);
+    let with_arms = step.queries.iter().find(|query| query.arms.len() == most);
+    let mut header = vec!["query".to_owned()];
+    header.extend(with_arms.into_iter().flat_map(|query| &query.arms).map(|arm| arm.arm.clone()));
+    let compared = most > 1;
+    if compared {
+        header.extend(["ratio (interval)", "verdict", "pairs"].map(str::to_owned));
+    } else {
+        header.extend(["executions", "queries/s"].map(str::to_owned));
+    }
+    header.push("ran on".to_owned());
+    if compared {
+        header.push("answers".to_owned());
+    }
+    let columns = header.len();
+    let mut rows = vec![header];
+    for query in &step.queries {
+        let mut row = vec![query.query.clone()];
+        row.extend(query.arms.iter().map(time));
+        if compared {
+            row.resize(1 + most, "-".to_owned());
+            row.push(ratio(query));
+            row.push(verdict(query));
+            row.push(query.times.as_ref().map_or("0".to_owned(), |times| times.pairs.to_string()));
+        } else {
+            let arm = query.arms.first();
+            row.push(arm.map_or(0, |arm| arm.executions).to_string());
+            let per_s = arm.and_then(|arm| arm.queries_per_s);
+            row.push(per_s.map_or("-".to_owned(), |per_s| format!("{per_s:.2}")));
+        }
+        row.push(query.arms.last().map_or_else(String::new, BenchArmReport::evidence));
+        if compared {
+            row.push(answers(query));
+        }
+        row.resize(columns, String::new());
+        rows.push(row);
+    }
+    rows
+}
+
+fn time(arm: &BenchArmReport) -> String {
+    match (arm.median_ms, &arm.error) {
+        (_, Some(error)) if arm.given_up => format!("ERROR {}", error.sqlstate),
+        (Some(ms), _) => format_duration(Duration::from_nanos((ms * 1e6) as u64)),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+fn ratio(query: &BenchQueryReport) -> String {
+    let Some(times) = &query.times else { return "-".to_owned() };
+    match (times.ratio, times.low, times.high) {
+        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2} - {high:.2})"),
+        (Some(ratio), _, _) => format!("{ratio:.2}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// By the interval, never by the point; and nothing is faster that answers wrongly.
+fn verdict(query: &BenchQueryReport) -> String {
+    let Some(other) = query.arms.get(1) else { return "-".to_owned() };
+    if !query.valid {
+        return "INVALID".to_owned();
+    }
+    let mut words = match query.times.as_ref().map(|times| times.verdict) {
+        Some(Verdict::Faster) => format!("{} is faster", other.arm),
+        Some(Verdict::Slower) => format!("{} is slower", other.arm),
+        Some(Verdict::NoDifferenceShown) => "no difference shown".to_owned(),
+        Some(Verdict::TooFewPairs) => "too few pairs".to_owned(),
+        None if query.halted == Halted::ArmFailed => "an arm failed".to_owned(),
+        None => "not measured".to_owned(),
+    };
+    if !query.interleaved {
+        words.push_str(" (biased order)");
+    }
+    words
+}
+
+fn answers(query: &BenchQueryReport) -> String {
+    let answers = &query.answers;
+    match (answers.checks, answers.different, answers.failed) {
+        (0, _, 0) => "not compared".to_owned(),
+        (0, _, _) => "could not be compared".to_owned(),
+        (_, 0, _) if answers.ties > 0 => "same, but for ties".to_owned(),
+        (_, 0, _) => format!("same ({} rows)", format_count(answers.rows)),
+        _ => "DIFFERENT".to_owned(),
+    }
+}
+
+/// What the table has no room for.
+fn notes(query: &BenchQueryReport) -> Vec<String> {
+    let name = &query.query;
+    let mut notes = Vec::new();
+    for arm in &query.arms {
+        if let Some(error) = &arm.error {
+            let (failures, said) = (arm.failures, one_line(&error.message));
+            notes.push(format!("{name} ({}): failed {failures} times: {said}", arm.arm));
+        }
+        if arm.fallback_rows > 0 {
+            let rows = format_count(arm.fallback_rows);
+            notes.push(format!("{name} ({}): {rows} rows fell back to the CPU", arm.arm));
+        }
+        let Some(plan) = arm.plan.as_ref() else { continue };
+        if arm.gpu == Gpu::On && arm.verdict() != evidence::Verdict::Gpu {
+            let says = plan.reasons.iter().map(|reason| format!("PG-Strom says: {reason}"));
+            let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
+            let mut why: Vec<String> = says.chain(known).collect();
+            if why.is_empty() && plan.evidence.is_some() {
+                why.push(format!("why: {}", hint::UNKNOWN));
+            }
+            notes.extend(why.into_iter().map(|why| format!("{name} ({}): {why}", arm.arm)));
+        }
+    }
+    if let Some(error) = &query.answers.error {
+        notes.push(format!("{name}: the answers were not compared: {}", one_line(error)));
+    }
+    if let Some(difference) = query.answers.differences.first() {
+        for ((arm, rows), count) in query.arms.iter().zip(&difference.examples).zip(difference.only)
+        {
+            for row in rows.iter().take(EXAMPLES_SHOWN) {
+                notes.push(format!(
+                    "{name}: only in {} ({} rows): {}",
+                    arm.arm,
+                    format_count(count),
+                    show(row)
+                ));
+            }
+        }
+    }
+    notes
+}
+
+fn show(row: &Row) -> String {
+    let value = |(name, value): (&String, &Option<String>)| {
+        format!("{name} = {}", value.as_deref().unwrap_or("NULL"))
+    };
+    row.iter().map(value).collect::<Vec<_>>().join(", ")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
