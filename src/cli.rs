@@ -1,14 +1,14 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod arrow;
 mod bench;
 mod choice;
 mod doctor;
+mod value;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
@@ -23,8 +23,11 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use arrow::ArrowArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
+pub use value::MetricsAddress;
+use value::parse_setting;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -102,6 +105,12 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Write a table as an Apache Arrow file, and import it as a foreign table
+    ///
+    /// The file is in the IPC file format, which PG-Strom's arrow_fdw reads. The rows are those of
+    /// one moment. docs/arrow.md has the types and what the server needs to read the file.
+    #[command(after_help = arrow::EXAMPLES)]
+    Arrow(Box<ArrowArgs>),
     /// List the GPUs of this machine, and who is on them
     ///
     /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line
@@ -384,37 +393,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// `--metrics-addr`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MetricsAddress {
-    /// No endpoint.
-    Off,
-    /// Listen here.
-    On(SocketAddr),
-}
-
-impl FromStr for MetricsAddress {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "off" {
-            return Ok(Self::Off);
-        }
-        text.parse().map(Self::On).map_err(|_| {
-            format!("`{text}` is not an address; write IP:PORT such as 127.0.0.1:9464, or off")
-        })
-    }
-}
-
-fn parse_setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(format!("`{text}` is not NAME=VALUE, such as shared_buffers=2GB")),
-    }
 }
 
 /// A command line with where each of its values came from.

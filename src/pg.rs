@@ -10,6 +10,7 @@ pub mod fault;
 pub mod load;
 mod quote;
 pub mod read_back;
+pub mod result_type;
 pub mod select;
 pub mod session;
 pub mod table;

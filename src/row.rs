@@ -7,7 +7,7 @@ mod check;
 mod chunk;
 pub(crate) mod day;
 mod encode;
-mod numeric;
+pub(crate) mod numeric;
 mod random;
 
 use serde::Serialize;

@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["pace", "profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
     ("strom", &["pg", "plan", "watch"]),
+    ("arrow", &["pg", "plan", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
@@ -43,7 +44,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["exit", "plan", "quantity"]),
     (
         "command",
-        &["cli", "doctor", "engine", "exit", "pg", "plan", "report", "sink", "verify", "watch"],
+        &[
+            "arrow", "cli", "doctor", "engine", "exit", "pg", "plan", "quantity", "report", "sink",
+            "verify", "watch",
+        ],
     ),
     ("main", &["cli", "command", "exit"]),
 ];
