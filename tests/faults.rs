@@ -4,7 +4,7 @@
 //! Moments and places are drawn from FAULT_SEED, which is printed. STROM_LOAD_FAULT_ROUNDS=20
 //! makes the long job of it: each fault at least 20 times.
 
-mod disk;
+pub(crate) mod disk;
 mod run;
 
 use std::time::{Duration, Instant};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use strom_load::pg::embedded::Server;
@@ -12,13 +12,22 @@ use tempfile::TempDir;
 use crate::support::scratch;
 
 /// A file system of some megabytes, full at will.
-pub(super) struct SmallDisk {
+pub(crate) struct SmallDisk {
     mount: TempDir,
 }
 
 impl SmallDisk {
-    /// Mounts it, for the account that the server runs as.
+    /// Mounts it, with a tablespace for the account that the server runs as.
     pub(super) fn mount(server: &Server) -> Self {
+        let disk = Self::mount_empty();
+        let owner = fs::metadata(server.data_dir()).unwrap();
+        fs::create_dir(disk.tablespace()).unwrap();
+        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        disk
+    }
+
+    /// Mounts it.
+    pub(crate) fn mount_empty() -> Self {
         let mount = scratch();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=32m", "strom-load-test"])
@@ -30,11 +39,11 @@ impl SmallDisk {
             "a full disk is a small tmpfs, and mounting one takes root: {}",
             String::from_utf8_lossy(&mounted.stderr)
         );
-        let disk = Self { mount };
-        let owner = fs::metadata(server.data_dir()).unwrap();
-        fs::create_dir(disk.tablespace()).unwrap();
-        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
-        disk
+        Self { mount }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.mount.path()
     }
 
     pub(super) fn tablespace(&self) -> PathBuf {
