@@ -1,5 +1,6 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod arrow;
 mod bench;
 mod choice;
 mod doctor;
@@ -24,6 +25,7 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use arrow::ArrowArgs;
 pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
@@ -128,6 +130,12 @@ pub enum Command {
     /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
     #[command(after_help = faults::EXAMPLES)]
     Faults(FaultsArgs),
+    /// Write a table as an Apache Arrow file, and import it as a foreign table
+    ///
+    /// The file is in the IPC file format, which PG-Strom's arrow_fdw reads. The rows are those of
+    /// one moment. docs/arrow.md has the types and what the server needs to read the file.
+    #[command(after_help = arrow::EXAMPLES)]
+    Arrow(Box<ArrowArgs>),
     /// List the GPUs of this machine, and who is on them
     ///
     /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line

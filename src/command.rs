@@ -1,5 +1,6 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod arrow;
 mod faults;
 mod fill;
 mod gpus;
@@ -70,6 +71,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
+        Some(Command::Arrow(args)) => arrow::arrow(parsed, args).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
@@ -127,23 +129,7 @@ fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Fail
 
 async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let given = address(parsed, args)?;
-    let shutdown = Shutdown::default();
-    let server = match (&given, &args.embedded.data_dir) {
-        (Some(_), _) => None,
-        (None, Some(_)) => Some(start_server(&args.embedded, &shutdown).await?),
-        (None, None) => {
-            let message = "no server to look in\n  fix: give the run's server with --database-url, \
-                           or the folder that its rows were kept in with --data-dir (a server that \
-                           was started for one run is gone with its rows)";
-            return Err(Failure::new(exit::USAGE, message));
-        }
-    };
-    let address = match (&given, &server) {
-        (Some(given), _) => given.address.clone(),
-        (None, Some(server)) => embedded_address(server),
-        (None, None) => unreachable!("one of them is there, or the match above returned"),
-    };
+    let (address, server) = find_server(parsed, args, &Shutdown::default()).await?;
     let verified = saved.verify(&address).await;
     if let Some(server) = server {
         let _ = server.stop().await;
@@ -247,6 +233,25 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
+/// The server that was named, or the one whose data was kept, started. The caller stops that.
+async fn find_server(
+    parsed: &Parsed,
+    args: &ServerArgs,
+    shutdown: &Shutdown,
+) -> Result<(Address, Option<embedded::Server>), Failure> {
+    if let Some(given) = address(parsed, args)? {
+        return Ok((given.address, None));
+    }
+    if args.embedded.data_dir.is_some() {
+        let server = start_server(&args.embedded, shutdown).await?;
+        return Ok((embedded_address(&server), Some(server)));
+    }
+    let message = "no server to look in\n  fix: give the run's server with --database-url, or the \
+                   folder that its rows were kept in with --data-dir (a server that was started \
+                   for one run is gone with its rows)";
+    Err(Failure::new(exit::USAGE, message))
+}
+
 async fn start_server(
     args: &EmbeddedArgs,
     shutdown: &Shutdown,
@@ -292,12 +297,18 @@ impl Signals {
     }
 
     /// The first signal drains, the second aborts. After the run, any ends the lingering.
+    /// Waits for one.
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The first signal drains, the second aborts.
     async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
+            self.first().await;
             match received {
                 _ if self.lingering.load(Ordering::Relaxed) => {
                     shutdown.stop.cancel();

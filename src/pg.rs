@@ -12,6 +12,7 @@ pub mod load;
 pub mod pooler;
 mod quote;
 pub mod read_back;
+pub mod result_type;
 pub mod select;
 pub mod session;
 pub mod table;

@@ -6,6 +6,7 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod arrow;
 mod compare;
 mod dashboards;
 mod datasets;

@@ -27,6 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["pace", "profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
     ("strom", &["pg", "plan", "watch"]),
+    ("arrow", &["pg", "plan", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
@@ -59,7 +60,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
+            "arrow", "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
             "quantity", "report", "sink", "verify", "watch",
         ],
     ),

@@ -18,8 +18,17 @@ pub(crate) struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of this size, for the account that the server runs as.
+    /// Mounts one of this size, with a tablespace for the account that the server runs as.
     pub(crate) fn mount(server: &Server, mebibytes: u64) -> Self {
+        let disk = Self::mount_empty(mebibytes);
+        let owner = fs::metadata(server.data_dir()).unwrap();
+        fs::create_dir(disk.tablespace()).unwrap();
+        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        disk
+    }
+
+    /// Mounts one of this size.
+    pub(crate) fn mount_empty(mebibytes: u64) -> Self {
         let mount = scratch();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "strom-load-test"])
@@ -31,11 +40,7 @@ impl SmallDisk {
             "a full disk is a small tmpfs, and mounting one takes root: {}",
             String::from_utf8_lossy(&mounted.stderr)
         );
-        let disk = Self { mount, mebibytes };
-        let owner = fs::metadata(server.data_dir()).unwrap();
-        fs::create_dir(disk.tablespace()).unwrap();
-        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
-        disk
+        Self { mount, mebibytes }
     }
 
     pub(crate) fn path(&self) -> &Path {
