@@ -1,10 +1,14 @@
 //! Flags, as typed. What they mean is decided in `plan` and `command`.
 
+mod arrow;
 mod bench;
 mod choice;
 mod doctor;
+mod faults;
 mod fill;
 mod metrics_address;
+mod output;
+mod server;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -12,9 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{
-    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
@@ -23,11 +25,15 @@ use crate::quantity::{
     parse_run_length,
 };
 
+pub use arrow::ArrowArgs;
 pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
+pub use faults::FaultsArgs;
 pub use fill::{FillArgs, TableArgs};
 pub use metrics_address::MetricsAddress;
+pub use output::{Format, LogFormat, OutputArgs};
+pub use server::{EmbeddedArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -117,6 +123,19 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Break an embedded server at random while a run goes on, and prove that no row is lost
+    ///
+    /// Starts a server, streams into it through a proxy as `run` does, and breaks one thing after
+    /// the other at random moments: sessions, backends, the whole server, connections, locks.
+    /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
+    #[command(after_help = faults::EXAMPLES)]
+    Faults(FaultsArgs),
+    /// Write a table as an Apache Arrow file, and import it as a foreign table
+    ///
+    /// The file is in the IPC file format, which PG-Strom's arrow_fdw reads. The rows are those of
+    /// one moment. docs/arrow.md has the types and what the server needs to read the file.
+    #[command(after_help = arrow::EXAMPLES)]
+    Arrow(Box<ArrowArgs>),
     /// List the GPUs of this machine, and who is on them
     ///
     /// Asks the NVIDIA driver, nothing else. A machine without driver or GPU is no error: a line
@@ -320,113 +339,6 @@ pub struct RunArgs {
     /// How several profiles follow each other.
     #[command(flatten)]
     pub batch: BatchArgs,
-}
-
-/// Where and how the server is found.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Server")]
-pub struct ServerArgs {
-    /// Server to load, as a URL or key=value pairs [default: a server started for the run]
-    ///
-    /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
-    /// What it leaves open is filled from a service file, the PG* variables and ~/.pgpass, as
-    /// psql does; PGHOST, PGPORT, PGDATABASE or PGSERVICE is enough without it. TLS is
-    /// sslmode=require, verify-ca or verify-full. A password on the command line works, but other
-    /// users of the machine can see it.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: Option<String>,
-    /// File with the password of that server in its first line
-    ///
-    /// Others must not be able to read it, unless a container runtime mounted it.
-    #[arg(long, env = "STROM_LOAD_PASSWORD_FILE", value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// Folder with the initdb and postgres to start [default: found]
-    ///
-    /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
-    /// the cache of `strom-load postgres install`.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
-    pub pg_bindir: Option<PathBuf>,
-    /// Keep the started server's data here, for this run and later ones
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Fetch server binaries if there are none (see `strom-load postgres install`)
-    #[arg(long)]
-    pub install_postgres: bool,
-    /// Setting of the started server, such as shared_buffers=2GB; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
-    pub pg_set: Vec<(String, String)>,
-}
-
-/// Where results go.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Results folder [default: results/<profile>-<UTC time>]
-    ///
-    /// Holds result.json and latency.hlog. A folder with a result in it is refused, never overwritten.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// What to print on standard output at the end
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Where to serve metrics to Prometheus: IP:PORT, or off
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_METRICS_ADDR",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9464"
-    )]
-    pub metrics_addr: MetricsAddress,
-    /// How long the last values stay up for scrapers after the end of a run
-    ///
-    /// The result is printed and saved before. Ctrl-C ends it.
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_METRICS_LINGER",
-        value_name = "TIME",
-        value_parser = parse_duration,
-        allow_hyphen_values = true,
-        default_value = "0s"
-    )]
-    pub metrics_linger: Duration,
-    /// Form of logs on standard error; json shows no progress
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// Show only warnings and errors on standard error
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Show debug messages on standard error too
-    #[arg(long, short, conflicts_with = "quiet")]
-    pub verbose: bool,
-}
-
-/// Form of the result on standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: all of it.
-    Json,
-}
-
-/// Form of progress and logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-fn parse_setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(format!("`{text}` is not NAME=VALUE, such as shared_buffers=2GB")),
-    }
 }
 
 /// A command line with where each of its values came from.

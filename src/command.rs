@@ -1,5 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
+mod arrow;
+mod faults;
 mod fill;
 mod gpus;
 mod run;
@@ -13,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, DoctorArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs, PostgresCommand,
-    ServerArgs,
+    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
@@ -68,6 +70,8 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
+        Some(Command::Arrow(args)) => arrow::arrow(parsed, args).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
@@ -79,6 +83,12 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
         return Ok(plan::builtin("realtime").into_iter().collect());
     }
     let read = |path: &PathBuf| {
+        // A built-in profile goes by its name where no file of that name is in the way.
+        if !path.exists()
+            && let Some(builtin) = path.to_str().and_then(plan::builtin)
+        {
+            return Ok(builtin);
+        }
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("failed to read profile `{}`: {error}", path.display());
             Failure::new(exit::USAGE, message)
@@ -119,23 +129,7 @@ fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Fail
 
 async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let given = address(parsed, args)?;
-    let shutdown = Shutdown::default();
-    let server = match (&given, &args.data_dir) {
-        (Some(_), _) => None,
-        (None, Some(_)) => Some(start_server(args, &shutdown).await?),
-        (None, None) => {
-            let message = "no server to look in\n  fix: give the run's server with --database-url, \
-                           or the folder that its rows were kept in with --data-dir (a server that \
-                           was started for one run is gone with its rows)";
-            return Err(Failure::new(exit::USAGE, message));
-        }
-    };
-    let address = match (&given, &server) {
-        (Some(given), _) => given.address.clone(),
-        (None, Some(server)) => embedded_address(server),
-        (None, None) => unreachable!("one of them is there, or the match above returned"),
-    };
+    let (address, server) = find_server(parsed, args, &Shutdown::default()).await?;
     let verified = saved.verify(&address).await;
     if let Some(server) = server {
         let _ = server.stop().await;
@@ -166,9 +160,9 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     })?;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
-    let machine = doctor::machine(args.server.pg_bindir.as_deref()).await;
-    let started = match (&given, &args.server.data_dir) {
-        (None, Some(_)) => Some(start_server(&args.server, &Shutdown::default()).await?),
+    let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
+    let started = match (&given, &args.server.embedded.data_dir) {
+        (None, Some(_)) => Some(start_server(&args.server.embedded, &Shutdown::default()).await?),
         _ => None,
     };
     let address = match (given, &started) {
@@ -239,7 +233,29 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
-async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+/// The server that was named, or the one whose data was kept, started. The caller stops that.
+async fn find_server(
+    parsed: &Parsed,
+    args: &ServerArgs,
+    shutdown: &Shutdown,
+) -> Result<(Address, Option<embedded::Server>), Failure> {
+    if let Some(given) = address(parsed, args)? {
+        return Ok((given.address, None));
+    }
+    if args.embedded.data_dir.is_some() {
+        let server = start_server(&args.embedded, shutdown).await?;
+        return Ok((embedded_address(&server), Some(server)));
+    }
+    let message = "no server to look in\n  fix: give the run's server with --database-url, or the \
+                   folder that its rows were kept in with --data-dir (a server that was started \
+                   for one run is gone with its rows)";
+    Err(Failure::new(exit::USAGE, message))
+}
+
+async fn start_server(
+    args: &EmbeddedArgs,
+    shutdown: &Shutdown,
+) -> Result<embedded::Server, Failure> {
     let options = embedded::Options {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),
@@ -281,12 +297,18 @@ impl Signals {
     }
 
     /// The first signal drains, the second aborts. After the run, any ends the lingering.
+    /// Waits for one.
+    async fn first(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// The first signal drains, the second aborts.
     async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
-            tokio::select! {
-                _ = self.interrupt.recv() => {}
-                _ = self.terminate.recv() => {}
-            }
+            self.first().await;
             match received {
                 _ if self.lingering.load(Ordering::Relaxed) => {
                     shutdown.stop.cancel();

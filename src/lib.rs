@@ -3,6 +3,7 @@
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
+pub mod arrow;
 pub mod bench;
 pub mod cli;
 pub mod command;
@@ -11,6 +12,7 @@ pub mod doctor;
 pub mod engine;
 pub mod exit;
 pub mod ingest;
+pub mod inject;
 pub mod metric;
 pub mod pace;
 pub mod pg;

@@ -8,7 +8,7 @@ mod checksum;
 mod chunk;
 pub(crate) mod day;
 mod encode;
-mod numeric;
+pub(crate) mod numeric;
 mod random;
 
 use serde::Serialize;

@@ -264,7 +264,7 @@ async fn rights_are_asked_for_by_name() {
 #[tokio::test]
 async fn a_full_disk_leaves_a_table_that_is_completed_later() {
     let server = Server::start(&Options::default()).await.unwrap();
-    let disk = SmallDisk::mount(&server);
+    let disk = SmallDisk::mount(&server, 32);
     let client = connect(server.socket_dir(), server.port()).await;
     let location = disk.tablespace().display().to_string();
     client.batch_execute(&format!("CREATE TABLESPACE small LOCATION '{location}'")).await.unwrap();

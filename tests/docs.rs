@@ -204,7 +204,14 @@ fn the_exit_codes_are_current() {
 /// A short run of the program, with fake GPUs: the last scrape that saw the measurement, and the result.
 fn short_run() -> (String, Value) {
     let (folder, titled) = (scratch(), Titled::start());
+    // With two arms, as a server without PG-Strom has none to compare.
+    let realtime = strom_load::plan::builtin("realtime").unwrap().text;
+    let arms = "[arms.base]\nset = { enable_sort = true }\n[arms.other]\nset = {}\n";
+    let profile = folder.path().join("compared.toml");
+    fs::write(&profile, format!("{realtime}\n\n{arms}")).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_strom-load"))
+        .arg("run")
+        .arg(&profile)
         .args(["--rate", "600", "--warmup", "1s", "--duration", "4s"])
         .args(["--threshold", "rate_ratio > 0", "--metrics-addr", "127.0.0.1:0", "--output"])
         .arg(folder.path().join("result"))

@@ -6,6 +6,7 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod arrow;
 mod compare;
 mod dashboards;
 mod datasets;
@@ -17,6 +18,8 @@ mod faults;
 mod gpus;
 mod oracle;
 mod outputs;
+mod planted;
+mod poolers;
 mod proxy;
 mod real_server;
 mod signals;

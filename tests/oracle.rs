@@ -4,8 +4,6 @@
 //! that were sent. So each value is not only readable but in the form that PostgreSQL itself
 //! gives it, down to the weight and scale of a numeric.
 
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::Command;
 
@@ -16,7 +14,7 @@ use proptest::test_runner::TestRunner;
 use strom_load::pace::DueTimes;
 use strom_load::row::{BatchEncoder, Column, ColumnType, HEADER, Pick, TRAILER, Values};
 
-use crate::support::{Database, Program};
+use crate::support::{Database, Program, python};
 
 /// Where a batch stands in its stream.
 #[derive(Debug, Clone)]
@@ -331,33 +329,6 @@ with psycopg.connect(sys.argv[1]) as connection, connection.cursor(binary=True) 
         print(partition, id, category, region, amount, (created_at - epoch) // micro)
 "#;
 
-const PACKAGE: &str = "psycopg[binary]==3.3.9";
-
-/// A Python with psycopg: the one that the environment names, else one made on first use and kept
-/// with the build's other files.
-fn python_with_psycopg() -> PathBuf {
-    if let Some(python) = std::env::var_os("STROM_LOAD_TEST_PYTHON") {
-        return python.into();
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("psycopg-3.3.9");
-    let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
-    if ready.exists() {
-        return python;
-    }
-    let step = |program: &Path, args: &[&str]| {
-        let output = Command::new(program).args(args).output();
-        let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {args:?}: {stderr}", program.display());
-    };
-    let path = folder.to_str().unwrap();
-    step(Path::new("python3"), &["-m", "venv", "--clear", path]);
-    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:", PACKAGE];
-    step(&python, &install);
-    fs::write(ready, "").unwrap();
-    python
-}
-
 /// The generator once more, from its description: output `n` of SplitMix64 for row `n`, with a
 /// key split off for each seed, partition and column, scaled by one multiplication.
 mod described {
@@ -382,7 +353,7 @@ mod described {
 
 #[tokio::test]
 async fn psycopg_reads_the_rows_that_the_generator_describes() {
-    let python = tokio::task::spawn_blocking(python_with_psycopg).await.unwrap();
+    let python = tokio::task::spawn_blocking(python).await.unwrap();
     let database = Database::create().await;
     let (seed, rate, lanes) = (2_026, 1_500, 3);
     let seed_text = seed.to_string();

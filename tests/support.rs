@@ -377,3 +377,37 @@ impl Ended {
         result
     }
 }
+
+/// What the tests use of Python, with the versions that .ci/run installs.
+const PYTHON_PACKAGES: [&str; 2] = ["psycopg[binary]==3.3.9", "pyarrow==26.0.1"];
+
+/// A Python with these packages: the one that the environment names, else one made on first use
+/// and kept with the build's other files. Blocks.
+pub(crate) fn python() -> PathBuf {
+    if let Some(python) = std::env::var_os("STROM_LOAD_TEST_PYTHON") {
+        return python.into();
+    }
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
+    PYTHON.get_or_init(make_python).clone()
+}
+
+fn make_python() -> PathBuf {
+    let name = PYTHON_PACKAGES.join("-").replace(['[', ']', '='], "_");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (python, ready) = (folder.join("bin/python"), folder.join("ready"));
+    if ready.exists() {
+        return python;
+    }
+    let step = |program: &Path, args: &[&str]| {
+        let output = Command::new(program).args(args).output();
+        let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{} {args:?}: {stderr}", program.display());
+    };
+    let path = folder.to_str().unwrap();
+    step(Path::new("python3"), &["-m", "venv", "--clear", path]);
+    let install = ["-m", "pip", "install", "--quiet", "--only-binary", ":all:"];
+    step(&python, &[&install[..], &PYTHON_PACKAGES].concat());
+    fs::write(ready, "").unwrap();
+    python
+}

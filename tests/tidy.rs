@@ -27,9 +27,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["pace", "profile", "quantity", "row"]),
     ("pg", &["plan", "row"]),
     ("strom", &["pg", "plan", "watch"]),
+    ("arrow", &["pg", "plan", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
+    ("bench", &["pace", "pg", "plan", "query", "stats", "strom"]),
     (
         "report",
         &[
@@ -44,6 +46,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "stats", "strom", "watch",
         ],
     ),
+    ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
     (
         "engine",
         &[
@@ -53,12 +56,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
-    ("cli", &["exit", "plan", "quantity"]),
+    ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
         &[
-            "bench", "cli", "dataset", "doctor", "engine", "exit", "pg", "plan", "quantity",
-            "report", "sink", "verify", "watch",
+            "arrow", "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
+            "quantity", "report", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

@@ -405,7 +405,5 @@ async fn profiles() {
     // The second of two is bad: the first does not start.
     let files = [("good.toml", ""), ("bad.toml", "seed = -1")];
     transcript.refuse_in(&files, &["run", "good.toml", "bad.toml"], &[]).await;
-    let files = [("one.toml", ""), ("two.toml", "")];
-    transcript.refuse_in(&files, &["run", "one.toml", "two.toml", "--output", "x"], &[]).await;
     insta::assert_snapshot!("profiles", transcript.text);
 }

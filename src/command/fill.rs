@@ -48,7 +48,7 @@ pub(super) async fn fill(
         return Err(Failure::new(exit::USAGE, message));
     }
     let given = address(parsed, &args.server)?;
-    if given.is_none() && args.server.data_dir.is_none() {
+    if given.is_none() && args.server.embedded.data_dir.is_none() {
         let message = "no server to fill\n  fix: give one with --database-url, or a folder that \
                        keeps the tables with --data-dir";
         return Err(Failure::new(exit::USAGE, message));
@@ -60,7 +60,7 @@ pub(super) async fn fill(
         let (server, address) = match given {
             Some(given) => (None, given.address),
             None => {
-                let server = start_server(&args.server, &shutdown).await?;
+                let server = start_server(&args.server.embedded, &shutdown).await?;
                 let address = embedded_address(&server);
                 (Some(server), address)
             }

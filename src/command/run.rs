@@ -1,5 +1,6 @@
 //! `strom-load run`: profiles, one behind the other.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -171,7 +172,7 @@ impl Session<'_> {
             return Ok(Target { address: given.address.clone(), embedded: false });
         }
         if self.server.is_none() {
-            let server = start_server(&self.args.server, self.shutdown).await?;
+            let server = start_server(&self.args.server.embedded, self.shutdown).await?;
             tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
             self.server = Some(server);
         }
@@ -197,26 +198,9 @@ impl Session<'_> {
             (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(plan)),
         }?;
         let results = folder.path().to_owned();
-        let endpoint = match args.metrics_addr {
-            MetricsAddress::Off => None,
-            MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
-        };
-        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
-        sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
-        if args.log_format == LogFormat::Text && !args.quiet {
-            sinks.push(Box::new(Terminal::new(self.screen.clone())));
-        }
+        let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
         let target = self.target().await?;
-        if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
-            tracing::info!("metrics at http://{address}/metrics");
-        }
-        tracing::info!("results in {}", results.display());
-        let serve = async {
-            match &endpoint {
-                Some(endpoint) => endpoint.serve().await,
-                None => std::future::pending().await,
-            }
-        };
+        announce(endpoint.as_ref(), &results);
         let work = async {
             let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
             let report = &outcome.report;
@@ -230,7 +214,7 @@ impl Session<'_> {
         };
         let outcome = tokio::select! {
             outcome = work => outcome?,
-            never = serve => match never {},
+            never = serve(endpoint.as_ref()) => match never {},
         };
         let code = stream_code(&outcome);
         let error = outcome.error.as_ref().map(ToString::to_string);
@@ -287,6 +271,39 @@ impl Session<'_> {
     }
 }
 
+/// The outputs of a run, and what serves its metrics if they are wanted.
+pub(super) async fn open_outputs(
+    folder: Folder,
+    args: &OutputArgs,
+    screen: &Screen,
+) -> Result<(Vec<Box<dyn Sink>>, Option<Endpoint>), Failure> {
+    let endpoint = match args.metrics_addr {
+        MetricsAddress::Off => None,
+        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
+    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
+    if args.log_format == LogFormat::Text && !args.quiet {
+        sinks.push(Box::new(Terminal::new(screen.clone())));
+    }
+    Ok((sinks, endpoint))
+}
+
+pub(super) fn announce(endpoint: Option<&Endpoint>, results: &Path) {
+    if let Some(address) = endpoint.and_then(Endpoint::address) {
+        tracing::info!("metrics at http://{address}/metrics");
+    }
+    tracing::info!("results in {}", results.display());
+}
+
+/// Serves metrics, if they are wanted, until it is dropped.
+pub(super) async fn serve(endpoint: Option<&Endpoint>) -> Infallible {
+    if let Some(endpoint) = endpoint {
+        endpoint.serve().await;
+    }
+    std::future::pending().await
+}
+
 /// The outputs of a benchmark.
 struct Outputs {
     folder: BenchFolder,
@@ -312,7 +329,7 @@ impl BenchSink for Outputs {
 }
 
 /// Prints a report as text or as JSON.
-fn show(
+pub(super) fn show(
     args: &OutputArgs,
     report: &impl serde::Serialize,
     text: impl FnOnce() -> String,
@@ -359,7 +376,7 @@ fn named(plan: &Plan) -> String {
 }
 
 /// 2026-11-22T15:43:00Z without what a file name should not have.
-fn stamp() -> String {
+pub(super) fn stamp() -> String {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     now.chars().filter(|c| *c != '-' && *c != ':').collect()
 }

@@ -163,7 +163,10 @@ impl Load {
         let mut tuples = Tuples::default();
         move || {
             let chunk = encoder.next_chunk()?;
-            tuples.feed(&chunk, &mut |tuple: &[u8]| sum.add(tuple));
+            tuples.feed(&chunk, &mut |tuple: &[u8]| {
+                sum.add(tuple);
+                true
+            });
             Some(chunk)
         }
     }

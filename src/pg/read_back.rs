@@ -1,5 +1,6 @@
 //! Reading a table back as COPY BINARY tuples, one at a time, keeping none.
 
+use std::convert::Infallible;
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
@@ -20,19 +21,53 @@ impl Session {
         query: &str,
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), Error> {
-        let act = "read the rows back";
-        let sql = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-        let mut tuples = Tuples::default();
-        self.drive(act, |client| async {
-            let statement = client.prepare(&sql).await?;
-            let mut stream = pin!(client.copy_out(&statement).await?);
-            while let Some(bytes) = stream.try_next().await? {
-                tuples.feed(&bytes, &mut each);
-            }
+        let each = |tuple: &[u8]| {
+            each(tuple);
             Ok(())
-        })
-        .await?;
-        if tuples.ended { Ok(()) } else { Err(Error::lost(act, "the data ends early")) }
+        };
+        let Ok(()) = self.try_read_back::<Infallible>(query, each).await?;
+        Ok(())
+    }
+
+    /// The same until `each` fails; then the query is cancelled. What `each` says is the inner
+    /// result.
+    ///
+    /// # Errors
+    /// As [`Session::read_back`].
+    pub async fn try_read_back<E>(
+        &mut self,
+        query: &str,
+        mut each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Error> {
+        let act = "read the rows back";
+        // The query may end in a comment.
+        let sql = format!("COPY ({query}\n) TO STDOUT (FORMAT binary)");
+        let mut tuples = Tuples::default();
+        let mut outcome = Ok(());
+        let mut each = |tuple: &[u8]| {
+            if outcome.is_ok() {
+                outcome = each(tuple);
+            }
+            outcome.is_ok()
+        };
+        let goes_on = self
+            .drive(act, |client| async {
+                let statement = client.prepare(&sql).await?;
+                let mut stream = pin!(client.copy_out(&statement).await?);
+                while let Some(bytes) = stream.try_next().await? {
+                    if !tuples.feed(&bytes, &mut each) {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            })
+            .await?;
+        if !goes_on {
+            // What is still under way is drained with the session's next statement.
+            self.canceller().cancel().await;
+            return Ok(outcome);
+        }
+        if tuples.ended { Ok(outcome) } else { Err(Error::lost(act, "the data ends early")) }
     }
 }
 
@@ -46,18 +81,22 @@ pub struct Tuples {
 }
 
 impl Tuples {
-    /// Takes the stream's next bytes and hands each tuple that they complete to `each`.
-    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+    /// Takes the stream's next bytes and hands each tuple that they complete to `each`; returns
+    /// whether `each` wants more.
+    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        let mut goes_on = true;
+        let mut each = |tuple: &[u8]| goes_on = goes_on && each(tuple);
         if self.carried.is_empty() {
-            let used = self.cut(bytes, each);
+            let used = self.cut(bytes, &mut each);
             self.carried.extend_from_slice(&bytes[used..]);
         } else {
             let mut whole = std::mem::take(&mut self.carried);
             whole.extend_from_slice(bytes);
-            let used = self.cut(&whole, each);
+            let used = self.cut(&whole, &mut each);
             whole.drain(..used);
             self.carried = whole;
         }
+        goes_on
     }
 
     /// Hands out the whole tuples in `bytes`; returns how many bytes they took.
@@ -133,7 +172,10 @@ mod tests {
             let (mut rest, mut cuts) = (&stream[..], cuts.iter().cycle());
             while !rest.is_empty() {
                 let (head, tail) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
-                tuples.feed(head, &mut |tuple: &[u8]| got.push(tuple.to_vec()));
+                tuples.feed(head, &mut |tuple: &[u8]| {
+                    got.push(tuple.to_vec());
+                    true
+                });
                 rest = tail;
             }
             prop_assert!(tuples.ended);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FORMAT_VERSION, ServerReport, Status};
+use super::{FORMAT_VERSION, GpuReport, ServerReport, Status};
 use crate::bench::{ArmError, Halted, Measured};
 use crate::dataset::Prepared;
 use crate::plan::Plan;
@@ -81,6 +81,8 @@ pub struct BenchQueryReport {
     pub valid: bool,
     /// The answers compared.
     pub answers: AnswerHistory,
+    /// What the GPUs did meanwhile: pairs, first executions, plans and answers together.
+    pub gpus: Vec<GpuReport>,
 }
 
 /// What came of one arm of a query.
@@ -135,7 +137,7 @@ impl BenchArmReport {
 
 impl BenchQueryReport {
     /// Makes the report of a query.
-    pub fn new(trial: &Trial, measured: Measured, order: Order) -> Self {
+    pub fn new(trial: &Trial, measured: Measured, order: Order, gpus: Vec<GpuReport>) -> Self {
         let Measured { arms, comparison, halted, examined, took } = measured;
         let different = examined.answers.different > 0;
         let mut plans = examined.plans.into_iter();
@@ -172,6 +174,7 @@ impl BenchQueryReport {
             times: comparison,
             valid: !different,
             answers: examined.answers,
+            gpus,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use strom_load::pg::embedded::Server;
@@ -11,19 +11,27 @@ use tempfile::TempDir;
 
 use crate::support::scratch;
 
-const MEBIBYTES: u64 = 32;
-
 /// A file system of some megabytes, full at will.
 pub(crate) struct SmallDisk {
     mount: TempDir,
+    mebibytes: u64,
 }
 
 impl SmallDisk {
-    /// Mounts it, for the account that the server runs as.
-    pub(crate) fn mount(server: &Server) -> Self {
+    /// Mounts one of this size, with a tablespace for the account that the server runs as.
+    pub(crate) fn mount(server: &Server, mebibytes: u64) -> Self {
+        let disk = Self::mount_empty(mebibytes);
+        let owner = fs::metadata(server.data_dir()).unwrap();
+        fs::create_dir(disk.tablespace()).unwrap();
+        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
+        disk
+    }
+
+    /// Mounts one of this size.
+    pub(crate) fn mount_empty(mebibytes: u64) -> Self {
         let mount = scratch();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={MEBIBYTES}m"), "strom-load-test"])
+            .args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "strom-load-test"])
             .arg(mount.path())
             .output()
             .unwrap();
@@ -32,11 +40,11 @@ impl SmallDisk {
             "a full disk is a small tmpfs, and mounting one takes root: {}",
             String::from_utf8_lossy(&mounted.stderr)
         );
-        let disk = Self { mount };
-        let owner = fs::metadata(server.data_dir()).unwrap();
-        fs::create_dir(disk.tablespace()).unwrap();
-        chown(disk.tablespace(), Some(owner.uid()), Some(owner.gid())).unwrap();
-        disk
+        Self { mount, mebibytes }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.mount.path()
     }
 
     pub(crate) fn tablespace(&self) -> PathBuf {
@@ -56,7 +64,7 @@ impl SmallDisk {
 
     /// Fills it until only `mebibytes` are free.
     pub(crate) fn leave(&self, mebibytes: u64) {
-        let taken = (MEBIBYTES - mebibytes) << 20;
+        let taken = (self.mebibytes - mebibytes) << 20;
         fs::write(self.ballast(), vec![1; taken as usize]).unwrap();
     }
 

@@ -1,0 +1,10 @@
+//! Tables as Arrow files, and Arrow files as foreign tables. Knows no flags and no queries to time.
+
+mod column;
+mod decimal;
+mod draft;
+mod export;
+mod import;
+
+pub use export::{ExportError, Exported, ExportedColumn, Options, Source, export};
+pub use import::{ImportError, check, drop_table, import};
