@@ -156,32 +156,32 @@ fn with_early_stop(runs: u64) {
 }
 
 fn sweeps(runs: u64) {
-    println!("\nSweeps, shared drift: how often the truly best one is left out, %, how many of");
-    println!("the others are, and how often one that is not the best is named alone:\n");
-    let columns = ["rounds", "best left out", "others left out", "false winner alone"];
+    println!(
+        "\nSweeps, drift and jumps shared by a round; how often any of the best is left out, %,"
+    );
+    println!("and how many of the slower combinations are, %:\n");
+    let columns = ["rounds", "one of the best left out", "slower left out"];
     header("combinations", columns.iter().map(|&name| name.to_owned()));
     for (count, ratio) in [(2, 1.0), (5, 1.0), (20, 1.0), (5, 1.2), (20, 1.2)] {
-        for rounds in [10, 30] {
-            let (mut left_out, mut others, mut alone) = (0, 0, 0);
+        let equal = ratio <= 1.0;
+        for rounds in [15, 30] {
+            let (mut left_out, mut slower) = (0, 0);
             for run in 0..runs {
                 let table = Source::new(run).rounds(count, rounds, ratio);
                 let found = best_of(&table, &Settings { seed: run, ..Settings::default() });
-                let candidates: Vec<usize> = found.candidates().collect();
-                left_out += u64::from(!candidates.contains(&0));
-                others += count - 1 - candidates.iter().filter(|index| **index != 0).count();
-                alone += u64::from(candidates.len() == 1 && candidates[0] != 0);
+                let left = found.combinations.iter().map(|one| !one.may_be_best);
+                let left: Vec<bool> = left.collect();
+                left_out += u64::from(if equal { left.contains(&true) } else { left[0] });
+                slower += left[1..].iter().filter(|left| **left).count();
             }
-            let share =
-                |part: u64, whole: u64| format!("{:.1}", 100.0 * part as f64 / whole as f64);
-            row(
-                &format!("{count}, others {ratio} × slower"),
-                &[
-                    rounds.to_string(),
-                    share(left_out, runs),
-                    share(others as u64, runs * (count as u64 - 1)),
-                    share(alone, runs),
-                ],
-            );
+            let share = |part: f64, whole: u64| format!("{:.1}", 100.0 * part / whole as f64);
+            let others = runs * (count as u64 - 1);
+            let slower = if equal { "–".to_owned() } else { share(slower as f64, others) };
+            let name = match equal {
+                true => format!("{count} equal"),
+                false => format!("1 best, {} slower by {ratio} ×", count - 1),
+            };
+            row(&name, &[rounds.to_string(), share(left_out as f64, runs), slower]);
         }
     }
 }

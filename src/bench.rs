@@ -185,11 +185,11 @@ impl Bencher {
         };
         let mut arms = vec![ArmSamples::default(); self.trials[query].arms.len()];
         tell(Doing::Warming, 0);
-        for arm in 0..arms.len() {
+        for (arm, samples) in arms.iter_mut().enumerate() {
             // Twice at most: what fails twice will fail again.
-            while !arms[arm].given_up && arms[arm].cold_ns.is_none() && !self.is_over() {
-                if let Executed::Answered(ns) = self.execute(query, arm, &mut arms[arm]).await? {
-                    arms[arm].cold_ns = Some(ns);
+            while !samples.given_up && samples.cold_ns.is_none() && !self.is_over() {
+                if let Executed::Answered(ns) = self.execute(query, arm, samples).await? {
+                    samples.cold_ns = Some(ns);
                 }
             }
         }

@@ -4,7 +4,11 @@ mod arrow;
 mod bench;
 mod choice;
 mod doctor;
-mod value;
+mod faults;
+mod fill;
+mod metrics_address;
+mod output;
+mod server;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -12,9 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{
-    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
-};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit;
 use crate::plan::{FIGURES, Figure, Given, Overrides};
@@ -24,10 +26,14 @@ use crate::quantity::{
 };
 
 pub use arrow::ArrowArgs;
+pub use bench::BatchArgs;
 use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
-pub use value::MetricsAddress;
-use value::parse_setting;
+pub use faults::FaultsArgs;
+pub use fill::{FillArgs, TableArgs};
+pub use metrics_address::MetricsAddress;
+pub use output::{Format, LogFormat, OutputArgs};
+pub use server::{EmbeddedArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,15 +76,17 @@ pub struct Cli {
 pub enum Command {
     /// Run profiles, one after the other
     ///
-    /// All of them are checked before the first one starts. The first run that does not end with
-    /// exit code 0 is the last. Defaults named below hold where a profile says nothing.
+    /// All of them are checked before the first one starts. Several get a folder each within one,
+    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
+    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
+    /// profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
-        run: RunArgs,
+        run: Box<RunArgs>,
     },
     /// Print what profiles resolve to, or everything that is wrong with them
     ///
@@ -91,6 +99,16 @@ pub enum Command {
         /// Options.
         #[command(flatten)]
         plan: PlanArgs,
+    },
+    /// Create and fill the tables of profiles, or find that they are there
+    #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
+    Fill {
+        /// Profile files (TOML) with `[[tables]]`
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Options.
+        #[command(flatten)]
+        fill: FillArgs,
     },
     /// Read back every row of a saved run, and compare it with what was sent
     ///
@@ -105,6 +123,13 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Break an embedded server at random while a run goes on, and prove that no row is lost
+    ///
+    /// Starts a server, streams into it through a proxy as `run` does, and breaks one thing after
+    /// the other at random moments: sessions, backends, the whole server, connections, locks.
+    /// At the end every row is read back. Exits with 5 if one is lost, doubled or undecided.
+    #[command(after_help = faults::EXAMPLES)]
+    Faults(FaultsArgs),
     /// Write a table as an Apache Arrow file, and import it as a foreign table
     ///
     /// The file is in the IPC file format, which PG-Strom's arrow_fdw reads. The rows are those of
@@ -182,7 +207,7 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table and all its rows first
+    /// Drop the target table, or the profile's tables, and all their rows first
     #[arg(long, action = ArgAction::SetTrue)]
     recreate: bool,
     /// Readers, each with one connection; 0 for none [default: 2]
@@ -294,6 +319,9 @@ pub struct PlanArgs {
     /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
     #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
     gpu_pcie: bool,
+    /// The tables of the profile.
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 /// All options of a run.
@@ -308,91 +336,9 @@ pub struct RunArgs {
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,
-}
-
-/// Where and how the server is found.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Server")]
-pub struct ServerArgs {
-    /// Server to load, as a URL or key=value pairs [default: a server started for the run]
-    ///
-    /// Such as postgresql://user@host:5432/database or 'host=/run/postgresql dbname=sales'.
-    /// What it leaves open is filled from a service file, the PG* variables and ~/.pgpass, as
-    /// psql does; PGHOST, PGPORT, PGDATABASE or PGSERVICE is enough without it. TLS is
-    /// sslmode=require, verify-ca or verify-full. A password on the command line works, but other
-    /// users of the machine can see it.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
-    pub database_url: Option<String>,
-    /// File with the password of that server in its first line
-    ///
-    /// Others must not be able to read it, unless a container runtime mounted it.
-    #[arg(long, env = "STROM_LOAD_PASSWORD_FILE", value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// Folder with the initdb and postgres to start [default: found]
-    ///
-    /// Looked for by pg_config, on PATH, in the usual folders of Debian, Red Hat and Homebrew, then in
-    /// the cache of `strom-load postgres install`.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PG_BINDIR", value_name = "DIR")]
-    pub pg_bindir: Option<PathBuf>,
-    /// Keep the started server's data here, for this run and later ones
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DATA_DIR", value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Fetch server binaries if there are none (see `strom-load postgres install`)
-    #[arg(long)]
-    pub install_postgres: bool,
-    /// Setting of the started server, such as shared_buffers=2GB; repeatable
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_setting)]
-    pub pg_set: Vec<(String, String)>,
-}
-
-/// Where results go.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
-pub struct OutputArgs {
-    /// Results folder [default: results/<profile>-<UTC time>]
-    ///
-    /// Holds result.json and latency.hlog. A folder with a result in it is refused, never overwritten.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
-    pub output: Option<PathBuf>,
-    /// What to print on standard output at the end
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
-    /// Where to serve metrics to Prometheus: IP:PORT, or off
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_METRICS_ADDR",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9464"
-    )]
-    pub metrics_addr: MetricsAddress,
-    /// Form of logs on standard error; json shows no progress
-    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
-    pub log_format: LogFormat,
-    /// Show only warnings and errors on standard error
-    #[arg(long, short)]
-    pub quiet: bool,
-    /// Show debug messages on standard error too
-    #[arg(long, short, conflicts_with = "quiet")]
-    pub verbose: bool,
-}
-
-/// Form of the result on standard output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// For programs: all of it.
-    Json,
-}
-
-/// Form of progress and logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
+    /// How several profiles follow each other.
+    #[command(flatten)]
+    pub batch: BatchArgs,
 }
 
 /// A command line with where each of its values came from.
@@ -474,6 +420,8 @@ impl Parsed {
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
             recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
+            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(
                 "delivery",
                 "--delivery",

@@ -1,29 +1,30 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
 mod arrow;
+mod faults;
+mod fill;
 mod gpus;
+mod run;
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, DoctorArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, PlanArgs,
-    PostgresCommand, RunArgs, ServerArgs,
+    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs,
+    PostgresCommand, ServerArgs,
 };
 use crate::doctor;
-use crate::engine::{self, Outcome, PrepareError, Shutdown, Target};
+use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{Address, embedded};
-use crate::plan::{self, Plan, ProfileSource};
-use crate::report::{RunReport, Status, summary};
-use crate::sink::folder::Folder;
-use crate::sink::prometheus::Endpoint;
-use crate::sink::terminal::{Screen, Terminal};
-use crate::sink::{Sink, SinkError};
+use crate::plan::{self, Overrides, Plan, ProfileSource};
+use crate::sink::SinkError;
+use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
 use crate::watch::gpu;
 
@@ -64,11 +65,13 @@ impl From<PrepareError> for Failure {
 /// When the command fails, with what to print.
 pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
-        None => run(parsed, &[], &parsed.cli.run).await,
-        Some(Command::Run { files, run: args }) => run(parsed, files, args).await,
+        None => run::run(parsed, &[], &parsed.cli.run).await,
+        Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
-        Some(Command::Arrow(args)) => arrow::arrow(parsed, args).await,
+        Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
+        Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
@@ -80,6 +83,12 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
         return Ok(plan::builtin("realtime").into_iter().collect());
     }
     let read = |path: &PathBuf| {
+        // A built-in profile goes by its name where no file of that name is in the way.
+        if !path.exists()
+            && let Some(builtin) = path.to_str().and_then(plan::builtin)
+        {
+            return Ok(builtin);
+        }
         let text = std::fs::read_to_string(path).map_err(|error| {
             let message = format!("failed to read profile `{}`: {error}", path.display());
             Failure::new(exit::USAGE, message)
@@ -92,10 +101,13 @@ fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
 /// Resolves all profiles before anything starts, so that a mistake in the last one is found
 /// before the first has run.
 fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
-    let overrides = parsed.overrides(args);
+    resolve(files, &parsed.overrides(args))
+}
+
+fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for source in sources(files)? {
-        match Plan::resolve(&source, &overrides) {
+        match Plan::resolve(&source, overrides) {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found.to_string()),
         }
@@ -148,9 +160,9 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     })?;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
-    let machine = doctor::machine(args.server.pg_bindir.as_deref()).await;
-    let started = match (&given, &args.server.data_dir) {
-        (None, Some(_)) => Some(start_server(&args.server, &Shutdown::default()).await?),
+    let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
+    let started = match (&given, &args.server.embedded.data_dir) {
+        (None, Some(_)) => Some(start_server(&args.server.embedded, &Shutdown::default()).await?),
         _ => None,
     };
     let address = match (given, &started) {
@@ -184,127 +196,6 @@ async fn install() -> Result<u8, Failure> {
     let bindir = bindir.map_err(|error| Failure::new(exit::PREPARE, error))?;
     print(&format!("PostgreSQL server binaries are in {}\n", bindir.display()))?;
     Ok(exit::DONE)
-}
-
-async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
-    let plans = plans(parsed, files, &args.plan)?;
-    let address = address(parsed, &args.server)?;
-    let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
-    init_logging(&screen, &args.output);
-    if let Some(given) = &address {
-        given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
-        if given.in_argv {
-            tracing::warn!(
-                "the password in --database-url can be read by every user of this machine; \
-                 PGPASSWORD or DATABASE_URL hide it"
-            );
-        }
-    }
-    if plans.len() > 1 && args.output.output.is_some() {
-        let message = "--output names one folder, but several profiles are given\n  fix: leave \
-                       it out; each gets a folder of its own under results/";
-        return Err(Failure::new(exit::USAGE, message));
-    }
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
-    let work = async {
-        let mut code = exit::DONE;
-        for plan in &plans {
-            code = run_one(plan, address.as_ref(), args, &screen, &shutdown).await?;
-            if code != exit::DONE {
-                break;
-            }
-        }
-        Ok(code)
-    };
-    tokio::select! {
-        code = work => code,
-        never = signals.obey(&shutdown, &screen) => match never {},
-    }
-}
-
-async fn run_one(
-    plan: &Plan,
-    address: Option<&Given>,
-    args: &RunArgs,
-    screen: &Screen,
-    shutdown: &Shutdown,
-) -> Result<u8, Failure> {
-    // Outputs first: a typo in a path or a taken port must not cost a run.
-    let folder = open_folder(plan, &args.output)?;
-    let results = folder.path().to_owned();
-    let endpoint = match args.output.metrics_addr {
-        MetricsAddress::Off => None,
-        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
-    };
-    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
-    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
-    if args.output.log_format == LogFormat::Text && !args.output.quiet {
-        sinks.push(Box::new(Terminal::new(screen.clone())));
-    }
-    let (server, target) = match address {
-        Some(given) => (None, Target { address: given.address.clone(), embedded: false }),
-        None => {
-            let server = start_server(&args.server, shutdown).await?;
-            let target = Target { address: embedded_address(&server), embedded: true };
-            tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
-            (Some(server), target)
-        }
-    };
-    if let Some(address) = endpoint.as_ref().and_then(Endpoint::address) {
-        tracing::info!("metrics at http://{address}/metrics");
-    }
-    tracing::info!("results in {}", results.display());
-    let serve = async {
-        match endpoint {
-            Some(endpoint) => endpoint.serve().await,
-            None => std::future::pending().await,
-        }
-    };
-    let outcome = tokio::select! {
-        outcome = engine::run(plan, &target, sinks, shutdown) => outcome,
-        () = serve => unreachable!("the endpoint serves until it is dropped"),
-    };
-    if let Some(server) = server
-        && let Err(error) = server.stop().await
-    {
-        tracing::warn!("{error}");
-    }
-    conclude(&outcome?, &results, args.output.format)
-}
-
-/// Prints the result and decides the exit code.
-fn conclude(outcome: &Outcome, results: &Path, format: Format) -> Result<u8, Failure> {
-    let report = &outcome.report;
-    match format {
-        Format::Text => {
-            print(&format!("{}results     {}\n", summary(report), results.display()))?;
-        }
-        Format::Json => {
-            let json = serde_json::to_string_pretty(report);
-            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
-            print(&format!("{json}\n"))?;
-        }
-    }
-    let code = exit_code(report, outcome.error.is_some());
-    match &outcome.error {
-        Some(error) if code == exit::ENDED_EARLY => Err(Failure::new(code, error)),
-        _ => Ok(code),
-    }
-}
-
-fn exit_code(report: &RunReport, failed: bool) -> u8 {
-    if !report.rows_add_up() || !report.answers_agree() {
-        exit::INTEGRITY
-    } else if failed {
-        exit::ENDED_EARLY
-    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
-        exit::INTERRUPTED
-    } else if report.thresholds_hold() {
-        exit::DONE
-    } else {
-        exit::THRESHOLD
-    }
 }
 
 /// A connection that somebody gave.
@@ -351,8 +242,8 @@ async fn find_server(
     if let Some(given) = address(parsed, args)? {
         return Ok((given.address, None));
     }
-    if args.data_dir.is_some() {
-        let server = start_server(args, shutdown).await?;
+    if args.embedded.data_dir.is_some() {
+        let server = start_server(&args.embedded, shutdown).await?;
         return Ok((embedded_address(&server), Some(server)));
     }
     let message = "no server to look in\n  fix: give the run's server with --database-url, or the \
@@ -361,7 +252,10 @@ async fn find_server(
     Err(Failure::new(exit::USAGE, message))
 }
 
-async fn start_server(args: &ServerArgs, shutdown: &Shutdown) -> Result<embedded::Server, Failure> {
+async fn start_server(
+    args: &EmbeddedArgs,
+    shutdown: &Shutdown,
+) -> Result<embedded::Server, Failure> {
     let options = embedded::Options {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),
@@ -380,20 +274,12 @@ fn embedded_address(server: &embedded::Server) -> Address {
     Address::socket(server.socket_dir(), server.port(), server.user(), server.database())
 }
 
-fn open_folder(plan: &Plan, args: &OutputArgs) -> Result<Folder, SinkError> {
-    if let Some(path) = &args.output {
-        return Folder::open(path);
-    }
-    // 2026-11-22T15:43:00Z without what a file name should not have.
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let stamp: String = now.chars().filter(|c| *c != '-' && *c != ':').collect();
-    Folder::open_new(Path::new("results"), &format!("{}-{stamp}", plan.profile))
-}
-
 /// Signals that end a run.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Set while nothing runs any more and the last metrics stay up.
+    lingering: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -406,6 +292,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            lingering: Arc::default(),
         })
     }
 
@@ -417,11 +304,15 @@ impl Signals {
         }
     }
 
-    /// The first signal drains, the second aborts.
+    /// The first signal drains, the second aborts. After the run, any ends the lingering.
     async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
             self.first().await;
             match received {
+                _ if self.lingering.load(Ordering::Relaxed) => {
+                    shutdown.stop.cancel();
+                    shutdown.abort.cancel();
+                }
                 1 => {
                     screen.line("interrupted: finishing what is due; once more aborts");
                     shutdown.stop.cancel();

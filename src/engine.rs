@@ -3,6 +3,7 @@
 
 mod bench;
 mod check;
+mod fill;
 mod gpus;
 mod measure;
 mod prepare;
@@ -22,6 +23,7 @@ use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 
 pub use bench::{BenchOutcome, BenchSink, run_bench};
+pub use fill::{FillOptions, fill};
 use measure::Run;
 use threads::Threads;
 

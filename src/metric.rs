@@ -42,7 +42,7 @@ metrics! {
     INFO = Gauge "strom_load_info" ["version", "profile", "server_version"]
         "Always 1; the labels say what runs.";
     PHASE = Gauge "strom_load_phase" ["phase"]
-        "1 for the phase that the run is in (warmup, measure, drain), else 0.";
+        "1 for the phase that the run is in (warmup, measure, drain), else 0; all 0 after its end.";
     START_TIME = Gauge "strom_load_start_time_seconds" []
         "Start of the schedule, in seconds since the Unix epoch.";
     TARGET_RATE = Gauge "strom_load_target_rows_per_second" []
@@ -155,6 +155,63 @@ metrics! {
         "Resident memory of strom-load.";
 }
 
+/// A label: its values and how many there are, so that the number of series is known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// What its values are, for people.
+    pub values: &'static str,
+    /// How many values it can have.
+    pub bound: Bound,
+}
+
+/// How many values a label can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Never more.
+    Fixed(u32),
+    /// As many as the run has of something, by the letter that stands for it.
+    PerRun(&'static str),
+    /// Follows from another label of the same metric, so it multiplies nothing.
+    Implied,
+}
+
+/// SQLSTATEs with a series of their own, for each partition or query and arm; whatever comes after
+/// so many counts as [`SQLSTATE_OTHER`]. Functions in the database can raise any code they like.
+pub const SQLSTATES_MAX: u32 = 32;
+
+/// The label of SQLSTATEs beyond [`SQLSTATES_MAX`].
+pub const SQLSTATE_OTHER: &str = "other";
+
+macro_rules! labels {
+    ($($name:literal $bound:expr, $values:literal;)*) => {
+        /// All labels.
+        pub const LABELS: &[Label] =
+            &[$(Label { name: $name, values: $values, bound: $bound }),*];
+    };
+}
+
+labels! {
+    "version" Bound::Fixed(1), "version of strom-load";
+    "profile" Bound::Fixed(1), "name of the profile";
+    "server_version" Bound::Fixed(1), "version of the server";
+    "phase" Bound::Fixed(3), "`warmup`, `measure`, `drain`";
+    "partition" Bound::PerRun("P"), "number of the partition, from 0";
+    "query" Bound::PerRun("Q"), "name of the query in the profile";
+    "arm" Bound::PerRun("A"), "`cpu` without PG-Strom, else `off` and `on`, or the profile's own";
+    "verdict" Bound::Fixed(4), "`gpu`, `mixed`, `cpu`, `unknown`";
+    "result" Bound::Fixed(3), "`same`, `different`, `failed`";
+    "gpu" Bound::PerRun("G"), "the driver's number of the GPU, from 0";
+    "uuid" Bound::Implied, "identity of the GPU; empty if the driver does not tell";
+    "name" Bound::Implied, "product name of the GPU";
+    "driver" Bound::Fixed(1), "version of the NVIDIA driver";
+    "reason" Bound::Fixed(8), "`application_clocks`, `power_cap`, `hardware_slowdown`, \
+        `sync_boost`, `thermal`, `hardware_thermal`, `power_brake`, `display_clocks`";
+    "sqlstate" Bound::Fixed(SQLSTATES_MAX + 1), "SQLSTATE of the error, from its first occurrence; \
+        `08006` for a broken connection, `XX000` for what has none, `other` past the 32nd";
+}
+
 /// Upper bounds of the histograms' buckets, in seconds: 100 µs to 100 s in steps of 1, 2.5 and 5,
 /// wide enough for a commit on a fast disk and for a window function over a large table.
 pub const BUCKETS_S: &[f64] = &[
@@ -165,6 +222,19 @@ pub const BUCKETS_S: &[f64] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_label_is_bounded_and_used() {
+        for metric in ALL {
+            for label in metric.labels {
+                let known = LABELS.iter().filter(|known| known.name == *label).count();
+                assert_eq!(known, 1, "{}: {label}", metric.name);
+            }
+        }
+        for label in LABELS {
+            assert!(ALL.iter().any(|metric| metric.labels.contains(&label.name)), "{}", label.name);
+        }
+    }
 
     #[test]
     fn names_follow_the_rules_of_prometheus() {

@@ -2,12 +2,14 @@
 
 pub mod address;
 mod connect;
+pub mod copy;
 pub mod embedded;
 pub mod error;
 pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+pub mod pooler;
 mod quote;
 pub mod read_back;
 pub mod result_type;

@@ -6,6 +6,7 @@
 pub mod bench;
 mod builtin;
 mod column;
+mod dataset;
 mod fault;
 mod overrides;
 mod query;
@@ -23,6 +24,7 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
+pub use dataset::{Index, Table};
 pub(crate) use fault::distance as edit_distance;
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
@@ -63,6 +65,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// Queries on tables that stand still: there is no stream then.
     pub bench: Option<bench::Bench>,
+    /// Tables that are filled with generated rows.
+    pub tables: Vec<Table>,
 }
 
 /// What is streamed.
@@ -245,7 +249,7 @@ pub enum GpuChoice {
 }
 
 /// A table, optionally with its schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TableName {
     /// Schema; `None`: by search_path.
     pub schema: Option<String>,

@@ -8,6 +8,7 @@ mod bench;
 mod evidence;
 mod scalar;
 mod schema;
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use scalar::{
     Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, SettingValue, Whole,
 };
 pub use schema::schema;
+pub use table::{Index, Table};
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
@@ -59,6 +61,9 @@ pub struct Profile {
     pub bench: Option<Bench>,
     /// What is watched beside the load.
     pub watch: Option<Watch>,
+    /// Tables that are filled with generated rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<Vec<Located<Table>>>,
 }
 
 /// How the rows are checked at the end.
@@ -95,7 +100,7 @@ pub struct Stream {
     pub columns: Option<Vec<Located<Column>>>,
 }
 
-/// One column of the streamed table.
+/// One column of a table.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
@@ -112,11 +117,12 @@ pub struct Column {
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// The row's identity (bigint), unique and dense in its partition. Exactly one column has it.
+    /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
+    /// stream has it, and at most one of a table, where it counts from 1.
     RowId,
-    /// The partition's number (integer), from 0. Exactly one column has it.
+    /// The partition's number (integer), from 0. Exactly one column of a stream has it.
     Partition,
-    /// The moment the row was due.
+    /// The moment the row of a stream was due.
     DueTime,
     /// A prefix followed by a whole number.
     Label(Label),
@@ -216,7 +222,8 @@ pub struct Boolean {
 pub enum Pick {
     /// Uniformly at random.
     Random,
-    /// In turn by row: min, min + 1 … max, min …
+    /// In turn by row: min, min + 1 … max, min … In a table, row i has min + i modulo the number
+    /// of values.
     Cycle,
 }
 

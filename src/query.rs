@@ -250,16 +250,17 @@ impl Reader {
                 return Ok(false);
             }
             let opening = tokio::time::timeout(ATTEMPT_MAX, connection.open());
-            match self.unless_over(opening).await {
+            error = match self.unless_over(opening).await {
                 Some(Ok(Ok(session))) => {
                     self.session = Some(session);
                     recorder.note(|tally| tally.reconnects += 1);
                     return Ok(true);
                 }
-                Some(Ok(Err(failed))) => error = failed,
-                Some(Err(_)) => error = pg::Error::timed_out("connect anew"),
+                Some(Ok(Err(failed))) => failed,
+                Some(Err(_)) => pg::Error::timed_out("connect anew"),
                 None => return Ok(false),
-            }
+            };
+            recorder.note(|tally| *tally.errors.entry(error.code().to_owned()).or_default() += 1);
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod bench;
 mod gpu;
+pub mod index;
 mod loader;
 mod query;
 mod summary;

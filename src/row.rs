@@ -4,6 +4,7 @@
 
 mod batch;
 mod check;
+mod checksum;
 mod chunk;
 pub(crate) mod day;
 mod encode;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub use batch::BatchEncoder;
 pub use check::{ColumnError, ColumnFault};
+pub use checksum::Checksum;
 pub use chunk::{CHUNK_BYTES_MAX, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 

@@ -16,9 +16,9 @@ use crate::pg;
 pub enum StromError {
     /// The GPU was asked for on a server without PG-Strom.
     #[error(
-        "`{asked}` needs PG-Strom, which this server has not loaded \
-         (current_setting('pg_strom.enabled', true) is NULL)\n  fix: put pg_strom into \
-         shared_preload_libraries and restart the server, or use --gpu auto"
+        "`{asked}` needs PG-Strom, which this server has not loaded (pg_settings has no \
+         pg_strom.enabled)\n  fix: put pg_strom into shared_preload_libraries and restart the \
+         server, or use --gpu auto"
     )]
     NotLoaded {
         /// What asked for it.
@@ -26,14 +26,16 @@ pub enum StromError {
     },
     /// A setting of an arm that this server does not have.
     #[error(
-        "arm `{arm}` sets `{name}`, which this server does not have: SET would succeed and change \
-         nothing\n  fix: correct the name, or load the module that brings it"
+        "arm `{arm}` sets `{name}`: {why}\n  fix: correct the name, or load the module that brings \
+         it; SET alone would succeed and change nothing"
     )]
     NoSuchSetting {
         /// The arm.
         arm: String,
         /// The setting.
         name: String,
+        /// What is known of the name, with those near it.
+        why: String,
     },
     /// The server did not keep the setting.
     #[error("{name} was set to `{wanted}`, but the session reads back `{got}`")]
@@ -50,12 +52,23 @@ pub enum StromError {
     Server(#[from] pg::Error),
 }
 
-/// Whether PG-Strom is loaded. Ask on a fresh session, before any SET: without the module a SET
-/// of `pg_strom.enabled` succeeds, as a placeholder, and from then on reads back as if real.
+/// Whether PG-Strom is loaded, and not only its setting's name known: a SET, the configuration file
+/// or ALTER DATABASE can make a placeholder of that name, which reads back as if real.
 ///
 /// # Errors
 /// When the server does not answer.
 pub async fn is_loaded(session: &mut pg::Session) -> Result<bool, pg::Error> {
-    let sql = "SELECT current_setting('pg_strom.enabled', true)";
-    Ok(session.text("look for PG-Strom", sql).await?.is_some())
+    let found = settings::probe(session, &[arm::ENABLED]).await?;
+    // The real one is listed in pg_settings.
+    let loaded = found.iter().any(|setting| setting.is_real() && !setting.hidden);
+    if loaded {
+        let created = "SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'pg_strom'";
+        if session.text("look for PG-Strom's extension", created).await?.is_none() {
+            tracing::warn!(
+                "PG-Strom is loaded, but its extension was not created in this database: it will \
+                 not use the GPU; fix: CREATE EXTENSION pg_strom"
+            );
+        }
+    }
+    Ok(loaded)
 }

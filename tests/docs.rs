@@ -20,40 +20,16 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 use serde_json::Value;
+
 use strom_load::cli::Cli;
 use strom_load::doctor::advice;
 use strom_load::exit;
-use strom_load::metric::{self, BUCKETS_S, Kind, Metric};
+use strom_load::metric::{self, BUCKETS_S, Bound, Kind, LABELS, Label, Metric};
 use strom_load::pg::fault::{RULES, Rule};
+use strom_load::strom::hint::HINTS;
 
 use crate::gpus::{Titled, stub};
 use crate::support::scratch;
-
-/// What a label's values are, and how many there are at most.
-const LABELS: &[(&str, &str, &str)] = &[
-    ("version", "version of strom-load", "1"),
-    ("profile", "name of the profile", "1"),
-    ("server_version", "version of the server", "1"),
-    ("phase", "`warmup`, `measure`, `drain`", "3"),
-    ("partition", "number of the partition, from 0", "P"),
-    ("query", "name of the query in the profile", "Q"),
-    ("arm", "`cpu` without PG-Strom, else `off` and `on`", "A"),
-    ("gpu", "the driver's number of the GPU, from 0", "G"),
-    ("uuid", "identity of the GPU; empty if the driver does not tell", "1"),
-    ("name", "product name of the GPU", "1"),
-    ("driver", "version of the NVIDIA driver", "1"),
-    (
-        "reason",
-        "`application_clocks`, `power_cap`, `hardware_slowdown`, `sync_boost`, `thermal`, \
-         `hardware_thermal`, `power_brake`, `display_clocks`",
-        "8",
-    ),
-    (
-        "sqlstate",
-        "SQLSTATE of the error; `08006` for a broken connection, `XX000` for what has none",
-        "S",
-    ),
-];
 
 /// Written on an error only, or by a run that a test does not make.
 const NOT_IN_A_CLEAN_RUN: [Metric; 2] = [metric::STREAM_ERRORS, metric::QUERY_ERRORS];
@@ -84,17 +60,45 @@ fn check_part(document_name: &str, part: &str, generated: &str) {
     }
 }
 
+fn label(name: &str) -> &'static Label {
+    LABELS.iter().find(|label| label.name == name).unwrap()
+}
+
+/// How many values a label has, as a factor; empty for one that multiplies nothing.
+fn factor(label: &Label) -> String {
+    match label.bound {
+        Bound::Fixed(1) | Bound::Implied => String::new(),
+        Bound::Fixed(count) => count.to_string(),
+        Bound::PerRun(letter) => letter.to_owned(),
+    }
+}
+
 fn series(metric: &Metric) -> String {
-    let counts = metric.labels.iter().map(|label| {
-        LABELS.iter().find(|(name, ..)| name == label).map(|(.., count)| *count).unwrap()
-    });
-    let mut factors: Vec<String> =
-        counts.filter(|count| *count != "1").map(str::to_owned).collect();
+    let factors = metric.labels.iter().map(|name| factor(label(name)));
+    let mut factors: Vec<String> = factors.filter(|factor| !factor.is_empty()).collect();
     if metric.kind == Kind::Histogram {
         // Its buckets, the one without a bound, the sum and the count.
         factors.push((BUCKETS_S.len() + 3).to_string());
     }
     if factors.is_empty() { "1".to_owned() } else { factors.join(" × ") }
+}
+
+/// The number of series of all metrics together, without errors.
+fn series_of(partitions: usize, query_arms: usize, queries: usize, gpus: usize) -> usize {
+    let count = |metric: &Metric| {
+        let of = |name: &&str| match label(name).bound {
+            Bound::Implied => 1,
+            Bound::Fixed(count) => count as usize,
+            Bound::PerRun("P") => partitions,
+            Bound::PerRun("Q") if metric.labels.contains(&"arm") => 1,
+            Bound::PerRun("Q") => queries,
+            Bound::PerRun("A") => query_arms,
+            Bound::PerRun(_) => gpus,
+        };
+        let histogram = if metric.kind == Kind::Histogram { BUCKETS_S.len() + 3 } else { 1 };
+        metric.labels.iter().map(of).product::<usize>() * histogram
+    };
+    metric::ALL.iter().filter(|m| !m.labels.contains(&"sqlstate")).map(count).sum()
 }
 
 #[test]
@@ -115,11 +119,25 @@ fn the_table_of_metrics_is_current() {
     }
     check_part("docs/metrics.md", "metrics", &table);
     let mut table = "| label | values | how many |\n|---|---|---|\n".to_owned();
-    for (label, values, count) in LABELS {
-        assert!(metric::ALL.iter().any(|metric| metric.labels.contains(label)), "{label}");
-        let _ = writeln!(table, "| `{label}` | {values} | {count} |");
+    for label in LABELS {
+        let many = match label.bound {
+            Bound::Implied => "one for each value of the others".to_owned(),
+            Bound::Fixed(count) => count.to_string(),
+            Bound::PerRun(letter) => letter.to_owned(),
+        };
+        let _ = writeln!(table, "| `{}` | {} | {many} |", label.name, label.values);
     }
     check_part("docs/metrics.md", "labels", &table);
+    let mut table = "| run | series |\n|---|---|\n".to_owned();
+    for (run, [partitions, query_arms, queries, gpus]) in [
+        ("3 partitions, 5 queries, no PG-Strom, no GPU", [3, 5, 5, 0]),
+        ("3 partitions, 5 queries in two arms, 1 GPU", [3, 10, 5, 1]),
+        ("32 partitions, 20 queries in two arms, 8 GPUs", [32, 40, 20, 8]),
+    ] {
+        let count = series_of(partitions, query_arms, queries, gpus);
+        let _ = writeln!(table, "| {run} | {count} |");
+    }
+    check_part("docs/metrics.md", "sizes", &table);
 }
 
 #[test]
@@ -169,6 +187,16 @@ fn the_table_of_advice_is_current() {
 }
 
 #[test]
+fn the_table_of_hints_is_current() {
+    let mut table = "\n| the query has | what helps | known from |\n|---|---|---|\n".to_owned();
+    for hint in HINTS {
+        let _ = writeln!(table, "| {} | {} | {} |", hint.cause, hint.fix, hint.source);
+    }
+    table.push('\n');
+    check_part("docs/gpu-truth.md", "hints", &table);
+}
+
+#[test]
 fn the_exit_codes_are_current() {
     check_part("README.md", "exit codes", &format!("```\n{}\n```\n", exit::HELP));
 }
@@ -176,7 +204,14 @@ fn the_exit_codes_are_current() {
 /// A short run of the program, with fake GPUs: the last scrape that saw the measurement, and the result.
 fn short_run() -> (String, Value) {
     let (folder, titled) = (scratch(), Titled::start());
+    // With two arms, as a server without PG-Strom has none to compare.
+    let realtime = strom_load::plan::builtin("realtime").unwrap().text;
+    let arms = "[arms.base]\nset = { enable_sort = true }\n[arms.other]\nset = {}\n";
+    let profile = folder.path().join("compared.toml");
+    fs::write(&profile, format!("{realtime}\n\n{arms}")).unwrap();
     let mut process = Command::new(env!("CARGO_BIN_EXE_strom-load"))
+        .arg("run")
+        .arg(&profile)
         .args(["--rate", "600", "--warmup", "1s", "--duration", "4s"])
         .args(["--threshold", "rate_ratio > 0", "--metrics-addr", "127.0.0.1:0", "--output"])
         .arg(folder.path().join("result"))

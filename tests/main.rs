@@ -8,6 +8,9 @@
 
 mod arrow;
 mod compare;
+mod dashboards;
+mod datasets;
+mod deploy;
 mod docs;
 mod doctor;
 mod embedded;
@@ -15,6 +18,8 @@ mod faults;
 mod gpus;
 mod oracle;
 mod outputs;
+mod planted;
+mod poolers;
 mod proxy;
 mod real_server;
 mod signals;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
@@ -148,6 +149,44 @@ async fn garbage_on_the_metrics_port_does_not_disturb_the_run() {
     let result = program.end().await.done();
     let stream = &result["stream"];
     assert_eq!((&stream["rows_found"], &stream["rows_dropped"]), (&5000.into(), &0.into()));
+}
+
+/// The values of a page, without what changes with time alone.
+fn settled(page: &str) -> Vec<&str> {
+    page.lines().filter(|line| !line.starts_with("process_cpu_seconds_total")).collect()
+}
+
+#[tokio::test]
+async fn the_endpoint_stays_up_through_the_drain_and_lingers_with_the_last_values() {
+    let database = Database::create().await;
+    let args = ["--warmup", "0s", "--duration", "1s", "--readers", "0", "--metrics-linger", "10m"];
+    let (program, endpoint) = observed(&database, &args).await;
+    scrape_with(endpoint, |body| total(body, "strom_load_rows_acknowledged_total") > 0.0).await;
+    // Until the lock is gone, the run cannot end.
+    let holder = database.session().await;
+    holder.execute("BEGIN; LOCK TABLE l40s_realtime_stream IN ACCESS EXCLUSIVE MODE").await;
+    let draining = "strom_load_phase{phase=\"drain\"} 1\n";
+    let page = scrape_with(endpoint, |body| body.contains(draining)).await;
+    assert!(total(&page, "strom_load_backlog_rows") > 0.0, "{page}");
+    holder.execute("ROLLBACK").await;
+
+    program.says("metrics stay up for 10 min; Ctrl-C ends that").await;
+    let page = get(endpoint, "/metrics").await.1;
+    let whole = |metric: &str| total(&page, metric).round() as u64;
+    assert_eq!(whole("strom_load_rows_acknowledged_total"), 1000, "{page}");
+    assert_eq!(whole("strom_load_backlog_rows"), 0, "{page}");
+    assert_eq!(whole("strom_load_phase"), 0, "{page}");
+    assert_clean(&page);
+    assert_eq!(get(endpoint, "/readyz").await.0, 503);
+    assert_eq!(get(endpoint, "/healthz").await.0, 200);
+    sleep(Duration::from_millis(1_200)).await;
+    assert_eq!(settled(&get(endpoint, "/metrics").await.1), settled(&page), "they change no more");
+    // The result is there already; one Ctrl-C is enough, and the run was done nevertheless.
+    assert!(program.folder.path().join("work/out/result.json").exists());
+    program.signal(Signal::INT);
+    let ended = program.end().await;
+    assert!(!ended.stderr.contains("interrupted"), "{}", ended.stderr);
+    assert_eq!(ended.done()["stream"]["rows_found"], 1000);
 }
 
 /// What HdrHistogram's own tool makes of one tag of a log: (percentile from 0 to 1, milliseconds).

@@ -30,23 +30,38 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("arrow", &["pg", "plan", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "strom"]),
-    ("report", &["pg", "plan", "quantity", "query", "record", "stats", "strom", "watch"]),
-    ("sink", &["metric", "pg", "plan", "quantity", "query", "record", "report", "strom", "watch"]),
+    ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
+    ("bench", &["pace", "pg", "plan", "query", "stats", "strom"]),
+    (
+        "report",
+        &[
+            "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats", "strom",
+            "watch",
+        ],
+    ),
+    (
+        "sink",
+        &[
+            "bench", "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report",
+            "stats", "strom", "watch",
+        ],
+    ),
+    ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
     (
         "engine",
         &[
-            "ingest", "pace", "pg", "plan", "quantity", "query", "record", "report", "row", "sink",
-            "strom", "watch",
+            "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query", "record",
+            "report", "row", "sink", "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
     ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
-    ("cli", &["exit", "plan", "quantity"]),
+    ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
         &[
-            "arrow", "cli", "doctor", "engine", "exit", "pg", "plan", "quantity", "report", "sink",
-            "verify", "watch",
+            "arrow", "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
+            "quantity", "report", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

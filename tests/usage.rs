@@ -102,6 +102,38 @@ fn listing(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn fill() {
+    let database = Database::create().await;
+    let mut transcript = Transcript::of(&database);
+    let columns = "columns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]";
+    let good = format!("[[tables]]\nname = \"t\"\nrows = 10\n{columns}\n");
+    let bad = good.replace("rows = 10", "rows = 0");
+    let elsewhere = good.replace("\"t\"", "\"nowhere.t\"");
+    let files = [
+        ("good.toml", good.as_str()),
+        ("bad.toml", &bad),
+        ("elsewhere.toml", &elsewhere),
+        ("stream.toml", "stream.partitions = 1\n"),
+    ];
+    let address = database.address();
+    for args in [
+        &["fill"][..],
+        &["fill", "absent.toml"],
+        &["fill", "good.toml"],
+        &["fill", "stream.toml", "--data-dir", "pg"],
+        &["fill", "good.toml", "bad.toml", "--data-dir", "pg"],
+        &["fill", "good.toml", "--rows", "0"],
+        &["fill", "good.toml", "--rows", "many"],
+        &["fill", "good.toml", "--scale", "0"],
+        &["fill", "good.toml", "--connections", "0"],
+        &["fill", "elsewhere.toml", "--quiet", "--database-url", &address],
+    ] {
+        transcript.refuse_in(&files, args, &[]).await;
+    }
+    insta::assert_snapshot!(transcript.text);
+}
+
+#[tokio::test]
 async fn flags() {
     let mut transcript = Transcript::new();
     for args in [
@@ -373,7 +405,5 @@ async fn profiles() {
     // The second of two is bad: the first does not start.
     let files = [("good.toml", ""), ("bad.toml", "seed = -1")];
     transcript.refuse_in(&files, &["run", "good.toml", "bad.toml"], &[]).await;
-    let files = [("one.toml", ""), ("two.toml", "")];
-    transcript.refuse_in(&files, &["run", "one.toml", "two.toml", "--output", "x"], &[]).await;
     insta::assert_snapshot!("profiles", transcript.text);
 }

@@ -45,6 +45,17 @@ pub(crate) struct BenchArgs {
     query_time: Option<Duration>,
 }
 
+/// How several profiles follow each other.
+#[derive(Debug, Args)]
+pub struct BatchArgs {
+    /// Pause between two profiles [default: 0s]
+    #[arg(long, hide_env_values = true, env = "STROM_LOAD_COOLDOWN", value_name = "TIME", value_parser = parse_duration, default_value = "0s", hide_default_value = true, help_heading = "Run")]
+    pub cooldown: Duration,
+    /// End with the first profile that does not exit with 0
+    #[arg(long, help_heading = "Run")]
+    pub fail_fast: bool,
+}
+
 /// How the two arms follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Order {

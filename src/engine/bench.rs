@@ -5,15 +5,17 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
+use super::gpus::Gpus;
 use super::prepare::{MAJOR_MIN, check_queries};
 use super::{PrepareError, Shutdown, Target};
 use crate::bench::{BenchError, Bencher, Progress};
+use crate::dataset::Prepared;
 use crate::pg;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Plan, Query};
+use crate::plan::{Plan, Query, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
-use crate::report::{ServerReport, Status};
+use crate::report::{GpuReport, ServerReport, Status};
 use crate::sink::SinkError;
 use crate::strom::{self, StromError};
 
@@ -50,13 +52,14 @@ enum StepError {
     Sink(#[from] SinkError),
 }
 
-/// Runs a benchmark against a server.
+/// Runs a benchmark against a server whose tables are ready.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an outcome, whatever happens.
 pub async fn run_bench(
     plan: &Plan,
     bench: &Bench,
+    tables: Vec<Prepared>,
     target: &Target,
     sink: &mut dyn BenchSink,
     shutdown: &Shutdown,
@@ -83,7 +86,10 @@ pub async fn run_bench(
         pg_strom_loaded: loaded,
         facts,
     };
-    let mut report = BenchReport::new(plan, &server, started_at);
+    let mut gpus = Gpus::open(plan.watch);
+    gpus.ready().await;
+    gpus.begin(std::time::Instant::now());
+    let mut report = BenchReport::new(plan, tables, &server, started_at);
     let of = bench.steps.len();
     let mut ended = Ok(());
     for (number, step) in (1..).zip(&bench.steps) {
@@ -91,7 +97,7 @@ pub async fn run_bench(
             break;
         }
         sink.step(step.name(), number, of);
-        let mut run = StepRun { plan, bench, step, target, loaded, shutdown };
+        let mut run = StepRun { plan, bench, step, target, loaded, shutdown, gpus: &mut gpus };
         ended = run.run(&mut control, &mut report, sink).await;
         report.set_took(began.elapsed());
         if ended.is_err() {
@@ -99,6 +105,7 @@ pub async fn run_bench(
         }
     }
     control.close().await;
+    gpus.stop().await;
     let mut unsaved = None;
     report.status = match ended {
         Ok(()) if shutdown.abort.is_cancelled() => Status::Aborted,
@@ -126,6 +133,7 @@ struct StepRun<'a> {
     target: &'a Target,
     loaded: bool,
     shutdown: &'a Shutdown,
+    gpus: &'a mut Gpus,
 }
 
 impl StepRun<'_> {
@@ -138,7 +146,7 @@ impl StepRun<'_> {
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         report.steps.push(StepReport {
             name: self.step.name().to_owned(),
-            table: table.map(|table| table.as_written()),
+            table: table.map(TableName::as_written),
             error: None,
             queries: Vec::new(),
         });
@@ -193,12 +201,14 @@ impl StepRun<'_> {
             abort,
         );
         let steps = report.steps.len() - 1;
+        self.gpus.drain();
         if self.bench.order == Order::Sequential {
             let all: Vec<usize> = (0..trials.len()).collect();
             let measured =
                 bencher.measure_sequentially(&all, &mut |progress| sink.progress(progress)).await?;
             for (trial, measured) in trials.iter().zip(measured) {
-                let query = BenchQueryReport::new(trial, measured, self.bench.order);
+                // All queries took turns: what the GPUs did is nobody's alone.
+                let query = BenchQueryReport::new(trial, measured, self.bench.order, Vec::new());
                 report.steps[steps].queries.push(query);
             }
             sink.query(report)?;
@@ -209,13 +219,23 @@ impl StepRun<'_> {
                 }
                 let measured =
                     bencher.measure(query, &mut |progress| sink.progress(progress)).await?;
-                let query = BenchQueryReport::new(trial, measured, self.bench.order);
+                let gpus = self.gpu_reports();
+                let query = BenchQueryReport::new(trial, measured, self.bench.order, gpus);
                 report.steps[steps].queries.push(query);
                 sink.query(report)?;
             }
         }
         bencher.close().await;
         Ok(())
+    }
+}
+
+impl StepRun<'_> {
+    /// What each GPU did since the last call.
+    fn gpu_reports(&mut self) -> Vec<GpuReport> {
+        let tallies = self.gpus.drain();
+        let gpus = self.gpus.found().gpus.iter().zip(&tallies);
+        gpus.map(|(gpu, tally)| GpuReport::new(gpu, &tally.measured)).collect()
     }
 }
 

@@ -30,8 +30,9 @@ use super::readers::Readers;
 use super::threads::Threads;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
-/// Between the last preparation and the first due time, so that every task is waiting by then.
-const LEAD: Duration = Duration::from_millis(20);
+/// Between the last preparation and the first due time, so that every task is waiting by then
+/// and the first result is saved.
+const LEAD: Duration = Duration::from_millis(100);
 /// A batch or query still in hand this long after the drain should have ended is cancelled.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
@@ -105,25 +106,18 @@ impl<'a> Run<'a> {
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,
         };
-        let mut tasks = JoinSet::new();
+        let mut producers = Vec::new();
         for (partition, loader) in (0..).zip(loaders) {
-            let producer = {
-                let _timers_belong_there = ingest.enter();
-                run.producer(partition, loader, &address)?
-            };
-            let ended = async move { Ended::Producer(partition, producer.run().await) };
-            tasks.spawn_on(ended, ingest);
+            let _timers_belong_there = ingest.enter();
+            producers.push(run.producer(partition, loader, &address)?);
         }
+        let mut reading = Vec::new();
         for (number, (session, connection)) in (0..).zip(readers) {
             let control = (&run.stop, &run.abort);
             let reader = run.readers.reader(plan, number, session, connection, start, control)?;
-            tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
+            reading.push(reader);
         }
-        if let Some(examiner) = run.readers.examiner(plan, &address, start) {
-            let (stop, abort) = (Arc::clone(&run.stop), run.abort.clone());
-            let ended = async move { Ended::Examiner(Box::new(examiner.run(stop, abort).await)) };
-            tasks.spawn_on(ended, examine.handle());
-        }
+        let examiner = run.readers.examiner(plan, &address, start);
         let begin = RunStart {
             plan,
             server: &run.server.facts,
@@ -133,6 +127,22 @@ impl<'a> Run<'a> {
         };
         for sink in &mut *sinks {
             sink.begin(&begin)?;
+        }
+        // Before the first row is sent: whatever a loader that is killed has sent, can be verified.
+        let nothing_yet = run.report(Found::default());
+        feed(sinks, |sink| sink.checkpoint(&nothing_yet))?;
+        let mut tasks = JoinSet::new();
+        for (partition, producer) in (0..).zip(producers) {
+            let ended = async move { Ended::Producer(partition, producer.run().await) };
+            tasks.spawn_on(ended, ingest);
+        }
+        for (number, reader) in (0..).zip(reading) {
+            tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
+        }
+        if let Some(examiner) = examiner {
+            let (stop, abort) = (Arc::clone(&run.stop), run.abort.clone());
+            let ended = async move { Ended::Examiner(Box::new(examiner.run(stop, abort).await)) };
+            tasks.spawn_on(ended, examine.handle());
         }
         run.gpus.begin((start + plan.warmup).into_std());
         run.drive(&mut tasks, sinks, shutdown).await;
@@ -191,7 +201,7 @@ impl<'a> Run<'a> {
         let mut ticks = tokio::time::interval_at(self.start + TICK, TICK);
         // A late tick makes a longer interval; bursts of empty ones would say nothing.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut next_checkpoint = self.start + CHECKPOINT;
+        let mut next_checkpoint = self.start + TICK;
         let (mut stopped, mut aborted) = (false, false);
         loop {
             let drain_end = self.stop.end().map(|end| end + self.plan.drain_timeout + DRAIN_GRACE);
@@ -204,7 +214,7 @@ impl<'a> Run<'a> {
                     let interval = self.tick();
                     let mut fed = feed(sinks, |sink| sink.interval(&interval));
                     if Instant::now() >= next_checkpoint {
-                        next_checkpoint += CHECKPOINT;
+                        next_checkpoint = Instant::now() + CHECKPOINT;
                         let report = self.report(Found::default());
                         fed = fed.and_then(|()| feed(sinks, |sink| sink.checkpoint(&report)));
                     }

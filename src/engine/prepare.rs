@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::pg;
 use crate::pg::load::Loader;
+use crate::pg::pooler;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Plan, Query, Readers};
 use crate::query::{Connection, Trial};
@@ -41,6 +42,7 @@ pub(super) async fn prepare(
     let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
     let mut control = pg::Session::connect(address, "strom-load control").await?;
+    pooler::refuse_shared_backends(&mut control, address).await?;
     let loaded = strom::is_loaded(&mut control).await?;
     let facts = control.facts().await?;
     if facts.major < MAJOR_MIN {

@@ -103,7 +103,10 @@ impl Producer {
             self.shed();
             match self.decide(slot, in_doubt, deadline).await {
                 Ok(verdict) => return verdict,
-                Err(failed) => error = failed,
+                Err(failed) => {
+                    self.note_error(failed.code());
+                    error = failed;
+                }
             }
         }
     }

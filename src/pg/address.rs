@@ -26,6 +26,13 @@ use setting::{Origin, Settings};
 /// Bound of a connection attempt where the user sets none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection without traffic is probed after 5 s and given up 15 s later.
+const KEEPALIVES_IDLE_S: u32 = 5;
+const KEEPALIVES_INTERVAL_S: u32 = 5;
+const KEEPALIVES_COUNT: u32 = 3;
+/// One with traffic is given up when nothing of it was acknowledged for so long.
+const TCP_USER_TIMEOUT_MS: u32 = 20_000;
+
 /// The address of a database and the credentials to use there.
 #[derive(Clone)]
 pub struct Address {
@@ -289,27 +296,34 @@ fn common(settings: &Settings, direct: bool) -> Result<Config, AddressError> {
         ],
         ChannelBinding::Prefer,
     )?);
-    config.keepalives(settings.number("keepalives")? != Some(0));
-    let positive = |key| {
-        let number = settings.number(key)?;
-        Ok::<_, AddressError>(number.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0))
-    };
-    if let Some(seconds) = positive("keepalives_idle")? {
-        config.keepalives_idle(Duration::from_secs(seconds.into()));
-    }
-    if let Some(seconds) = positive("keepalives_interval")? {
-        config.keepalives_interval(Duration::from_secs(seconds.into()));
-    }
-    if let Some(count) = positive("keepalives_count")? {
-        config.keepalives_retries(count);
-    }
-    if let Some(milliseconds) = positive("tcp_user_timeout")? {
-        config.tcp_user_timeout(Duration::from_millis(milliseconds.into()));
-    }
+    silence(settings, &mut config)?;
     if direct {
         config.ssl_negotiation(SslNegotiation::Direct);
     }
     Ok(config)
+}
+
+/// After how much silence a TCP connection is given up. 0 leaves a limit to the system, as in
+/// libpq; where libpq leaves all of them to the system, which is hours, ours come to 20 s.
+fn silence(settings: &Settings, config: &mut Config) -> Result<(), AddressError> {
+    config.keepalives(settings.number("keepalives")? != Some(0));
+    let limit = |key, ours: u32| {
+        let given = settings.number(key)?.map(|n| u32::try_from(n.max(0)).unwrap_or(u32::MAX));
+        Ok::<_, AddressError>(Some(given.unwrap_or(ours)).filter(|n| *n > 0))
+    };
+    if let Some(seconds) = limit("keepalives_idle", KEEPALIVES_IDLE_S)? {
+        config.keepalives_idle(Duration::from_secs(seconds.into()));
+    }
+    if let Some(seconds) = limit("keepalives_interval", KEEPALIVES_INTERVAL_S)? {
+        config.keepalives_interval(Duration::from_secs(seconds.into()));
+    }
+    if let Some(count) = limit("keepalives_count", KEEPALIVES_COUNT)? {
+        config.keepalives_retries(count);
+    }
+    if let Some(milliseconds) = limit("tcp_user_timeout", TCP_USER_TIMEOUT_MS)? {
+        config.tcp_user_timeout(Duration::from_millis(milliseconds.into()));
+    }
+    Ok(())
 }
 
 /// How TCP connections are encrypted.

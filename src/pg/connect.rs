@@ -210,7 +210,7 @@ impl Attempt<'_> {
             let (client, driver, state) =
                 opened.map_err(|error| self.failure(Cause::Client(error)))?;
             let connector = tls.cloned();
-            let mut session = Session { client, driver, connector, notices: None };
+            let mut session = Session { client, driver, connector, notices: None, ended: None };
             if self.wanted != Target::Any {
                 let state = match state {
                     Some(state) => state,

@@ -19,7 +19,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use account::Account;
@@ -71,6 +71,29 @@ const END_KEPT: [(Signal, Duration); 3] = [
 const END_TEMPORARY: [(Signal, Duration); 2] =
     [(Signal::QUIT, Duration::from_secs(10)), (Signal::KILL, Duration::from_secs(1))];
 
+const KILLED: [(Signal, Duration); 1] = [(Signal::KILL, Duration::from_secs(1))];
+
+/// How a server is brought down that is to come up again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Halt {
+    /// In order (fast shutdown): sessions are ended, and everything is written out.
+    Fast,
+    /// At once (immediate shutdown): nothing is written out, and its log is replayed at the start.
+    Immediate,
+    /// By SIGKILL of the postmaster: nobody tells the backends.
+    Kill,
+}
+
+impl Halt {
+    fn signals(self) -> &'static [(Signal, Duration)] {
+        match self {
+            Self::Fast => &END_KEPT,
+            Self::Immediate => &END_TEMPORARY,
+            Self::Kill => &KILLED,
+        }
+    }
+}
+
 /// A running server. [`Server::stop`] ends it in order; dropping it leaves that to its watcher.
 #[derive(Debug)]
 pub struct Server {
@@ -84,7 +107,7 @@ pub struct Server {
     log: PathBuf,
     port: u16,
     pid: u32,
-    /// `None` after [`Server::crash`].
+    /// `None` after [`Server::halt`].
     running: Option<Guarded>,
 }
 
@@ -210,21 +233,38 @@ impl Server {
     /// Stops the server in order and starts it again: same cluster, port and socket, another
     /// process.
     pub async fn restart(&mut self) -> Result<(), EmbeddedError> {
-        let running = self.running.take().ok_or(EmbeddedError::NotRunning)?;
-        running.end(&END_KEPT).await.map_err(at("stop the server in", self.folder.path()))?;
-        self.launch(self.port, RECOVERY_MAX).await
+        self.halt(Halt::Fast).await?;
+        self.resume().await
     }
 
     /// Kills the postmaster and waits until none of the server's processes is left. What it had
     /// promised to keep is in its files; [`Server::resume`] recovers it.
     pub async fn crash(&mut self) -> Result<(), EmbeddedError> {
+        self.halt(Halt::Kill).await
+    }
+
+    /// Brings the server down and waits until none of its processes is left. [`Server::resume`]
+    /// brings it up again.
+    pub async fn halt(&mut self, how: Halt) -> Result<(), EmbeddedError> {
         let running = self.running.take().ok_or(EmbeddedError::NotRunning)?;
-        let kill = [(Signal::KILL, Duration::from_secs(1))];
-        running.end(&kill).await.map_err(at("kill the server in", self.folder.path()))?;
+        running.end(how.signals()).await.map_err(at("stop the server in", self.folder.path()))?;
         self.wait_gone().await
     }
 
-    /// Starts a crashed server again: same cluster, port and socket.
+    /// Kills one of the server's processes, upon which the postmaster restarts all of them. Does
+    /// nothing if it is none of this server's, or gone by now.
+    pub fn kill_backend(&self, pid: u32) -> Result<(), EmbeddedError> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+        let is_ours = parent.and_then(|parent| parent.trim().parse().ok()) == Some(self.pid);
+        match Pid::from_raw(pid as i32).filter(|_| is_ours) {
+            Some(pid) => kill_process(pid, Signal::KILL)
+                .map_err(|error| at("kill a backend of", self.folder.path())(error.into())),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts a halted server again: same cluster, port and socket.
     pub async fn resume(&mut self) -> Result<(), EmbeddedError> {
         if self.running.is_some() {
             return Ok(());

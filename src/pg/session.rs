@@ -6,7 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -16,6 +16,8 @@ use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 use super::tls::Connector;
 use super::{Address, Error, connect};
 
+/// How long a broken connection is listened to: what there is to hear has mostly arrived.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long an orderly goodbye may take before the socket is just closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a cancel request may take.
@@ -33,6 +35,8 @@ pub struct Session {
     pub(super) driver: Driver,
     /// What encrypts it; a cancel request is encrypted in the same way.
     pub(super) connector: Option<Connector>,
+    /// Why it ended, if that came in together with the last answer.
+    pub(super) ended: Option<Error>,
     /// Messages that came beside the answers; `None`: they are only logged.
     pub(super) notices: Option<Vec<Notice>>,
 }
@@ -73,41 +77,48 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
-        let Self { client, driver, notices, .. } = self;
+        if let Some(reason) = self.ended.take() {
+            return Err(reason);
+        }
+        let Self { client, driver, notices, ended: end, .. } = self;
         let mut work = pin!(work(client));
-        let mut broken: Option<Error> = None;
-        poll_fn(|cx| {
-            // Work first: what it queues is then written at once. Then again after the driver
-            // ended, since an answer may still have come in with its last bytes.
-            loop {
-                if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                    return Poll::Ready(done.map_err(|error| match broken.take() {
-                        Some(reason) if error.is_closed() => reason,
-                        _ => Error::new(act, &error),
-                    }));
+        let mut reason = match poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx)).await {
+            End::Work(done) => return done.map_err(|error| Error::new(act, &error)),
+            End::Connection(end) => end,
+        };
+        if reason.as_ref().is_some_and(says_nothing) {
+            // A write that failed does not say why the server hung up, but what the server said
+            // before it did is about to be read. The write fails again and again meanwhile.
+            let more = poll_fn(|cx| match poll_both(work.as_mut(), driver, notices, cx) {
+                Poll::Ready(End::Connection(Some(again))) if says_nothing(&again) => Poll::Pending,
+                end => end,
+            });
+            match tokio::time::timeout(LAST_WORDS, more).await {
+                Ok(End::Work(Err(error))) if error.is_closed() => {
+                    return Err(ended(act, reason.as_ref()));
                 }
-                if let Some(reason) = broken.take() {
-                    return Poll::Ready(Err(reason));
-                }
-                match driver.as_mut().poll_next(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                        keep(notices.as_mut(), &notice);
-                    }
-                    Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(error))) => {
-                        broken = Some(Error::new(act, &error).into_lost());
-                        // With the driver go the answers that work still waits for, so that one
-                        // which did come, with the server's reason, is seen.
-                        *driver = Box::pin(futures_util::stream::empty());
-                    }
-                    Poll::Ready(None) => {
-                        broken = Some(Error::lost(act, "the server closed the connection"));
-                    }
-                }
+                Ok(End::Work(done)) => return done.map_err(|error| Error::new(act, &error)),
+                Ok(End::Connection(Some(said))) if !said.is_closed() => reason = Some(said),
+                _ => {}
             }
-        })
-        .await
+        }
+        // An answer may have come in with the last bytes. What work still has to send goes nowhere,
+        // which it must not wait for: with the driver go its channels.
+        for release in [false, true] {
+            if release {
+                *driver = Box::pin(futures_util::stream::empty());
+            }
+            match poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+                Poll::Ready(Ok(done)) => {
+                    *end = Some(ended(act, reason.as_ref()));
+                    return Ok(done);
+                }
+                Poll::Ready(Err(error)) if error.is_closed() => break,
+                Poll::Ready(Err(error)) => return Err(Error::new(act, &error)),
+                Poll::Pending => {}
+            }
+        }
+        Err(ended(act, reason.as_ref()))
     }
 
     /// Runs one or more statements without results.
@@ -168,6 +179,49 @@ impl Session {
             }
         });
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, drained).await;
+    }
+}
+
+/// What came first.
+enum End<T> {
+    /// The work is done.
+    Work(Result<T, tokio_postgres::Error>),
+    /// The connection ended, for this reason if there is one.
+    Connection(Option<tokio_postgres::Error>),
+}
+
+fn poll_both<T>(
+    mut work: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
+    driver: &mut Driver,
+    notices: &mut Option<Vec<Notice>>,
+    cx: &mut Context<'_>,
+) -> Poll<End<T>> {
+    loop {
+        // Work first: what it queues is then written at once.
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(End::Work(done));
+        }
+        match driver.as_mut().poll_next(cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
+                keep(notices.as_mut(), &notice);
+            }
+            Poll::Ready(Some(Ok(_))) => {}
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Connection(Some(error))),
+            Poll::Ready(None) => return Poll::Ready(End::Connection(None)),
+        }
+    }
+}
+
+/// Whether an end of the connection is not the server's word, nor the end of all it sent.
+fn says_nothing(end: &tokio_postgres::Error) -> bool {
+    end.as_db_error().is_none() && !end.is_closed()
+}
+
+fn ended(act: &str, reason: Option<&tokio_postgres::Error>) -> Error {
+    match reason {
+        Some(reason) => Error::new(act, reason).into_lost(),
+        None => Error::lost(act, "the server closed the connection"),
     }
 }
 

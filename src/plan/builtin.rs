@@ -3,7 +3,19 @@
 use super::ProfileSource;
 
 /// Names and texts of the built-in profiles.
-pub const BUILTINS: &[(&str, &str)] = &[("realtime", include_str!("../../profiles/realtime.toml"))];
+pub const BUILTINS: &[(&str, &str)] = &[
+    ("realtime", include_str!("../../profiles/realtime.toml")),
+    ("aggregates", include_str!("../../profiles/aggregates.toml")),
+    ("basic", include_str!("../../profiles/basic.toml")),
+    ("brin", include_str!("../../profiles/brin.toml")),
+    ("group-by", include_str!("../../profiles/group-by.toml")),
+    ("memory-limit", include_str!("../../profiles/memory-limit.toml")),
+    ("parallel", include_str!("../../profiles/parallel.toml")),
+    ("sizes", include_str!("../../profiles/sizes.toml")),
+    ("soak-short", include_str!("../../profiles/soak-short.toml")),
+    ("strings-dates", include_str!("../../profiles/strings-dates.toml")),
+    ("windows", include_str!("../../profiles/windows.toml")),
+];
 
 /// The built-in profile called `name`.
 pub fn builtin(name: &str) -> Option<ProfileSource> {

@@ -49,13 +49,21 @@ pub(crate) fn default_columns() -> Vec<Column> {
     ]
 }
 
-/// Resolves the profile's columns; what is faulty is reported and left out.
+/// Resolves the stream's columns; what is faulty is reported and left out.
 pub(crate) fn resolve_columns(
     report: &mut Report<'_>,
     columns: Option<&[Located<profile::Column>]>,
 ) -> Vec<Column> {
     let Some(columns) = columns else { return default_columns() };
     check_roles(report, columns);
+    resolve_each(report, columns)
+}
+
+/// Resolves columns whatever their roles; what is faulty is reported and left out.
+pub(super) fn resolve_each(
+    report: &mut Report<'_>,
+    columns: &[Located<profile::Column>],
+) -> Vec<Column> {
     let mut names = HashSet::new();
     columns
         .iter()

@@ -69,8 +69,12 @@ pub struct Overrides {
     pub seed: Option<Given<u64>>,
     /// Target table, as in SQL.
     pub table: Option<Given<String>>,
-    /// Drop the table first.
+    /// Drop the table first, or each of the tables to be filled.
     pub recreate: Option<Given<bool>>,
+    /// Rows of each table to be filled.
+    pub rows: Option<Given<u64>>,
+    /// The rows of each table to be filled are multiplied by this.
+    pub scale: Option<Given<f64>>,
     /// What is promised about each row.
     pub delivery: Option<Given<Delivery>>,
     /// What the first fault does.
@@ -116,6 +120,8 @@ impl Overrides {
             seed: self.seed.or(lower.seed),
             table: self.table.or(lower.table),
             recreate: self.recreate.or(lower.recreate),
+            rows: self.rows.or(lower.rows),
+            scale: self.scale.or(lower.scale),
             delivery: self.delivery.or(lower.delivery),
             on_fault: self.on_fault.or(lower.on_fault),
             reconnect_timeout: self.reconnect_timeout.or(lower.reconnect_timeout),

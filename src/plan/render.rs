@@ -29,6 +29,7 @@ pub fn render(plan: &Plan) -> String {
         stream,
         readers,
         recovery,
+        tables,
         arms: _,
         evidence,
         bench,
@@ -50,11 +51,22 @@ pub fn render(plan: &Plan) -> String {
         toml.key("batch_rows", stream.batch_rows.as_ref());
         toml.key("linger_ms", stream.linger_ms.as_ref());
         toml.key("recreate", stream.recreate.as_ref());
-        for column in stream.columns.iter().flatten() {
-            toml.header("[[stream.columns]]");
-            toml.key("name", column.name.as_ref());
-            toml.key("type", column.sql_type.as_ref());
-            toml.key("values", column.values.as_ref());
+        toml.columns("[[stream.columns]]", stream.columns.as_deref());
+    }
+    for table in tables.iter().flatten() {
+        toml.header("[[tables]]");
+        toml.key("name", table.name.as_ref());
+        toml.key("rows", table.rows.as_ref());
+        toml.key("unlogged", table.unlogged.as_ref());
+        toml.key("recreate", table.recreate.as_ref());
+        toml.key("primary_key", table.primary_key.as_ref());
+        toml.columns("[[tables.columns]]", table.columns.as_deref());
+        for index in table.indexes.iter().flatten() {
+            toml.header("[[tables.indexes]]");
+            toml.key("name", index.name.as_ref());
+            toml.key("method", index.method.as_ref());
+            toml.key("columns", index.columns.as_ref());
+            toml.key("with", index.with.as_ref());
         }
     }
     if let Some(recovery) = &recovery {
@@ -105,6 +117,15 @@ pub fn render(plan: &Plan) -> String {
 struct Toml(String);
 
 impl Toml {
+    fn columns(&mut self, header: &str, columns: Option<&[Located<profile::Column>]>) {
+        for column in columns.into_iter().flatten() {
+            self.header(header);
+            self.key("name", column.name.as_ref());
+            self.key("type", column.sql_type.as_ref());
+            self.key("values", column.values.as_ref());
+        }
+    }
+
     fn header(&mut self, header: &str) {
         let _ = writeln!(self.0, "\n{header}");
     }
@@ -180,6 +201,7 @@ impl From<&Plan> for Profile {
             audit,
             thresholds,
             bench,
+            tables,
         } = plan;
         let is_stream = bench.is_none();
         let (arms, evidence) = match bench {
@@ -206,6 +228,8 @@ impl From<&Plan> for Profile {
             evidence: Some(evidence.into()),
             bench: bench.as_ref().map(profile::Bench::from),
             watch: Some(watch.into()),
+            tables: (!tables.is_empty())
+                .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
         }
     }
 }

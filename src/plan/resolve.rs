@@ -4,6 +4,7 @@ mod arms;
 mod bench;
 mod limits;
 mod recovery;
+mod tables;
 mod watch;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -119,6 +120,7 @@ impl Resolver<'_> {
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
             bench: self.bench(profile),
+            tables: self.tables(profile),
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{FORMAT_VERSION, ServerReport, Status};
+use super::{FORMAT_VERSION, GpuReport, ServerReport, Status};
 use crate::bench::{ArmError, Halted, Measured};
+use crate::dataset::Prepared;
 use crate::plan::Plan;
 use crate::plan::bench::Order;
 use crate::query::Trial;
@@ -16,6 +17,7 @@ use crate::stats::Comparison;
 use crate::strom::evidence::Verdict;
 use crate::strom::{ArmSetting, Gpu};
 
+pub(super) use render::verdicts;
 pub use render::{markdown, text};
 
 /// A benchmark, as saved.
@@ -39,6 +41,8 @@ pub struct BenchReport {
     pub plan: Plan,
     /// What it was done to.
     pub server: ServerReport,
+    /// The tables of the profile, as they were found or made.
+    pub tables: Vec<Prepared>,
     /// The steps done so far.
     pub steps: Vec<StepReport>,
 }
@@ -77,6 +81,8 @@ pub struct BenchQueryReport {
     pub valid: bool,
     /// The answers compared.
     pub answers: AnswerHistory,
+    /// What the GPUs did meanwhile: pairs, first executions, plans and answers together.
+    pub gpus: Vec<GpuReport>,
 }
 
 /// What came of one arm of a query.
@@ -131,7 +137,7 @@ impl BenchArmReport {
 
 impl BenchQueryReport {
     /// Makes the report of a query.
-    pub fn new(trial: &Trial, measured: Measured, order: Order) -> Self {
+    pub fn new(trial: &Trial, measured: Measured, order: Order, gpus: Vec<GpuReport>) -> Self {
         let Measured { arms, comparison, halted, examined, took } = measured;
         let different = examined.answers.different > 0;
         let mut plans = examined.plans.into_iter();
@@ -168,13 +174,19 @@ impl BenchQueryReport {
             times: comparison,
             valid: !different,
             answers: examined.answers,
+            gpus,
         }
     }
 }
 
 impl BenchReport {
     /// Makes an empty report.
-    pub fn new(plan: &Plan, server: &ServerReport, started_at: std::time::SystemTime) -> Self {
+    pub fn new(
+        plan: &Plan,
+        tables: Vec<Prepared>,
+        server: &ServerReport,
+        started_at: std::time::SystemTime,
+    ) -> Self {
         Self {
             format_version: FORMAT_VERSION,
             kind: "bench",
@@ -185,6 +197,7 @@ impl BenchReport {
             took_s: 0.0,
             plan: plan.clone(),
             server: server.clone(),
+            tables,
             steps: Vec::new(),
         }
     }

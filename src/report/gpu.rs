@@ -97,7 +97,8 @@ impl GpusReport {
 }
 
 impl GpuReport {
-    fn new(gpu: &Gpu, usage: &GpuUsage) -> Self {
+    /// The report of one GPU.
+    pub fn new(gpu: &Gpu, usage: &GpuUsage) -> Self {
         let count = |value: f64| value as u64;
         let (sent, received) = (&usage.pcie_sent_bytes_per_s, &usage.pcie_received_bytes_per_s);
         let throttled = usage.throttled.seconds().filter(|(_, seconds)| *seconds > 0.0);
@@ -132,6 +133,22 @@ impl GpuReport {
             pg_strom_utilization_mean_ratio: usage.pg_strom_utilization_ratio.mean(),
             pg_strom_utilization_max_ratio: usage.pg_strom_utilization_ratio.max(),
         }
+    }
+}
+
+impl GpuReport {
+    /// The most telling figures in a line; `None` if it was never seen busy.
+    pub(super) fn line(&self) -> Option<String> {
+        let (busy_s, peak) = (self.busy_s?, self.utilization_max_ratio?);
+        let mut line =
+            format!("GPU {} busy {busy_s:.2} s, peak {:.0} %", self.gpu.index, peak * 100.0);
+        if let Some(bytes) = self.memory_used_max_bytes {
+            let _ = write!(line, ", memory up to {} GiB", gib(bytes));
+        }
+        if let Some(joules) = self.energy_joules {
+            let _ = write!(line, ", {joules:.0} J");
+        }
+        (peak > 0.0).then_some(line)
     }
 }
 

@@ -14,12 +14,14 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
 use crate::report::RunReport;
+use crate::report::index::Index;
 
 use gpu_csv::{GPU_CSV, GpuCsv};
 
 use super::{RunStart, Sink, SinkError};
 
 pub(super) const RESULT: &str = "result.json";
+const INDEX: &str = "index.json";
 const LOG: &str = "latency.hlog";
 
 const ACT_CREATE: &str = "create the results folder";
@@ -160,6 +162,50 @@ impl Folder {
 
     fn save(&self, report: &RunReport) -> Result<(), SinkError> {
         save_json(&self.path, RESULT, report)
+    }
+}
+
+/// The folder of several runs: each in a folder of its own, and an index.
+pub struct IndexFolder {
+    path: PathBuf,
+}
+
+impl IndexFolder {
+    /// Opens the folder `path`, created if need be, for one index.
+    ///
+    /// # Errors
+    /// When it cannot be written, or already holds results.
+    pub fn open(path: &Path) -> Result<Self, SinkError> {
+        create_all(path)?;
+        let index = path.join(INDEX);
+        if index.exists() || path.join(RESULT).exists() {
+            let source = io::Error::from(io::ErrorKind::AlreadyExists);
+            return Err(failed("write", &index, source, FIX_OTHER));
+        }
+        Ok(Self { path: path.to_owned() })
+    }
+
+    /// Creates a folder in `parent` that is ours alone.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
+        let (path, _) = create_new(parent, name)?;
+        Ok(Self { path })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Saves the index so far, for people and for programs.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, index: &Index) -> Result<(), SinkError> {
+        save_json(&self.path, INDEX, index)?;
+        save_text(&self.path, "summary.md", &index.markdown())
     }
 }
 

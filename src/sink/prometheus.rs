@@ -7,7 +7,8 @@
 mod gpu;
 mod http;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +20,7 @@ use metrics_exporter_prometheus::formatting::sanitize_label_value;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio::net::TcpListener;
 
-use crate::metric::{self, BUCKETS_S, Kind, Metric};
+use crate::metric::{self, BUCKETS_S, Kind, Metric, SQLSTATE_OTHER, SQLSTATES_MAX};
 use crate::plan::StreamRate;
 use crate::record::{Interval, Phase, Times};
 use crate::report::RunReport;
@@ -59,8 +60,8 @@ impl Endpoint {
     }
 
     /// Answers scrapes; never returns.
-    pub async fn serve(self) {
-        http::serve(self.listener, self.exposition).await;
+    pub async fn serve(&self) -> Infallible {
+        http::serve(&self.listener, &self.exposition).await
     }
 }
 
@@ -331,6 +332,20 @@ impl Handles {
     }
 }
 
+/// Adds errors by SQLSTATE, with a series for each of the first [`SQLSTATES_MAX`].
+fn count_errors(
+    counters: &mut HashMap<String, Counter>,
+    errors: &BTreeMap<String, u64>,
+    new: impl Fn(&str) -> Counter,
+) {
+    for (code, count) in errors {
+        let full = counters.len() >= SQLSTATES_MAX as usize;
+        let code = if full && !counters.contains_key(code) { SQLSTATE_OTHER } else { code };
+        let counter = counters.entry(code.to_owned()).or_insert_with(|| new(code));
+        counter.increment(*count);
+    }
+}
+
 const PARTITION_HISTOGRAMS: [Metric; 5] = [
     metric::BATCH_WAIT,
     metric::BATCH_SERVICE,
@@ -371,10 +386,10 @@ impl Sink for PrometheusSink {
             to.batches.increment(tally.batches);
             to.batches_late.increment(tally.batches_late);
             to.bytes.increment(tally.bytes);
-            for (code, count) in &tally.errors {
-                let new = || exposition.counter(metric::STREAM_ERRORS, &[&to.number, code]);
-                to.errors.entry(code.clone()).or_insert_with(new).increment(*count);
-            }
+            let number = to.number.as_str();
+            count_errors(&mut to.errors, &tally.errors, |code| {
+                exposition.counter(metric::STREAM_ERRORS, &[number, code])
+            });
             let batch = &tally.batch;
             let times = [&batch.wait, &batch.service, &batch.response, &tally.row, &tally.outage];
             for (metric, times) in PARTITION_HISTOGRAMS.into_iter().zip(times) {
@@ -392,11 +407,10 @@ impl Sink for PrometheusSink {
                     gauge.set(f64::from(u8::from(*name == evidence)));
                 }
             }
-            for (code, count) in &tally.errors {
-                let labels = [to.query.as_str(), to.arm.as_str(), code.as_str()];
-                let new = || exposition.counter(metric::QUERY_ERRORS, &labels);
-                to.errors.entry(code.clone()).or_insert_with(new).increment(*count);
-            }
+            let (query, arm) = (to.query.as_str(), to.arm.as_str());
+            count_errors(&mut to.errors, &tally.errors, |code| {
+                exposition.counter(metric::QUERY_ERRORS, &[query, arm, code])
+            });
             let times = [&tally.times.service, &tally.times.response, &tally.answer_age];
             for (metric, times) in QUERY_HISTOGRAMS.into_iter().zip(times) {
                 exposition.observe(metric, index, times);
@@ -414,7 +428,20 @@ impl Sink for PrometheusSink {
     }
 
     fn finish(self: Box<Self>, _report: &RunReport) -> Result<(), SinkError> {
-        self.exposition.measuring.store(false, Ordering::Relaxed);
+        self.close();
         Ok(())
     }
 }
+
+impl PrometheusSink {
+    /// The run is over; its values stay as they are.
+    fn close(&self) {
+        self.exposition.measuring.store(false, Ordering::Relaxed);
+        for (_, gauge) in self.handles.iter().flat_map(|handles| &handles.phases) {
+            gauge.set(0.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! Progress for people, on stderr: a block that redraws itself on a terminal, else a plain line
 //! every few seconds.
 
+mod filling;
+
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
 use crate::report::RunReport;
 
 use super::{RunStart, Sink, SinkError};
+pub use filling::Filling;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);

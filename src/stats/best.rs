@@ -33,7 +33,7 @@ pub struct Best {
     pub combinations: Vec<Combination>,
     /// Rounds that a combination needs before it can be excluded.
     pub rounds_min: usize,
-    /// With this probability the truly best combination is among those that may be it.
+    /// With this probability all that are as good as the best are among those that may be it.
     pub confidence: f64,
 }
 
@@ -52,9 +52,10 @@ impl Best {
 /// one once, in random order, and `None` is missing. Comparisons are made within rounds, so what
 /// slows a whole round down favours nobody.
 ///
-/// The truly best one is left out with at most the probability that `settings.confidence` leaves,
-/// however many combinations there are: the bound holds for the largest of all the differences at
-/// once (multiple comparisons with the best, Hsu 1981 and 1984, by bootstrap).
+/// One that is as good as the best is left out with at most the probability that
+/// `settings.confidence` leaves, however many combinations there are and however many of them are
+/// equal: the bound holds for the largest of all differences at once (Tukey's all pairwise
+/// comparisons, by a studentized bootstrap). So it also bounds how often chance names a winner.
 pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
     let count = rounds.iter().map(Vec::len).max().unwrap_or(0);
     let confidence = settings.held_confidence();
@@ -89,11 +90,13 @@ pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
             Some(Rival { index, log, errors: &errors[index], sides })
         })
         .collect();
+    let undefeated = undefeated(&judged, confidence);
     let best = judged.iter().min_by(|left, right| left.log.total_cmp(&right.log));
     let combinations = (0..count).map(|index| {
         let log = logs[index];
         let times_best = log.zip(best).map(|(log, best)| (log - best.log).exp());
-        let rival = judged.iter().find(|rival| rival.index == index);
+        let place = judged.iter().position(|rival| rival.index == index);
+        let rival = place.map(|place| &judged[place]);
         let interval = rival.zip(log).map(|(rival, log)| {
             let mut errors = rival.errors.to_vec();
             errors.sort_unstable_by(f64::total_cmp);
@@ -110,8 +113,7 @@ pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
             low_ns,
             high_ns,
             times_best,
-            may_be_best: log.is_some()
-                && rival.is_none_or(|rival| rival.may_be_best(&judged, confidence)),
+            may_be_best: log.is_some() && place.is_none_or(|place| undefeated[place]),
         }
     });
     let combinations = combinations.collect();
@@ -119,9 +121,9 @@ pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
 }
 
 /// Rounds below which even a combination that lost every round to another may have lost by
-/// chance: 2 to the power of −rounds has to be below the error left to each comparison.
+/// chance: 2 to the power of −rounds has to be below the error left to each ordered pair.
 fn rounds_min(combinations: usize, confidence: f64) -> usize {
-    let comparisons = combinations.saturating_sub(1).max(1) as f64;
+    let comparisons = (combinations * combinations.saturating_sub(1)).max(2) as f64;
     (comparisons / (1.0 - confidence)).log2().ceil() as usize
 }
 
@@ -134,32 +136,37 @@ struct Rival<'a> {
     sides: Vec<Option<f64>>,
 }
 
-impl Rival<'_> {
-    /// Whether no rival is shown to be faster: the largest studentized lead over this one is no
-    /// larger than chance alone makes it.
-    fn may_be_best(&self, rivals: &[Rival<'_>], confidence: f64) -> bool {
-        let mut lead_max = 0.0_f64;
-        let mut by_chance = vec![0.0_f64; self.errors.len()];
-        for rival in rivals.iter().filter(|rival| rival.index != self.index) {
-            let lead = self.log - rival.log;
-            let spread = self.spread(rival);
-            if spread == 0.0 && lead > 0.0 {
-                // The rival leads in every resample, by the same amount.
-                return false;
-            }
-            if spread == 0.0 {
-                continue;
-            }
-            lead_max = lead_max.max(lead / (spread * self.widening(rival, confidence)));
-            let errors = self.errors.iter().zip(rival.errors);
-            for (largest, (own, other)) in by_chance.iter_mut().zip(errors) {
-                *largest = largest.max((own - other) / spread);
+/// Which of the rivals are not shown to be slower than another, in their order.
+///
+/// One rival is slower than another if its studentized lag exceeds what the largest of all
+/// studentized differences is by chance.
+fn undefeated(rivals: &[Rival<'_>], confidence: f64) -> Vec<bool> {
+    let mut lags = vec![0.0_f64; rivals.len()];
+    let resamples = rivals.first().map_or(0, |rival| rival.errors.len());
+    let mut by_chance = vec![0.0_f64; resamples];
+    for (index, one) in rivals.iter().enumerate() {
+        for (place, other) in rivals.iter().enumerate().skip(index + 1) {
+            let spread = one.spread(other);
+            let lag = one.log - other.log;
+            // What never varies lags by nothing or for certain.
+            let deviation = spread * one.widening(other, confidence);
+            let studentized = if lag == 0.0 { 0.0 } else { lag / deviation };
+            lags[index] = lags[index].max(studentized);
+            lags[place] = lags[place].max(-studentized);
+            if spread > 0.0 {
+                let errors = one.errors.iter().zip(other.errors);
+                for (largest, (own, others)) in by_chance.iter_mut().zip(errors) {
+                    *largest = largest.max((own - others).abs() / spread);
+                }
             }
         }
-        by_chance.sort_unstable_by(f64::total_cmp);
-        quantile_of_sorted(&by_chance, confidence).is_none_or(|largest| lead_max <= largest)
     }
+    by_chance.sort_unstable_by(f64::total_cmp);
+    let largest = quantile_of_sorted(&by_chance, confidence).unwrap_or(0.0);
+    lags.iter().map(|lag| *lag <= largest).collect()
+}
 
+impl Rival<'_> {
     /// Standard deviation of the difference of log medians, by the bootstrap.
     fn spread(&self, rival: &Rival<'_>) -> f64 {
         let squares =
@@ -172,6 +179,7 @@ impl Rival<'_> {
         let both = self.sides.iter().zip(&rival.sides);
         let differences: Vec<f64> =
             both.filter_map(|(own, other)| Some((*own)? - (*other)?)).collect();
-        widening(differences.len(), autocorrelation_time(&differences), confidence)
+        let time = autocorrelation_time(&differences);
+        widening(differences.len(), time, confidence)
     }
 }

@@ -4,11 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::StromError;
+use super::{StromError, settings};
 use crate::pg;
 use crate::plan::{ArmPlan, GpuChoice};
 
-const ENABLED: &str = "pg_strom.enabled";
+pub(super) const ENABLED: &str = "pg_strom.enabled";
 
 /// One way of running a query: a name, and what its session is set to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -127,13 +127,13 @@ pub fn align<'a>(arms: impl Iterator<Item = &'a mut Arm>) {
 /// At the first setting that it does not have, or when it does not answer.
 pub async fn check_settings(session: &mut pg::Session, arms: &[Arm]) -> Result<(), StromError> {
     for arm in arms {
-        for setting in &arm.set {
-            let name = pg::quote_literal(&setting.name);
-            let sql = format!("SELECT current_setting({name}, true)");
-            if session.text("look for a setting", &sql).await?.is_none() {
-                let (arm, name) = (arm.name.clone(), setting.name.clone());
-                return Err(StromError::NoSuchSetting { arm, name });
-            }
+        let names: Vec<&str> = arm.set.iter().map(|setting| setting.name.as_str()).collect();
+        let found = settings::probe(session, &names).await?;
+        if let Some(unknown) = found.iter().find(|setting| !setting.is_real()) {
+            let (arm, name) = (arm.name.clone(), unknown.name.clone());
+            let all = settings::names(session).await?;
+            let why = settings::explain_absent(&name, all.iter().map(String::as_str));
+            return Err(StromError::NoSuchSetting { arm, name, why });
         }
     }
     Ok(())

@@ -124,6 +124,22 @@ fn options_reach_the_client_library() {
 }
 
 #[test]
+fn silence_is_limited_unless_the_user_leaves_it_to_the_system() {
+    let limits = |text: &str| {
+        let address = parse(&format!("host=h user=u {text}")).unwrap();
+        let config = address.config(&address.hosts[0], "strom-load");
+        let (idle, interval) = (config.get_keepalives_idle(), config.get_keepalives_interval());
+        let timeout = config.get_tcp_user_timeout().copied();
+        (config.get_keepalives(), idle, interval, config.get_keepalives_retries(), timeout)
+    };
+    let s = Duration::from_secs;
+    assert_eq!(limits(""), (true, s(5), Some(s(5)), Some(3), Some(s(20))));
+    let zeros = "keepalives_idle=0 keepalives_interval=0 keepalives_count=0 tcp_user_timeout=0";
+    assert_eq!(limits(zeros), (true, s(7_200), None, None, None));
+    assert!(!limits("keepalives=0").0);
+}
+
+#[test]
 fn each_host_has_its_password_from_the_passfile() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join(".pgpass");

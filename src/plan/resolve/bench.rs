@@ -31,7 +31,7 @@ impl Resolver<'_> {
         let table = bench.table.as_ref().and_then(|table| self.bench_table(table));
         let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
         let steps = self.steps(bench.steps.as_deref().unwrap_or_default(), &names);
-        let table = table.or_else(|| self.first_table(profile));
+        let table = table.or_else(|| Self::first_table(profile));
         if let Some(query) = queries.iter().find(|query| query.sql.contains("{table}"))
             && steps.iter().any(|step| step.table.is_none())
             && table.is_none()
@@ -83,9 +83,9 @@ impl Resolver<'_> {
         }
     }
 
-    fn first_table(&mut self, profile: &Profile) -> Option<TableName> {
-        let _ = profile;
-        None
+    fn first_table(profile: &Profile) -> Option<TableName> {
+        let first = profile.tables.as_deref()?.first()?;
+        first.name.as_ref()?.parse().ok()
     }
 
     fn bench_table(&mut self, written: &Located<String>) -> Option<TableName> {

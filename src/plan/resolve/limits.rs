@@ -115,6 +115,22 @@ pub(super) const BACKLOG_ROWS: Limits = Limits {
     range: "1 to 1,000,000,000,000",
     fix: "choose how many rows may be overdue, or leave it out for 60 s of the rate",
 };
+pub(super) const TABLE_ROWS: Limits = Limits {
+    default: 1.0,
+    min: 1.0,
+    max: 1e12,
+    is_whole: true,
+    range: "1 to 1,000,000,000,000",
+    fix: "choose how many rows the table shall have, such as 10_000_000 in a profile or 10M in --rows",
+};
+pub(super) const SCALE: Limits = Limits {
+    default: 1.0,
+    min: 1e-9,
+    max: 1e6,
+    is_whole: false,
+    range: "0.000000001 to 1,000,000",
+    fix: "choose a factor for the rows of each table, such as 0.1",
+};
 pub(super) const CATCH_UP_FACTOR: Limits = Limits {
     default: 4.0,
     min: 1.0 + f64::EPSILON,

@@ -9,7 +9,7 @@ pub(super) const PARTS: usize = 64;
 
 /// One answer.
 pub(super) struct Parts {
-    parts: Vec<Part>,
+    each: Vec<Part>,
     held_bytes: usize,
     memory_bytes: usize,
 }
@@ -23,13 +23,13 @@ struct Part {
 
 impl Parts {
     pub(super) fn new(memory_bytes: usize) -> Self {
-        let parts = (0..PARTS).map(|_| Part::default()).collect();
-        Self { parts, held_bytes: 0, memory_bytes }
+        let each = (0..PARTS).map(|_| Part::default()).collect();
+        Self { each, held_bytes: 0, memory_bytes }
     }
 
     /// Adds a row to a part.
     pub(super) fn add(&mut self, part: usize, row: &[u8]) -> io::Result<()> {
-        let held = &mut self.parts[part % PARTS].held;
+        let held = &mut self.each[part % PARTS].held;
         held.extend_from_slice(&(row.len() as u32).to_le_bytes());
         held.extend_from_slice(row);
         self.held_bytes += row.len() + size_of::<u32>();
@@ -37,7 +37,7 @@ impl Parts {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        for part in self.parts.iter_mut().filter(|part| !part.held.is_empty()) {
+        for part in self.each.iter_mut().filter(|part| !part.held.is_empty()) {
             let file = match &mut part.spilled {
                 Some(file) => file,
                 none => none.insert(BufWriter::new(tempfile::tempfile()?)),
@@ -51,7 +51,7 @@ impl Parts {
 
     /// Takes a part's rows.
     pub(super) fn take(&mut self, part: usize) -> io::Result<PartRows> {
-        let Part { held, spilled } = std::mem::take(&mut self.parts[part]);
+        let Part { held, spilled } = std::mem::take(&mut self.each[part]);
         let mut bytes = Vec::new();
         if let Some(spilled) = spilled {
             let mut file = spilled.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -7,7 +7,7 @@ use super::{BenchArmReport, BenchQueryReport, BenchReport, StepReport};
 use crate::bench::Halted;
 use crate::quantity::{format_count, format_duration};
 use crate::query::answer::Row;
-use crate::report::Status;
+use crate::report::{GpuReport, Status};
 use crate::stats::{self, Verdict};
 use crate::strom::{Gpu, evidence, hint};
 
@@ -114,7 +114,7 @@ fn status(report: &BenchReport) -> String {
 }
 
 /// What may be said, most important first.
-fn verdicts(report: &BenchReport) -> Vec<String> {
+pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &report.error {
         lines.push(format!("Ended early: {}", one_line(error)));
@@ -305,6 +305,7 @@ fn notes(query: &BenchQueryReport) -> Vec<String> {
             notes.extend(why.into_iter().map(|why| format!("{name} ({}): {why}", arm.arm)));
         }
     }
+    notes.extend(query.gpus.iter().filter_map(GpuReport::line).map(|gpu| format!("{name}: {gpu}")));
     if let Some(error) = &query.answers.error {
         notes.push(format!("{name}: the answers were not compared: {}", one_line(error)));
     }

@@ -1,6 +1,7 @@
 //! A small HTTP server for scrapes: bounded in clients and in time, so that a slow or hostile one
-//! cannot hurt the run.
+//! cannot hurt the run, nor keep a scraper out.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,10 +18,12 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 use super::Exposition;
 
-/// More clients than this wait in the kernel's queue.
+/// One more than this, and the client that came first is dropped: a scrape takes milliseconds, so
+/// whoever is still there dawdles or idles.
 const CLIENTS_MAX: usize = 64;
 /// A client that has not sent its request's head by then is dropped.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,18 +37,35 @@ const EXPOSITION_FORMAT: HeaderValue =
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// Serves all clients within this one future, so they end with it.
-pub(super) async fn serve(listener: TcpListener, exposition: Arc<Exposition>) {
+pub(super) async fn serve(listener: &TcpListener, exposition: &Arc<Exposition>) -> Infallible {
     let mut clients = FuturesUnordered::new();
+    // In the order in which they came.
+    let mut open = BTreeMap::<u64, CancellationToken>::new();
+    let mut next = 0;
     loop {
         tokio::select! {
-            accepted = listener.accept(), if clients.len() < CLIENTS_MAX => match accepted {
-                Ok((stream, _)) => clients.push(client(stream, Arc::clone(&exposition))),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    if open.len() >= CLIENTS_MAX && let Some((_, oldest)) = open.pop_first() {
+                        oldest.cancel();
+                    }
+                    let leave = CancellationToken::new();
+                    open.insert(next, leave.clone());
+                    let client = client(stream, Arc::clone(exposition));
+                    clients.push(async move {
+                        leave.run_until_cancelled(client).await;
+                        next
+                    });
+                    next += 1;
+                }
                 Err(error) => {
                     tracing::debug!("failed to accept a scrape: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(()) = clients.next(), if !clients.is_empty() => {}
+            Some(number) = clients.next(), if !clients.is_empty() => {
+                open.remove(&number);
+            }
         }
     }
 }
@@ -89,4 +109,43 @@ fn text(
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn silent_clients_cannot_keep_a_scraper_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let exposition = Arc::new(Exposition::new());
+        let scraper = async {
+            // Half of them say nothing, half never end their head.
+            let mut silent = Vec::new();
+            for number in 0..CLIENTS_MAX {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                if number % 2 == 1 {
+                    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: te").await.unwrap();
+                }
+                silent.push(stream);
+            }
+            let mut scraper = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /healthz HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+            scraper.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            scraper.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            // The first one made room; the others had not been there long enough to be dropped.
+            assert_eq!(silent[0].read(&mut [0; 64]).await.unwrap(), 0);
+            let dropped = silent[1..].iter().filter(|stream| stream.try_read(&mut [0; 64]).is_ok());
+            assert_eq!(dropped.count(), 0);
+        };
+        tokio::select! {
+            () = scraper => {}
+            never = serve(&listener, &exposition) => match never {},
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Values that have a form of their own, read from an option.
+//! `--metrics-addr`: where metrics are served, if anywhere.
 
 use std::net::SocketAddr;
 use std::str::FromStr;
@@ -22,14 +22,5 @@ impl FromStr for MetricsAddress {
         text.parse().map(Self::On).map_err(|_| {
             format!("`{text}` is not an address; write IP:PORT such as 127.0.0.1:9464, or off")
         })
-    }
-}
-
-pub(super) fn parse_setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.trim().is_empty() => {
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        }
-        _ => Err(format!("`{text}` is not NAME=VALUE, such as shared_buffers=2GB")),
     }
 }

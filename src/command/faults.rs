@@ -1,0 +1,164 @@
+//! `faults`: an ordinary run through a proxy, an injector beside it, and the proof at the end.
+
+use std::path::Path;
+
+use rand::RngExt;
+
+use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
+use crate::engine::{self, Shutdown, Target};
+use crate::exit;
+use crate::inject::proxy::Proxy;
+use crate::inject::{FaultsReport, Injector, Kind, Ledger, Orders};
+use crate::pg::Address;
+use crate::pg::embedded::Server;
+use crate::plan::{self, Given, Overrides, Plan};
+use crate::quantity::RunLength;
+use crate::report::Status;
+use crate::sink::folder::Folder;
+use crate::sink::terminal::Screen;
+
+use super::run::{announce, open_outputs, serve, show, stamp};
+use super::{Failure, Signals, init_logging, start_server};
+
+/// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
+const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+/// Slots that are neither the run's nor the server's own: few, so that they are soon taken.
+const SPARE_SLOTS: u64 = 12;
+
+pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
+    let plan = plan_of(args)?;
+    let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
+    init_logging(&screen, &args.output);
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let seed = args.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    tokio::select! {
+        code = run(args, &plan, seed, &screen, &shutdown) => code,
+        never = signals.obey(&shutdown, &screen) => match never {},
+    }
+}
+
+/// The built-in profile, with what was given.
+fn plan_of(args: &FaultsArgs) -> Result<Plan, Failure> {
+    let overrides = Overrides {
+        rate: Some(Given::flag("--rate", args.rate)),
+        partitions: Some(Given::flag("--partitions", args.partitions)),
+        readers: Some(Given::flag("--readers", args.readers)),
+        duration: Some(Given::flag("--duration", RunLength::For(args.duration))),
+        warmup: Some(Given::flag("--warmup", std::time::Duration::ZERO)),
+        drain_timeout: Some(Given::flag("--drain-timeout", DRAIN_TIMEOUT)),
+        ..Overrides::default()
+    };
+    let profile = plan::builtin("realtime")
+        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "the profile `realtime` is missing"))?;
+    Plan::resolve(&profile, &overrides).map_err(|faults| {
+        let faults = faults.to_string();
+        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
+    })
+}
+
+async fn run(
+    args: &FaultsArgs,
+    plan: &Plan,
+    seed: u64,
+    screen: &Screen,
+    shutdown: &Shutdown,
+) -> Result<u8, Failure> {
+    let folder = match &args.output.output {
+        Some(path) => Folder::open(path),
+        None => Folder::open_new(Path::new("results"), &format!("faults-{}", stamp())),
+    }?;
+    let results = folder.path().to_owned();
+    let (mut sinks, endpoint) = open_outputs(folder, &args.output, screen).await?;
+    let ledger = Ledger::default();
+    sinks.push(Box::new(ledger.sink()));
+    let mut server = start_server(&with_few_slots(args), shutdown).await?;
+    tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
+    announce(endpoint.as_ref(), &results);
+    tracing::info!("faults are drawn with --seed {seed}");
+    let proxy = Proxy::open(server.port()).await;
+    let proxy = proxy.map_err(|error| {
+        Failure::new(exit::PREPARE, format!("failed to listen on 127.0.0.1: {error}"))
+    })?;
+    let target = Target { address: through(&proxy, &server)?, embedded: true };
+    // The run's end is the injector's too, and a fault that cannot be mended ends the run.
+    let over = shutdown.stop.child_token();
+    let stop = Shutdown { stop: over.clone(), abort: shutdown.abort.clone() };
+    let mut injector =
+        Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
+    let ran = async {
+        let outcome = engine::run(plan, &target, sinks, &stop).await;
+        over.cancel();
+        outcome
+    };
+    let injected = async {
+        let injected = injector.run().await;
+        if injected.is_err() {
+            over.cancel();
+        }
+        injected
+    };
+    let (outcome, injected) = tokio::select! {
+        both = async { tokio::join!(ran, injected) } => both,
+        never = proxy.serve() => match never {},
+        never = serve(endpoint.as_ref()) => match never {},
+    };
+    if let Err(error) = server.stop().await {
+        tracing::warn!("{error}");
+    }
+    let outcome = outcome?;
+    let report = FaultsReport::new(seed, &ledger, &outcome.report);
+    show(&args.output, &report, || {
+        format!("{}results     {}\n", report.render(), results.display())
+    })?;
+    let failed = outcome.error.map(|error| error.to_string());
+    match failed.or_else(|| injected.err().map(|error| error.to_string())) {
+        _ if report.is_wrong() => Ok(exit::INTEGRITY),
+        Some(error) => Err(Failure::new(exit::ENDED_EARLY, error)),
+        None if matches!(outcome.report.status, Status::Interrupted | Status::Aborted) => {
+            Ok(exit::INTERRUPTED)
+        }
+        None if report.right => Ok(exit::DONE),
+        None => Ok(exit::INTEGRITY),
+    }
+}
+
+fn orders(args: &FaultsArgs, plan: &Plan, seed: u64) -> Orders {
+    let all = || Kind::ALL.iter().map(|(kind, ..)| *kind).collect();
+    Orders {
+        kinds: if args.only.is_empty() { all() } else { args.only.clone() },
+        seed,
+        duration: args.duration,
+        partitions: plan.stream.partitions.get(),
+        readers: plan.readers.count,
+        table: plan.stream.table.to_string(),
+    }
+}
+
+/// So few slots that the injector can take them all; a setting of the user's wins.
+fn with_few_slots(args: &FaultsArgs) -> EmbeddedArgs {
+    let slots = args.partitions + args.readers + SPARE_SLOTS;
+    let mut embedded = args.embedded.clone();
+    embedded.pg_set.insert(0, ("max_connections".to_owned(), slots.to_string()));
+    embedded
+}
+
+/// The server as seen through the proxy.
+fn through(proxy: &Proxy, server: &Server) -> Result<Address, Failure> {
+    let passfile = server.password_file().ok_or_else(|| {
+        Failure::new(
+            exit::PREPARE,
+            "the cluster in --data-dir has no password of ours, so it cannot be reached over TCP\n  \
+             fix: name an empty folder, or leave --data-dir out",
+        )
+    })?;
+    let quoted = passfile.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+    let text = format!(
+        "host=127.0.0.1 port={} user={} dbname={} sslmode=disable passfile='{quoted}'",
+        proxy.port(),
+        server.user(),
+        server.database()
+    );
+    Address::parse(&text, "the proxy's address", &|_| None)
+        .map_err(|error| Failure::new(exit::UNEXPECTED, error))
+}

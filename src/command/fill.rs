@@ -1,0 +1,119 @@
+//! `strom-load fill`: the tables of profiles, created, filled or found.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::cli::{FillArgs, Format, Parsed};
+use crate::dataset::{DatasetError, Prepared, Progress, Stage};
+use crate::engine::{self, FillOptions, Shutdown};
+use crate::exit;
+use crate::pg::Address;
+use crate::plan::Table;
+use crate::quantity::format_count;
+use crate::sink::terminal::{Filling, Screen};
+
+use super::{Failure, Signals, address, embedded_address, print, resolve, start_server};
+
+impl From<DatasetError> for Failure {
+    fn from(error: DatasetError) -> Self {
+        let code = match error {
+            DatasetError::Interrupted { .. } | DatasetError::Aborted => exit::INTERRUPTED,
+            DatasetError::Altered { .. } => exit::INTEGRITY,
+            DatasetError::Task(_) => exit::UNEXPECTED,
+            _ => exit::PREPARE,
+        };
+        Self::new(code, error)
+    }
+}
+
+/// For `--quiet`.
+pub(super) struct Silent;
+
+impl Progress for Silent {
+    fn show(&self, _: &str, _: Stage<'_>) {}
+}
+
+pub(super) async fn fill(
+    parsed: &Parsed,
+    files: &[PathBuf],
+    args: &FillArgs,
+) -> Result<u8, Failure> {
+    let plans = resolve(files, &parsed.fill_overrides(args))?;
+    let tables: Vec<Table> = plans.into_iter().flat_map(|plan| plan.tables).collect();
+    if tables.is_empty() {
+        let message = "no profile has a table to fill\n  fix: add one under `[[tables]]`; \
+                       docs/datasets.md shows how";
+        return Err(Failure::new(exit::USAGE, message));
+    }
+    let given = address(parsed, &args.server)?;
+    if given.is_none() && args.server.embedded.data_dir.is_none() {
+        let message = "no server to fill\n  fix: give one with --database-url, or a folder that \
+                       keeps the tables with --data-dir";
+        return Err(Failure::new(exit::USAGE, message));
+    }
+    let screen = Screen::new(args.quiet);
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let work = async {
+        let (server, address) = match given {
+            Some(given) => (None, given.address),
+            None => {
+                let server = start_server(&args.server.embedded, &shutdown).await?;
+                let address = embedded_address(&server);
+                (Some(server), address)
+            }
+        };
+        let prepared = fill_tables(&address, &tables, args, &screen, &shutdown).await;
+        if let Some(server) = server
+            && let Err(error) = server.stop().await
+        {
+            screen.line(&error.to_string());
+        }
+        prepared
+    };
+    let prepared = tokio::select! {
+        prepared = work => prepared?,
+        never = signals.obey(&shutdown, &screen) => match never {},
+    };
+    match args.format {
+        Format::Text => print(&text(&prepared))?,
+        Format::Json => print(&format!("{:#}\n", json!({ "tables": prepared })))?,
+    }
+    Ok(exit::DONE)
+}
+
+async fn fill_tables(
+    address: &Address,
+    tables: &[Table],
+    args: &FillArgs,
+    screen: &Screen,
+    shutdown: &Shutdown,
+) -> Result<Vec<Prepared>, Failure> {
+    let progress: Box<dyn Progress> =
+        if args.quiet { Box::new(Silent) } else { Box::new(Filling::new(screen.clone())) };
+    let options = FillOptions { connections: args.connections, verify: args.verify };
+    Ok(engine::fill(address, tables, options, &*progress, shutdown).await?)
+}
+
+/// A line a table: what became of it.
+fn text(prepared: &[Prepared]) -> String {
+    let mut text = String::new();
+    for table in prepared {
+        let verified = if table.verified { ", read back" } else { "" };
+        let mebibytes = |bytes: u64| format_count(bytes.div_ceil(1 << 20));
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{}: {}, {} rows, {} MiB and {} MiB of indexes, checksum {}{verified}",
+            table.table,
+            table.state,
+            format_count(table.rows),
+            mebibytes(table.table_bytes),
+            mebibytes(table.index_bytes),
+            table.checksum,
+        );
+    }
+    text
+}

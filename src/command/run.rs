@@ -1,0 +1,382 @@
+//! `strom-load run`: profiles, one behind the other.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::bench::Progress;
+use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
+use crate::dataset;
+use crate::engine::{self, BenchOutcome, BenchSink, FillOptions, Outcome, Shutdown, Target};
+use crate::exit;
+use crate::pg::embedded::Server;
+use crate::plan::Plan;
+use crate::plan::bench::Bench;
+use crate::quantity::format_duration;
+use crate::report::bench::{self, BenchReport};
+use crate::report::index::{Index, IndexEntry};
+use crate::report::{RunReport, Status, summary};
+use crate::sink::bench::{BenchFolder, BenchScreen};
+use crate::sink::folder::{Folder, IndexFolder};
+use crate::sink::prometheus::Endpoint;
+use crate::sink::terminal::{Filling, Screen, Terminal};
+use crate::sink::{Sink, SinkError};
+
+use super::fill::Silent;
+use super::{
+    Failure, Given, Signals, address, embedded_address, init_logging, plans, print, start_server,
+};
+
+/// What several runs share.
+struct Session<'a> {
+    args: &'a RunArgs,
+    given: Option<&'a Given>,
+    screen: &'a Screen,
+    shutdown: &'a Shutdown,
+    /// See [`Signals`].
+    lingering: Arc<AtomicBool>,
+    /// Ours, started for the first run.
+    server: Option<Server>,
+}
+
+/// A run that has ended.
+struct Ended {
+    code: u8,
+    verdict: String,
+    error: Option<String>,
+}
+
+/// Where one run's results go.
+enum Place<'a> {
+    /// Where the user or the time of day says.
+    Alone,
+    /// Into the folder of several.
+    Within(&'a Path),
+}
+
+pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
+    let plans = plans(parsed, files, &args.plan)?;
+    let given = address(parsed, &args.server)?;
+    let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
+    init_logging(&screen, &args.output);
+    if let Some(given) = &given {
+        given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
+        if given.in_argv {
+            tracing::warn!(
+                "the password in --database-url can be read by every user of this machine; \
+                 PGPASSWORD or DATABASE_URL hide it"
+            );
+        }
+    }
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let (given, shutdown, screen) = (given.as_ref(), &shutdown, &screen);
+    let lingering = Arc::clone(&signals.lingering);
+    let mut session = Session { args, given, screen, shutdown, lingering, server: None };
+    let work = async {
+        let code = match plans.as_slice() {
+            [plan] => session.one(plan, &Place::Alone).await.and_then(|ended| match ended.error {
+                Some(error) if ended.code == exit::ENDED_EARLY => {
+                    Err(Failure::new(ended.code, error))
+                }
+                _ => Ok(ended.code),
+            }),
+            plans => session.all(plans).await,
+        };
+        session.stop_server().await;
+        code
+    };
+    tokio::select! {
+        code = work => code,
+        never = signals.obey(shutdown, screen) => match never {},
+    }
+}
+
+impl Session<'_> {
+    /// Runs all, each into a folder of its own in one with an index, and goes on after one that
+    /// fails.
+    async fn all(&mut self, plans: &[Plan]) -> Result<u8, Failure> {
+        let folder = match &self.args.output.output {
+            Some(path) => IndexFolder::open(path)?,
+            None => IndexFolder::open_new(Path::new("results"), &stamp())?,
+        };
+        let mut index = Index::of(plans.iter().map(|plan| plan.profile.clone()));
+        let mut worst = exit::DONE;
+        for (number, plan) in plans.iter().enumerate() {
+            if number > 0 && !self.pause(self.args.batch.cooldown).await {
+                break;
+            }
+            if self.shutdown.stop.is_cancelled() {
+                break;
+            }
+            let of = plans.len();
+            tracing::info!("profile {} of {of}: {}", number + 1, plan.profile);
+            let name = format!("{:02}-{}", number + 1, plan.profile);
+            let began = Instant::now();
+            let ended = self.one(plan, &Place::Within(&folder.path().join(&name))).await;
+            let ended = ended.unwrap_or_else(|failure| {
+                let (code, message) = (failure.code, failure.message);
+                Ended { code, verdict: message.clone(), error: Some(message) }
+            });
+            if let Some(error) = &ended.error {
+                tracing::error!("{}: {error}", plan.profile);
+            }
+            if let Some(entry) = index.runs.get_mut(number) {
+                *entry = IndexEntry {
+                    profile: plan.profile.clone(),
+                    folder: folder.path().join(&name).is_dir().then_some(name),
+                    exit_code: Some(ended.code),
+                    took_s: began.elapsed().as_secs_f64(),
+                    verdict: ended.verdict.split_whitespace().collect::<Vec<_>>().join(" "),
+                };
+            }
+            folder.save(&index)?;
+            // Rows or answers that are wrong outweigh whatever else went wrong.
+            if worst == exit::DONE || ended.code == exit::INTEGRITY {
+                worst = ended.code;
+            }
+            if ended.code != exit::DONE && self.args.batch.fail_fast {
+                break;
+            }
+        }
+        if self.shutdown.stop.is_cancelled() && worst == exit::DONE {
+            worst = exit::INTERRUPTED;
+        }
+        if self.args.output.format == Format::Text {
+            let results = folder.path().display();
+            print(&format!("\n{}results in {results}\n", index.text()))?;
+        }
+        Ok(worst)
+    }
+
+    /// Waits; `false` if the run is over meanwhile.
+    async fn pause(&self, pause: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => true,
+            () = self.shutdown.stop.cancelled() => false,
+        }
+    }
+
+    async fn one(&mut self, plan: &Plan, place: &Place<'_>) -> Result<Ended, Failure> {
+        match &plan.bench {
+            Some(bench) => self.bench(plan, bench, place).await,
+            None => self.stream(plan, place).await,
+        }
+    }
+
+    /// The server given, or ours, started by the first run.
+    async fn target(&mut self) -> Result<Target, Failure> {
+        if let Some(given) = self.given {
+            return Ok(Target { address: given.address.clone(), embedded: false });
+        }
+        if self.server.is_none() {
+            let server = start_server(&self.args.server.embedded, self.shutdown).await?;
+            tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
+            self.server = Some(server);
+        }
+        let address = self.server.as_ref().map(embedded_address);
+        let address = address.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no server"))?;
+        Ok(Target { address, embedded: true })
+    }
+
+    async fn stop_server(&mut self) {
+        if let Some(server) = self.server.take()
+            && let Err(error) = server.stop().await
+        {
+            tracing::warn!("{error}");
+        }
+    }
+
+    async fn stream(&mut self, plan: &Plan, place: &Place<'_>) -> Result<Ended, Failure> {
+        let args = &self.args.output;
+        // Outputs first: a typo in a path or a taken port must not cost a run.
+        let folder = match (place, &args.output) {
+            (Place::Within(path), _) => Folder::open(path),
+            (Place::Alone, Some(path)) => Folder::open(path),
+            (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(plan)),
+        }?;
+        let results = folder.path().to_owned();
+        let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
+        let target = self.target().await?;
+        announce(endpoint.as_ref(), &results);
+        let work = async {
+            let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
+            let report = &outcome.report;
+            show(args, report, || {
+                format!("{}results     {}\n", summary(report), results.display())
+            })?;
+            if endpoint.is_some() {
+                self.linger(args.metrics_linger).await;
+            }
+            Ok::<_, Failure>(outcome)
+        };
+        let outcome = tokio::select! {
+            outcome = work => outcome?,
+            never = serve(endpoint.as_ref()) => match never {},
+        };
+        let code = stream_code(&outcome);
+        let error = outcome.error.as_ref().map(ToString::to_string);
+        Ok(Ended { code, verdict: outcome.report.verdict_line(), error })
+    }
+
+    /// Leaves the last metrics up for a while; a signal ends it.
+    async fn linger(&self, time: Duration) {
+        if time.is_zero() || self.shutdown.abort.is_cancelled() {
+            return;
+        }
+        tracing::info!("metrics stay up for {}; Ctrl-C ends that", format_duration(time));
+        self.lingering.store(true, Ordering::Relaxed);
+        let _ = tokio::time::timeout(time, self.shutdown.abort.cancelled()).await;
+        self.lingering.store(false, Ordering::Relaxed);
+    }
+
+    async fn bench(
+        &mut self,
+        plan: &Plan,
+        bench: &Bench,
+        place: &Place<'_>,
+    ) -> Result<Ended, Failure> {
+        let args = &self.args.output;
+        let folder = match (place, &args.output) {
+            (Place::Within(path), _) => BenchFolder::open(path),
+            (Place::Alone, Some(path)) => BenchFolder::open(path),
+            (Place::Alone, None) => BenchFolder::open_new(Path::new("results"), &named(plan)),
+        }?;
+        let results = folder.path().to_owned();
+        let target = self.target().await?;
+        tracing::info!("results in {}", results.display());
+        let quiet = args.log_format == LogFormat::Json || args.quiet;
+        let progress: Box<dyn dataset::Progress> =
+            if quiet { Box::new(Silent) } else { Box::new(Filling::new(self.screen.clone())) };
+        let options = FillOptions::default();
+        let tables =
+            engine::fill(&target.address, &plan.tables, options, &*progress, self.shutdown).await?;
+        drop(progress);
+        let screen = BenchScreen::new(self.screen.clone(), quiet);
+        let mut outputs = Outputs { folder, screen, shown: 0 };
+        let outcome =
+            engine::run_bench(plan, bench, tables, &target, &mut outputs, self.shutdown).await;
+        outputs.screen.finish();
+        let BenchOutcome { report, unsaved } = outcome?;
+        show(args, &report, || {
+            format!("{}results     {}\n", bench::text(&report), results.display())
+        })?;
+        if let Some(unsaved) = unsaved {
+            return Err(unsaved.into());
+        }
+        let code = bench_code(&report);
+        Ok(Ended { code, verdict: report.verdict_line(), error: report.error })
+    }
+}
+
+/// The outputs of a run, and what serves its metrics if they are wanted.
+pub(super) async fn open_outputs(
+    folder: Folder,
+    args: &OutputArgs,
+    screen: &Screen,
+) -> Result<(Vec<Box<dyn Sink>>, Option<Endpoint>), Failure> {
+    let endpoint = match args.metrics_addr {
+        MetricsAddress::Off => None,
+        MetricsAddress::On(address) => Some(Endpoint::open(address).await?),
+    };
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
+    sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
+    if args.log_format == LogFormat::Text && !args.quiet {
+        sinks.push(Box::new(Terminal::new(screen.clone())));
+    }
+    Ok((sinks, endpoint))
+}
+
+pub(super) fn announce(endpoint: Option<&Endpoint>, results: &Path) {
+    if let Some(address) = endpoint.and_then(Endpoint::address) {
+        tracing::info!("metrics at http://{address}/metrics");
+    }
+    tracing::info!("results in {}", results.display());
+}
+
+/// Serves metrics, if they are wanted, until it is dropped.
+pub(super) async fn serve(endpoint: Option<&Endpoint>) -> Infallible {
+    if let Some(endpoint) = endpoint {
+        endpoint.serve().await;
+    }
+    std::future::pending().await
+}
+
+/// The outputs of a benchmark.
+struct Outputs {
+    folder: BenchFolder,
+    screen: BenchScreen,
+    /// Queries that were shown.
+    shown: usize,
+}
+
+impl BenchSink for Outputs {
+    fn step(&mut self, name: &str, number: usize, of: usize) {
+        self.screen.step(name, number, of);
+    }
+
+    fn progress(&mut self, progress: &Progress<'_>) {
+        self.screen.progress(progress);
+    }
+
+    fn query(&mut self, report: &BenchReport) -> Result<(), SinkError> {
+        report.queries().skip(self.shown).for_each(|query| self.screen.done(query));
+        self.shown = report.queries().count();
+        self.folder.save(report)
+    }
+}
+
+/// Prints a report as text or as JSON.
+pub(super) fn show(
+    args: &OutputArgs,
+    report: &impl serde::Serialize,
+    text: impl FnOnce() -> String,
+) -> Result<(), Failure> {
+    match args.format {
+        Format::Text => print(&text()),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(report);
+            let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+            print(&format!("{json}\n"))
+        }
+    }
+}
+
+fn stream_code(outcome: &Outcome) -> u8 {
+    let report: &RunReport = &outcome.report;
+    if !report.rows_add_up() || !report.answers_agree() {
+        exit::INTEGRITY
+    } else if outcome.error.is_some() {
+        exit::ENDED_EARLY
+    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
+        exit::INTERRUPTED
+    } else if report.thresholds_hold() {
+        exit::DONE
+    } else {
+        exit::THRESHOLD
+    }
+}
+
+fn bench_code(report: &BenchReport) -> u8 {
+    if !report.answers_agree() {
+        exit::INTEGRITY
+    } else if report.status == Status::Failed {
+        exit::ENDED_EARLY
+    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
+        exit::INTERRUPTED
+    } else {
+        exit::DONE
+    }
+}
+
+fn named(plan: &Plan) -> String {
+    format!("{}-{}", plan.profile, stamp())
+}
+
+/// 2026-11-22T15:43:00Z without what a file name should not have.
+pub(super) fn stamp() -> String {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    now.chars().filter(|c| *c != '-' && *c != ':').collect()
+}

@@ -1,0 +1,495 @@
+//! Tables of generated rows: created, filled over several connections, finished with keys and
+//! indexes, recorded, and reused. Starts no tasks: the engine runs the lanes.
+
+mod catalog;
+mod error;
+mod lane;
+mod record;
+
+use std::fmt;
+use std::future::Future;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::pg::{self, Address, Session};
+use crate::plan::Table;
+use crate::row::{Checksum, EncodeError};
+
+use catalog::{Building, Relation};
+pub use error::DatasetError;
+use error::with_remedy;
+use lane::{BATCH_ROWS, Load};
+use record::{NotARecord, Record, Status};
+
+/// Between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// How tables are made ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Connections that load one table at the same time.
+    pub connections: NonZeroU32,
+    /// Read every row back and compare the checksum, also of a table that is reused.
+    pub verify: bool,
+}
+
+/// A table that is ready.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prepared {
+    /// Its name, as a person writes it.
+    pub table: String,
+    /// What was done.
+    pub state: State,
+    /// Rows that it has.
+    pub rows: u64,
+    /// Rows that were loaded just now.
+    pub rows_loaded: u64,
+    /// Seconds that loading them took; 0 if there were none.
+    pub load_s: f64,
+    /// Seconds that keys, indexes, VACUUM and ANALYZE took.
+    pub finish_s: f64,
+    /// Keys and indexes that were built just now.
+    pub built: Vec<String>,
+    /// Checksum of all rows: the same for the same seed and profile.
+    pub checksum: String,
+    /// Whether the rows were read back and have that checksum.
+    pub verified: bool,
+    /// Bytes of the table without indexes.
+    pub table_bytes: u64,
+    /// Bytes of its indexes.
+    pub index_bytes: u64,
+}
+
+/// What became of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// It was not there.
+    Created,
+    /// It was there, and `--recreate` dropped it.
+    Recreated,
+    /// It was half-filled, and is completed.
+    Completed,
+    /// It was there as the profile wants it.
+    Reused,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Created => "created",
+            Self::Recreated => "recreated",
+            Self::Completed => "completed",
+            Self::Reused => "reused",
+        })
+    }
+}
+
+/// What a table is going through.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stage<'a> {
+    /// Rows are being loaded.
+    Loading {
+        /// Rows in the table.
+        rows_done: u64,
+        /// Rows that it shall have.
+        rows: u64,
+        /// Since the load began.
+        rows_per_s: f64,
+        /// How long the rest takes at that rate; `None` before there is one.
+        left: Option<Duration>,
+    },
+    /// Something runs on the server, such as "building index sales_date".
+    Working(&'a str),
+    /// The table is ready.
+    Ready(&'a Prepared),
+}
+
+/// Who is told how it goes.
+pub trait Progress: Sync {
+    /// Called at every change, and twice a second while rows are loaded.
+    fn show(&self, table: &str, stage: Stage<'_>);
+}
+
+/// A lane of a load, to be run as a task of its own.
+pub type Lane = Pin<Box<dyn Future<Output = Result<Checksum, DatasetError>> + Send>>;
+
+/// Starts a lane at once, on any thread; what it returns waits for the lane's end.
+pub type StartLane<'a> = &'a (dyn Fn(Lane) -> Lane + Sync);
+
+/// Makes tables ready, one after the other: creates and fills those that are not there, completes
+/// half-filled ones, and reuses those that fit.
+///
+/// `stop` ends it between two batches, and cancels an index build or VACUUM. What is loaded stays,
+/// and the next call goes on from there.
+///
+/// # Errors
+/// When a table cannot be created or filled, or one is there that does not fit.
+pub async fn prepare(
+    address: &Address,
+    tables: &[Table],
+    options: &Options,
+    progress: &dyn Progress,
+    start: StartLane<'_>,
+    stop: &CancellationToken,
+) -> Result<Vec<Prepared>, DatasetError> {
+    let mut prepared = Vec::new();
+    for table in tables {
+        let name = table.name.as_written();
+        let connected = Session::connect(address, "strom-load fill control").await;
+        let control = connected.map_err(|error| DatasetError::server(&name, error))?;
+        let mut filler = Filler { address, table, name, options, progress, start, stop, control };
+        let done = filler.prepare().await?;
+        // The reservation ends with the session.
+        filler.control.close().await;
+        progress.show(&done.table, Stage::Ready(&done));
+        prepared.push(done);
+    }
+    Ok(prepared)
+}
+
+/// One table on its way.
+struct Filler<'a> {
+    address: &'a Address,
+    table: &'a Table,
+    name: String,
+    options: &'a Options,
+    progress: &'a dyn Progress,
+    start: StartLane<'a>,
+    stop: &'a CancellationToken,
+    control: Session,
+}
+
+impl Filler<'_> {
+    async fn prepare(&mut self) -> Result<Prepared, DatasetError> {
+        // Before anything is dropped.
+        let encoder = Load::encoder(self.table);
+        encoder.map_err(|error| self.unencodable(error))?;
+        let set = "SET synchronous_commit = on; SET client_min_messages = warning";
+        let done = self.control.execute("set the session up", set).await;
+        self.served(done)?;
+        self.reserve().await?;
+        let found = Relation::find(&mut self.control, self.table).await;
+        match self.served(found)? {
+            None => self.fill_anew(State::Created).await,
+            Some(relation) => {
+                self.check_kind(&relation)?;
+                if self.table.recreate {
+                    self.fill_anew(State::Recreated).await
+                } else {
+                    self.take_over(&relation).await
+                }
+            }
+        }
+    }
+
+    /// Waits until no other strom-load is at this table: what that one fills can be reused.
+    async fn reserve(&mut self) -> Result<(), DatasetError> {
+        loop {
+            let reserved = catalog::reserve(&mut self.control, self.table).await;
+            if self.served(reserved)? {
+                return Ok(());
+            }
+            let waiting = "waiting for another strom-load that fills it";
+            self.progress.show(&self.name, Stage::Working(waiting));
+            tokio::select! {
+                () = tokio::time::sleep(PROGRESS_EVERY) => {}
+                () = self.stop.cancelled() => return Err(self.interrupted(0)),
+            }
+        }
+    }
+
+    /// Only an ordinary table is ever dropped, filled or reused.
+    fn check_kind(&self, relation: &Relation) -> Result<(), DatasetError> {
+        let kind = match relation.kind.as_str() {
+            "r" => return Ok(()),
+            "p" => "a partitioned table",
+            "v" => "a view",
+            "m" => "a materialized view",
+            "f" => "a foreign table",
+            "S" => "a sequence",
+            _ => "no ordinary table",
+        };
+        Err(self.not_ours(&format!("it is {kind}"), "give the table of the profile another name"))
+    }
+
+    fn not_ours(&self, what: &str, fix: &'static str) -> DatasetError {
+        DatasetError::NotOurs { table: self.name.clone(), what: what.to_owned(), fix }
+    }
+
+    /// A table of that name is there, and must not be dropped.
+    async fn take_over(&mut self, relation: &Relation) -> Result<Prepared, DatasetError> {
+        let record = Record::read(relation.comment.as_deref()).map_err(|reason| match reason {
+            NotARecord::Foreign => self.not_ours(
+                "it is there, and strom-load did not fill it",
+                "give the table of the profile another name, or let --recreate drop and rebuild it",
+            ),
+            NotARecord::OtherFormat => self.not_ours(
+                "it was filled by another version of strom-load",
+                "use that version, or let --recreate drop and rebuild the table",
+            ),
+        })?;
+        let mut differences = record.differences(self.table);
+        differences.extend(relation.differences(self.table));
+        self.fits(differences)?;
+        if record.status == Status::Filling {
+            return self.complete(relation, record).await;
+        }
+        self.progress.show(&self.name, Stage::Working("counting its rows"));
+        let counted = catalog::count(&mut self.control, self.table).await;
+        let rows = self.served(counted)?;
+        if rows == 0 {
+            // Emptied by a crash, if it is unlogged, or by hand: nothing is lost by filling it.
+            return self.complete(relation, record).await;
+        }
+        if rows != record.rows {
+            let (have, want) = (format_rows(rows), format_rows(record.rows));
+            self.fits(vec![format!("it has {have} rows, but was filled with {want}")])?;
+        }
+        let began = Instant::now();
+        let built = self.build(relation.missing(self.table)).await?;
+        let finish_s = if built.is_empty() { 0.0 } else { began.elapsed().as_secs_f64() };
+        let checksum = record.checksum.unwrap_or_default();
+        self.conclude(State::Reused, checksum, (0, 0.0), finish_s, built).await
+    }
+
+    fn fits(&self, differences: Vec<String>) -> Result<(), DatasetError> {
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(DatasetError::Mismatch { table: self.name.clone(), differences })
+    }
+
+    async fn fill_anew(&mut self, state: State) -> Result<Prepared, DatasetError> {
+        let record = Record::begin(self.table, BATCH_ROWS);
+        let replace = state == State::Recreated;
+        let created = catalog::create(&mut self.control, self.table, &record, replace).await;
+        self.served(created)?;
+        self.fill(state, record, Vec::new()).await
+    }
+
+    async fn complete(
+        &mut self,
+        relation: &Relation,
+        record: Record,
+    ) -> Result<Prepared, DatasetError> {
+        self.progress.show(&self.name, Stage::Working("finding out what is loaded"));
+        let record = Record { status: Status::Filling, checksum: None, ..record };
+        let present =
+            catalog::batches_present(&mut self.control, self.table, record.batch_rows).await;
+        let present = match self.served(present)? {
+            Some(present) => present,
+            None => {
+                // Not whole batches, or no row numbers to tell: from the beginning.
+                let sql = format!("TRUNCATE {}", self.table.name);
+                let done = self.control.execute("empty it to fill it anew", &sql).await;
+                self.served(done)?;
+                Vec::new()
+            }
+        };
+        if !present.is_empty() {
+            // What was rolled back left dead rows; the rest of the rows takes their place.
+            let sql = format!("VACUUM {}", self.table.name);
+            self.stoppable("make room in it", &sql).await?;
+        }
+        if relation.comment.as_deref() != Some(&record.comment()) {
+            let sql = catalog::comment_sql(self.table, &record);
+            let done = self.control.execute("record what it is filled with", &sql).await;
+            self.served(done)?;
+        }
+        self.fill(State::Completed, record, present).await
+    }
+
+    /// Loads what is not present, builds what is missing, and records the table as ready.
+    async fn fill(
+        &mut self,
+        state: State,
+        record: Record,
+        present: Vec<u64>,
+    ) -> Result<Prepared, DatasetError> {
+        let stop = self.stop.child_token();
+        let load = Load::new(self.table, self.address, record.batch_rows, present, stop);
+        let load = Arc::new(load);
+        let began = Instant::now();
+        let sum = self.load(&load).await?;
+        let loaded = (self.table.rows.get() - load.rows_present(), began.elapsed().as_secs_f64());
+        let began = Instant::now();
+        let found = Relation::find(&mut self.control, self.table).await;
+        let found = self.served(found)?;
+        let missing = found.map(|relation| relation.missing(self.table)).unwrap_or_default();
+        let built = self.build(missing).await?;
+        self.progress.show(&self.name, Stage::Working("VACUUM (ANALYZE)"));
+        let sql = format!("VACUUM (ANALYZE) {}", self.table.name);
+        self.stoppable("vacuum and analyse it", &sql).await?;
+        let finish_s = began.elapsed().as_secs_f64();
+        let record = record.ready(sum.to_string());
+        let sql = catalog::comment_sql(self.table, &record);
+        let done = self.control.execute("record that it is ready", &sql).await;
+        self.served(done)?;
+        self.conclude(state, sum.to_string(), loaded, finish_s, built).await
+    }
+
+    /// Runs the lanes to their end, telling how it goes.
+    async fn load(&mut self, load: &Arc<Load>) -> Result<Checksum, DatasetError> {
+        let rows = self.table.rows.get();
+        let lanes = u64::from(self.options.connections.get()).min(load.batches()) as u32;
+        let mut running = FuturesUnordered::new();
+        for number in 0..lanes {
+            let encoder = Load::encoder(self.table);
+            let encoder = encoder.map_err(|error| self.unencodable(error))?;
+            let (load, table) = (Arc::clone(load), self.name.clone());
+            running.push((self.start)(Box::pin(async move {
+                load.lane(number, encoder).await.map_err(|error| DatasetError::Load {
+                    error: with_remedy(error, &table),
+                    rows_done: load.rows_done(),
+                    rows,
+                    table,
+                })
+            })));
+        }
+        let began = Instant::now();
+        let mut tick = tokio::time::interval(PROGRESS_EVERY);
+        let (mut sum, mut failure) = (Checksum::default(), None);
+        loop {
+            tokio::select! {
+                done = running.next() => match done {
+                    Some(Ok(of_lane)) => sum.merge(of_lane),
+                    Some(Err(error)) => {
+                        load.stop();
+                        failure.get_or_insert(error);
+                    }
+                    None => break,
+                },
+                _ = tick.tick() => self.show_load(load, began.elapsed()),
+            }
+        }
+        // The others have finished their batches since.
+        match failure {
+            Some(DatasetError::Load { table, error, .. }) => {
+                Err(DatasetError::Load { table, error, rows_done: load.rows_done(), rows })
+            }
+            Some(error) => Err(error),
+            None if sum.rows() < rows => Err(self.interrupted(load.rows_done())),
+            None => Ok(sum),
+        }
+    }
+
+    fn show_load(&self, load: &Load, elapsed: Duration) {
+        let (rows_done, rows) = (load.rows_done(), self.table.rows.get());
+        let rows_per_s = (rows_done - load.rows_present()) as f64 / elapsed.as_secs_f64().max(1e-3);
+        let left = (rows - rows_done) as f64 / rows_per_s;
+        let left = Duration::try_from_secs_f64(left).ok();
+        self.progress.show(&self.name, Stage::Loading { rows_done, rows, rows_per_s, left });
+    }
+
+    /// Builds keys and indexes; returns what they are called.
+    async fn build(&mut self, missing: Vec<Building>) -> Result<Vec<String>, DatasetError> {
+        let mut built = Vec::new();
+        for Building { what, sql } in missing {
+            self.progress.show(&self.name, Stage::Working(&format!("building {what}")));
+            self.stoppable(&format!("build {what}"), &sql).await?;
+            built.push(what);
+        }
+        Ok(built)
+    }
+
+    /// Runs a long statement, which a stop cancels on the server.
+    async fn stoppable(&mut self, act: &str, sql: &str) -> Result<(), DatasetError> {
+        if self.stop.is_cancelled() {
+            return Err(self.interrupted(self.table.rows.get()));
+        }
+        let canceller = self.control.canceller();
+        let stopped = async {
+            self.stop.cancelled().await;
+            canceller.cancel().await;
+            // The statement's own end decides.
+            std::future::pending::<()>().await;
+        };
+        let done = tokio::select! {
+            done = self.control.execute(act, sql) => done,
+            () = stopped => unreachable!("it waits for the statement"),
+        };
+        match done {
+            Err(error) if self.stop.is_cancelled() && error.sqlstate() == Some("57014") => {
+                Err(self.interrupted(self.table.rows.get()))
+            }
+            done => self.served(done),
+        }
+    }
+
+    async fn conclude(
+        &mut self,
+        state: State,
+        checksum: String,
+        (rows_loaded, load_s): (u64, f64),
+        finish_s: f64,
+        built: Vec<String>,
+    ) -> Result<Prepared, DatasetError> {
+        if self.options.verify {
+            self.progress.show(&self.name, Stage::Working("reading every row back"));
+            let found = self.checksum().await?;
+            if found.to_string() != checksum {
+                let (table, found) = (self.name.clone(), found.to_string());
+                return Err(DatasetError::Altered { table, found, generated: checksum });
+            }
+        }
+        let sizes = catalog::sizes(&mut self.control, self.table).await;
+        let (table_bytes, index_bytes) = self.served(sizes)?;
+        Ok(Prepared {
+            table: self.name.clone(),
+            state,
+            rows: self.table.rows.get(),
+            rows_loaded,
+            load_s,
+            finish_s,
+            built,
+            checksum,
+            verified: self.options.verify,
+            table_bytes,
+            index_bytes,
+        })
+    }
+
+    /// The checksum of the rows in the table.
+    async fn checksum(&mut self) -> Result<Checksum, DatasetError> {
+        let query = format!("SELECT {} FROM {}", catalog::column_list(self.table), self.table.name);
+        let mut sum = Checksum::default();
+        let canceller = self.control.canceller();
+        let read = tokio::select! {
+            read = self.control.read_back(&query, |tuple| sum.add(tuple)) => read,
+            () = self.stop.cancelled() => {
+                canceller.cancel().await;
+                return Err(self.interrupted(self.table.rows.get()));
+            }
+        };
+        self.served(read)?;
+        Ok(sum)
+    }
+
+    fn interrupted(&self, rows_done: u64) -> DatasetError {
+        DatasetError::Interrupted {
+            table: self.name.clone(),
+            rows_done,
+            rows: self.table.rows.get(),
+        }
+    }
+
+    fn unencodable(&self, error: EncodeError) -> DatasetError {
+        DatasetError::Row { table: self.name.clone(), error: Box::new(error) }
+    }
+
+    fn served<T>(&self, answer: Result<T, pg::Error>) -> Result<T, DatasetError> {
+        answer.map_err(|error| DatasetError::server(&self.name, error))
+    }
+}
+
+fn format_rows(rows: u64) -> String {
+    crate::quantity::format_count(rows)
+}

@@ -1,0 +1,280 @@
+//! The table as the server's catalog has it: found, created, and finished with keys and indexes.
+
+use serde::Deserialize;
+
+use crate::pg::{self, Session, quote_literal as literal};
+use crate::plan::{Index, Table, quote_identifier};
+
+use super::record::Record;
+
+/// How long to wait for a COPY of a loader that is gone, or for whoever else holds the table.
+const LOCK_TIMEOUT: &str = "30s";
+
+/// A relation that is there.
+#[derive(Debug, Deserialize)]
+pub(super) struct Relation {
+    /// `pg_class.relkind`.
+    pub(super) kind: String,
+    /// `pg_class.relpersistence`.
+    persistence: String,
+    pub(super) comment: Option<String>,
+    /// Names and types.
+    columns: Vec<(String, String)>,
+    indexes: Vec<BuiltIndex>,
+}
+
+#[derive(Debug, Deserialize)]
+struct BuiltIndex {
+    name: String,
+    method: String,
+    primary: bool,
+    valid: bool,
+    columns: Vec<String>,
+    with: Vec<String>,
+}
+
+/// A key or an index that is to be built.
+#[derive(Debug)]
+pub(super) struct Building {
+    /// For people.
+    pub(super) what: String,
+    pub(super) sql: String,
+}
+
+impl Relation {
+    /// The relation that the table's name stands for, if any.
+    pub(super) async fn find(
+        session: &mut Session,
+        table: &Table,
+    ) -> Result<Option<Self>, pg::Error> {
+        let sql = format!(
+            "SELECT json_build_object('kind', c.relkind, 'persistence', c.relpersistence, \
+             'comment', obj_description(c.oid, 'pg_class'), \
+             'columns', (SELECT coalesce(json_agg(json_build_array(attname, \
+             format_type(atttypid, atttypmod)) ORDER BY attnum), '[]') FROM pg_attribute \
+             WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped), \
+             'indexes', (SELECT coalesce(json_agg(json_build_object('name', i.relname, \
+             'method', am.amname, 'primary', x.indisprimary, 'valid', x.indisvalid, \
+             'with', coalesce(i.reloptions, '{{}}'), \
+             'columns', (SELECT json_agg(coalesce(a.attname, '') ORDER BY k.place) \
+             FROM unnest(x.indkey) WITH ORDINALITY k(attnum, place) LEFT JOIN pg_attribute a \
+             ON a.attrelid = c.oid AND a.attnum = k.attnum))), '[]') FROM pg_index x \
+             JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam \
+             WHERE x.indrelid = c.oid))::text \
+             FROM pg_class c WHERE c.oid = to_regclass({})",
+            literal(&table.name.to_string())
+        );
+        let text = session.text("look the table up", &sql).await?;
+        // The query above makes the form, so that only a server unlike any would differ.
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+    }
+
+    /// What is otherwise in the catalog than `table` wants; missing indexes are not a difference.
+    pub(super) fn differences(&self, table: &Table) -> Vec<String> {
+        let mut differences = Vec::new();
+        let unlogged = self.persistence == "u";
+        if unlogged != table.unlogged {
+            let word = |unlogged| if unlogged { "unlogged" } else { "logged" };
+            differences.push(format!("it is {}, not {}", word(unlogged), word(table.unlogged)));
+        }
+        for column in &table.columns {
+            let want = column.sql_type.to_string();
+            match self.columns.iter().find(|(name, _)| *name == column.name) {
+                Some((_, have)) if *have == want => {}
+                Some((name, have)) => {
+                    differences.push(format!("column {name} is {have}, not {want}"));
+                }
+                None => differences.push(format!("column {} is missing", column.name)),
+            }
+        }
+        let is_wanted = |name: &String| table.columns.iter().any(|column| column.name == *name);
+        for (name, _) in self.columns.iter().filter(|(name, _)| !is_wanted(name)) {
+            differences.push(format!("it has a column {name} that the profile lacks"));
+        }
+        for index in &self.indexes {
+            let wanted = table.indexes.iter().find(|wanted| wanted.name == index.name);
+            if index.primary {
+                if !table.primary_key.is_empty() && index.columns != table.primary_key {
+                    let (have, want) = (index.columns.join(", "), table.primary_key.join(", "));
+                    differences.push(format!("its primary key is ({have}), not ({want})"));
+                }
+            } else if let Some(wanted) = wanted
+                && !index.is(wanted)
+            {
+                differences.push(format!("index {} is defined otherwise", index.name));
+            }
+        }
+        differences
+    }
+
+    /// The keys and indexes that `table` wants and that are not there.
+    pub(super) fn missing(&self, table: &Table) -> Vec<Building> {
+        let has_key = self.indexes.iter().any(|index| index.primary);
+        let has = |wanted: &Index| self.indexes.iter().any(|index| index.name == wanted.name);
+        let mut missing = all_buildings(table);
+        missing.retain(|(index, _)| index.map_or(!has_key, |index| !has(index)));
+        missing.into_iter().map(|(_, building)| building).collect()
+    }
+}
+
+impl BuiltIndex {
+    fn is(&self, wanted: &Index) -> bool {
+        let words = |with: &str| -> Vec<String> {
+            let bare = |part: &str| part.chars().filter(|c| *c != ' ').collect::<String>();
+            let mut words: Vec<_> =
+                with.split(',').map(bare).filter(|part| !part.is_empty()).collect();
+            words.sort();
+            words
+        };
+        self.valid
+            && self.method == wanted.method
+            && self.columns == wanted.columns
+            && words(&self.with.join(",")) == words(&wanted.with)
+    }
+}
+
+/// Everything to build after loading: the primary key (`None`), then the indexes.
+fn all_buildings(table: &Table) -> Vec<(Option<&Index>, Building)> {
+    let list = |names: &[String]| {
+        names.iter().map(|name| quote_identifier(name)).collect::<Vec<_>>().join(", ")
+    };
+    let mut buildings = Vec::new();
+    if !table.primary_key.is_empty() {
+        let sql =
+            format!("ALTER TABLE {} ADD PRIMARY KEY ({})", table.name, list(&table.primary_key));
+        buildings.push((None, Building { what: "primary key".to_owned(), sql }));
+    }
+    for index in &table.indexes {
+        let with = match index.with.as_str() {
+            "" => String::new(),
+            with => format!(" WITH ({with})"),
+        };
+        let sql = format!(
+            "CREATE INDEX {} ON {} USING {} ({}){with}",
+            quote_identifier(&index.name),
+            table.name,
+            quote_identifier(&index.method),
+            list(&index.columns)
+        );
+        buildings.push((Some(index), Building { what: format!("index {}", index.name), sql }));
+    }
+    buildings
+}
+
+/// Creates the table, empty and recorded as being filled; with `replace`, in place of the one that
+/// is there.
+///
+/// All in one transaction, with its keys and indexes built on the empty table and taken back: so
+/// that a mistake in them is found before the rows are loaded, and before a table is lost.
+pub(super) async fn create(
+    session: &mut Session,
+    table: &Table,
+    record: &Record,
+    replace: bool,
+) -> Result<(), pg::Error> {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|column| format!("{} {} NOT NULL", quote_identifier(&column.name), column.sql_type))
+        .collect();
+    let unlogged = if table.unlogged { "UNLOGGED " } else { "" };
+    let mut steps = vec![("begin".to_owned(), "BEGIN".to_owned())];
+    if replace {
+        steps.push(("drop it for --recreate".to_owned(), format!("DROP TABLE {}", table.name)));
+    }
+    let sql = format!("CREATE {unlogged}TABLE {} ({})", table.name, columns.join(", "));
+    steps.push(("create it".to_owned(), sql));
+    steps.push(("create it".to_owned(), "SAVEPOINT empty".to_owned()));
+    for (_, Building { what, sql }) in all_buildings(table) {
+        steps.push((format!("build {what} on the empty table"), sql));
+    }
+    steps.push(("create it".to_owned(), "ROLLBACK TO SAVEPOINT empty".to_owned()));
+    steps.push(("record what it is filled with".to_owned(), comment_sql(table, record)));
+    steps.push(("create it".to_owned(), "COMMIT".to_owned()));
+    for (act, sql) in steps {
+        if let Err(error) = session.execute(&act, &sql).await {
+            // The first error is the one to tell.
+            let _ = session.execute("roll back", "ROLLBACK").await;
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Sets the table's record.
+pub(super) fn comment_sql(table: &Table, record: &Record) -> String {
+    format!("COMMENT ON TABLE {} IS {}", table.name, literal(&record.comment()))
+}
+
+/// Reserves the table for this session; false if another one has it. The key is the name, since
+/// the table need not be there.
+pub(super) async fn reserve(session: &mut Session, table: &Table) -> Result<bool, pg::Error> {
+    let schema = table.name.schema.as_deref().map_or("current_schema()".to_owned(), literal);
+    let sql = format!(
+        "SELECT pg_try_advisory_lock(hashtextextended(format('strom-load data set %s.%s', {schema}, \
+         {}), 0))",
+        literal(&table.name.name)
+    );
+    Ok(session.text("reserve it", &sql).await?.as_deref() == Some("t"))
+}
+
+/// Which batches of a half-filled table are in it. `None`: what is there is not whole batches.
+///
+/// A loader that was killed may have left a COPY that is still committing; the lock waits for it.
+pub(super) async fn batches_present(
+    session: &mut Session,
+    table: &Table,
+    batch_rows: u64,
+) -> Result<Option<Vec<u64>>, pg::Error> {
+    let act = "find out what is loaded";
+    let lock = format!(
+        "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
+        table.name
+    );
+    session.execute("wait for other writers", &lock).await?;
+    let Some(id) = table.row_id() else {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS any_row", table.name);
+        let rows = session.text(act, &sql).await?;
+        session.execute(act, "COMMIT").await?;
+        return Ok((rows.as_deref() == Some("0")).then(Vec::new));
+    };
+    let sql = format!(
+        "SELECT coalesce(json_agg(json_build_array(batch, rows)), '[]')::text FROM \
+         (SELECT ({id} - 1) / {batch_rows} AS batch, count(*) AS rows FROM {} GROUP BY 1) AS found",
+        table.name,
+        id = quote_identifier(id)
+    );
+    let text = session.text(act, &sql).await?.unwrap_or_default();
+    session.execute(act, "COMMIT").await?;
+    let found: Vec<(i64, u64)> = serde_json::from_str(&text).unwrap_or_default();
+    let whole = |&(batch, rows): &(i64, u64)| {
+        let batch = u64::try_from(batch).ok()?;
+        let wanted = table.rows.get().checked_sub(batch.checked_mul(batch_rows)?)?.min(batch_rows);
+        (rows == wanted && rows > 0).then_some(batch)
+    };
+    Ok(found.iter().map(whole).collect())
+}
+
+/// Counts the rows.
+pub(super) async fn count(session: &mut Session, table: &Table) -> Result<u64, pg::Error> {
+    let sql = format!("SELECT count(*) FROM {}", table.name);
+    let text = session.text("count its rows", &sql).await?;
+    Ok(text.and_then(|rows| rows.parse().ok()).unwrap_or(0))
+}
+
+/// Bytes of the table and of its indexes.
+pub(super) async fn sizes(session: &mut Session, table: &Table) -> Result<(u64, u64), pg::Error> {
+    let name = literal(&table.name.to_string());
+    let sql = format!(
+        "SELECT json_build_array(pg_table_size({name}::regclass), \
+         pg_indexes_size({name}::regclass))::text"
+    );
+    let text = session.text("measure it", &sql).await?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// The table's columns, quoted, in the order that rows are encoded in.
+pub(super) fn column_list(table: &Table) -> String {
+    let names: Vec<_> = table.columns.iter().map(|column| quote_identifier(&column.name)).collect();
+    names.join(", ")
+}

@@ -1,0 +1,128 @@
+//! Why a table could not be made ready: place, fact, fix.
+
+use crate::pg;
+use crate::quantity::format_count;
+use crate::row::EncodeError;
+
+/// Why a table could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    /// The server refused something, or is gone.
+    #[error("table {table}: {error}")]
+    Server {
+        /// The table.
+        table: String,
+        /// What it said.
+        error: pg::Error,
+    },
+    /// The columns have no rows.
+    #[error("table {table}: {error}")]
+    Row {
+        /// The table.
+        table: String,
+        /// Why.
+        error: Box<EncodeError>,
+    },
+    /// Something of that name is there, and strom-load did not make it.
+    #[error("table {table}: {what}\n  fix: {fix}")]
+    NotOurs {
+        /// The table.
+        table: String,
+        /// What is there.
+        what: String,
+        /// What to do about it.
+        fix: &'static str,
+    },
+    /// strom-load made it, but not as the profile wants it.
+    #[error(
+        "table {table} is not the one that the profile describes: {}\n  fix: give the profile, \
+         --rows and --seed that it was filled with, name another table, or let --recreate drop and \
+         rebuild it", differences.join("; ")
+    )]
+    Mismatch {
+        /// The table.
+        table: String,
+        /// Every difference.
+        differences: Vec<String>,
+    },
+    /// It broke off while rows were loaded.
+    #[error(
+        "table {table}: {error}\n  {} of {} rows are in the table, which is recorded as half-filled",
+        format_count(*rows_done), format_count(*rows)
+    )]
+    Load {
+        /// The table.
+        table: String,
+        /// Rows committed.
+        rows_done: u64,
+        /// Rows wanted.
+        rows: u64,
+        /// What happened.
+        error: pg::Error,
+    },
+    /// The rows are not those that were generated.
+    #[error(
+        "table {table}: its rows have checksum {found}, but those generated have {generated}: rows \
+         were altered\n  fix: let --recreate drop and rebuild it"
+    )]
+    Altered {
+        /// The table.
+        table: String,
+        /// Checksum of what is in the table.
+        found: String,
+        /// Checksum of what belongs there.
+        generated: String,
+    },
+    /// A signal came.
+    #[error(
+        "interrupted: {} of {} rows of table {table} are loaded; the next start goes on from there",
+        format_count(*rows_done), format_count(*rows)
+    )]
+    Interrupted {
+        /// The table.
+        table: String,
+        /// Rows committed.
+        rows_done: u64,
+        /// Rows wanted.
+        rows: u64,
+    },
+    /// A second signal came.
+    #[error("aborted: a table is half-filled; the next start completes it")]
+    Aborted,
+    /// A task broke; a defect of strom-load.
+    #[error("a task of strom-load broke, please report it: {0}")]
+    Task(String),
+    /// Threads or timers.
+    #[error("failed to start threads and timers: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl DatasetError {
+    /// Wraps the server's refusal, with the usual remedy.
+    pub(super) fn server(table: &str, error: pg::Error) -> Self {
+        Self::Server { error: with_remedy(error, table), table: table.to_owned() }
+    }
+}
+
+/// The usual remedy for what a server may say while a table is made and filled.
+pub(super) fn with_remedy(error: pg::Error, table: &str) -> pg::Error {
+    let fix = match error.sqlstate() {
+        Some("53100") => {
+            "free space on the server's disk and start again: rows that are loaded are kept"
+        }
+        Some("42704") => {
+            "use what the server has: SELECT amname FROM pg_am WHERE amtype = 'i' lists index methods"
+        }
+        Some("3F000") => "create the schema first, or name another",
+        Some("42501") => {
+            return error.with_fix(format!(
+                "to make it, `GRANT CREATE ON SCHEMA …` is needed; to reuse it, `GRANT SELECT ON \
+                 {table} TO …`; to complete or rebuild it, start as its owner"
+            ));
+        }
+        Some("55P03") => "a session holds the table; wait until it ends, or end it",
+        None if error.is_lost() => "start again: rows that are loaded are kept",
+        _ => return error,
+    };
+    error.with_fix(fix)
+}

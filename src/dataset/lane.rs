@@ -1,0 +1,232 @@
+//! One connection's share of a load: the next batch that nobody has taken, until there is none.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::pace::DueTimes;
+use crate::pg::{self, Address, Session, copy::CopyIn, read_back::Tuples};
+use crate::plan::Table;
+use crate::row::{BatchEncoder, Checksum, EncodeError};
+
+use super::catalog::column_list;
+
+/// Rows of a transaction. At 100,000 the price of a commit is lost in the noise, and Ctrl-C still
+/// waits for a fraction of a second only.
+pub(super) const BATCH_ROWS: u64 = 100_000;
+
+/// A load in progress, shared by its lanes.
+#[derive(Debug)]
+pub(super) struct Load {
+    table: Table,
+    address: Address,
+    batch_rows: u64,
+    /// Batches that are in the table already: generated for the checksum, and not sent.
+    present: HashSet<u64>,
+    next: AtomicU64,
+    rows_done: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Load {
+    pub(super) fn new(
+        table: &Table,
+        address: &Address,
+        batch_rows: u64,
+        present: Vec<u64>,
+        stop: CancellationToken,
+    ) -> Self {
+        let load = Self {
+            table: table.clone(),
+            address: address.clone(),
+            batch_rows,
+            present: present.into_iter().collect(),
+            next: AtomicU64::new(0),
+            rows_done: AtomicU64::new(0),
+            stop,
+        };
+        let rows_present = load.rows_present();
+        load.rows_done.store(rows_present, Ordering::Relaxed);
+        load
+    }
+
+    /// Rows that need not be sent.
+    pub(super) fn rows_present(&self) -> u64 {
+        self.present.iter().map(|batch| self.rows_of(*batch).1).sum()
+    }
+
+    /// Rows in the table so far.
+    pub(super) fn rows_done(&self) -> u64 {
+        self.rows_done.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn batches(&self) -> u64 {
+        self.table.rows.get().div_ceil(self.batch_rows)
+    }
+
+    /// The first row of a batch, from 1, and how many it has.
+    fn rows_of(&self, batch: u64) -> (u64, u64) {
+        let before = batch * self.batch_rows;
+        (before + 1, self.batch_rows.min(self.table.rows.get() - before))
+    }
+
+    /// Ends the load at the next batch of each lane.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// An encoder whose row `i` has the identity `i`.
+    pub(super) fn encoder(table: &Table) -> Result<BatchEncoder, EncodeError> {
+        BatchEncoder::new(&table.columns, table.row_seed(), 0, 0)
+    }
+
+    /// Loads batches over one connection until all are taken. Returns the checksum of those that
+    /// this lane took.
+    pub(super) async fn lane(
+        &self,
+        number: u32,
+        encoder: BatchEncoder,
+    ) -> Result<Checksum, pg::Error> {
+        let name = format!("strom-load fill {number}");
+        let session = match Session::connect(&self.address, &name).await {
+            // The others do this lane's share.
+            Err(error) if number > 0 && error.sqlstate() == Some("53300") => {
+                tracing::warn!("one connection less for table {}: {error}", self.table.name);
+                return Ok(Checksum::default());
+            }
+            session => session?,
+        };
+        let outcome = self.take_batches(session, encoder).await;
+        if outcome.is_err() {
+            self.stop();
+        }
+        outcome
+    }
+
+    async fn take_batches(
+        &self,
+        mut session: Session,
+        mut encoder: BatchEncoder,
+    ) -> Result<Checksum, pg::Error> {
+        // The record that the table is ready is committed with the wait for the disk, and the log
+        // is written in order: nothing is lost by not waiting for each batch.
+        session.execute("set the session up", "SET synchronous_commit = off").await?;
+        let sql = format!(
+            "COPY {} ({}) FROM STDIN (FORMAT binary)",
+            self.table.name,
+            column_list(&self.table)
+        );
+        let copy = session.prepare_copy(&sql).await?;
+        let mut sum = Checksum::default();
+        while !self.stop.is_cancelled() {
+            let batch = self.next.fetch_add(1, Ordering::Relaxed);
+            if batch >= self.batches() {
+                break;
+            }
+            sum.merge(self.batch(batch, &mut session, &copy, &mut encoder).await?);
+        }
+        session.close().await;
+        Ok(sum)
+    }
+
+    async fn batch(
+        &self,
+        batch: u64,
+        session: &mut Session,
+        copy: &CopyIn,
+        encoder: &mut BatchEncoder,
+    ) -> Result<Checksum, pg::Error> {
+        let mut sum = Checksum::default();
+        let next_chunk = self.chunks(batch, encoder, &mut sum);
+        if self.present.contains(&batch) {
+            for _ in std::iter::from_fn(next_chunk) {
+                tokio::task::yield_now().await;
+            }
+        } else {
+            let loaded = session.copy_in(copy, next_chunk).await?;
+            self.rows_done.fetch_add(loaded, Ordering::Relaxed);
+        }
+        Ok(sum)
+    }
+
+    /// Yields the batch as a stream of COPY BINARY, and adds its rows to `sum` on the way.
+    fn chunks<'a>(
+        &self,
+        batch: u64,
+        encoder: &'a mut BatchEncoder,
+        sum: &'a mut Checksum,
+    ) -> impl FnMut() -> Option<Bytes> + use<'a> {
+        let (first, rows) = self.rows_of(batch);
+        encoder.begin(first, rows, DueTimes::constant(0));
+        let mut tuples = Tuples::default();
+        move || {
+            let chunk = encoder.next_chunk()?;
+            tuples.feed(&chunk, &mut |tuple: &[u8]| sum.add(tuple));
+            Some(chunk)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::{Overrides, Plan, ProfileSource};
+
+    fn table(rows: u64, seed: u64) -> Table {
+        let source = ProfileSource {
+            name: "sales.toml".to_owned(),
+            text: include_str!("../../benches/l40s_sales_large.toml").to_owned(),
+        };
+        let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
+        let table = plan.tables.into_iter().next().unwrap();
+        Table { rows: rows.try_into().unwrap(), seed, ..table }
+    }
+
+    /// All rows, batch by batch in some order, with an encoder for each of several lanes.
+    fn generate(table: &Table, batch_rows: u64, lanes: usize) -> Checksum {
+        let address = Address::socket("/nowhere".as_ref(), 1, "", "");
+        let stop = CancellationToken::new();
+        let load = Load::new(table, &address, batch_rows, vec![], stop);
+        let mut encoders: Vec<_> = (0..lanes).map(|_| Load::encoder(table).unwrap()).collect();
+        let mut sum = Checksum::default();
+        for batch in (0..load.batches()).rev() {
+            let mut of_batch = Checksum::default();
+            let encoder = &mut encoders[batch as usize % lanes];
+            let mut next_chunk = load.chunks(batch, encoder, &mut of_batch);
+            while next_chunk().is_some() {}
+            drop(next_chunk);
+            sum.merge(of_batch);
+        }
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn the_rows_do_not_depend_on_how_they_are_cut_and_shared(
+            rows in 1_u64..3_000, batch_rows in 1_u64..4_000, lanes in 1_usize..5, seed: u64,
+        ) {
+            let table = table(rows, seed);
+            let whole = generate(&table, rows, 1);
+            prop_assert_eq!(whole.rows(), rows);
+            prop_assert_eq!(generate(&table, batch_rows, lanes), whole);
+        }
+    }
+
+    #[test]
+    fn seed_and_name_decide_about_the_rows() {
+        let table = table(100, 1);
+        let other_seed = Table { seed: 2, ..table.clone() };
+        let mut other_name = table.clone();
+        other_name.name.name = "l40s_sales_small".to_owned();
+        let sums = [&table, &other_seed, &other_name].map(|table| generate(table, 100, 1));
+        assert!(sums[0] != sums[1] && sums[0] != sums[2] && sums[1] != sums[2]);
+        // A table may move to another schema.
+        let mut moved = table.clone();
+        moved.name.schema = Some("sales".to_owned());
+        assert_eq!(generate(&moved, 100, 1), sums[0]);
+    }
+}

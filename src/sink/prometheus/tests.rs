@@ -1,0 +1,108 @@
+//! What a page holds does not grow with the run.
+
+use std::time::Duration;
+
+use crate::pg::facts::ServerFacts;
+use crate::plan::{self, Overrides, Plan};
+use crate::record::{PartitionInterval, StreamTally};
+
+use super::*;
+
+/// A sink that has begun, with the built-in profile and no queries.
+fn begun() -> (Arc<Exposition>, PrometheusSink) {
+    let exposition = Arc::new(Exposition::new());
+    let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
+    let source = plan::builtin("realtime").unwrap();
+    let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
+    let start = RunStart {
+        plan: &plan,
+        server: &ServerFacts { version: "17.0".into(), major: 17, settings: BTreeMap::new() },
+        trials: &[],
+        started_at: SystemTime::UNIX_EPOCH,
+        gpus: &crate::watch::gpu::Found::default(),
+    };
+    sink.begin(&start).unwrap();
+    (exposition, sink)
+}
+
+/// A second in which each of three partitions committed a batch and failed with an error.
+fn second(number: u64) -> Interval {
+    let partitions = (0..3).map(|_| {
+        let mut tally = StreamTally { rows_acknowledged: 1_000, batches: 10, ..Default::default() };
+        for batch in 0..10 {
+            tally.batch.response.record(Duration::from_micros(100 + number % 5_000 + batch));
+        }
+        tally.errors.insert(format!("X{:04}", number % 100), 1);
+        PartitionInterval { rows_due: 1_000, backlog_rows: 100, tally }
+    });
+    Interval {
+        start: Duration::from_secs(number),
+        length: Duration::from_secs(1),
+        phase: Phase::Measure,
+        partitions: partitions.collect(),
+        queries: Vec::new(),
+        pairs: Vec::new(),
+        gpus: Vec::new(),
+    }
+}
+
+/// The series of a page, without their values.
+fn series(exposition: &Exposition) -> Vec<String> {
+    let page = exposition.render();
+    let samples = page.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    samples.map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+}
+
+/// Room taken by the histograms, in elements.
+fn room(exposition: &Exposition) -> usize {
+    let families = exposition.histograms.lock().unwrap();
+    let all = families.iter().flat_map(|family| &family.series);
+    all.map(|series| series.buckets.capacity() + series.labels.capacity()).sum()
+}
+
+#[test]
+fn seconds_that_nobody_scrapes_leave_nothing_behind() {
+    let (exposition, mut sink) = begun();
+    for number in 0..200 {
+        sink.interval(&second(number)).unwrap();
+    }
+    let (before, room_before) = (series(&exposition), room(&exposition));
+    for number in 200..4_000 {
+        sink.interval(&second(number)).unwrap();
+    }
+    assert_eq!(room(&exposition), room_before);
+    assert_eq!(series(&exposition).len(), before.len());
+    let page = exposition.render();
+    let count = "strom_load_batch_response_seconds_count{partition=\"2\"} 40000\n";
+    assert!(page.contains(count), "{page}");
+}
+
+#[test]
+fn sqlstates_past_the_bound_share_a_series_and_none_is_lost() {
+    let (exposition, mut sink) = begun();
+    for number in 0..300 {
+        sink.interval(&second(number)).unwrap();
+    }
+    let page = exposition.render();
+    let errors = page.lines().filter_map(|line| {
+        let rest = line.strip_prefix("strom_load_stream_errors_total{partition=\"0\",")?;
+        let (labels, count) = rest.rsplit_once(' ').unwrap();
+        Some((labels.to_owned(), count.parse::<u64>().unwrap()))
+    });
+    let errors: HashMap<_, _> = errors.collect();
+    assert_eq!(errors.len(), SQLSTATES_MAX as usize + 1);
+    assert_eq!(errors.values().sum::<u64>(), 300);
+    assert_eq!(errors["sqlstate=\"X0031\"}"], 3);
+    assert_eq!(errors["sqlstate=\"other\"}"], 68 * 3);
+}
+
+#[test]
+fn after_the_end_it_is_in_no_phase() {
+    let (exposition, mut sink) = begun();
+    sink.interval(&second(0)).unwrap();
+    assert!(exposition.render().contains("strom_load_phase{phase=\"measure\"} 1\n"));
+    sink.close();
+    let page = exposition.render();
+    assert!(page.contains("strom_load_phase{phase=\"measure\"} 0\n"), "{page}");
+    assert!(!exposition.measuring.load(Ordering::Relaxed));
+}
