@@ -1,5 +1,6 @@
 //! Arrow files against a reader that is not ours, pyarrow; what is refused; what is left behind.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -297,7 +298,7 @@ async fn what_has_no_form_in_arrow_is_refused_and_leaves_nothing() {
         database.execute("CREATE SEQUENCE IF NOT EXISTS counted").await;
         let outcome = export_query(&database, sql, &path, Options::default()).await;
         let error = outcome.expect_err(sql);
-        said.push_str(&format!("{sql}\n{error}\n\n"));
+        writeln!(said, "{sql}\n{error}\n").unwrap();
         assert_eq!(names_in(folder.path()), [""; 0], "{sql}");
     }
     insta::assert_snapshot!("refused", said);

@@ -45,7 +45,7 @@ fn images_are_pinned() {
 
 #[test]
 fn passwords_are_asked_for() {
-    for key in ["PASSWORD:", "PASS:"] {
+    for key in ["PASSWORD: ", "PASS: "] {
         for value in values(&file("docker-compose.yml"), key) {
             assert!(value.starts_with("${") && value.contains(":?"), "{key} {value}");
         }

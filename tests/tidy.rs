@@ -35,8 +35,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats", "strom",
-            "watch",
+            "arrow", "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats",
+            "strom", "watch",
         ],
     ),
     (
@@ -50,8 +50,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query", "record",
-            "report", "row", "sink", "strom", "watch",
+            "arrow", "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query",
+            "record", "report", "row", "sink", "strom", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),

@@ -1,5 +1,6 @@
 //! A benchmark: tables → each step → its queries, one behind the other on one session.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use tokio::time::Instant;
 use super::gpus::Gpus;
 use super::prepare::{MAJOR_MIN, check_queries};
 use super::{PrepareError, Shutdown, Target};
+use crate::arrow::{self, ImportError, Options, Source};
 use crate::bench::{BenchError, Bencher, Progress};
 use crate::dataset::Prepared;
 use crate::pg;
@@ -125,6 +127,16 @@ pub async fn run_bench(
     Ok(BenchOutcome { report, unsaved })
 }
 
+/// An Arrow file of ours; it goes with the step.
+struct ArrowFile(PathBuf);
+
+impl Drop for ArrowFile {
+    fn drop(&mut self) {
+        // An export that failed has left none.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// One step, under way.
 struct StepRun<'a> {
     plan: &'a Plan,
@@ -148,10 +160,22 @@ impl StepRun<'_> {
             name: self.step.name().to_owned(),
             table: table.map(TableName::as_written),
             error: None,
+            skipped: None,
+            arrow: None,
             queries: Vec::new(),
         });
         let at = report.steps.len() - 1;
         let mut outcome = Ok(());
+        let file = match self.arrow(control, &mut report.steps[at]).await {
+            Ok(file) => file,
+            Err(error) => {
+                report.steps[at].error = Some(error);
+                return Ok(());
+            }
+        };
+        if report.steps[at].skipped.is_some() {
+            return Ok(());
+        }
         match self.statements(control, &self.step.before).await {
             Ok(()) => outcome = self.measure(control, report, sink).await,
             Err(error) => report.steps[at].error = Some(error.to_string()),
@@ -161,7 +185,41 @@ impl StepRun<'_> {
             tracing::warn!("step `{}` was not undone: {error}", self.step.name());
             report.steps[at].error.get_or_insert(error.to_string());
         }
+        if let (Some(_), Some(table)) = (&file, &self.step.table)
+            && let Err(error) = arrow::drop_table(control, table).await
+        {
+            tracing::warn!("step `{}` was not undone: {error}", self.step.name());
+            report.steps[at].error.get_or_insert(error.to_string());
+        }
         outcome
+    }
+
+    /// Makes the step's table a foreign table over an Arrow file, if it is about one.
+    async fn arrow(
+        &self,
+        control: &mut pg::Session,
+        step: &mut StepReport,
+    ) -> Result<Option<ArrowFile>, String> {
+        let (Some(source), Some(table)) = (&self.step.arrow, &self.step.table) else {
+            return Ok(None);
+        };
+        // Before the rows are read: without arrow_fdw that would be for nothing.
+        match arrow::check(control, table).await {
+            Err(ImportError::NoArrowFdw) => {
+                step.skipped = Some(ImportError::NoArrowFdw.to_string());
+                return Ok(None);
+            }
+            checked => checked.map_err(|error| error.to_string())?,
+        }
+        let name = format!("strom-load-{}-{}.arrow", std::process::id(), self.step.name());
+        let file = ArrowFile(Path::new(&source.folder).join(name));
+        let rows = Source::Table(source.from.clone());
+        let exported = arrow::export(control, &rows, &file.0, Options::default(), |_| {}).await;
+        let exported = exported.map_err(|error| error.to_string())?;
+        let imported = arrow::import(control, table, &file.0, exported.rows).await;
+        imported.map_err(|error| error.to_string())?;
+        step.arrow = Some(exported);
+        Ok(Some(file))
     }
 
     async fn statements(

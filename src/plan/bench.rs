@@ -49,12 +49,23 @@ pub struct Step {
     pub name: Option<String>,
     /// What `{table}` stands for, if not as in the whole benchmark.
     pub table: Option<TableName>,
+    /// Makes that table a foreign table over an Arrow file.
+    pub arrow: Option<ArrowSource>,
     /// Statements that make it ready.
     pub before: Vec<String>,
     /// Statements that undo that.
     pub after: Vec<String>,
     /// Queries that are run, by their index.
     pub queries: Vec<usize>,
+}
+
+/// Where the rows of a step's Arrow file come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArrowSource {
+    /// The table that is written to it.
+    pub from: TableName,
+    /// The folder that it lies in.
+    pub folder: String,
 }
 
 impl Step {

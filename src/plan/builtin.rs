@@ -6,6 +6,7 @@ use super::ProfileSource;
 pub const BUILTINS: &[(&str, &str)] = &[
     ("realtime", include_str!("../../profiles/realtime.toml")),
     ("aggregates", include_str!("../../profiles/aggregates.toml")),
+    ("arrow-heap", include_str!("../../profiles/arrow-heap.toml")),
     ("basic", include_str!("../../profiles/basic.toml")),
     ("brin", include_str!("../../profiles/brin.toml")),
     ("group-by", include_str!("../../profiles/group-by.toml")),

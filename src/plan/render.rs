@@ -159,6 +159,8 @@ impl Toml {
             self.header("[[bench.steps]]");
             self.key("name", step.name.as_ref());
             self.key("table", step.table.as_ref());
+            self.key("arrow_from", step.arrow_from.as_ref());
+            self.key("arrow_folder", step.arrow_folder.as_ref());
             self.key("before", step.before.as_ref());
             self.key("after", step.after.as_ref());
             self.key("queries", step.queries.as_ref());

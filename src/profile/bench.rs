@@ -51,6 +51,13 @@ pub struct Step {
     /// What `{table}` stands for in this step. Default: as in the whole benchmark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table: Option<Located<String>>,
+    /// Makes `table` a foreign table for this step: the rows of this other table are written to an
+    /// Arrow file, which PG-Strom's arrow_fdw reads. Without arrow_fdw the step is skipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrow_from: Option<Located<String>>,
+    /// Folder of that file, which the server must be able to read. Default: "/var/tmp".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrow_folder: Option<String>,
     /// Statements that make it ready, such as `CREATE INDEX`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Vec<String>>,

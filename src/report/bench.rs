@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{FORMAT_VERSION, GpuReport, ServerReport, Status};
+use crate::arrow::Exported;
 use crate::bench::{ArmError, Halted, Measured};
 use crate::dataset::Prepared;
 use crate::plan::Plan;
@@ -56,6 +57,10 @@ pub struct StepReport {
     pub table: Option<String>,
     /// Why it could not be made ready or undone.
     pub error: Option<String>,
+    /// Why it was left out, if it was: the server lacks what it is about.
+    pub skipped: Option<String>,
+    /// The Arrow file that it was about.
+    pub arrow: Option<Exported>,
     /// Its queries.
     pub queries: Vec<BenchQueryReport>,
 }

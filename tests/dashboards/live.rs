@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{Dashboard, Target, dashboards, list, root, text, unknown_names};
 use crate::gpus::{Titled, stub};
-use crate::support::{Database, Program, scratch};
+use crate::support::{Program, ask, password, scratch, with_stand_in};
 
 /// Panels that cannot have data in such a run, each with the reason.
 const WITHOUT_DATA: &[(&str, &str)] = &[];
@@ -30,11 +30,10 @@ const VALUES: [(&str, &str); 9] = [
     ("$query", ".*"),
     ("$gpu", ".*"),
     ("$server", ".*"),
-    ("$datname", "test_.*"),
+    ("$datname", "postgres"),
     ("$__range", "1m"),
 ];
 
-/// Two arms, as where PG-Strom is loaded: the database has a placeholder for its setting.
 const PROFILE: &str = r#"
 warmup_s = 1
 duration_s = 120
@@ -136,13 +135,14 @@ fn config(loader: &str, exporter: SocketAddr) -> String {
 
 #[tokio::test]
 async fn every_panel_has_data_in_a_real_run() {
-    let (folder, titled, database) = (scratch(), Titled::start(), Database::create().await);
-    let name = &database.name;
-    database.execute(&format!("ALTER DATABASE {name} SET pg_strom.enabled = on")).await;
+    let (folder, titled) = (scratch(), Titled::start());
+    // Two arms, as where PG-Strom is loaded.
+    let (_library, server) = with_stand_in(&[]).await;
+    let address =
+        format!("host={} port={} user=postgres", server.socket_dir().display(), server.port());
     let work = scratch();
     fs::write(work.path().join("live.toml"), PROFILE).unwrap();
     let profile = work.path().join("live.toml").display().to_string();
-    let address = database.address();
     let args = ["run", &profile, "--database-url", &address, "--output", "out", "--rate", "2000"];
     let more = ["--metrics-addr", "127.0.0.1:0", "--gpu-interval", "50ms", "--gpu-pcie"];
     let library = stub(folder.path(), &[]).display().to_string();
@@ -151,13 +151,13 @@ async fn every_panel_has_data_in_a_real_run() {
     let said = program.says("metrics at http://").await;
     let loader = said.trim_end_matches("/metrics");
 
-    let password = &crate::support::shared().password;
+    let (password, port) = (password(&server), server.port());
     let exporter = Service::start("prometheus-postgres-exporter", folder.path(), |address| {
         let mut command = Command::new("prometheus-postgres-exporter");
         command.arg(format!("--web.listen-address={address}"));
         let queries = root().join("deploy/postgres-exporter/queries.yml");
         command.arg(format!("--extend.query-path={}", queries.display()));
-        let url = database.url(&format!("postgres:{password}"));
+        let url = format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres");
         command.env("DATA_SOURCE_NAME", format!("{url}?sslmode=disable"));
         command
     });
@@ -176,17 +176,18 @@ async fn every_panel_has_data_in_a_real_run() {
         sleep(Duration::from_millis(200)).await;
     }
     while series(&prometheus, "strom_load_rows_acknowledged_total > 1000").await == 0 {
-        assert!(Instant::now() < deadline, "nothing is scraped");
+        assert!(
+            Instant::now() < deadline,
+            "nothing is scraped\n{}\n{}",
+            program.stderr(),
+            logs(folder.path())
+        );
         sleep(Duration::from_millis(200)).await;
     }
     // An outage of a producer, and one of the readers: their panels need it.
-    database
-        .execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE datname = current_database() AND pid <> pg_backend_pid() \
-             AND application_name IN ('strom-load producer 1', 'strom-load reader 0')",
-        )
-        .await;
+    let fault = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
+                 WHERE application_name IN ('strom-load producer 1', 'strom-load reader 0')";
+    assert_eq!(ask(&server, fault).await, "2");
 
     let all = dashboards();
     let targets: Vec<_> = all.iter().flat_map(Dashboard::targets).collect();
@@ -227,6 +228,7 @@ async fn every_panel_has_data_in_a_real_run() {
     program.signal(Signal::INT);
     let ended = program.end().await;
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    server.stop().await.unwrap();
 }
 
 fn logs(folder: &Path) -> String {

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use super::Resolver;
 use super::limits::{PAIRS_MAX, PAIRS_MIN, PRECISION, QUERY_TIME, STATEMENT_TIMEOUT};
-use crate::plan::bench::{Bench, Order, Step};
+use crate::plan::bench::{ArrowSource, Bench, Order, Step};
 use crate::plan::fault::suggest;
 use crate::plan::query::resolve_queries;
 use crate::plan::{GpuChoice, TableName};
 use crate::profile::{self, Located, Profile};
+
+/// Where the server's account can read, on most systems; /tmp may be the server's own.
+const ARROW_FOLDER: &str = "/var/tmp";
 
 impl Resolver<'_> {
     /// The benchmark, if the profile has one.
@@ -104,7 +107,14 @@ impl Resolver<'_> {
         let all: Vec<usize> = (0..queries.len()).collect();
         if written.is_empty() {
             let (before, after) = (Vec::new(), Vec::new());
-            return vec![Step { name: None, table: None, before, after, queries: all }];
+            return vec![Step {
+                name: None,
+                table: None,
+                arrow: None,
+                before,
+                after,
+                queries: all,
+            }];
         }
         let mut names = HashSet::new();
         let mut steps = Vec::new();
@@ -139,6 +149,7 @@ impl Resolver<'_> {
             };
             steps.push(Step {
                 name: Some(name.to_string()),
+                arrow: self.arrow_source(step, table.as_ref()),
                 table,
                 before: step.before.clone().unwrap_or_default(),
                 after: step.after.clone().unwrap_or_default(),
@@ -146,6 +157,23 @@ impl Resolver<'_> {
             });
         }
         steps
+    }
+}
+
+impl Resolver<'_> {
+    fn arrow_source(
+        &mut self,
+        step: &profile::Step,
+        table: Option<&TableName>,
+    ) -> Option<ArrowSource> {
+        let written = step.arrow_from.as_ref()?;
+        if table.is_none() {
+            let what = "`arrow_from` makes a foreign table, and the step has no `table`".to_owned();
+            let fix = "name the foreign table with `table`".to_owned();
+            self.report.at(&written.span(), what, fix);
+        }
+        let folder = step.arrow_folder.clone().unwrap_or_else(|| ARROW_FOLDER.to_owned());
+        Some(ArrowSource { from: self.bench_table(written)?, folder })
     }
 }
 
@@ -164,6 +192,8 @@ impl From<&Bench> for profile::Bench {
         let step = |step: &Step| profile::Step {
             name: step.name.clone().map(Located::from),
             table: step.table.as_ref().map(|table| table.as_written().into()),
+            arrow_from: step.arrow.as_ref().map(|arrow| arrow.from.as_written().into()),
+            arrow_folder: step.arrow.as_ref().map(|arrow| arrow.folder.clone()),
             before: (!step.before.is_empty()).then(|| step.before.clone()),
             after: (!step.after.is_empty()).then(|| step.after.clone()),
             queries: (step.queries.len() < bench.queries.len()).then(|| {

@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::{BenchArmReport, BenchQueryReport, BenchReport, StepReport};
+use crate::arrow::Exported;
 use crate::bench::Halted;
 use crate::quantity::{format_count, format_duration};
 use crate::query::answer::Row;
@@ -39,8 +40,15 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
         if report.steps.len() > 1 {
             writeln!(out, "## {}\n", title(step))?;
         }
+        if let Some(why) = &step.skipped {
+            writeln!(out, "**Skipped:** {}\n", one_line(why))?;
+            continue;
+        }
         if let Some(error) = &step.error {
             writeln!(out, "**Not made ready:** {}\n", one_line(error))?;
+        }
+        if let Some(arrow) = &step.arrow {
+            writeln!(out, "{}\n", arrow_line(arrow))?;
         }
         let rows = rows(step);
         let header = &rows[0];
@@ -74,8 +82,15 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
         if report.steps.len() > 1 {
             writeln!(out, "{}", title(step))?;
         }
+        if let Some(why) = &step.skipped {
+            writeln!(out, "  skipped: {}", one_line(why))?;
+            continue;
+        }
         if let Some(error) = &step.error {
             writeln!(out, "  not made ready: {}", one_line(error))?;
+        }
+        if let Some(arrow) = &step.arrow {
+            writeln!(out, "  {}", arrow_line(arrow))?;
         }
         let rows = rows(step);
         let width = |column: usize| {
@@ -94,6 +109,11 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+fn arrow_line(arrow: &Exported) -> String {
+    let mebibytes = format_count(arrow.bytes.div_ceil(1 << 20));
+    format!("Arrow file: {} rows, {mebibytes} MiB", format_count(arrow.rows))
 }
 
 fn title(step: &StepReport) -> String {
@@ -150,6 +170,11 @@ pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     });
     if !on_cpu.is_empty() {
         lines.push(format!("On, but ran on the CPU: {on_cpu}"));
+    }
+    let skipped = report.steps.iter().filter(|step| step.skipped.is_some());
+    let skipped: Vec<&str> = skipped.map(|step| step.name.as_str()).collect();
+    if !skipped.is_empty() {
+        lines.push(format!("Skipped: {}", skipped.join(", ")));
     }
     let failed = names(report, |query| query.arms.iter().any(|arm| arm.given_up));
     if !failed.is_empty() {
