@@ -71,7 +71,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
-        Some(Command::Arrow(args)) => arrow::arrow(parsed, args).await,
+        Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
@@ -296,7 +296,6 @@ impl Signals {
         })
     }
 
-    /// The first signal drains, the second aborts. After the run, any ends the lingering.
     /// Waits for one.
     async fn first(&mut self) {
         tokio::select! {
@@ -305,7 +304,7 @@ impl Signals {
         }
     }
 
-    /// The first signal drains, the second aborts.
+    /// The first signal drains, the second aborts. After the run, any ends the lingering.
     async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
             self.first().await;

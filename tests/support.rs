@@ -384,10 +384,10 @@ const PYTHON_PACKAGES: [&str; 2] = ["psycopg[binary]==3.3.9", "pyarrow==26.0.1"]
 /// A Python with these packages: the one that the environment names, else one made on first use
 /// and kept with the build's other files. Blocks.
 pub(crate) fn python() -> PathBuf {
+    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     if let Some(python) = std::env::var_os("STROM_LOAD_TEST_PYTHON") {
         return python.into();
     }
-    static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(make_python).clone()
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rand::RngExt;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
 use crate::engine::{self, Shutdown, Target};
@@ -81,9 +82,10 @@ async fn run(
         Failure::new(exit::PREPARE, format!("failed to listen on 127.0.0.1: {error}"))
     })?;
     let target = Target { address: through(&proxy, &server)?, embedded: true };
-    // The run's end is the injector's too, and a fault that cannot be mended ends the run.
+    // A signal ends the injector, and then the run: only a server that is whole again can be asked
+    // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();
-    let stop = Shutdown { stop: over.clone(), abort: shutdown.abort.clone() };
+    let stop = Shutdown { stop: CancellationToken::new(), abort: shutdown.abort.clone() };
     let mut injector =
         Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
     let ran = async {
@@ -93,9 +95,11 @@ async fn run(
     };
     let injected = async {
         let injected = injector.run().await;
-        if injected.is_err() {
-            over.cancel();
+        // A fault that cannot be mended ends the run, too.
+        if injected.is_ok() {
+            over.cancelled().await;
         }
+        stop.stop.cancel();
         injected
     };
     let (outcome, injected) = tokio::select! {

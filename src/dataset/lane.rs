@@ -163,10 +163,7 @@ impl Load {
         let mut tuples = Tuples::default();
         move || {
             let chunk = encoder.next_chunk()?;
-            tuples.feed(&chunk, &mut |tuple: &[u8]| {
-                sum.add(tuple);
-                true
-            });
+            tuples.feed(&chunk, &mut |tuple: &[u8]| sum.add(tuple));
             Some(chunk)
         }
     }

@@ -44,30 +44,28 @@ impl Session {
         let sql = format!("COPY ({query}\n) TO STDOUT (FORMAT binary)");
         let mut tuples = Tuples::default();
         let mut outcome = Ok(());
-        let mut each = |tuple: &[u8]| {
-            if outcome.is_ok() {
-                outcome = each(tuple);
-            }
-            outcome.is_ok()
-        };
-        let goes_on = self
-            .drive(act, |client| async {
-                let statement = client.prepare(&sql).await?;
-                let mut stream = pin!(client.copy_out(&statement).await?);
-                while let Some(bytes) = stream.try_next().await? {
-                    if !tuples.feed(&bytes, &mut each) {
-                        return Ok(false);
+        self.drive(act, |client| async {
+            let statement = client.prepare(&sql).await?;
+            let mut stream = pin!(client.copy_out(&statement).await?);
+            while let Some(bytes) = stream.try_next().await? {
+                tuples.feed(&bytes, &mut |tuple: &[u8]| {
+                    if outcome.is_ok() {
+                        outcome = each(tuple);
                     }
+                });
+                if outcome.is_err() {
+                    break;
                 }
-                Ok(true)
-            })
-            .await?;
-        if !goes_on {
+            }
+            Ok(())
+        })
+        .await?;
+        if outcome.is_err() {
             // What is still under way is drained with the session's next statement.
             self.canceller().cancel().await;
             return Ok(outcome);
         }
-        if tuples.ended { Ok(outcome) } else { Err(Error::lost(act, "the data ends early")) }
+        if tuples.ended { Ok(Ok(())) } else { Err(Error::lost(act, "the data ends early")) }
     }
 }
 
@@ -81,22 +79,18 @@ pub struct Tuples {
 }
 
 impl Tuples {
-    /// Takes the stream's next bytes and hands each tuple that they complete to `each`; returns
-    /// whether `each` wants more.
-    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8]) -> bool) -> bool {
-        let mut goes_on = true;
-        let mut each = |tuple: &[u8]| goes_on = goes_on && each(tuple);
+    /// Takes the stream's next bytes and hands each tuple that they complete to `each`.
+    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
         if self.carried.is_empty() {
-            let used = self.cut(bytes, &mut each);
+            let used = self.cut(bytes, each);
             self.carried.extend_from_slice(&bytes[used..]);
         } else {
             let mut whole = std::mem::take(&mut self.carried);
             whole.extend_from_slice(bytes);
-            let used = self.cut(&whole, &mut each);
+            let used = self.cut(&whole, each);
             whole.drain(..used);
             self.carried = whole;
         }
-        goes_on
     }
 
     /// Hands out the whole tuples in `bytes`; returns how many bytes they took.
@@ -172,10 +166,7 @@ mod tests {
             let (mut rest, mut cuts) = (&stream[..], cuts.iter().cycle());
             while !rest.is_empty() {
                 let (head, tail) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
-                tuples.feed(head, &mut |tuple: &[u8]| {
-                    got.push(tuple.to_vec());
-                    true
-                });
+                tuples.feed(head, &mut |tuple: &[u8]| got.push(tuple.to_vec()));
                 rest = tail;
             }
             prop_assert!(tuples.ended);
