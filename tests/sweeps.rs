@@ -1,6 +1,7 @@
 //! Sweeps against real servers: by SET, by ALTER SYSTEM and reload, by restart; and that everything
 //! is put back however the loader ends.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use serde_json::{Value, json};
 use strom_load::pg::embedded::{Options, Server};
 use tokio::time::sleep;
 
-use crate::support::{Database, Ended, Program, ask, connect, scratch};
+use crate::docs::collect_keys;
+use crate::support::{Database, Ended, Program, ask, connect, scratch, with_stand_in};
 
 /// A query that takes long enough to be interrupted, and little enough to be repeated.
 const QUERY: &str = r#"
@@ -107,6 +109,69 @@ values = [0, 2]
     assert!(summary.contains("| work_mem | max_parallel_workers_per_gather |"), "{summary}");
     assert!(summary.contains("BEST"), "{summary}");
     assert!(ended.stdout.contains("10 of 10 rounds in random order"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn the_profiles_run_where_there_is_no_pg_strom_and_say_what_they_left_out() {
+    let database = Database::create().await;
+    let address = database.address();
+    let run = |profile: &str| {
+        let args =
+            ["run", profile, "--database-url", &address, "--rows", "1000", "--output", "out"];
+        Program::start(&args).end()
+    };
+    let tuning = run("tuning").await;
+    let sweep = &tuning.done()["sweep"];
+    assert_eq!(sweep["skipped"].as_array().unwrap().len(), 3, "{}", sweep["skipped"]);
+    // As it is, which is 2, and the two others.
+    assert_eq!(sweep["combinations"].as_array().unwrap().len(), 3);
+    assert!(tuning.stdout.contains("Left out, not on this server: pg_strom.max_async_tasks"));
+    let cpu = run("tuning-cpu").await;
+    let sweep = &cpu.done()["sweep"];
+    assert_eq!(sweep["combinations"].as_array().unwrap().len(), 9);
+    assert_eq!(sweep["queries"][1]["combinations"][8]["gpu"], "absent");
+
+    let described = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sweeps.md"));
+    let described = described.unwrap();
+    let mut keys = BTreeSet::new();
+    for (key, value) in sweep.as_object().unwrap() {
+        keys.insert(key.clone());
+        // A plan is described with the comparisons.
+        if key != "queries" {
+            collect_keys(value, key, &mut keys);
+        }
+    }
+    for (key, value) in sweep["queries"][0].as_object().unwrap() {
+        keys.insert(format!("queries[].{key}"));
+        for key in value.as_array().into_iter().flatten().filter_map(Value::as_object).flatten() {
+            keys.insert(format!("queries[].combinations[].{}", key.0));
+        }
+    }
+    keys.retain(|key| !described.contains(&format!("`{key}`")));
+    assert_eq!(keys, BTreeSet::new(), "docs/sweeps.md does not name these");
+}
+
+#[tokio::test]
+async fn with_pg_strom_the_gpu_is_on_and_its_settings_are_real_ones() {
+    let (_library, server) = with_stand_in(&[]).await;
+    let folder = server.socket_dir().display();
+    let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+    let profile = r#"
+[bench]
+[[bench.queries]]
+name = "as_set"
+sql = "SELECT 1 / (current_setting('pg_strom.enabled') || current_setting('pg_strom.max_async_tasks') IN ('on4', 'on8'))::int"
+[sweep]
+[[sweep.settings]]
+name = "pg_strom.max_async_tasks"
+values = [4, 8]
+"#;
+    let ended = start_at(Some(&address), profile, &[]).end().await;
+    for cell in ended.done()["sweep"]["queries"][0]["combinations"].as_array().unwrap() {
+        assert_eq!((&cell["gpu"], &cell["failures"]), (&json!("on"), &json!(0)), "{cell}");
+        assert_eq!(cell["plan"]["evidence"]["verdict"], "cpu", "the stand-in has no GPU");
+    }
+    server.stop().await.unwrap();
 }
 
 #[tokio::test]

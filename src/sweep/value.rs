@@ -67,10 +67,10 @@ fn number(setting: &Setting, written: &str) -> Result<f64, String> {
     let shown = |limit: &Option<String>| format!("{}{own}", limit.as_deref().unwrap_or("?"));
     let limit = |limit: &Option<String>| limit.as_deref().and_then(|limit| limit.parse().ok());
     let (min, max): (Option<f64>, Option<f64>) = (limit(&setting.min), limit(&setting.max));
-    // Negated: no NaN is inside.
-    if !(min.is_none_or(|min| value >= min) && max.is_none_or(|max| value <= max))
-        || !value.is_finite()
-    {
+    let is_inside = value.is_finite()
+        && min.is_none_or(|min| value >= min)
+        && max.is_none_or(|max| value <= max);
+    if !is_inside {
         return Err(format!("write {} to {}", shown(&setting.min), shown(&setting.max)));
     }
     Ok(value)

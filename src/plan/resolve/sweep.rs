@@ -60,13 +60,12 @@ impl Resolver<'_> {
                        `max_combinations`";
             self.sweep_fault(&what, fix);
         }
-        // Beyond the limit there is a fault already, and no need of that many rounds.
-        let combinations = combinations.min(max_combinations as usize);
         let confidence = stats::Settings::default().confidence;
         let needed = stats::rounds_min(combinations, confidence) as f64;
         let limits = Limits { default: ROUNDS.default.max(needed), ..ROUNDS };
         let rounds = self.number("rounds", none, sweep.rounds.as_ref(), &limits);
-        if rounds < needed {
+        // What is too much already is not judged by how often it is done.
+        if rounds < needed && combinations as f64 <= max_combinations {
             let file = sweep.rounds.as_ref();
             let what = format!(
                 "`rounds` is {rounds}, and {combinations} combinations need {needed}: with fewer, \
