@@ -107,7 +107,7 @@ values = [0, 2]
     assert_eq!(query["combinations"][best as usize]["times_best"], 1.0);
     let summary = fs::read_to_string(ended.work().join("out/summary.md")).unwrap();
     assert!(summary.contains("| work_mem | max_parallel_workers_per_gather |"), "{summary}");
-    assert!(summary.contains("BEST"), "{summary}");
+    assert!(summary.contains("| BEST |") || summary.contains("| yes, least |"), "{summary}");
     assert!(ended.stdout.contains("10 of 10 rounds in random order"), "{}", ended.stdout);
 }
 
@@ -171,6 +171,24 @@ values = [4, 8]
         assert_eq!((&cell["gpu"], &cell["failures"]), (&json!("on"), &json!(0)), "{cell}");
         assert_eq!(cell["plan"]["evidence"]["verdict"], "cpu", "the stand-in has no GPU");
     }
+
+    // Its configuration takes a reload, and a pause until the GPU service must be back.
+    let reloading = profile.replace(
+        "max_async_tasks\"\nvalues = [4, 8]",
+        "gpu_mempool_max_ratio\"\nvalues = [0.3, 0.7]",
+    );
+    let reloading = reloading.replace("'on4', 'on8'", "'on16'");
+    let program = start_at(Some(&address), &reloading, &["--allow-alter-system"]);
+    program.says("of 22 executions").await;
+    let in_force = ask(&server, "SHOW pg_strom.gpu_mempool_max_ratio").await;
+    assert!(["0.3", "0.7"].contains(&in_force.as_str()), "{in_force}");
+    program.signal(Signal::INT);
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    let result = ended.result();
+    assert!(result["took_s"].as_f64().unwrap() >= 5.0, "it waited for the GPU service");
+    assert_eq!(ask(&server, "SHOW pg_strom.gpu_mempool_max_ratio").await, "0.5");
+    assert_eq!(configuration(&server).await["auto_conf"], "");
     server.stop().await.unwrap();
 }
 

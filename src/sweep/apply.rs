@@ -66,9 +66,12 @@ impl Applier {
         let found = settings::probe(&mut fresh, &names).await?;
         for ((swept, value), found) in values.iter().zip(found) {
             let wanted = value.map(|value| &value.shown).or(swept.present.as_ref());
-            let (wanted, got) =
-                (wanted.cloned().unwrap_or_default(), found.raw.unwrap_or_default());
-            if swept.applied_by == Applying::Reload && !same(&swept.setting, &wanted, &got) {
+            let wanted = wanted.cloned().unwrap_or_default();
+            let got = if found.hidden { found.value } else { found.raw }.unwrap_or_default();
+            // `1024MB` of a hidden setting reads back as `1GB`, and nothing tells its unit.
+            let holds = same(&swept.setting, &wanted, &got)
+                || (found.hidden && is_applied(&mut fresh, &swept.name).await?);
+            if !holds {
                 let sql = "SELECT pg_catalog.string_agg(concat_ws(' ', name, error), '; ') \
                            FROM pg_catalog.pg_file_settings WHERE error IS NOT NULL";
                 let said = fresh.text("look for errors in the configuration", sql).await?;
@@ -117,6 +120,17 @@ impl Applier {
         self.session.close().await;
         Ok(())
     }
+}
+
+/// Whether the server says that what its configuration has for a setting is in force.
+async fn is_applied(session: &mut Session, name: &str) -> Result<bool, SweepError> {
+    let sql = format!(
+        "SELECT applied AND error IS NULL FROM pg_catalog.pg_file_settings \
+         WHERE lower(name) = lower({}) ORDER BY seqno DESC LIMIT 1",
+        quote_literal(name)
+    );
+    let applied = session.text("look whether the configuration is in force", &sql).await?;
+    Ok(applied.as_deref() == Some("t"))
 }
 
 /// Has the configuration read again; returns a new session that sees it.

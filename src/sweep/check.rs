@@ -219,6 +219,7 @@ async fn one(
     }
     let present = match applied_by {
         Applying::Set => setting.value.clone(),
+        _ if setting.hidden => setting.value.clone(),
         _ => setting.raw.clone(),
     };
     Ok(Ok(Swept { name: name.clone(), present, applied_by, values, setting }))

@@ -145,12 +145,11 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
             .collect();
         row.push(time(cell));
         row.push(cell.times_best.map_or("-".to_owned(), |times| format!("{times:.3}")));
-        let judged = if query.best == Some(at) {
-            "BEST"
-        } else if cell.may_be_best {
-            "yes"
-        } else {
-            "no"
+        let judged = match (query.best == Some(at), query.may_be_best.len()) {
+            (true, 1) => "BEST",
+            (true, _) => "yes, least",
+            (false, _) if cell.may_be_best => "yes",
+            (false, _) => "no",
         };
         row.push(if cell.median_ms.is_none() { "-" } else { judged }.to_owned());
         row.push(cell.rounds.to_string());
