@@ -22,7 +22,7 @@ pub(crate) struct BenchArgs {
     /// Stop a query when its ratio is known to within this share, such as 5% [default: 5%]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_PRECISION", value_name = "SHARE", value_parser = parse_share, allow_hyphen_values = true, help_heading = "Benchmark")]
     precision: Option<f64>,
-    /// Fewest pairs of a query [default: 10]
+    /// Fewest pairs of a query [default: 20]
     #[arg(
         long,
         hide_env_values = true,

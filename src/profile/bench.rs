@@ -15,7 +15,7 @@ pub struct Bench {
     pub gpu: Option<Gpu>,
     /// How the executions of the two arms follow each other. Default: "interleaved".
     pub order: Option<Order>,
-    /// Fewest pairs of a query. Default: 10.
+    /// Fewest pairs of a query, unless its time is up before. Default: 20.
     pub pairs_min: Option<Located<Whole>>,
     /// Most pairs of a query. Default: 200.
     pub pairs_max: Option<Located<Whole>>,

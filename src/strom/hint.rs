@@ -4,6 +4,8 @@
 use crate::pg::session::Notice;
 use crate::plan::bare_sql;
 
+/// Longest reason that is kept, in characters.
+const REASON_CHARS_MAX: usize = 200;
 /// Most of PG-Strom's own reasons that are kept for a plan: it repeats itself for every path.
 const REASONS_MAX: usize = 8;
 
@@ -27,6 +29,12 @@ pub const HINTS: &[Hint] = &[
         fix: "filter or group by the plain column, or by a column that stores the truncated value",
         source: "seen on 6.1 and 6.2-dev",
         signs: &["date_trunc("],
+    },
+    Hint {
+        cause: "now()",
+        fix: "none on 6.1, which does not run it on the GPU; 6.2-dev does",
+        source: "seen on 6.1",
+        signs: &["now()"],
     },
     Hint {
         cause: "an aggregate of DISTINCT values",
@@ -169,11 +177,18 @@ mod tests {
                 "gpu_preagg.c",
             ),
             notice("rehashing catalog cache id 7", "catcache.c"),
+            notice("gpusort: sortkey '({EQUIVALENCEMEMBER :em_expr", "gpu_preagg.c"),
+            notice("(__codegen_func_expression:1840) function now() is not supported", "codegen.c"),
             notice("GpuScan: CPU fallback 12 tuples (3kB)", "/src/fallback.c"),
         ];
         assert_eq!(
             reasons(&notices),
-            ["Grouping-key must be device executable", "GpuScan: CPU fallback 12 tuples (3kB)"]
+            [
+                "Grouping-key must be device executable",
+                "gpusort: sortkey",
+                "function now() is not supported",
+                "GpuScan: CPU fallback 12 tuples (3kB)",
+            ]
         );
         assert_eq!(fallback_rows(&notices), 12);
     }

@@ -165,12 +165,12 @@ pub(super) const ANSWERS_EVERY: Limits = Limits {
     fix: "choose how often answers are compared, such as 60",
 };
 pub(super) const PAIRS_MIN: Limits = Limits {
-    default: 10.0,
+    default: 20.0,
     min: 1.0,
     max: 100_000.0,
     is_whole: true,
     range: "1 to 100,000",
-    fix: "choose a number such as 10; fewer pairs give no interval",
+    fix: "choose a number such as 20; fewer pairs rarely give an interval",
 };
 pub(super) const PAIRS_MAX: Limits = Limits {
     default: 200.0,
