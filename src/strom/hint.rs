@@ -111,10 +111,16 @@ pub fn reasons(notices: &[Notice]) -> Vec<String> {
     let mut reasons: Vec<String> = Vec::new();
     let ours = notices.iter().filter(|notice| is_pg_strom(notice.file.as_deref()));
     for Notice { message, .. } in ours {
-        // The rest of a line is often a dump of the expression tree.
         let line = message.lines().next().unwrap_or_default();
-        let reason: String =
-            line.split(": {").next().unwrap_or_default().chars().take(200).collect();
+        // `(function:line) ` says where in its source.
+        let line = match line.split_once(") ") {
+            Some((place, rest)) if place.starts_with('(') && place.contains(':') => rest,
+            _ => line,
+        };
+        // The rest is often a dump of the expression's tree.
+        let end = line.find('{').unwrap_or(line.len());
+        let reason = line[..end].trim_end_matches([' ', ':', '(', '\'']);
+        let reason: String = reason.chars().take(REASON_CHARS_MAX).collect();
         if reasons.len() < REASONS_MAX && !reasons.contains(&reason) {
             reasons.push(reason);
         }
