@@ -265,6 +265,45 @@ impl Bencher {
         Ok(measured)
     }
 
+    /// Runs a query in an arm once, on its own; nanoseconds, or `None` if it failed or was aborted.
+    ///
+    /// # Errors
+    /// As for [`Bencher::measure`].
+    pub async fn once(
+        &mut self,
+        query: usize,
+        arm: usize,
+        samples: &mut ArmSamples,
+    ) -> Result<Option<u64>, BenchError> {
+        Ok(match self.execute(query, arm, samples).await? {
+            Executed::Answered(ns) => Some(ns),
+            Executed::Failed | Executed::Aborted => None,
+        })
+    }
+
+    /// Takes the plan of a query in one of its arms.
+    pub async fn look(&mut self, query: usize, arm: usize) {
+        let abort = self.abort.clone();
+        tokio::select! {
+            () = self.examiner.plan_of(query, arm) => {}
+            () = abort.cancelled() => {}
+        }
+    }
+
+    /// What was found out about plans, by query.
+    pub fn findings(&self) -> Vec<Findings> {
+        self.examiner.board().snapshot()
+    }
+
+    /// Ends its sessions; new ones are opened as they are needed, and see a new configuration.
+    pub async fn disconnect(&mut self) {
+        self.entered = None;
+        self.examiner.disconnect().await;
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
     fn settings(&self) -> stats::Settings {
         let pairs_min = self.plan.pairs_min as usize;
         stats::Settings { seed: self.seed, pairs_min, ..stats::Settings::default() }

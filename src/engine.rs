@@ -8,6 +8,7 @@ mod gpus;
 mod measure;
 mod prepare;
 mod readers;
+mod sweep;
 mod threads;
 
 use std::time::Duration;
@@ -21,10 +22,12 @@ use crate::query::ReadError;
 use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
+use crate::sweep::SweepError;
 
 pub use bench::{BenchOutcome, BenchSink, run_bench};
 pub use fill::{FillOptions, fill};
 use measure::Run;
+pub use sweep::{SweepRun, check_sweep, run_sweep};
 use threads::Threads;
 
 /// How often recorders are drained and sinks fed.
@@ -68,6 +71,9 @@ pub enum PrepareError {
     /// The arms.
     #[error(transparent)]
     Strom(#[from] StromError),
+    /// The settings of a sweep.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
     /// The columns.
     #[error(transparent)]
     Row(#[from] crate::row::EncodeError),

@@ -26,5 +26,6 @@ pub mod row;
 pub mod sink;
 pub mod stats;
 pub mod strom;
+pub mod sweep;
 pub mod verify;
 pub mod watch;

@@ -14,6 +14,7 @@ mod render;
 mod resolve;
 mod source;
 mod sql;
+pub mod sweep;
 mod table_name;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,8 @@ pub struct Plan {
     pub thresholds: Vec<Threshold>,
     /// Queries on tables that stand still: there is no stream then.
     pub bench: Option<bench::Bench>,
+    /// Settings whose values the benchmark's queries compare.
+    pub sweep: Option<sweep::Sweep>,
     /// Tables that are filled with generated rows.
     pub tables: Vec<Table>,
 }

@@ -8,6 +8,7 @@ mod bench;
 mod evidence;
 mod scalar;
 mod schema;
+mod sweep;
 mod table;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use scalar::{
     Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, SettingValue, Whole,
 };
 pub use schema::schema;
+pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -59,6 +61,9 @@ pub struct Profile {
     /// Queries on tables that stand still, instead of a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bench: Option<Bench>,
+    /// Settings of the server whose values are compared by the benchmark's queries.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<Sweep>,
     /// What is watched beside the load.
     pub watch: Option<Watch>,
     /// Tables that are filled with generated rows.

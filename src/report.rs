@@ -6,6 +6,7 @@ pub mod index;
 mod loader;
 mod query;
 mod summary;
+pub mod sweep;
 mod timeline;
 
 use std::collections::BTreeMap;

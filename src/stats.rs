@@ -12,7 +12,7 @@ mod stopping;
 mod student;
 mod trend;
 
-pub use best::{Best, Combination, best_of};
+pub use best::{Best, Combination, best_of, rounds_min};
 pub use center::{geometric_mean, median, quantile};
 pub use dependence::{autocorrelation_time, effective_sample_size};
 pub use paired::{Comparison, Pair, Settings, Verdict, paired_ratio};

@@ -26,6 +26,7 @@ mod signals;
 mod statistics;
 mod stream;
 mod support;
+mod sweeps;
 mod synthetic;
 mod tidy;
 mod usage;

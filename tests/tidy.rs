@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("watch", &["record"]),
     ("row", &["pace"]),
     ("profile", &[]),
-    ("plan", &["pace", "profile", "quantity", "row"]),
+    ("plan", &["pace", "profile", "quantity", "row", "stats"]),
     ("pg", &["plan", "row"]),
     ("strom", &["pg", "plan", "watch"]),
     ("arrow", &["pg", "plan", "row"]),
@@ -32,18 +32,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("query", &["pace", "pg", "plan", "record", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "row"]),
     ("bench", &["pace", "pg", "plan", "query", "stats", "strom"]),
+    ("sweep", &["pg", "plan", "strom"]),
     (
         "report",
         &[
             "arrow", "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats",
-            "strom", "watch",
+            "strom", "sweep", "watch",
         ],
     ),
     (
         "sink",
         &[
             "bench", "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report",
-            "stats", "strom", "watch",
+            "stats", "strom", "sweep", "watch",
         ],
     ),
     ("inject", &["pg", "quantity", "record", "report", "sink", "watch"]),
@@ -51,7 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "engine",
         &[
             "arrow", "bench", "dataset", "ingest", "pace", "pg", "plan", "quantity", "query",
-            "record", "report", "row", "sink", "strom", "watch",
+            "record", "report", "row", "sink", "strom", "sweep", "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report"]),
@@ -61,7 +62,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "command",
         &[
             "arrow", "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
-            "quantity", "report", "sink", "verify", "watch",
+            "quantity", "report", "sink", "sweep", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

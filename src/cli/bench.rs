@@ -54,6 +54,13 @@ pub struct BatchArgs {
     /// End with the first profile that does not exit with 0
     #[arg(long, help_heading = "Run")]
     pub fail_fast: bool,
+    /// Let a sweep change the server's configuration by ALTER SYSTEM and reload it
+    ///
+    /// All sessions of the server see that while it lasts. What was there before is put back at the
+    /// end, after Ctrl-C and after an error; should the loader be killed, at the next start of a
+    /// benchmark or sweep on that server. Not needed for a server that strom-load starts.
+    #[arg(long, help_heading = "Benchmark")]
+    pub allow_alter_system: bool,
 }
 
 /// How the two arms follow each other.

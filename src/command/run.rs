@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::bench::Progress;
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
 use crate::dataset;
-use crate::engine::{self, BenchOutcome, BenchSink, FillOptions, Outcome, Shutdown, Target};
+use crate::engine::{
+    self, BenchOutcome, BenchSink, FillOptions, Outcome, Shutdown, SweepRun, Target,
+};
 use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::Plan;
@@ -23,6 +25,7 @@ use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Filling, Screen, Terminal};
 use crate::sink::{Sink, SinkError};
+use crate::sweep;
 
 use super::fill::Silent;
 use super::{
@@ -246,6 +249,14 @@ impl Session<'_> {
         }?;
         let results = folder.path().to_owned();
         let target = self.target().await?;
+        // Before tables are filled: what the server does not take must not cost minutes.
+        let checked = match &plan.sweep {
+            Some(sweep) => {
+                let allowed = self.args.batch.allow_alter_system;
+                Some((sweep, engine::check_sweep(&target, sweep, allowed).await?))
+            }
+            None => None,
+        };
         tracing::info!("results in {}", results.display());
         let quiet = args.log_format == LogFormat::Json || args.quiet;
         let progress: Box<dyn dataset::Progress> =
@@ -256,8 +267,16 @@ impl Session<'_> {
         drop(progress);
         let screen = BenchScreen::new(self.screen.clone(), quiet);
         let mut outputs = Outputs { folder, screen, shown: 0 };
-        let outcome =
-            engine::run_bench(plan, bench, tables, &target, &mut outputs, self.shutdown).await;
+        let outcome = match checked {
+            Some((sweep, checked)) => {
+                let (target, server) = (&target, self.server.as_mut());
+                let run = SweepRun { plan, bench, sweep, checked, tables, target, server };
+                engine::run_sweep(run, &mut outputs, self.shutdown).await
+            }
+            None => {
+                engine::run_bench(plan, bench, tables, &target, &mut outputs, self.shutdown).await
+            }
+        };
         outputs.screen.finish();
         let BenchOutcome { report, unsaved } = outcome?;
         show(args, &report, || {
@@ -319,6 +338,10 @@ impl BenchSink for Outputs {
 
     fn progress(&mut self, progress: &Progress<'_>) {
         self.screen.progress(progress);
+    }
+
+    fn round(&mut self, progress: &sweep::Progress) {
+        self.screen.round(progress);
     }
 
     fn query(&mut self, report: &BenchReport) -> Result<(), SinkError> {

@@ -20,6 +20,7 @@ use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
 use crate::report::{GpuReport, ServerReport, Status};
 use crate::sink::SinkError;
 use crate::strom::{self, StromError};
+use crate::sweep;
 
 /// Sees a benchmark while it goes on.
 pub trait BenchSink: Send {
@@ -32,6 +33,8 @@ pub trait BenchSink: Send {
     /// # Errors
     /// When it cannot be saved; the benchmark ends then.
     fn query(&mut self, report: &BenchReport) -> Result<(), SinkError>;
+    /// A sweep is under way.
+    fn round(&mut self, progress: &sweep::Progress);
 }
 
 /// How a benchmark ended.
@@ -69,6 +72,9 @@ pub async fn run_bench(
     let started_at = SystemTime::now();
     let began = Instant::now();
     let mut control = pg::Session::connect(&target.address, "strom-load control").await?;
+    if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
+        tracing::warn!("the server may have the values of a sweep: {error}");
+    }
     let loaded = strom::is_loaded(&mut control).await?;
     let facts = control.facts().await?;
     if facts.major < MAJOR_MIN {
@@ -310,7 +316,7 @@ fn trials(bench: &Bench, step: &Step, loaded: bool) -> Result<Arc<[Trial]>, Stro
     Ok(trials.into())
 }
 
-fn fill(sql: &str, bench: &Bench, step: &Step) -> String {
+pub(super) fn fill(sql: &str, bench: &Bench, step: &Step) -> String {
     match step.table.as_ref().or(bench.table.as_ref()) {
         Some(table) => sql.replace("{table}", &table.to_string()),
         None => sql.to_owned(),

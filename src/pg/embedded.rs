@@ -30,6 +30,7 @@ pub use error::EmbeddedError;
 use error::{SOCKET_PATH_MAX, at};
 use folder::Folder;
 use guard::{Guarded, LastWill};
+pub use settings::is_decided_by_launcher;
 
 /// The superuser and the database, as initdb makes them.
 const USER: &str = "postgres";
@@ -101,6 +102,8 @@ pub struct Server {
     binaries: Binaries,
     /// The settings the user gave.
     settings: Vec<(String, String)>,
+    /// Settings over those, see [`Server::restart_with`].
+    over: Vec<(String, String)>,
     folder: Folder,
     socket_dir: PathBuf,
     cluster: Cluster,
@@ -138,6 +141,7 @@ impl Server {
             account,
             binaries,
             settings,
+            over: Vec::new(),
             folder,
             socket_dir,
             cluster,
@@ -237,6 +241,20 @@ impl Server {
         self.resume().await
     }
 
+    /// The same with these settings over those of the start, in place of the last call's.
+    pub async fn restart_with(&mut self, over: &[(String, String)]) -> Result<(), EmbeddedError> {
+        settings::check(over)?;
+        over.clone_into(&mut self.over);
+        self.restart().await
+    }
+
+    /// Starts a server that did not come up with the settings of [`Server::restart_with`], without
+    /// them.
+    pub async fn start_without_changes(&mut self) -> Result<(), EmbeddedError> {
+        self.over.clear();
+        self.resume().await
+    }
+
     /// Kills the postmaster and waits until none of the server's processes is left. What it had
     /// promised to keep is in its files; [`Server::resume`] recovers it.
     pub async fn crash(&mut self) -> Result<(), EmbeddedError> {
@@ -291,7 +309,8 @@ impl Server {
         let signal = if self.cluster.is_kept() { "INT" } else { "QUIT" };
         let mut command = vec![self.binaries.bindir.join("postgres").into_os_string()];
         command.extend(["-D".into(), self.cluster.dir().into()]);
-        let arguments = settings::arguments(port, &self.socket_dir, &self.settings);
+        let arguments =
+            settings::arguments(port, &self.socket_dir, &[&*self.settings, &*self.over].concat());
         command.extend(arguments.into_iter().map(Into::into));
         let will = LastWill { signal, folder };
         let mut running = Guarded::start(&self.account, will, alive, log, command)

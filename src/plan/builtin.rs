@@ -15,6 +15,8 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("sizes", include_str!("../../profiles/sizes.toml")),
     ("soak-short", include_str!("../../profiles/soak-short.toml")),
     ("strings-dates", include_str!("../../profiles/strings-dates.toml")),
+    ("tuning", include_str!("../../profiles/tuning.toml")),
+    ("tuning-cpu", include_str!("../../profiles/tuning-cpu.toml")),
     ("windows", include_str!("../../profiles/windows.toml")),
 ];
 

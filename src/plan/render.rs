@@ -33,6 +33,7 @@ pub fn render(plan: &Plan) -> String {
         arms: _,
         evidence,
         bench,
+        sweep,
         watch,
     } = plan.into();
     let mut toml = Toml(String::new());
@@ -110,6 +111,9 @@ pub fn render(plan: &Plan) -> String {
     if let Some(bench) = &bench {
         toml.bench(bench);
     }
+    if let Some(sweep) = &sweep {
+        toml.sweep(sweep);
+    }
     toml.0
 }
 
@@ -167,6 +171,19 @@ impl Toml {
         }
     }
 
+    fn sweep(&mut self, sweep: &profile::Sweep) {
+        self.header("[sweep]");
+        self.key("mode", sweep.mode.as_ref());
+        self.key("rounds", sweep.rounds.as_ref());
+        self.key("max_combinations", sweep.max_combinations.as_ref());
+        self.key("if_absent", sweep.if_absent.as_ref());
+        for setting in sweep.settings.iter().flatten() {
+            self.header("[[sweep.settings]]");
+            self.key("name", setting.name.as_ref());
+            self.key("values", setting.values.as_ref());
+        }
+    }
+
     #[expect(
         clippy::expect_used,
         reason = "strings, 64-bit numbers and tables of them have a form"
@@ -203,6 +220,7 @@ impl From<&Plan> for Profile {
             audit,
             thresholds,
             bench,
+            sweep,
             tables,
         } = plan;
         let is_stream = bench.is_none();
@@ -229,6 +247,7 @@ impl From<&Plan> for Profile {
                 .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
             evidence: Some(evidence.into()),
             bench: bench.as_ref().map(profile::Bench::from),
+            sweep: sweep.as_ref().map(profile::Sweep::from),
             watch: Some(watch.into()),
             tables: (!tables.is_empty())
                 .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),

@@ -4,6 +4,7 @@ mod arms;
 mod bench;
 mod limits;
 mod recovery;
+mod sweep;
 mod tables;
 mod watch;
 
@@ -120,6 +121,7 @@ impl Resolver<'_> {
             audit: audit.unwrap_or(Audit::Full),
             thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
             bench: self.bench(profile),
+            sweep: self.sweep(profile),
             tables: self.tables(profile),
         }
     }

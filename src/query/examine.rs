@@ -235,12 +235,24 @@ impl Examiner {
     /// Takes the plan of a query in each of its arms.
     pub async fn plans_of(&mut self, query: usize) {
         for arm in 0..self.trials[query].arms.len() {
-            let limit = self.limit();
-            let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
-            let late = |_| Err(pg::Error::timed_out("take the plan").into());
-            let explained = explained.unwrap_or_else(late);
-            self.unless_lost(explained.as_ref().err());
-            self.note_plan(query, arm, explained);
+            self.plan_of(query, arm).await;
+        }
+    }
+
+    /// Takes the plan of a query in one of its arms.
+    pub async fn plan_of(&mut self, query: usize, arm: usize) {
+        let limit = self.limit();
+        let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
+        let late = |_| Err(pg::Error::timed_out("take the plan").into());
+        let explained = explained.unwrap_or_else(late);
+        self.unless_lost(explained.as_ref().err());
+        self.note_plan(query, arm, explained);
+    }
+
+    /// Ends its session; the next look opens a new one.
+    pub async fn disconnect(&mut self) {
+        if let Some(session) = self.session.take() {
+            session.close().await;
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::sweep::SweepReport;
 use super::{FORMAT_VERSION, GpuReport, ServerReport, Status};
 use crate::arrow::Exported;
 use crate::bench::{ArmError, Halted, Measured};
@@ -26,7 +27,7 @@ pub use render::{markdown, text};
 pub struct BenchReport {
     /// See [`FORMAT_VERSION`].
     pub format_version: u32,
-    /// "bench": tells it from the result of a stream.
+    /// "bench" or "sweep": tells it from the result of a stream.
     pub kind: &'static str,
     /// Version of strom-load.
     pub strom_load_version: &'static str,
@@ -44,8 +45,11 @@ pub struct BenchReport {
     pub server: ServerReport,
     /// The tables of the profile, as they were found or made.
     pub tables: Vec<Prepared>,
-    /// The steps done so far.
+    /// The steps done so far; none in a sweep.
     pub steps: Vec<StepReport>,
+    /// The sweep, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepReport>,
 }
 
 /// A step of a benchmark.
@@ -204,6 +208,7 @@ impl BenchReport {
             server: server.clone(),
             tables,
             steps: Vec::new(),
+            sweep: None,
         }
     }
 

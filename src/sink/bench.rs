@@ -13,6 +13,7 @@ use crate::bench::{Doing, Progress};
 use crate::quantity::format_duration;
 use crate::report::bench::{BenchQueryReport, BenchReport, markdown};
 use crate::stats::Verdict;
+use crate::sweep;
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -98,12 +99,30 @@ impl BenchScreen {
         let elapsed = Duration::from_secs(progress.elapsed.as_secs());
         let message =
             format!("{}{}: {doing}, {}", self.step, progress.query, format_duration(elapsed));
+        self.show(&message);
+    }
+
+    /// A sweep is under way.
+    pub fn round(&mut self, progress: &sweep::Progress) {
+        let sweep::Progress { rounds, rounds_planned, done, planned, .. } = *progress;
+        if self.quiet {
+            return;
+        }
+        let left = progress.left().map(|left| Duration::from_secs(left.as_secs()));
+        let left =
+            left.map_or_else(String::new, |left| format!(", {} left", format_duration(left)));
+        let message =
+            format!("{rounds} of {rounds_planned} rounds, {done} of {planned} executions{left}");
+        self.show(&message);
+    }
+
+    fn show(&mut self, message: &str) {
         if self.screen.is_live() {
-            self.bar.set_message(message);
+            self.bar.set_message(message.to_owned());
             self.bar.tick();
         } else if self.shown.is_none_or(|shown| shown.elapsed() >= LINE_EVERY) {
             self.shown = Some(Instant::now());
-            self.screen.line(&message);
+            self.screen.line(message);
         }
     }
 

@@ -122,7 +122,7 @@ pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
 
 /// Rounds below which even a combination that lost every round to another may have lost by
 /// chance: 2 to the power of −rounds has to be below the error left to each ordered pair.
-fn rounds_min(combinations: usize, confidence: f64) -> usize {
+pub fn rounds_min(combinations: usize, confidence: f64) -> usize {
     let comparisons = (combinations * combinations.saturating_sub(1)).max(2) as f64;
     (comparisons / (1.0 - confidence)).log2().ceil() as usize
 }

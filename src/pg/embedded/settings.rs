@@ -18,12 +18,16 @@ const OWN: [&str; 6] = [
     "logging_collector",
 ];
 
+/// Whether a setting is the launcher's own. PostgreSQL reads `-` in a name given on the command line
+/// as `_`, and ignores case.
+pub fn is_decided_by_launcher(name: &str) -> bool {
+    OWN.contains(&name.to_ascii_lowercase().replace('-', "_").as_str())
+}
+
 /// Refuses settings that are the launcher's own, and names that would not be one argument.
 pub(super) fn check(settings: &[(String, String)]) -> Result<(), EmbeddedError> {
     for (name, _) in settings {
-        // PostgreSQL reads `-` in a name given on the command line as `_`, and ignores case.
-        let plain = name.to_ascii_lowercase().replace('-', "_");
-        if OWN.contains(&plain.as_str()) || name.is_empty() || name.contains('=') {
+        if is_decided_by_launcher(name) || name.is_empty() || name.contains('=') {
             return Err(EmbeddedError::Setting { name: name.clone() });
         }
     }

@@ -196,3 +196,27 @@ pub(super) const PRECISION: Limits = Limits {
     range: "0.0001 to 10",
     fix: "choose how exactly a ratio is to be known, such as 0.05 for 5 %",
 };
+pub(super) const ROUNDS: Limits = Limits {
+    default: 10.0,
+    min: 1.0,
+    max: 10_000.0,
+    is_whole: true,
+    range: "1 to 10,000",
+    fix: "choose how often every combination is measured, such as 10",
+};
+pub(super) const MAX_COMBINATIONS: Limits = Limits {
+    default: 64.0,
+    min: 1.0,
+    max: 10_000.0,
+    is_whole: true,
+    range: "1 to 10,000",
+    fix: "choose the most combinations that you have time for, such as 64",
+};
+pub(super) const STEPS: Limits = Limits {
+    default: 2.0,
+    min: 2.0,
+    max: 1000.0,
+    is_whole: true,
+    range: "2 to 1,000",
+    fix: "choose how many values the range has, its two ends included, such as 5",
+};

@@ -8,7 +8,7 @@ use crate::arrow::Exported;
 use crate::bench::Halted;
 use crate::quantity::{format_count, format_duration};
 use crate::query::answer::Row;
-use crate::report::{GpuReport, Status};
+use crate::report::{GpuReport, Status, sweep};
 use crate::stats::{self, Verdict};
 use crate::strom::{Gpu, evidence, hint};
 
@@ -36,6 +36,9 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
         writeln!(out, "- {line}")?;
     }
     writeln!(out, "\n{}\n", about(report))?;
+    if let Some(sweep) = &report.sweep {
+        return sweep::markdown(out, sweep);
+    }
     for step in &report.steps {
         if report.steps.len() > 1 {
             writeln!(out, "## {}\n", title(step))?;
@@ -76,6 +79,9 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
     writeln!(out, "\n{}: {}", report.plan.profile, status(report))?;
     for line in verdicts(report) {
         writeln!(out, "  {line}")?;
+    }
+    if let Some(sweep) = &report.sweep {
+        return sweep::text(out, sweep);
     }
     for step in &report.steps {
         writeln!(out)?;
@@ -138,6 +144,10 @@ pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &report.error {
         lines.push(format!("Ended early: {}", one_line(error)));
+    }
+    if let Some(sweep) = &report.sweep {
+        lines.extend(sweep::verdicts(sweep));
+        return lines;
     }
     let wrong = names(report, |query| !query.valid);
     if !wrong.is_empty() {

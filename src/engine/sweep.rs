@@ -1,0 +1,395 @@
+//! A sweep: rounds of all combinations in random order, each with every query of the benchmark.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::bench::{BenchOutcome, BenchSink, fill};
+use super::gpus::Gpus;
+use super::prepare::{MAJOR_MIN, check_queries};
+use super::{PrepareError, Shutdown, Target};
+use crate::bench::{ArmSamples, BenchError, Bencher};
+use crate::dataset::Prepared;
+use crate::pg;
+use crate::pg::embedded::Server;
+use crate::plan::bench::Bench;
+use crate::plan::sweep::Sweep;
+use crate::plan::{GpuChoice, Plan, Query};
+use crate::query::{Connection, Trial};
+use crate::report::bench::BenchReport;
+use crate::report::sweep::{Cells, SweepReport};
+use crate::report::{ServerReport, Status};
+use crate::sink::SinkError;
+use crate::strom::settings::Applying;
+use crate::strom::{self, Arm, ArmSetting, Gpu};
+use crate::sweep::{self, Applier, Checked, Order, Progress, Rights, SweepError, Swept, Value};
+
+/// After a reload PG-Strom's GPU service goes on for some seconds before it starts anew.
+const GPU_SERVICE_DELAY: Duration = Duration::from_secs(5);
+/// After those, until it must answer again.
+const GPU_SERVICE_MAX: Duration = Duration::from_secs(60);
+
+/// A sweep that the server takes, and where it goes.
+pub struct SweepRun<'a> {
+    /// The profile.
+    pub plan: &'a Plan,
+    /// Its queries.
+    pub bench: &'a Bench,
+    /// Its settings.
+    pub sweep: &'a Sweep,
+    /// What [`check_sweep`] has found.
+    pub checked: Checked,
+    /// The tables of the profile.
+    pub tables: Vec<Prepared>,
+    /// The server.
+    pub target: &'a Target,
+    /// The same, if it is ours and may be restarted.
+    pub server: Option<&'a mut Server>,
+}
+
+/// Puts back what a sweep that died has left behind, and finds out whether the server takes this
+/// one. Before tables are filled: a wrong name must not cost minutes.
+///
+/// # Errors
+/// When it does not, with everything that is wrong.
+pub async fn check_sweep(
+    target: &Target,
+    sweep: &Sweep,
+    alter_system: bool,
+) -> Result<Checked, PrepareError> {
+    let mut session = pg::Session::connect(&target.address, "strom-load control").await?;
+    sweep::restore_leftovers(&mut session, &target.address).await?;
+    let rights = Rights { embedded: target.embedded, alter_system };
+    let checked = sweep::check(&mut session, sweep, rights).await?;
+    session.close().await;
+    for skipped in &checked.skipped {
+        tracing::warn!("`{}` is left out of the sweep: {}", skipped.name, skipped.why);
+    }
+    Ok(checked)
+}
+
+/// What ends a sweep early.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Bench(#[from] BenchError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// Runs a sweep against a server whose tables are ready, and puts the server back as it was.
+///
+/// # Errors
+/// When it cannot begin. Once it has begun there is an outcome, whatever happens.
+pub async fn run_sweep(
+    run: SweepRun<'_>,
+    sink: &mut dyn BenchSink,
+    shutdown: &Shutdown,
+) -> Result<BenchOutcome, PrepareError> {
+    let SweepRun { plan, bench, sweep, checked, tables, target, server } = run;
+    let started_at = SystemTime::now();
+    let mut control = pg::Session::connect(&target.address, "strom-load control").await?;
+    let loaded = strom::is_loaded(&mut control).await?;
+    let facts = control.facts().await?;
+    if facts.major < MAJOR_MIN {
+        return Err(PrepareError::TooOld { version: facts.version });
+    }
+    let trials = trials(bench, &checked, loaded)?;
+    check_queries(&mut control, &trials).await?;
+    control.close().await;
+    let server_report = ServerReport {
+        address: target.address.to_string(),
+        embedded: target.embedded,
+        pg_strom_loaded: loaded,
+        facts,
+    };
+    let mut gpus = Gpus::open(plan.watch);
+    gpus.ready().await;
+    gpus.begin(std::time::Instant::now());
+    let connection = Connection {
+        address: target.address.clone(),
+        application_name: "strom-load sweep".to_owned(),
+        statement_timeout: bench.statement_timeout,
+    };
+    let Shutdown { stop, abort } = shutdown;
+    let (seed, stop, abort) = (plan.seed, stop.clone(), abort.clone());
+    let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
+    let mut report = BenchReport::new(plan, tables, &server_report, started_at);
+    report.kind = "sweep";
+    report.sweep = Some(SweepReport::new(&checked, sweep, &trials, plan.seed));
+    let applier = Applier::begin(&target.address, &checked).await?;
+    let rounds = sweep.rounds as usize;
+    let mut sweeping = Sweeping {
+        order: Order::new(groups(&checked), plan.seed),
+        cells: Cells::new(trials.len(), checked.combinations.len(), rounds),
+        rounds,
+        done: 0,
+        began: Instant::now(),
+        waits_for_gpu: trials.iter().flat_map(|trial| &trial.arms).any(|arm| arm.gpu == Gpu::On),
+        in_force: None,
+        checked,
+        trials,
+        bencher,
+        applier,
+        server,
+        shutdown,
+    };
+    let ended = sweeping.rounds(&mut report, sink).await;
+    let undone = sweeping.put_back().await;
+    sweeping.note(&mut report);
+    gpus.stop().await;
+    sweeping.bencher.close().await;
+    if let (Err(error), Some(sweep)) = (&undone, &mut report.sweep) {
+        tracing::error!(
+            "the server's configuration was not put back, and will be at the next start: {error}"
+        );
+        sweep.not_restored = Some(error.to_string());
+    }
+    let mut unsaved = None;
+    report.status = match (ended, undone) {
+        (Err(error), _) => {
+            report.error = Some(error.to_string());
+            if let Ended::Sink(error) = error {
+                unsaved = Some(error);
+            }
+            Status::Failed
+        }
+        (Ok(()), Err(error)) => {
+            report.error = Some(format!("the configuration was not put back: {error}"));
+            Status::Failed
+        }
+        (Ok(()), Ok(())) if shutdown.abort.is_cancelled() => Status::Aborted,
+        (Ok(()), Ok(())) if shutdown.stop.is_cancelled() => Status::Interrupted,
+        (Ok(()), Ok(())) => Status::Done,
+    };
+    if let Err(error) = sink.query(&report) {
+        unsaved.get_or_insert(error);
+    }
+    Ok(BenchOutcome { report, unsaved })
+}
+
+/// A sweep under way.
+struct Sweeping<'a> {
+    checked: Checked,
+    trials: Arc<[Trial]>,
+    bencher: Bencher,
+    order: Order,
+    cells: Cells,
+    applier: Option<Applier>,
+    server: Option<&'a mut Server>,
+    shutdown: &'a Shutdown,
+    rounds: usize,
+    /// Executions so far.
+    done: usize,
+    began: Instant,
+    waits_for_gpu: bool,
+    /// Whose restart and reload settings are in force.
+    in_force: Option<usize>,
+}
+
+impl Sweeping<'_> {
+    async fn rounds(
+        &mut self,
+        report: &mut BenchReport,
+        sink: &mut dyn BenchSink,
+    ) -> Result<(), Ended> {
+        // Round 0 warms each combination and takes its plans.
+        for round in 0..=self.rounds {
+            for combination in self.order.next_round() {
+                self.combination(round, combination, sink).await?;
+                if self.is_over() {
+                    return Ok(());
+                }
+            }
+            self.cells.end_round(round);
+            self.note(report);
+            sink.query(report)?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.shutdown.stop.is_cancelled() || self.shutdown.abort.is_cancelled()
+    }
+
+    fn note(&self, report: &mut BenchReport) {
+        report.set_took(self.began.elapsed());
+        if let Some(sweep) = &mut report.sweep {
+            sweep.note(&self.cells, self.bencher.findings());
+        }
+    }
+
+    async fn combination(
+        &mut self,
+        round: usize,
+        combination: usize,
+        sink: &mut dyn BenchSink,
+    ) -> Result<(), Ended> {
+        let anew = self.apply(combination).await?;
+        if self.is_over() {
+            return Ok(());
+        }
+        for query in self.order.shuffled(self.trials.len()) {
+            if anew && round > 0 {
+                // What a reload or a restart made cold is not what is compared.
+                let mut warming = ArmSamples::default();
+                self.bencher.once(query, combination, &mut warming).await?;
+            }
+            let is_over = self.is_over();
+            let samples = self.cells.samples(query, combination);
+            if !samples.given_up && !is_over {
+                let took = self.bencher.once(query, combination, samples).await?;
+                self.cells.note(query, combination, round, took);
+            }
+            if round == 0 && !self.is_over() {
+                self.bencher.look(query, combination).await;
+            }
+            self.done += 1;
+            let planned = (self.rounds + 1) * self.checked.combinations.len() * self.trials.len();
+            sink.round(&Progress {
+                rounds: round.saturating_sub(1),
+                rounds_planned: self.rounds,
+                done: self.done,
+                planned,
+                elapsed: self.began.elapsed(),
+            });
+            if self.is_over() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the restart and reload settings of a combination hold; whether that changed anything.
+    async fn apply(&mut self, combination: usize) -> Result<bool, Ended> {
+        let Self { checked, in_force, .. } = self;
+        let wanted = checked.values(&checked.combinations[combination]);
+        let before = in_force.map(|before| checked.values(&checked.combinations[before]));
+        let differs = |applying: Applying| {
+            let of = |values: &[(&Swept, Option<&Value>)]| -> Vec<Option<Value>> {
+                let own = values.iter().filter(|(swept, _)| swept.applied_by == applying);
+                own.map(|(_, value)| value.cloned()).collect()
+            };
+            let wanted = of(&wanted);
+            // At the start the server is as it was: only what differs from that is a change.
+            match &before {
+                Some(before) => of(before) != wanted,
+                None => wanted.iter().any(Option::is_some),
+            }
+        };
+        let (restart, reload) = (differs(Applying::Restart), differs(Applying::Reload));
+        if restart && let Some(server) = &mut self.server {
+            self.bencher.disconnect().await;
+            let own = wanted.iter().filter(|(swept, _)| swept.applied_by == Applying::Restart);
+            let over: Vec<_> = own
+                .filter_map(|(swept, value)| Some((swept.name.clone(), (*value)?.written.clone())))
+                .collect();
+            server.restart_with(&over).await.map_err(SweepError::from)?;
+            self.cells.restarts += 1;
+            if let Some(applier) = &mut self.applier {
+                applier.reconnect().await?;
+            }
+        }
+        if reload && let Some(applier) = &mut self.applier {
+            let own = wanted.iter().filter(|(swept, _)| swept.applied_by == Applying::Reload);
+            applier.apply(&own.copied().collect::<Vec<_>>()).await?;
+            self.cells.reloads += 1;
+            self.bencher.disconnect().await;
+        }
+        self.in_force = Some(combination);
+        if (restart || reload) && self.waits_for_gpu {
+            self.wait_for_gpu(combination).await?;
+        }
+        Ok(restart || reload)
+    }
+
+    /// Until a query is answered after the GPU service has started anew.
+    async fn wait_for_gpu(&mut self, combination: usize) -> Result<(), Ended> {
+        let stop = self.shutdown.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(GPU_SERVICE_DELAY) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+        let began = Instant::now();
+        while !self.is_over() && began.elapsed() < GPU_SERVICE_MAX {
+            let mut waiting = ArmSamples::default();
+            if self.bencher.once(0, combination, &mut waiting).await?.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        Ok(())
+    }
+
+    /// The server as it was, whatever came of the sweep.
+    async fn put_back(&mut self) -> Result<(), SweepError> {
+        self.bencher.disconnect().await;
+        let mut restarted = Ok(());
+        if self.cells.restarts > 0
+            && let Some(server) = &mut self.server
+        {
+            // Also one that did not come up with the last values.
+            restarted = match server.resume().await {
+                Ok(()) => server.restart_with(&[]).await,
+                Err(_) => server.start_without_changes().await,
+            };
+            if let (Ok(()), Some(applier)) = (&restarted, &mut self.applier) {
+                applier.reconnect().await?;
+            }
+        }
+        if let Some(applier) = self.applier.take() {
+            applier.end().await?;
+        }
+        Ok(restarted?)
+    }
+}
+
+/// Each query with a combination as an arm.
+fn trials(bench: &Bench, checked: &Checked, loaded: bool) -> Result<Arc<[Trial]>, PrepareError> {
+    let trial = |query: &Query| {
+        // One arm: the combinations are what is compared.
+        let choice = match query.gpu.unwrap_or(bench.gpu) {
+            GpuChoice::Auto | GpuChoice::Alternate if loaded => GpuChoice::On,
+            GpuChoice::Alternate => GpuChoice::Auto,
+            choice => choice,
+        };
+        let base = strom::arms(choice, &[], loaded)?.swap_remove(0);
+        let arm = |(number, combination): (usize, &Vec<Option<usize>>)| {
+            let values = checked.values(combination);
+            let own = values.iter().filter(|(swept, _)| swept.applied_by == Applying::Set);
+            let set = own.map(|(swept, value)| ArmSetting {
+                name: swept.name.clone(),
+                value: value.map(|value| value.written.clone()),
+            });
+            let set = base.set.iter().cloned().chain(set).collect();
+            Arm { name: format!("combination {number}"), gpu: base.gpu, set }
+        };
+        let sql = fill(&query.sql, bench, &bench.steps[0]);
+        let arms = (1..).zip(&checked.combinations).map(arm).collect();
+        Ok(Trial { query: Query { sql, ..query.clone() }, arms })
+    };
+    bench.queries.iter().map(trial).collect()
+}
+
+/// Of each combination, a number for what it has restarted, and one for what it has reloaded.
+fn groups(checked: &Checked) -> Vec<(usize, usize)> {
+    let mut seen: [Vec<Vec<Option<usize>>>; 2] = [Vec::new(), Vec::new()];
+    let mut number = |at: usize, combination: &[Option<usize>], applying: Applying| {
+        let own = checked.settings.iter().zip(combination);
+        let own = own.filter(|(swept, _)| swept.applied_by == applying);
+        let own: Vec<Option<usize>> = own.map(|(_, value)| *value).collect();
+        let seen = &mut seen[at];
+        seen.iter().position(|group| *group == own).unwrap_or_else(|| {
+            seen.push(own);
+            seen.len() - 1
+        })
+    };
+    let group = |combination: &Vec<Option<usize>>| {
+        let restart = number(0, combination, Applying::Restart);
+        (restart, number(1, combination, Applying::Reload))
+    };
+    checked.combinations.iter().map(group).collect()
+}

@@ -1,0 +1,185 @@
+//! A sweep's result for people.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use super::{CellReport, SettingReport, SweepQueryReport, SweepReport};
+use crate::quantity::format_duration;
+use crate::strom::settings::Applying;
+
+/// Combinations whose values are spelled out in a verdict.
+const NAMED_MAX: usize = 4;
+
+/// What may be said, most important first.
+pub(in crate::report) fn verdicts(sweep: &SweepReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(error) = &sweep.not_restored {
+        let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.push(format!("THE CONFIGURATION WAS NOT PUT BACK: {error}"));
+    }
+    lines.extend(sweep.queries.iter().map(|query| verdict(sweep, query)));
+    if !sweep.skipped.is_empty() {
+        let names: Vec<&str> = sweep.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
+        lines.push(format!("Left out, not on this server: {}", names.join(", ")));
+    }
+    lines
+}
+
+fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
+    let (name, of) = (&query.query, sweep.combinations.len());
+    let Some(best) = query.best else {
+        return format!("{name}: no best one, fewer than {} rounds of each", query.rounds_min);
+    };
+    let best_words = words(&sweep.combinations[best]);
+    let others: Vec<usize> =
+        query.may_be_best.iter().copied().filter(|other| *other != best).collect();
+    match others.len() {
+        0 => format!("{name}: best is {best_words}, alone of {of}"),
+        count if count + 1 == of => {
+            format!("{name}: no difference shown between all {of}; least median: {best_words}")
+        }
+        count if count <= NAMED_MAX => {
+            let others: Vec<String> =
+                others.iter().map(|other| words(&sweep.combinations[*other])).collect();
+            format!("{name}: best is {best_words}; not told from it: {}", others.join("; "))
+        }
+        count => format!("{name}: best is {best_words}; {count} others of {of} not told from it"),
+    }
+}
+
+fn words(combination: &[SettingReport]) -> String {
+    let set: Vec<String> = combination
+        .iter()
+        .filter_map(|setting| Some(format!("{} = {}", setting.name, setting.value.as_ref()?)))
+        .collect();
+    if set.is_empty() { "the server as it is".to_owned() } else { set.join(", ") }
+}
+
+/// The sweep as Markdown.
+pub(in crate::report) fn markdown(out: &mut String, sweep: &SweepReport) -> fmt::Result {
+    writeln!(out, "{}\n", about(sweep))?;
+    for query in &sweep.queries {
+        writeln!(out, "## {}\n", query.query)?;
+        let rows = rows(sweep, query);
+        writeln!(out, "| {} |\n|{}", rows[0].join(" | "), "---|".repeat(rows[0].len()))?;
+        for row in &rows[1..] {
+            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+            writeln!(out, "| {} |", cells.join(" | "))?;
+        }
+        writeln!(out)?;
+        for line in notes(query) {
+            writeln!(out, "- {line}")?;
+        }
+    }
+    let confidence = sweep.queries.first().map_or(0.95, |query| query.confidence) * 100.0;
+    writeln!(
+        out,
+        "Each interval is of one median alone. \"may be best\": no other is shown to be faster; with \
+         {confidence:.0} % probability all that are as good as the best are among those, however \
+         many combinations there are."
+    )
+}
+
+/// The same for a terminal.
+pub(in crate::report) fn text(out: &mut String, sweep: &SweepReport) -> fmt::Result {
+    writeln!(out, "  {}", about(sweep))?;
+    for query in &sweep.queries {
+        writeln!(out, "\n{}", query.query)?;
+        let rows = rows(sweep, query);
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+        for row in &rows {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                write!(line, "{cell:width$}  ")?;
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        for line in notes(query) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    Ok(())
+}
+
+fn about(sweep: &SweepReport) -> String {
+    let by = |applying: Applying, how: &str| {
+        let own = sweep.settings.iter().filter(|swept| swept.applied_by == applying);
+        let names: Vec<&str> = own.map(|swept| swept.name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} by {how}", names.join(", ")))
+    };
+    let ways = [
+        by(Applying::Set, "SET"),
+        by(Applying::Reload, "ALTER SYSTEM and reload"),
+        by(Applying::Restart, "restart"),
+    ];
+    format!(
+        "{} combinations ({}), {} of {} rounds in random order; {}",
+        sweep.combinations.len(),
+        sweep.mode,
+        sweep.rounds,
+        sweep.rounds_planned,
+        ways.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    )
+}
+
+/// Best first, its header before.
+fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
+    let mut header: Vec<String> = sweep.settings.iter().map(|swept| swept.name.clone()).collect();
+    let own = ["median (interval)", "times best", "may be best", "rounds", "ran on"];
+    header.extend(own.map(str::to_owned));
+    let mut order: Vec<usize> = (0..query.combinations.len()).collect();
+    let median = |at: &usize| query.combinations[*at].median_ms.unwrap_or(f64::INFINITY);
+    order.sort_by(|one, other| median(one).total_cmp(&median(other)));
+    let row = |at: usize| {
+        let cell = &query.combinations[at];
+        let values = sweep.combinations[at].iter().zip(&sweep.settings);
+        let mut row: Vec<String> = values
+            .map(|(setting, swept)| match (&setting.value, &swept.present) {
+                (Some(value), _) => value.clone(),
+                (None, Some(present)) => format!("({present})"),
+                (None, None) => "(present)".to_owned(),
+            })
+            .collect();
+        row.push(time(cell));
+        row.push(cell.times_best.map_or("-".to_owned(), |times| format!("{times:.3}")));
+        let judged = match (query.best == Some(at), query.may_be_best.len()) {
+            (true, 1) => "BEST",
+            (true, _) => "yes, least",
+            (false, _) if cell.may_be_best => "yes",
+            (false, _) => "no",
+        };
+        row.push(if cell.median_ms.is_none() { "-" } else { judged }.to_owned());
+        row.push(cell.rounds.to_string());
+        row.push(cell.evidence());
+        row
+    };
+    std::iter::once(header).chain(order.into_iter().map(row)).collect()
+}
+
+fn time(cell: &CellReport) -> String {
+    let duration = |ms: f64| format_duration(Duration::from_nanos((ms * 1e6) as u64));
+    match (cell.median_ms, cell.low_ms, cell.high_ms, &cell.error) {
+        (_, _, _, Some(error)) if cell.given_up => format!("ERROR {}", error.sqlstate),
+        (Some(ms), Some(low), Some(high), _) => {
+            format!("{} ({} - {})", duration(ms), duration(low), duration(high))
+        }
+        (Some(ms), _, _, _) => duration(ms),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Each error once: combinations tend to fail alike.
+fn notes(query: &SweepQueryReport) -> Vec<String> {
+    let mut said: Vec<String> = query
+        .combinations
+        .iter()
+        .filter_map(|cell| Some(&cell.error.as_ref()?.message))
+        .map(|message| message.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    said.sort();
+    said.dedup();
+    said.into_iter().map(|message| format!("{}: failed: {message}", query.query)).collect()
+}
