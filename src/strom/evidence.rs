@@ -158,6 +158,10 @@ impl Reading {
             shape.push(' ');
             shape.push_str(relation);
         }
+        if let Some(index) = text("Index Name") {
+            shape.push_str(" by ");
+            shape.push_str(index);
+        }
         let at = self.nodes.len();
         if let Some(kind) = gpu {
             let loops = plan.get("Actual Loops").and_then(Value::as_f64);

@@ -39,8 +39,9 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
     if let Some(sweep) = &report.sweep {
         return sweep::markdown(out, sweep);
     }
+    let steps = report.steps.len();
     for step in &report.steps {
-        if report.steps.len() > 1 {
+        if steps > 1 {
             writeln!(out, "## {}\n", title(step))?;
         }
         if let Some(why) = &step.skipped {
@@ -62,7 +63,7 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
             writeln!(out, "| {} |", cells.join(" | "))?;
         }
         writeln!(out)?;
-        for line in step.queries.iter().flat_map(notes) {
+        for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "- {line}")?;
         }
         writeln!(out)?;
@@ -83,9 +84,10 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
     if let Some(sweep) = &report.sweep {
         return sweep::text(out, sweep);
     }
+    let steps = report.steps.len();
     for step in &report.steps {
         writeln!(out)?;
-        if report.steps.len() > 1 {
+        if steps > 1 {
             writeln!(out, "{}", title(step))?;
         }
         if let Some(why) = &step.skipped {
@@ -110,7 +112,7 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
             }
             writeln!(out, "{}", line.trim_end())?;
         }
-        for line in step.queries.iter().flat_map(notes) {
+        for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "  {line}")?;
         }
     }
@@ -316,10 +318,16 @@ fn answers(query: &BenchQueryReport) -> String {
     }
 }
 
-/// What the table has no room for.
-fn notes(query: &BenchQueryReport) -> Vec<String> {
+/// What the table has no room for. Where there are several steps, what they change is the plan.
+fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     let name = &query.query;
     let mut notes = Vec::new();
+    let shape = |arm: &BenchArmReport| {
+        Some(format!("{name} ({}): {}", arm.arm, arm.plan.as_ref()?.evidence.as_ref()?.shape))
+    };
+    if steps > 1 {
+        notes.extend(query.arms.iter().filter_map(shape));
+    }
     for arm in &query.arms {
         if let Some(error) = &arm.error {
             let (failures, said) = (arm.failures, one_line(&error.message));
