@@ -7,6 +7,7 @@
 )]
 
 mod arrow;
+mod bench;
 mod compare;
 mod dashboards;
 mod datasets;

@@ -17,7 +17,7 @@ use crate::pg::embedded::Server;
 use crate::plan::Plan;
 use crate::plan::bench::Bench;
 use crate::quantity::format_duration;
-use crate::report::bench::{self, BenchReport};
+use crate::report::bench::{self, BenchReport, StepReport};
 use crate::report::index::{Index, IndexEntry};
 use crate::report::{RunReport, Status, summary};
 use crate::sink::bench::{BenchFolder, BenchScreen};
@@ -285,8 +285,9 @@ impl Session<'_> {
         if let Some(unsaved) = unsaved {
             return Err(unsaved.into());
         }
-        let code = bench_code(&report);
-        Ok(Ended { code, verdict: report.verdict_line(), error: report.error })
+        let (code, verdict) = (bench_code(&report), report.verdict_line());
+        let error = report.error.or_else(|| step_error(&report.steps));
+        Ok(Ended { code, verdict, error })
     }
 }
 
@@ -389,9 +390,19 @@ fn bench_code(report: &BenchReport) -> u8 {
         exit::ENDED_EARLY
     } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
         exit::INTERRUPTED
+    } else if report.steps.iter().any(|step| step.error.is_some()) {
+        // The others were measured, and what was asked for is not all there.
+        exit::ENDED_EARLY
     } else {
         exit::DONE
     }
+}
+
+/// The first step that was not made ready or not undone.
+fn step_error(steps: &[StepReport]) -> Option<String> {
+    let failed =
+        |step: &StepReport| Some(format!("step `{}`: {}", step.name, step.error.as_ref()?));
+    steps.iter().find_map(failed)
 }
 
 fn named(plan: &Plan) -> String {

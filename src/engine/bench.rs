@@ -182,7 +182,7 @@ impl StepRun<'_> {
         if report.steps[at].skipped.is_some() {
             return Ok(());
         }
-        match self.statements(control, &self.step.before).await {
+        match self.before(control).await {
             Ok(()) => outcome = self.measure(control, report, sink).await,
             Err(error) => report.steps[at].error = Some(error.to_string()),
         }
@@ -226,6 +226,19 @@ impl StepRun<'_> {
         imported.map_err(|error| error.to_string())?;
         step.arrow = Some(exported);
         Ok(Some(file))
+    }
+
+    /// Makes the step ready; an abort cuts it off, which building an index can take long to be.
+    async fn before(&self, control: &mut pg::Session) -> Result<(), pg::Error> {
+        let canceller = control.canceller();
+        let statements = self.statements(control, &self.step.before);
+        tokio::pin!(statements);
+        tokio::select! {
+            done = &mut statements => return done,
+            () = self.shutdown.abort.cancelled() => canceller.cancel().await,
+        }
+        // The session is used again: what was cancelled must have ended on it.
+        statements.await
     }
 
     async fn statements(

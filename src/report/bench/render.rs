@@ -183,6 +183,11 @@ pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     if !on_cpu.is_empty() {
         lines.push(format!("On, but ran on the CPU: {on_cpu}"));
     }
+    let unready = report.steps.iter().filter(|step| step.error.is_some());
+    let unready: Vec<&str> = unready.map(|step| step.name.as_str()).collect();
+    if !unready.is_empty() {
+        lines.push(format!("Not made ready: {}", unready.join(", ")));
+    }
     let skipped = report.steps.iter().filter(|step| step.skipped.is_some());
     let skipped: Vec<&str> = skipped.map(|step| step.name.as_str()).collect();
     if !skipped.is_empty() {
