@@ -428,3 +428,11 @@ async fn the_result_holds_nothing_that_is_not_described() {
     keys.retain(|key| !is_described(key));
     assert_eq!(keys, BTreeSet::new(), "docs/benchmarks.md does not name these");
 }
+
+#[test]
+fn every_built_in_profile_is_described() {
+    let (_, described) = document("docs/benchmarks.md");
+    for (name, _) in strom_load::plan::BUILTINS {
+        assert!(described.contains(&format!("`{name}`")), "docs/benchmarks.md lacks {name}");
+    }
+}
