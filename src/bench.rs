@@ -21,8 +21,6 @@ use crate::strom::{self, Gpu, StromError, hint};
 const FAILURES_MAX: u32 = 2;
 /// Executions of an arm whose other arm was given up: enough to say what it takes alone.
 const ALONE: usize = 3;
-/// Beyond the statement timeout, until a dead network is given up.
-const NETWORK_GRACE: Duration = Duration::from_secs(10);
 /// Between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -409,7 +407,7 @@ impl Bencher {
         samples: &mut ArmSamples,
     ) -> Result<Executed, BenchError> {
         let abort = self.abort.clone();
-        let limit = self.connection.statement_timeout + NETWORK_GRACE;
+        let limit = self.connection.statement_limit();
         let executing = async {
             let executed = tokio::time::timeout(limit, self.attempt(query, arm)).await;
             executed.unwrap_or_else(|_| Err(pg::Error::timed_out("run the query").into()))

@@ -27,6 +27,9 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 /// How long one attempt to connect anew may take, beyond the limits of its parts.
 const ATTEMPT_MAX: Duration = Duration::from_secs(20);
 
+/// Beyond the statement timeout, until a dead network is given up.
+const NETWORK_GRACE: Duration = Duration::from_secs(10);
+
 /// One reader.
 pub struct Reader {
     /// When its queries are due.
@@ -72,6 +75,11 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The server ends a statement at its timeout; a dead network must not outlast that by much.
+    pub fn statement_limit(&self) -> Duration {
+        self.statement_timeout + NETWORK_GRACE
+    }
+
     /// Connects, with the statement timeout set.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod query;
 mod summary;
 pub mod sweep;
 mod timeline;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

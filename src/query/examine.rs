@@ -21,8 +21,6 @@ use crate::strom::{self, Gpu, StromError, hint};
 
 /// Changes of a plan that are kept; all are counted.
 const CHANGES_KEPT: usize = 50;
-/// Beyond the statement timeout, until a dead network is given up.
-const NETWORK_GRACE: Duration = Duration::from_secs(10);
 /// What both arms of a comparison see.
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// Differing answers that are kept; all are counted.
@@ -241,7 +239,7 @@ impl Examiner {
 
     /// Takes the plan of a query in one of its arms.
     pub async fn plan_of(&mut self, query: usize, arm: usize) {
-        let limit = self.limit();
+        let limit = self.connection.statement_limit();
         let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
         let late = |_| Err(pg::Error::timed_out("take the plan").into());
         let explained = explained.unwrap_or_else(late);
@@ -254,11 +252,6 @@ impl Examiner {
         if let Some(session) = self.session.take() {
             session.close().await;
         }
-    }
-
-    /// The server ends a statement at its timeout; a dead network must not outlast that by much.
-    fn limit(&self) -> Duration {
-        self.connection.statement_timeout + NETWORK_GRACE
     }
 
     async fn session(&mut self) -> Result<&mut pg::Session, pg::Error> {
@@ -358,7 +351,7 @@ impl Examiner {
             return false;
         }
         let began = Instant::now();
-        let limit = self.limit() * 2;
+        let limit = self.connection.statement_limit() * 2;
         let compared = tokio::time::timeout(limit, self.compare(query)).await;
         let late = |_| Err(CompareError::from(pg::Error::timed_out("compare the answers")));
         let compared = compared.unwrap_or_else(late);

@@ -7,10 +7,9 @@ use super::{BenchArmReport, BenchQueryReport, BenchReport, StepReport};
 use crate::arrow::Exported;
 use crate::bench::Halted;
 use crate::quantity::{format_count, format_duration};
-use crate::query::answer::Row;
-use crate::report::{GpuReport, Status, sweep};
+use crate::report::{GpuReport, Status, sweep, words};
 use crate::stats::{self, Verdict};
-use crate::strom::{Gpu, evidence, hint};
+use crate::strom::{Gpu, evidence};
 
 /// Differing rows that are shown of each arm; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
@@ -256,7 +255,7 @@ fn rows(step: &StepReport) -> Vec<Vec<String>> {
         row.extend(query.arms.iter().map(time));
         if compared {
             row.resize(1 + most, "-".to_owned());
-            row.push(ratio(query));
+            row.push(words::ratio(query.times.as_ref()));
             row.push(verdict(query));
             row.push(query.times.as_ref().map_or("0".to_owned(), |times| times.pairs.to_string()));
         } else {
@@ -283,33 +282,21 @@ fn time(arm: &BenchArmReport) -> String {
     }
 }
 
-fn ratio(query: &BenchQueryReport) -> String {
-    let Some(times) = &query.times else { return "-".to_owned() };
-    match (times.ratio, times.low, times.high) {
-        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2} - {high:.2})"),
-        (Some(ratio), _, _) => format!("{ratio:.2}"),
-        _ => "-".to_owned(),
-    }
-}
-
 /// By the interval, never by the point; and nothing is faster that answers wrongly.
 fn verdict(query: &BenchQueryReport) -> String {
     let Some(other) = query.arms.get(1) else { return "-".to_owned() };
     if !query.valid {
         return "INVALID".to_owned();
     }
-    let mut words = match query.times.as_ref().map(|times| times.verdict) {
-        Some(Verdict::Faster) => format!("{} is faster", other.arm),
-        Some(Verdict::Slower) => format!("{} is slower", other.arm),
-        Some(Verdict::NoDifferenceShown) => "no difference shown".to_owned(),
-        Some(Verdict::TooFewPairs) => "too few pairs".to_owned(),
+    let mut verdict = match &query.times {
+        Some(times) => words::verdict(&other.arm, times.verdict),
         None if query.halted == Halted::ArmFailed => "an arm failed".to_owned(),
         None => "not measured".to_owned(),
     };
     if !query.interleaved {
-        words.push_str(" (biased order)");
+        verdict.push_str(" (biased order)");
     }
-    words
+    verdict
 }
 
 fn answers(query: &BenchQueryReport) -> String {
@@ -343,15 +330,8 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
             notes.push(format!("{name} ({}): {rows} rows fell back to the CPU", arm.arm));
         }
         let Some(plan) = arm.plan.as_ref() else { continue };
-        if arm.gpu == Gpu::On && arm.verdict() != evidence::Verdict::Gpu {
-            let says = plan.reasons.iter().map(|reason| format!("PG-Strom says: {reason}"));
-            let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
-            let mut why: Vec<String> = says.chain(known).collect();
-            if why.is_empty() && plan.evidence.is_some() {
-                why.push(format!("why: {}", hint::UNKNOWN));
-            }
-            notes.extend(why.into_iter().map(|why| format!("{name} ({}): {why}", arm.arm)));
-        }
+        let why = words::why_not_gpu(arm.gpu, plan).into_iter();
+        notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
     }
     notes.extend(query.gpus.iter().filter_map(GpuReport::line).map(|gpu| format!("{name}: {gpu}")));
     if let Some(error) = &query.answers.error {
@@ -365,19 +345,12 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
                     "{name}: only in {} ({} rows): {}",
                     arm.arm,
                     format_count(count),
-                    show(row)
+                    words::row(row)
                 ));
             }
         }
     }
     notes
-}
-
-fn show(row: &Row) -> String {
-    let value = |(name, value): (&String, &Option<String>)| {
-        format!("{name} = {}", value.as_deref().unwrap_or("NULL"))
-    };
-    row.iter().map(value).collect::<Vec<_>>().join(", ")
 }
 
 fn one_line(text: &str) -> String {

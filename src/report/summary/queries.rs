@@ -4,13 +4,8 @@ use std::fmt::{self, Write as _};
 
 use super::format_ms;
 use crate::quantity::{format_count, format_rate};
-use crate::query::answer::Row;
 use crate::record::Percentiles;
-use crate::report::{ComparisonReport, QueryReport, RunReport};
-use crate::stats::Verdict;
-use crate::strom::Gpu;
-use crate::strom::evidence;
-use crate::strom::hint;
+use crate::report::{ComparisonReport, QueryReport, RunReport, words};
 
 /// Differing rows that are shown of each arm; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
@@ -76,16 +71,8 @@ fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
             None => writeln!(out)?,
         }
     }
-    if query.gpu == Gpu::On && query.verdict() != evidence::Verdict::Gpu {
-        for reason in &plan.reasons {
-            writeln!(out, "{:width$}  PG-Strom says: {reason}", "")?;
-        }
-        for hint in &plan.hints {
-            writeln!(out, "{:width$}  why: {}; {}", "", hint.cause, hint.fix)?;
-        }
-        if plan.reasons.is_empty() && plan.hints.is_empty() && plan.evidence.is_some() {
-            writeln!(out, "{:width$}  why: {}", "", hint::UNKNOWN)?;
-        }
+    for why in words::why_not_gpu(query.gpu, plan) {
+        writeln!(out, "{:width$}  {why}", "")?;
     }
     Ok(())
 }
@@ -113,7 +100,7 @@ pub(super) fn comparisons(out: &mut String, report: &RunReport) -> fmt::Result {
             comparison.query,
             cell(|times| times.median_a_ns),
             cell(|times| times.median_b_ns),
-            ratio(comparison),
+            words::ratio(times),
             verdict(comparison),
             comparison.pairs,
             answers(comparison)
@@ -123,28 +110,14 @@ pub(super) fn comparisons(out: &mut String, report: &RunReport) -> fmt::Result {
     Ok(())
 }
 
-fn ratio(comparison: &ComparisonReport) -> String {
-    let Some(times) = &comparison.times else { return "-".to_owned() };
-    match (times.ratio, times.low, times.high) {
-        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2} - {high:.2})"),
-        (Some(ratio), _, _) => format!("{ratio:.2}"),
-        _ => "-".to_owned(),
-    }
-}
-
 /// By the interval, never by the point; and nothing is faster that answers wrongly.
 fn verdict(comparison: &ComparisonReport) -> String {
     let [_, other] = &comparison.arms;
     if !comparison.valid {
         return "INVALID".to_owned();
     }
-    match comparison.times.as_ref().map(|times| times.verdict) {
-        Some(Verdict::Faster) => format!("{other} is faster"),
-        Some(Verdict::Slower) => format!("{other} is slower"),
-        Some(Verdict::NoDifferenceShown) => "no difference shown".to_owned(),
-        Some(Verdict::TooFewPairs) => "too few pairs".to_owned(),
-        None => "no pairs".to_owned(),
-    }
+    let times = comparison.times.as_ref();
+    times.map_or("no pairs".to_owned(), |times| words::verdict(other, times.verdict))
 }
 
 fn answers(comparison: &ComparisonReport) -> String {
@@ -166,18 +139,8 @@ fn differences(out: &mut String, comparison: &ComparisonReport) -> fmt::Result {
     for ((arm, rows), count) in comparison.arms.iter().zip(&first.examples).zip(first.only) {
         writeln!(out, "  only in {arm}: {} rows", format_count(count))?;
         for row in rows.iter().take(EXAMPLES_SHOWN) {
-            writeln!(out, "    {}", show(row))?;
+            writeln!(out, "    {}", words::row(row))?;
         }
     }
     Ok(())
-}
-
-fn show(row: &Row) -> String {
-    let mut text = String::new();
-    for (name, value) in row {
-        let separator = if text.is_empty() { "" } else { ", " };
-        let value = value.as_deref().unwrap_or("NULL");
-        let _ = write!(text, "{separator}{name} = {value}");
-    }
-    text
 }
