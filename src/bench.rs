@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pg;
 use crate::plan::bench::Bench;
-use crate::query::examine::{Examiner, Findings};
+use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Connection, Trial};
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
-use crate::strom::{self, Gpu, StromError, hint};
+use crate::strom::{self, Arm, Gpu, StromError, hint};
 
 /// Failures of an arm in a row after which it is given up.
 const FAILURES_MAX: u32 = 2;
@@ -285,6 +285,24 @@ impl Bencher {
         tokio::select! {
             () = self.examiner.plan_of(query, arm) => {}
             () = abort.cancelled() => {}
+        }
+    }
+
+    /// Compares the answers of a query in one of its arms and in a `reference`, unless the profile
+    /// leaves that out.
+    pub async fn answers_beside(
+        &mut self,
+        query: usize,
+        arm: usize,
+        reference: &Arm,
+    ) -> AnswerHistory {
+        let abort = self.abort.clone();
+        if !self.plan.evidence.check_answers {
+            return AnswerHistory::default();
+        }
+        tokio::select! {
+            compared = self.examiner.answers_beside(query, arm, reference) => compared,
+            () = abort.cancelled() => AnswerHistory::default(),
         }
     }
 

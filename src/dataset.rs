@@ -18,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::pg::{self, Address, Session};
+use crate::pg::{self, Address, Session, pooler};
 use crate::plan::Table;
 use crate::row::{Checksum, EncodeError};
 
@@ -144,7 +144,12 @@ pub async fn prepare(
     for table in tables {
         let name = table.name.as_written();
         let connected = Session::connect(address, "strom-load fill control").await;
-        let control = connected.map_err(|error| DatasetError::server(&name, error))?;
+        let mut control = connected.map_err(|error| DatasetError::server(&name, error))?;
+        if prepared.is_empty() {
+            // The reservation below is the session's, and so must the backend be.
+            let own = pooler::refuse_shared_backends(&mut control, address).await;
+            own.map_err(|error| DatasetError::server(&name, error))?;
+        }
         let mut filler = Filler { address, table, name, options, progress, start, stop, control };
         let done = filler.prepare().await?;
         // The reservation ends with the session.

@@ -9,7 +9,7 @@ mod value;
 
 use std::time::Duration;
 
-pub use apply::Applier;
+pub use apply::{Applier, try_hidden};
 pub use check::{Checked, Rights, Skipped, Swept, Value, check};
 pub use order::Order;
 pub use restore::restore_leftovers;

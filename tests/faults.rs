@@ -310,7 +310,11 @@ async fn a_full_disk_is_waited_for() {
 async fn fall_silent(args: &[&str], limits: &str) -> Duration {
     let (site, mut chance) = (Site::shared().await, Chance::new());
     let proxy = Proxy::start(site.port).await;
-    let run = Run::start_with(&site, proxy.port(), args, limits).await;
+    // Rounds follow each other faster than a server is usually asked to catch up; nothing may be
+    // dropped here.
+    let patience = ["--backlog-rows", "50M", "--catch-up", "50"];
+    let args = [args, &patience].concat();
+    let run = Run::start_with(&site, proxy.port(), &args, limits).await;
     let mut longest = Duration::ZERO;
     for _ in 0..rounds() {
         chance.pause(500).await;
@@ -320,6 +324,8 @@ async fn fall_silent(args: &[&str], limits: &str) -> Duration {
         let began = Instant::now();
         site.flows().await;
         longest = longest.max(began.elapsed());
+        // Time for what became overdue.
+        sleep(began.elapsed() / 4).await;
     }
     let result = run.finish(&site).await;
     assert!(errors(&result["stream"], LOST) > 0);

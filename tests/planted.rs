@@ -118,9 +118,16 @@ async fn is_right(database: &Database, ended: &Ended, results: &Path) {
 
 #[tokio::test]
 async fn a_loader_killed_before_it_saved_anything_but_its_start_is_verified() {
-    let database = Database::create().await;
-    let (ended, results) = killed(&database, |result| result["status"] == "running").await;
-    is_right(&database, &ended, &results).await;
+    for _ in 0..10 {
+        let database = Database::create().await;
+        let (ended, results) = killed(&database, |result| result["status"] == "running").await;
+        is_right(&database, &ended, &results).await;
+        // On a busy machine it may have come to its next save, after a second.
+        if acknowledged(&ended) == 0 {
+            return;
+        }
+    }
+    panic!("ten loaders had saved rows before they were killed");
 }
 
 #[tokio::test]

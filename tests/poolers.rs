@@ -52,16 +52,20 @@ impl PgBouncer {
         Self { port, process, _folder: folder }
     }
 
-    /// A run through it.
+    /// A stream through it.
     async fn run(&self, database: &Database, args: &[&str]) -> Ended {
+        let all = [&["--warmup", "0s", "--duration", "2s", "--metrics-addr", "off"], args].concat();
+        self.command(database, &all).await
+    }
+
+    /// Any command through it.
+    async fn command(&self, database: &Database, args: &[&str]) -> Ended {
         let address = format!(
             "host=127.0.0.1 port={} user=postgres dbname={} sslmode=disable",
             self.port, database.name
         );
-        let mut all = vec!["--database-url", &address, "--metrics-addr", "off", "--output", "out"];
-        all.extend(["--warmup", "0s", "--duration", "2s"]);
-        all.extend(args);
-        Program::start(&all).end().await
+        let to = ["--database-url", &address, "--output", "out"];
+        Program::start(&[args, &to].concat()).end().await
     }
 }
 
@@ -91,7 +95,10 @@ async fn session_mode_works_whole() {
 async fn is_refused(settings: &str, says: &str) {
     let pooler = PgBouncer::start(settings).await;
     let database = Database::create().await;
-    let ended = pooler.run(&database, &[]).await;
+    refused(&database, &pooler.run(&database, &[]).await, says).await;
+}
+
+async fn refused(database: &Database, ended: &Ended, says: &str) {
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let errors = ended.stderr.split_once("error: ").map(|(_, error)| error);
     let errors = errors.unwrap_or_else(|| panic!("{}", ended.stderr));
@@ -103,6 +110,23 @@ async fn is_refused(settings: &str, says: &str) {
 #[tokio::test]
 async fn transaction_mode_is_refused() {
     is_refused("pool_mode = transaction", "(transaction mode)").await;
+}
+
+#[tokio::test]
+async fn benchmarks_and_sweeps_are_refused_in_transaction_mode_too() {
+    let pooler = PgBouncer::start("pool_mode = transaction").await;
+    let database = Database::create().await;
+    for profile in ["group-by", "tuning-cpu"] {
+        let ended = pooler.command(&database, &["run", profile, "--rows", "1000"]).await;
+        refused(&database, &ended, "(transaction mode)").await;
+    }
+    // Tables that are there already do not change that.
+    let text = "[bench]\n[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n";
+    let folder = scratch();
+    let path = folder.path().join("one.toml");
+    fs::write(&path, text).unwrap();
+    let ended = pooler.command(&database, &["run", path.to_str().unwrap()]).await;
+    refused(&database, &ended, "(transaction mode)").await;
 }
 
 #[tokio::test]

@@ -189,6 +189,25 @@ fn what_was_hardly_measured_is_neither_best_nor_excluded() {
 }
 
 #[test]
+fn a_median_has_an_interval_only_of_enough_independent_rounds() {
+    let of = |ns: &dyn Fn(usize) -> f64| {
+        let round = |index: usize| vec![Some(ns(index) as u64), Some(ns(index) as u64 * 2)];
+        best_of(&(0..20).map(round).collect::<Vec<_>>(), &settings(1)).combinations
+    };
+    // As good as random: neighbours say nothing of each other.
+    for combination in of(&|index| 1e6 + 1e4 * (index * 7 % 20) as f64) {
+        let ends = combination.low_ns.zip(combination.high_ns);
+        let (low, high) = ends.unwrap_or_else(|| panic!("no interval: {combination:?}"));
+        assert!(high / low < 1.5, "{combination:?}");
+    }
+    // A server that becomes ever slower: twenty rounds are worth one or two.
+    for combination in of(&|index| 1e6 * 1.1_f64.powi(index as i32)) {
+        assert_eq!((combination.low_ns, combination.high_ns), (None, None));
+        assert!(combination.median_ns.is_some());
+    }
+}
+
+#[test]
 fn a_slope_is_found_with_its_interval() {
     const RUNS: u64 = 200;
     for phi in [0.0, 0.5] {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use super::gpus::Gpus;
-use super::prepare::{MAJOR_MIN, check_queries};
+use super::prepare::{check_queries, meet};
 use super::{PrepareError, Shutdown, Target};
 use crate::arrow::{self, ImportError, Options, Source};
 use crate::bench::{BenchError, Bencher, Progress};
@@ -17,10 +17,10 @@ use crate::plan::bench::{Bench, Order, Step};
 use crate::plan::{Plan, Query, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
-use crate::report::{GpuReport, ServerReport, Status};
+use crate::report::{GpuReport, Status};
 use crate::sink::SinkError;
 use crate::strom::{self, StromError};
-use crate::sweep;
+use crate::sweep::{self, SweepError};
 
 /// Sees a benchmark while it goes on.
 pub trait BenchSink: Send {
@@ -46,13 +46,17 @@ pub struct BenchOutcome {
     pub unsaved: Option<SinkError>,
 }
 
-/// What ends a benchmark early.
+/// What ends a benchmark or a sweep early.
 #[derive(Debug, thiserror::Error)]
-enum StepError {
+pub(super) enum Ended {
     #[error(transparent)]
     Bench(#[from] BenchError),
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error("the configuration was not put back: {0}")]
+    NotRestored(SweepError),
     #[error(transparent)]
     Sink(#[from] SinkError),
 }
@@ -71,14 +75,10 @@ pub async fn run_bench(
 ) -> Result<BenchOutcome, PrepareError> {
     let started_at = SystemTime::now();
     let began = Instant::now();
-    let mut control = pg::Session::connect(&target.address, "strom-load control").await?;
+    let (mut control, server) = meet(target).await?;
+    let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
-    }
-    let loaded = strom::is_loaded(&mut control).await?;
-    let facts = control.facts().await?;
-    if facts.major < MAJOR_MIN {
-        return Err(PrepareError::TooOld { version: facts.version });
     }
     for trial in &*trials(bench, &bench.steps[0], loaded)? {
         strom::check_settings(&mut control, &trial.arms).await?;
@@ -88,12 +88,6 @@ pub async fn run_bench(
         // able to build an index.
         control.execute("switch PG-Strom off", "SET pg_strom.enabled = off").await?;
     }
-    let server = ServerReport {
-        address: target.address.to_string(),
-        embedded: target.embedded,
-        pg_strom_loaded: loaded,
-        facts,
-    };
     let mut gpus = Gpus::open(plan.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());
@@ -114,6 +108,16 @@ pub async fn run_bench(
     }
     control.close().await;
     gpus.stop().await;
+    Ok(outcome(report, ended, sink, shutdown))
+}
+
+/// Says in the report how it ended, and saves it.
+pub(super) fn outcome(
+    mut report: BenchReport,
+    ended: Result<(), Ended>,
+    sink: &mut dyn BenchSink,
+    shutdown: &Shutdown,
+) -> BenchOutcome {
     let mut unsaved = None;
     report.status = match ended {
         Ok(()) if shutdown.abort.is_cancelled() => Status::Aborted,
@@ -121,7 +125,7 @@ pub async fn run_bench(
         Ok(()) => Status::Done,
         Err(error) => {
             report.error = Some(error.to_string());
-            if let StepError::Sink(error) = error {
+            if let Ended::Sink(error) = error {
                 unsaved = Some(error);
             }
             Status::Failed
@@ -130,7 +134,7 @@ pub async fn run_bench(
     if let Err(error) = sink.query(&report) {
         unsaved.get_or_insert(error);
     }
-    Ok(BenchOutcome { report, unsaved })
+    BenchOutcome { report, unsaved }
 }
 
 /// An Arrow file of ours; it goes with the step.
@@ -160,7 +164,7 @@ impl StepRun<'_> {
         control: &mut pg::Session,
         report: &mut BenchReport,
         sink: &mut dyn BenchSink,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), Ended> {
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         report.steps.push(StepReport {
             name: self.step.name().to_owned(),
@@ -259,7 +263,7 @@ impl StepRun<'_> {
         control: &mut pg::Session,
         report: &mut BenchReport,
         sink: &mut dyn BenchSink,
-    ) -> Result<(), StepError> {
+    ) -> Result<(), Ended> {
         let trials = trials(self.bench, self.step, self.loaded).map_err(PrepareError::from)?;
         check_queries(control, &trials).await?;
         let connection = Connection {

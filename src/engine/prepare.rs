@@ -18,7 +18,7 @@ use super::gpus::Gpus;
 use super::{PrepareError, Target};
 
 /// Oldest major version with everything that is used here.
-pub(super) const MAJOR_MIN: u32 = 15;
+const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
@@ -41,14 +41,8 @@ pub(super) async fn prepare(
     // First, since the driver may take its time.
     let mut gpus = Gpus::open(plan.watch);
     let address = &target.address;
-    let mut control = pg::Session::connect(address, "strom-load control").await?;
-    pooler::refuse_shared_backends(&mut control, address).await?;
-    let loaded = strom::is_loaded(&mut control).await?;
-    let facts = control.facts().await?;
-    if facts.major < MAJOR_MIN {
-        return Err(PrepareError::TooOld { version: facts.version });
-    }
-    let trials = trials(plan, loaded)?;
+    let (mut control, server) = meet(target).await?;
+    let trials = trials(plan, server.pg_strom_loaded)?;
     for trial in &*trials {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
@@ -80,15 +74,22 @@ pub(super) async fn prepare(
     for (session, target) in producers.into_iter().zip(&table.targets) {
         loaders.push(Loader::prepare(session, target, None).await?);
     }
-    let server = ServerReport {
-        address: address.to_string(),
-        embedded: target.embedded,
-        pg_strom_loaded: loaded,
-        facts,
-    };
     let address = address.clone();
     gpus.ready().await;
     Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
+}
+
+/// A session on a server that a run may use, and what the server is.
+pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport), PrepareError> {
+    let mut session = pg::Session::connect(&target.address, "strom-load control").await?;
+    pooler::refuse_shared_backends(&mut session, &target.address).await?;
+    let pg_strom_loaded = strom::is_loaded(&mut session).await?;
+    let facts = session.facts().await?;
+    if facts.major < MAJOR_MIN {
+        return Err(PrepareError::TooOld { version: facts.version });
+    }
+    let address = target.address.to_string();
+    Ok((session, ServerReport { address, embedded: target.embedded, pg_strom_loaded, facts }))
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.

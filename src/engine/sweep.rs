@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::bench::{BenchOutcome, BenchSink, fill};
+use super::bench::{BenchOutcome, BenchSink, Ended, fill, outcome};
 use super::gpus::Gpus;
-use super::prepare::{MAJOR_MIN, check_queries};
+use super::prepare::{check_queries, meet};
 use super::{PrepareError, Shutdown, Target};
-use crate::bench::{ArmSamples, BenchError, Bencher};
+use crate::bench::{ArmSamples, Bencher};
 use crate::dataset::Prepared;
 use crate::pg;
 use crate::pg::embedded::Server;
@@ -19,8 +19,6 @@ use crate::plan::{GpuChoice, Plan, Query};
 use crate::query::{Connection, Trial};
 use crate::report::bench::BenchReport;
 use crate::report::sweep::{Cells, SweepReport};
-use crate::report::{ServerReport, Status};
-use crate::sink::SinkError;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu};
 use crate::sweep::{self, Applier, Checked, Order, Progress, Rights, SweepError, Swept, Value};
@@ -63,21 +61,11 @@ pub async fn check_sweep(
     let rights = Rights { embedded: target.embedded, alter_system };
     let checked = sweep::check(&mut session, sweep, rights).await?;
     session.close().await;
+    sweep::try_hidden(&target.address, &checked).await?;
     for skipped in &checked.skipped {
         tracing::warn!("`{}` is left out of the sweep: {}", skipped.name, skipped.why);
     }
     Ok(checked)
-}
-
-/// What ends a sweep early.
-#[derive(Debug, thiserror::Error)]
-enum Ended {
-    #[error(transparent)]
-    Bench(#[from] BenchError),
-    #[error(transparent)]
-    Sweep(#[from] SweepError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
 }
 
 /// Runs a sweep against a server whose tables are ready, and puts the server back as it was.
@@ -91,21 +79,11 @@ pub async fn run_sweep(
 ) -> Result<BenchOutcome, PrepareError> {
     let SweepRun { plan, bench, sweep, checked, tables, target, server } = run;
     let started_at = SystemTime::now();
-    let mut control = pg::Session::connect(&target.address, "strom-load control").await?;
-    let loaded = strom::is_loaded(&mut control).await?;
-    let facts = control.facts().await?;
-    if facts.major < MAJOR_MIN {
-        return Err(PrepareError::TooOld { version: facts.version });
-    }
+    let (mut control, server_report) = meet(target).await?;
+    let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
     check_queries(&mut control, &trials).await?;
     control.close().await;
-    let server_report = ServerReport {
-        address: target.address.to_string(),
-        embedded: target.embedded,
-        pg_strom_loaded: loaded,
-        facts,
-    };
     let mut gpus = Gpus::open(plan.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());
@@ -123,6 +101,7 @@ pub async fn run_sweep(
     let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
     let mut sweeping = Sweeping {
+        reference: reference(&checked, loaded)?,
         order: Order::new(groups(&checked), plan.seed),
         cells: Cells::new(trials.len(), checked.combinations.len(), rounds),
         rounds,
@@ -142,37 +121,26 @@ pub async fn run_sweep(
     sweeping.note(&mut report);
     gpus.stop().await;
     sweeping.bencher.close().await;
-    if let (Err(error), Some(sweep)) = (&undone, &mut report.sweep) {
-        tracing::error!(
-            "the server's configuration was not put back, and will be at the next start: {error}"
-        );
-        sweep.not_restored = Some(error.to_string());
-    }
-    let mut unsaved = None;
-    report.status = match (ended, undone) {
-        (Err(error), _) => {
-            report.error = Some(error.to_string());
-            if let Ended::Sink(error) = error {
-                unsaved = Some(error);
+    let ended = match (ended, undone) {
+        (ended, Ok(())) => ended,
+        (ended, Err(error)) => {
+            tracing::error!(
+                "the server's configuration was not put back, and will be at the next start: \
+                 {error}"
+            );
+            if let Some(sweep) = &mut report.sweep {
+                sweep.not_restored = Some(error.to_string());
             }
-            Status::Failed
+            ended.and(Err(Ended::NotRestored(error)))
         }
-        (Ok(()), Err(error)) => {
-            report.error = Some(format!("the configuration was not put back: {error}"));
-            Status::Failed
-        }
-        (Ok(()), Ok(())) if shutdown.abort.is_cancelled() => Status::Aborted,
-        (Ok(()), Ok(())) if shutdown.stop.is_cancelled() => Status::Interrupted,
-        (Ok(()), Ok(())) => Status::Done,
     };
-    if let Err(error) = sink.query(&report) {
-        unsaved.get_or_insert(error);
-    }
-    Ok(BenchOutcome { report, unsaved })
+    Ok(outcome(report, ended, sink, shutdown))
 }
 
 /// A sweep under way.
 struct Sweeping<'a> {
+    /// Whose answers are the right ones.
+    reference: Arm,
     checked: Checked,
     trials: Arc<[Trial]>,
     bencher: Bencher,
@@ -246,6 +214,7 @@ impl Sweeping<'_> {
             }
             if round == 0 && !self.is_over() {
                 self.bencher.look(query, combination).await;
+                self.answers(query, combination).await;
             }
             self.done += 1;
             let planned = (self.rounds + 1) * self.checked.combinations.len() * self.trials.len();
@@ -261,6 +230,17 @@ impl Sweeping<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Compares the answer in a combination with the reference's, unless they are the same arm.
+    async fn answers(&mut self, query: usize, combination: usize) {
+        let arm = &self.trials[query].arms[combination];
+        let is_reference = arm.gpu == self.reference.gpu && arm.set == self.reference.set;
+        if is_reference || self.cells.samples(query, combination).given_up || self.is_over() {
+            return;
+        }
+        let compared = self.bencher.answers_beside(query, combination, &self.reference).await;
+        self.cells.note_answers(query, combination, compared);
     }
 
     /// Makes the restart and reload settings of a combination hold; whether that changed anything.
@@ -345,6 +325,15 @@ impl Sweeping<'_> {
         }
         Ok(restarted?)
     }
+}
+
+/// The GPU off, and everything that a session can set as the server has it.
+fn reference(checked: &Checked, loaded: bool) -> Result<Arm, PrepareError> {
+    let base = strom::arms(GpuChoice::Off, &[], loaded)?.swap_remove(0);
+    let own = checked.settings.iter().filter(|swept| swept.applied_by == Applying::Set);
+    let set = own.map(|swept| ArmSetting { name: swept.name.clone(), value: None });
+    let set = base.set.iter().cloned().chain(set).collect();
+    Ok(Arm { name: "reference".to_owned(), gpu: base.gpu, set })
 }
 
 /// Each query with a combination as an arm.

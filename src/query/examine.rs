@@ -17,7 +17,7 @@ use crate::pg::select::Explained;
 use crate::plan::{AnswerCompare, EvidencePlan, Query};
 use crate::record::{PairTally, QueryTally, Recorder};
 use crate::strom::evidence::{Evidence, Verdict};
-use crate::strom::{self, Gpu, StromError, hint};
+use crate::strom::{self, Arm, Gpu, StromError, hint};
 
 /// Changes of a plan that are kept; all are counted.
 const CHANGES_KEPT: usize = 50;
@@ -92,6 +92,44 @@ pub struct AnswerHistory {
     pub checks_s: f64,
     /// The first differing answers.
     pub differences: Vec<Comparison>,
+}
+
+impl AnswerHistory {
+    /// Notes a comparison; whether the answers were the same, `None` if nobody knows.
+    fn note(
+        &mut self,
+        name: &str,
+        took: Duration,
+        compared: Result<Comparison, CompareError>,
+    ) -> Option<bool> {
+        self.checks_s += took.as_secs_f64();
+        let comparison = match compared {
+            Ok(comparison) => comparison,
+            Err(error) => {
+                tracing::warn!("the answers of `{name}` were not compared: {error}");
+                self.failed += 1;
+                self.error = Some(error.to_string());
+                return None;
+            }
+        };
+        self.checks += 1;
+        self.rows = comparison.rows[0];
+        self.ties += comparison.ties;
+        self.largest_difference = self.largest_difference.max(comparison.largest_difference);
+        let same = comparison.same;
+        if !same {
+            let [first, second] = comparison.only;
+            tracing::error!(
+                "the answers of `{name}` are different: {first} rows only in the first, {second} \
+                 only in the second"
+            );
+            self.different += 1;
+            if self.differences.len() < DIFFERENCES_KEPT {
+                self.differences.push(comparison);
+            }
+        }
+        Some(same)
+    }
 }
 
 /// What was found out about a query.
@@ -346,32 +384,68 @@ impl Examiner {
 
     /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
     pub async fn answers(&mut self, query: usize) -> bool {
-        let trial = &self.trials[query];
-        if trial.arms.len() != 2 || trial.query.answers.compare == AnswerCompare::Off {
+        let trials = Arc::clone(&self.trials);
+        let Trial { query: Query { name, answers, .. }, arms } = &trials[query];
+        let ([first, second], true) = (arms.as_slice(), answers.compare != AnswerCompare::Off)
+        else {
             return false;
+        };
+        let (took, compared) = self.timed(query, [first, second]).await;
+        let mut same = None;
+        self.board.note(query, |found| same = found.answers.note(name, took, compared));
+        self.pairs[query].note(|tally| match same {
+            Some(true) => tally.answers_same += 1,
+            Some(false) => tally.answers_different += 1,
+            None => tally.answers_failed += 1,
+        });
+        true
+    }
+
+    /// Compares the answers of a query in one of its arms and in a `reference`, which is none of
+    /// them.
+    pub async fn answers_beside(
+        &mut self,
+        query: usize,
+        arm: usize,
+        reference: &Arm,
+    ) -> AnswerHistory {
+        let trials = Arc::clone(&self.trials);
+        let Trial { query: Query { name, answers, .. }, arms } = &trials[query];
+        let mut history = AnswerHistory::default();
+        if answers.compare != AnswerCompare::Off {
+            let (took, compared) = self.timed(query, [reference, &arms[arm]]).await;
+            history.note(&format!("{name}, {}", arms[arm]), took, compared);
         }
+        history
+    }
+
+    /// Compares within the limit of two statements.
+    async fn timed(
+        &mut self,
+        query: usize,
+        arms: [&Arm; 2],
+    ) -> (Duration, Result<Comparison, CompareError>) {
         let began = Instant::now();
         let limit = self.connection.statement_limit() * 2;
-        let compared = tokio::time::timeout(limit, self.compare(query)).await;
+        let compared = tokio::time::timeout(limit, self.compare(query, arms)).await;
         let late = |_| Err(CompareError::from(pg::Error::timed_out("compare the answers")));
         let compared = compared.unwrap_or_else(late);
         if let Err(CompareError::Server(error)) = &compared {
             self.unless_lost(Some(error));
         }
-        self.note_answers(query, began.elapsed(), compared);
-        true
+        (began.elapsed(), compared)
     }
 
     /// One transaction for both arms: they see the same rows, and `now()` is the same.
-    async fn compare(&mut self, query: usize) -> Result<Comparison, CompareError> {
+    async fn compare(&mut self, query: usize, arms: [&Arm; 2]) -> Result<Comparison, CompareError> {
         let trials = Arc::clone(&self.trials);
-        let Trial { query: Query { sql, answers, .. }, arms } = &trials[query];
+        let Query { sql, answers, .. } = &trials[query].query;
         let session = self.session().await?;
         session.execute("begin a snapshot", SNAPSHOT).await?;
         let compared = async {
             let columns = session.columns(sql).await?;
             let mut comparer = Comparer::new(columns, answers, MEMORY_BYTES);
-            for (arm, side) in arms.iter().zip([Side::First, Side::Second]) {
+            for (arm, side) in arms.into_iter().zip([Side::First, Side::Second]) {
                 strom::enter(session, arm).await?;
                 session.each_row(sql, |row| comparer.row(side, row)).await??;
             }
@@ -380,48 +454,6 @@ impl Examiner {
         let compared = compared.await;
         session.execute("end the snapshot", "ROLLBACK").await?;
         compared
-    }
-
-    fn note_answers(
-        &self,
-        query: usize,
-        took: Duration,
-        compared: Result<Comparison, CompareError>,
-    ) {
-        let name = &self.trials[query].query.name;
-        let pairs = &self.pairs[query];
-        self.board.note(query, |Findings { answers, .. }| {
-            answers.checks_s += took.as_secs_f64();
-            let comparison = match compared {
-                Ok(comparison) => comparison,
-                Err(error) => {
-                    tracing::warn!("the answers of `{name}` were not compared: {error}");
-                    answers.failed += 1;
-                    answers.error = Some(error.to_string());
-                    pairs.note(|tally| tally.answers_failed += 1);
-                    return;
-                }
-            };
-            answers.checks += 1;
-            answers.rows = comparison.rows[0];
-            answers.ties += comparison.ties;
-            answers.largest_difference =
-                answers.largest_difference.max(comparison.largest_difference);
-            if comparison.same {
-                pairs.note(|tally| tally.answers_same += 1);
-                return;
-            }
-            let [first, second] = comparison.only;
-            tracing::error!(
-                "the arms of `{name}` give different answers: {first} rows only in the first, \
-                 {second} only in the second"
-            );
-            answers.different += 1;
-            pairs.note(|tally| tally.answers_different += 1);
-            if answers.differences.len() < DIFFERENCES_KEPT {
-                answers.differences.push(comparison);
-            }
-        });
     }
 }
 

@@ -222,8 +222,10 @@ impl BenchReport {
         self.steps.iter().flat_map(|step| &step.queries)
     }
 
-    /// Whether no comparison found the arms of a query to give different answers.
+    /// Whether no comparison found the arms of a query, or a combination of a sweep, to give
+    /// different answers.
     pub fn answers_agree(&self) -> bool {
-        self.queries().all(|query| query.answers.different == 0)
+        let mut cells = self.sweep.iter().flat_map(SweepReport::cells);
+        self.queries().all(|query| query.valid) && cells.all(|cell| cell.valid)
     }
 }

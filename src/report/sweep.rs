@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::bench::{ArmError, ArmSamples};
 use crate::plan::sweep::{Mode, Sweep};
 use crate::query::Trial;
-use crate::query::examine::{Findings, PlanHistory};
+use crate::query::examine::{AnswerHistory, Findings, PlanHistory};
 use crate::stats::{self, Best};
 use crate::strom::Gpu;
 use crate::sweep::{Checked, Skipped, Swept};
@@ -20,6 +20,8 @@ pub struct Cells {
     samples: Vec<Vec<ArmSamples>>,
     /// By query, round and combination, in nanoseconds.
     rounds: Vec<Vec<Vec<Option<u64>>>>,
+    /// By query and combination.
+    answers: Vec<Vec<AnswerHistory>>,
     /// Measured rounds that are over.
     ended: usize,
     /// Reloads of the configuration.
@@ -34,6 +36,7 @@ impl Cells {
         Self {
             samples: vec![vec![ArmSamples::default(); combinations]; queries],
             rounds: vec![vec![vec![None; combinations]; rounds]; queries],
+            answers: vec![vec![AnswerHistory::default(); combinations]; queries],
             ended: 0,
             reloads: 0,
             restarts: 0,
@@ -51,6 +54,11 @@ impl Cells {
             Some(round) => self.rounds[query][round][combination] = took,
             None => self.samples[query][combination].cold_ns = took,
         }
+    }
+
+    /// Notes what comparing the answer in a combination came to.
+    pub fn note_answers(&mut self, query: usize, combination: usize, compared: AnswerHistory) {
+        self.answers[query][combination] = compared;
     }
 
     /// A round is over.
@@ -129,6 +137,10 @@ pub struct CellReport {
     pub times_best: Option<f64>,
     /// Whether it may be the best one.
     pub may_be_best: bool,
+    /// Whether its times mean anything: false if its answer differs from the reference's.
+    pub valid: bool,
+    /// What comparing the two answers came to.
+    pub answers: AnswerHistory,
     /// Executions that failed.
     pub failures: u64,
     /// Why the last of those did.
@@ -184,14 +196,25 @@ impl SweepReport {
         }
     }
 
+    /// Every combination of every query.
+    pub fn cells(&self) -> impl Iterator<Item = &CellReport> {
+        self.queries.iter().flat_map(|query| &query.combinations)
+    }
+
     /// Notes what there is.
     pub fn note(&mut self, cells: &Cells, findings: Vec<Findings>) {
         self.rounds = cells.ended;
         (self.reloads, self.restarts) = (cells.reloads, cells.restarts);
-        let measured = cells.samples.iter().zip(&cells.rounds).zip(findings);
-        for (query, ((samples, rounds), findings)) in self.queries.iter_mut().zip(measured) {
+        let measured = cells.samples.iter().zip(&cells.rounds).zip(&cells.answers).zip(findings);
+        for (query, (((samples, rounds), answers), findings)) in
+            self.queries.iter_mut().zip(measured)
+        {
+            for (cell, answers) in query.combinations.iter_mut().zip(answers) {
+                cell.valid = answers.different == 0;
+                cell.answers = answers.clone();
+            }
             let settings = stats::Settings { seed: self.seed, ..stats::Settings::default() };
-            let best = stats::best_of(rounds, &settings);
+            let best = stats::best_of(&query.valid(rounds), &settings);
             query.may_be_best = best.candidates().collect();
             let Best { best, combinations, rounds_min, confidence } = best;
             (query.best, query.rounds_min, query.confidence) = (best, rounds_min, confidence);
@@ -216,6 +239,17 @@ impl SweepReport {
     }
 }
 
+impl SweepQueryReport {
+    /// The rounds without combinations that answer wrongly: however fast, none is the best.
+    fn valid(&self, rounds: &[Vec<Option<u64>>]) -> Vec<Vec<Option<u64>>> {
+        let valid = |round: &Vec<Option<u64>>| {
+            let cells = round.iter().zip(&self.combinations);
+            cells.map(|(took, cell)| took.filter(|_| cell.valid)).collect()
+        };
+        rounds.iter().map(valid).collect()
+    }
+}
+
 impl CellReport {
     fn new(gpu: Gpu) -> Self {
         Self {
@@ -225,6 +259,8 @@ impl CellReport {
             high_ms: None,
             times_best: None,
             may_be_best: false,
+            valid: true,
+            answers: AnswerHistory::default(),
             failures: 0,
             error: None,
             given_up: false,

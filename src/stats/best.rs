@@ -14,7 +14,8 @@ pub struct Combination {
     pub rounds: usize,
     /// Its median duration; absent if it was never measured.
     pub median_ns: Option<f64>,
-    /// Lower end of the interval of the median, for this combination alone.
+    /// Lower end of the interval of the median, for this combination alone; absent where its
+    /// rounds are worth fewer than [`Settings::effective_pairs_min`] independent ones.
     pub low_ns: Option<f64>,
     /// Upper end of the interval of the median, for this combination alone.
     pub high_ns: Option<f64>,
@@ -97,15 +98,7 @@ pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
         let times_best = log.zip(best).map(|(log, best)| (log - best.log).exp());
         let place = judged.iter().position(|rival| rival.index == index);
         let rival = place.map(|place| &judged[place]);
-        let interval = rival.zip(log).map(|(rival, log)| {
-            let mut errors = rival.errors.to_vec();
-            errors.sort_unstable_by(f64::total_cmp);
-            let sides: Vec<f64> = rival.sides.iter().copied().flatten().collect();
-            let widen = widening(sides.len(), autocorrelation_time(&sides), confidence);
-            let (low, high) = ends(&errors, confidence);
-            let end = |error: f64| (log + widen * error).clamp(-700.0, 700.0).exp();
-            (end(low.min(0.0)), end(high.max(0.0)))
-        });
+        let interval = rival.and_then(|rival| rival.interval(settings));
         let (low_ns, high_ns) = interval.unzip();
         Combination {
             rounds: ranked[index].len(),
@@ -167,6 +160,23 @@ fn undefeated(rivals: &[Rival<'_>], confidence: f64) -> Vec<bool> {
 }
 
 impl Rival<'_> {
+    /// Interval of its median alone, unless what slowed whole rounds down leaves too few
+    /// independent ones.
+    fn interval(&self, settings: &Settings) -> Option<(f64, f64)> {
+        let confidence = settings.held_confidence();
+        let sides: Vec<f64> = self.sides.iter().copied().flatten().collect();
+        let time = autocorrelation_time(&sides);
+        if sides.len() as f64 / time < settings.effective_pairs_min() {
+            return None;
+        }
+        let widen = widening(sides.len(), time, confidence);
+        let mut errors = self.errors.to_vec();
+        errors.sort_unstable_by(f64::total_cmp);
+        let (low, high) = ends(&errors, confidence);
+        let end = |error: f64| (self.log + widen * error).clamp(-700.0, 700.0).exp();
+        Some((end(low.min(0.0)), end(high.max(0.0))))
+    }
+
     /// Standard deviation of the difference of log medians, by the bootstrap.
     fn spread(&self, rival: &Rival<'_>) -> f64 {
         let squares =

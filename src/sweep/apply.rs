@@ -48,6 +48,29 @@ impl Applier {
         Ok(Some(Self { address: address.clone(), session, record }))
     }
 
+    /// What the server does not take of the hidden settings: ALTER SYSTEM judges a value, and it is
+    /// taken out again before anything reads it.
+    async fn refused(&mut self, checked: &Checked) -> Result<Vec<String>, SweepError> {
+        let mut faults = Vec::new();
+        for touched in &self.record.settings {
+            let swept = checked.settings.iter().find(|swept| swept.name == touched.name);
+            if swept.is_none_or(|swept| !swept.setting.hidden) {
+                continue;
+            }
+            for value in &touched.swept {
+                match alter_system(&mut self.session, &touched.name, Some(value)).await {
+                    Err(SweepError::Server(error)) if !error.is_lost() => faults.push(format!(
+                        "`{}` does not take `{value}`; fix: choose another value; {error}",
+                        touched.name
+                    )),
+                    tried => tried?,
+                }
+            }
+            alter_system(&mut self.session, &touched.name, touched.was.as_deref()).await?;
+        }
+        Ok(faults)
+    }
+
     /// Makes these values hold for new sessions; `None` is what was there before.
     ///
     /// # Errors
@@ -119,6 +142,25 @@ impl Applier {
         }
         self.session.close().await;
         Ok(())
+    }
+}
+
+/// Finds out whether the server takes the values of hidden settings, whose type and range it does
+/// not tell: by ALTER SYSTEM, without a reload.
+///
+/// # Errors
+/// With all that it does not take; or when it does not answer.
+pub async fn try_hidden(address: &Address, checked: &Checked) -> Result<(), SweepError> {
+    let is_hidden = |swept: &Swept| swept.setting.hidden && swept.applied_by == Applying::Reload;
+    if !checked.settings.iter().any(is_hidden) {
+        return Ok(());
+    }
+    let Some(mut applier) = Applier::begin(address, checked).await? else { return Ok(()) };
+    let refused = applier.refused(checked).await;
+    applier.end().await?;
+    match refused? {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(SweepError::Refused(faults)),
     }
 }
 

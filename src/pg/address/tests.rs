@@ -53,6 +53,10 @@ fn variables_fill_what_the_text_leaves_open() {
     let address = with("host=h", &variables).unwrap();
     assert_eq!(address.to_string(), "postgresql://ann@h:7000/ann");
     assert!(address.has_password() && !address.password_is_in_text());
+    assert_eq!(address.connect_timeout, Some(CONNECT_TIMEOUT));
+    // As for psql: zero waits as long as it takes.
+    let patient = with("host=h user=u", &[("PGCONNECT_TIMEOUT", "0")]).unwrap();
+    assert_eq!(patient.connect_timeout, None);
     let env = |name: &str| (name == "PGPORT").then(|| "7000".to_owned());
     let address = Address::from_env(&env).unwrap().unwrap();
     assert!(address.to_string().contains(":7000/"), "{address}");

@@ -197,12 +197,13 @@ pub(super) const PRECISION: Limits = Limits {
     fix: "choose how exactly a ratio is to be known, such as 0.05 for 5 %",
 };
 pub(super) const ROUNDS: Limits = Limits {
-    default: 10.0,
+    // Fewer seldom give a median an interval.
+    default: 15.0,
     min: 1.0,
     max: 10_000.0,
     is_whole: true,
     range: "1 to 10,000",
-    fix: "choose how often every combination is measured, such as 10",
+    fix: "choose how often every combination is measured, such as 15",
 };
 pub(super) const MAX_COMBINATIONS: Limits = Limits {
     default: 64.0,

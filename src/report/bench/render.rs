@@ -11,9 +11,6 @@ use crate::report::{GpuReport, Status, sweep, words};
 use crate::stats::{self, Verdict};
 use crate::strom::{Gpu, evidence};
 
-/// Differing rows that are shown of each arm; the result file has more.
-const EXAMPLES_SHOWN: usize = 3;
-
 /// The report as Markdown.
 pub fn markdown(report: &BenchReport) -> String {
     let mut out = String::new();
@@ -266,7 +263,7 @@ fn rows(step: &StepReport) -> Vec<Vec<String>> {
         }
         row.push(query.arms.last().map_or_else(String::new, BenchArmReport::evidence));
         if compared {
-            row.push(answers(query));
+            row.push(words::answers(&query.answers));
         }
         row.resize(columns, String::new());
         rows.push(row);
@@ -299,17 +296,6 @@ fn verdict(query: &BenchQueryReport) -> String {
     verdict
 }
 
-fn answers(query: &BenchQueryReport) -> String {
-    let answers = &query.answers;
-    match (answers.checks, answers.different, answers.failed) {
-        (0, _, 0) => "not compared".to_owned(),
-        (0, _, _) => "could not be compared".to_owned(),
-        (_, 0, _) if answers.ties > 0 => "same, but for ties".to_owned(),
-        (_, 0, _) => format!("same ({} rows)", format_count(answers.rows)),
-        _ => "DIFFERENT".to_owned(),
-    }
-}
-
 /// What the table has no room for. Where there are several steps, what they change is the plan.
 fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     let name = &query.query;
@@ -334,22 +320,9 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
         notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
     }
     notes.extend(query.gpus.iter().filter_map(GpuReport::line).map(|gpu| format!("{name}: {gpu}")));
-    if let Some(error) = &query.answers.error {
-        notes.push(format!("{name}: the answers were not compared: {}", one_line(error)));
-    }
-    if let Some(difference) = query.answers.differences.first() {
-        for ((arm, rows), count) in query.arms.iter().zip(&difference.examples).zip(difference.only)
-        {
-            for row in rows.iter().take(EXAMPLES_SHOWN) {
-                notes.push(format!(
-                    "{name}: only in {} ({} rows): {}",
-                    arm.arm,
-                    format_count(count),
-                    words::row(row)
-                ));
-            }
-        }
-    }
+    let arms = query.arms.iter().map(|arm| arm.arm.as_str());
+    let answers = words::differences(arms, &query.answers).into_iter();
+    notes.extend(answers.map(|line| format!("{name}: {line}")));
     notes
 }
 

@@ -7,9 +7,6 @@ use crate::quantity::{format_count, format_rate};
 use crate::record::Percentiles;
 use crate::report::{ComparisonReport, QueryReport, RunReport, words};
 
-/// Differing rows that are shown of each arm; the result file has more.
-const EXAMPLES_SHOWN: usize = 3;
-
 /// Each query in each arm.
 pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {
     if queries.is_empty() {
@@ -105,7 +102,10 @@ pub(super) fn comparisons(out: &mut String, report: &RunReport) -> fmt::Result {
             comparison.pairs,
             answers(comparison)
         )?;
-        differences(out, comparison)?;
+        let arms = comparison.arms.iter().map(String::as_str);
+        for line in words::differences(arms, &comparison.answers) {
+            writeln!(out, "  {line}")?;
+        }
     }
     Ok(())
 }
@@ -129,18 +129,4 @@ fn answers(comparison: &ComparisonReport) -> String {
         (checks, 0, _) => format!("same ({checks} compared)"),
         (checks, different, _) => format!("DIFFERENT ({different} of {checks})"),
     }
-}
-
-fn differences(out: &mut String, comparison: &ComparisonReport) -> fmt::Result {
-    if let Some(error) = &comparison.answers.error {
-        writeln!(out, "  not compared: {}", error.replace('\n', " "))?;
-    }
-    let Some(first) = comparison.answers.differences.first() else { return Ok(()) };
-    for ((arm, rows), count) in comparison.arms.iter().zip(&first.examples).zip(first.only) {
-        writeln!(out, "  only in {arm}: {} rows", format_count(count))?;
-        for row in rows.iter().take(EXAMPLES_SHOWN) {
-            writeln!(out, "    {}", words::row(row))?;
-        }
-    }
-    Ok(())
 }

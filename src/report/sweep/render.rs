@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::{CellReport, SettingReport, SweepQueryReport, SweepReport};
 use crate::quantity::format_duration;
+use crate::report::words;
+use crate::strom::Gpu;
 use crate::strom::settings::Applying;
 
 /// Combinations whose values are spelled out in a verdict.
@@ -17,6 +19,7 @@ pub(in crate::report) fn verdicts(sweep: &SweepReport) -> Vec<String> {
         let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
         lines.push(format!("THE CONFIGURATION WAS NOT PUT BACK: {error}"));
     }
+    lines.extend(sweep.queries.iter().filter_map(|query| wrong(sweep, query)));
     lines.extend(sweep.queries.iter().map(|query| verdict(sweep, query)));
     if !sweep.skipped.is_empty() {
         let names: Vec<&str> = sweep.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
@@ -25,12 +28,31 @@ pub(in crate::report) fn verdicts(sweep: &SweepReport) -> Vec<String> {
     lines
 }
 
+fn wrong(sweep: &SweepReport, query: &SweepQueryReport) -> Option<String> {
+    let cells = query.combinations.iter().zip(&sweep.combinations);
+    let wrong: Vec<String> = cells
+        .filter(|(cell, _)| !cell.valid)
+        .map(|(_, combination)| spelled(combination))
+        .collect();
+    let (name, of) = (&query.query, sweep.combinations.len());
+    match wrong.len() {
+        0 => None,
+        count if count <= NAMED_MAX => {
+            Some(format!("WRONG ANSWERS, timings invalid: {name} with {}", wrong.join("; ")))
+        }
+        count => Some(format!("WRONG ANSWERS, timings invalid: {name} with {count} of {of}")),
+    }
+}
+
 fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
     let (name, of) = (&query.query, sweep.combinations.len());
     let Some(best) = query.best else {
+        if query.combinations.iter().all(|cell| !cell.valid) {
+            return format!("{name}: no best one, all answers are wrong");
+        }
         return format!("{name}: no best one, fewer than {} rounds of each", query.rounds_min);
     };
-    let best_words = words(&sweep.combinations[best]);
+    let best_words = spelled(&sweep.combinations[best]);
     let others: Vec<usize> =
         query.may_be_best.iter().copied().filter(|other| *other != best).collect();
     match others.len() {
@@ -40,14 +62,14 @@ fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
         }
         count if count <= NAMED_MAX => {
             let others: Vec<String> =
-                others.iter().map(|other| words(&sweep.combinations[*other])).collect();
+                others.iter().map(|other| spelled(&sweep.combinations[*other])).collect();
             format!("{name}: best is {best_words}; not told from it: {}", others.join("; "))
         }
         count => format!("{name}: best is {best_words}; {count} others of {of} not told from it"),
     }
 }
 
-fn words(combination: &[SettingReport]) -> String {
+fn spelled(combination: &[SettingReport]) -> String {
     let set: Vec<String> = combination
         .iter()
         .filter_map(|setting| Some(format!("{} = {}", setting.name, setting.value.as_ref()?)))
@@ -67,8 +89,12 @@ pub(in crate::report) fn markdown(out: &mut String, sweep: &SweepReport) -> fmt:
             writeln!(out, "| {} |", cells.join(" | "))?;
         }
         writeln!(out)?;
-        for line in notes(query) {
+        let notes = notes(sweep, query);
+        for line in &notes {
             writeln!(out, "- {line}")?;
+        }
+        if !notes.is_empty() {
+            writeln!(out)?;
         }
     }
     let confidence = sweep.queries.first().map_or(0.95, |query| query.confidence) * 100.0;
@@ -76,7 +102,8 @@ pub(in crate::report) fn markdown(out: &mut String, sweep: &SweepReport) -> fmt:
         out,
         "Each interval is of one median alone. \"may be best\": no other is shown to be faster; with \
          {confidence:.0} % probability all that are as good as the best are among those, however \
-         many combinations there are."
+         many combinations there are. Answers are compared with the reference: the server as it \
+         is, with the GPU off."
     )
 }
 
@@ -97,7 +124,7 @@ pub(in crate::report) fn text(out: &mut String, sweep: &SweepReport) -> fmt::Res
             }
             writeln!(out, "{}", line.trim_end())?;
         }
-        for line in notes(query) {
+        for line in notes(sweep, query) {
             writeln!(out, "  {line}")?;
         }
     }
@@ -128,7 +155,7 @@ fn about(sweep: &SweepReport) -> String {
 /// Best first, its header before.
 fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
     let mut header: Vec<String> = sweep.settings.iter().map(|swept| swept.name.clone()).collect();
-    let own = ["median (interval)", "times best", "may be best", "rounds", "ran on"];
+    let own = ["median (interval)", "times best", "may be best", "rounds", "ran on", "answers"];
     header.extend(own.map(str::to_owned));
     let mut order: Vec<usize> = (0..query.combinations.len()).collect();
     let median = |at: &usize| query.combinations[*at].median_ms.unwrap_or(f64::INFINITY);
@@ -151,9 +178,20 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
             (false, _) if cell.may_be_best => "yes",
             (false, _) => "no",
         };
-        row.push(if cell.median_ms.is_none() { "-" } else { judged }.to_owned());
+        let judged = match cell.median_ms {
+            _ if !cell.valid => "INVALID",
+            Some(_) => judged,
+            None => "-",
+        };
+        row.push(judged.to_owned());
         row.push(cell.rounds.to_string());
         row.push(cell.evidence());
+        let is_reference =
+            cell.gpu != Gpu::On && sweep.combinations[at].iter().all(|own| own.value.is_none());
+        row.push(match is_reference {
+            true => "reference".to_owned(),
+            false => words::answers(&cell.answers),
+        });
         row
     };
     std::iter::once(header).chain(order.into_iter().map(row)).collect()
@@ -171,15 +209,25 @@ fn time(cell: &CellReport) -> String {
     }
 }
 
-/// Each error once: combinations tend to fail alike.
-fn notes(query: &SweepQueryReport) -> Vec<String> {
+/// Each error once: combinations tend to fail alike. Of wrong answers the first shows what is wrong.
+fn notes(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<String> {
+    let name = &query.query;
     let mut said: Vec<String> = query
         .combinations
         .iter()
         .filter_map(|cell| Some(&cell.error.as_ref()?.message))
         .map(|message| message.split_whitespace().collect::<Vec<_>>().join(" "))
+        .map(|message| format!("{name}: failed: {message}"))
         .collect();
     said.sort();
     said.dedup();
-    said.into_iter().map(|message| format!("{}: failed: {message}", query.query)).collect()
+    let cells = query.combinations.iter().zip(&sweep.combinations);
+    let (wrong, right): (Vec<_>, Vec<_>) = cells.partition(|(cell, _)| !cell.valid);
+    let uncompared = right.into_iter().find(|(cell, _)| cell.answers.error.is_some());
+    for (cell, combination) in wrong.into_iter().take(1).chain(uncompared) {
+        let own = spelled(combination);
+        let lines = words::differences(["reference", &own].into_iter(), &cell.answers);
+        said.extend(lines.into_iter().map(|line| format!("{name}, {own}: {line}")));
+    }
+    said
 }
