@@ -15,6 +15,7 @@ use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Connection, Trial};
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
+use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{self, Arm, Gpu, StromError, hint};
 
 /// Failures of an arm in a row after which it is given up.
@@ -277,6 +278,35 @@ impl Bencher {
             Executed::Answered(ns) => Some(ns),
             Executed::Failed | Executed::Aborted => None,
         })
+    }
+
+    /// Runs a query once within `limit`, on a session of its own, and says what its plan proves.
+    ///
+    /// # Errors
+    /// When it was not answered.
+    pub async fn probe(
+        &self,
+        query: usize,
+        arm: usize,
+        limit: Duration,
+    ) -> Result<Verdict, StromError> {
+        let Trial { query, arms } = &self.trials[query];
+        let statement_timeout = limit.min(self.connection.statement_timeout);
+        let connection = Connection { statement_timeout, ..self.connection.clone() };
+        let probing = async {
+            let mut session = connection.open().await?;
+            strom::enter(&mut session, &arms[arm]).await?;
+            let plan = session.explain(&query.sql, false).await?;
+            session.drain(&query.sql, None).await?;
+            session.close().await;
+            Ok(Evidence::read(&plan.json).verdict)
+        };
+        let limit = connection.statement_limit() * 2;
+        let late = || Err(pg::Error::timed_out("run the query").into());
+        tokio::select! {
+            probed = tokio::time::timeout(limit, probing) => probed.unwrap_or_else(|_| late()),
+            () = self.abort.cancelled() => late(),
+        }
     }
 
     /// Takes the plan of a query in one of its arms.

@@ -5,9 +5,11 @@ pub mod arm;
 pub mod evidence;
 pub mod hint;
 pub mod server;
+mod service;
 pub mod settings;
 
 pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter};
+pub use service::wake_gpu_service;
 
 use crate::pg;
 
@@ -36,6 +38,17 @@ pub enum StromError {
         name: String,
         /// What is known of the name, with those near it.
         why: String,
+    },
+    /// A setting of an arm that no session has for itself.
+    #[error(
+        "arm `{arm}` sets `{name}`, which PG-Strom keeps for the whole server and adapts to after \
+         four seconds: arms that take turns would share it\n  fix: compare its values in a sweep"
+    )]
+    Shared {
+        /// The arm.
+        arm: String,
+        /// The setting.
+        name: String,
     },
     /// The server did not keep the setting.
     #[error("{name} was set to `{wanted}`, but the session reads back `{got}`")]

@@ -45,6 +45,19 @@ pub enum SweepError {
         /// What the server says about its configuration; may be empty.
         why: String,
     },
+    /// A reload has PG-Strom start its GPU service anew, and that does not serve.
+    #[error(
+        "PG-Strom's GPU service does not answer {} s after the configuration was reloaded: {error}\n  \
+         fix: let a superuser SET pg_strom.max_async_tasks to another value and back, or restart the \
+         server; then leave what takes a reload out of the sweep",
+        .waited.as_secs()
+    )]
+    GpuService {
+        /// Since it should have been back.
+        waited: Duration,
+        /// What the last query came to.
+        error: pg::Error,
+    },
     /// The configuration was not read again.
     #[error("the server did not read its configuration again within {} s of pg_reload_conf()", .0.as_secs())]
     NotReloaded(Duration),

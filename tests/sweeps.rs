@@ -160,11 +160,11 @@ async fn with_pg_strom_the_gpu_is_on_and_its_settings_are_real_ones() {
 [bench]
 [[bench.queries]]
 name = "as_set"
-sql = "SELECT 1 / (current_setting('pg_strom.enabled') || current_setting('pg_strom.max_async_tasks') IN ('on4', 'on8'))::int"
+sql = "SELECT 1 / (current_setting('pg_strom.enabled') || current_setting('pg_strom.enable_gpuscan') IN ('onon', 'onoff'))::int"
 [sweep]
 [[sweep.settings]]
-name = "pg_strom.max_async_tasks"
-values = [4, 8]
+name = "pg_strom.enable_gpuscan"
+values = [true, false]
 "#;
     let ended = start_at(Some(&address), profile, &[]).end().await;
     for cell in ended.done()["sweep"]["queries"][0]["combinations"].as_array().unwrap() {
@@ -174,10 +174,10 @@ values = [4, 8]
 
     // Its configuration takes a reload, and a pause until the GPU service must be back.
     let reloading = profile.replace(
-        "max_async_tasks\"\nvalues = [4, 8]",
+        "enable_gpuscan\"\nvalues = [true, false]",
         "gpu_mempool_max_ratio\"\nvalues = [0.3, 0.7]",
     );
-    let reloading = reloading.replace("'on4', 'on8'", "'on16'");
+    let reloading = reloading.replace("'onon', 'onoff'", "'onon'");
     let program = start_at(Some(&address), &reloading, &["--allow-alter-system"]);
     program.says("of 32 executions").await;
     let in_force = ask(&server, "SHOW pg_strom.gpu_mempool_max_ratio").await;
@@ -189,6 +189,27 @@ values = [4, 8]
     assert!(result["took_s"].as_f64().unwrap() >= 5.0, "it waited for the GPU service");
     assert_eq!(ask(&server, "SHOW pg_strom.gpu_mempool_max_ratio").await, "0.5");
     assert_eq!(configuration(&server).await["auto_conf"], "");
+    // After each reload, the last one too, the GPU service is given its workers back.
+    let reloads = result["sweep"]["reloads"].as_u64().unwrap() as usize;
+    let log = server.socket_dir().with_file_name("server.log");
+    let woken = fs::read_to_string(&log).unwrap();
+    let woken = woken.matches("stand-in: 15 async tasks\nstand-in: 16 async tasks\n").count();
+    assert_eq!(woken, reloads + 1, "{reloads} reloads, and one that put things back");
+
+    // What looks like a setting of the session is one of the whole server.
+    let shared = profile
+        .replace("enable_gpuscan\"\nvalues = [true, false]", "max_async_tasks\"\nvalues = [4]");
+    let refused = start_at(Some(&address), &shared, &[]).end().await;
+    assert_eq!(refused.code, Some(3));
+    let said = "`pg_strom.max_async_tasks`: it takes ALTER SYSTEM and a reload";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    let arms = "[bench]\n[arms.few]\nset = { \"pg_strom.max_async_tasks\" = 4 }\n\
+                [arms.many]\n[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n";
+    let refused = start_at(Some(&address), arms, &[]).end().await;
+    assert_eq!(refused.code, Some(3));
+    let said =
+        "arm `few` sets `pg_strom.max_async_tasks`, which PG-Strom keeps for the whole server";
+    assert!(refused.stderr.contains(said), "{}", refused.stderr);
 
     // Nothing tells the range of a setting that PG-Strom hides: the server itself judges the value.
     let before = configuration(&server).await;

@@ -16,17 +16,25 @@ use crate::pg::embedded::Server;
 use crate::plan::bench::Bench;
 use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query};
+use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
 use crate::report::bench::BenchReport;
 use crate::report::sweep::{Cells, SweepReport};
+use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
-use crate::strom::{self, Arm, ArmSetting, Gpu};
+use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
 use crate::sweep::{self, Applier, Checked, Order, Progress, Rights, SweepError, Swept, Value};
 
 /// After a reload PG-Strom's GPU service goes on for some seconds before it starts anew.
 const GPU_SERVICE_DELAY: Duration = Duration::from_secs(5);
 /// After those, until it must answer again.
-const GPU_SERVICE_MAX: Duration = Duration::from_secs(60);
+const GPU_SERVICE_MAX: Duration = Duration::from_secs(45);
+/// After those, until a query that is still on the CPU is taken to belong there.
+const GPU_PLAN_MAX: Duration = Duration::from_secs(5);
+/// SQLSTATE of a statement that ran into its timeout.
+const QUERY_CANCELED: &str = "57014";
+/// How long a query may take meanwhile.
+const GPU_PROBE_MAX: Duration = Duration::from_secs(30);
 
 /// A sweep that the server takes, and where it goes.
 pub struct SweepRun<'a> {
@@ -286,20 +294,37 @@ impl Sweeping<'_> {
         Ok(restart || reload)
     }
 
-    /// Until a query is answered after the GPU service has started anew.
+    /// Until the GPU service has started anew: a query is on the GPU again and is answered.
+    ///
+    /// While the service is not there the planner takes the CPU, so an answer alone proves nothing.
     async fn wait_for_gpu(&mut self, combination: usize) -> Result<(), Ended> {
         let stop = self.shutdown.stop.clone();
         tokio::select! {
             () = tokio::time::sleep(GPU_SERVICE_DELAY) => {}
             () = stop.cancelled() => return Ok(()),
         }
+        let proved =
+            |findings: &Findings| Some(findings.plans.get(combination)?.evidence.as_ref()?.verdict);
+        let findings = self.bencher.findings();
+        let was_on_gpu = findings.iter().position(|query| proved(query) == Some(Verdict::Gpu));
+        if was_on_gpu.is_none() && findings.iter().any(|query| proved(query).is_some()) {
+            // These settings keep every query on the CPU.
+            return Ok(());
+        }
         let began = Instant::now();
-        while !self.is_over() && began.elapsed() < GPU_SERVICE_MAX {
-            let mut waiting = ArmSamples::default();
-            if self.bencher.once(0, combination, &mut waiting).await?.is_some() {
-                break;
+        while !self.is_over() {
+            let probed = self.bencher.probe(was_on_gpu.unwrap_or(0), combination, GPU_PROBE_MAX);
+            let waited = began.elapsed();
+            match probed.await {
+                Ok(Verdict::Gpu) => break,
+                Ok(_) if waited > GPU_PLAN_MAX => break,
+                Err(StromError::Server(error)) if waited > GPU_SERVICE_MAX && hangs(&error) => {
+                    return Err(SweepError::GpuService { waited: began.elapsed(), error }.into());
+                }
+                // A query that fails for a reason of its own is part of the result.
+                Err(_) if waited > GPU_SERVICE_MAX => break,
+                _ => tokio::time::sleep(Duration::from_millis(500)).await,
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
         Ok(())
     }
@@ -325,6 +350,11 @@ impl Sweeping<'_> {
         }
         Ok(restarted?)
     }
+}
+
+/// Whether a query was not answered, rather than refused.
+fn hangs(error: &pg::Error) -> bool {
+    error.is_lost() || error.sqlstate() == Some(QUERY_CANCELED)
 }
 
 /// The GPU off, and everything that a session can set as the server has it.

@@ -124,7 +124,8 @@ pub fn align<'a>(arms: impl Iterator<Item = &'a mut Arm>) {
 /// name with a dot in it succeeds, as a placeholder, and measures nothing.
 ///
 /// # Errors
-/// At the first setting that it does not have, or when it does not answer.
+/// At the first setting that it does not have, or that no session has for itself, or when it does
+/// not answer.
 pub async fn check_settings(session: &mut pg::Session, arms: &[Arm]) -> Result<(), StromError> {
     for arm in arms {
         let names: Vec<&str> = arm.set.iter().map(|setting| setting.name.as_str()).collect();
@@ -134,6 +135,10 @@ pub async fn check_settings(session: &mut pg::Session, arms: &[Arm]) -> Result<(
             let all = settings::names(session).await?;
             let why = settings::explain_absent(&name, all.iter().map(String::as_str));
             return Err(StromError::NoSuchSetting { arm, name, why });
+        }
+        if found.iter().any(|setting| setting.name.eq_ignore_ascii_case(settings::SHARED)) {
+            let (arm, name) = (arm.name.clone(), settings::SHARED.to_owned());
+            return Err(StromError::Shared { arm, name });
         }
     }
     Ok(())

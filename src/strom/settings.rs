@@ -6,7 +6,7 @@
 
 mod known;
 
-pub use known::{KNOWN, Known, NO_SETTINGS};
+pub use known::{KNOWN, Known, NO_SETTINGS, SHARED};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -8,6 +8,7 @@ use super::restore::{Record, Touched, alter_system, identity, in_auto_conf};
 use super::value::same;
 use super::{Checked, SweepError, Swept, Value};
 use crate::pg::{Address, Session, quote_literal};
+use crate::strom;
 use crate::strom::settings::{self, Applying};
 
 /// A reload is done within milliseconds, unless the machine is very busy.
@@ -175,7 +176,8 @@ async fn is_applied(session: &mut Session, name: &str) -> Result<bool, SweepErro
     Ok(applied.as_deref() == Some("t"))
 }
 
-/// Has the configuration read again; returns a new session that sees it.
+/// Has the configuration read again, and PG-Strom's GPU service at work after it; returns a new
+/// session that sees it.
 pub(super) async fn reload(
     session: &mut Session,
     address: &Address,
@@ -190,6 +192,7 @@ pub(super) async fn reload(
     loop {
         let mut fresh = Session::connect(address, "strom-load sweep").await?;
         if fresh.text(act, &sql).await?.as_deref() == Some("t") {
+            strom::wake_gpu_service(&mut fresh).await?;
             return Ok(fresh);
         }
         fresh.close().await;

@@ -8,6 +8,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct abi { int version, func_max_args, index_max_keys, name_data_len, float8_by_value; char extra[32]; };
 #if PG_MAJOR >= 18
@@ -62,6 +63,15 @@ static void boolean(const char *name, bool value, enum context context, int flag
 							 NULL, NULL, NULL);
 }
 
+#ifndef NO_GPU
+/* The real one keeps it for the whole server, and starts or ends worker threads after a change. */
+static void tasks_assign(int value, void *extra)
+{
+	(void) extra;
+	dprintf(2, "stand-in: %d async tasks\n", value);
+}
+#endif
+
 void _PG_init(void);
 void _PG_init(void)
 {
@@ -99,7 +109,7 @@ void _PG_init(void)
 	DefineCustomIntVariable("pg_strom.gpudirect_threshold", "stand-in", NULL, &threshold, 2097152,
 							0, 2147483647, SUSET, UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_strom.max_async_tasks", "stand-in", NULL, &tasks, 16, 1, 256,
-							SUSET, SUPERUSER_ONLY, NULL, NULL, NULL);
+							SUSET, SUPERUSER_ONLY, NULL, tasks_assign, NULL);
 	DefineCustomIntVariable("pg_strom.cuda_stack_limit", "stand-in", NULL, &stack, 32, 4, 2048,
 							POSTMASTER, UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("pg_strom.gpu_mempool_segment_sz", "stand-in", NULL, &segment, 1048576,

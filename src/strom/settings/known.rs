@@ -15,6 +15,11 @@ pub struct Known {
     pub hidden: Option<&'static str>,
 }
 
+/// The setting of PG-Strom that a session can SET and no session has for itself. It lies in shared
+/// memory: a SET acts on the whole server, stays after the session, and has worker threads started
+/// or ended four seconds later.
+pub const SHARED: &str = "pg_strom.max_async_tasks";
+
 const fn shown(name: &'static str, context: Context, since: &'static str) -> Known {
     Known { name, context, since, hidden: None }
 }
@@ -112,7 +117,7 @@ pub const KNOWN: &[Known] = &[
     shown("pg_strom.gpudirect_enabled", User, "5.2"),
     shown("pg_strom.gpudirect_threshold", Superuser, "5.2"),
     shown("pg_strom.manual_optimal_gpus", Postmaster, "5.2"),
-    shown("pg_strom.max_async_tasks", Superuser, "5.2"),
+    shown(SHARED, Superuser, "5.2"),
     hidden(
         "pg_strom.parquet_cache_eviction_bonus",
         Postmaster,
