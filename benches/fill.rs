@@ -10,10 +10,9 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use strom_load::dataset::{Progress, Stage};
@@ -23,6 +22,14 @@ use strom_load::pg::Address;
 use strom_load::pg::embedded::{Options, Server};
 use strom_load::plan::{Overrides, Plan, ProfileSource, Table};
 use strom_load::row::BatchEncoder;
+
+#[path = "support/psql.rs"]
+mod psql;
+#[path = "support/spread.rs"]
+mod spread;
+
+use psql::Psql;
+use spread::{median, spread};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -104,10 +111,10 @@ impl Bench {
             }
             println!(
                 "{connections:>11} {:>12.0} {:>12.0}  {:<18} {:<18}",
-                median(psqls),
-                median(ours),
-                spread(&ratios),
-                spread(&noise)
+                median(&psqls),
+                median(&ours),
+                spread(&ratios, 2),
+                spread(&noise, 2)
             );
             files.iter().try_for_each(fs::remove_file)?;
         }
@@ -138,7 +145,10 @@ impl Bench {
     /// Rows/s of one psql a file, from the first command to the last answer.
     fn psql(&self, files: &[PathBuf]) -> Result<f64> {
         self.empty()?;
-        let start = |file: &PathBuf| Psql::start(&self.server, file);
+        let start = |file: &PathBuf| {
+            let copy = format!("\\copy l40s_sales_large from '{}' (format binary)", file.display());
+            Psql::start(&self.server, copy)
+        };
         let mut clients = files.iter().map(start).collect::<Result<Vec<_>>>()?;
         let began = Instant::now();
         clients.iter_mut().try_for_each(Psql::go)?;
@@ -177,71 +187,6 @@ impl Bench {
              CREATE TABLE {name} ({})",
             columns.join(", ")
         );
-        let run = psql_command(&self.server).args(["-c", &sql, "-c", "CHECKPOINT"]).output()?;
-        if run.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&run.stderr).into()) }
+        psql::prepare(&self.server, &sql)
     }
-}
-
-/// A connected psql that waits for its command.
-struct Psql {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    file: PathBuf,
-}
-
-impl Psql {
-    fn start(server: &Server, file: &Path) -> Result<Self> {
-        let mut command = psql_command(server);
-        let mut child =
-            command.args(["-q"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("no input")?;
-        let output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut psql = Self { child, input, output, file: file.to_owned() };
-        writeln!(psql.input, "\\echo ready")?;
-        psql.wait()?;
-        Ok(psql)
-    }
-
-    fn go(&mut self) -> Result<()> {
-        let file = self.file.display();
-        let copy = format!("\\copy l40s_sales_large from '{file}' (format binary)");
-        Ok(writeln!(self.input, "{copy}\n\\echo done")?)
-    }
-
-    fn wait(&mut self) -> Result<()> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if matches!(line.trim(), "ready" | "done") { Ok(()) } else { Err(line.into()) }
-    }
-
-    fn stop(mut self) -> Result<()> {
-        drop(self.input);
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-fn psql_command(server: &Server) -> Command {
-    let mut command = Command::new(server.bindir().join("psql"));
-    let port = server.port().to_string();
-    command.args(["-X", "-v", "ON_ERROR_STOP=1", "-p", &port]).arg("-h").arg(server.socket_dir());
-    command.args(["-U", server.user(), "-d", server.database()]);
-    command
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
-}
-
-fn spread(values: &[f64]) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{:.2} ({least:.2}-{most:.2})", median(values.to_vec()))
 }

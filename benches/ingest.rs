@@ -11,10 +11,10 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +24,14 @@ use strom_load::pace::DueTimes;
 use strom_load::pg::embedded::{Options, Server};
 use strom_load::plan::{self, Overrides, Plan};
 use strom_load::row::{BatchEncoder, CHUNK_BYTES_MAX};
+
+#[path = "support/psql.rs"]
+mod psql;
+#[path = "support/spread.rs"]
+mod spread;
+
+use psql::Psql;
+use spread::{median, spread};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -135,15 +143,17 @@ impl Bench {
             psqls.extend([before, after]);
             ours.push(run);
         }
-        let of = |runs: &[Run], field: fn(&Run) -> f64| median(runs.iter().map(field).collect());
+        let of = |runs: &[Run], field: fn(&Run) -> f64| {
+            median(&runs.iter().map(field).collect::<Vec<_>>())
+        };
         let client_s = of(&ours, |run| run.client_s);
         let server_s = of(&psqls, |run| run.server_s);
         println!(
             "{batch_rows:>9} {:>12.0} {:>12.0}  {:<18} {:<18} {client_s:>9.3} {server_s:>9.3} {:>7.3}",
             of(&psqls, |run| run.rows_per_s),
             of(&ours, |run| run.rows_per_s),
-            spread(&ratios),
-            spread(&noise),
+            spread(&ratios, 2),
+            spread(&noise, 2),
             client_s / server_s
         );
         Ok(())
@@ -163,10 +173,10 @@ impl Bench {
         }
         println!(
             "{batch_rows:>9} {:>12.0} {:>12.0}  {:<18} {:<18}",
-            median(bares),
-            median(ours),
-            spread(&ratios),
-            spread(&noise)
+            median(&bares),
+            median(&ours),
+            spread(&ratios, 2),
+            spread(&noise, 2)
         );
         Ok(())
     }
@@ -232,7 +242,7 @@ impl Bench {
             let script = self.folder.join("script.sql").with_extension(file_name(file));
             let line = format!("\\copy {TABLE} from '{}' (format binary)\n", file.display());
             fs::write(&script, line.repeat(batches as usize))?;
-            clients.push(Psql::start(&self.server, &script)?);
+            clients.push(Psql::start(&self.server, format!("\\i {}", script.display()))?);
         }
         let server_before = tree_cpu_s(self.server.pid())?;
         let began = Instant::now();
@@ -325,55 +335,8 @@ impl Bench {
         };
         let leaves: String = (0..CONNECTIONS).map(leaf).collect();
         let sql = format!("{create}{leaves} TRUNCATE {TABLE};");
-        let run = psql_command(&self.server).args(["-c", &sql, "-c", "CHECKPOINT"]).output()?;
-        if run.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&run.stderr).into()) }
+        psql::prepare(&self.server, &sql)
     }
-}
-
-/// A connected psql that waits for its script.
-struct Psql {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
-    script: PathBuf,
-}
-
-impl Psql {
-    fn start(server: &Server, script: &Path) -> Result<Self> {
-        let mut command = psql_command(server);
-        let mut child =
-            command.args(["-q"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let input = child.stdin.take().ok_or("no input")?;
-        let output = BufReader::new(child.stdout.take().ok_or("no output")?);
-        let mut psql = Self { child, input, output, script: script.to_owned() };
-        writeln!(psql.input, "\\echo ready")?;
-        psql.wait()?;
-        Ok(psql)
-    }
-
-    fn go(&mut self) -> Result<()> {
-        Ok(writeln!(self.input, "\\i {}\n\\echo done", self.script.display())?)
-    }
-
-    fn wait(&mut self) -> Result<()> {
-        let mut line = String::new();
-        self.output.read_line(&mut line)?;
-        if matches!(line.trim(), "ready" | "done") { Ok(()) } else { Err(line.into()) }
-    }
-
-    fn stop(mut self) -> Result<()> {
-        drop(self.input);
-        self.child.wait()?;
-        Ok(())
-    }
-}
-
-fn psql_command(server: &Server) -> Command {
-    let mut command = Command::new(server.bindir().join("psql"));
-    let port = server.port().to_string();
-    command.args(["-X", "-v", "ON_ERROR_STOP=1", "-p", &port]).arg("-h").arg(server.socket_dir());
-    command.args(["-U", server.user(), "-d", server.database()]);
-    command
 }
 
 fn file_name(path: &Path) -> String {
@@ -431,20 +394,4 @@ fn stat(pid: u32) -> Option<Stat> {
 /// Linux reports /proc times in hundredths of a second whatever its own clock.
 fn ticks_per_s() -> f64 {
     100.0
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
-}
-
-fn spread(values: &[f64]) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{:.2} ({least:.2}-{most:.2})", median(values.to_vec()))
 }

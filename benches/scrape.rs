@@ -28,6 +28,11 @@ use strom_load::sink::{RunStart, Sink};
 use strom_load::watch::gpu::Found;
 use strom_load::watch::process;
 
+#[path = "support/spread.rs"]
+mod spread;
+
+use spread::{median, spread};
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const SCRAPES: usize = 300;
@@ -133,7 +138,7 @@ fn scrape(partitions: u32) -> Result<()> {
     let series = answer.lines().filter(|l| l.contains(' ') && !l.starts_with('#')).count();
     let most = times.iter().copied().fold(0.0, f64::max);
     let kib = answer.len() as f64 / 1024.0;
-    println!("{partitions:>10} {series:>9} {kib:>9.0} {:>12.3} {most:>12.3}", median(times));
+    println!("{partitions:>10} {series:>9} {kib:>9.0} {:>12.3} {most:>12.3}", median(&times));
     Ok(())
 }
 
@@ -186,9 +191,9 @@ impl Bench {
         }
         println!(
             "scraped each second {:.0} rows/s, scraped ÷ not {}, A/A {}",
-            median(rates),
-            spread(&ratios),
-            spread(&noise)
+            median(&rates),
+            spread(&ratios, 3),
+            spread(&noise, 3)
         );
         Ok(())
     }
@@ -237,15 +242,4 @@ impl Bench {
         fs::remove_dir_all(&folder)?;
         result["stream"]["achieved_rows_per_s"].as_f64().ok_or_else(|| "no rate".into())
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn spread(values: &[f64]) -> String {
-    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    format!("{:.3} ({least:.3}-{most:.3})", median(values.to_vec()))
 }

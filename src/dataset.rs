@@ -422,7 +422,9 @@ impl Filler<'_> {
             () = stopped => unreachable!("it waits for the statement"),
         };
         match done {
-            Err(error) if self.stop.is_cancelled() && error.sqlstate() == Some("57014") => {
+            Err(error)
+                if self.stop.is_cancelled() && error.sqlstate() == Some(pg::QUERY_CANCELED) =>
+            {
                 Err(self.interrupted(self.table.rows.get()))
             }
             done => self.served(done),

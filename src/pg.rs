@@ -20,5 +20,6 @@ mod tls;
 
 pub use address::Address;
 pub use error::Error;
+pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;
 pub use session::{Canceller, Session};

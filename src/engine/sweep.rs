@@ -31,8 +31,6 @@ const GPU_SERVICE_DELAY: Duration = Duration::from_secs(5);
 const GPU_SERVICE_MAX: Duration = Duration::from_secs(45);
 /// After those, until a query that is still on the CPU is taken to belong there.
 const GPU_PLAN_MAX: Duration = Duration::from_secs(5);
-/// SQLSTATE of a statement that ran into its timeout.
-const QUERY_CANCELED: &str = "57014";
 /// How long a query may take meanwhile.
 const GPU_PROBE_MAX: Duration = Duration::from_secs(30);
 
@@ -354,7 +352,7 @@ impl Sweeping<'_> {
 
 /// Whether a query was not answered, rather than refused.
 fn hangs(error: &pg::Error) -> bool {
-    error.is_lost() || error.sqlstate() == Some(QUERY_CANCELED)
+    error.is_lost() || error.sqlstate() == Some(pg::QUERY_CANCELED)
 }
 
 /// The GPU off, and everything that a session can set as the server has it.

@@ -2,6 +2,9 @@
 //!
 //! docs/delivery.md shows this table; a test keeps the two alike.
 
+/// SQLSTATE of a statement that was cancelled, by hand or by its timeout.
+pub const QUERY_CANCELED: &str = "57014";
+
 /// What makes a failed batch or query worth another try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
@@ -57,7 +60,7 @@ pub const RULES: &[Rule] = &[
     rule("53300", Remedy::Reconnect, "no connection slot is free"),
     rule("53", Remedy::Wait, "out of disk space, memory or another resource"),
     rule("55", Remedy::Wait, "the table is locked or in use"),
-    rule("57014", Remedy::Retry, "the statement was cancelled, by hand or by a timeout"),
+    rule(QUERY_CANCELED, Remedy::Retry, "the statement was cancelled, by hand or by a timeout"),
     rule("57", Remedy::Reconnect, "the server ends sessions, shuts down or starts up"),
     rule("58", Remedy::Wait, "the server's system failed it: input and output, files"),
 ];

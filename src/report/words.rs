@@ -1,5 +1,8 @@
 //! Words that the summaries of streams, benchmarks and sweeps share.
 
+use std::fmt::{self, Write as _};
+
+use crate::pg;
 use crate::quantity::format_count;
 use crate::query::answer::Row;
 use crate::query::examine::{AnswerHistory, PlanHistory};
@@ -44,6 +47,13 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
     why
 }
 
+/// What may have kept an arm that is on from answering within its timeout.
+pub(super) fn why_silent(gpu: Gpu, plan: Option<&PlanHistory>, sqlstate: &str) -> Option<String> {
+    let verdict = plan.and_then(|plan| Some(plan.evidence.as_ref()?.verdict));
+    let on_gpu = gpu == Gpu::On && verdict == Some(evidence::Verdict::Gpu);
+    (on_gpu && sqlstate == pg::QUERY_CANCELED).then(|| format!("why: {}", hint::ASLEEP))
+}
+
 /// What comparing two answers came to.
 pub(super) fn answers(answers: &AnswerHistory) -> String {
     match (answers.checks, answers.different, answers.failed) {
@@ -75,10 +85,73 @@ pub(super) fn differences<'a>(
     lines
 }
 
+/// Rows of cells, the header first, as a table of Markdown.
+pub(super) fn markdown_table(out: &mut String, rows: &[Vec<String>]) -> fmt::Result {
+    for (number, row) in rows.iter().enumerate() {
+        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+        if number == 0 {
+            writeln!(out, "|{}", "---|".repeat(row.len()))?;
+        }
+    }
+    writeln!(out)
+}
+
+/// The same for a terminal, in columns.
+pub(super) fn text_table(out: &mut String, rows: &[Vec<String>]) -> fmt::Result {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(line, "{cell:width$}  ")?;
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
 /// A row of an answer.
 fn row(row: &Row) -> String {
     let value = |(name, value): (&String, &Option<String>)| {
         format!("{name} = {}", value.as_deref().unwrap_or("NULL"))
     };
     row.iter().map(value).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::strom::evidence::Evidence;
+
+    #[test]
+    fn only_a_timeout_on_the_gpu_is_laid_to_its_service() {
+        let plan = |node: &str| PlanHistory {
+            evidence: Some(Evidence::read(
+                &json!([{ "Plan": {
+                "Node Type": "Custom Scan",
+                "Custom Plan Provider": node,
+                "Relation Name": "sales",
+                "Alias": "sales",
+            } }])
+                .to_string(),
+            )),
+            ..PlanHistory::default()
+        };
+        let gpu = plan("GpuPreAgg");
+        let why = why_silent(Gpu::On, Some(&gpu), "57014").unwrap();
+        assert!(
+            why.contains("setting pg_strom.max_async_tasks to another value and back"),
+            "{why}"
+        );
+        assert_eq!(why_silent(Gpu::On, Some(&gpu), "XX000"), None);
+        assert_eq!(why_silent(Gpu::Off, Some(&gpu), "57014"), None);
+        assert_eq!(why_silent(Gpu::On, Some(&PlanHistory::default()), "57014"), None);
+        assert_eq!(why_silent(Gpu::On, None, "57014"), None);
+    }
 }

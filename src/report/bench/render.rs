@@ -50,15 +50,7 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
         if let Some(arrow) = &step.arrow {
             writeln!(out, "{}\n", arrow_line(arrow))?;
         }
-        let rows = rows(step);
-        let header = &rows[0];
-        writeln!(out, "| {} |", header.join(" | "))?;
-        writeln!(out, "|{}", "---|".repeat(header.len()))?;
-        for row in &rows[1..] {
-            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-            writeln!(out, "| {} |", cells.join(" | "))?;
-        }
-        writeln!(out)?;
+        words::markdown_table(out, &rows(step))?;
         for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "- {line}")?;
         }
@@ -96,18 +88,7 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
         if let Some(arrow) = &step.arrow {
             writeln!(out, "  {}", arrow_line(arrow))?;
         }
-        let rows = rows(step);
-        let width = |column: usize| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-        for row in &rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                write!(line, "{cell:width$}  ")?;
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
+        words::text_table(out, &rows(step))?;
         for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "  {line}")?;
         }
@@ -310,6 +291,8 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
         if let Some(error) = &arm.error {
             let (failures, said) = (arm.failures, one_line(&error.message));
             notes.push(format!("{name} ({}): failed {failures} times: {said}", arm.arm));
+            let why = words::why_silent(arm.gpu, arm.plan.as_ref(), &error.sqlstate);
+            notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
         }
         if arm.fallback_rows > 0 {
             let rows = format_count(arm.fallback_rows);

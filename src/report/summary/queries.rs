@@ -68,7 +68,9 @@ fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
             None => writeln!(out)?,
         }
     }
-    for why in words::why_not_gpu(query.gpu, plan) {
+    let silent = query.errors.keys();
+    let silent = silent.filter_map(|code| words::why_silent(query.gpu, Some(plan), code));
+    for why in words::why_not_gpu(query.gpu, plan).into_iter().chain(silent) {
         writeln!(out, "{:width$}  {why}", "")?;
     }
     Ok(())

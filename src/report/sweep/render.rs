@@ -82,13 +82,7 @@ pub(in crate::report) fn markdown(out: &mut String, sweep: &SweepReport) -> fmt:
     writeln!(out, "{}\n", about(sweep))?;
     for query in &sweep.queries {
         writeln!(out, "## {}\n", query.query)?;
-        let rows = rows(sweep, query);
-        writeln!(out, "| {} |\n|{}", rows[0].join(" | "), "---|".repeat(rows[0].len()))?;
-        for row in &rows[1..] {
-            let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-            writeln!(out, "| {} |", cells.join(" | "))?;
-        }
-        writeln!(out)?;
+        words::markdown_table(out, &rows(sweep, query))?;
         let notes = notes(sweep, query);
         for line in &notes {
             writeln!(out, "- {line}")?;
@@ -112,18 +106,7 @@ pub(in crate::report) fn text(out: &mut String, sweep: &SweepReport) -> fmt::Res
     writeln!(out, "  {}", about(sweep))?;
     for query in &sweep.queries {
         writeln!(out, "\n{}", query.query)?;
-        let rows = rows(sweep, query);
-        let width = |column: usize| {
-            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
-        };
-        let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-        for row in &rows {
-            let mut line = String::new();
-            for (cell, width) in row.iter().zip(&widths) {
-                write!(line, "{cell:width$}  ")?;
-            }
-            writeln!(out, "{}", line.trim_end())?;
-        }
+        words::text_table(out, &rows(sweep, query))?;
         for line in notes(sweep, query) {
             writeln!(out, "  {line}")?;
         }
