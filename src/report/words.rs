@@ -72,8 +72,7 @@ pub(super) fn differences<'a>(
 ) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &answers.error {
-        let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
-        lines.push(format!("the answers were not compared: {error}"));
+        lines.push(format!("the answers were not compared: {}", one_line(error)));
     }
     if let Some(first) = answers.differences.first() {
         for ((arm, rows), count) in arms.zip(&first.examples).zip(first.only) {
@@ -112,6 +111,11 @@ pub(super) fn text_table(out: &mut String, rows: &[Vec<String>]) -> fmt::Result 
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// A text of several lines in one.
+pub(super) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A row of an answer.

@@ -136,8 +136,8 @@ pub async fn check_settings(session: &mut pg::Session, arms: &[Arm]) -> Result<(
             let why = settings::explain_absent(&name, all.iter().map(String::as_str));
             return Err(StromError::NoSuchSetting { arm, name, why });
         }
-        if found.iter().any(|setting| setting.name.eq_ignore_ascii_case(settings::SHARED)) {
-            let (arm, name) = (arm.name.clone(), settings::SHARED.to_owned());
+        if let Some(shared) = found.iter().find(|setting| setting.is_shared()) {
+            let (arm, name) = (arm.name.clone(), shared.name.clone());
             return Err(StromError::Shared { arm, name });
         }
     }

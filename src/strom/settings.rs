@@ -154,6 +154,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// Whether it is [`SHARED`]: no session has it for itself, although one can SET it.
+    pub fn is_shared(&self) -> bool {
+        self.name.eq_ignore_ascii_case(SHARED)
+    }
+
     /// A name that the server does not know.
     pub fn absent(name: &str) -> Self {
         Self {

@@ -153,10 +153,9 @@ async fn one(
 ) -> Result<Result<Swept, Vec<String>>, SweepError> {
     let name = &written.name;
     let on_command_line = setting.source.as_deref() == Some("command line");
-    let is_shared = name.eq_ignore_ascii_case(settings::SHARED);
     let applied_by = match setting.context.map(settings::Context::applying) {
         // A SET would act on the whole server, and nothing would put it back.
-        Some(Applying::Set | Applying::PrivilegedSet) if is_shared => Applying::Reload,
+        Some(Applying::Set | Applying::PrivilegedSet) if setting.is_shared() => Applying::Reload,
         Some(Applying::Set | Applying::PrivilegedSet) => Applying::Set,
         Some(Applying::Reload) if on_command_line && rights.embedded => Applying::Restart,
         Some(applying) => applying,

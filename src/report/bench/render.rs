@@ -41,11 +41,11 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
             writeln!(out, "## {}\n", title(step))?;
         }
         if let Some(why) = &step.skipped {
-            writeln!(out, "**Skipped:** {}\n", one_line(why))?;
+            writeln!(out, "**Skipped:** {}\n", words::one_line(why))?;
             continue;
         }
         if let Some(error) = &step.error {
-            writeln!(out, "**Not made ready:** {}\n", one_line(error))?;
+            writeln!(out, "**Not made ready:** {}\n", words::one_line(error))?;
         }
         if let Some(arrow) = &step.arrow {
             writeln!(out, "{}\n", arrow_line(arrow))?;
@@ -79,11 +79,11 @@ fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
             writeln!(out, "{}", title(step))?;
         }
         if let Some(why) = &step.skipped {
-            writeln!(out, "  skipped: {}", one_line(why))?;
+            writeln!(out, "  skipped: {}", words::one_line(why))?;
             continue;
         }
         if let Some(error) = &step.error {
-            writeln!(out, "  not made ready: {}", one_line(error))?;
+            writeln!(out, "  not made ready: {}", words::one_line(error))?;
         }
         if let Some(arrow) = &step.arrow {
             writeln!(out, "  {}", arrow_line(arrow))?;
@@ -122,7 +122,7 @@ fn status(report: &BenchReport) -> String {
 pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &report.error {
-        lines.push(format!("Ended early: {}", one_line(error)));
+        lines.push(format!("Ended early: {}", words::one_line(error)));
     }
     if let Some(sweep) = &report.sweep {
         lines.extend(sweep::verdicts(sweep));
@@ -289,7 +289,7 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     }
     for arm in &query.arms {
         if let Some(error) = &arm.error {
-            let (failures, said) = (arm.failures, one_line(&error.message));
+            let (failures, said) = (arm.failures, words::one_line(&error.message));
             notes.push(format!("{name} ({}): failed {failures} times: {said}", arm.arm));
             let why = words::why_silent(arm.gpu, arm.plan.as_ref(), &error.sqlstate);
             notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
@@ -307,8 +307,4 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     let answers = words::differences(arms, &query.answers).into_iter();
     notes.extend(answers.map(|line| format!("{name}: {line}")));
     notes
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -16,7 +16,7 @@ const NAMED_MAX: usize = 4;
 pub(in crate::report) fn verdicts(sweep: &SweepReport) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(error) = &sweep.not_restored {
-        let error = error.split_whitespace().collect::<Vec<_>>().join(" ");
+        let error = words::one_line(error);
         lines.push(format!("THE CONFIGURATION WAS NOT PUT BACK: {error}"));
     }
     lines.extend(sweep.queries.iter().filter_map(|query| wrong(sweep, query)));
@@ -195,13 +195,13 @@ fn time(cell: &CellReport) -> String {
 /// Each error once: combinations tend to fail alike. Of wrong answers the first shows what is wrong.
 fn notes(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<String> {
     let name = &query.query;
-    let mut said: Vec<String> = query
-        .combinations
-        .iter()
-        .filter_map(|cell| Some(&cell.error.as_ref()?.message))
-        .map(|message| message.split_whitespace().collect::<Vec<_>>().join(" "))
-        .map(|message| format!("{name}: failed: {message}"))
-        .collect();
+    let mut said = Vec::new();
+    for cell in &query.combinations {
+        let Some(error) = &cell.error else { continue };
+        said.push(format!("{name}: failed: {}", words::one_line(&error.message)));
+        let why = words::why_silent(cell.gpu, cell.plan.as_ref(), &error.sqlstate);
+        said.extend(why.map(|why| format!("{name}: {why}")));
+    }
     said.sort();
     said.dedup();
     let cells = query.combinations.iter().zip(&sweep.combinations);
