@@ -18,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::pg::{self, Address, Session, pooler};
+use crate::pg::{self, Address, Session};
 use crate::plan::Table;
 use crate::row::{Checksum, EncodeError};
 
@@ -143,13 +143,13 @@ pub async fn prepare(
     let mut prepared = Vec::new();
     for table in tables {
         let name = table.name.as_written();
-        let connected = Session::connect(address, "strom-load fill control").await;
-        let mut control = connected.map_err(|error| DatasetError::server(&name, error))?;
-        if prepared.is_empty() {
-            // The reservation below is the session's, and so must the backend be.
-            let own = pooler::refuse_shared_backends(&mut control, address).await;
-            own.map_err(|error| DatasetError::server(&name, error))?;
-        }
+        // The reservation below is the session's, and so must the backend be.
+        let connected = if prepared.is_empty() {
+            Session::own_backend(address, "strom-load fill control").await
+        } else {
+            Session::own(address, "strom-load fill control").await
+        };
+        let control = connected.map_err(|error| DatasetError::server(&name, error))?;
         let mut filler = Filler { address, table, name, options, progress, start, stop, control };
         let done = filler.prepare().await?;
         // The reservation ends with the session.

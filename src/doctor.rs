@@ -197,12 +197,14 @@ pub async fn machine(bindir: Option<&Path>) -> Machine {
 /// # Errors
 /// When the server cannot be reached, or is lost meanwhile.
 pub async fn server(address: &Address, plan: &Plan) -> Result<Server, pg::Error> {
-    // A session of its own: PG-Strom is looked for before anything was SET in it.
-    let mut session = Session::connect(address, "strom-load doctor").await?;
+    // A session in which nothing was SET: PG-Strom and settings are seen as others see them.
+    let mut session = Session::as_configured(address, "strom-load doctor").await?;
     let pg_strom = server::examine(&mut session).await?;
     let processes = server::locate(&mut session).await?;
     let mut settings = settings::probe(&mut session, KEY_SETTINGS).await?;
     settings.retain(|setting| setting.value.is_some());
+    session.close().await;
+    let mut session = Session::own(address, "strom-load doctor").await?;
     let sql = "SELECT pg_catalog.current_setting('server_version'), \
                pg_catalog.current_setting('server_version_num')::int / 10000, \
                pg_catalog.current_database(), current_user, \

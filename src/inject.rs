@@ -345,7 +345,7 @@ impl<'a> Injector<'a> {
     }
 
     async fn session(&self) -> Result<Session, pg::Error> {
-        Session::connect(&self.address, "strom-load faults").await
+        Session::own(&self.address, "strom-load faults").await
     }
 
     async fn ask(&self, sql: &str) -> Result<Option<String>, pg::Error> {

@@ -85,7 +85,7 @@ impl Connection {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn open(&self) -> Result<pg::Session, pg::Error> {
-        let mut session = pg::Session::connect(&self.address, &self.application_name).await?;
+        let mut session = pg::Session::as_configured(&self.address, &self.application_name).await?;
         let sql = format!("SET statement_timeout = {}", self.statement_timeout.as_millis());
         session.execute("set the statement timeout", &sql).await?;
         Ok(session)

@@ -70,7 +70,7 @@ async fn read_by_pyarrow(path: &Path) -> Value {
 async fn session(database: &Database) -> Session {
     let Shared { socket_dir, port, .. } = shared();
     let address = Address::socket(socket_dir, *port, "postgres", &database.name);
-    Session::connect(&address, "test").await.unwrap()
+    Session::as_configured(&address, "test").await.unwrap()
 }
 
 async fn export_query(

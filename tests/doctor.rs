@@ -182,7 +182,7 @@ async fn settings_that_do_not_exist_are_told_from_those_that_do() {
 async fn any_setting_of_the_server_can_be_probed() {
     let database = Database::create().await;
     let address = Address::parse(&database.address(), "test", &|_| None).unwrap();
-    let mut session = Session::connect(&address, "test").await.unwrap();
+    let mut session = Session::as_configured(&address, "test").await.unwrap();
     session.execute("set", "SET made.up = 'x'; SET work_mem = '5MB'").await.unwrap();
     let names = ["work_mem", "DateStyle", "made.up", "never.heard", "wrk_mem", "role", "wal_level"];
     let found = settings::probe(&mut session, &names).await.unwrap();

@@ -24,14 +24,14 @@ const SECRET: &str = "s3cr:t-Pässw\\ord";
 
 async fn open(text: &str) -> Result<Session, Error> {
     let address = Address::parse(text, "DATABASE_URL", &|_| None);
-    Session::connect(&address.unwrap_or_else(|error| panic!("{text}: {error}")), "test").await
+    Session::as_configured(&address.unwrap_or_else(|error| panic!("{text}: {error}")), "test").await
 }
 
 /// How a connection went: encrypted, plain, or why not.
 async fn outcome(text: &str) -> String {
     match Address::parse(text, "DATABASE_URL", &|_| None) {
         Err(error) => format!("refused: {error}"),
-        Ok(address) => match Session::connect(&address, "test").await {
+        Ok(address) => match Session::as_configured(&address, "test").await {
             Err(error) => {
                 let error = error.to_string();
                 let (_, said) = error.split_once("postgres: ").unwrap_or(("", &error));

@@ -222,6 +222,18 @@ fn spawn_outside_the_engine(source: &Source) -> Vec<String> {
     })
 }
 
+/// Files that ask the server as others would see it: queries in an arm, and looks at settings.
+const AS_CONFIGURED: [&str; 4] =
+    ["src/pg/", "src/query.rs", "src/doctor.rs", "src/engine/sweep.rs"];
+
+/// Everything else that strom-load asks goes through `Session::own`, with PG-Strom off.
+fn session_that_is_not_our_own(source: &Source) -> Vec<String> {
+    if AS_CONFIGURED.iter().any(|allowed| source.path.starts_with(allowed)) {
+        return Vec::new();
+    }
+    source.lines_that("sessions are our own", |line| line.contains("as_configured"))
+}
+
 fn no_opening_line(source: &Source) -> Vec<String> {
     let opens = source.text.lines().next().is_some_and(|line| line.starts_with("//! "));
     if opens { Vec::new() } else { vec![format!("{}: opens without `//!`", source.path)] }
@@ -322,6 +334,14 @@ fn only_the_engine_spawns() {
     assert_eq!(found("src/pg/embedded/guard.rs", "let child = shell.spawn()?;"), 0);
     assert_eq!(found("src/pg/embedded/guard.rs", "tokio::spawn(connection);"), 1);
     assert_eq!(found("src/engine/measure.rs", "tasks.spawn(async {});"), 0);
+}
+
+#[test]
+fn only_arms_and_looks_at_settings_are_as_the_server_has_them() {
+    assert_eq!(findings(&sources(&["src"]), session_that_is_not_our_own), nothing());
+    let sample = "let session = pg::Session::as_configured(&address, name).await?;";
+    assert_eq!(session_that_is_not_our_own(&Source::new("src/ingest/audit.rs", sample)).len(), 1);
+    assert_eq!(session_that_is_not_our_own(&Source::new("src/query.rs", sample)), nothing());
 }
 
 #[test]

@@ -60,7 +60,7 @@ async fn export_and_import(
     args: &ArrowArgs,
     signals: &mut Signals,
 ) -> Result<Exported, Failure> {
-    let connected = Session::connect(address, "strom-load arrow").await;
+    let connected = Session::own(address, "strom-load arrow").await;
     let mut session = connected.map_err(|error| Failure::new(exit::PREPARE, error))?;
     let canceller = session.canceller();
     let work = async {

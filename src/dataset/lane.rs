@@ -90,7 +90,7 @@ impl Load {
         encoder: BatchEncoder,
     ) -> Result<Checksum, pg::Error> {
         let name = format!("strom-load fill {number}");
-        let session = match Session::connect(&self.address, &name).await {
+        let session = match Session::own(&self.address, &name).await {
             // The others do this lane's share.
             Err(error) if number > 0 && error.sqlstate() == Some("53300") => {
                 tracing::warn!("one connection less for table {}: {error}", self.table.name);

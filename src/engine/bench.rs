@@ -83,11 +83,6 @@ pub async fn run_bench(
     for trial in &*trials(bench, &bench.steps[0], loaded)? {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
-    if loaded {
-        // What makes a step ready is no measurement, and a server whose GPU fails must still be
-        // able to build an index.
-        control.execute("switch PG-Strom off", "SET pg_strom.enabled = off").await?;
-    }
     let mut gpus = Gpus::open(plan.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());

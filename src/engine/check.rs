@@ -61,7 +61,7 @@ async fn look(run: &Run<'_>, plan: &Plan) -> Result<Found, AuditError> {
         let rows = partitions.iter().map(|partition| partition.rows_found).sum();
         return Ok(Found { rows: Some(rows), audit: Some(partitions) });
     }
-    let mut session = pg::Session::connect(address, "strom-load control").await?;
+    let mut session = pg::Session::own(address, "strom-load control").await?;
     let rows = pg::table::count_since(&mut session, &plan.stream, run.first_ids()).await?;
     session.close().await;
     Ok(Found { rows: Some(rows), audit: None })

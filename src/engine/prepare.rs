@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 
 use crate::pg;
 use crate::pg::load::Loader;
-use crate::pg::pooler;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Plan, Query, Readers};
 use crate::query::{Connection, Trial};
@@ -52,7 +51,7 @@ pub(super) async fn prepare(
         let address = address.clone();
         // On the producers' runtime: a socket stays with the runtime that it was opened in.
         let connected = ingest.spawn(async move {
-            pg::Session::connect(&address, &format!("strom-load producer {partition}")).await
+            pg::Session::own(&address, &format!("strom-load producer {partition}")).await
         });
         producers.push(connected.await.map_err(std::io::Error::other)??);
     }
@@ -81,8 +80,7 @@ pub(super) async fn prepare(
 
 /// A session on a server that a run may use, and what the server is.
 pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport), PrepareError> {
-    let mut session = pg::Session::connect(&target.address, "strom-load control").await?;
-    pooler::refuse_shared_backends(&mut session, &target.address).await?;
+    let mut session = pg::Session::own_backend(&target.address, "strom-load control").await?;
     let pg_strom_loaded = strom::is_loaded(&mut session).await?;
     let facts = session.facts().await?;
     if facts.major < MAJOR_MIN {

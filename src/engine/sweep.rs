@@ -11,8 +11,8 @@ use super::prepare::{check_queries, meet};
 use super::{PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
 use crate::dataset::Prepared;
+use crate::pg;
 use crate::pg::embedded::Server;
-use crate::pg::{self, pooler};
 use crate::plan::bench::Bench;
 use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query};
@@ -62,11 +62,13 @@ pub async fn check_sweep(
     sweep: &Sweep,
     alter_system: bool,
 ) -> Result<Checked, PrepareError> {
-    let mut session = pg::Session::connect(&target.address, "strom-load control").await?;
     // What has to be put back is recorded with the session that changed it.
-    pooler::refuse_shared_backends(&mut session, &target.address).await?;
+    let mut session = pg::Session::own_backend(&target.address, "strom-load control").await?;
     sweep::restore_leftovers(&mut session, &target.address).await?;
+    session.close().await;
     let rights = Rights { embedded: target.embedded, alter_system };
+    // A sweep begins with what the server has, also of PG-Strom's switch.
+    let mut session = pg::Session::as_configured(&target.address, "strom-load control").await?;
     let checked = sweep::check(&mut session, sweep, rights).await?;
     session.close().await;
     sweep::try_hidden(&target.address, &checked).await?;

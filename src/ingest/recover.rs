@@ -161,7 +161,7 @@ impl Producer {
 }
 
 async fn reconnect(connection: &Connection, deadline: Instant) -> Result<Loader, Error> {
-    let session = pg::Session::connect(&connection.address, &connection.application_name).await?;
+    let session = pg::Session::own(&connection.address, &connection.application_name).await?;
     Loader::prepare(session, &connection.target, Some(deadline)).await
 }
 

@@ -23,7 +23,10 @@ const FIX: &str = "connect to the server itself, or set pool_mode = session in t
 ///
 /// # Errors
 /// When it is so, or cannot be found out in time.
-pub async fn refuse_shared_backends(session: &mut Session, address: &Address) -> Result<(), Error> {
+pub(super) async fn refuse_shared_backends(
+    session: &mut Session,
+    address: &Address,
+) -> Result<(), Error> {
     match tokio::time::timeout(TIME_MAX, shares(session, address)).await {
         Ok(Ok(None)) => Ok(()),
         Ok(Ok(Some(fact))) => Err(Error::refused(ACT, fact).with_fix(FIX)),
@@ -42,7 +45,7 @@ async fn shares(session: &mut Session, address: &Address) -> Result<Option<&'sta
                                (transaction mode)";
     const STATEMENT: &str = "a pooler gives its statements to different backends \
                              (statement mode)";
-    let mut other = Session::connect(address, "strom-load probe").await?;
+    let mut other = Session::as_configured(address, "strom-load probe").await?;
     let own = session.text(ACT, PID).await?;
     for _ in 0..ROUNDS {
         if session.text(ACT, PID).await? != own {

@@ -13,8 +13,8 @@ use futures_util::Stream;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 
+use super::Error;
 use super::tls::Connector;
-use super::{Address, Error, connect};
 
 /// How long a broken connection is listened to: what there is to hear has mostly arrived.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -58,15 +58,6 @@ pub struct Canceller {
 }
 
 impl Session {
-    /// Connects; `application_name` shows up in pg_stat_activity.
-    ///
-    /// # Errors
-    /// When the server cannot be reached or refuses, with the usual remedy.
-    pub async fn connect(address: &Address, application_name: &str) -> Result<Self, Error> {
-        // Boxed: rare, and large in every future that may connect again.
-        Box::pin(connect::connect(address, application_name)).await
-    }
-
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes
     /// "failed to …".
     pub(super) async fn drive<'c, T, F>(

@@ -35,7 +35,7 @@ impl Applier {
         if !checked.any(Applying::Reload) {
             return Ok(None);
         }
-        let mut session = Session::connect(address, "strom-load sweep").await?;
+        let mut session = Session::own(address, "strom-load sweep").await?;
         for swept in &checked.settings {
             if swept.applied_by == Applying::Reload {
                 let was = in_auto_conf(&mut session, &swept.name).await?;
@@ -115,7 +115,7 @@ impl Applier {
     pub async fn reconnect(&mut self) -> Result<(), SweepError> {
         let began = Instant::now();
         self.session = loop {
-            match Session::connect(&self.address, "strom-load sweep").await {
+            match Session::own(&self.address, "strom-load sweep").await {
                 Ok(session) => break session,
                 Err(error) if began.elapsed() > RECONNECT_MAX => return Err(error.into()),
                 Err(_) => sleep(POLL * 4).await,
@@ -190,7 +190,7 @@ pub(super) async fn reload(
     // A new session begins with the postmaster's configuration, and the time at which that read it.
     let sql = format!("SELECT pg_catalog.pg_conf_load_time() >= {before}::timestamptz");
     loop {
-        let mut fresh = Session::connect(address, "strom-load sweep").await?;
+        let mut fresh = Session::own(address, "strom-load sweep").await?;
         if fresh.text(act, &sql).await?.as_deref() == Some("t") {
             strom::wake_gpu_service(&mut fresh).await?;
             return Ok(fresh);
