@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 
+use rustix::io::Errno;
 use tokio::net::lookup_host;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
@@ -322,6 +323,9 @@ fn explain(address: &Address, mut failures: Vec<Failure>) -> Error {
 const UNREACHABLE: &str = "check host and port and that the server runs (pg_isready); without any \
                            connection setting strom-load starts a server of its own";
 
+const OPEN_FILES: &str = "allow this process more open files (ulimit -n, or LimitNOFILE= of its \
+                          systemd unit), or use fewer partitions and readers";
+
 const GIVE_PASSWORD: &str = "PGPASSWORD, in ~/.pgpass or with --password-file";
 
 fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error) -> Error {
@@ -354,8 +358,19 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
         Some("3D000") => {
             format!("create it (createdb {}), or name another database", address.database())
         }
+        Some("53300") if says("for role") => format!(
+            "raise the role's limit (ALTER ROLE {} CONNECTION LIMIT …), or use fewer partitions \
+             and readers",
+            address.user()
+        ),
+        Some("53300") if says("for database") => format!(
+            "raise the database's limit (ALTER DATABASE {} CONNECTION LIMIT …), or use fewer \
+             partitions and readers",
+            address.database()
+        ),
         Some("53300") => "raise max_connections, or use fewer partitions and readers".into(),
         Some(_) => return explained,
+        None if is_out_of_files(error) => OPEN_FILES.to_owned(),
         None => match cause(error).as_str() {
             "password missing" => {
                 let notes = address.notes().iter().map(|note| format!("; the {note}"));
@@ -374,6 +389,15 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
         },
     };
     explained.with_fix(fix)
+}
+
+/// Whether this process or machine has no file descriptor left for a socket.
+fn is_out_of_files(error: &tokio_postgres::Error) -> bool {
+    use std::error::Error as _;
+    let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|error| {
+        matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+    })
 }
 
 /// The client library's own reason.

@@ -105,6 +105,16 @@ impl Error {
         self
     }
 
+    /// What the user can do about it: what was added, else what mostly mends such an error. The
+    /// server's own hint is none: it is meant for whoever wrote the statement.
+    fn fix(&self) -> Option<&str> {
+        let usual = || match &self.0.cause {
+            Cause::Server(server) => usual_fix(&server.sqlstate, &server.message),
+            Cause::Connection(_) | Cause::Other(_) => None,
+        };
+        self.0.fix.as_deref().or_else(usual)
+    }
+
     /// The five-character SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match &self.0.cause {
@@ -150,13 +160,13 @@ impl fmt::Display for Error {
                 if let Some(detail) = &server.detail {
                     write!(f, "\n  detail: {detail}")?;
                 }
-                if let (Some(hint), None) = (&server.hint, &self.0.fix) {
-                    write!(f, "\n  fix: {hint}")?;
+                if let (Some(hint), None) = (&server.hint, self.fix()) {
+                    write!(f, "\n  hint (server): {hint}")?;
                 }
             }
             Cause::Connection(fact) | Cause::Other(fact) => f.write_str(fact)?,
         }
-        if let Some(fix) = &self.0.fix {
+        if let Some(fix) = self.fix() {
             write!(f, "\n  fix: {fix}")?;
         }
         Ok(())
@@ -164,6 +174,23 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// What mends an error of the server, whatever was tried.
+fn usual_fix(sqlstate: &str, message: &str) -> Option<&'static str> {
+    Some(match sqlstate {
+        // PostgreSQL reports a full /dev/shm like a full disk.
+        "53100" if message.contains("shared memory segment") => {
+            "give the server a larger /dev/shm (docker run --shm-size=1g; in Kubernetes an emptyDir \
+             with medium: Memory), or set dynamic_shared_memory_type = mmap in its postgresql.conf"
+        }
+        "53100" => "free space on the server's disk",
+        "22P05" => {
+            "use a database with encoding UTF8 (createdb -E UTF8 -T template0 NAME), or write only \
+             characters that this database's encoding has"
+        }
+        _ => return None,
+    })
+}
 
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
