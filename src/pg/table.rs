@@ -13,6 +13,8 @@ use super::{Error, Session};
 const ID_HEADROOM: i64 = 1 << 40;
 /// Longest part of the table's name that goes into a partition's name, of PostgreSQL's 63 bytes.
 const LEAF_STEM_BYTES_MAX: usize = 54;
+/// How many other names are tried for a partition whose name is taken.
+const NAME_TRIES: u32 = 99;
 
 /// A table that is ready for a run.
 #[derive(Debug, Clone)]
@@ -44,25 +46,29 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         quote_literal(&format!("strom-load create {table}"))
     );
     session.execute("wait for another loader's CREATE TABLE", &lock).await?;
-    let mut present = oid(session, table).await?;
-    if let Some(oid) = present {
+    let mut present = find(session, table).await?;
+    // A name without a schema is made anew in the schema where it was found.
+    let mut name = table.clone();
+    if let Some(found) = &present {
         // Before anything is dropped: not from under another loader.
-        reserve(session, stream, oid).await?;
+        reserve(session, stream, found.oid).await?;
         if stream.recreate {
-            let drop = format!("DROP TABLE {table}");
+            let drop = format!("DROP TABLE {}", found.name);
             session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+            name = found.name.clone();
             present = None;
         }
     }
     let created = present.is_none();
-    let table_oid = match present {
-        Some(oid) => {
-            check_shape(session, stream, oid).await?;
-            oid
+    let found = match present {
+        Some(found) => {
+            check_shape(session, stream, found.oid).await?;
+            found
         }
-        None => create(session, stream).await?,
+        None => create(session, stream, &name).await?,
     };
-    let partitions_added = add_partitions(session, stream, table_oid).await?;
+    let partitions_added = add_partitions(session, stream, &found).await?;
+    let table_oid = found.oid;
     if created {
         // Nobody else can see it yet, so this cannot fail for being taken.
         reserve(session, stream, table_oid).await?;
@@ -104,14 +110,33 @@ pub async fn count_since(
     Ok(rows)
 }
 
-async fn oid(session: &mut Session, table: &TableName) -> Result<Option<u32>, Error> {
-    let sql = format!("SELECT to_regclass({})::oid", quote_literal(&table.to_string()));
-    let text = session.text(&format!("look up table {table}"), &sql).await?;
-    Ok(text.and_then(|oid| oid.parse().ok()))
+/// A relation that is there.
+struct Relation {
+    oid: u32,
+    /// Its name with the schema that it was found in.
+    name: TableName,
 }
 
-async fn create(session: &mut Session, stream: &Stream) -> Result<u32, Error> {
-    let table = &stream.table;
+async fn find(session: &mut Session, table: &TableName) -> Result<Option<Relation>, Error> {
+    let sql = format!(
+        "SELECT c.oid, n.nspname, c.relname FROM pg_class c \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass({})",
+        quote_literal(&table.to_string())
+    );
+    let rows = session.rows(&format!("look up table {table}"), &sql).await?;
+    let relation = |row: &Vec<Option<String>>| {
+        let [oid, schema, name] = row.as_slice() else { return None };
+        let name = TableName { schema: schema.clone(), name: name.clone()? };
+        Some(Relation { oid: oid.as_ref()?.parse().ok()?, name })
+    };
+    Ok(rows.first().and_then(relation))
+}
+
+async fn create(
+    session: &mut Session,
+    stream: &Stream,
+    table: &TableName,
+) -> Result<Relation, Error> {
     let columns: Vec<String> = stream
         .columns
         .iter()
@@ -130,7 +155,7 @@ async fn create(session: &mut Session, stream: &Stream) -> Result<u32, Error> {
             _ => error,
         }
     })?;
-    oid(session, table).await?.ok_or_else(|| {
+    find(session, table).await?.ok_or_else(|| {
         Error::refused(format!("create table {table}"), "it is not visible after CREATE TABLE")
     })
 }
@@ -197,45 +222,80 @@ fn fits(have: &str, want: &str) -> bool {
     have == want || have == base(want) || (text(have) && text(&base(want)))
 }
 
-async fn add_partitions(session: &mut Session, stream: &Stream, oid: u32) -> Result<u32, Error> {
+/// Adds the partitions that are missing, in the schema of the table.
+async fn add_partitions(
+    session: &mut Session,
+    stream: &Stream,
+    parent: &Relation,
+) -> Result<u32, Error> {
     let table = &stream.table;
-    let act = format!("read the partitions of {table}");
     let sql = format!(
         "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i \
-         JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {oid}"
+         JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = {}",
+        parent.oid
     );
-    let messages = session.drive(&act, |client| client.simple_query(&sql)).await?;
-    let bounds: Vec<&str> = messages
-        .iter()
-        .filter_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        })
-        .collect();
+    let rows = session.rows(&format!("read the partitions of {table}"), &sql).await?;
+    let bounds: Vec<&str> = rows.iter().filter_map(|row| row.first()?.as_deref()).collect();
     if bounds.contains(&"DEFAULT") {
         return Ok(0);
     }
     let present: Vec<i64> = bounds.iter().flat_map(|bound| listed_values(bound)).collect();
-    let mut added = 0;
-    for number in 0..stream.partitions.get() {
-        if present.contains(&i64::from(number)) {
-            continue;
-        }
-        let leaf = leaf_name(table, number);
-        let sql = format!("CREATE TABLE {leaf} PARTITION OF {table} FOR VALUES IN ({number})");
+    let missing = (0..stream.partitions.get()).filter(|p| !present.contains(&i64::from(*p)));
+    let missing: Vec<u32> = missing.collect();
+    let leaves = free_names(session, &parent.name, &missing).await?;
+    for (number, leaf) in missing.iter().zip(leaves) {
+        let parent = &parent.name;
+        let sql = format!("CREATE TABLE {leaf} PARTITION OF {parent} FOR VALUES IN ({number})");
         session.execute(&format!("add partition {leaf}"), &sql).await.map_err(|error| {
-            if error.sqlstate() == Some("42501") {
-                error.with_fix(format!(
-                    "let the table's owner add it:\n  {sql}\n  or use --partitions {}",
-                    number.max(1)
-                ))
-            } else {
-                error
+            if error.sqlstate() != Some("42501") {
+                return error;
             }
+            // Partitions from 0 on that are there are as many as a run without this right can use.
+            let fewer = match missing[0] {
+                0 => String::new(),
+                usable => format!("\n  or use --partitions {usable}"),
+            };
+            error.with_fix(format!("let the table's owner add it:\n  {sql}{fewer}"))
         })?;
-        added += 1;
     }
-    Ok(added)
+    Ok(missing.len() as u32)
+}
+
+/// A name for each of these partitions that nothing in the table's schema has: neither a relation
+/// nor a type, since a table is both.
+async fn free_names(
+    session: &mut Session,
+    table: &TableName,
+    partitions: &[u32],
+) -> Result<Vec<TableName>, Error> {
+    let schema = quote_literal(table.schema.as_deref().unwrap_or_default());
+    let list = |number: &u32| format!("({number})");
+    let list: Vec<String> = partitions.iter().map(list).collect();
+    if list.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A name carries no meaning, so any free one will do.
+    let sql = format!(
+        "SELECT (SELECT name FROM (SELECT i, {stem} || '_p' || p || CASE i WHEN 0 THEN '' \
+         ELSE '_' || i END AS name FROM generate_series(0, {NAME_TRIES}) i) AS names \
+         WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.relname = name AND c.relnamespace = n.oid) \
+         AND NOT EXISTS (SELECT FROM pg_type t WHERE t.typname = name AND t.typnamespace = n.oid) \
+         ORDER BY i LIMIT 1) \
+         FROM (VALUES {list}) AS v(p), pg_namespace n WHERE n.nspname = {schema} ORDER BY p",
+        stem = quote_literal(leaf_stem(table)),
+        list = list.join(", "),
+    );
+    let act = format!("find names for the partitions of {table}");
+    let rows = session.rows(&act, &sql).await?;
+    let name = |row: &Vec<Option<String>>| {
+        let name = row.first().cloned().flatten().ok_or_else(|| {
+            let stem = leaf_stem(table);
+            let taken = format!("all names from {stem}_p… to {stem}_p…_{NAME_TRIES} are taken");
+            Error::refused(&*act, taken).with_fix("name another table with --table")
+        })?;
+        Ok(TableName { schema: table.schema.clone(), name })
+    };
+    rows.iter().map(name).collect()
 }
 
 /// The integers in `FOR VALUES IN (0, '1')`.
@@ -247,12 +307,13 @@ fn listed_values(bound: &str) -> Vec<i64> {
         .collect()
 }
 
-fn leaf_name(table: &TableName, number: u32) -> TableName {
+/// What the names of the partitions begin with.
+fn leaf_stem(table: &TableName) -> &str {
     let mut end = table.name.len().min(LEAF_STEM_BYTES_MAX);
     while !table.name.is_char_boundary(end) {
         end -= 1;
     }
-    TableName { schema: table.schema.clone(), name: format!("{}_p{number}", &table.name[..end]) }
+    &table.name[..end]
 }
 
 async fn reserve(session: &mut Session, stream: &Stream, oid: u32) -> Result<(), Error> {
@@ -374,9 +435,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_name_keeps_its_partition_number() {
-        let table = TableName { schema: None, name: "é".repeat(31) };
-        let leaf = leaf_name(&table, 12);
-        assert!(leaf.name.ends_with("_p12") && leaf.name.len() <= 63);
+    fn a_long_name_leaves_room_for_the_longest_ending() {
+        for name in ["é".repeat(31), "x".repeat(63)] {
+            let table = TableName { schema: None, name };
+            let longest = format!("{}_p1023_{NAME_TRIES}", leaf_stem(&table));
+            assert!((60..=63).contains(&longest.len()), "{longest}");
+        }
     }
 }
