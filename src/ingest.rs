@@ -313,12 +313,17 @@ impl Producer {
         }
     }
 
-    /// Notes an outage that has ended.
+    /// Notes an outage that is over. Only one that was recovered from has a length: the others are
+    /// as long as somebody was ready to wait.
     fn ended(&self, outage: Option<&Outage>, recovered: bool) {
         if let Some(outage) = outage {
             let outage = outage.record(self.start, recovered);
             self.recorder.note(|tally| {
-                tally.outage.record(outage.length);
+                if recovered {
+                    tally.outage.record(outage.length);
+                } else {
+                    tally.outages_unrecovered += 1;
+                }
                 tally.outages.push(outage);
             });
         }

@@ -84,10 +84,12 @@ pub struct StreamTally {
     pub batches_resent: u64,
     /// What became of each row.
     pub account: Account,
-    /// Outages that ended.
+    /// Outages that are over, recovered from or not.
     pub outages: Vec<Outage>,
-    /// Their lengths.
+    /// Lengths of those that were recovered from.
     pub outage: Times,
+    /// Outages that ended the producer.
+    pub outages_unrecovered: u64,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
 }
@@ -170,6 +172,7 @@ impl Tally for StreamTally {
         self.outages.extend(other.outages.iter().cloned());
         self.outages.truncate(OUTAGES_KEPT);
         self.outage.merge(&other.outage);
+        self.outages_unrecovered += other.outages_unrecovered;
         add_counts(&mut self.errors, &other.errors);
     }
 }

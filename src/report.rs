@@ -143,6 +143,8 @@ pub struct StreamReport {
     pub batches_resent: u64,
     /// Lengths of the producers' outages, from the first failure to the next success.
     pub recovery: Option<Percentiles>,
+    /// Outages that ended a producer, and so the run. They have no part in `recovery`.
+    pub outages_unrecovered: u64,
     /// The first outages of each partition, one by one.
     pub outages: Vec<OutageReport>,
     /// Errors by SQLSTATE.
@@ -386,6 +388,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         row_latency: total.row.percentiles(),
         batches_resent: total.batches_resent,
         recovery: total.outage.percentiles(),
+        outages_unrecovered: total.outages_unrecovered,
         outages: outage_reports(findings),
         errors: total.errors.clone(),
         partitions: findings

@@ -142,7 +142,7 @@ impl Book {
             if let Some(at) = tally.acknowledged_at {
                 self.acknowledged[number] = Some(at);
             }
-            for outage in &tally.outages {
+            for outage in tally.outages.iter().filter(|outage| outage.recovered) {
                 if let Some(kind) = self.cause(start + outage.start) {
                     self.kinds.entry(kind).or_default().outages.record(outage.length);
                 }

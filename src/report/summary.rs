@@ -88,6 +88,12 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
             format_ms(recovery.max_ms)
         )?;
     }
+    if stream.outages_unrecovered > 0 {
+        let label = if stream.recovery.is_some() { "" } else { "outages" };
+        let count = format_count(stream.outages_unrecovered);
+        let end = if report.error.is_some() { "ended the run" } else { "lasted to the end" };
+        writeln!(out, "{label:12}{count} {end}")?;
+    }
     writeln!(out)?;
     let header = ["p50", "p90", "p99", "p99.9", "max"];
     write!(out, "{:24}", "latency")?;
