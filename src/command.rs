@@ -208,7 +208,7 @@ struct Given {
 fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure> {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let usage = |error| Failure::new(exit::USAGE, error);
-    let address = match args.database_url.as_deref().filter(|text| !text.is_empty()) {
+    let address = match args.database_url.as_deref().filter(|text| !text.trim().is_empty()) {
         Some(text) => {
             let typed = parsed.typed("database_url");
             let place = if typed { "--database-url" } else { "DATABASE_URL" };
@@ -278,6 +278,8 @@ fn embedded_address(server: &embedded::Server) -> Address {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// The end of the terminal or of the ssh session; `None` where it shall be ignored (nohup).
+    hangup: Option<Signal>,
     /// Set while nothing runs any more and the last metrics stay up.
     lingering: Arc<AtomicBool>,
 }
@@ -292,15 +294,26 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: match ignores_hangup() {
+                true => None,
+                false => Some(listen(SignalKind::hangup())?),
+            },
             lingering: Arc::default(),
         })
     }
 
     /// Waits for one.
     async fn first(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
     }
 
@@ -327,6 +340,15 @@ impl Signals {
         }
         std::future::pending().await
     }
+}
+
+/// Whether this process was started to outlive its terminal, as by nohup.
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    // The lowest bit stands for signal 1, SIGHUP.
+    mask.is_some_and(|mask| mask & 1 != 0)
 }
 
 fn init_logging(screen: &Screen, args: &OutputArgs) {

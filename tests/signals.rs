@@ -54,7 +54,7 @@ async fn drained(database: &Database, ended: &Ended) {
 
 #[tokio::test]
 async fn an_interrupt_drains_and_reports() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let database = Database::create().await;
         let program = endless(&database, &[]).await;
         program.signal(signal);
@@ -62,6 +62,20 @@ async fn an_interrupt_drains_and_reports() {
         drained(&database, &ended).await;
         assert!(ended.stderr.contains("interrupted: finishing what is due"), "{}", ended.stderr);
     }
+}
+
+/// As nohup starts it: SIGHUP is ignored, and the loader leaves it so.
+#[tokio::test]
+async fn a_hangup_that_is_ignored_ends_nothing() {
+    let database = Database::create().await;
+    let address = database.address();
+    let mut args = vec!["--database-url", &address, "--metrics-addr", "off", "--output", "out"];
+    args.extend(["--rate", "1000", "--duration", "2s", "--warmup", "0s", "--readers", "0"]);
+    let program = Program::start_after("trap '' HUP", &args, &[]);
+    streaming(&database).await;
+    program.signal(Signal::HUP);
+    let ended = program.end().await;
+    assert_eq!(ended.done()["stream"]["rows_acknowledged"], 2000);
 }
 
 #[tokio::test]
@@ -107,7 +121,7 @@ fn run_file(database: &Database, file: &Path) -> Program {
 
 #[tokio::test]
 async fn a_second_interrupt_aborts_queries_and_batches() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let database = Database::create().await;
         let (_folder, file) = sleepy();
         let program = run_file(&database, &file);

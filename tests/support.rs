@@ -297,10 +297,27 @@ impl Program {
 
     /// Starts it in the folder `work` of `folder`; its two outputs go beside that.
     pub(crate) fn start_in(folder: TempDir, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_strom-load"));
+        Self::spawn(program, folder, args, env)
+    }
+
+    /// Starts it through a shell that does `first` and then becomes it.
+    pub(crate) fn start_after(first: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut shell = tokio::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_strom-load");
+        shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), program]);
+        Self::spawn(shell, scratch(), args, env)
+    }
+
+    fn spawn(
+        mut command: tokio::process::Command,
+        folder: TempDir,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Self {
         let work = folder.path().join("work");
         fs::create_dir_all(&work).unwrap();
         let file = |name| File::create(folder.path().join(name)).unwrap();
-        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_strom-load"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text.starts_with("PG") || text.starts_with("STROM_LOAD_") || text == "DATABASE_URL" {

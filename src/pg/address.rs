@@ -21,7 +21,7 @@ pub(super) use hosts::{Host, ServerHost};
 use passfile::Passfile;
 use secret::Secret;
 pub(super) use secret::is_open_to_others;
-use setting::{Origin, Settings};
+use setting::{Origin, Settings, variable_text};
 
 /// Bound of a connection attempt where the user sets none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,7 +128,7 @@ impl Address {
     /// When one of them cannot be used.
     pub fn from_env(env: Env<'_>) -> Result<Option<Self>, AddressError> {
         let names = ["PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE"];
-        if names.iter().all(|name| env(name).is_none()) {
+        if names.iter().all(|name| variable_text(env, name).is_none()) {
             return Ok(None);
         }
         Self::complete(Settings::default(), env).map(Some)

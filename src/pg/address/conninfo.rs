@@ -5,11 +5,17 @@
 pub(super) type Pair = (String, String);
 
 /// Reads a text of either form.
+///
+/// Blanks, line ends and a byte order mark around it are no part of it: a secret that a file was
+/// made into mostly ends in a line end, which nobody sees.
 pub(super) fn parse(text: &str) -> Result<Vec<Pair>, String> {
+    let around = [' ', '\t', '\r', '\n', '\u{feff}'];
     let url = ["postgresql://", "postgres://"];
-    match url.iter().find_map(|scheme| text.strip_prefix(scheme)) {
+    let bare = text.trim_matches(around);
+    match url.iter().find_map(|scheme| bare.strip_prefix(scheme)) {
         Some(rest) => parse_url(rest),
-        None => parse_pairs(text),
+        // Here a blank at the end may be an escaped one, and part of a value.
+        None => parse_pairs(text.trim_start_matches(around)),
     }
 }
 
@@ -195,6 +201,13 @@ mod tests {
             ),
             ("postgresql://h?ssl=true", "host=<h> sslmode=<require>"),
             ("postgresql://h?options=-c%20a%3Db", "host=<h> options=<-c a=b>"),
+            ("postgresql://u@h/d\r", "user=<u> host=<h> dbname=<d>"),
+            (" \t\u{feff}postgresql://u@h/d\r\n", "user=<u> host=<h> dbname=<d>"),
+            (
+                "postgresql://u@h/d?sslmode=require \n",
+                "user=<u> host=<h> dbname=<d> sslmode=<require>",
+            ),
+            ("postgresql://u@h/d%20", "user=<u> host=<h> dbname=<d >"),
             ("postgresql://h?service", "error: a query parameter has no `=`"),
         ] {
             assert_eq!(read(text), pairs, "{text}");
@@ -210,6 +223,8 @@ mod tests {
         for (text, pairs) in [
             ("", ""),
             ("host=h port = 5", "host=<h> port=<5>"),
+            ("\u{feff}\r\nhost=h port=5\r\n", "host=<h> port=<5>"),
+            (r"password=a\ ", "password=<a >"),
             (r"password='it\'s \\ ' user=u", r"password=<it's \ > user=<u>"),
             (r"password=a\ b user=", "password=<a b> user=<>"),
             ("host='h", "error: the value of `host` has no closing quote"),

@@ -97,6 +97,14 @@ const KEYS: &[(&str, Option<&str>, Support)] = &[
     ("max_protocol_version", None, Ignored),
 ];
 
+/// What a variable says: without the line ends that a secret made of a file has at its end; `None`
+/// if there is nothing else.
+pub(super) fn variable_text(env: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    let mut text = env(name)?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Some(text).filter(|text| !text.is_empty())
+}
+
 /// Whether libpq has such a key.
 pub(super) fn is_known(key: &str) -> bool {
     entry(key).is_some()
@@ -205,7 +213,8 @@ impl Settings {
     ) -> Result<(), AddressError> {
         let given = KEYS.iter().filter_map(|(key, variable, _)| {
             let variable = (*variable)?;
-            Some(((*key).to_owned(), env(variable)?, Origin::Variable(variable)))
+            let text = variable_text(env, variable)?;
+            Some(((*key).to_owned(), text, Origin::Variable(variable)))
         });
         self.fill(given.collect::<Vec<_>>())
     }
