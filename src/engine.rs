@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod fill;
 mod gpus;
+mod limits;
 mod measure;
 mod prepare;
 mod readers;
@@ -26,6 +27,7 @@ use crate::sweep::SweepError;
 
 pub use bench::{BenchOutcome, BenchSink, run_bench};
 pub use fill::{FillOptions, fill};
+pub use limits::Admits;
 use measure::Run;
 pub use sweep::{SweepRun, check_sweep, run_sweep};
 use threads::Threads;
@@ -80,16 +82,29 @@ pub enum PrepareError {
     /// An output.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// More connections than the server admits.
+    /// More connections than are admitted.
     #[error(
-        "partitions and readers need {need} connections, but the server admits {have} \
-         (max_connections less the reserved ones)\n  fix: lower --partitions or --readers, or \
-         raise max_connections"
+        "partitions and readers need {need} connections, but {} admits {have} ({})\n  fix: lower \
+         --partitions or --readers, or {}", admits.who(), admits.what(), admits.fix()
     )]
     Connections {
         /// Connections that the run needs.
         need: u64,
-        /// Connections that the server admits.
+        /// Connections that it can have.
+        have: u64,
+        /// Who sets the limit.
+        admits: Admits,
+    },
+    /// More sockets and timers than this process may have.
+    #[error(
+        "partitions and readers need {need} open files (a socket and a timer each), but this \
+         process may have {have}\n  fix: raise the limit (ulimit -n, or LimitNOFILE= of its systemd \
+         unit), or lower --partitions or --readers"
+    )]
+    OpenFiles {
+        /// Open files that the run needs, with those that are there.
+        need: u64,
+        /// The hard limit.
         have: u64,
     },
     /// A query that the server does not accept.

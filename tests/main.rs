@@ -23,6 +23,7 @@ mod planted;
 mod poolers;
 mod proxy;
 mod real_server;
+mod refused;
 mod signals;
 mod statistics;
 mod stream;

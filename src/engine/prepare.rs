@@ -14,7 +14,7 @@ use crate::report::ServerReport;
 use crate::strom::{self, StromError};
 
 use super::gpus::Gpus;
-use super::{PrepareError, Target};
+use super::{PrepareError, Target, limits};
 
 /// Oldest major version with everything that is used here.
 const MAJOR_MIN: u32 = 15;
@@ -45,7 +45,7 @@ pub(super) async fn prepare(
     for trial in &*trials {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
-    check_connections(&mut control, plan).await?;
+    limits::check(&mut control, plan).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.stream.partitions.get() {
         let address = address.clone();
@@ -105,18 +105,6 @@ fn trials(plan: &Plan, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
     let mut trials = queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
     strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
     Ok(trials.into())
-}
-
-async fn check_connections(control: &mut pg::Session, plan: &Plan) -> Result<(), PrepareError> {
-    let sql = "SELECT current_setting('max_connections')::int \
-               - current_setting('superuser_reserved_connections')::int";
-    let have = control.text("read max_connections", sql).await?;
-    let have: u64 = have.and_then(|have| have.parse().ok()).unwrap_or(u64::MAX);
-    // One more holds the reservation, and one looks at plans and answers.
-    let examiner = u64::from(plan.readers.count > 0);
-    let readers = u64::from(plan.readers.count) + examiner;
-    let need = u64::from(plan.stream.partitions.get()) + readers + 1;
-    if need > have { Err(PrepareError::Connections { need, have }) } else { Ok(()) }
 }
 
 /// Lets the server parse each query, so that a mistake is found before the run, with its place.

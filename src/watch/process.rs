@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 
 /// Cost of this process so far.
@@ -31,6 +32,35 @@ pub fn cost() -> ProcessCost {
         resident_bytes: bytes("VmRSS:"),
         resident_peak_bytes: bytes("VmHWM:"),
     }
+}
+
+/// Fewer open files than are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimit {
+    /// Open files that are needed, with those that are there.
+    pub need: u64,
+    /// The most that this process may have.
+    pub have: u64,
+}
+
+/// Sees to it that `more` files can be opened beside those that are: raises the soft limit if it
+/// is too low.
+///
+/// # Errors
+/// When the hard limit, which only root can raise, is too low as well.
+pub fn allow_files(more: u64) -> Result<(), FileLimit> {
+    let open = fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64);
+    let need = open + more;
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= need);
+    if enough(limit.current) {
+        return Ok(());
+    }
+    let raised = Rlimit { current: Some(need), maximum: limit.maximum };
+    if enough(limit.maximum) && setrlimit(Resource::Nofile, raised).is_ok() {
+        return Ok(());
+    }
+    Err(FileLimit { need, have: limit.maximum.unwrap_or(u64::MAX) })
 }
 
 fn cpu_time() -> Duration {
