@@ -16,6 +16,7 @@ mod docs;
 mod doctor;
 mod embedded;
 mod faults;
+mod gpu_service;
 mod gpus;
 mod oracle;
 mod outputs;

@@ -1,6 +1,11 @@
 /*
  * A stand-in for PG-Strom's module: it defines settings by the same names, with the same kinds,
- * contexts and visibility, and does nothing else. No query ever runs otherwise because of it.
+ * contexts and visibility.
+ *
+ * And it can be put to sleep, as the real one's GPU service is by a reload: while there is a file
+ * `pg_strom.asleep` in the data folder, no query is answered that names a table of the tests or the
+ * one that strom-load probes with, in any session where pg_strom.enabled is on. A change of
+ * pg_strom.max_async_tasks wakes it. A file `pg_strom.dead` does the same, and nothing wakes it.
  *
  * It says by hand what the server's headers would say, so that no package of them is needed.
  * Built with -DPG_MAJOR=15 or newer; with -DNO_GPU, as if it had found no GPU; with -DEXTRA, as if
@@ -9,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 struct abi { int version, func_max_args, index_max_keys, name_data_len, float8_by_value; char extra[32]; };
 #if PG_MAJOR >= 18
@@ -53,14 +60,45 @@ extern void DefineCustomEnumVariable(const char *, const char *, const char *, i
 									 const struct choice *, enum context, int, void *, void *,
 									 void *);
 
-static void boolean(const char *name, bool value, enum context context, int flags)
+static bool *boolean(const char *name, bool value, enum context context, int flags)
 {
 	static bool values[64];
 	static int used;
 
 	values[used] = value;
-	DefineCustomBoolVariable(name, "stand-in", NULL, &values[used++], value, context, flags,
+	DefineCustomBoolVariable(name, "stand-in", NULL, &values[used], value, context, flags,
 							 NULL, NULL, NULL);
+	return &values[used++];
+}
+
+/* How a QueryDesc begins. */
+struct query { int operation; void *plan; const char *text; };
+typedef void (*run_hook)(struct query *, int, unsigned long, bool);
+extern run_hook ExecutorRun_hook;
+extern void standard_ExecutorRun(struct query *, int, unsigned long, bool);
+extern volatile int InterruptPending;
+extern void ProcessInterrupts(void);
+
+static bool *enabled;
+
+/* Everything is relative to the data folder, where every process of the server is. */
+static bool sleeps(void)
+{
+	return access("pg_strom.asleep", F_OK) == 0 || access("pg_strom.dead", F_OK) == 0;
+}
+
+static void run(struct query *query, int direction, unsigned long rows, bool once)
+{
+	const char *text = query->text ? query->text : "";
+
+	if (strstr(text, "l40s_") || strstr(text, "FROM pg_catalog.pg_attribute"))
+		while (*enabled && sleeps())
+		{
+			usleep(20000);
+			if (InterruptPending)
+				ProcessInterrupts();
+		}
+	standard_ExecutorRun(query, direction, rows, once);
 }
 
 #ifndef NO_GPU
@@ -69,6 +107,8 @@ static void tasks_assign(int value, void *extra)
 {
 	(void) extra;
 	dprintf(2, "stand-in: %d async tasks\n", value);
+	if (value != 16)
+		unlink("pg_strom.asleep");
 }
 #endif
 
@@ -88,7 +128,8 @@ void _PG_init(void)
 	static char *policy, *devices;
 
 	boolean("arrow_fdw.enabled", true, USERSET, 0);
-	boolean("pg_strom.enabled", true, USERSET, 0);
+	enabled = boolean("pg_strom.enabled", true, USERSET, 0);
+	ExecutorRun_hook = run;
 	boolean("pg_strom.explain_developer_mode", false, USERSET, 0);
 	boolean("pg_strom.enable_select_into_direct", true, USERSET, 0);
 	boolean("pg_strom.regression_test_mode", false, USERSET, HIDDEN);
