@@ -127,8 +127,8 @@ pub type StartLane<'a> = &'a (dyn Fn(Lane) -> Lane + Sync);
 /// Makes tables ready, one after the other: creates and fills those that are not there, completes
 /// half-filled ones, and reuses those that fit.
 ///
-/// `stop` ends it between two batches, and cancels an index build or VACUUM. What is loaded stays,
-/// and the next call goes on from there.
+/// The first token ends it between two batches, and cancels whatever else the server is at. What is
+/// loaded stays, and the next call goes on from there. The second ends it at once.
 ///
 /// # Errors
 /// When a table cannot be created or filled, or one is there that does not fit.
@@ -138,7 +138,7 @@ pub async fn prepare(
     options: &Options,
     progress: &dyn Progress,
     start: StartLane<'_>,
-    stop: &CancellationToken,
+    (stop, abort): (&CancellationToken, &CancellationToken),
 ) -> Result<Vec<Prepared>, DatasetError> {
     let mut prepared = Vec::new();
     for table in tables {
@@ -150,8 +150,27 @@ pub async fn prepare(
             Session::own(address, "strom-load fill control").await
         };
         let control = connected.map_err(|error| DatasetError::server(&name, error))?;
-        let mut filler = Filler { address, table, name, options, progress, start, stop, control };
-        let done = filler.prepare().await?;
+        let (doing, filling) = (String::from("looking it up"), false);
+        let mut filler = Filler {
+            address,
+            table,
+            name,
+            options,
+            progress,
+            start,
+            stop,
+            control,
+            doing,
+            filling,
+        };
+        let canceller = filler.control.canceller();
+        let done = tokio::select! {
+            done = filler.prepare() => done?,
+            () = abort.cancelled() => {
+                canceller.cancel().await;
+                return Err(filler.interrupted(None));
+            }
+        };
         // The reservation ends with the session.
         filler.control.close().await;
         progress.show(&done.table, Stage::Ready(&done));
@@ -170,6 +189,10 @@ struct Filler<'a> {
     start: StartLane<'a>,
     stop: &'a CancellationToken,
     control: Session,
+    /// What is being done, such as "counting its rows".
+    doing: String,
+    /// Whether the table is recorded as half-filled.
+    filling: bool,
 }
 
 impl Filler<'_> {
@@ -202,11 +225,10 @@ impl Filler<'_> {
             if self.served(reserved)? {
                 return Ok(());
             }
-            let waiting = "waiting for another strom-load that fills it";
-            self.progress.show(&self.name, Stage::Working(waiting));
+            self.working("waiting for another strom-load that fills it");
             tokio::select! {
                 () = tokio::time::sleep(PROGRESS_EVERY) => {}
-                () = self.stop.cancelled() => return Err(self.interrupted(0)),
+                () = self.stop.cancelled() => return Err(self.interrupted(None)),
             }
         }
     }
@@ -247,9 +269,10 @@ impl Filler<'_> {
         if record.status == Status::Filling {
             return self.complete(relation, record).await;
         }
-        self.progress.show(&self.name, Stage::Working("counting its rows"));
-        let counted = catalog::count(&mut self.control, self.table).await;
-        let rows = self.served(counted)?;
+        self.working("counting its rows");
+        let table = self.table;
+        let count = async |control: &mut Session| catalog::count(control, table).await;
+        let rows = self.stoppable(None, count).await?;
         if rows == 0 {
             // Emptied by a crash, if it is unlogged, or by hand: nothing is lost by filling it.
             return self.complete(relation, record).await;
@@ -275,8 +298,10 @@ impl Filler<'_> {
     async fn fill_anew(&mut self, state: State) -> Result<Prepared, DatasetError> {
         let record = Record::begin(self.table, BATCH_ROWS);
         let replace = state == State::Recreated;
+        self.working("creating it");
         let created = catalog::create(&mut self.control, self.table, &record, replace).await;
         self.served(created)?;
+        self.filling = true;
         self.fill(state, record, Vec::new()).await
     }
 
@@ -285,11 +310,14 @@ impl Filler<'_> {
         relation: &Relation,
         record: Record,
     ) -> Result<Prepared, DatasetError> {
-        self.progress.show(&self.name, Stage::Working("finding out what is loaded"));
+        self.filling = record.status == Status::Filling;
+        self.working("finding out what is loaded");
         let record = Record { status: Status::Filling, checksum: None, ..record };
-        let present =
-            catalog::batches_present(&mut self.control, self.table, record.batch_rows).await;
-        let present = match self.served(present)? {
+        let (table, batch_rows) = (self.table, record.batch_rows);
+        let find = async |control: &mut Session| {
+            catalog::batches_present(control, table, batch_rows).await
+        };
+        let present = match self.stoppable(None, find).await? {
             Some(present) => present,
             None => {
                 // Not whole batches, or no row numbers to tell: from the beginning.
@@ -302,13 +330,14 @@ impl Filler<'_> {
         if !present.is_empty() {
             // What was rolled back left dead rows; the rest of the rows takes their place.
             let sql = format!("VACUUM {}", self.table.name);
-            self.stoppable("make room in it", &sql).await?;
+            self.statement("make room in it", sql).await?;
         }
         if relation.comment.as_deref() != Some(&record.comment()) {
             let sql = catalog::comment_sql(self.table, &record);
             let done = self.control.execute("record what it is filled with", &sql).await;
             self.served(done)?;
         }
+        self.filling = true;
         self.fill(State::Completed, record, present).await
     }
 
@@ -330,14 +359,15 @@ impl Filler<'_> {
         let found = self.served(found)?;
         let missing = found.map(|relation| relation.missing(self.table)).unwrap_or_default();
         let built = self.build(missing).await?;
-        self.progress.show(&self.name, Stage::Working("VACUUM (ANALYZE)"));
+        self.working("VACUUM (ANALYZE)");
         let sql = format!("VACUUM (ANALYZE) {}", self.table.name);
-        self.stoppable("vacuum and analyse it", &sql).await?;
+        self.statement("vacuum and analyse it", sql).await?;
         let finish_s = began.elapsed().as_secs_f64();
         let record = record.ready(sum.to_string());
         let sql = catalog::comment_sql(self.table, &record);
         let done = self.control.execute("record that it is ready", &sql).await;
         self.served(done)?;
+        self.filling = false;
         self.conclude(state, sum.to_string(), loaded, finish_s, built).await
     }
 
@@ -381,7 +411,7 @@ impl Filler<'_> {
                 Err(DatasetError::Load { table, error, rows_done: load.rows_done(), rows })
             }
             Some(error) => Err(error),
-            None if sum.rows() < rows => Err(self.interrupted(load.rows_done())),
+            None if sum.rows() < rows => Err(self.interrupted(Some(load.rows_done()))),
             None => Ok(sum),
         }
     }
@@ -398,37 +428,37 @@ impl Filler<'_> {
     async fn build(&mut self, missing: Vec<Building>) -> Result<Vec<String>, DatasetError> {
         let mut built = Vec::new();
         for Building { what, sql } in missing {
-            self.progress.show(&self.name, Stage::Working(&format!("building {what}")));
-            self.stoppable(&format!("build {what}"), &sql).await?;
+            self.working(&format!("building {what}"));
+            self.statement(&format!("build {what}"), sql).await?;
             built.push(what);
         }
         Ok(built)
     }
 
-    /// Runs a long statement, which a stop cancels on the server.
-    async fn stoppable(&mut self, act: &str, sql: &str) -> Result<(), DatasetError> {
+    /// Runs a long statement, once all rows are loaded.
+    async fn statement(&mut self, act: &str, sql: String) -> Result<(), DatasetError> {
+        let run = async |control: &mut Session| control.execute(act, &sql).await;
+        self.stoppable(Some(self.table.rows.get()), run).await
+    }
+
+    /// Runs what may take long on the server, where a stop cancels it. `rows_done` are loaded, as
+    /// far as that is known.
+    async fn stoppable<T>(
+        &mut self,
+        rows_done: Option<u64>,
+        work: impl AsyncFnOnce(&mut Session) -> Result<T, pg::Error>,
+    ) -> Result<T, DatasetError> {
         if self.stop.is_cancelled() {
-            return Err(self.interrupted(self.table.rows.get()));
+            return Err(self.interrupted(rows_done));
         }
-        let canceller = self.control.canceller();
-        let stopped = async {
-            self.stop.cancelled().await;
-            canceller.cancel().await;
-            // The statement's own end decides.
-            std::future::pending::<()>().await;
-        };
-        let done = tokio::select! {
-            done = self.control.execute(act, sql) => done,
-            () = stopped => unreachable!("it waits for the statement"),
-        };
-        match done {
-            Err(error)
-                if self.stop.is_cancelled() && error.sqlstate() == Some(pg::QUERY_CANCELED) =>
-            {
-                Err(self.interrupted(self.table.rows.get()))
-            }
-            done => self.served(done),
-        }
+        let done = self.control.unless_cancelled(self.stop, work).await;
+        self.served(done)?.ok_or_else(|| self.interrupted(rows_done))
+    }
+
+    /// Tells what is being done now.
+    fn working(&mut self, what: &str) {
+        what.clone_into(&mut self.doing);
+        self.progress.show(&self.name, Stage::Working(what));
     }
 
     async fn conclude(
@@ -440,7 +470,7 @@ impl Filler<'_> {
         built: Vec<String>,
     ) -> Result<Prepared, DatasetError> {
         if self.options.verify {
-            self.progress.show(&self.name, Stage::Working("reading every row back"));
+            self.working("reading every row back");
             let found = self.checksum().await?;
             if found.to_string() != checksum {
                 let (table, found) = (self.name.clone(), found.to_string());
@@ -467,24 +497,21 @@ impl Filler<'_> {
     /// The checksum of the rows in the table.
     async fn checksum(&mut self) -> Result<Checksum, DatasetError> {
         let query = format!("SELECT {} FROM {}", catalog::column_list(self.table), self.table.name);
-        let mut sum = Checksum::default();
-        let canceller = self.control.canceller();
-        let read = tokio::select! {
-            read = self.control.read_back(&query, |tuple| sum.add(tuple)) => read,
-            () = self.stop.cancelled() => {
-                canceller.cancel().await;
-                return Err(self.interrupted(self.table.rows.get()));
-            }
+        let read = async |control: &mut Session| {
+            let mut sum = Checksum::default();
+            control.read_back(&query, |tuple| sum.add(tuple)).await?;
+            Ok(sum)
         };
-        self.served(read)?;
-        Ok(sum)
+        self.stoppable(Some(self.table.rows.get()), read).await
     }
 
-    fn interrupted(&self, rows_done: u64) -> DatasetError {
-        DatasetError::Interrupted {
-            table: self.name.clone(),
-            rows_done,
-            rows: self.table.rows.get(),
+    /// A signal came. If the table is being filled, `rows_done` are loaded, as far as that is known.
+    fn interrupted(&self, rows_done: Option<u64>) -> DatasetError {
+        let (table, rows) = (self.name.clone(), self.table.rows.get());
+        match rows_done {
+            _ if !self.filling => DatasetError::Untouched { table, doing: self.doing.clone() },
+            Some(rows_done) => DatasetError::Interrupted { table, rows_done, rows },
+            None => DatasetError::HalfFilled { table },
         }
     }
 

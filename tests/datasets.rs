@@ -336,6 +336,47 @@ async fn the_program_stops_between_batches_and_goes_on() {
     );
 }
 
+#[tokio::test]
+async fn what_cuts_off_a_look_at_a_whole_table_says_that_it_is_whole() {
+    let database = Database::create().await;
+    let folder = scratch();
+    std::fs::create_dir(folder.path().join("work")).unwrap();
+    std::fs::write(folder.path().join("work/sales.toml"), SALES).unwrap();
+    let args = ["fill", "sales.toml", "--rows", "1000", "--database-url", &database.address()];
+    let filled = Program::start_in(folder, &args, &[]).end().await;
+    assert_eq!(filled.code, Some(0), "{}", filled.stderr);
+    let other = database.session().await;
+    other.execute("BEGIN; LOCK TABLE l40s_sales_large IN ACCESS EXCLUSIVE MODE").await;
+    let counting = "SELECT count(*) = 1 FROM pg_stat_activity \
+                    WHERE datname = current_database() AND query LIKE 'SELECT count(*)%' \
+                    AND application_name = 'strom-load fill control'";
+    let gone = counting.replace("= 1", "= 0");
+    // By the first signal.
+    let folder = scratch();
+    std::fs::create_dir(folder.path().join("work")).unwrap();
+    std::fs::write(folder.path().join("work/sales.toml"), SALES).unwrap();
+    let program = Program::start_in(folder, &args, &[]);
+    database.until(counting).await;
+    program.signal(Signal::INT);
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    let said = "interrupted while counting its rows: table l40s_sales_large is as it was";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    database.until(&gone).await;
+    // By the second alone, which the first leaves no time for.
+    let shutdown = Shutdown::default();
+    let address = Address::parse(&database.address(), "test", &|_| None).unwrap();
+    let (tables, options) = (vec![sales(1_000)], FillOptions::default());
+    let filling = engine::fill(&address, &tables, options, &Silent, &shutdown);
+    let aborting = async {
+        database.until(counting).await;
+        shutdown.abort.cancel();
+    };
+    let (filled, ()) = tokio::join!(filling, aborting);
+    assert_eq!(filled.unwrap_err().to_string(), said);
+    database.until(&gone).await;
+}
+
 #[test]
 fn the_example_of_the_document_is_a_profile() {
     let document =

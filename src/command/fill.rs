@@ -19,7 +19,9 @@ use super::{Failure, Signals, address, embedded_address, print, resolve, start_s
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Self {
         let code = match error {
-            DatasetError::Interrupted { .. } | DatasetError::Aborted => exit::INTERRUPTED,
+            DatasetError::Interrupted { .. }
+            | DatasetError::Untouched { .. }
+            | DatasetError::HalfFilled { .. } => exit::INTERRUPTED,
             DatasetError::Altered { .. } => exit::INTEGRITY,
             DatasetError::Task(_) => exit::UNEXPECTED,
             _ => exit::PREPARE,

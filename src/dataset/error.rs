@@ -73,7 +73,7 @@ pub enum DatasetError {
         /// Checksum of what belongs there.
         generated: String,
     },
-    /// A signal came.
+    /// A signal came while the table was being filled.
     #[error(
         "interrupted: {} of {} rows of table {table} are loaded; the next start goes on from there",
         format_count(*rows_done), format_count(*rows)
@@ -86,9 +86,20 @@ pub enum DatasetError {
         /// Rows wanted.
         rows: u64,
     },
-    /// A second signal came.
-    #[error("aborted: a table is half-filled; the next start completes it")]
-    Aborted,
+    /// A signal came while nothing of the table was being changed.
+    #[error("interrupted while {doing}: table {table} is as it was")]
+    Untouched {
+        /// The table.
+        table: String,
+        /// What was being done, such as "counting its rows".
+        doing: String,
+    },
+    /// A signal came while the table was being filled, and how far that is was not looked at.
+    #[error("interrupted: table {table} is half-filled; the next start completes it")]
+    HalfFilled {
+        /// The table.
+        table: String,
+    },
     /// A task broke; a defect of strom-load.
     #[error("a task of strom-load broke, please report it: {0}")]
     Task(String),

@@ -48,11 +48,7 @@ pub async fn fill(
         };
         Box::pin(joined)
     };
-    // Dropped at an abort, the runtime drops the lanes, and with them their transactions.
-    tokio::select! {
-        prepared = dataset::prepare(address, tables, &options, progress, &start, &shutdown.stop) => {
-            prepared
-        }
-        () = shutdown.abort.cancelled() => Err(DatasetError::Aborted),
-    }
+    // At an abort the runtime drops the lanes, and with them their transactions.
+    let Shutdown { stop, abort } = shutdown;
+    dataset::prepare(address, tables, &options, progress, &start, (stop, abort)).await
 }

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
+use tokio_util::sync::CancellationToken;
 
-use super::Error;
 use super::tls::Connector;
+use super::{Error, QUERY_CANCELED};
 
 /// How long a broken connection is listened to: what there is to hear has mostly arrived.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -154,6 +155,35 @@ impl Session {
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
         Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }
+    }
+
+    /// Does `work`, which `token` cancels on the server. `None`: it was cancelled. The session is
+    /// good for more either way.
+    ///
+    /// # Errors
+    /// As for `work`.
+    pub async fn unless_cancelled<T>(
+        &mut self,
+        token: &CancellationToken,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let canceller = self.canceller();
+        let cancelled = async {
+            token.cancelled().await;
+            canceller.cancel().await;
+            // The work's own end decides.
+            std::future::pending::<()>().await;
+        };
+        let done = tokio::select! {
+            done = work(self) => done,
+            () = cancelled => unreachable!("it waits for the work"),
+        };
+        match done {
+            Err(error) if token.is_cancelled() && error.sqlstate() == Some(QUERY_CANCELED) => {
+                Ok(None)
+            }
+            done => done.map(Some),
+        }
     }
 
     /// Says goodbye, so that the server does not log a lost client.
