@@ -12,20 +12,26 @@ use crate::support::{Ended, Program, scratch, with_stand_in};
 struct Strom {
     server: Server,
     address: String,
-    _library: TempDir,
+    /// Goes with the library in it.
+    library: TempDir,
 }
 
 impl Strom {
     async fn start() -> Self {
-        let (_library, server) = with_stand_in(&[]).await;
+        let (library, server) = with_stand_in(&[]).await;
         let folder = server.socket_dir().display();
         let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
-        Self { server, address, _library }
+        Self { server, address, library }
     }
 
     /// Lets no query on the GPU be answered, whatever is done about it.
     fn kill_service(&self) {
         fs::write(self.server.data_dir().join("pg_strom.dead"), "").unwrap();
+    }
+
+    async fn stop(self) {
+        self.server.stop().await.unwrap();
+        self.library.close().unwrap();
     }
 
     async fn run(&self, args: &[&str]) -> Ended {
@@ -80,5 +86,5 @@ async fn nothing_of_our_own_goes_by_the_gpu() {
     assert_eq!(arrow.code, Some(0), "{}", arrow.stderr);
     let doctor = strom.run(&["doctor"]).await;
     assert_eq!(doctor.code, Some(0), "{}", doctor.stderr);
-    strom.server.stop().await.unwrap();
+    strom.stop().await;
 }
