@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
+use strom_load::pg::clock::ClockOffset;
 use strom_load::pg::embedded::{Options, Server};
 use strom_load::pg::facts::ServerFacts;
 use strom_load::plan::{self, Given, Overrides, Plan};
@@ -71,8 +72,12 @@ impl Page {
         let plan = Plan::resolve(&source, &overrides)?;
         let endpoint = Endpoint::open("127.0.0.1:0".parse()?).await?;
         let mut sink: Box<dyn Sink> = Box::new(endpoint.sink());
-        let facts =
-            ServerFacts { version: "17.0".to_owned(), major: 17, settings: BTreeMap::new() };
+        let facts = ServerFacts {
+            version: "17.0".to_owned(),
+            major: 17,
+            settings: BTreeMap::new(),
+            clock: ClockOffset::default(),
+        };
         sink.begin(&RunStart {
             plan: &plan,
             server: &facts,

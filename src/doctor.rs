@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::pg::clock::ClockOffset;
 use crate::pg::{self, Address, Session, embedded};
 use crate::plan::{Plan, StreamRate};
 use crate::strom::server::{self, ServerProcess, StromServer};
@@ -138,6 +139,8 @@ pub struct Server {
     pub role: String,
     /// Whether it is a superuser.
     pub superuser: bool,
+    /// How far its clock is off this machine's.
+    pub clock: ClockOffset,
     /// Whether the server is a standby, which takes no rows.
     pub standby: bool,
     /// Its processes, if it runs on this machine and they are visible.
@@ -213,6 +216,7 @@ pub async fn server(address: &Address, plan: &Plan) -> Result<Server, pg::Error>
     let rows = session.rows("ask the server who it is", sql).await?;
     let text = |column: usize| rows.first().and_then(|row| row.get(column)?.clone());
     let table = table::examine(&mut session, &plan.stream.table).await?;
+    let clock = session.clock_offset().await?;
     session.close().await;
     Ok(Server {
         address: address.to_string(),
@@ -221,6 +225,7 @@ pub async fn server(address: &Address, plan: &Plan) -> Result<Server, pg::Error>
         database: text(2).unwrap_or_default(),
         role: text(3).unwrap_or_default(),
         superuser: text(4).as_deref() == Some("t"),
+        clock,
         standby: text(5).as_deref() == Some("t"),
         processes,
         dev_shm_bytes: processes.and_then(dev_shm_bytes),

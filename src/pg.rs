@@ -1,6 +1,7 @@
 //! PostgreSQL: the only room that imports the client library. Knows no metrics.
 
 pub mod address;
+pub mod clock;
 mod connect;
 pub mod copy;
 pub mod embedded;

@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("row", &["pace"]),
     ("profile", &[]),
     ("plan", &["pace", "profile", "quantity", "row", "stats"]),
-    ("pg", &["plan", "row"]),
+    ("pg", &["plan", "quantity", "row"]),
     ("strom", &["pg", "plan", "watch"]),
     ("arrow", &["pg", "plan", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),

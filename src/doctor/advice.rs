@@ -65,6 +65,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("no-such-setting", "a setting of PG-Strom is given a value and does not exist"),
     ("too-old", "the server is older than 15"),
     ("standby", "the server takes no rows"),
+    ("clock-off", "the server's clock is more than 100 ms off this machine's"),
     ("debug-build", "the server checks itself with assertions"),
     ("fsync-off", "commits do not wait for the disk"),
     ("full-page-writes-off", "pages are not written whole to the log"),

@@ -51,6 +51,7 @@ fn describe_server(text: &mut String, server: &Server) {
     let kind = if server.superuser { "a superuser" } else { "no superuser" };
     let standby = if server.standby { "; a standby" } else { "" };
     line(text, "", &format!("database {}, role {}, {kind}{standby}", server.database, server.role));
+    line(text, "", &format!("its clock is {}", server.clock));
     for names in SHOWN {
         let shown: Vec<String> = names
             .iter()

@@ -86,6 +86,13 @@ pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport),
     if facts.major < MAJOR_MIN {
         return Err(PrepareError::TooOld { version: facts.version });
     }
+    if facts.clock.is_far_off() {
+        tracing::warn!(
+            "the server's clock is {}: queries over a window of time, such as the last minute, look \
+             at another window than the one that rows fall into; let NTP set both",
+            facts.clock
+        );
+    }
     let address = target.address.to_string();
     Ok((session, ServerReport { address, embedded: target.embedded, pg_strom_loaded, facts }))
 }

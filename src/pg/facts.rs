@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::clock::ClockOffset;
 use super::{Error, Session};
 
 /// Settings that a reader of the result wants to know.
@@ -34,6 +35,8 @@ pub struct ServerFacts {
     pub major: u32,
     /// Settings with their values as SHOW prints them; those that our role may see.
     pub settings: BTreeMap<String, String>,
+    /// How far its clock is off ours.
+    pub clock: ClockOffset,
 }
 
 impl Session {
@@ -55,6 +58,7 @@ impl Session {
                 settings.insert((*name).to_owned(), value);
             }
         }
-        Ok(ServerFacts { version, major, settings })
+        let clock = self.clock_offset().await?;
+        Ok(ServerFacts { version, major, settings, clock })
     }
 }

@@ -45,7 +45,11 @@ fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
         format!("{name}={}", value.map_or("?", String::as_str))
     };
     let shown = ["fsync", "synchronous_commit", "shared_buffers", "max_wal_size"];
-    writeln!(out, "            {}", shown.map(setting).join(" "))
+    writeln!(out, "            {}", shown.map(setting).join(" "))?;
+    if server.facts.clock.is_far_off() {
+        writeln!(out, "            ITS CLOCK IS {}", server.facts.clock)?;
+    }
+    Ok(())
 }
 
 fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {

@@ -54,6 +54,16 @@ fn kind(server: &Server) -> Vec<Advice> {
             "name the primary, or several hosts with target_session_attrs=read-write",
         ));
     }
+    if server.clock.is_far_off() {
+        advice.push(item(
+            "clock-off",
+            Warning,
+            format!("the server's clock is {}", server.clock),
+            "rows have the time of this machine: a query over a window of time, such as the last \
+             minute, looks at another window than the one that they fall into",
+            "let NTP set the clocks of both machines",
+        ));
+    }
     if is(server, "debug_assertions", "on") {
         advice.push(item(
             "debug-build",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::doctor::{Load, Machine, Part, Report, Server, Table, text};
+use crate::pg::clock::ClockOffset;
 use crate::strom::server::tests::{printed, with};
 use crate::strom::server::{Device, ServerProcess, StromServer};
 use crate::strom::settings::{Existence, Inventory, Mention, Setting};
@@ -86,6 +87,7 @@ fn server(pg_strom: StromServer) -> Server {
         database: "sales".to_owned(),
         role: "me".to_owned(),
         superuser: true,
+        clock: ClockOffset { offset_ms: 0.021, uncertainty_ms: 0.055 },
         standby: false,
         processes: Some(ServerProcess { postmaster_pid: 40, gpu_service_pid: Some(42) }),
         dev_shm_bytes: Some(1 << 30),
@@ -158,6 +160,7 @@ fn bad_load() -> Server {
     change(&mut bad, "shared_buffers", "16384");
     bad.settings[0].pending_restart = true;
     bad.dev_shm_bytes = Some(64 << 20);
+    bad.clock = ClockOffset { offset_ms: -744_000.0, uncertainty_ms: 0.2 };
     (bad.major, bad.version, bad.standby) = (14, "14.1".to_owned(), true);
     bad.table = None;
     bad

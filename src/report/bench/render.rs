@@ -196,8 +196,12 @@ fn about(report: &BenchReport) -> String {
         true => " Sequential order, nothing warmed: these ratios are biased.",
         false => "",
     };
+    let clock = match server.facts.clock.is_far_off() {
+        true => format!(", its clock {}", server.facts.clock),
+        false => String::new(),
+    };
     format!(
-        "{}; PostgreSQL {}{kind}, {strom}; seed {}; started {}.{order}",
+        "{}; PostgreSQL {}{kind}, {strom}{clock}; seed {}; started {}.{order}",
         status(report),
         server.facts.version,
         report.plan.seed,

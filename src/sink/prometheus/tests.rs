@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::pg::clock::ClockOffset;
 use crate::pg::facts::ServerFacts;
 use crate::plan::{self, Overrides, Plan};
 use crate::record::{PartitionInterval, StreamTally};
@@ -16,7 +17,12 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
     let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
     let start = RunStart {
         plan: &plan,
-        server: &ServerFacts { version: "17.0".into(), major: 17, settings: BTreeMap::new() },
+        server: &ServerFacts {
+            version: "17.0".into(),
+            major: 17,
+            settings: BTreeMap::new(),
+            clock: ClockOffset::default(),
+        },
         trials: &[],
         started_at: SystemTime::UNIX_EPOCH,
         gpus: &crate::watch::gpu::Found::default(),

@@ -1,0 +1,89 @@
+//! The server's clock beside ours: a query over the last minute, on a server whose clock is an
+//! hour off, looks at rows that nobody sends.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::Serialize;
+
+use crate::quantity::format_duration;
+
+use super::{Error, Session};
+
+/// Round trips of which the fastest counts: it has the least in it beside the question.
+const ROUNDS: u32 = 5;
+/// Clocks that are kept by NTP differ by less.
+const CLOSE: Duration = Duration::from_millis(100);
+
+/// How far the server's clock is off this machine's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct ClockOffset {
+    /// The server's clock less ours, in milliseconds: above 0 it is ahead.
+    pub offset_ms: f64,
+    /// Half a round trip: the true offset lies within so much of `offset_ms`.
+    pub uncertainty_ms: f64,
+}
+
+impl ClockOffset {
+    /// Whether it is off by more than clocks should be, whatever the round trip hides.
+    pub fn is_far_off(&self) -> bool {
+        self.offset_ms.abs() - self.uncertainty_ms > CLOSE.as_secs_f64() * 1e3
+    }
+}
+
+/// Such as `60 min ahead of this machine's (± 0.2 ms)`.
+impl fmt::Display for ClockOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = if self.offset_ms < 0.0 { "behind" } else { "ahead of" };
+        let offset = format_duration(Duration::from_micros((self.offset_ms.abs() * 1e3) as u64));
+        write!(f, "{offset} {side} this machine's (± {:.1} ms)", self.uncertainty_ms)
+    }
+}
+
+impl Session {
+    /// Compares the server's clock with ours.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn clock_offset(&mut self) -> Result<ClockOffset, Error> {
+        let act = "read the server's clock";
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let mut best: Option<(Duration, f64)> = None;
+        for _ in 0..ROUNDS {
+            let (sent_at, sent) = (SystemTime::now(), Instant::now());
+            let told = self.text(act, sql).await?.unwrap_or_default();
+            let trip = sent.elapsed();
+            let theirs: f64 =
+                told.parse().map_err(|_| Error::refused(act, format!("`{told}` is no time")))?;
+            let ours = sent_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let ours = (ours + trip / 2).as_micros() as f64;
+            if best.is_none_or(|(fastest, _)| trip < fastest) {
+                best = Some((trip, (theirs - ours) / 1e3));
+            }
+        }
+        let (trip, offset_ms) = best.unwrap_or_default();
+        Ok(ClockOffset { offset_ms, uncertainty_ms: trip.as_secs_f64() * 1e3 / 2.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_far_only_if_the_round_trip_cannot_explain_it() {
+        let offset = |offset_ms, uncertainty_ms| ClockOffset { offset_ms, uncertainty_ms };
+        assert!(!offset(100.0, 0.0).is_far_off());
+        assert!(offset(100.2, 0.1).is_far_off());
+        assert!(!offset(-300.0, 250.0).is_far_off());
+        assert!(offset(-351.0, 250.0).is_far_off());
+    }
+
+    #[test]
+    fn it_is_shown_as_people_say_it() {
+        let shown = |offset_ms| ClockOffset { offset_ms, uncertainty_ms: 0.171 }.to_string();
+        assert_eq!(shown(3_600_000.4), "60 min ahead of this machine's (± 0.2 ms)");
+        assert_eq!(shown(-744_250.0), "12 min 24 s behind this machine's (± 0.2 ms)");
+        assert_eq!(shown(0.0125), "12 µs ahead of this machine's (± 0.2 ms)");
+    }
+}
