@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -21,12 +22,15 @@ use crate::cli::{
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
-use crate::pg::{Address, embedded};
+use crate::pg::{self, Address, embedded};
 use crate::plan::{self, Overrides, Plan, ProfileSource};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
 use crate::watch::gpu;
+
+/// How long a server that starts or recovers is waited for, where no --reconnect-timeout says.
+const START_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a command failed: the text to print and the code to exit with.
 #[derive(Debug)]
@@ -170,7 +174,10 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
         (None, started) => started.as_ref().map(embedded_address),
     };
     let server = match &address {
-        Some(address) => doctor::server(address, &plan).await.map(Some),
+        Some(address) => {
+            until_started(address, START_PATIENCE, &tell, &Shutdown::default()).await?;
+            doctor::server(address, &plan).await.map(Some)
+        }
         None => Ok(None),
     };
     if let Some(started) = started {
@@ -233,6 +240,24 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
     Ok(Some(Given { address, in_argv }))
 }
 
+/// For commands without a log.
+fn tell(line: &str) {
+    Screen::new(true).line(line);
+}
+
+/// Waits until a server that was named admits anybody, while it starts or recovers; a stop ends it.
+async fn until_started(
+    address: &Address,
+    patience: Duration,
+    told: &(dyn Fn(&str) + Sync),
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    tokio::select! {
+        () = pg::until_started(address, patience, told) => Ok(()),
+        () = shutdown.stop.cancelled() => Err(PrepareError::Interrupted.into()),
+    }
+}
+
 /// The server that was named, or the one whose data was kept, started. The caller stops that.
 async fn find_server(
     parsed: &Parsed,
@@ -240,6 +265,7 @@ async fn find_server(
     shutdown: &Shutdown,
 ) -> Result<(Address, Option<embedded::Server>), Failure> {
     if let Some(given) = address(parsed, args)? {
+        until_started(&given.address, START_PATIENCE, &tell, shutdown).await?;
         return Ok((given.address, None));
     }
     if args.embedded.data_dir.is_some() {

@@ -17,6 +17,7 @@ pub mod read_back;
 pub mod result_type;
 pub mod select;
 pub mod session;
+mod start;
 pub mod table;
 mod tls;
 
@@ -25,3 +26,4 @@ pub use error::Error;
 pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;
 pub use session::{Canceller, Session};
+pub use start::until_started;

@@ -14,7 +14,10 @@ use crate::plan::Table;
 use crate::quantity::format_count;
 use crate::sink::terminal::{Filling, Screen};
 
-use super::{Failure, Signals, address, embedded_address, print, resolve, start_server};
+use super::{
+    Failure, START_PATIENCE, Signals, address, embedded_address, print, resolve, start_server,
+    tell, until_started,
+};
 
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Self {
@@ -60,7 +63,10 @@ pub(super) async fn fill(
     let shutdown = Shutdown::default();
     let work = async {
         let (server, address) = match given {
-            Some(given) => (None, given.address),
+            Some(given) => {
+                until_started(&given.address, START_PATIENCE, &tell, &shutdown).await?;
+                (None, given.address)
+            }
             None => {
                 let server = start_server(&args.server.embedded, &shutdown).await?;
                 let address = embedded_address(&server);

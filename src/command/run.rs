@@ -30,6 +30,7 @@ use crate::sweep;
 use super::fill::Silent;
 use super::{
     Failure, Given, Signals, address, embedded_address, init_logging, plans, print, start_server,
+    until_started,
 };
 
 /// What several runs share.
@@ -170,8 +171,11 @@ impl Session<'_> {
     }
 
     /// The server given, or ours, started by the first run.
-    async fn target(&mut self) -> Result<Target, Failure> {
+    async fn target(&mut self, plan: &Plan) -> Result<Target, Failure> {
         if let Some(given) = self.given {
+            let patience = plan.recovery.reconnect_timeout;
+            let told = |line: &str| tracing::info!("{line}");
+            until_started(&given.address, patience, &told, self.shutdown).await?;
             return Ok(Target { address: given.address.clone(), embedded: false });
         }
         if self.server.is_none() {
@@ -202,7 +206,7 @@ impl Session<'_> {
         }?;
         let results = folder.path().to_owned();
         let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
-        let target = self.target().await?;
+        let target = self.target(plan).await?;
         announce(endpoint.as_ref(), &results);
         let work = async {
             let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
@@ -248,7 +252,7 @@ impl Session<'_> {
             (Place::Alone, None) => BenchFolder::open_new(Path::new("results"), &named(plan)),
         }?;
         let results = folder.path().to_owned();
-        let target = self.target().await?;
+        let target = self.target(plan).await?;
         // Before tables are filled: what the server does not take must not cost minutes.
         let checked = match &plan.sweep {
             Some(sweep) => {

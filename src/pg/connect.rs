@@ -368,6 +368,7 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
              partitions and readers",
             address.database()
         ),
+        Some("57P03") => "wait until it has; its log says what it is at".to_owned(),
         Some("53300") => "raise max_connections, or use fewer partitions and readers".into(),
         Some(_) => return explained,
         None if is_out_of_files(error) => OPEN_FILES.to_owned(),

@@ -142,6 +142,14 @@ impl Error {
         }
     }
 
+    /// What the server said, if it answered.
+    pub(super) fn message(&self) -> Option<&str> {
+        match &self.0.cause {
+            Cause::Server(server) => Some(&server.message),
+            _ => None,
+        }
+    }
+
     /// Character position in the SQL text that the server points at, from 1.
     pub fn position(&self) -> Option<u32> {
         match &self.0.cause {
