@@ -60,7 +60,7 @@ fn main() -> Result<()> {
         text: include_str!("l40s_sales_large.toml").to_owned(),
     };
     let plan = Plan::resolve(&source, &Overrides::default())?;
-    let mut table = plan.tables.into_iter().next().ok_or("no table")?;
+    let mut table = plan.common.tables.into_iter().next().ok_or("no table")?;
     table.rows = option("--rows", 2_000_000).try_into()?;
     table.primary_key.clear();
     table.recreate = true;

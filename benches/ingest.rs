@@ -22,7 +22,7 @@ use futures_util::SinkExt;
 use serde_json::Value;
 use strom_load::pace::DueTimes;
 use strom_load::pg::embedded::{Options, Server};
-use strom_load::plan::{self, Overrides, Plan};
+use strom_load::plan::{self, Overrides, Plan, StreamJob};
 use strom_load::row::{BatchEncoder, CHUNK_BYTES_MAX};
 
 #[path = "support/psql.rs"]
@@ -41,7 +41,7 @@ const BATCH_ROWS: [u64; 3] = [100, 10_000, 100_000];
 
 struct Bench {
     server: Server,
-    plan: Plan,
+    plan: Plan<StreamJob>,
     folder: PathBuf,
     seconds: u64,
     pairs: usize,
@@ -69,6 +69,7 @@ fn main() -> Result<()> {
     let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
     let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
     let plan = Plan::resolve(&source, &Overrides::default())?;
+    let plan = plan.into_stream().ok_or("no stream")?;
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
@@ -220,8 +221,8 @@ impl Bench {
     /// A file a connection that holds one batch as COPY BINARY.
     fn encode(&self, batch_rows: u64) -> Result<Vec<PathBuf>> {
         let file = |partition| {
-            let columns = &self.plan.stream.columns;
-            let mut encoder = BatchEncoder::new(columns, self.plan.seed, partition, 1)?;
+            let columns = &self.plan.job.stream.columns;
+            let mut encoder = BatchEncoder::new(columns, self.plan.common.seed, partition, 1)?;
             encoder.begin(0, batch_rows, DueTimes::constant(1_700_000_000_000_000));
             let path = self.folder.join(format!("{batch_rows}-{partition}.bin"));
             let mut file = fs::File::create(&path)?;

@@ -69,7 +69,7 @@ impl Page {
         let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
         let given = Some(Given::flag("--partitions", u64::from(partitions)));
         let overrides = Overrides { partitions: given, ..Overrides::default() };
-        let plan = Plan::resolve(&source, &overrides)?;
+        let plan = Plan::resolve(&source, &overrides)?.into_stream().ok_or("no stream")?;
         let endpoint = Endpoint::open("127.0.0.1:0".parse()?).await?;
         let mut sink: Box<dyn Sink> = Box::new(endpoint.sink());
         let facts = ServerFacts {

@@ -23,7 +23,7 @@ use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{self, Address, embedded};
-use crate::plan::{self, Overrides, Plan, ProfileSource};
+use crate::plan::{self, Overrides, Plan, ProfileSource, StreamJob};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
@@ -124,6 +124,17 @@ fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failur
     Err(Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults)))
 }
 
+/// The built-in stream, with what was given.
+fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure> {
+    let profile = plan::builtin("realtime").map(|profile| Plan::resolve(&profile, overrides));
+    let plan = profile.transpose().map_err(|faults| {
+        let faults = faults.to_string();
+        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
+    })?;
+    plan.and_then(Plan::into_stream)
+        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"))
+}
+
 fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
     for plan in plans(parsed, files, args)? {
         print(&plan::render(&plan))?;
@@ -154,14 +165,7 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 }
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
-    let overrides = parsed.doctor_overrides(args);
-    let profile = plan::builtin("realtime").into_iter();
-    let plan = profile.map(|profile| Plan::resolve(&profile, &overrides)).next();
-    let plan = plan.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no profile `realtime`"))?;
-    let plan = plan.map_err(|faults| {
-        let faults = faults.to_string();
-        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
-    })?;
+    let job = realtime(&parsed.doctor_overrides(args))?.job;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
     let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
@@ -176,7 +180,7 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     let server = match &address {
         Some(address) => {
             until_started(address, START_PATIENCE, &tell, &Shutdown::default()).await?;
-            doctor::server(address, &plan).await.map(Some)
+            doctor::server(address, &job).await.map(Some)
         }
         None => Ok(None),
     };
@@ -184,7 +188,7 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
         let _ = started.stop().await;
     }
     let server = server.map_err(|error| Failure::new(exit::PREPARE, error))?;
-    let report = doctor::Report::of(doctor::Load::of(&plan), machine, server);
+    let report = doctor::Report::of(doctor::Load::of(&job), machine, server);
     match args.format {
         Format::Text => print(&doctor::text::render(&report))?,
         Format::Json => {

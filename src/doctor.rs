@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::pg::clock::ClockOffset;
 use crate::pg::{self, Address, Session, embedded};
-use crate::plan::{Plan, StreamRate};
+use crate::plan::{StreamJob, StreamRate};
 use crate::strom::server::{self, ServerProcess, StromServer};
 use crate::strom::settings::{self, Setting};
 use crate::watch::gpu::{self, GpuNow};
@@ -82,15 +82,15 @@ pub struct Load {
 
 impl Load {
     /// The load of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    pub fn of(job: &StreamJob) -> Self {
         Self {
-            table: plan.stream.table.as_written(),
-            rows_per_s: match plan.stream.rate {
+            table: job.stream.table.as_written(),
+            rows_per_s: match job.stream.rate {
                 StreamRate::RowsPerSecond(rate) => Some(rate.get()),
                 StreamRate::Max => None,
             },
-            partitions: plan.stream.partitions.get(),
-            readers: plan.readers.count,
+            partitions: job.stream.partitions.get(),
+            readers: job.readers.count,
         }
     }
 
@@ -199,7 +199,7 @@ pub async fn machine(bindir: Option<&Path>) -> Machine {
 ///
 /// # Errors
 /// When the server cannot be reached, or is lost meanwhile.
-pub async fn server(address: &Address, plan: &Plan) -> Result<Server, pg::Error> {
+pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Error> {
     // A session in which nothing was SET: PG-Strom and settings are seen as others see them.
     let mut session = Session::as_configured(address, "strom-load doctor").await?;
     let pg_strom = server::examine(&mut session).await?;
@@ -215,7 +215,7 @@ pub async fn server(address: &Address, plan: &Plan) -> Result<Server, pg::Error>
                FROM pg_catalog.pg_roles r WHERE r.rolname = current_user";
     let rows = session.rows("ask the server who it is", sql).await?;
     let text = |column: usize| rows.first().and_then(|row| row.get(column)?.clone());
-    let table = table::examine(&mut session, &plan.stream.table).await?;
+    let table = table::examine(&mut session, &job.stream.table).await?;
     let clock = session.clock_offset().await?;
     session.close().await;
     Ok(Server {

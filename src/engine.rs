@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ingest::ProduceError;
 use crate::pg;
-use crate::plan::Plan;
+use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::report::RunReport;
 use crate::sink::{Sink, SinkError};
@@ -158,17 +158,17 @@ pub enum RunError {
     Task(String),
 }
 
-/// Runs a plan against a server.
+/// Runs a stream against a server.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an [`Outcome`], whatever happens.
 pub async fn run(
-    plan: &Plan,
+    plan: &Plan<StreamJob>,
     target: &Target,
     mut sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
 ) -> Result<Outcome, PrepareError> {
-    let ingest = Threads::of_producers(plan.stream.partitions.get())?;
+    let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
     let prepared = tokio::select! {
         prepared = prepare::prepare(plan, target, ingest.handle()) => prepared?,

@@ -29,7 +29,7 @@ pub use dataset::{Index, Table};
 pub(crate) use fault::distance as edit_distance;
 pub use fault::{Fault, Faults, Origin, Place};
 pub use overrides::{Given, Overrides};
-pub use render::render;
+pub use render::{WriteKeys, render};
 pub use source::ProfileSource;
 pub use sql::bare_sql;
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
@@ -39,13 +39,45 @@ pub use watch::Watch;
 use crate::pace::{Rate, Schedule};
 use crate::row::Column;
 
-/// Everything a run does, explicit.
+/// Everything a run does, explicit: what every job has, and the one job. A room that serves one
+/// kind of job takes a plan of that kind, such as `Plan<StreamJob>`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct Plan<J = Job> {
+    /// What every job has.
+    pub common: Common,
+    /// What is done.
+    pub job: J,
+}
+
+/// What every job has.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Common {
     /// The profile's name; names the results folder.
-    pub profile: String,
+    pub name: String,
     /// Seed of all randomness.
     pub seed: u64,
+    /// What is watched beside the load.
+    pub watch: Watch,
+    /// Conditions that the result must meet, checked at the end.
+    pub thresholds: Vec<Threshold>,
+    /// Tables that are filled with generated rows.
+    pub tables: Vec<Table>,
+}
+
+/// What is done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Job {
+    /// Rows are streamed into a table, with readers beside.
+    Stream(Box<StreamJob>),
+    /// Queries on tables that stand still.
+    Benchmark(Box<bench::Bench>),
+    /// Settings of the server, compared by the queries of a benchmark.
+    Sweep(Box<SweepJob>),
+}
+
+/// Rows that are streamed into a table, with readers beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamJob {
     /// Excluded from the measurement.
     pub warmup: Duration,
     /// Measured time after the warm-up; `None` is forever.
@@ -58,18 +90,28 @@ pub struct Plan {
     pub readers: Readers,
     /// What happens at a fault.
     pub recovery: Recovery,
-    /// What is watched beside the load.
-    pub watch: Watch,
     /// How the rows are checked at the end.
     pub audit: Audit,
-    /// Conditions that the run must meet, checked at its end.
-    pub thresholds: Vec<Threshold>,
-    /// Queries on tables that stand still: there is no stream then.
-    pub bench: Option<bench::Bench>,
-    /// Settings whose values the benchmark's queries compare.
-    pub sweep: Option<sweep::Sweep>,
-    /// Tables that are filled with generated rows.
-    pub tables: Vec<Table>,
+}
+
+/// Settings of the server, compared by the queries of a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepJob {
+    /// The queries.
+    pub bench: bench::Bench,
+    /// The settings.
+    pub sweep: sweep::Sweep,
+}
+
+impl Plan {
+    /// The plan of a stream, if that is the job.
+    pub fn into_stream(self) -> Option<Plan<StreamJob>> {
+        let Self { common, job } = self;
+        match job {
+            Job::Stream(job) => Some(Plan { common, job: *job }),
+            _ => None,
+        }
+    }
 }
 
 /// What is streamed.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::pg::facts::ServerFacts;
-use crate::plan::{Delivery, Plan, StreamRate};
+use crate::plan::{Delivery, Plan, StreamJob, StreamRate};
 use crate::record::gpu::GpuUsage;
 use crate::record::{Account, PartitionAudit, Percentiles, StreamTally, Tally, Times, WorkTimes};
 use crate::watch::process::ProcessCost;
@@ -49,7 +49,7 @@ pub struct RunReport {
     /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
     pub measured_s: f64,
     /// What was asked for.
-    pub plan: Plan,
+    pub plan: Plan<StreamJob>,
     /// What it was done to.
     pub server: ServerReport,
     /// The stream.
@@ -221,7 +221,7 @@ pub struct ThresholdReport {
 #[derive(Debug)]
 pub struct Findings<'a> {
     /// What was asked for.
-    pub plan: &'a Plan,
+    pub plan: &'a Plan<StreamJob>,
     /// What it was done to.
     pub server: &'a ServerReport,
     /// Start of the schedule.
@@ -305,7 +305,7 @@ impl RunReport {
     pub fn rows_add_up(&self) -> bool {
         let stream = &self.stream;
         if let Some(audit) = &stream.audit {
-            let may_double = self.plan.recovery.delivery == Delivery::AtLeastOnce;
+            let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
             return audit.iter().all(|partition| partition.is_right(may_double));
         }
         stream
@@ -339,7 +339,7 @@ impl RunReport {
             "query_p99_ms" => response.percentiles().map(|p| p.p99_ms),
             _ => None,
         };
-        let judged = self.plan.thresholds.iter().map(|threshold| {
+        let judged = self.plan.common.thresholds.iter().map(|threshold| {
             let value = figure(&threshold.figure);
             let passed = value.is_some_and(|value| threshold.op.holds(value, threshold.limit));
             ThresholdReport { threshold: threshold.to_string(), value, passed }
@@ -358,7 +358,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
     StreamReport {
         table_created: findings.table.created,
         partitions_added: findings.table.partitions_added,
-        target_rows_per_s: match findings.plan.stream.rate {
+        target_rows_per_s: match findings.plan.job.stream.rate {
             StreamRate::RowsPerSecond(rate) => Some(rate.get()),
             StreamRate::Max => None,
         },

@@ -8,7 +8,7 @@ pub mod terminal;
 use std::time::SystemTime;
 
 use crate::pg::facts::ServerFacts;
-use crate::plan::Plan;
+use crate::plan::{Plan, StreamJob};
 use crate::query::Trial;
 use crate::record::Interval;
 use crate::report::RunReport;
@@ -18,7 +18,7 @@ use crate::watch::gpu::Found;
 #[derive(Debug, Clone, Copy)]
 pub struct RunStart<'a> {
     /// What will be done.
-    pub plan: &'a Plan,
+    pub plan: &'a Plan<StreamJob>,
     /// The server that it is done to.
     pub server: &'a ServerFacts,
     /// The queries with their arms, in the order of [`Interval::queries`].

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::ingest::audit::{AuditError, Evidence, audit};
 use crate::pg::Address;
-use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource};
+use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
 use crate::report::{FORMAT_VERSION, differences};
@@ -16,7 +16,7 @@ use crate::report::{FORMAT_VERSION, differences};
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
 pub struct SavedRun {
-    plan: Plan,
+    plan: Plan<StreamJob>,
     origin_us: i64,
     complete: bool,
     partitions: Vec<SavedPartition>,
@@ -103,7 +103,9 @@ impl SavedRun {
             toml::to_string(&result["plan"]).map_err(|error| malformed(error.to_string()))?;
         let source = ProfileSource { name: path.clone(), text: profile };
         let plan = Plan::resolve(&source, &Overrides::default())
-            .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?;
+            .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
+            .into_stream()
+            .ok_or_else(|| malformed("its plan has no stream".to_owned()))?;
         let partitions = serde_json::from_value(result["stream"]["partitions"].clone())
             .map_err(|error| malformed(error.to_string()))?;
         Ok(Self {
@@ -119,11 +121,11 @@ impl SavedRun {
     /// # Errors
     /// When the server does not let it.
     pub async fn verify(&self, address: &Address) -> Result<Verified, AuditError> {
-        let stream = &self.plan.stream;
+        let stream = &self.plan.job.stream;
         let lanes = (0..).zip(&self.partitions);
         let evidence = Evidence {
             stream,
-            seed: self.plan.seed,
+            seed: self.plan.common.seed,
             origin_us: self.origin_us,
             complete: self.complete,
             partitions: lanes
@@ -131,7 +133,7 @@ impl SavedRun {
                 .collect(),
         };
         let partitions = audit(address, &evidence).await?;
-        let may_double = self.plan.recovery.delivery == Delivery::AtLeastOnce;
+        let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
         let right = partitions.iter().all(|partition| partition.is_right(may_double));
         let text = self.render(&partitions, right);
         Ok(Verified { partitions, right, text })
@@ -145,7 +147,7 @@ impl SavedRun {
         let _ = writeln!(
             out,
             "table       {}\nrows        {} acknowledged, {} read back",
-            self.plan.stream.table,
+            self.plan.job.stream.table,
             format_count(acknowledged.sum()),
             sum(|partition| partition.rows_found)
         );

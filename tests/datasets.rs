@@ -23,7 +23,8 @@ impl Progress for Silent {
 
 fn tables(text: &str) -> Vec<Table> {
     let source = ProfileSource { name: "sales.toml".to_owned(), text: text.to_owned() };
-    Plan::resolve(&source, &Overrides::default()).unwrap_or_else(|faults| panic!("{faults}")).tables
+    let plan = Plan::resolve(&source, &Overrides::default());
+    plan.unwrap_or_else(|faults| panic!("{faults}")).common.tables
 }
 
 fn sales(rows: u64) -> Table {

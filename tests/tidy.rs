@@ -36,8 +36,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "report",
         &[
-            "arrow", "bench", "dataset", "pg", "plan", "quantity", "query", "record", "stats",
-            "strom", "sweep", "watch",
+            "arrow", "bench", "dataset", "pg", "plan", "profile", "quantity", "query", "record",
+            "stats", "strom", "sweep", "watch",
         ],
     ),
     (

@@ -12,14 +12,14 @@ use crate::inject::proxy::Proxy;
 use crate::inject::{FaultsReport, Injector, Kind, Ledger, Orders};
 use crate::pg::Address;
 use crate::pg::embedded::Server;
-use crate::plan::{self, Given, Overrides, Plan};
+use crate::plan::{Given, Overrides, Plan, StreamJob};
 use crate::quantity::RunLength;
 use crate::report::Status;
 use crate::sink::folder::Folder;
 use crate::sink::terminal::Screen;
 
 use super::run::{announce, open_outputs, serve, show, stamp};
-use super::{Failure, Signals, init_logging, start_server};
+use super::{Failure, Signals, init_logging, realtime, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
 const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
@@ -40,7 +40,7 @@ pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
 }
 
 /// The built-in profile, with what was given.
-fn plan_of(args: &FaultsArgs) -> Result<Plan, Failure> {
+fn plan_of(args: &FaultsArgs) -> Result<Plan<StreamJob>, Failure> {
     let overrides = Overrides {
         rate: Some(Given::flag("--rate", args.rate)),
         partitions: Some(Given::flag("--partitions", args.partitions)),
@@ -50,17 +50,12 @@ fn plan_of(args: &FaultsArgs) -> Result<Plan, Failure> {
         drain_timeout: Some(Given::flag("--drain-timeout", DRAIN_TIMEOUT)),
         ..Overrides::default()
     };
-    let profile = plan::builtin("realtime")
-        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "the profile `realtime` is missing"))?;
-    Plan::resolve(&profile, &overrides).map_err(|faults| {
-        let faults = faults.to_string();
-        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
-    })
+    realtime(&overrides)
 }
 
 async fn run(
     args: &FaultsArgs,
-    plan: &Plan,
+    plan: &Plan<StreamJob>,
     seed: u64,
     screen: &Screen,
     shutdown: &Shutdown,
@@ -127,15 +122,15 @@ async fn run(
     }
 }
 
-fn orders(args: &FaultsArgs, plan: &Plan, seed: u64) -> Orders {
+fn orders(args: &FaultsArgs, plan: &Plan<StreamJob>, seed: u64) -> Orders {
     let all = || Kind::ALL.iter().map(|(kind, ..)| *kind).collect();
     Orders {
         kinds: if args.only.is_empty() { all() } else { args.only.clone() },
         seed,
         duration: args.duration,
-        partitions: plan.stream.partitions.get(),
-        readers: plan.readers.count,
-        table: plan.stream.table.to_string(),
+        partitions: plan.job.stream.partitions.get(),
+        readers: plan.job.readers.count,
+        table: plan.job.stream.table.to_string(),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn fill(
     args: &FillArgs,
 ) -> Result<u8, Failure> {
     let plans = resolve(files, &parsed.fill_overrides(args))?;
-    let tables: Vec<Table> = plans.into_iter().flat_map(|plan| plan.tables).collect();
+    let tables: Vec<Table> = plans.into_iter().flat_map(|plan| plan.common.tables).collect();
     if tables.is_empty() {
         let message = "no profile has a table to fill\n  fix: add one under `[[tables]]`; \
                        docs/datasets.md shows how";

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::bench::Progress;
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
-use crate::dataset;
+use crate::dataset::{self, Prepared};
 use crate::engine::{
-    self, BenchOutcome, BenchSink, FillOptions, Outcome, Shutdown, SweepRun, Target,
+    self, BenchOutcome, BenchSink, FillOptions, Outcome, PrepareError, Shutdown, SweepRun, Target,
 };
 use crate::exit;
 use crate::pg::embedded::Server;
-use crate::plan::Plan;
 use crate::plan::bench::Bench;
+use crate::plan::{Common, Job, Plan, StreamJob, SweepJob};
 use crate::quantity::format_duration;
 use crate::report::bench::{self, BenchReport, StepReport};
 use crate::report::index::{Index, IndexEntry};
@@ -29,8 +29,8 @@ use crate::sweep;
 
 use super::fill::Silent;
 use super::{
-    Failure, Given, Signals, address, embedded_address, init_logging, plans, print, start_server,
-    until_started,
+    Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, plans, print,
+    start_server, until_started,
 };
 
 /// What several runs share.
@@ -80,14 +80,16 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     let lingering = Arc::clone(&signals.lingering);
     let mut session = Session { args, given, screen, shutdown, lingering, server: None };
     let work = async {
-        let code = match plans.as_slice() {
-            [plan] => session.one(plan, &Place::Alone).await.and_then(|ended| match ended.error {
-                Some(error) if ended.code == exit::ENDED_EARLY => {
-                    Err(Failure::new(ended.code, error))
-                }
-                _ => Ok(ended.code),
-            }),
-            plans => session.all(plans).await,
+        let code = match <[Plan; 1]>::try_from(plans) {
+            Ok([plan]) => {
+                session.one(plan, &Place::Alone).await.and_then(|ended| match ended.error {
+                    Some(error) if ended.code == exit::ENDED_EARLY => {
+                        Err(Failure::new(ended.code, error))
+                    }
+                    _ => Ok(ended.code),
+                })
+            }
+            Err(plans) => session.all(plans).await,
         };
         session.stop_server().await;
         code
@@ -101,23 +103,24 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
 impl Session<'_> {
     /// Runs all, each into a folder of its own in one with an index, and goes on after one that
     /// fails.
-    async fn all(&mut self, plans: &[Plan]) -> Result<u8, Failure> {
+    async fn all(&mut self, plans: Vec<Plan>) -> Result<u8, Failure> {
         let folder = match &self.args.output.output {
             Some(path) => IndexFolder::open(path)?,
             None => IndexFolder::open_new(Path::new("results"), &stamp())?,
         };
-        let mut index = Index::of(plans.iter().map(|plan| plan.profile.clone()));
+        let mut index = Index::of(plans.iter().map(|plan| plan.common.name.clone()));
         let mut worst = exit::DONE;
-        for (number, plan) in plans.iter().enumerate() {
+        let of = plans.len();
+        for (number, plan) in plans.into_iter().enumerate() {
             if number > 0 && !self.pause(self.args.batch.cooldown).await {
                 break;
             }
             if self.shutdown.stop.is_cancelled() {
                 break;
             }
-            let of = plans.len();
-            tracing::info!("profile {} of {of}: {}", number + 1, plan.profile);
-            let name = format!("{:02}-{}", number + 1, plan.profile);
+            let profile = plan.common.name.clone();
+            tracing::info!("profile {} of {of}: {profile}", number + 1);
+            let name = format!("{:02}-{profile}", number + 1);
             let began = Instant::now();
             let ended = self.one(plan, &Place::Within(&folder.path().join(&name))).await;
             let ended = ended.unwrap_or_else(|failure| {
@@ -125,11 +128,11 @@ impl Session<'_> {
                 Ended { code, verdict: message.clone(), error: Some(message) }
             });
             if let Some(error) = &ended.error {
-                tracing::error!("{}: {error}", plan.profile);
+                tracing::error!("{profile}: {error}");
             }
             if let Some(entry) = index.runs.get_mut(number) {
                 *entry = IndexEntry {
-                    profile: plan.profile.clone(),
+                    profile,
                     folder: folder.path().join(&name).is_dir().then_some(name),
                     exit_code: Some(ended.code),
                     took_s: began.elapsed().as_secs_f64(),
@@ -163,17 +166,18 @@ impl Session<'_> {
         }
     }
 
-    async fn one(&mut self, plan: &Plan, place: &Place<'_>) -> Result<Ended, Failure> {
-        match &plan.bench {
-            Some(bench) => self.bench(plan, bench, place).await,
-            None => self.stream(plan, place).await,
+    async fn one(&mut self, plan: Plan, place: &Place<'_>) -> Result<Ended, Failure> {
+        let Plan { common, job } = plan;
+        match job {
+            Job::Stream(job) => self.stream(&Plan { common, job: *job }, place).await,
+            Job::Benchmark(job) => self.benchmark(&Plan { common, job: *job }, place).await,
+            Job::Sweep(job) => self.sweep(&Plan { common, job: *job }, place).await,
         }
     }
 
-    /// The server given, or ours, started by the first run.
-    async fn target(&mut self, plan: &Plan) -> Result<Target, Failure> {
+    /// The server given, once it admits sessions, or ours, started by the first run.
+    async fn target(&mut self, patience: Duration) -> Result<Target, Failure> {
         if let Some(given) = self.given {
-            let patience = plan.recovery.reconnect_timeout;
             let told = |line: &str| tracing::info!("{line}");
             until_started(&given.address, patience, &told, self.shutdown).await?;
             return Ok(Target { address: given.address.clone(), embedded: false });
@@ -196,17 +200,21 @@ impl Session<'_> {
         }
     }
 
-    async fn stream(&mut self, plan: &Plan, place: &Place<'_>) -> Result<Ended, Failure> {
+    async fn stream(
+        &mut self,
+        plan: &Plan<StreamJob>,
+        place: &Place<'_>,
+    ) -> Result<Ended, Failure> {
         let args = &self.args.output;
         // Outputs first: a typo in a path or a taken port must not cost a run.
         let folder = match (place, &args.output) {
             (Place::Within(path), _) => Folder::open(path),
             (Place::Alone, Some(path)) => Folder::open(path),
-            (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(plan)),
+            (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(&plan.common)),
         }?;
         let results = folder.path().to_owned();
         let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
-        let target = self.target(plan).await?;
+        let target = self.target(plan.job.recovery.reconnect_timeout).await?;
         announce(endpoint.as_ref(), &results);
         let work = async {
             let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
@@ -239,51 +247,74 @@ impl Session<'_> {
         self.lingering.store(false, Ordering::Relaxed);
     }
 
-    async fn bench(
-        &mut self,
-        plan: &Plan,
-        bench: &Bench,
-        place: &Place<'_>,
-    ) -> Result<Ended, Failure> {
-        let args = &self.args.output;
-        let folder = match (place, &args.output) {
+    async fn benchmark(&mut self, plan: &Plan<Bench>, place: &Place<'_>) -> Result<Ended, Failure> {
+        let folder = self.bench_folder(&plan.common, place)?;
+        let results = folder.path().to_owned();
+        let target = self.target(START_PATIENCE).await?;
+        let tables = self.fill(&plan.common, &target, &results).await?;
+        let mut outputs = self.bench_outputs(folder);
+        let ran = engine::run_bench(plan, tables, &target, &mut outputs, self.shutdown).await;
+        self.bench_ended(&outputs, ran, &results)
+    }
+
+    async fn sweep(&mut self, plan: &Plan<SweepJob>, place: &Place<'_>) -> Result<Ended, Failure> {
+        let folder = self.bench_folder(&plan.common, place)?;
+        let results = folder.path().to_owned();
+        let target = self.target(START_PATIENCE).await?;
+        // Before tables are filled: what the server does not take must not cost minutes.
+        let allowed = self.args.batch.allow_alter_system;
+        let checked = engine::check_sweep(&target, &plan.job.sweep, allowed).await?;
+        let tables = self.fill(&plan.common, &target, &results).await?;
+        let mut outputs = self.bench_outputs(folder);
+        let (target, server) = (&target, self.server.as_mut());
+        let run = SweepRun { plan, checked, tables, target, server };
+        let ran = engine::run_sweep(run, &mut outputs, self.shutdown).await;
+        self.bench_ended(&outputs, ran, &results)
+    }
+
+    fn bench_folder(&self, common: &Common, place: &Place<'_>) -> Result<BenchFolder, SinkError> {
+        match (place, &self.args.output.output) {
             (Place::Within(path), _) => BenchFolder::open(path),
             (Place::Alone, Some(path)) => BenchFolder::open(path),
-            (Place::Alone, None) => BenchFolder::open_new(Path::new("results"), &named(plan)),
-        }?;
-        let results = folder.path().to_owned();
-        let target = self.target(plan).await?;
-        // Before tables are filled: what the server does not take must not cost minutes.
-        let checked = match &plan.sweep {
-            Some(sweep) => {
-                let allowed = self.args.batch.allow_alter_system;
-                Some((sweep, engine::check_sweep(&target, sweep, allowed).await?))
-            }
-            None => None,
-        };
+            (Place::Alone, None) => BenchFolder::open_new(Path::new("results"), &named(common)),
+        }
+    }
+
+    async fn fill(
+        &self,
+        common: &Common,
+        target: &Target,
+        results: &Path,
+    ) -> Result<Vec<Prepared>, Failure> {
         tracing::info!("results in {}", results.display());
-        let quiet = args.log_format == LogFormat::Json || args.quiet;
-        let progress: Box<dyn dataset::Progress> =
-            if quiet { Box::new(Silent) } else { Box::new(Filling::new(self.screen.clone())) };
-        let options = FillOptions::default();
-        let tables =
-            engine::fill(&target.address, &plan.tables, options, &*progress, self.shutdown).await?;
-        drop(progress);
-        let screen = BenchScreen::new(self.screen.clone(), quiet);
-        let mut outputs = Outputs { folder, screen, shown: 0 };
-        let outcome = match checked {
-            Some((sweep, checked)) => {
-                let (target, server) = (&target, self.server.as_mut());
-                let run = SweepRun { plan, bench, sweep, checked, tables, target, server };
-                engine::run_sweep(run, &mut outputs, self.shutdown).await
-            }
-            None => {
-                engine::run_bench(plan, bench, tables, &target, &mut outputs, self.shutdown).await
-            }
+        let progress: Box<dyn dataset::Progress> = if self.is_quiet() {
+            Box::new(Silent)
+        } else {
+            Box::new(Filling::new(self.screen.clone()))
         };
+        let options = FillOptions::default();
+        let (address, tables) = (&target.address, &common.tables);
+        Ok(engine::fill(address, tables, options, &*progress, self.shutdown).await?)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.args.output.log_format == LogFormat::Json || self.args.output.quiet
+    }
+
+    fn bench_outputs(&self, folder: BenchFolder) -> Outputs {
+        let screen = BenchScreen::new(self.screen.clone(), self.is_quiet());
+        Outputs { folder, screen, shown: 0 }
+    }
+
+    fn bench_ended(
+        &self,
+        outputs: &Outputs,
+        ran: Result<BenchOutcome, PrepareError>,
+        results: &Path,
+    ) -> Result<Ended, Failure> {
         outputs.screen.finish();
-        let BenchOutcome { report, unsaved } = outcome?;
-        show(args, &report, || {
+        let BenchOutcome { report, unsaved } = ran?;
+        show(&self.args.output, &report, || {
             format!("{}results     {}\n", bench::text(&report), results.display())
         })?;
         if let Some(unsaved) = unsaved {
@@ -409,8 +440,8 @@ fn step_error(steps: &[StepReport]) -> Option<String> {
     steps.iter().find_map(failed)
 }
 
-fn named(plan: &Plan) -> String {
-    format!("{}-{}", plan.profile, stamp())
+fn named(common: &Common) -> String {
+    format!("{}-{}", common.name, stamp())
 }
 
 /// 2026-11-22T15:43:00Z without what a file name should not have.

@@ -182,7 +182,7 @@ mod tests {
             text: include_str!("../../benches/l40s_sales_large.toml").to_owned(),
         };
         let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
-        let table = plan.tables.into_iter().next().unwrap();
+        let table = plan.common.tables.into_iter().next().unwrap();
         Table { rows: rows.try_into().unwrap(), seed, ..table }
     }
 

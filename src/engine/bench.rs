@@ -66,13 +66,13 @@ pub(super) enum Ended {
 /// # Errors
 /// When it cannot begin. Once it has begun there is an outcome, whatever happens.
 pub async fn run_bench(
-    plan: &Plan,
-    bench: &Bench,
+    plan: &Plan<Bench>,
     tables: Vec<Prepared>,
     target: &Target,
     sink: &mut dyn BenchSink,
     shutdown: &Shutdown,
 ) -> Result<BenchOutcome, PrepareError> {
+    let bench = &plan.job;
     let started_at = SystemTime::now();
     let began = Instant::now();
     let (mut control, server) = meet(target).await?;
@@ -83,18 +83,18 @@ pub async fn run_bench(
     for trial in &*trials(bench, &bench.steps[0], loaded)? {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
-    let mut gpus = Gpus::open(plan.watch);
+    let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());
     let mut report = BenchReport::new(plan, tables, &server, started_at);
-    let of = bench.steps.len();
+    let (seed, of) = (plan.common.seed, bench.steps.len());
     let mut ended = Ok(());
     for (number, step) in (1..).zip(&bench.steps) {
         if shutdown.stop.is_cancelled() {
             break;
         }
         sink.step(step.name(), number, of);
-        let mut run = StepRun { plan, bench, step, target, loaded, shutdown, gpus: &mut gpus };
+        let mut run = StepRun { seed, bench, step, target, loaded, shutdown, gpus: &mut gpus };
         ended = run.run(&mut control, &mut report, sink).await;
         report.set_took(began.elapsed());
         if ended.is_err() {
@@ -144,7 +144,7 @@ impl Drop for ArrowFile {
 
 /// One step, under way.
 struct StepRun<'a> {
-    plan: &'a Plan,
+    seed: u64,
     bench: &'a Bench,
     step: &'a Step,
     target: &'a Target,
@@ -272,7 +272,7 @@ impl StepRun<'_> {
             connection,
             Arc::clone(&trials),
             self.bench,
-            self.plan.seed,
+            self.seed,
             stop.clone(),
             abort,
         );

@@ -2,7 +2,7 @@
 
 use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
-use crate::plan::{Audit, Plan};
+use crate::plan::{Audit, Plan, StreamJob};
 use crate::record::PartitionAudit;
 use crate::report::Status;
 
@@ -23,7 +23,7 @@ pub(super) struct Found {
 /// cannot be asked; that is no finding.
 pub(super) async fn check(
     run: &mut Run<'_>,
-    plan: &Plan,
+    plan: &Plan<StreamJob>,
     control: pg::Session,
     threads: &Threads,
     shutdown: &Shutdown,
@@ -36,7 +36,7 @@ pub(super) async fn check(
         () = run.examine(threads) => {}
         () = shutdown.abort.cancelled() => return Found::default(),
     }
-    if plan.audit == Audit::Off {
+    if plan.job.audit == Audit::Off {
         control.close().await;
         return Found::default();
     }
@@ -53,16 +53,16 @@ pub(super) async fn check(
     })
 }
 
-async fn look(run: &Run<'_>, plan: &Plan) -> Result<Found, AuditError> {
+async fn look(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError> {
     let address = run.address();
-    if plan.audit == Audit::Full {
+    if plan.job.audit == Audit::Full {
         tracing::debug!("reading every row back");
         let partitions = audit(address, &run.evidence()).await?;
         let rows = partitions.iter().map(|partition| partition.rows_found).sum();
         return Ok(Found { rows: Some(rows), audit: Some(partitions) });
     }
     let mut session = pg::Session::own(address, "strom-load control").await?;
-    let rows = pg::table::count_since(&mut session, &plan.stream, run.first_ids()).await?;
+    let rows = pg::table::count_since(&mut session, &plan.job.stream, run.first_ids()).await?;
     session.close().await;
     Ok(Found { rows: Some(rows), audit: None })
 }

@@ -2,7 +2,7 @@
 //! in this process.
 
 use crate::pg;
-use crate::plan::Plan;
+use crate::plan::StreamJob;
 use crate::watch::process;
 
 use super::PrepareError;
@@ -49,12 +49,12 @@ impl Admits {
     }
 }
 
-/// Refuses a plan with more sessions than can be had. `control` is one of them.
-pub(super) async fn check(control: &mut pg::Session, plan: &Plan) -> Result<(), PrepareError> {
+/// Refuses a stream with more sessions than can be had. `control` is one of them.
+pub(super) async fn check(control: &mut pg::Session, job: &StreamJob) -> Result<(), PrepareError> {
     // One more holds the reservation, and one looks at plans and answers.
-    let examiner = u64::from(plan.readers.count > 0);
-    let readers = u64::from(plan.readers.count) + examiner;
-    let need = u64::from(plan.stream.partitions.get()) + readers + 1;
+    let examiner = u64::from(job.readers.count > 0);
+    let readers = u64::from(job.readers.count) + examiner;
+    let need = u64::from(job.stream.partitions.get()) + readers + 1;
     for (admits, have) in limits(control).await? {
         if need > have {
             return Err(PrepareError::Connections { need, have, admits });

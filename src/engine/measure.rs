@@ -12,7 +12,7 @@ use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::StreamTable;
-use crate::plan::Plan;
+use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally};
@@ -38,7 +38,7 @@ const DRAIN_GRACE: Duration = Duration::from_secs(1);
 
 /// A run, from its start to its report.
 pub(super) struct Run<'a> {
-    plan: &'a Plan,
+    plan: &'a Plan<StreamJob>,
     address: pg::Address,
     server: ServerReport,
     table: StreamTable,
@@ -76,7 +76,7 @@ enum Ended {
 impl<'a> Run<'a> {
     /// Runs what was prepared to its end. The session returned holds the reservation.
     pub(super) async fn measure(
-        plan: &'a Plan,
+        plan: &'a Plan<StreamJob>,
         prepared: Prepared,
         (ingest, examine): (&Threads, &Threads),
         sinks: &mut [Box<dyn Sink>],
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         let Prepared { address, server, table, control, loaders, readers, trials, gpus } = prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
-        let end = plan.duration.map(|duration| start + plan.warmup + duration);
+        let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let mut run = Self {
             plan,
             address: address.clone(),
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
             let ended = async move { Ended::Examiner(Box::new(examiner.run(stop, abort).await)) };
             tasks.spawn_on(ended, examine.handle());
         }
-        run.gpus.begin((start + plan.warmup).into_std());
+        run.gpus.begin((start + plan.job.warmup).into_std());
         run.drive(&mut tasks, sinks, shutdown).await;
         Ok((run, control))
     }
@@ -155,16 +155,19 @@ impl<'a> Run<'a> {
         loader: pg::load::Loader,
         address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
-        let stream = &self.plan.stream;
+        let stream = &self.plan.job.stream;
         let first_id = self.table.first_ids.get(partition as usize).copied().unwrap_or(1);
-        let encoder = BatchEncoder::new(&stream.columns, self.plan.seed, partition, first_id)?;
+        let encoder =
+            BatchEncoder::new(&stream.columns, self.plan.common.seed, partition, first_id)?;
         let schedule = stream.schedule(partition);
         let timer = Timer::precise()?;
         let pacer = match schedule {
-            Some(schedule) => Pacer::open(schedule, self.start, self.plan.warmup, timer),
-            None => Pacer::closed(stream.batch_rows.into(), self.start, self.plan.warmup, timer),
+            Some(schedule) => Pacer::open(schedule, self.start, self.plan.job.warmup, timer),
+            None => {
+                Pacer::closed(stream.batch_rows.into(), self.start, self.plan.job.warmup, timer)
+            }
         };
-        let pacer = pacer.catching_up_at_most(self.plan.recovery.catch_up_factor);
+        let pacer = pacer.catching_up_at_most(self.plan.job.recovery.catch_up_factor);
         let recorder = Recorder::default();
         let totals = PartitionTotals::default();
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
@@ -181,14 +184,14 @@ impl<'a> Run<'a> {
             encoder,
             first_id,
             stream: stream.clone(),
-            recovery: self.plan.recovery.clone(),
-            watchdog: Watchdog::new(self.plan.recovery.reconnect_timeout),
+            recovery: self.plan.job.recovery.clone(),
+            watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
             start: self.start,
             origin_us: unix_us(self.started_at),
             recorder,
             stop: Arc::clone(&self.stop),
             abort: self.abort.clone(),
-            drain_timeout: self.plan.drain_timeout,
+            drain_timeout: self.plan.job.drain_timeout,
         })
     }
 
@@ -204,7 +207,8 @@ impl<'a> Run<'a> {
         let mut next_checkpoint = self.start + TICK;
         let (mut stopped, mut aborted) = (false, false);
         loop {
-            let drain_end = self.stop.end().map(|end| end + self.plan.drain_timeout + DRAIN_GRACE);
+            let drain_end =
+                self.stop.end().map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
             tokio::select! {
                 ended = tasks.join_next() => match ended {
                     Some(ended) => self.ended(ended),
@@ -278,7 +282,7 @@ impl<'a> Run<'a> {
         let now = Instant::now();
         let end = self.stop.end().map_or(now, |end| end.min(now));
         let due_ns = ns(end.saturating_duration_since(self.start));
-        let warmup_ns = ns(self.plan.warmup);
+        let warmup_ns = ns(self.plan.job.warmup);
         let partitions = self.lanes.iter_mut().map(|lane| {
             let tally = lane.recorder.drain();
             let totals = &mut lane.totals;
@@ -321,7 +325,7 @@ impl<'a> Run<'a> {
     fn phase(&self, now: Instant) -> Phase {
         if self.stop.end().is_some_and(|end| now > end + TICK / 2) {
             Phase::Drain
-        } else if now <= self.start + self.plan.warmup {
+        } else if now <= self.start + self.plan.job.warmup {
             Phase::Warmup
         } else {
             Phase::Measure
@@ -331,7 +335,7 @@ impl<'a> Run<'a> {
     /// From the end of the warm-up to the end of the schedule, or to the last acknowledgement if
     /// that came later: so that a backlog does not flatter the rate.
     fn measured(&self) -> Duration {
-        let from = self.start + self.plan.warmup;
+        let from = self.start + self.plan.job.warmup;
         let acknowledged = self.lanes.iter().filter_map(|lane| lane.totals.tally.acknowledged_at);
         let end = self.stop.end().unwrap_or_else(Instant::now).min(Instant::now());
         acknowledged.max().map_or(end, |last| last.max(end)).saturating_duration_since(from)
@@ -354,8 +358,8 @@ impl<'a> Run<'a> {
             .zip(&self.lanes)
             .map(|(first_id, lane)| (*first_id, lane.schedule, lane.totals.tally.account.clone()));
         Evidence {
-            stream: &self.plan.stream,
-            seed: self.plan.seed,
+            stream: &self.plan.job.stream,
+            seed: self.plan.common.seed,
             origin_us: unix_us(self.started_at),
             complete: true,
             partitions: partitions.collect(),

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Plan, Query, Readers};
+use crate::plan::{Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::report::ServerReport;
 use crate::strom::{self, StromError};
@@ -33,21 +33,21 @@ pub(super) struct Prepared {
 }
 
 pub(super) async fn prepare(
-    plan: &Plan,
+    plan: &Plan<StreamJob>,
     target: &Target,
     ingest: &Handle,
 ) -> Result<Prepared, PrepareError> {
     // First, since the driver may take its time.
-    let mut gpus = Gpus::open(plan.watch);
+    let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
     let (mut control, server) = meet(target).await?;
     let trials = trials(plan, server.pg_strom_loaded)?;
     for trial in &*trials {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
-    limits::check(&mut control, plan).await?;
+    limits::check(&mut control, &plan.job).await?;
     let mut producers = Vec::new();
-    for partition in 0..plan.stream.partitions.get() {
+    for partition in 0..plan.job.stream.partitions.get() {
         let address = address.clone();
         // On the producers' runtime: a socket stays with the runtime that it was opened in.
         let connected = ingest.spawn(async move {
@@ -56,19 +56,19 @@ pub(super) async fn prepare(
         producers.push(connected.await.map_err(std::io::Error::other)??);
     }
     let mut readers = Vec::new();
-    for reader in 0..plan.readers.count {
+    for reader in 0..plan.job.readers.count {
         let connection = Connection {
             address: address.clone(),
             application_name: format!("strom-load reader {reader}"),
-            statement_timeout: plan.readers.statement_timeout,
+            statement_timeout: plan.job.readers.statement_timeout,
         };
         readers.push((connection.open().await?, connection));
     }
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
-    let table = table::prepare(&mut control, &plan.stream).await?;
+    let table = table::prepare(&mut control, &plan.job.stream).await?;
     check_queries(&mut control, &trials).await?;
-    table::commit(&mut control, &plan.stream).await?;
+    table::commit(&mut control, &plan.job.stream).await?;
     let mut loaders = Vec::new();
     for (session, target) in producers.into_iter().zip(&table.targets) {
         loaders.push(Loader::prepare(session, target, None).await?);
@@ -98,12 +98,12 @@ pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport),
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.
-fn trials(plan: &Plan, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
-    if plan.readers.count == 0 {
+fn trials(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
+    if plan.job.readers.count == 0 {
         return Ok([].into());
     }
-    let table = plan.stream.table.to_string();
-    let Readers { gpu, arms, queries, .. } = &plan.readers;
+    let table = plan.job.stream.table.to_string();
+    let Readers { gpu, arms, queries, .. } = &plan.job.readers;
     let trial = |query: &Query| {
         let arms = strom::arms(query.gpu.unwrap_or(*gpu), arms, loaded)?;
         let query = Query { sql: query.sql.replace("{table}", &table), ..query.clone() };

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
-use crate::plan::Plan;
+use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
 use crate::query::{Connection, Reader, Trial};
 use crate::record::{PairTally, QueryTally, Recorder, Tally};
@@ -43,7 +43,7 @@ impl Readers {
     /// Makes a reader whose tallies are drained here.
     pub(super) fn reader(
         &mut self,
-        plan: &Plan,
+        plan: &Plan<StreamJob>,
         number: u32,
         session: pg::Session,
         connection: Connection,
@@ -51,14 +51,14 @@ impl Readers {
         (stop, abort): (&Arc<Stop>, &CancellationToken),
     ) -> std::io::Result<Reader> {
         let timer = Timer::precise()?;
-        let readers = NonZeroU64::new(plan.readers.count.into()).unwrap_or(NonZeroU64::MIN);
-        let pacer = match plan.readers.queries_per_s.and_then(rate_of) {
+        let readers = NonZeroU64::new(plan.job.readers.count.into()).unwrap_or(NonZeroU64::MIN);
+        let pacer = match plan.job.readers.queries_per_s.and_then(rate_of) {
             Some(rate) => {
                 let one = NonZeroU64::MIN;
                 let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
-                Pacer::open(schedule, start, plan.warmup, timer)
+                Pacer::open(schedule, start, plan.job.warmup, timer)
             }
-            None => Pacer::closed(NonZeroU64::MIN, start, plan.warmup, timer),
+            None => Pacer::closed(NonZeroU64::MIN, start, plan.job.warmup, timer),
         };
         let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
         let recorders: Vec<Vec<_>> = self.trials.iter().map(by_arm).collect();
@@ -68,12 +68,12 @@ impl Readers {
             pacer,
             session: Some(session),
             connection,
-            recovery: plan.recovery.clone(),
+            recovery: plan.job.recovery.clone(),
             trials: Arc::clone(&self.trials),
             recorders,
             pairs,
             // Each reader asks in an order of its own, the same in every run of this seed.
-            seed: plan.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
+            seed: plan.common.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             stop: Arc::clone(stop),
             abort: abort.clone(),
         })
@@ -82,7 +82,7 @@ impl Readers {
     /// Makes the examiner whose findings are kept here; none without readers.
     pub(super) fn examiner(
         &mut self,
-        plan: &Plan,
+        plan: &Plan<StreamJob>,
         address: &pg::Address,
         start: Instant,
     ) -> Option<Examiner> {
@@ -92,9 +92,9 @@ impl Readers {
         let connection = Connection {
             address: address.clone(),
             application_name: "strom-load examiner".to_owned(),
-            statement_timeout: plan.readers.statement_timeout,
+            statement_timeout: plan.job.readers.statement_timeout,
         };
-        let evidence = plan.readers.evidence.clone();
+        let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(connection, Arc::clone(&self.trials), evidence, start);
         let (recorders, pairs) = examiner.recorders();
         self.listen(recorders, pairs);

@@ -15,7 +15,7 @@ use crate::pg;
 use crate::pg::embedded::Server;
 use crate::plan::bench::Bench;
 use crate::plan::sweep::Sweep;
-use crate::plan::{GpuChoice, Plan, Query};
+use crate::plan::{GpuChoice, Plan, Query, SweepJob};
 use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
 use crate::report::bench::BenchReport;
@@ -37,11 +37,7 @@ const GPU_PROBE_MAX: Duration = Duration::from_secs(30);
 /// A sweep that the server takes, and where it goes.
 pub struct SweepRun<'a> {
     /// The profile.
-    pub plan: &'a Plan,
-    /// Its queries.
-    pub bench: &'a Bench,
-    /// Its settings.
-    pub sweep: &'a Sweep,
+    pub plan: &'a Plan<SweepJob>,
     /// What [`check_sweep`] has found.
     pub checked: Checked,
     /// The tables of the profile.
@@ -87,14 +83,15 @@ pub async fn run_sweep(
     sink: &mut dyn BenchSink,
     shutdown: &Shutdown,
 ) -> Result<BenchOutcome, PrepareError> {
-    let SweepRun { plan, bench, sweep, checked, tables, target, server } = run;
+    let SweepRun { plan, checked, tables, target, server } = run;
+    let (SweepJob { bench, sweep }, seed) = (&plan.job, plan.common.seed);
     let started_at = SystemTime::now();
     let (mut control, server_report) = meet(target).await?;
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
     check_queries(&mut control, &trials).await?;
     control.close().await;
-    let mut gpus = Gpus::open(plan.watch);
+    let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());
     let connection = Connection {
@@ -103,16 +100,16 @@ pub async fn run_sweep(
         statement_timeout: bench.statement_timeout,
     };
     let Shutdown { stop, abort } = shutdown;
-    let (seed, stop, abort) = (plan.seed, stop.clone(), abort.clone());
+    let (stop, abort) = (stop.clone(), abort.clone());
     let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
     let mut report = BenchReport::new(plan, tables, &server_report, started_at);
     report.kind = "sweep";
-    report.sweep = Some(SweepReport::new(&checked, sweep, &trials, plan.seed));
+    report.sweep = Some(SweepReport::new(&checked, sweep, &trials, seed));
     let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
     let mut sweeping = Sweeping {
         reference: reference(&checked, loaded)?,
-        order: Order::new(groups(&checked), plan.seed),
+        order: Order::new(groups(&checked), seed),
         cells: Cells::new(trials.len(), checked.combinations.len(), rounds),
         rounds,
         done: 0,

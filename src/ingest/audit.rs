@@ -263,16 +263,17 @@ impl Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Overrides, Plan, builtin};
+    use crate::plan::{Overrides, Plan, StreamJob, builtin};
     use crate::row::BatchEncoder;
 
-    fn plan() -> Plan {
-        Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default()).unwrap()
+    fn plan() -> Plan<StreamJob> {
+        let plan = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default());
+        plan.unwrap().into_stream().unwrap()
     }
 
     /// The tuples of rows 0..1000 as sent.
-    fn tuples(plan: &Plan) -> Vec<Vec<u8>> {
-        let mut encoder = Encoder::new(&plan.stream.columns, plan.seed, 0, 5).unwrap();
+    fn tuples(plan: &Plan<StreamJob>) -> Vec<Vec<u8>> {
+        let mut encoder = Encoder::new(&plan.job.stream.columns, plan.common.seed, 0, 5).unwrap();
         (0..1_000)
             .map(|row| {
                 let mut bytes = vec![0; encoder.max_row_bytes()];
@@ -284,8 +285,8 @@ mod tests {
             .collect()
     }
 
-    fn judge(plan: &Plan, tuples: &[Vec<u8>], account: &Account) -> PartitionAudit {
-        let mut auditor = Auditor::new(&plan.stream, plan.seed, 0, 5, None).unwrap();
+    fn judge(plan: &Plan<StreamJob>, tuples: &[Vec<u8>], account: &Account) -> PartitionAudit {
+        let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
         tuples.iter().for_each(|tuple| auditor.see(tuple, account));
         auditor.conclude(account)
     }
@@ -345,7 +346,8 @@ mod tests {
     #[test]
     fn what_the_batch_encoder_sends_is_what_the_audit_expects() {
         let plan = plan();
-        let mut batch = BatchEncoder::new(&plan.stream.columns, plan.seed, 0, 5).unwrap();
+        let mut batch =
+            BatchEncoder::new(&plan.job.stream.columns, plan.common.seed, 0, 5).unwrap();
         batch.begin(0, 1_000, DueTimes::constant(77));
         let sent = std::iter::from_fn(|| batch.next_chunk()).collect::<Vec<_>>().concat();
         assert_eq!(sent[19..sent.len() - 2], tuples(&plan).concat());

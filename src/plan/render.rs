@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::bench::Bench;
 use super::column::format_units;
-use super::{AnswerCompare, Audit, Delivery, GpuChoice, OnFault, Plan, StreamRate};
+use super::{
+    AnswerCompare, ArmPlan, Audit, Common, Delivery, GpuChoice, Job, OnFault, Plan, StreamJob,
+    StreamRate, SweepJob,
+};
 use crate::profile::{
     self, Located, Number, Profile, RateOrMax, SecondsOrForever, SettingValue, Values as Written,
     Whole,
@@ -16,7 +20,7 @@ use crate::row::day::format_day;
 use crate::row::{Column, ColumnType, Pick, Values};
 
 /// The plan as a profile that resolves to the same plan.
-pub fn render(plan: &Plan) -> String {
+pub fn render<J: WriteKeys>(plan: &Plan<J>) -> String {
     let Profile {
         name,
         description: _,
@@ -84,8 +88,7 @@ pub fn render(plan: &Plan) -> String {
         toml.key("gpu_pcie", watch.gpu_pcie.as_ref());
     }
     // From the plan, whose order is the file's; a map has none.
-    let arms = plan.bench.as_ref().map_or(&plan.readers.arms, |bench| &bench.arms);
-    for arm in arms {
+    for arm in plan.job.arms() {
         toml.header(&format!("[arms.{}]", arm.name));
         let set: BTreeMap<_, _> = arm.set.iter().map(|(name, value)| (name, value)).collect();
         toml.key("set", Some(&set));
@@ -199,60 +202,103 @@ impl Toml {
 }
 
 /// The result file holds the plan in the profile's own keys and units.
-impl Serialize for Plan {
+impl<J: WriteKeys> Serialize for Plan<J> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Profile::from(self).serialize(serializer)
     }
 }
 
-impl From<&Plan> for Profile {
-    fn from(plan: &Plan) -> Self {
-        let Plan {
-            profile,
-            seed,
-            warmup,
-            duration,
-            drain_timeout,
-            stream,
-            readers,
-            recovery,
-            watch,
-            audit,
-            thresholds,
-            bench,
-            sweep,
-            tables,
-        } = plan;
-        let is_stream = bench.is_none();
-        let (arms, evidence) = match bench {
-            Some(bench) => (&bench.arms, &bench.evidence),
-            None => (&readers.arms, &readers.evidence),
-        };
-        let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
-            SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
-        });
-        Self {
-            name: Some(profile.clone().into()),
-            description: None,
+impl<J: WriteKeys> From<&Plan<J>> for Profile {
+    fn from(plan: &Plan<J>) -> Self {
+        let Common { name, seed, watch, thresholds, tables } = &plan.common;
+        let mut profile = Self {
+            name: Some(name.clone().into()),
             seed: Some(whole(*seed)),
-            warmup_s: is_stream.then(|| seconds(*warmup)),
-            duration_s: is_stream.then(|| duration_s.into()),
-            drain_timeout_s: is_stream.then(|| seconds(*drain_timeout)),
-            audit: is_stream.then(|| (*audit).into()),
             thresholds: Some(thresholds.iter().map(|t| t.to_string().into()).collect()),
-            stream: is_stream.then(|| stream.into()),
-            readers: is_stream.then(|| readers.into()),
-            recovery: is_stream.then(|| recovery.into()),
-            arms: (!arms.is_empty())
-                .then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect()),
-            evidence: Some(evidence.into()),
-            bench: bench.as_ref().map(profile::Bench::from),
-            sweep: sweep.as_ref().map(profile::Sweep::from),
             watch: Some(watch.into()),
             tables: (!tables.is_empty())
                 .then(|| tables.iter().map(|table| profile::Table::from(table).into()).collect()),
+            ..Self::default()
+        };
+        plan.job.write(&mut profile);
+        profile
+    }
+}
+
+/// A job that can be written into a profile.
+pub trait WriteKeys {
+    /// Adds the job's keys.
+    fn write(&self, profile: &mut Profile);
+
+    /// The job's arms, in the profile's order.
+    fn arms(&self) -> &[ArmPlan];
+}
+
+impl WriteKeys for Job {
+    fn write(&self, profile: &mut Profile) {
+        match self {
+            Self::Stream(job) => job.write(profile),
+            Self::Benchmark(job) => job.write(profile),
+            Self::Sweep(job) => job.write(profile),
         }
     }
+
+    fn arms(&self) -> &[ArmPlan] {
+        match self {
+            Self::Stream(job) => job.arms(),
+            Self::Benchmark(job) => job.arms(),
+            Self::Sweep(job) => job.arms(),
+        }
+    }
+}
+
+impl WriteKeys for StreamJob {
+    fn write(&self, profile: &mut Profile) {
+        let Self { warmup, duration, drain_timeout, stream, readers, recovery, audit } = self;
+        let duration_s = duration.map_or(SecondsOrForever::Forever, |duration| {
+            SecondsOrForever::Seconds(Number(duration.as_secs_f64()))
+        });
+        profile.warmup_s = Some(seconds(*warmup));
+        profile.duration_s = Some(duration_s.into());
+        profile.drain_timeout_s = Some(seconds(*drain_timeout));
+        profile.audit = Some((*audit).into());
+        profile.stream = Some(stream.into());
+        profile.readers = Some(readers.into());
+        profile.recovery = Some(recovery.into());
+        profile.arms = written_arms(&readers.arms);
+        profile.evidence = Some((&readers.evidence).into());
+    }
+
+    fn arms(&self) -> &[ArmPlan] {
+        &self.readers.arms
+    }
+}
+
+impl WriteKeys for Bench {
+    fn write(&self, profile: &mut Profile) {
+        profile.bench = Some(self.into());
+        profile.arms = written_arms(&self.arms);
+        profile.evidence = Some((&self.evidence).into());
+    }
+
+    fn arms(&self) -> &[ArmPlan] {
+        &self.arms
+    }
+}
+
+impl WriteKeys for SweepJob {
+    fn write(&self, profile: &mut Profile) {
+        self.bench.write(profile);
+        profile.sweep = Some((&self.sweep).into());
+    }
+
+    fn arms(&self) -> &[ArmPlan] {
+        self.bench.arms()
+    }
+}
+
+fn written_arms(arms: &[ArmPlan]) -> Option<BTreeMap<String, Located<profile::Arm>>> {
+    (!arms.is_empty()).then(|| arms.iter().map(|arm| (arm.name.clone(), arm.into())).collect())
 }
 
 impl From<&super::Stream> for profile::Stream {

@@ -17,7 +17,10 @@ use super::overrides::{Given, Overrides};
 use super::query::resolve_queries;
 use super::source::{ProfileSource, Report};
 use super::threshold::parse_threshold;
-use super::{Audit, GpuChoice, Plan, Readers, Stream, StreamRate, TableName};
+use super::{
+    Audit, Common, GpuChoice, Job, Plan, Readers, Stream, StreamJob, StreamRate, SweepJob,
+    TableName,
+};
 use crate::profile::{self, Located, Number, Profile, RateOrMax, SecondsOrForever, Whole};
 use crate::quantity::{Rate, RunLength, format_duration};
 use limits::{
@@ -100,12 +103,28 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     fn plan(&mut self, source: &ProfileSource, profile: &Profile) -> Plan {
+        let common = Common {
+            name: self.profile_name(source, profile.name.as_ref()),
+            seed: self.seed(profile.seed.as_ref()),
+            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
+            thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
+            tables: self.tables(profile),
+        };
+        // A stream's keys are judged whatever the job is.
+        let stream = self.stream_job(profile);
+        let job = match (self.bench(profile), self.sweep(profile)) {
+            (Some(bench), Some(sweep)) => Job::Sweep(Box::new(SweepJob { bench, sweep })),
+            (Some(bench), None) => Job::Benchmark(Box::new(bench)),
+            (None, _) => Job::Stream(Box::new(stream)),
+        };
+        Plan { common, job }
+    }
+
+    fn stream_job(&mut self, profile: &Profile) -> StreamJob {
         let o = self.overrides;
         let stream = self.stream(&profile.stream.clone().unwrap_or_default());
         let audit = o.audit.as_ref().map(|given| given.value).or(profile.audit.map(Audit::from));
-        Plan {
-            profile: self.profile_name(source, profile.name.as_ref()),
-            seed: self.seed(profile.seed.as_ref()),
+        StreamJob {
             warmup: self.time("warmup_s", o.warmup.as_ref(), profile.warmup_s.as_ref(), &WARMUP),
             duration: self.duration(profile.duration_s.as_ref()),
             drain_timeout: self.time(
@@ -117,12 +136,7 @@ impl Resolver<'_> {
             readers: self.readers(profile),
             recovery: self.recovery(&profile.recovery.clone().unwrap_or_default(), &stream),
             stream,
-            watch: self.watch(&profile.watch.clone().unwrap_or_default()),
             audit: audit.unwrap_or(Audit::Full),
-            thresholds: self.thresholds(profile.thresholds.as_deref().unwrap_or_default()),
-            bench: self.bench(profile),
-            sweep: self.sweep(profile),
-            tables: self.tables(profile),
         }
     }
 

@@ -32,7 +32,7 @@ mod tests {
     fn resolve(text: &str, overrides: &Overrides) -> Result<Watch, String> {
         let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
         let plan = Plan::resolve(&source, overrides);
-        plan.map(|plan| plan.watch).map_err(|faults| faults.to_string())
+        plan.map(|plan| plan.common.watch).map_err(|faults| faults.to_string())
     }
 
     #[test]

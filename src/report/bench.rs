@@ -11,8 +11,9 @@ use super::{FORMAT_VERSION, GpuReport, ServerReport, Status};
 use crate::arrow::Exported;
 use crate::bench::{ArmError, Halted, Measured};
 use crate::dataset::Prepared;
-use crate::plan::Plan;
 use crate::plan::bench::Order;
+use crate::plan::{Common, Plan, WriteKeys};
+use crate::profile::Profile;
 use crate::query::Trial;
 use crate::query::examine::{AnswerHistory, PlanHistory};
 use crate::stats::Comparison;
@@ -40,7 +41,10 @@ pub struct BenchReport {
     /// How long it took so far, in seconds.
     pub took_s: f64,
     /// What was asked for.
-    pub plan: Plan,
+    pub plan: Profile,
+    /// What of it every job has.
+    #[serde(skip)]
+    pub common: Common,
     /// What it was done to.
     pub server: ServerReport,
     /// The tables of the profile, as they were found or made.
@@ -190,8 +194,8 @@ impl BenchQueryReport {
 
 impl BenchReport {
     /// Makes an empty report.
-    pub fn new(
-        plan: &Plan,
+    pub fn new<J: WriteKeys>(
+        plan: &Plan<J>,
         tables: Vec<Prepared>,
         server: &ServerReport,
         started_at: std::time::SystemTime,
@@ -204,7 +208,8 @@ impl BenchReport {
             error: None,
             started_at: humantime::format_rfc3339_millis(started_at).to_string(),
             took_s: 0.0,
-            plan: plan.clone(),
+            plan: plan.into(),
+            common: plan.common.clone(),
             server: server.clone(),
             tables,
             steps: Vec::new(),

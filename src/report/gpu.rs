@@ -88,7 +88,12 @@ impl GpusReport {
         let Found { driver, gpus, not_watched } = findings.gpus;
         let devices = gpus.iter().zip(&findings.gpu_totals);
         Self {
-            interval_ms: findings.plan.watch.gpu_interval.map(|each| each.as_secs_f64() * 1e3),
+            interval_ms: findings
+                .plan
+                .common
+                .watch
+                .gpu_interval
+                .map(|each| each.as_secs_f64() * 1e3),
             not_watched: not_watched.clone(),
             driver: driver.clone(),
             devices: devices.map(|(gpu, usage)| GpuReport::new(gpu, usage)).collect(),

@@ -50,7 +50,7 @@ pub enum Bottleneck {
 impl LoaderReport {
     pub(super) fn new(findings: &Findings<'_>, total: &StreamTally, stream: &StreamReport) -> Self {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
-        let whole_s = findings.measured.as_secs_f64() + findings.plan.warmup.as_secs_f64();
+        let whole_s = findings.measured.as_secs_f64() + findings.plan.job.warmup.as_secs_f64();
         let share = |part_s: f64, of: f64| if whole_s > 0.0 { part_s / whole_s / of } else { 0.0 };
         let producers = findings.partitions.len().max(1) as f64;
         let mut report = Self {
@@ -83,7 +83,7 @@ impl LoaderReport {
             let reason = format!("producers spent {share:.0} % of their time making rows");
             return (Bottleneck::Loader, reason);
         }
-        if findings.plan.stream.rate == StreamRate::Max {
+        if findings.plan.job.stream.rate == StreamRate::Max {
             let share = (1.0 - self.encode_ratio).max(0.0) * 100.0;
             let reason = format!("producers waited for the server {share:.0} % of their time");
             return (Bottleneck::Server, reason);
@@ -109,5 +109,5 @@ fn fell_behind(findings: &Findings<'_>, stream: &StreamReport) -> bool {
     stream
         .target_rows_per_s
         .is_some_and(|target| stream.achieved_rows_per_s < RATE_RATIO_MIN * target as f64 * 0.99)
-        && findings.plan.duration.is_some()
+        && findings.plan.job.duration.is_some()
 }

@@ -138,7 +138,8 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
 }
 
 pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
-    let settings = stats::Settings { seed: findings.plan.seed, ..stats::Settings::default() };
+    let settings =
+        stats::Settings { seed: findings.plan.common.seed, ..stats::Settings::default() };
     let of = |query: &QueryFindings<'_>| {
         let [base, other] = query.arms else { return None };
         let pairs = query.pairs;

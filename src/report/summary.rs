@@ -35,7 +35,7 @@ fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
         Status::Failed => "ENDED EARLY by an error",
     };
     let measured = format_duration(Duration::from_secs_f64(report.measured_s));
-    writeln!(out, "\n{}: {status}, {measured} measured", report.plan.profile)?;
+    writeln!(out, "\n{}: {status}, {measured} measured", report.plan.common.name)?;
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
     let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };

@@ -259,15 +259,15 @@ impl Handles {
     fn new(exposition: &Exposition, start: &RunStart<'_>) -> Self {
         let plan = start.plan;
         let version = env!("CARGO_PKG_VERSION");
-        let info = [version, plan.profile.as_str(), start.server.version.as_str()];
+        let info = [version, plan.common.name.as_str(), start.server.version.as_str()];
         exposition.gauge(metric::INFO, &info).set(1.0);
         let since_epoch = start.started_at.duration_since(SystemTime::UNIX_EPOCH);
         let since_epoch = since_epoch.unwrap_or_default().as_secs_f64();
         exposition.gauge(metric::START_TIME, &[]).set(since_epoch);
-        if let StreamRate::RowsPerSecond(rate) = plan.stream.rate {
+        if let StreamRate::RowsPerSecond(rate) = plan.job.stream.rate {
             exposition.gauge(metric::TARGET_RATE, &[]).set(rate.get() as f64);
         }
-        let partitions = (0..plan.stream.partitions.get()).map(|number| {
+        let partitions = (0..plan.job.stream.partitions.get()).map(|number| {
             let number = number.to_string();
             let counter = |metric| exposition.counter(metric, &[&number]);
             for metric in PARTITION_HISTOGRAMS {

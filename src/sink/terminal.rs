@@ -227,11 +227,11 @@ fn ms(ms: f64) -> String {
 impl Sink for Terminal {
     fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
         let plan = start.plan;
-        self.target = match plan.stream.rate {
+        self.target = match plan.job.stream.rate {
             StreamRate::RowsPerSecond(rate) => Some(rate.get()),
             StreamRate::Max => None,
         };
-        self.planned = plan.duration.map(|duration| plan.warmup + duration);
+        self.planned = plan.job.duration.map(|duration| plan.job.warmup + duration);
         let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
         self.queries = names.collect();
         if self.screen.live {

@@ -278,14 +278,15 @@ impl From<&Sweep> for profile::Sweep {
 #[cfg(test)]
 mod tests {
     use crate::plan::sweep::SweepSetting;
-    use crate::plan::{Overrides, Plan, ProfileSource};
+    use crate::plan::{Job, Overrides, Plan, ProfileSource};
 
     fn resolve(sweep: &str) -> Result<Vec<SweepSetting>, String> {
         let bench = "[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n";
         let text = format!("name = \"s\"\n{sweep}\n{bench}");
         let source = ProfileSource { name: "s.toml".to_owned(), text };
         let plan = Plan::resolve(&source, &Overrides::default()).map_err(|e| e.to_string())?;
-        Ok(plan.sweep.unwrap().settings)
+        let Job::Sweep(job) = plan.job else { panic!("not a sweep") };
+        Ok(job.sweep.settings)
     }
 
     fn range(keys: &str) -> Vec<String> {

@@ -306,10 +306,13 @@ mod tests {
     #[test]
     fn a_rendered_table_reads_back() {
         let plan = resolve(SALES, &Overrides::default()).unwrap();
-        assert_eq!(plan.tables.len(), 2);
-        assert_eq!(plan.tables[0].indexes[1].method, "btree");
+        assert_eq!(plan.common.tables.len(), 2);
+        assert_eq!(plan.common.tables[0].indexes[1].method, "btree");
         let rendered = render(&plan);
-        assert_eq!(resolve(&rendered, &Overrides::default()).unwrap().tables, plan.tables);
+        assert_eq!(
+            resolve(&rendered, &Overrides::default()).unwrap().common.tables,
+            plan.common.tables
+        );
         let tables = &rendered[rendered.find("[[tables]]").unwrap()..];
         assert_snapshot!(&tables[..tables.find("[recovery]").unwrap()]);
     }
@@ -324,8 +327,8 @@ mod tests {
                 ..Overrides::default()
             };
             let plan = resolve(SALES, &overrides).unwrap();
-            assert!(plan.tables.iter().all(|table| table.recreate));
-            plan.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
+            assert!(plan.common.tables.iter().all(|table| table.recreate));
+            plan.common.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
         };
         assert_eq!(rows(None, None), [1_000, 20]);
         assert_eq!(rows(Some(50_000_000), None), [50_000_000, 50_000_000]);

@@ -27,7 +27,7 @@ pub fn text(report: &BenchReport) -> String {
 }
 
 fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
-    writeln!(out, "# {}\n", report.plan.profile)?;
+    writeln!(out, "# {}\n", report.common.name)?;
     for line in verdicts(report) {
         writeln!(out, "- {line}")?;
     }
@@ -65,7 +65,7 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
 }
 
 fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
-    writeln!(out, "\n{}: {}", report.plan.profile, status(report))?;
+    writeln!(out, "\n{}: {}", report.common.name, status(report))?;
     for line in verdicts(report) {
         writeln!(out, "  {line}")?;
     }
@@ -204,7 +204,7 @@ fn about(report: &BenchReport) -> String {
         "{}; PostgreSQL {}{kind}, {strom}{clock}; seed {}; started {}.{order}",
         status(report),
         server.facts.version,
-        report.plan.seed,
+        report.common.seed,
         report.started_at
     )
 }

@@ -15,6 +15,7 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
     let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
     let source = plan::builtin("realtime").unwrap();
     let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
+    let plan = plan.into_stream().unwrap();
     let start = RunStart {
         plan: &plan,
         server: &ServerFacts {
