@@ -14,6 +14,8 @@ use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Connection, Trial};
+pub use crate::result::arm::ArmError;
+pub use crate::result::benchmark::Halted;
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{self, Arm, Gpu, StromError, hint};
@@ -44,15 +46,6 @@ pub struct ArmSamples {
     pub fallback_rows: u64,
 }
 
-/// Why an execution failed.
-#[derive(Debug, Clone, Serialize)]
-pub struct ArmError {
-    /// SQLSTATE.
-    pub sqlstate: String,
-    /// What the server said.
-    pub message: String,
-}
-
 /// What a query came to.
 #[derive(Debug, Clone)]
 pub struct Measured {
@@ -66,22 +59,6 @@ pub struct Measured {
     pub examined: Findings,
     /// How long all of it took.
     pub took: Duration,
-}
-
-/// Why a query's measurement ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Halted {
-    /// The ratio is known as exactly as was asked for.
-    Precise,
-    /// Its time was up.
-    TimeUp,
-    /// It had the most pairs, or with one arm the most executions.
-    EnoughPairs,
-    /// An arm failed again and again.
-    ArmFailed,
-    /// Somebody stopped the benchmark.
-    Stopped,
 }
 
 /// How far a query is.

@@ -123,6 +123,14 @@ pub enum Command {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Print the summary of saved results again
+    ///
+    /// What a run printed at its end, from its results folder. Reads files, connects to nothing.
+    Report {
+        /// Results folders
+        #[arg(required = true, value_name = "RESULT_DIR")]
+        folders: Vec<PathBuf>,
+    },
     /// Break an embedded server at random while a run goes on, and prove that no row is lost
     ///
     /// Starts a server, streams into it through a proxy as `run` does, and breaks one thing after

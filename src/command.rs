@@ -4,6 +4,7 @@ mod arrow;
 mod faults;
 mod fill;
 mod gpus;
+mod report;
 mod run;
 
 use std::fmt::Display;
@@ -74,6 +75,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Check { files, plan }) => check(parsed, files, plan),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Report { folders }) => report::report(folders),
         Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
         Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
         Some(Command::Gpus { format }) => gpus(*format),

@@ -6,7 +6,6 @@ mod error;
 mod lane;
 mod record;
 
-use std::fmt;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -15,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::pg::{self, Address, Session};
 use crate::plan::Table;
+pub use crate::result::table::{Prepared, State};
 use crate::row::{Checksum, EncodeError};
 
 use catalog::{Building, Relation};
@@ -38,58 +37,6 @@ pub struct Options {
     pub connections: NonZeroU32,
     /// Read every row back and compare the checksum, also of a table that is reused.
     pub verify: bool,
-}
-
-/// A table that is ready.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Prepared {
-    /// Its name, as a person writes it.
-    pub table: String,
-    /// What was done.
-    pub state: State,
-    /// Rows that it has.
-    pub rows: u64,
-    /// Rows that were loaded just now.
-    pub rows_loaded: u64,
-    /// Seconds that loading them took; 0 if there were none.
-    pub load_s: f64,
-    /// Seconds that keys, indexes, VACUUM and ANALYZE took.
-    pub finish_s: f64,
-    /// Keys and indexes that were built just now.
-    pub built: Vec<String>,
-    /// Checksum of all rows: the same for the same seed and profile.
-    pub checksum: String,
-    /// Whether the rows were read back and have that checksum.
-    pub verified: bool,
-    /// Bytes of the table without indexes.
-    pub table_bytes: u64,
-    /// Bytes of its indexes.
-    pub index_bytes: u64,
-}
-
-/// What became of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// It was not there.
-    Created,
-    /// It was there, and `--recreate` dropped it.
-    Recreated,
-    /// It was half-filled, and is completed.
-    Completed,
-    /// It was there as the profile wants it.
-    Reused,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Created => "created",
-            Self::Recreated => "recreated",
-            Self::Completed => "completed",
-            Self::Reused => "reused",
-        })
-    }
 }
 
 /// What a table is going through.

@@ -1,6 +1,7 @@
 //! The run: prepare → warm-up → measure → drain → report. The only caller of `spawn`, owner of
 //! all tasks and of shutdown.
 
+mod assemble;
 mod bench;
 mod check;
 mod fill;
@@ -20,7 +21,7 @@ use crate::ingest::ProduceError;
 use crate::pg;
 use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
-use crate::report::RunReport;
+use crate::result::JobResult;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 use crate::sweep::SweepError;
@@ -59,7 +60,7 @@ pub struct Target {
 #[derive(Debug)]
 pub struct Outcome {
     /// What was measured.
-    pub report: RunReport,
+    pub report: JobResult,
     /// What ended it early.
     pub error: Option<RunError>,
 }
@@ -158,7 +159,8 @@ pub enum RunError {
     Task(String),
 }
 
-/// Runs a stream against a server.
+/// Runs a stream against a server. `shape` makes of its result what is saved: a run among faults
+/// adds what came of those.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an [`Outcome`], whatever happens.
@@ -167,6 +169,7 @@ pub async fn run(
     target: &Target,
     mut sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
+    shape: impl FnOnce(JobResult) -> JobResult,
 ) -> Result<Outcome, PrepareError> {
     let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
@@ -177,7 +180,7 @@ pub async fn run(
     let (mut run, control) =
         Run::measure(plan, prepared, (&ingest, &examine), &mut sinks, shutdown).await?;
     let found = check::check(&mut run, plan, control, &examine, shutdown).await;
-    let report = run.report(found);
+    let report = shape(run.report(found));
     let mut error = run.into_error();
     for sink in sinks {
         if let Err(failed) = sink.finish(&report) {

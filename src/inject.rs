@@ -1,27 +1,25 @@
 //! Faults on purpose: breaks the embedded server, and the connections to it, at random moments
 //! beside an ordinary run.
 
+mod came;
 mod ledger;
 pub mod proxy;
-mod report;
 
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::pg::embedded::{EmbeddedError, Halt, Server};
 use crate::pg::{self, Address, Session};
+pub use crate::result::faults::Kind;
 
+pub use came::came;
 pub use ledger::Ledger;
 use proxy::{CommitCut, Proxy, Slow, Way};
-pub use report::{FaultsReport, KindReport};
 
 /// Undisturbed time between two faults.
 const PAUSE_MS: std::ops::Range<u64> = 200..3_000;
@@ -39,74 +37,6 @@ const POLL: Duration = Duration::from_millis(50);
 const SLOT_PAUSE: Duration = Duration::from_millis(5);
 /// How long the injector's own questions may take.
 const ASK_MAX: Duration = Duration::from_secs(10);
-
-/// A kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// `pg_terminate_backend` of a producer or reader.
-    BackendTerminated,
-    /// SIGKILL of a backend: the postmaster ends all others and recovers.
-    BackendKilled,
-    /// SIGKILL of the postmaster, then a start.
-    ServerKilled,
-    /// Immediate shutdown, then a start.
-    ServerStopped,
-    /// Fast shutdown and start.
-    ServerRestarted,
-    /// `LOCK TABLE … IN ACCESS EXCLUSIVE MODE` by somebody else.
-    TableLocked,
-    /// Producers and readers lose their sessions while others hold all connection slots.
-    SlotsExhausted,
-    /// Every TCP connection is reset.
-    ConnectionReset,
-    /// A TCP connection is reset after some byte, in either direction.
-    ConnectionCut,
-    /// A TCP connection is reset around a COMMIT: before it, after it, or after its answer.
-    CommitCut,
-    /// Every TCP connection falls silent for good, and for a while no new one is answered.
-    BlackHole,
-    /// Every TCP connection is slow for a while.
-    SlowLink,
-}
-
-impl Kind {
-    /// All kinds, each with what it does.
-    pub const ALL: [(Self, &'static str, &'static str); 12] = [
-        (Self::BackendTerminated, "backend-terminated", "pg_terminate_backend of one session"),
-        (Self::BackendKilled, "backend-killed", "SIGKILL of one backend: all sessions are lost"),
-        (Self::ServerKilled, "server-killed", "SIGKILL of the postmaster, then a start"),
-        (Self::ServerStopped, "server-stopped", "immediate shutdown, then a start"),
-        (Self::ServerRestarted, "server-restarted", "fast shutdown and start"),
-        (Self::TableLocked, "table-locked", "somebody else locks the table for some seconds"),
-        (Self::SlotsExhausted, "slots-exhausted", "others hold every connection slot"),
-        (Self::ConnectionReset, "connection-reset", "every TCP connection is reset"),
-        (Self::ConnectionCut, "connection-cut", "one TCP connection is reset after some byte"),
-        (Self::CommitCut, "commit-cut", "one is reset before, in or after the answer to a COMMIT"),
-        (Self::BlackHole, "black-hole", "every TCP connection falls silent for good"),
-        (Self::SlowLink, "slow-link", "every TCP connection is slow for some seconds"),
-    ];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(kind, ..)| *kind == self).map_or("?", |(_, name, _)| name)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for Kind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let found = Self::ALL.iter().find(|(_, name, _)| *name == text);
-        found.map(|(kind, ..)| *kind).ok_or_else(|| format!("`{text}` is not a kind of fault"))
-    }
-}
 
 /// Why a fault could not be made, or not be mended.
 #[derive(Debug, thiserror::Error)]

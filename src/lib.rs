@@ -22,6 +22,7 @@ pub mod quantity;
 pub mod query;
 pub mod record;
 pub mod report;
+pub mod result;
 pub mod row;
 pub mod sink;
 pub mod stats;

@@ -11,7 +11,7 @@ use crate::pg::facts::ServerFacts;
 use crate::plan::{Plan, StreamJob};
 use crate::query::Trial;
 use crate::record::Interval;
-use crate::report::RunReport;
+use crate::result::JobResult;
 use crate::watch::gpu::Found;
 
 /// What is known when a run starts.
@@ -57,7 +57,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// As for [`Sink::interval`].
-    fn checkpoint(&mut self, _report: &RunReport) -> Result<(), SinkError> {
+    fn checkpoint(&mut self, _report: &JobResult) -> Result<(), SinkError> {
         Ok(())
     }
 
@@ -65,7 +65,7 @@ pub trait Sink: Send {
     ///
     /// # Errors
     /// As for [`Sink::interval`].
-    fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError>;
+    fn finish(self: Box<Self>, report: &JobResult) -> Result<(), SinkError>;
 }
 
 /// Why an output failed.

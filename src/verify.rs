@@ -11,7 +11,8 @@ use crate::pg::Address;
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
-use crate::report::{FORMAT_VERSION, differences};
+use crate::report::differences;
+use crate::result::FORMAT_VERSION;
 
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
@@ -94,7 +95,8 @@ impl SavedRun {
             serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
         let missing = |key: &str| malformed(format!("it has no `{key}`"));
         match result["format_version"].as_u64() {
-            Some(found) if found == u64::from(FORMAT_VERSION) => {}
+            // What the audit reads is the same in both.
+            Some(1 | 2) => {}
             Some(found) => return Err(SavedRunError::Format { path: path.clone(), found }),
             None => return Err(missing("format_version")),
         }

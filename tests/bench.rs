@@ -73,7 +73,7 @@ async fn two_settings_are_compared_and_the_table_is_reused() {
     let profile = format!("{}{sums}{ARMS}{TABLE}", one(as_set));
     let ended = run(&database, &profile, &[]).await;
     let result = ended.done();
-    assert_eq!((&result["kind"], &result["error"]), (&json!("bench"), &Value::Null));
+    assert_eq!((&result["kind"], &result["error"]), (&json!("benchmark"), &Value::Null));
     let table = &result["tables"][0];
     assert_eq!(
         (&table["table"], &table["state"], &table["rows"], &table["rows_loaded"]),
@@ -295,7 +295,7 @@ async fn several_profiles_go_on_after_one_that_fails_unless_told_not_to() {
     let ended = start(&address, &profiles, &["--cooldown", "1500ms"], &[]).end().await;
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     let index: Value = serde_json::from_str(&saved(&ended, "index.json")).unwrap();
-    assert_eq!((&index["kind"], &index["format_version"]), (&json!("index"), &json!(1)));
+    assert_eq!((&index["kind"], &index["format_version"]), (&json!("index"), &json!(2)));
     let runs = index["runs"].as_array().unwrap().iter();
     let runs = runs.map(|run| json!([run["profile"], run["folder"], run["exit_code"]]));
     let wanted =
@@ -413,13 +413,15 @@ async fn the_result_holds_nothing_that_is_not_described() {
         collect_keys(&serde_json::from_str(&saved(&ended, name)).unwrap(), "", &mut keys);
     }
     assert!(keys.len() > 80, "{}", keys.len());
-    // An arm's keys stand in a table of their own, a GPU's where streams have them.
+    // An arm's keys stand in a table of their own; those of every job where streams have them.
     let is_described = |key: &String| {
         let query = "steps[].queries[]";
         let key = key.strip_prefix(&format!("{query}.arms[].")).unwrap_or(key);
         let gpu = format!("{query}.gpus[].");
+        let common = key.starts_with("gpus") || key.starts_with("thresholds");
         match key.strip_prefix(&gpu) {
             Some(gpu) => result.contains(&format!("`gpus.devices[].{gpu}`")),
+            None if common => result.contains(&format!("`{key}`")),
             // Columns are data.
             None if key.contains(".examples[][].") => true,
             None => described.contains(&format!("`{key}`")),

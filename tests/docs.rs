@@ -298,7 +298,7 @@ fn a_run_emits_the_metrics_of_the_table_and_saves_a_result_that_is_described() {
     assert!(missing.is_empty(), "docs/result.md does not name {missing:#?}");
 }
 
-/// Paths of keys, such as `stream.partitions[].rows_due`. Percentiles are described once.
+/// Paths of keys, such as `stream.partitions[].rows_due`.
 pub(crate) fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
@@ -310,9 +310,10 @@ pub(crate) fn collect_keys(value: &Value, path: &str, keys: &mut BTreeSet<String
             if is_data || path == "plan" {
                 return;
             }
-            let is_percentiles = object.contains_key("p50_ms");
+            // Percentiles and histograms are described once.
+            let is_times = object.contains_key("p50_ms") || object.contains_key("hdr_v2_deflate");
             for (key, value) in object {
-                let key = match (path, is_percentiles) {
+                let key = match (path, is_times) {
                     (_, true) | ("", _) => key.clone(),
                     _ => format!("{path}.{key}"),
                 };

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use arrow_array::RecordBatch;
 use arrow_ipc::writer::FileWriter;
 use arrow_schema::{ArrowError, Field, Schema};
-use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use crate::pg::{self, Session};
 use crate::plan::TableName;
+pub use crate::result::table::{Exported, ExportedColumn};
 
 use super::column::{Column, Unsupported};
 use super::draft::Destination;
@@ -49,28 +49,6 @@ impl Default for Options {
     fn default() -> Self {
         Self { batch_rows: 1 << 20, batch_bytes: 128 << 20, replace: false }
     }
-}
-
-/// What was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Exported {
-    /// Rows.
-    pub rows: u64,
-    /// Length of the file.
-    pub bytes: u64,
-    /// Record batches.
-    pub batches: u64,
-    /// Columns, in the file's order.
-    pub columns: Vec<ExportedColumn>,
-}
-
-/// A column as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ExportedColumn {
-    /// Its name.
-    pub name: String,
-    /// Its type in Arrow, such as `Decimal128(15, 2)`.
-    pub arrow_type: String,
 }
 
 /// Why nothing was written.

@@ -9,12 +9,14 @@ use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
 use crate::engine::{self, Shutdown, Target};
 use crate::exit;
 use crate::inject::proxy::Proxy;
-use crate::inject::{FaultsReport, Injector, Kind, Ledger, Orders};
+use crate::inject::{Injector, Kind, Ledger, Orders, came};
 use crate::pg::Address;
 use crate::pg::embedded::Server;
 use crate::plan::{Given, Overrides, Plan, StreamJob};
 use crate::quantity::RunLength;
-use crate::report::Status;
+use crate::report::summary;
+use crate::result::faults::FaultsRun;
+use crate::result::{Body, JobResult, Status};
 use crate::sink::folder::Folder;
 use crate::sink::terminal::Screen;
 
@@ -84,7 +86,8 @@ async fn run(
     let mut injector =
         Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
     let ran = async {
-        let outcome = engine::run(plan, &target, sinks, &stop).await;
+        let with_faults = |result| among_faults(result, seed, &ledger);
+        let outcome = engine::run(plan, &target, sinks, &stop, with_faults).await;
         over.cancel();
         outcome
     };
@@ -106,15 +109,19 @@ async fn run(
         tracing::warn!("{error}");
     }
     let outcome = outcome?;
-    let report = FaultsReport::new(seed, &ledger, &outcome.report);
-    show(&args.output, &report, || {
-        format!("{}results     {}\n", report.render(), results.display())
+    let result = outcome.report;
+    show(&args.output, &result, || {
+        format!("{}results     {}\n", summary(&result), results.display())
     })?;
+    let Body::Faults(report) = &result.body else {
+        return Err(Failure::new(exit::UNEXPECTED, "the run among faults was no stream"));
+    };
+    let report = &report.faults;
     let failed = outcome.error.map(|error| error.to_string());
     match failed.or_else(|| injected.err().map(|error| error.to_string())) {
         _ if report.is_wrong() => Ok(exit::INTEGRITY),
         Some(error) => Err(Failure::new(exit::ENDED_EARLY, error)),
-        None if matches!(outcome.report.status, Status::Interrupted | Status::Aborted) => {
+        None if matches!(result.status, Status::Interrupted | Status::Aborted) => {
             Ok(exit::INTERRUPTED)
         }
         None if report.right => Ok(exit::DONE),
@@ -132,6 +139,18 @@ fn orders(args: &FaultsArgs, plan: &Plan<StreamJob>, seed: u64) -> Orders {
         readers: plan.job.readers.count,
         table: plan.job.stream.table.to_string(),
     }
+}
+
+/// The result of the stream with what came of the faults.
+fn among_faults(result: JobResult, seed: u64, ledger: &Ledger) -> JobResult {
+    let body = match result.body {
+        Body::Stream(run) => {
+            let faults = came(seed, ledger, result.error.as_ref(), &run);
+            Body::Faults(Box::new(FaultsRun { run: *run, faults }))
+        }
+        other => other,
+    };
+    JobResult { body, ..result }
 }
 
 /// So few slots that the injector can take them all; a setting of the user's wins.

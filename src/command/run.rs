@@ -10,16 +10,17 @@ use crate::bench::Progress;
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
 use crate::dataset::{self, Prepared};
 use crate::engine::{
-    self, BenchOutcome, BenchSink, FillOptions, Outcome, PrepareError, Shutdown, SweepRun, Target,
+    self, BenchOutcome, BenchSink, FillOptions, PrepareError, Shutdown, SweepRun, Target,
 };
 use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::bench::Bench;
 use crate::plan::{Common, Job, Plan, StreamJob, SweepJob};
 use crate::quantity::format_duration;
-use crate::report::bench::{self, BenchReport, StepReport};
-use crate::report::index::{Index, IndexEntry};
-use crate::report::{RunReport, Status, summary};
+use crate::report::{index_text, summary, verdict_line};
+use crate::result::benchmark::StepReport;
+use crate::result::index::{Index, IndexEntry};
+use crate::result::{Body, JobResult, Status};
 use crate::sink::bench::{BenchFolder, BenchScreen};
 use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
@@ -153,7 +154,7 @@ impl Session<'_> {
         }
         if self.args.output.format == Format::Text {
             let results = folder.path().display();
-            print(&format!("\n{}results in {results}\n", index.text()))?;
+            print(&format!("\n{}results in {results}\n", index_text(&index)))?;
         }
         Ok(worst)
     }
@@ -217,7 +218,7 @@ impl Session<'_> {
         let target = self.target(plan.job.recovery.reconnect_timeout).await?;
         announce(endpoint.as_ref(), &results);
         let work = async {
-            let outcome = engine::run(plan, &target, sinks, self.shutdown).await?;
+            let outcome = engine::run(plan, &target, sinks, self.shutdown, |result| result).await?;
             let report = &outcome.report;
             show(args, report, || {
                 format!("{}results     {}\n", summary(report), results.display())
@@ -231,9 +232,9 @@ impl Session<'_> {
             outcome = work => outcome?,
             never = serve(endpoint.as_ref()) => match never {},
         };
-        let code = stream_code(&outcome);
+        let code = exit_code(&outcome.report);
         let error = outcome.error.as_ref().map(ToString::to_string);
-        Ok(Ended { code, verdict: outcome.report.verdict_line(), error })
+        Ok(Ended { code, verdict: verdict_line(&outcome.report), error })
     }
 
     /// Leaves the last metrics up for a while; a signal ends it.
@@ -315,13 +316,13 @@ impl Session<'_> {
         outputs.screen.finish();
         let BenchOutcome { report, unsaved } = ran?;
         show(&self.args.output, &report, || {
-            format!("{}results     {}\n", bench::text(&report), results.display())
+            format!("{}results     {}\n", summary(&report), results.display())
         })?;
         if let Some(unsaved) = unsaved {
             return Err(unsaved.into());
         }
-        let (code, verdict) = (bench_code(&report), report.verdict_line());
-        let error = report.error.or_else(|| step_error(&report.steps));
+        let (code, verdict) = (exit_code(&report), verdict_line(&report));
+        let error = report.error.clone().or_else(|| step_error(&report));
         Ok(Ended { code, verdict, error })
     }
 }
@@ -380,10 +381,12 @@ impl BenchSink for Outputs {
         self.screen.round(progress);
     }
 
-    fn query(&mut self, report: &BenchReport) -> Result<(), SinkError> {
-        report.queries().skip(self.shown).for_each(|query| self.screen.done(query));
-        self.shown = report.queries().count();
-        self.folder.save(report)
+    fn query(&mut self, result: &JobResult) -> Result<(), SinkError> {
+        if let Body::Benchmark(run) = &result.body {
+            run.queries().skip(self.shown).for_each(|query| self.screen.done(query));
+            self.shown = run.queries().count();
+        }
+        self.folder.save(result)
     }
 }
 
@@ -403,41 +406,29 @@ pub(super) fn show(
     }
 }
 
-fn stream_code(outcome: &Outcome) -> u8 {
-    let report: &RunReport = &outcome.report;
-    if !report.rows_add_up() || !report.answers_agree() {
+/// The exit code that a result stands for; `exit.rs` has the table.
+pub(super) fn exit_code(result: &JobResult) -> u8 {
+    if !result.rows_add_up() || !result.answers_agree() {
         exit::INTEGRITY
-    } else if outcome.error.is_some() {
+    } else if result.status == Status::Failed || step_error(result).is_some() {
+        // Of a step that was not made ready the others were measured, and what was asked for is
+        // not all there.
         exit::ENDED_EARLY
-    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
+    } else if matches!(result.status, Status::Interrupted | Status::Aborted) {
         exit::INTERRUPTED
-    } else if report.thresholds_hold() {
+    } else if result.thresholds_hold() {
         exit::DONE
     } else {
         exit::THRESHOLD
     }
 }
 
-fn bench_code(report: &BenchReport) -> u8 {
-    if !report.answers_agree() {
-        exit::INTEGRITY
-    } else if report.status == Status::Failed {
-        exit::ENDED_EARLY
-    } else if matches!(report.status, Status::Interrupted | Status::Aborted) {
-        exit::INTERRUPTED
-    } else if report.steps.iter().any(|step| step.error.is_some()) {
-        // The others were measured, and what was asked for is not all there.
-        exit::ENDED_EARLY
-    } else {
-        exit::DONE
-    }
-}
-
 /// The first step that was not made ready or not undone.
-fn step_error(steps: &[StepReport]) -> Option<String> {
+fn step_error(result: &JobResult) -> Option<String> {
+    let Body::Benchmark(run) = &result.body else { return None };
     let failed =
         |step: &StepReport| Some(format!("step `{}`: {}", step.name, step.error.as_ref()?));
-    steps.iter().find_map(failed)
+    run.steps.iter().find_map(failed)
 }
 
 fn named(common: &Common) -> String {

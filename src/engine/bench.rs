@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use tokio::time::Instant;
-
+use super::assemble::{self, Draft};
 use super::gpus::Gpus;
 use super::prepare::{check_queries, meet};
 use super::{PrepareError, Shutdown, Target};
@@ -16,8 +14,9 @@ use crate::pg;
 use crate::plan::bench::{Bench, Order, Step};
 use crate::plan::{Plan, Query, TableName};
 use crate::query::{Connection, Trial};
-use crate::report::bench::{BenchQueryReport, BenchReport, StepReport};
-use crate::report::{GpuReport, Status};
+use crate::result::benchmark::{BenchmarkRun, StepReport};
+use crate::result::gpu::GpuReport;
+use crate::result::{Body, JobResult, Status};
 use crate::sink::SinkError;
 use crate::strom::{self, StromError};
 use crate::sweep::{self, SweepError};
@@ -32,7 +31,7 @@ pub trait BenchSink: Send {
     ///
     /// # Errors
     /// When it cannot be saved; the benchmark ends then.
-    fn query(&mut self, report: &BenchReport) -> Result<(), SinkError>;
+    fn query(&mut self, report: &JobResult) -> Result<(), SinkError>;
     /// A sweep is under way.
     fn round(&mut self, progress: &sweep::Progress);
 }
@@ -41,7 +40,7 @@ pub trait BenchSink: Send {
 #[derive(Debug)]
 pub struct BenchOutcome {
     /// What was measured.
-    pub report: BenchReport,
+    pub report: JobResult,
     /// An output that failed.
     pub unsaved: Option<SinkError>,
 }
@@ -73,8 +72,6 @@ pub async fn run_bench(
     shutdown: &Shutdown,
 ) -> Result<BenchOutcome, PrepareError> {
     let bench = &plan.job;
-    let started_at = SystemTime::now();
-    let began = Instant::now();
     let (mut control, server) = meet(target).await?;
     let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
@@ -86,7 +83,8 @@ pub async fn run_bench(
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     gpus.begin(std::time::Instant::now());
-    let mut report = BenchReport::new(plan, tables, &server, started_at);
+    let run = BenchmarkRun { tables, steps: Vec::new() };
+    let mut draft = Draft::begin(plan, server, run);
     let (seed, of) = (plan.common.seed, bench.steps.len());
     let mut ended = Ok(());
     for (number, step) in (1..).zip(&bench.steps) {
@@ -95,37 +93,38 @@ pub async fn run_bench(
         }
         sink.step(step.name(), number, of);
         let mut run = StepRun { seed, bench, step, target, loaded, shutdown, gpus: &mut gpus };
-        ended = run.run(&mut control, &mut report, sink).await;
-        report.set_took(began.elapsed());
+        ended = run.run(&mut control, &mut draft, sink).await;
         if ended.is_err() {
             break;
         }
     }
     control.close().await;
     gpus.stop().await;
-    Ok(outcome(report, ended, sink, shutdown))
+    Ok(outcome(&draft, &gpus, ended, sink, shutdown))
 }
 
 /// Says in the report how it ended, and saves it.
-pub(super) fn outcome(
-    mut report: BenchReport,
+pub(super) fn outcome<B: Clone + Into<Body>>(
+    draft: &Draft<B>,
+    gpus: &Gpus,
     ended: Result<(), Ended>,
     sink: &mut dyn BenchSink,
     shutdown: &Shutdown,
 ) -> BenchOutcome {
-    let mut unsaved = None;
-    report.status = match ended {
+    let (mut error, mut unsaved) = (None, None);
+    let status = match ended {
         Ok(()) if shutdown.abort.is_cancelled() => Status::Aborted,
         Ok(()) if shutdown.stop.is_cancelled() => Status::Interrupted,
         Ok(()) => Status::Done,
-        Err(error) => {
-            report.error = Some(error.to_string());
-            if let Ended::Sink(error) = error {
+        Err(ended) => {
+            error = Some(ended.to_string());
+            if let Ended::Sink(error) = ended {
                 unsaved = Some(error);
             }
             Status::Failed
         }
     };
+    let report = draft.ended(gpus, status, error);
     if let Err(error) = sink.query(&report) {
         unsaved.get_or_insert(error);
     }
@@ -157,11 +156,11 @@ impl StepRun<'_> {
     async fn run(
         &mut self,
         control: &mut pg::Session,
-        report: &mut BenchReport,
+        draft: &mut Draft<BenchmarkRun>,
         sink: &mut dyn BenchSink,
     ) -> Result<(), Ended> {
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
-        report.steps.push(StepReport {
+        draft.run.steps.push(StepReport {
             name: self.step.name().to_owned(),
             table: table.map(TableName::as_written),
             error: None,
@@ -169,32 +168,34 @@ impl StepRun<'_> {
             arrow: None,
             queries: Vec::new(),
         });
-        let at = report.steps.len() - 1;
+        let at = draft.run.steps.len() - 1;
         let mut outcome = Ok(());
-        let file = match self.arrow(control, &mut report.steps[at]).await {
+        let file = match self.arrow(control, &mut draft.run.steps[at]).await {
             Ok(file) => file,
             Err(error) => {
-                report.steps[at].error = Some(error);
+                draft.run.steps[at].error = Some(error);
                 return Ok(());
             }
         };
-        if report.steps[at].skipped.is_some() {
+        if draft.run.steps[at].skipped.is_some() {
             return Ok(());
         }
         match self.before(control).await {
-            Ok(()) => outcome = self.measure(control, report, sink).await,
-            Err(error) => report.steps[at].error = Some(error.to_string()),
+            Ok(()) => outcome = self.measure(control, draft, sink).await,
+            // Cut off by the second Ctrl-C: no fault of the step's.
+            Err(_) if self.shutdown.abort.is_cancelled() => {}
+            Err(error) => draft.run.steps[at].error = Some(error.to_string()),
         }
         // Whatever happened: the next step must find things as this one did.
         if let Err(error) = self.statements(control, &self.step.after).await {
             tracing::warn!("step `{}` was not undone: {error}", self.step.name());
-            report.steps[at].error.get_or_insert(error.to_string());
+            draft.run.steps[at].error.get_or_insert(error.to_string());
         }
         if let (Some(_), Some(table)) = (&file, &self.step.table)
             && let Err(error) = arrow::drop_table(control, table).await
         {
             tracing::warn!("step `{}` was not undone: {error}", self.step.name());
-            report.steps[at].error.get_or_insert(error.to_string());
+            draft.run.steps[at].error.get_or_insert(error.to_string());
         }
         outcome
     }
@@ -256,7 +257,7 @@ impl StepRun<'_> {
     async fn measure(
         &mut self,
         control: &mut pg::Session,
-        report: &mut BenchReport,
+        draft: &mut Draft<BenchmarkRun>,
         sink: &mut dyn BenchSink,
     ) -> Result<(), Ended> {
         let trials = trials(self.bench, self.step, self.loaded).map_err(PrepareError::from)?;
@@ -276,7 +277,7 @@ impl StepRun<'_> {
             stop.clone(),
             abort,
         );
-        let steps = report.steps.len() - 1;
+        let steps = draft.run.steps.len() - 1;
         self.gpus.drain();
         if self.bench.order == Order::Sequential {
             let all: Vec<usize> = (0..trials.len()).collect();
@@ -284,10 +285,11 @@ impl StepRun<'_> {
                 bencher.measure_sequentially(&all, &mut |progress| sink.progress(progress)).await?;
             for (trial, measured) in trials.iter().zip(measured) {
                 // All queries took turns: what the GPUs did is nobody's alone.
-                let query = BenchQueryReport::new(trial, measured, self.bench.order, Vec::new());
-                report.steps[steps].queries.push(query);
+                let query =
+                    assemble::benchmark_query(trial, measured, self.bench.order, Vec::new());
+                draft.run.steps[steps].queries.push(query);
             }
-            sink.query(report)?;
+            sink.query(&draft.so_far(self.gpus))?;
         } else {
             for (query, trial) in trials.iter().enumerate() {
                 if stop.is_cancelled() {
@@ -296,9 +298,9 @@ impl StepRun<'_> {
                 let measured =
                     bencher.measure(query, &mut |progress| sink.progress(progress)).await?;
                 let gpus = self.gpu_reports();
-                let query = BenchQueryReport::new(trial, measured, self.bench.order, gpus);
-                report.steps[steps].queries.push(query);
-                sink.query(report)?;
+                let query = assemble::benchmark_query(trial, measured, self.bench.order, gpus);
+                draft.run.steps[steps].queries.push(query);
+                sink.query(&draft.so_far(self.gpus))?;
             }
         }
         bencher.close().await;
@@ -311,7 +313,7 @@ impl StepRun<'_> {
     fn gpu_reports(&mut self) -> Vec<GpuReport> {
         let tallies = self.gpus.drain();
         let gpus = self.gpus.found().gpus.iter().zip(&tallies);
-        gpus.map(|(gpu, tally)| GpuReport::new(gpu, &tally.measured)).collect()
+        gpus.map(|(gpu, tally)| assemble::gpu_report(gpu, &tally.measured)).collect()
     }
 }
 

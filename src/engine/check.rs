@@ -4,7 +4,7 @@ use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
 use crate::plan::{Audit, Plan, StreamJob};
 use crate::record::PartitionAudit;
-use crate::report::Status;
+use crate::result::Status;
 
 use super::Shutdown;
 use super::measure::Run;

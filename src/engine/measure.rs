@@ -7,6 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::assemble::{self, Findings, PartitionTotals, Timeline, unix_us};
 use crate::ingest::audit::Evidence;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
@@ -16,9 +17,8 @@ use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally};
-use crate::report::{
-    Findings, PartitionTotals, RunReport, ServerReport, Status, Timeline, unix_us,
-};
+use crate::result::server::ServerReport;
+use crate::result::{JobResult, Status};
 use crate::row::BatchEncoder;
 use crate::sink::{RunStart, Sink, SinkError};
 use crate::watch::process;
@@ -384,14 +384,15 @@ impl<'a> Run<'a> {
     }
 
     /// The report so far, or at the end with the rows that SQL found.
-    pub(super) fn report(&self, found: Found) -> RunReport {
+    pub(super) fn report(&self, found: Found) -> JobResult {
         let mut cost = process::cost();
         cost.cpu_s -= self.cpu_before_s;
-        RunReport::new(&Findings {
+        assemble::stream(&Findings {
             plan: self.plan,
             server: &self.server,
             started_at: self.started_at,
             measured: self.measured(),
+            took: self.start.elapsed(),
             status: self.status,
             error: self.error.as_ref().map(ToString::to_string),
             table: &self.table,

@@ -10,7 +10,7 @@ use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
-use crate::report::ServerReport;
+use crate::result::server::ServerReport;
 use crate::strom::{self, StromError};
 
 use super::gpus::Gpus;

@@ -13,7 +13,8 @@ use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
 use crate::query::{Connection, Reader, Trial};
 use crate::record::{PairTally, QueryTally, Recorder, Tally};
-use crate::report::QueryFindings;
+
+use super::assemble::QueryFindings;
 
 /// The queries of a run.
 pub(super) struct Readers {

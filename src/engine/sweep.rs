@@ -1,10 +1,11 @@
 //! A sweep: rounds of all combinations in random order, each with every query of the benchmark.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::assemble::{self, Cells, Draft};
 use super::bench::{BenchOutcome, BenchSink, Ended, fill, outcome};
 use super::gpus::Gpus;
 use super::prepare::{check_queries, meet};
@@ -18,8 +19,7 @@ use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query, SweepJob};
 use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
-use crate::report::bench::BenchReport;
-use crate::report::sweep::{Cells, SweepReport};
+use crate::result;
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
@@ -85,7 +85,6 @@ pub async fn run_sweep(
 ) -> Result<BenchOutcome, PrepareError> {
     let SweepRun { plan, checked, tables, target, server } = run;
     let (SweepJob { bench, sweep }, seed) = (&plan.job, plan.common.seed);
-    let started_at = SystemTime::now();
     let (mut control, server_report) = meet(target).await?;
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
@@ -102,9 +101,9 @@ pub async fn run_sweep(
     let Shutdown { stop, abort } = shutdown;
     let (stop, abort) = (stop.clone(), abort.clone());
     let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
-    let mut report = BenchReport::new(plan, tables, &server_report, started_at);
-    report.kind = "sweep";
-    report.sweep = Some(SweepReport::new(&checked, sweep, &trials, seed));
+    let run = assemble::sweep_begun(&checked, sweep, &trials);
+    let run = result::sweep::SweepRun { tables, sweep: run };
+    let mut draft = Draft::begin(plan, server_report, run);
     let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
     let mut sweeping = Sweeping {
@@ -112,6 +111,7 @@ pub async fn run_sweep(
         order: Order::new(groups(&checked), seed),
         cells: Cells::new(trials.len(), checked.combinations.len(), rounds),
         rounds,
+        seed,
         done: 0,
         began: Instant::now(),
         waits_for_gpu: trials.iter().flat_map(|trial| &trial.arms).any(|arm| arm.gpu == Gpu::On),
@@ -123,9 +123,9 @@ pub async fn run_sweep(
         server,
         shutdown,
     };
-    let ended = sweeping.rounds(&mut report, sink).await;
+    let ended = sweeping.rounds(&mut draft, &mut gpus, sink).await;
     let undone = sweeping.put_back().await;
-    sweeping.note(&mut report);
+    sweeping.note(&mut draft);
     gpus.stop().await;
     sweeping.bencher.close().await;
     let ended = match (ended, undone) {
@@ -135,13 +135,11 @@ pub async fn run_sweep(
                 "the server's configuration was not put back, and will be at the next start: \
                  {error}"
             );
-            if let Some(sweep) = &mut report.sweep {
-                sweep.not_restored = Some(error.to_string());
-            }
+            draft.run.sweep.not_restored = Some(error.to_string());
             ended.and(Err(Ended::NotRestored(error)))
         }
     };
-    Ok(outcome(report, ended, sink, shutdown))
+    Ok(outcome(&draft, &gpus, ended, sink, shutdown))
 }
 
 /// A sweep under way.
@@ -157,6 +155,7 @@ struct Sweeping<'a> {
     server: Option<&'a mut Server>,
     shutdown: &'a Shutdown,
     rounds: usize,
+    seed: u64,
     /// Executions so far.
     done: usize,
     began: Instant,
@@ -168,7 +167,8 @@ struct Sweeping<'a> {
 impl Sweeping<'_> {
     async fn rounds(
         &mut self,
-        report: &mut BenchReport,
+        draft: &mut Draft<result::sweep::SweepRun>,
+        gpus: &mut Gpus,
         sink: &mut dyn BenchSink,
     ) -> Result<(), Ended> {
         // Round 0 warms each combination and takes its plans.
@@ -180,8 +180,9 @@ impl Sweeping<'_> {
                 }
             }
             self.cells.end_round(round);
-            self.note(report);
-            sink.query(report)?;
+            self.note(draft);
+            gpus.drain();
+            sink.query(&draft.so_far(gpus))?;
         }
         Ok(())
     }
@@ -190,11 +191,9 @@ impl Sweeping<'_> {
         self.shutdown.stop.is_cancelled() || self.shutdown.abort.is_cancelled()
     }
 
-    fn note(&self, report: &mut BenchReport) {
-        report.set_took(self.began.elapsed());
-        if let Some(sweep) = &mut report.sweep {
-            sweep.note(&self.cells, self.bencher.findings());
-        }
+    fn note(&self, draft: &mut Draft<result::sweep::SweepRun>) {
+        let findings = self.bencher.findings();
+        assemble::note_sweep(&mut draft.run.sweep, &self.cells, findings, self.seed);
     }
 
     async fn combination(

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep};
 
 use crate::record::{Interval, Times};
-use crate::report::RunReport;
+use crate::result::JobResult;
 use crate::sink::{RunStart, Sink, SinkError};
 use crate::watch::process;
 
@@ -176,7 +176,7 @@ impl Sink for Feed {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _: &RunReport) -> Result<(), SinkError> {
+    fn finish(self: Box<Self>, _: &JobResult) -> Result<(), SinkError> {
         Ok(())
     }
 }

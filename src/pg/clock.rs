@@ -1,44 +1,14 @@
 //! The server's clock beside ours: a query over the last minute, on a server whose clock is an
 //! hour off, looks at rows that nobody sends.
 
-use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use serde::Serialize;
-
-use crate::quantity::format_duration;
+pub use crate::result::server::ClockOffset;
 
 use super::{Error, Session};
 
 /// Round trips of which the fastest counts: it has the least in it beside the question.
 const ROUNDS: u32 = 5;
-/// Clocks that are kept by NTP differ by less.
-const CLOSE: Duration = Duration::from_millis(100);
-
-/// How far the server's clock is off this machine's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
-pub struct ClockOffset {
-    /// The server's clock less ours, in milliseconds: above 0 it is ahead.
-    pub offset_ms: f64,
-    /// Half a round trip: the true offset lies within so much of `offset_ms`.
-    pub uncertainty_ms: f64,
-}
-
-impl ClockOffset {
-    /// Whether it is off by more than clocks should be, whatever the round trip hides.
-    pub fn is_far_off(&self) -> bool {
-        self.offset_ms.abs() - self.uncertainty_ms > CLOSE.as_secs_f64() * 1e3
-    }
-}
-
-/// Such as `60 min ahead of this machine's (± 0.2 ms)`.
-impl fmt::Display for ClockOffset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let side = if self.offset_ms < 0.0 { "behind" } else { "ahead of" };
-        let offset = format_duration(Duration::from_micros((self.offset_ms.abs() * 1e3) as u64));
-        write!(f, "{offset} {side} this machine's (± {:.1} ms)", self.uncertainty_ms)
-    }
-}
 
 impl Session {
     /// Compares the server's clock with ours.

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+pub use crate::result::server::ServerFacts;
 
-use super::clock::ClockOffset;
 use super::{Error, Session};
 
 /// Settings that a reader of the result wants to know.
@@ -25,19 +24,6 @@ const SETTINGS: &[&str] = &[
     "wal_level",
     "work_mem",
 ];
-
-/// Facts about a server, taken once at the start.
-#[derive(Debug, Clone, Serialize)]
-pub struct ServerFacts {
-    /// `SHOW server_version`.
-    pub version: String,
-    /// Major version, for example 15.
-    pub major: u32,
-    /// Settings with their values as SHOW prints them; those that our role may see.
-    pub settings: BTreeMap<String, String>,
-    /// How far its clock is off ours.
-    pub clock: ClockOffset,
-}
 
 impl Session {
     /// Asks the server for its facts.

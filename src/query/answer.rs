@@ -6,13 +6,11 @@ mod matching;
 mod parts;
 mod value;
 
-use std::collections::BTreeMap;
 use std::io;
-
-use serde::Serialize;
 
 use crate::pg::select::ResultColumn;
 use crate::plan::AnswerRule;
+pub use crate::result::answers::{Comparison, Row};
 
 use matching::Matcher;
 use parts::Parts;
@@ -31,29 +29,6 @@ pub enum Side {
     /// The other.
     Second,
 }
-
-/// What comparing two answers came to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
-    /// Whether they are the same.
-    pub same: bool,
-    /// Rows of each.
-    pub rows: [u64; 2],
-    /// Rows that differ, but tie in the columns by which rows are chosen.
-    pub ties: u64,
-    /// Largest relative difference of two numbers that were taken for the same.
-    pub largest_difference: f64,
-    /// Rows that only one of them has: how many.
-    pub only: [u64; 2],
-    /// The first of those, by column.
-    pub examples: [Vec<Row>; 2],
-    /// The first tying rows that only the second has.
-    #[serde(skip)]
-    pub tied: Vec<Row>,
-}
-
-/// A row for people: each column's name and text.
-pub type Row = BTreeMap<String, Option<String>>;
 
 /// Takes two answers row by row, in any order, and compares them.
 pub struct Comparer {

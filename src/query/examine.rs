@@ -5,7 +5,6 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +15,8 @@ use crate::pg;
 use crate::pg::select::Explained;
 use crate::plan::{AnswerCompare, EvidencePlan, Query};
 use crate::record::{PairTally, QueryTally, Recorder};
+pub use crate::result::answers::AnswerHistory;
+pub use crate::result::evidence::{HintReport, PlanChange, PlanHistory};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{self, Arm, Gpu, StromError, hint};
 
@@ -25,74 +26,6 @@ const CHANGES_KEPT: usize = 50;
 const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// Differing answers that are kept; all are counted.
 const DIFFERENCES_KEPT: usize = 3;
-
-/// What was found out about a query in one arm.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct PlanHistory {
-    /// What the last plan proves; `None` if none could be taken.
-    pub evidence: Option<Evidence>,
-    /// PG-Strom's own reasons, if it gave any.
-    pub reasons: Vec<String>,
-    /// What is known to keep such a query on the CPU.
-    pub hints: Vec<HintReport>,
-    /// Plans taken.
-    pub looks: u64,
-    /// Time that taking them cost, in seconds.
-    pub looks_s: f64,
-    /// Why the last plan could not be taken, if it could not.
-    pub error: Option<String>,
-    /// Times that the plan was found changed.
-    pub changed: u64,
-    /// The first changes.
-    pub changes: Vec<PlanChange>,
-}
-
-/// A known reason, and what can be done about it.
-#[derive(Debug, Clone, Serialize)]
-pub struct HintReport {
-    /// What the query does.
-    pub cause: &'static str,
-    /// What can be done about it.
-    pub fix: &'static str,
-}
-
-/// A plan that is another one than before.
-#[derive(Debug, Clone, Serialize)]
-pub struct PlanChange {
-    /// When it was seen, in seconds since the start of the schedule.
-    pub at_s: f64,
-    /// What the plan proved before.
-    pub from: Verdict,
-    /// What it proves now.
-    pub to: Verdict,
-    /// The plan before, in a line.
-    pub from_shape: String,
-    /// The plan now.
-    pub to_shape: String,
-}
-
-/// What comparing a query's answers came to.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct AnswerHistory {
-    /// Comparisons made.
-    pub checks: u64,
-    /// Comparisons that found a difference.
-    pub different: u64,
-    /// Comparisons that could not be made.
-    pub failed: u64,
-    /// Why the last of those could not.
-    pub error: Option<String>,
-    /// Rows of the first arm's last answer.
-    pub rows: u64,
-    /// Rows that differed where rows tie, over all comparisons.
-    pub ties: u64,
-    /// Largest relative difference of two numbers that were taken for the same.
-    pub largest_difference: f64,
-    /// Time that comparing cost, in seconds.
-    pub checks_s: f64,
-    /// The first differing answers.
-    pub differences: Vec<Comparison>,
-}
 
 impl AnswerHistory {
     /// Notes a comparison; whether the answers were the same, `None` if nobody knows.
@@ -333,7 +266,9 @@ impl Examiner {
         let evidence = Evidence::read(&explained.json);
         let off_gpu = trial.arms[arm].gpu == Gpu::On && evidence.verdict != Verdict::Gpu;
         let hints = hint::hints(&trial.query.sql).filter(|_| off_gpu);
-        let hints = hints.map(|hint| HintReport { cause: hint.cause, fix: hint.fix }).collect();
+        let hints = hints
+            .map(|hint| HintReport { cause: hint.cause.to_owned(), fix: hint.fix.to_owned() })
+            .collect();
         let mut change = None;
         self.board.note(query, |findings| {
             let history = &mut findings.plans[arm];

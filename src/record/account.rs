@@ -86,7 +86,7 @@ impl Account {
 }
 
 /// What became of a partition's rows, as the table shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionAudit {
     /// Rows of the run found, each counted once.
     pub rows_found: u64,

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use hdrhistogram::serialization::{
+    Deserializer as HdrReader, Serializer as _, V2DeflateSerializer,
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// Values above are recorded as this. 2^42 ns, 73 minutes: beyond any bound on a wait here.
 const MAX_NS: u64 = 1 << 42;
@@ -125,12 +130,55 @@ impl Times {
     }
 }
 
+/// How [`Times`] are saved: HdrHistogram's compressed V2 encoding in base64, which its tools in other
+/// languages read, and the exact sum beside it.
+#[derive(Serialize, Deserialize)]
+struct SavedTimes {
+    count: u64,
+    sum_ns: u64,
+    hdr_v2_deflate: String,
+}
+
+impl Serialize for Times {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut bytes = Vec::new();
+        if let Some(histogram) = &self.histogram {
+            let written = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
+            written.map_err(ser::Error::custom)?;
+        }
+        SavedTimes {
+            count: self.count(),
+            sum_ns: u64::try_from(self.sum_ns).unwrap_or(u64::MAX),
+            hdr_v2_deflate: BASE64.encode(bytes),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Times {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = SavedTimes::deserialize(deserializer)?;
+        if saved.hdr_v2_deflate.is_empty() {
+            return Ok(Self::default());
+        }
+        let bytes = BASE64.decode(&saved.hdr_v2_deflate).map_err(de::Error::custom)?;
+        let histogram = HdrReader::new().deserialize(&mut bytes.as_slice());
+        let histogram: Histogram<u64> =
+            histogram.map_err(|error| de::Error::custom(format!("a histogram: {error}")))?;
+        if histogram.len() != saved.count {
+            let (is, said) = (histogram.len(), saved.count);
+            return Err(de::Error::custom(format!("a histogram holds {is} values, not {said}")));
+        }
+        Ok(Self { histogram: Some(Box::new(histogram)), sum_ns: saved.sum_ns.into() })
+    }
+}
+
 fn ns(value: Duration) -> u64 {
     u64::try_from(value.as_nanos()).unwrap_or(MAX_NS).min(MAX_NS)
 }
 
 /// A histogram in a few figures, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Percentiles {
     /// Number of durations.
     pub count: u64,

@@ -1,279 +1,229 @@
-//! The saved result of a sweep.
+//! A sweep's result for people.
 
-mod render;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
 
-use serde::Serialize;
+use super::{benchmark, words};
+use crate::quantity::format_duration;
+use crate::result::JobResult;
+use crate::result::arm::Gpu;
+use crate::result::sweep::{
+    Applying, CellReport, SettingReport, SweepQueryReport, SweepReport, SweepRun,
+};
 
-use crate::bench::{ArmError, ArmSamples};
-use crate::plan::sweep::{Mode, Sweep};
-use crate::query::Trial;
-use crate::query::examine::{AnswerHistory, Findings, PlanHistory};
-use crate::stats::{self, Best};
-use crate::strom::Gpu;
-use crate::sweep::{Checked, Skipped, Swept};
+/// Combinations whose values are spelled out in a verdict.
+const NAMED_MAX: usize = 4;
 
-pub(super) use render::{markdown, text, verdicts};
-
-/// What was measured, by query and combination.
-#[derive(Debug)]
-pub struct Cells {
-    samples: Vec<Vec<ArmSamples>>,
-    /// By query, round and combination, in nanoseconds.
-    rounds: Vec<Vec<Vec<Option<u64>>>>,
-    /// By query and combination.
-    answers: Vec<Vec<AnswerHistory>>,
-    /// Measured rounds that are over.
-    ended: usize,
-    /// Reloads of the configuration.
-    pub reloads: u64,
-    /// Restarts of the server.
-    pub restarts: u64,
+/// What may be said, most important first.
+pub(super) fn verdicts(result: &JobResult, sweep: &SweepReport) -> Vec<String> {
+    let mut lines = benchmark::ended_early(result);
+    if let Some(error) = &sweep.not_restored {
+        let error = words::one_line(error);
+        lines.push(format!("THE CONFIGURATION WAS NOT PUT BACK: {error}"));
+    }
+    lines.extend(sweep.queries.iter().filter_map(|query| wrong(sweep, query)));
+    lines.extend(sweep.queries.iter().map(|query| verdict(sweep, query)));
+    if !sweep.skipped.is_empty() {
+        let names: Vec<&str> = sweep.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
+        lines.push(format!("Left out, not on this server: {}", names.join(", ")));
+    }
+    lines
 }
 
-impl Cells {
-    /// Nothing yet, for so many of each.
-    pub fn new(queries: usize, combinations: usize, rounds: usize) -> Self {
-        Self {
-            samples: vec![vec![ArmSamples::default(); combinations]; queries],
-            rounds: vec![vec![vec![None; combinations]; rounds]; queries],
-            answers: vec![vec![AnswerHistory::default(); combinations]; queries],
-            ended: 0,
-            reloads: 0,
-            restarts: 0,
+fn wrong(sweep: &SweepReport, query: &SweepQueryReport) -> Option<String> {
+    let cells = query.combinations.iter().zip(&sweep.combinations);
+    let wrong: Vec<String> = cells
+        .filter(|(cell, _)| !cell.valid)
+        .map(|(_, combination)| spelled(combination))
+        .collect();
+    let (name, of) = (&query.query, sweep.combinations.len());
+    match wrong.len() {
+        0 => None,
+        count if count <= NAMED_MAX => {
+            Some(format!("WRONG ANSWERS, timings invalid: {name} with {}", wrong.join("; ")))
+        }
+        count => Some(format!("WRONG ANSWERS, timings invalid: {name} with {count} of {of}")),
+    }
+}
+
+fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
+    let (name, of) = (&query.query, sweep.combinations.len());
+    let Some(best) = query.best else {
+        if query.combinations.iter().all(|cell| !cell.valid) {
+            return format!("{name}: no best one, all answers are wrong");
+        }
+        return format!("{name}: no best one, fewer than {} rounds of each", query.rounds_min);
+    };
+    let best_words = spelled(&sweep.combinations[best]);
+    let others: Vec<usize> =
+        query.may_be_best.iter().copied().filter(|other| *other != best).collect();
+    match others.len() {
+        0 => format!("{name}: best is {best_words}, alone of {of}"),
+        count if count + 1 == of => {
+            format!("{name}: no difference shown between all {of}; least median: {best_words}")
+        }
+        count if count <= NAMED_MAX => {
+            let others: Vec<String> =
+                others.iter().map(|other| spelled(&sweep.combinations[*other])).collect();
+            format!("{name}: best is {best_words}; not told from it: {}", others.join("; "))
+        }
+        count => format!("{name}: best is {best_words}; {count} others of {of} not told from it"),
+    }
+}
+
+fn spelled(combination: &[SettingReport]) -> String {
+    let set: Vec<String> = combination
+        .iter()
+        .filter_map(|setting| Some(format!("{} = {}", setting.name, setting.value.as_ref()?)))
+        .collect();
+    if set.is_empty() { "the server as it is".to_owned() } else { set.join(", ") }
+}
+
+/// The sweep as Markdown.
+pub(super) fn write_markdown(out: &mut String, result: &JobResult, run: &SweepRun) -> fmt::Result {
+    let sweep = &run.sweep;
+    writeln!(out, "# {}\n", result.profile())?;
+    for line in verdicts(result, sweep) {
+        writeln!(out, "- {line}")?;
+    }
+    writeln!(out, "\n{}\n", benchmark::about(result, false))?;
+    writeln!(out, "{}\n", about(sweep))?;
+    for query in &sweep.queries {
+        writeln!(out, "## {}\n", query.query)?;
+        words::markdown_table(out, &rows(sweep, query))?;
+        let notes = notes(sweep, query);
+        for line in &notes {
+            writeln!(out, "- {line}")?;
+        }
+        if !notes.is_empty() {
+            writeln!(out)?;
         }
     }
+    let confidence = sweep.queries.first().map_or(0.95, |query| query.confidence) * 100.0;
+    writeln!(
+        out,
+        "Each interval is of one median alone. \"may be best\": no other is shown to be faster; with \
+         {confidence:.0} % probability all that are as good as the best are among those, however \
+         many combinations there are. Answers are compared with the reference: the server as it \
+         is, with the GPU off."
+    )
+}
 
-    /// How a combination fares in a query.
-    pub fn samples(&mut self, query: usize, combination: usize) -> &mut ArmSamples {
-        &mut self.samples[query][combination]
+/// The same for a terminal.
+pub(super) fn write_text(out: &mut String, result: &JobResult, run: &SweepRun) -> fmt::Result {
+    let sweep = &run.sweep;
+    writeln!(out, "\n{}: {}", result.profile(), benchmark::status(result))?;
+    for line in verdicts(result, sweep) {
+        writeln!(out, "  {line}")?;
     }
-
-    /// Notes an execution; round 0 is not measured.
-    pub fn note(&mut self, query: usize, combination: usize, round: usize, took: Option<u64>) {
-        match round.checked_sub(1) {
-            Some(round) => self.rounds[query][round][combination] = took,
-            None => self.samples[query][combination].cold_ns = took,
+    writeln!(out, "  {}", about(sweep))?;
+    for query in &sweep.queries {
+        writeln!(out, "\n{}", query.query)?;
+        words::text_table(out, &rows(sweep, query))?;
+        for line in notes(sweep, query) {
+            writeln!(out, "  {line}")?;
         }
     }
-
-    /// Notes what comparing the answer in a combination came to.
-    pub fn note_answers(&mut self, query: usize, combination: usize, compared: AnswerHistory) {
-        self.answers[query][combination] = compared;
-    }
-
-    /// A round is over.
-    pub fn end_round(&mut self, round: usize) {
-        self.ended = round;
-    }
+    Ok(())
 }
 
-/// A sweep, as saved.
-#[derive(Debug, Serialize)]
-pub struct SweepReport {
-    /// Which combinations were asked for.
-    pub mode: &'static str,
-    /// The settings, as this server has them.
-    pub settings: Vec<Swept>,
-    /// Settings that were left out.
-    pub skipped: Vec<Skipped>,
-    /// Rounds that were asked for.
-    pub rounds_planned: u32,
-    /// Rounds that are over.
-    pub rounds: usize,
-    /// Times that the configuration was reloaded.
-    pub reloads: u64,
-    /// Times that the server was restarted.
-    pub restarts: u64,
-    /// Why the server's configuration was not put back, if it was not.
-    pub not_restored: Option<String>,
-    /// The values of each combination.
-    pub combinations: Vec<Vec<SettingReport>>,
-    /// What came of each query.
-    pub queries: Vec<SweepQueryReport>,
-    #[serde(skip)]
-    seed: u64,
+fn about(sweep: &SweepReport) -> String {
+    let by = |applying: Applying, how: &str| {
+        let own = sweep.settings.iter().filter(|swept| swept.applied_by == applying);
+        let names: Vec<&str> = own.map(|swept| swept.name.as_str()).collect();
+        (!names.is_empty()).then(|| format!("{} by {how}", names.join(", ")))
+    };
+    let ways = [
+        by(Applying::Set, "SET"),
+        by(Applying::Reload, "ALTER SYSTEM and reload"),
+        by(Applying::Restart, "restart"),
+    ];
+    format!(
+        "{} combinations ({}), {} of {} rounds in random order; {}",
+        sweep.combinations.len(),
+        sweep.mode,
+        sweep.rounds,
+        sweep.rounds_planned,
+        ways.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    )
 }
 
-/// A value in a combination.
-#[derive(Debug, Clone, Serialize)]
-pub struct SettingReport {
-    /// The setting.
-    pub name: String,
-    /// Its value; `None`: as the server had it.
-    pub value: Option<String>,
-}
-
-/// What came of a query.
-#[derive(Debug, Serialize)]
-pub struct SweepQueryReport {
-    /// Its name.
-    pub query: String,
-    /// As it was run.
-    pub sql: String,
-    /// The combination with the least median, by its place in `combinations`.
-    pub best: Option<usize>,
-    /// All that cannot be told from it, and it.
-    pub may_be_best: Vec<usize>,
-    /// Rounds that a combination needs before it can be excluded.
-    pub rounds_min: usize,
-    /// With this probability all that are as good as the best are among those.
-    pub confidence: f64,
-    /// What came of each combination, in their order.
-    pub combinations: Vec<CellReport>,
-}
-
-/// What came of a combination in a query.
-#[derive(Debug, Serialize)]
-pub struct CellReport {
-    /// Rounds in which it was measured.
-    pub rounds: usize,
-    /// Median service time, in milliseconds.
-    pub median_ms: Option<f64>,
-    /// Lower end of its interval, in milliseconds.
-    pub low_ms: Option<f64>,
-    /// Upper end of its interval, in milliseconds.
-    pub high_ms: Option<f64>,
-    /// Its median ÷ the best one.
-    pub times_best: Option<f64>,
-    /// Whether it may be the best one.
-    pub may_be_best: bool,
-    /// Whether its times mean anything: false if its answer differs from the reference's.
-    pub valid: bool,
-    /// What comparing the two answers came to.
-    pub answers: AnswerHistory,
-    /// Executions that failed.
-    pub failures: u64,
-    /// Why the last of those did.
-    pub error: Option<ArmError>,
-    /// Whether it was given up.
-    pub given_up: bool,
-    /// Rows of its answer.
-    pub rows: u64,
-    /// Service time of the first execution, which is not measured, in milliseconds.
-    pub cold_ms: Option<f64>,
-    /// Service time by round, in nanoseconds.
-    pub times_ns: Vec<Option<u64>>,
-    /// Whether it has the GPU switched on.
-    pub gpu: Gpu,
-    /// What its plan proves.
-    pub plan: Option<PlanHistory>,
-}
-
-impl SweepReport {
-    /// Makes the report of a sweep that has not begun.
-    pub fn new(checked: &Checked, sweep: &Sweep, trials: &[Trial], seed: u64) -> Self {
-        let combination = |combination| {
-            let value = |(swept, value): (&Swept, Option<&crate::sweep::Value>)| SettingReport {
-                name: swept.name.clone(),
-                value: value.map(|value| value.written.clone()),
-            };
-            checked.values(combination).into_iter().map(value).collect()
+/// Best first, its header before.
+fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
+    let mut header: Vec<String> = sweep.settings.iter().map(|swept| swept.name.clone()).collect();
+    let own = ["median (interval)", "times best", "may be best", "rounds", "ran on", "answers"];
+    header.extend(own.map(str::to_owned));
+    let mut order: Vec<usize> = (0..query.combinations.len()).collect();
+    let median = |at: &usize| query.combinations[*at].median_ms.unwrap_or(f64::INFINITY);
+    order.sort_by(|one, other| median(one).total_cmp(&median(other)));
+    let row = |at: usize| {
+        let cell = &query.combinations[at];
+        let values = sweep.combinations[at].iter().zip(&sweep.settings);
+        let mut row: Vec<String> = values
+            .map(|(setting, swept)| match (&setting.value, &swept.present) {
+                (Some(value), _) => value.clone(),
+                (None, Some(present)) => format!("({present})"),
+                (None, None) => "(present)".to_owned(),
+            })
+            .collect();
+        row.push(time(cell));
+        row.push(cell.times_best.map_or("-".to_owned(), |times| format!("{times:.3}")));
+        let judged = match (query.best == Some(at), query.may_be_best.len()) {
+            (true, 1) => "BEST",
+            (true, _) => "yes, least",
+            (false, _) if cell.may_be_best => "yes",
+            (false, _) => "no",
         };
-        let query = |trial: &Trial| SweepQueryReport {
-            query: trial.query.name.clone(),
-            sql: trial.query.sql.clone(),
-            best: None,
-            may_be_best: Vec::new(),
-            rounds_min: 0,
-            confidence: stats::Settings::default().confidence,
-            combinations: trial.arms.iter().map(|arm| CellReport::new(arm.gpu)).collect(),
+        let judged = match cell.median_ms {
+            _ if !cell.valid => "INVALID",
+            Some(_) => judged,
+            None => "-",
         };
-        Self {
-            mode: match sweep.mode {
-                Mode::Product => "product",
-                Mode::OneAtATime => "one_at_a_time",
-            },
-            settings: checked.settings.clone(),
-            skipped: checked.skipped.clone(),
-            rounds_planned: sweep.rounds,
-            rounds: 0,
-            reloads: 0,
-            restarts: 0,
-            not_restored: None,
-            combinations: checked.combinations.iter().map(combination).collect(),
-            queries: trials.iter().map(query).collect(),
-            seed,
-        }
-    }
+        row.push(judged.to_owned());
+        row.push(cell.rounds.to_string());
+        row.push(cell.evidence());
+        let is_reference =
+            cell.gpu != Gpu::On && sweep.combinations[at].iter().all(|own| own.value.is_none());
+        row.push(match is_reference {
+            true => "reference".to_owned(),
+            false => words::answers(&cell.answers),
+        });
+        row
+    };
+    std::iter::once(header).chain(order.into_iter().map(row)).collect()
+}
 
-    /// Every combination of every query.
-    pub fn cells(&self) -> impl Iterator<Item = &CellReport> {
-        self.queries.iter().flat_map(|query| &query.combinations)
-    }
-
-    /// Notes what there is.
-    pub fn note(&mut self, cells: &Cells, findings: Vec<Findings>) {
-        self.rounds = cells.ended;
-        (self.reloads, self.restarts) = (cells.reloads, cells.restarts);
-        let measured = cells.samples.iter().zip(&cells.rounds).zip(&cells.answers).zip(findings);
-        for (query, (((samples, rounds), answers), findings)) in
-            self.queries.iter_mut().zip(measured)
-        {
-            for (cell, answers) in query.combinations.iter_mut().zip(answers) {
-                cell.valid = answers.different == 0;
-                cell.answers = answers.clone();
-            }
-            let settings = stats::Settings { seed: self.seed, ..stats::Settings::default() };
-            let best = stats::best_of(&query.valid(rounds), &settings);
-            query.may_be_best = best.candidates().collect();
-            let Best { best, combinations, rounds_min, confidence } = best;
-            (query.best, query.rounds_min, query.confidence) = (best, rounds_min, confidence);
-            let mut plans = findings.plans.into_iter();
-            for (number, (cell, samples)) in query.combinations.iter_mut().zip(samples).enumerate()
-            {
-                let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
-                if let Some(own) = combinations.get(number) {
-                    (cell.rounds, cell.times_best) = (own.rounds, own.times_best);
-                    (cell.median_ms, cell.may_be_best) = (ms(own.median_ns), own.may_be_best);
-                    (cell.low_ms, cell.high_ms) = (ms(own.low_ns), ms(own.high_ns));
-                }
-                cell.failures = samples.failures;
-                cell.error.clone_from(&samples.error);
-                cell.given_up = samples.given_up;
-                cell.rows = samples.rows;
-                cell.cold_ms = samples.cold_ns.map(|ns| ns as f64 / 1e6);
-                cell.times_ns = rounds.iter().map(|round| round[number]).collect();
-                cell.plan = plans.next();
-            }
+fn time(cell: &CellReport) -> String {
+    let duration = |ms: f64| format_duration(Duration::from_nanos((ms * 1e6) as u64));
+    match (cell.median_ms, cell.low_ms, cell.high_ms, &cell.error) {
+        (_, _, _, Some(error)) if cell.given_up => format!("ERROR {}", error.sqlstate),
+        (Some(ms), Some(low), Some(high), _) => {
+            format!("{} ({} - {})", duration(ms), duration(low), duration(high))
         }
+        (Some(ms), _, _, _) => duration(ms),
+        _ => "-".to_owned(),
     }
 }
 
-impl SweepQueryReport {
-    /// The rounds without combinations that answer wrongly: however fast, none is the best.
-    fn valid(&self, rounds: &[Vec<Option<u64>>]) -> Vec<Vec<Option<u64>>> {
-        let valid = |round: &Vec<Option<u64>>| {
-            let cells = round.iter().zip(&self.combinations);
-            cells.map(|(took, cell)| took.filter(|_| cell.valid)).collect()
-        };
-        rounds.iter().map(valid).collect()
+/// Each error once: combinations tend to fail alike. Of wrong answers the first shows what is wrong.
+fn notes(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<String> {
+    let name = &query.query;
+    let mut said = Vec::new();
+    for cell in &query.combinations {
+        let Some(error) = &cell.error else { continue };
+        said.push(format!("{name}: failed: {}", words::one_line(&error.message)));
+        let why = words::why_silent(cell.gpu, cell.plan.as_ref(), &error.sqlstate);
+        said.extend(why.map(|why| format!("{name}: {why}")));
     }
-}
-
-impl CellReport {
-    fn new(gpu: Gpu) -> Self {
-        Self {
-            rounds: 0,
-            median_ms: None,
-            low_ms: None,
-            high_ms: None,
-            times_best: None,
-            may_be_best: false,
-            valid: true,
-            answers: AnswerHistory::default(),
-            failures: 0,
-            error: None,
-            given_up: false,
-            rows: 0,
-            cold_ms: None,
-            times_ns: Vec::new(),
-            gpu,
-            plan: None,
-        }
+    said.sort();
+    said.dedup();
+    let cells = query.combinations.iter().zip(&sweep.combinations);
+    let (wrong, right): (Vec<_>, Vec<_>) = cells.partition(|(cell, _)| !cell.valid);
+    let uncompared = right.into_iter().find(|(cell, _)| cell.answers.error.is_some());
+    for (cell, combination) in wrong.into_iter().take(1).chain(uncompared) {
+        let own = spelled(combination);
+        let lines = words::differences(["reference", &own].into_iter(), &cell.answers);
+        said.extend(lines.into_iter().map(|line| format!("{name}, {own}: {line}")));
     }
-
-    /// What its plan proves, for people.
-    fn evidence(&self) -> String {
-        super::query::describe(self.gpu, self.plan.as_ref())
-    }
+    said
 }

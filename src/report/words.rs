@@ -2,16 +2,25 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::pg;
 use crate::quantity::format_count;
-use crate::query::answer::Row;
-use crate::query::examine::{AnswerHistory, PlanHistory};
+use crate::result::JobResult;
+use crate::result::answers::{AnswerHistory, Row};
+use crate::result::arm::Gpu;
+use crate::result::evidence::{self, PlanHistory};
 use crate::stats::{Comparison, Verdict};
-use crate::strom::{Gpu, evidence, hint};
 
 /// Differing rows that are shown of each answer; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
 
+/// SQLSTATE of a statement that was cancelled, by hand or by a timeout.
+const QUERY_CANCELED: &str = "57014";
+/// What is shown when nothing else is known.
+const UNKNOWN: &str = "the planner found the CPU cheaper: compare the table's size with \
+                           pg_strom.gpu_setup_cost, and see `strom-load doctor`";
+/// What may keep a query from being answered that was planned on the GPU and ran into its timeout.
+const ASLEEP: &str = "planned on the GPU and not answered in time: if the configuration was \
+                          reloaded, PG-Strom's GPU service may be without workers; a superuser \
+                          wakes it by setting pg_strom.max_async_tasks to another value and back";
 /// A ratio with its interval, as far as there is one.
 pub(super) fn ratio(times: Option<&Comparison>) -> String {
     let Some(times) = times else { return "-".to_owned() };
@@ -42,7 +51,7 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
     let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
     let mut why: Vec<String> = says.chain(known).collect();
     if why.is_empty() && plan.evidence.is_some() {
-        why.push(format!("why: {}", hint::UNKNOWN));
+        why.push(format!("why: {}", UNKNOWN));
     }
     why
 }
@@ -51,7 +60,7 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
 pub(super) fn why_silent(gpu: Gpu, plan: Option<&PlanHistory>, sqlstate: &str) -> Option<String> {
     let verdict = plan.and_then(|plan| Some(plan.evidence.as_ref()?.verdict));
     let on_gpu = gpu == Gpu::On && verdict == Some(evidence::Verdict::Gpu);
-    (on_gpu && sqlstate == pg::QUERY_CANCELED).then(|| format!("why: {}", hint::ASLEEP))
+    (on_gpu && sqlstate == QUERY_CANCELED).then(|| format!("why: {}", ASLEEP))
 }
 
 /// What comparing two answers came to.
@@ -118,6 +127,12 @@ pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The summary of a job whose text is laid out for a terminal, as Markdown.
+pub(super) fn as_markdown(out: &mut String, result: &JobResult) -> fmt::Result {
+    let text = super::summary(result);
+    writeln!(out, "# {}\n\n```text\n{}\n```", result.profile(), text.trim())
+}
+
 /// A row of an answer.
 fn row(row: &Row) -> String {
     let value = |(name, value): (&String, &Option<String>)| {
@@ -131,7 +146,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::strom::evidence::Evidence;
+    use crate::result::evidence::Evidence;
 
     #[test]
     fn only_a_timeout_on_the_gpu_is_laid_to_its_service() {

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::SinkError;
-use super::folder::{self, save_json, save_text};
+use super::folder::{self, SUMMARY, save_json, save_text};
 use super::terminal::Screen;
 use crate::bench::{Doing, Progress};
 use crate::quantity::format_duration;
-use crate::report::bench::{BenchQueryReport, BenchReport, markdown};
+use crate::report::markdown;
+use crate::result::benchmark::BenchQueryReport;
+use crate::result::{JobResult, RESULT};
 use crate::stats::Verdict;
 use crate::sweep;
 
 /// Between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-const SUMMARY: &str = "summary.md";
 
 /// The folder of a benchmark.
 pub struct BenchFolder {
@@ -52,8 +53,8 @@ impl BenchFolder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, report: &BenchReport) -> Result<(), SinkError> {
-        save_json(&self.path, folder::RESULT, report)?;
+    pub fn save(&self, report: &JobResult) -> Result<(), SinkError> {
+        save_json(&self.path, RESULT, report)?;
         save_text(&self.path, SUMMARY, &markdown(report))
     }
 }

@@ -13,16 +13,16 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
-use crate::report::RunReport;
-use crate::report::index::Index;
+use crate::report::{index_markdown, markdown};
+use crate::result::index::Index;
+use crate::result::{INDEX, JobResult, RESULT};
 
 use gpu_csv::{GPU_CSV, GpuCsv};
 
 use super::{RunStart, Sink, SinkError};
 
-pub(super) const RESULT: &str = "result.json";
-const INDEX: &str = "index.json";
 const LOG: &str = "latency.hlog";
+pub(super) const SUMMARY: &str = "summary.md";
 
 const ACT_CREATE: &str = "create the results folder";
 const FIX_WRITE: &str = "\n  fix: name a folder that you may write to with --output";
@@ -160,8 +160,8 @@ impl Folder {
         failed("write", &self.path.join(file), source, "")
     }
 
-    fn save(&self, report: &RunReport) -> Result<(), SinkError> {
-        save_json(&self.path, RESULT, report)
+    fn save(&self, result: &JobResult) -> Result<(), SinkError> {
+        save_json(&self.path, RESULT, result)
     }
 }
 
@@ -205,7 +205,7 @@ impl IndexFolder {
     /// When it cannot be written.
     pub fn save(&self, index: &Index) -> Result<(), SinkError> {
         save_json(&self.path, INDEX, index)?;
-        save_text(&self.path, "summary.md", &index.markdown())
+        save_text(&self.path, SUMMARY, &index_markdown(index))
     }
 }
 
@@ -297,12 +297,13 @@ impl Sink for Folder {
         written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 
-    fn checkpoint(&mut self, report: &RunReport) -> Result<(), SinkError> {
+    fn checkpoint(&mut self, report: &JobResult) -> Result<(), SinkError> {
         self.save(report)
     }
 
-    fn finish(self: Box<Self>, report: &RunReport) -> Result<(), SinkError> {
+    fn finish(self: Box<Self>, report: &JobResult) -> Result<(), SinkError> {
         self.save(report)?;
+        save_text(&self.path, SUMMARY, &markdown(report))?;
         self.log.sync_all().map_err(|source| self.unwritten(LOG, source))?;
         let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
         synced.map_err(|source| self.unwritten(GPU_CSV, source))

@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use crate::metric::{self, BUCKETS_S, Kind, Metric, SQLSTATE_OTHER, SQLSTATES_MAX};
 use crate::plan::StreamRate;
 use crate::record::{Interval, Phase, Times};
-use crate::report::RunReport;
+use crate::result::JobResult;
 use crate::strom::evidence::Verdict;
 use crate::watch::process;
 
@@ -427,7 +427,7 @@ impl Sink for PrometheusSink {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _report: &RunReport) -> Result<(), SinkError> {
+    fn finish(self: Box<Self>, _report: &JobResult) -> Result<(), SinkError> {
         self.close();
         Ok(())
     }

@@ -13,7 +13,7 @@ use crate::plan::StreamRate;
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
-use crate::report::RunReport;
+use crate::result::JobResult;
 
 use super::{RunStart, Sink, SinkError};
 pub use filling::Filling;
@@ -271,7 +271,7 @@ impl Sink for Terminal {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _report: &RunReport) -> Result<(), SinkError> {
+    fn finish(self: Box<Self>, _report: &JobResult) -> Result<(), SinkError> {
         self.bar.finish_and_clear();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Two arms measured in pairs: the ratio of their medians, its interval, and a verdict.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Ranked, Resampler};
 use super::dependence::{autocorrelation_time, ranks};
@@ -54,7 +54,7 @@ impl Settings {
 }
 
 /// What the interval says of arm B beside arm A. The point never decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The whole interval is above 1: B takes less time than A.
@@ -68,7 +68,7 @@ pub enum Verdict {
 }
 
 /// Arm A beside arm B.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
     /// What may be said.
     pub verdict: Verdict,

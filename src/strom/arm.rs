@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub use crate::result::arm::{ArmSetting, Gpu};
+
 use super::{StromError, settings};
 use crate::pg;
 use crate::plan::{ArmPlan, GpuChoice};
@@ -19,27 +21,6 @@ pub struct Arm {
     pub gpu: Gpu,
     /// What its session is set to. Every arm of a comparison names the same settings.
     pub set: Vec<ArmSetting>,
-}
-
-/// What an arm does about the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Gpu {
-    /// PG-Strom is not loaded: nothing here may be called GPU.
-    Absent,
-    /// PG-Strom is loaded and switched off.
-    Off,
-    /// PG-Strom is loaded and switched on. What the planner makes of it is another matter.
-    On,
-}
-
-/// A setting of an arm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ArmSetting {
-    /// Its name, such as `work_mem`.
-    pub name: String,
-    /// Its value; `None` is the session's default.
-    pub value: Option<String>,
 }
 
 impl Arm {

@@ -3,10 +3,10 @@
 //! error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
-use serde::Serialize;
 use serde_json::{Map, Value};
+
+pub use crate::result::evidence::{Evidence, GpuNode, Verdict};
 
 /// Longest value of a node that is kept, in characters: projections of wide tables are long.
 const DETAIL_CHARS_MAX: usize = 400;
@@ -38,71 +38,6 @@ const CORE_KEYS: &[&str] = &[
 const CORE_PREFIXES: &[&str] =
     &["Actual ", "Shared ", "Local ", "Temp ", "I/O ", "WAL ", "Workers "];
 
-/// Where a query's relations are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// Every relation, by GPU nodes.
-    Gpu,
-    /// Some by GPU nodes, some by the CPU.
-    Mixed,
-    /// All by the CPU.
-    Cpu,
-    /// There is no plan that could be read.
-    Unknown,
-}
-
-impl Verdict {
-    /// All verdicts.
-    pub const ALL: [Self; 4] = [Self::Gpu, Self::Mixed, Self::Cpu, Self::Unknown];
-
-    /// Its name in metrics and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Gpu => "gpu",
-            Self::Mixed => "mixed",
-            Self::Cpu => "cpu",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a plan proves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// In a word.
-    pub verdict: Verdict,
-    /// Kinds of GPU work, such as `GpuPreAgg` and `GPU-Sort`, each once.
-    pub kinds: Vec<String>,
-    /// The GPU nodes.
-    pub nodes: Vec<GpuNode>,
-    /// Relations that the CPU reads, other than as the input of a GPU node.
-    pub cpu_relations: Vec<String>,
-    /// Rows that went back to the CPU, by PG-Strom's count; only ANALYZE tells.
-    pub fallback_rows: Option<u64>,
-    /// The plan in a line, for people, and to tell whether it changed.
-    pub shape: String,
-}
-
-/// A node that runs on the GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct GpuNode {
-    /// PG-Strom's name for it.
-    pub kind: String,
-    /// What it reads, its inputs from the CPU included.
-    pub relations: Vec<String>,
-    /// Whether ANALYZE saw it run; `None` without ANALYZE.
-    pub executed: Option<bool>,
-    /// What PG-Strom says of it, as text.
-    pub details: BTreeMap<String, String>,
-}
-
 impl Evidence {
     /// Reads `EXPLAIN (FORMAT JSON)`. Never fails: what cannot be read is [`Verdict::Unknown`].
     pub fn read(explain: &str) -> Self {
@@ -121,20 +56,6 @@ impl Evidence {
             (true, false) => Verdict::Mixed,
         };
         reading.into_evidence(verdict, shape)
-    }
-
-    /// The verdict with what it rests on, for people: `gpu (GpuPreAgg, GPU-Sort)`.
-    pub fn describe(&self) -> String {
-        match self.verdict {
-            Verdict::Gpu => format!("gpu ({})", self.kinds.join(", ")),
-            Verdict::Mixed => format!(
-                "mixed ({}; by the CPU: {})",
-                self.kinds.join(", "),
-                self.cpu_relations.join(", ")
-            ),
-            Verdict::Cpu => "cpu".to_owned(),
-            Verdict::Unknown => "no plan could be read".to_owned(),
-        }
     }
 }
 

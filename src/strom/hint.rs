@@ -94,15 +94,6 @@ pub const HINTS: &[Hint] = &[
     },
 ];
 
-/// What is shown when nothing else is known.
-pub const UNKNOWN: &str = "the planner found the CPU cheaper: compare the table's size with \
-                           pg_strom.gpu_setup_cost, and see `strom-load doctor`";
-
-/// What may keep a query from being answered that was planned on the GPU and ran into its timeout.
-pub const ASLEEP: &str = "planned on the GPU and not answered in time: if the configuration was \
-                          reloaded, PG-Strom's GPU service may be without workers; a superuser \
-                          wakes it by setting pg_strom.max_async_tasks to another value and back";
-
 /// The hints that apply to a query.
 pub fn hints(sql: &str) -> impl Iterator<Item = &'static Hint> {
     let bare = format!("{} ", bare_sql(sql).to_lowercase());

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::pg::{self, Session, quote_literal};
 use crate::plan::edit_distance;
+pub use crate::result::sweep::Applying;
 
 /// The prefixes of PG-Strom's settings.
 const PREFIXES: [&str; 2] = ["pg_strom.", "arrow_fdw."];
@@ -38,27 +39,6 @@ pub enum Context {
     Superuser,
     /// Any time, by anyone.
     User,
-}
-
-/// What has to be done for a new value to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Applying {
-    /// SET.
-    Set,
-    /// SET, by a superuser or after `GRANT SET ON PARAMETER`.
-    PrivilegedSet,
-    /// A new session, with `options=-c name=value`.
-    Connect,
-    /// The same, by a superuser or after `GRANT SET ON PARAMETER`.
-    PrivilegedConnect,
-    /// ALTER SYSTEM and `pg_reload_conf()`. PG-Strom's GPU service starts anew with it, and may be
-    /// away for some seconds.
-    Reload,
-    /// ALTER SYSTEM and a restart of the server.
-    Restart,
-    /// Nothing helps.
-    Never,
 }
 
 impl Context {

@@ -1,13 +1,12 @@
 //! Whether a server has the settings of a sweep, takes their values, and lets us change them:
 //! found out before anything is changed, and all that is wrong at once.
 
-use serde::Serialize;
-
 use super::SweepError;
 use super::value::{canonical, same};
 use crate::pg::embedded::is_decided_by_launcher;
 use crate::pg::{Session, quote_literal};
 use crate::plan::sweep::{Combination, IfAbsent, Mode, Sweep, SweepSetting, combinations};
+pub use crate::result::sweep::{Skipped, Value};
 use crate::strom::settings::{self, Applying, KNOWN, Setting};
 
 /// What may be done to the server.
@@ -31,7 +30,7 @@ pub struct Checked {
 }
 
 /// A setting of a sweep on this server.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Swept {
     /// Its name.
     pub name: String,
@@ -42,26 +41,7 @@ pub struct Swept {
     /// Its values.
     pub values: Vec<Value>,
     /// What the server says about it.
-    #[serde(skip)]
     pub(super) setting: Setting,
-}
-
-/// A value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Value {
-    /// As the profile has it.
-    pub written: String,
-    /// As the server shows it.
-    pub shown: String,
-}
-
-/// A setting that was left out.
-#[derive(Debug, Clone, Serialize)]
-pub struct Skipped {
-    /// Its name.
-    pub name: String,
-    /// Why.
-    pub why: String,
 }
 
 impl Checked {

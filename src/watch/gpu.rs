@@ -25,20 +25,7 @@ pub const LIBRARY_VARIABLE: &str = "STROM_LOAD_NVML";
 /// images for Kubernetes mount it without telling the loader.
 const LIBRARIES: [&str; 2] = ["libnvidia-ml.so.1", "/usr/local/nvidia/lib64/libnvidia-ml.so.1"];
 
-/// What a GPU is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Gpu {
-    /// The driver's number for it, from 0.
-    pub index: u32,
-    /// Its identity, the same after a reboot, such as `GPU-6d2f…`.
-    pub uuid: Option<String>,
-    /// Product name.
-    pub name: Option<String>,
-    /// Place on the PCI bus.
-    pub pci_bus_id: Option<String>,
-    /// All of its memory, in bytes.
-    pub memory_total_bytes: Option<u64>,
-}
+pub use crate::result::gpu::Gpu;
 
 /// What there is to watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

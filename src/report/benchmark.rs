@@ -3,40 +3,31 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::{BenchArmReport, BenchQueryReport, BenchReport, StepReport};
-use crate::arrow::Exported;
-use crate::bench::Halted;
+use super::words;
 use crate::quantity::{format_count, format_duration};
-use crate::report::{GpuReport, Status, sweep, words};
+use crate::result::arm::Gpu;
+use crate::result::benchmark::{
+    BenchArmReport, BenchQueryReport, BenchmarkRun, Halted, StepReport,
+};
+use crate::result::gpu::GpuReport;
+use crate::result::table::Exported;
+use crate::result::{JobResult, Status, evidence};
 use crate::stats::{self, Verdict};
-use crate::strom::{Gpu, evidence};
 
-/// The report as Markdown.
-pub fn markdown(report: &BenchReport) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = write_markdown(&mut out, report);
-    out
-}
-
-/// The same for a terminal: without Markdown's marks.
-pub fn text(report: &BenchReport) -> String {
-    let mut out = String::new();
-    let _ = write_text(&mut out, report);
-    out
-}
-
-fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
-    writeln!(out, "# {}\n", report.common.name)?;
-    for line in verdicts(report) {
+/// The benchmark as Markdown.
+pub(super) fn write_markdown(
+    out: &mut String,
+    result: &JobResult,
+    run: &BenchmarkRun,
+) -> fmt::Result {
+    writeln!(out, "# {}\n", result.profile())?;
+    for line in verdicts(result, run) {
         writeln!(out, "- {line}")?;
     }
-    writeln!(out, "\n{}\n", about(report))?;
-    if let Some(sweep) = &report.sweep {
-        return sweep::markdown(out, sweep);
-    }
-    let steps = report.steps.len();
-    for step in &report.steps {
+    let biased = run.queries().any(|query| !query.interleaved);
+    writeln!(out, "\n{}\n", about(result, biased))?;
+    let steps = run.steps.len();
+    for step in &run.steps {
         if steps > 1 {
             writeln!(out, "## {}\n", title(step))?;
         }
@@ -60,20 +51,18 @@ fn write_markdown(out: &mut String, report: &BenchReport) -> fmt::Result {
         out,
         "Ratio: the median of the first arm ÷ the median of the other, with a {:.0} % interval \
          from the pairs; above 1 the other arm is faster. The interval decides, not the point.",
-        confidence(report) * 100.0
+        confidence(run) * 100.0
     )
 }
 
-fn write_text(out: &mut String, report: &BenchReport) -> fmt::Result {
-    writeln!(out, "\n{}: {}", report.common.name, status(report))?;
-    for line in verdicts(report) {
+/// The same for a terminal: without Markdown's marks.
+pub(super) fn write_text(out: &mut String, result: &JobResult, run: &BenchmarkRun) -> fmt::Result {
+    writeln!(out, "\n{}: {}", result.profile(), status(result))?;
+    for line in verdicts(result, run) {
         writeln!(out, "  {line}")?;
     }
-    if let Some(sweep) = &report.sweep {
-        return sweep::text(out, sweep);
-    }
-    let steps = report.steps.len();
-    for step in &report.steps {
+    let steps = run.steps.len();
+    for step in &run.steps {
         writeln!(out)?;
         if steps > 1 {
             writeln!(out, "{}", title(step))?;
@@ -108,7 +97,7 @@ fn title(step: &StepReport) -> String {
     }
 }
 
-fn status(report: &BenchReport) -> String {
+pub(super) fn status(report: &JobResult) -> String {
     let took = format_duration(Duration::from_secs_f64(report.took_s));
     match report.status {
         Status::Running => format!("still running after {took}"),
@@ -119,15 +108,8 @@ fn status(report: &BenchReport) -> String {
 }
 
 /// What may be said, most important first.
-pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some(error) = &report.error {
-        lines.push(format!("Ended early: {}", words::one_line(error)));
-    }
-    if let Some(sweep) = &report.sweep {
-        lines.extend(sweep::verdicts(sweep));
-        return lines;
-    }
+pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String> {
+    let mut lines = ended_early(result);
     let wrong = names(report, |query| !query.valid);
     if !wrong.is_empty() {
         lines.push(format!("WRONG ANSWERS, timings invalid: {wrong}"));
@@ -151,7 +133,7 @@ pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
             }
         }
     } else if report.queries().next().is_some() {
-        let why = if report.server.pg_strom_loaded { "" } else { ": PG-Strom is not loaded" };
+        let why = if result.server.pg_strom_loaded { "" } else { ": PG-Strom is not loaded" };
         lines.push(format!("One arm only, nothing to compare{why}"));
     }
     let on_cpu = names(report, |query| {
@@ -177,7 +159,7 @@ pub(in crate::report) fn verdicts(report: &BenchReport) -> Vec<String> {
     lines
 }
 
-fn names(report: &BenchReport, of: impl Fn(&BenchQueryReport) -> bool) -> String {
+fn names(report: &BenchmarkRun, of: impl Fn(&BenchQueryReport) -> bool) -> String {
     let several = report.steps.len() > 1;
     let named = report.steps.iter().flat_map(|step| {
         let of = &of;
@@ -188,11 +170,18 @@ fn names(report: &BenchReport, of: impl Fn(&BenchQueryReport) -> bool) -> String
     named.collect::<Vec<_>>().join(", ")
 }
 
-fn about(report: &BenchReport) -> String {
+/// Why it ended early, if it did.
+pub(super) fn ended_early(result: &JobResult) -> Vec<String> {
+    let line = |error: &String| format!("Ended early: {}", words::one_line(error));
+    result.error.iter().map(line).collect()
+}
+
+/// What was measured where and how.
+pub(super) fn about(report: &JobResult, biased: bool) -> String {
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
     let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
-    let order = match report.queries().any(|query| !query.interleaved) {
+    let order = match biased {
         true => " Sequential order, nothing warmed: these ratios are biased.",
         false => "",
     };
@@ -204,12 +193,12 @@ fn about(report: &BenchReport) -> String {
         "{}; PostgreSQL {}{kind}, {strom}{clock}; seed {}; started {}.{order}",
         status(report),
         server.facts.version,
-        report.common.seed,
+        report.seed(),
         report.started_at
     )
 }
 
-fn confidence(report: &BenchReport) -> f64 {
+fn confidence(report: &BenchmarkRun) -> f64 {
     let times = report.queries().find_map(|query| query.times.as_ref());
     times.map_or(stats::Settings::default().confidence, |times| times.confidence)
 }

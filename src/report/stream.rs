@@ -1,4 +1,4 @@
-//! The summary that a person reads at the end: a pure function of the report.
+//! A stream, for people.
 
 mod queries;
 
@@ -8,25 +8,36 @@ use std::time::Duration;
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::{PartitionAudit, Percentiles};
 
-use super::{Bottleneck, RunReport, Status, gpu};
+use super::gpu;
+use crate::result::stream::{Bottleneck, StreamRun};
+use crate::result::{JobResult, Status};
 
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
 
-/// Renders the summary, plain text, one screen.
-pub fn summary(report: &RunReport) -> String {
-    let mut out = String::new();
-    // Writing to a String cannot fail.
-    let _ = head(&mut out, report)
-        .and_then(|()| stream(&mut out, report))
-        .and_then(|()| queries::executions(&mut out, &report.queries))
-        .and_then(|()| queries::comparisons(&mut out, report))
-        .and_then(|()| gpu::summary(&mut out, &report.gpus))
-        .and_then(|()| verdicts(&mut out, report));
-    out
+/// The summary, plain text, one screen.
+pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
+    head(out, result, run)?;
+    stream(out, result, run)?;
+    queries::executions(out, &run.queries)?;
+    queries::comparisons(out, &run.comparisons)?;
+    gpu::summary(out, &result.gpus)?;
+    verdicts(out, result, run)
 }
 
-fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
+/// What may be said of the run, in a line.
+pub(super) fn verdict_line(result: &JobResult, run: &StreamRun) -> String {
+    let rate = format_rate(run.stream.achieved_rows_per_s);
+    let rows = match (result.rows_add_up(), run.stream.rows_found) {
+        (false, _) => "THE TABLE IS NOT WHAT WAS SENT",
+        (true, Some(_)) => "every acknowledged row found",
+        (true, None) => "rows not checked",
+    };
+    let answers = if result.answers_agree() { "" } else { ", ANSWERS DIFFER" };
+    format!("{rate}, {rows}{answers}")
+}
+
+fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
     let status = match report.status {
         Status::Running => "still running",
         Status::Done => "done",
@@ -34,8 +45,8 @@ fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
         Status::Aborted => "aborted mid-batch",
         Status::Failed => "ENDED EARLY by an error",
     };
-    let measured = format_duration(Duration::from_secs_f64(report.measured_s));
-    writeln!(out, "\n{}: {status}, {measured} measured", report.plan.common.name)?;
+    let measured = format_duration(Duration::from_secs_f64(run.measured_s));
+    writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
     let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
@@ -52,8 +63,8 @@ fn head(out: &mut String, report: &RunReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
-    let stream = &report.stream;
+fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
+    let stream = &run.stream;
     let achieved = format_rate(stream.achieved_rows_per_s);
     match stream.target_rows_per_s {
         Some(target) => {
@@ -71,7 +82,7 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
         format_count(stream.rows_acknowledged),
         format_count(stream.rows_dropped)
     )?;
-    found(out, report)?;
+    found(out, result, run)?;
     writeln!(
         out,
         "batches     {} committed, {} sent late (over 1 ms), {} of COPY data",
@@ -95,7 +106,7 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
     if stream.outages_unrecovered > 0 {
         let label = if stream.recovery.is_some() { "" } else { "outages" };
         let count = format_count(stream.outages_unrecovered);
-        let end = if report.error.is_some() { "ended the run" } else { "lasted to the end" };
+        let end = if result.error.is_some() { "ended the run" } else { "lasted to the end" };
         writeln!(out, "{label:12}{count} {end}")?;
     }
     writeln!(out)?;
@@ -115,8 +126,8 @@ fn stream(out: &mut String, report: &RunReport) -> std::fmt::Result {
     Ok(())
 }
 
-fn found(out: &mut String, report: &RunReport) -> std::fmt::Result {
-    let stream = &report.stream;
+fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
+    let stream = &run.stream;
     if stream.rows_undecided > 0 {
         let rows = format_count(stream.rows_undecided);
         writeln!(out, "            {rows} undecided: sent, and their fate could not be found out")?;
@@ -173,8 +184,8 @@ fn row(out: &mut String, name: &str, times: Option<&Percentiles>) -> std::fmt::R
     }
 }
 
-fn verdicts(out: &mut String, report: &RunReport) -> std::fmt::Result {
-    let loader = &report.loader;
+fn verdicts(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
+    let loader = &run.loader;
     let who = match loader.bottleneck {
         Bottleneck::None => "nobody",
         Bottleneck::Server => "the server",

@@ -5,7 +5,8 @@ use std::fmt::{self, Write as _};
 use super::format_ms;
 use crate::quantity::{format_count, format_rate};
 use crate::record::Percentiles;
-use crate::report::{ComparisonReport, QueryReport, RunReport, words};
+use crate::report::words;
+use crate::result::query::{ComparisonReport, QueryReport};
 
 /// Each query in each arm.
 pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {
@@ -77,8 +78,7 @@ fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
 }
 
 /// The two arms of each query, compared.
-pub(super) fn comparisons(out: &mut String, report: &RunReport) -> fmt::Result {
-    let comparisons = &report.comparisons;
+pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) -> fmt::Result {
     if comparisons.is_empty() {
         return Ok(());
     }

@@ -6,51 +6,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::record::{Interval, Phase, Times};
+use crate::result::stream::IntervalReport;
 
 /// More points than this are halved.
 const POINTS_MAX: usize = 600;
 /// Ratio of neighbouring buckets: values are right to 1 %.
 const GAMMA: f64 = 1.02;
 
-/// One point of the result's `intervals`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct IntervalReport {
-    /// Start, in seconds since the start of the schedule.
-    pub start_s: f64,
-    /// Length in seconds.
-    pub length_s: f64,
-    /// The phase at its end.
-    pub phase: Phase,
-    /// Rows that fell due.
-    pub rows_due: u64,
-    /// Rows acknowledged.
-    pub rows_acknowledged: u64,
-    /// Rows due and not acknowledged at its end.
-    pub backlog_rows: u64,
-    /// Batches sent late.
-    pub batches_late: u64,
-    /// Median response of the batches, right to 1 %; `None` in the warm-up.
-    pub response_p50_ms: Option<f64>,
-    /// 99th percentile.
-    pub response_p99_ms: Option<f64>,
-    /// Longest.
-    pub response_max_ms: Option<f64>,
-    /// Queries answered.
-    pub queries: u64,
-    /// Median response of the queries.
-    pub query_p50_ms: Option<f64>,
-    /// 99th percentile.
-    pub query_p99_ms: Option<f64>,
-    /// Batches and queries that failed.
-    pub errors: u64,
-}
-
 /// The points of a run.
 #[derive(Debug, Default)]
-pub struct Timeline {
+pub(in crate::engine) struct Timeline {
     points: Vec<Point>,
     /// How many ticks make a point by now.
     ticks_per_point: u32,
@@ -78,7 +44,7 @@ struct Sketch(BTreeMap<i16, u64>);
 
 impl Timeline {
     /// Adds what happened in a tick.
-    pub fn add(&mut self, interval: &Interval) {
+    pub(in crate::engine) fn add(&mut self, interval: &Interval) {
         let point = Point::new(interval);
         self.ticks_per_point = self.ticks_per_point.max(1);
         match self.points.last_mut() {
@@ -99,7 +65,7 @@ impl Timeline {
     }
 
     /// The points so far.
-    pub fn reports(&self) -> Vec<IntervalReport> {
+    pub(in crate::engine) fn reports(&self) -> Vec<IntervalReport> {
         self.points.iter().map(Point::report).collect()
     }
 

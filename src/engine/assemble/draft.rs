@@ -1,0 +1,53 @@
+//! The result of a benchmark or a sweep while it grows.
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::engine::gpus::Gpus;
+use crate::plan::{Plan, Watch, WriteKeys};
+use crate::profile::Profile;
+use crate::result::server::ServerReport;
+use crate::result::{Body, JobResult, Status};
+
+/// A result that grows: its body `B`, and what its envelope is made of.
+pub(in crate::engine) struct Draft<B> {
+    plan: Profile,
+    watch: Watch,
+    server: ServerReport,
+    started_at: SystemTime,
+    began: Instant,
+    /// What has been measured so far.
+    pub(in crate::engine) run: B,
+}
+
+impl<B: Clone + Into<Body>> Draft<B> {
+    /// Of a job that begins now.
+    pub(in crate::engine) fn begin<J: WriteKeys>(
+        plan: &Plan<J>,
+        server: ServerReport,
+        run: B,
+    ) -> Self {
+        let (started_at, began) = (SystemTime::now(), Instant::now());
+        Self { plan: plan.into(), watch: plan.common.watch, server, started_at, began, run }
+    }
+
+    /// The result so far, of a job that still runs.
+    pub(in crate::engine) fn so_far(&self, gpus: &Gpus) -> JobResult {
+        let gpus = super::gpus::report(self.watch, gpus.found(), &gpus.totals());
+        let mut result =
+            super::envelope(self.plan.clone(), &self.server, gpus, self.run.clone().into());
+        result.began(self.started_at, self.began.elapsed());
+        result
+    }
+
+    /// The result of a job that has ended.
+    pub(in crate::engine) fn ended(
+        &self,
+        gpus: &Gpus,
+        status: Status,
+        error: Option<String>,
+    ) -> JobResult {
+        JobResult { status, error, ..self.so_far(gpus) }
+    }
+}

@@ -1,0 +1,86 @@
+//! The queries of a stream and their arms compared, as they are saved.
+
+use super::{Findings, per_second};
+use crate::plan::Query;
+use crate::query::examine;
+use crate::record::{Pair, PairTally, QueryTally};
+use crate::result::Status;
+use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport};
+use crate::stats;
+use crate::strom::Arm;
+
+/// Everything known of a query.
+#[derive(Debug)]
+pub(in crate::engine) struct QueryFindings<'a> {
+    /// The query.
+    pub(in crate::engine) query: &'a Query,
+    /// Its arms.
+    pub(in crate::engine) arms: &'a [Arm],
+    /// What its executions came to, by arm.
+    pub(in crate::engine) tallies: Vec<&'a QueryTally>,
+    /// Its pairs.
+    pub(in crate::engine) pairs: &'a PairTally,
+    /// Its plans and answers.
+    pub(in crate::engine) examined: examine::Findings,
+}
+
+pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<QueryReport> {
+    let of = |query: &QueryFindings<'_>| {
+        let different = query.examined.answers.different > 0;
+        let arms = query.arms.iter().zip(&query.tallies).enumerate();
+        let report = |(number, (arm, tally)): (usize, (&Arm, &&QueryTally))| QueryReport {
+            query: query.query.name.clone(),
+            arm: arm.name.clone(),
+            gpu: arm.gpu,
+            set: arm.set.clone(),
+            executions: tally.executions,
+            queries_per_s: per_second(tally.executions_measured, measured_s),
+            rows: tally.rows,
+            interrupted: tally.interrupted,
+            errors: tally.errors.clone(),
+            fallback_rows: tally.fallback_rows,
+            wait: tally.times.wait.percentiles(),
+            service: tally.times.service.percentiles(),
+            response: tally.times.response.percentiles(),
+            answer_age: tally.answer_age.percentiles(),
+            // The base is what the other is measured by.
+            histograms: QueryHistograms {
+                wait: tally.times.wait.clone(),
+                service: tally.times.service.clone(),
+                response: tally.times.response.clone(),
+                answer_age: tally.answer_age.clone(),
+            },
+            valid: number == 0 || !different,
+            plan: query.examined.plans.get(number).cloned(),
+        };
+        arms.map(report).collect::<Vec<_>>()
+    };
+    queries.iter().flat_map(of).collect()
+}
+
+pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
+    let settings =
+        stats::Settings { seed: findings.plan.common.seed, ..stats::Settings::default() };
+    let of = |query: &QueryFindings<'_>| {
+        let [base, other] = query.arms else { return None };
+        let pairs = query.pairs;
+        let sample = |pair: &Pair| {
+            let [a_ns, b_ns] = pair.times_ns;
+            stats::Pair { a_ns, b_ns }
+        };
+        let samples: Vec<_> = pairs.pairs.iter().map(sample).collect();
+        // Resampling takes its time, and only the last report is read by people.
+        let ended = findings.status != Status::Running && !samples.is_empty();
+        Some(ComparisonReport {
+            query: query.query.name.clone(),
+            arms: [base.name.clone(), other.name.clone()],
+            pairs: pairs.count(),
+            pairs_cold: pairs.cold,
+            pairs_broken: pairs.broken,
+            times: ended.then(|| stats::paired_ratio(&samples, &settings)),
+            valid: query.examined.answers.different == 0,
+            answers: query.examined.answers.clone(),
+        })
+    };
+    findings.queries.iter().filter_map(of).collect()
+}

@@ -1,0 +1,179 @@
+//! A result that is saved and can be read back: data only. Whatever is shown of a job is rendered
+//! from this, so that it can be shown again.
+//!
+//! Every job has the same envelope, [`JobResult`], around a body of its own kind. The live rooms
+//! make the parts; no type here knows a server, a file or a clock.
+
+pub mod answers;
+pub mod arm;
+pub mod benchmark;
+pub mod evidence;
+pub mod faults;
+pub mod gpu;
+pub mod index;
+pub mod query;
+mod read;
+mod saved_plan;
+pub mod server;
+pub mod stream;
+pub mod sweep;
+pub mod table;
+
+use serde::{Deserialize, Serialize};
+
+pub use read::{INDEX, RESULT, ReadError, Saved, read};
+
+use crate::profile::{Delivery, Profile};
+
+/// Version of the format of `result.json` and `index.json`; docs/result.md describes it. Additions
+/// keep it, everything else raises it.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It goes on, or the loader was killed.
+    Running,
+    /// It ended as planned.
+    Done,
+    /// It was ended by a signal, and drained.
+    Interrupted,
+    /// It was ended by a second signal, mid-batch.
+    Aborted,
+    /// An error ended it.
+    Failed,
+}
+
+/// A threshold with its verdict.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ThresholdReport {
+    /// As written.
+    pub threshold: String,
+    /// What the figure came to; `None` if nothing was measured.
+    pub value: Option<f64>,
+    /// Whether it holds. A figure that was not measured does not hold.
+    pub passed: bool,
+}
+
+/// A job, as saved.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct JobResult {
+    /// See [`FORMAT_VERSION`].
+    pub format_version: u32,
+    /// Version of strom-load that wrote it.
+    pub strom_load_version: String,
+    /// How the job stands or ended.
+    pub status: Status,
+    /// What ended it early, if anything did.
+    pub error: Option<String>,
+    /// When it began, RFC 3339 in UTC: of a stream, the start of the schedule.
+    pub started_at: String,
+    /// How long it has taken since, in seconds.
+    pub took_s: f64,
+    /// What was asked for, as a profile in which every default is written out.
+    #[serde(with = "saved_plan")]
+    pub plan: Profile,
+    /// What it was done to.
+    pub server: server::ServerReport,
+    /// The GPUs of this machine.
+    pub gpus: gpu::GpusReport,
+    /// Each threshold with its verdict; empty until the end.
+    pub thresholds: Vec<ThresholdReport>,
+    /// What came of it.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What came of a job, by its kind.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// A stream with readers beside it.
+    Stream(Box<stream::StreamRun>),
+    /// Queries on tables that stand still.
+    Benchmark(Box<benchmark::BenchmarkRun>),
+    /// Queries under combinations of settings.
+    Sweep(Box<sweep::SweepRun>),
+    /// A stream among faults made on purpose.
+    Faults(Box<faults::FaultsRun>),
+}
+
+impl From<benchmark::BenchmarkRun> for Body {
+    fn from(run: benchmark::BenchmarkRun) -> Self {
+        Self::Benchmark(Box::new(run))
+    }
+}
+
+impl From<sweep::SweepRun> for Body {
+    fn from(run: sweep::SweepRun) -> Self {
+        Self::Sweep(Box::new(run))
+    }
+}
+
+impl JobResult {
+    /// The profile's name.
+    pub fn profile(&self) -> &str {
+        self.plan.name.as_ref().map_or("", |name| name.as_str())
+    }
+
+    /// The seed of all randomness.
+    pub fn seed(&self) -> i64 {
+        self.plan.seed.as_ref().map_or(0, |seed| seed.0)
+    }
+
+    /// The kind's name, as saved.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            Body::Stream(_) => "stream",
+            Body::Benchmark(_) => "benchmark",
+            Body::Sweep(_) => "sweep",
+            Body::Faults(_) => "faults",
+        }
+    }
+
+    /// The stream, of a job that has one.
+    pub fn stream(&self) -> Option<&stream::StreamRun> {
+        match &self.body {
+            Body::Stream(run) => Some(run),
+            Body::Faults(faults) => Some(&faults.run),
+            Body::Benchmark(_) | Body::Sweep(_) => None,
+        }
+    }
+
+    /// Whether every threshold holds.
+    pub fn thresholds_hold(&self) -> bool {
+        self.thresholds.iter().all(|threshold| threshold.passed)
+    }
+
+    /// Whether the table holds what was acknowledged: no fewer rows, and no more than were sent.
+    /// True where there is no stream, or where it was not looked at.
+    pub fn rows_add_up(&self) -> bool {
+        let Some(run) = self.stream() else { return true };
+        let stream = &run.stream;
+        if let Some(audit) = &stream.audit {
+            return audit.iter().all(|partition| partition.is_right(self.may_double()));
+        }
+        stream
+            .rows_found
+            .is_none_or(|found| (stream.rows_acknowledged..=stream.rows_sent).contains(&found))
+    }
+
+    /// Whether rows may be there twice, by what was promised about each.
+    fn may_double(&self) -> bool {
+        let delivery = self.plan.recovery.as_ref().and_then(|recovery| recovery.delivery);
+        matches!(delivery, Some(Delivery::AtLeastOnce))
+    }
+
+    /// Whether no comparison found the arms of a query, or a combination of a sweep, to give
+    /// different answers.
+    pub fn answers_agree(&self) -> bool {
+        match &self.body {
+            Body::Stream(_) | Body::Faults(_) => self.stream().is_none_or(|run| {
+                run.comparisons.iter().all(|comparison| comparison.answers.different == 0)
+            }),
+            Body::Benchmark(run) => run.queries().all(|query| query.valid),
+            Body::Sweep(run) => run.sweep.cells().all(|cell| cell.valid),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What an arm of a comparison is, and why an execution in it failed.
+
+use serde::{Deserialize, Serialize};
+
+/// What an arm does about the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gpu {
+    /// PG-Strom is not loaded: nothing here may be called GPU.
+    Absent,
+    /// PG-Strom is loaded and switched off.
+    Off,
+    /// PG-Strom is loaded and switched on. What the planner makes of it is another matter.
+    On,
+}
+
+/// A setting of an arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmSetting {
+    /// Its name, such as `work_mem`.
+    pub name: String,
+    /// Its value; `None` is the session's default.
+    pub value: Option<String>,
+}
+
+/// Why an execution failed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ArmError {
+    /// SQLSTATE.
+    pub sqlstate: String,
+    /// What the server said.
+    pub message: String,
+}

@@ -1,0 +1,129 @@
+//! What came of a benchmark.
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::AnswerHistory;
+use super::arm::{ArmError, ArmSetting, Gpu};
+use super::evidence::{PlanHistory, Verdict};
+use super::gpu::GpuReport;
+use super::table::{Exported, Prepared};
+use crate::stats::Comparison;
+
+/// A step of a benchmark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its name.
+    pub name: String,
+    /// What `{table}` stood for.
+    pub table: Option<String>,
+    /// Why it could not be made ready or undone.
+    pub error: Option<String>,
+    /// Why it was left out, if it was: the server lacks what it is about.
+    pub skipped: Option<String>,
+    /// The Arrow file that it was about.
+    pub arrow: Option<Exported>,
+    /// Its queries.
+    pub queries: Vec<BenchQueryReport>,
+}
+
+/// What came of one query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BenchQueryReport {
+    /// Its name.
+    pub query: String,
+    /// As it was run.
+    pub sql: String,
+    /// Why its measurement ended.
+    pub halted: Halted,
+    /// How the arms followed each other.
+    pub interleaved: bool,
+    /// How long all of it took, in seconds.
+    pub took_s: f64,
+    /// Each of its arms.
+    pub arms: Vec<BenchArmReport>,
+    /// The two arms compared.
+    pub times: Option<Comparison>,
+    /// Whether the times mean anything: false if the answers differ.
+    pub valid: bool,
+    /// The answers compared.
+    pub answers: AnswerHistory,
+    /// What the GPUs did meanwhile: pairs, first executions, plans and answers together.
+    pub gpus: Vec<GpuReport>,
+}
+
+/// What came of one arm of a query.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BenchArmReport {
+    /// Its name.
+    pub arm: String,
+    /// Whether it has the GPU switched on.
+    pub gpu: Gpu,
+    /// Its settings.
+    pub set: Vec<ArmSetting>,
+    /// Measured executions.
+    pub executions: usize,
+    /// Median service time, in milliseconds.
+    pub median_ms: Option<f64>,
+    /// Shortest service time, in milliseconds.
+    pub min_ms: Option<f64>,
+    /// Longest service time, in milliseconds.
+    pub max_ms: Option<f64>,
+    /// What one session could run of it in a second: 1 by the median.
+    pub queries_per_s: Option<f64>,
+    /// Service time of the first execution, which is not measured, in milliseconds.
+    pub cold_ms: Option<f64>,
+    /// Rows of its answer.
+    pub rows: u64,
+    /// Executions that failed.
+    pub failures: u64,
+    /// Why the last of those did.
+    pub error: Option<ArmError>,
+    /// Whether it was given up.
+    pub given_up: bool,
+    /// Rows that the GPU handed back to the CPU, as far as the server says so.
+    pub fallback_rows: u64,
+    /// Service times of all measured executions, in order, in nanoseconds.
+    pub times_ns: Vec<u64>,
+    /// What its plan proves.
+    pub plan: Option<PlanHistory>,
+}
+
+/// Why a query's measurement ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Halted {
+    /// The ratio is known as exactly as was asked for.
+    Precise,
+    /// Its time was up.
+    TimeUp,
+    /// It had the most pairs, or with one arm the most executions.
+    EnoughPairs,
+    /// An arm failed again and again.
+    ArmFailed,
+    /// Somebody stopped the benchmark.
+    Stopped,
+}
+
+/// A benchmark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BenchmarkRun {
+    /// The tables of the profile, as they were found or made.
+    pub tables: Vec<Prepared>,
+    /// The steps done so far.
+    pub steps: Vec<StepReport>,
+}
+
+impl BenchArmReport {
+    /// What the plan proves.
+    pub fn verdict(&self) -> Verdict {
+        let evidence = self.plan.as_ref().and_then(|plan| plan.evidence.as_ref());
+        evidence.map_or(Verdict::Unknown, |evidence| evidence.verdict)
+    }
+}
+
+impl BenchmarkRun {
+    /// Every query of every step.
+    pub fn queries(&self) -> impl Iterator<Item = &BenchQueryReport> {
+        self.steps.iter().flat_map(|step| &step.queries)
+    }
+}

@@ -1,0 +1,132 @@
+//! What the plans of a query prove about the GPU.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a query's relations are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every relation, by GPU nodes.
+    Gpu,
+    /// Some by GPU nodes, some by the CPU.
+    Mixed,
+    /// All by the CPU.
+    Cpu,
+    /// There is no plan that could be read.
+    Unknown,
+}
+
+impl Verdict {
+    /// All verdicts.
+    pub const ALL: [Self; 4] = [Self::Gpu, Self::Mixed, Self::Cpu, Self::Unknown];
+
+    /// Its name in metrics and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Mixed => "mixed",
+            Self::Cpu => "cpu",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What a plan proves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// In a word.
+    pub verdict: Verdict,
+    /// Kinds of GPU work, such as `GpuPreAgg` and `GPU-Sort`, each once.
+    pub kinds: Vec<String>,
+    /// The GPU nodes.
+    pub nodes: Vec<GpuNode>,
+    /// Relations that the CPU reads, other than as the input of a GPU node.
+    pub cpu_relations: Vec<String>,
+    /// Rows that went back to the CPU, by PG-Strom's count; only ANALYZE tells.
+    pub fallback_rows: Option<u64>,
+    /// The plan in a line, for people, and to tell whether it changed.
+    pub shape: String,
+}
+
+impl Evidence {
+    /// The verdict with what it rests on, for people: `gpu (GpuPreAgg, GPU-Sort)`.
+    pub fn describe(&self) -> String {
+        match self.verdict {
+            Verdict::Gpu => format!("gpu ({})", self.kinds.join(", ")),
+            Verdict::Mixed => format!(
+                "mixed ({}; by the CPU: {})",
+                self.kinds.join(", "),
+                self.cpu_relations.join(", ")
+            ),
+            Verdict::Cpu => "cpu".to_owned(),
+            Verdict::Unknown => "no plan could be read".to_owned(),
+        }
+    }
+}
+
+/// A node that runs on the GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GpuNode {
+    /// PG-Strom's name for it.
+    pub kind: String,
+    /// What it reads, its inputs from the CPU included.
+    pub relations: Vec<String>,
+    /// Whether ANALYZE saw it run; `None` without ANALYZE.
+    pub executed: Option<bool>,
+    /// What PG-Strom says of it, as text.
+    pub details: BTreeMap<String, String>,
+}
+
+/// What was found out about a query in one arm.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct PlanHistory {
+    /// What the last plan proves; `None` if none could be taken.
+    pub evidence: Option<Evidence>,
+    /// PG-Strom's own reasons, if it gave any.
+    pub reasons: Vec<String>,
+    /// What is known to keep such a query on the CPU.
+    pub hints: Vec<HintReport>,
+    /// Plans taken.
+    pub looks: u64,
+    /// Time that taking them cost, in seconds.
+    pub looks_s: f64,
+    /// Why the last plan could not be taken, if it could not.
+    pub error: Option<String>,
+    /// Times that the plan was found changed.
+    pub changed: u64,
+    /// The first changes.
+    pub changes: Vec<PlanChange>,
+}
+
+/// A known reason, and what can be done about it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HintReport {
+    /// What the query does.
+    pub cause: String,
+    /// What can be done about it.
+    pub fix: String,
+}
+
+/// A plan that is another one than before.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PlanChange {
+    /// When it was seen, in seconds since the start of the schedule.
+    pub at_s: f64,
+    /// What the plan proved before.
+    pub from: Verdict,
+    /// What it proves now.
+    pub to: Verdict,
+    /// The plan before, in a line.
+    pub from_shape: String,
+    /// The plan now.
+    pub to_shape: String,
+}

@@ -1,0 +1,92 @@
+//! What came of the queries beside a stream.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::answers::AnswerHistory;
+use super::arm::{ArmSetting, Gpu};
+use super::evidence::{PlanHistory, Verdict};
+use crate::record::{Percentiles, Times};
+use crate::stats::Comparison;
+
+/// What came of one query in one arm.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QueryReport {
+    /// The query's name.
+    pub query: String,
+    /// The arm it ran in.
+    pub arm: String,
+    /// Whether the arm has the GPU switched on.
+    pub gpu: Gpu,
+    /// Settings of the arm.
+    pub set: Vec<ArmSetting>,
+    /// Executions answered, warm-up included.
+    pub executions: u64,
+    /// Measured executions per second.
+    pub queries_per_s: f64,
+    /// Rows received.
+    pub rows: u64,
+    /// Executions cut off because the run ended.
+    pub interrupted: u64,
+    /// Errors by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+    /// Rows that the GPU handed back to the CPU, as far as the server says so.
+    pub fallback_rows: u64,
+    /// From due to sent.
+    pub wait: Option<Percentiles>,
+    /// From sent to the last row.
+    pub service: Option<Percentiles>,
+    /// From due to the last row.
+    pub response: Option<Percentiles>,
+    /// Age of the newest event in the answer.
+    pub answer_age: Option<Percentiles>,
+    /// What the latencies above are taken from.
+    pub histograms: QueryHistograms,
+    /// Whether its times may be counted: false if its answers differ from the other arm's.
+    pub valid: bool,
+    /// What its plans prove.
+    pub plan: Option<PlanHistory>,
+}
+
+/// The two arms of a query, compared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ComparisonReport {
+    /// The query's name.
+    pub query: String,
+    /// Its arms: the base and the other.
+    pub arms: [String; 2],
+    /// Measured pairs.
+    pub pairs: u64,
+    /// Pairs in which an arm ran for the first time in its session; not among the samples.
+    pub pairs_cold: u64,
+    /// Pairs of which one half failed or was not measured.
+    pub pairs_broken: u64,
+    /// The times of the two, from the pairs; `None` until the end, or if there are none.
+    pub times: Option<Comparison>,
+    /// Whether the times mean anything: false if the answers differ.
+    pub valid: bool,
+    /// The answers of the two.
+    pub answers: AnswerHistory,
+}
+
+/// The histograms that the figures of a query in an arm are taken from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct QueryHistograms {
+    /// From due to sent.
+    pub wait: Times,
+    /// From sent to the last row.
+    pub service: Times,
+    /// From due to the last row.
+    pub response: Times,
+    /// Age of the newest event in the answer.
+    pub answer_age: Times,
+}
+
+impl QueryReport {
+    /// What the last plan proves.
+    pub fn verdict(&self) -> Verdict {
+        let evidence = self.plan.as_ref().and_then(|plan| plan.evidence.as_ref());
+        evidence.map_or(Verdict::Unknown, |evidence| evidence.verdict)
+    }
+}

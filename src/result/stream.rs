@@ -1,0 +1,220 @@
+//! What came of a stream.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::query::{ComparisonReport, QueryReport};
+use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
+
+/// What came of the stream.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// Whether this run created the table.
+    pub table_created: bool,
+    /// Partitions added to a table that was there.
+    pub partitions_added: u32,
+    /// Target; `None` when unthrottled.
+    pub target_rows_per_s: Option<u64>,
+    /// Rows acknowledged in the measurement, per second.
+    pub achieved_rows_per_s: f64,
+    /// Rows due, warm-up included.
+    pub rows_due: u64,
+    /// Rows whose batch was sent.
+    pub rows_sent: u64,
+    /// Rows whose batch was committed.
+    pub rows_acknowledged: u64,
+    /// Rows that were due and never sent.
+    pub rows_dropped: u64,
+    /// Rows that were sent and whose fate could not be found out.
+    pub rows_undecided: u64,
+    /// Rows of this run that the table holds, by SQL; `None` if they were not counted.
+    pub rows_found: Option<u64>,
+    /// What reading every row back showed, by partition; `None` if it was not done.
+    pub audit: Option<Vec<PartitionAudit>>,
+    /// The same figures for the measurement only.
+    pub measured: MeasuredRows,
+    /// Batches committed.
+    pub batches: u64,
+    /// Batches sent more than 1 ms late.
+    pub batches_late: u64,
+    /// COPY data sent, in bytes.
+    pub copy_bytes: u64,
+    /// Batches: from due to sent.
+    pub wait: Option<Percentiles>,
+    /// Batches: from sent to acknowledged.
+    pub service: Option<Percentiles>,
+    /// Batches: from due to acknowledged.
+    pub response: Option<Percentiles>,
+    /// Rows: from the row's own due time to its acknowledgement.
+    pub row_latency: Option<Percentiles>,
+    /// Attempts to send a batch again.
+    pub batches_resent: u64,
+    /// Lengths of the producers' outages, from the first failure to the next success.
+    pub recovery: Option<Percentiles>,
+    /// Outages that ended a producer, and so the run. They have no part in `recovery`.
+    pub outages_unrecovered: u64,
+    /// The first outages of each partition, one by one.
+    pub outages: Vec<OutageReport>,
+    /// Errors by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+    /// What the latencies above are taken from.
+    pub histograms: StreamHistograms,
+    /// Each partition.
+    pub partitions: Vec<PartitionReport>,
+}
+
+/// A time in which a partition's producer got nothing done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OutageReport {
+    /// The partition.
+    pub partition: u32,
+    /// When the first attempt failed, in seconds since the start of the schedule.
+    pub start_s: f64,
+    /// Until the next success, or until it was given up, in seconds.
+    pub length_s: f64,
+    /// SQLSTATE of the first error.
+    pub sqlstate: String,
+    /// Whether it ended in success.
+    pub recovered: bool,
+}
+
+/// Rows of the measurement.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MeasuredRows {
+    /// Rows due.
+    pub rows_due: u64,
+    /// Rows committed.
+    pub rows_acknowledged: u64,
+    /// Committed as a share of due.
+    pub rate_ratio: f64,
+}
+
+/// What came of one partition.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PartitionReport {
+    /// Its number.
+    pub partition: u32,
+    /// The id of its first row of this run.
+    pub first_id: i64,
+    /// Rows due.
+    pub rows_due: u64,
+    /// Rows sent.
+    pub rows_sent: u64,
+    /// Rows committed.
+    pub rows_acknowledged: u64,
+    /// Rows due and never sent.
+    pub rows_dropped: u64,
+    /// What became of each row, by sequence number; its id is `first_id` plus that.
+    pub account: Account,
+    /// From due to sent.
+    pub wait: Option<Percentiles>,
+    /// From sent to acknowledged.
+    pub service: Option<Percentiles>,
+    /// From due to acknowledged.
+    pub response: Option<Percentiles>,
+    /// Each row from its own due time.
+    pub row_latency: Option<Percentiles>,
+    /// What `response` is taken from; absent with more than 64 partitions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_histogram: Option<Times>,
+}
+
+/// Cost of and verdict on the loader.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LoaderReport {
+    /// CPU time of the loader in the run, in seconds.
+    pub cpu_s: f64,
+    /// The same as a share of all cores over the measured time.
+    pub cpu_ratio: f64,
+    /// Greatest resident memory, in bytes.
+    pub resident_peak_bytes: u64,
+    /// Share of the producers' time spent generating and encoding.
+    pub encode_ratio: f64,
+    /// Lateness of batches whose producer was free: ours alone.
+    pub own_delay: Option<Percentiles>,
+    /// Who set the limit.
+    pub bottleneck: Bottleneck,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// Who set the limit of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bottleneck {
+    /// The schedule was kept: nobody.
+    None,
+    /// The server.
+    Server,
+    /// strom-load or its machine.
+    Loader,
+}
+
+/// One point of the result's `intervals`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IntervalReport {
+    /// Start, in seconds since the start of the schedule.
+    pub start_s: f64,
+    /// Length in seconds.
+    pub length_s: f64,
+    /// The phase at its end.
+    pub phase: Phase,
+    /// Rows that fell due.
+    pub rows_due: u64,
+    /// Rows acknowledged.
+    pub rows_acknowledged: u64,
+    /// Rows due and not acknowledged at its end.
+    pub backlog_rows: u64,
+    /// Batches sent late.
+    pub batches_late: u64,
+    /// Median response of the batches, right to 1 %; `None` in the warm-up.
+    pub response_p50_ms: Option<f64>,
+    /// 99th percentile.
+    pub response_p99_ms: Option<f64>,
+    /// Longest.
+    pub response_max_ms: Option<f64>,
+    /// Queries answered.
+    pub queries: u64,
+    /// Median response of the queries.
+    pub query_p50_ms: Option<f64>,
+    /// 99th percentile.
+    pub query_p99_ms: Option<f64>,
+    /// Batches and queries that failed.
+    pub errors: u64,
+}
+
+/// A stream and the queries beside it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StreamRun {
+    /// Start of the schedule in microseconds since the Unix epoch: the origin of the rows' due
+    /// times.
+    pub origin_us: i64,
+    /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
+    pub measured_s: f64,
+    /// The stream.
+    pub stream: StreamReport,
+    /// Each query in each arm.
+    pub queries: Vec<QueryReport>,
+    /// The two arms of each query that has two, compared.
+    pub comparisons: Vec<ComparisonReport>,
+    /// Cost and verdict on the loader itself.
+    pub loader: LoaderReport,
+    /// The run over time, at most some hundred points.
+    pub intervals: Vec<IntervalReport>,
+}
+
+/// The histograms that the figures of a stream's batches and rows are taken from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct StreamHistograms {
+    /// Batches: from due to sent.
+    pub wait: Times,
+    /// Batches: from sent to acknowledged.
+    pub service: Times,
+    /// Batches: from due to acknowledged.
+    pub response: Times,
+    /// Rows: from the row's own due time to its acknowledgement.
+    pub row_latency: Times,
+    /// Batches: the part of the wait in which the producer was free.
+    pub own_delay: Times,
+}
