@@ -311,7 +311,7 @@ async fn the_result_on_standard_output_is_the_saved_one() {
     let ended = stream(&database, &["--duration", "1s", "--format", "json"]).await;
     let printed: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(printed, ended.done());
-    assert_eq!(printed["format_version"], 1);
+    assert_eq!(printed["format_version"], 2);
     // Logs as JSON are one object a line, whatever else is chosen.
     let ended = stream(&database, &["--duration", "1s", "--log-format", "json"]).await;
     ended.done();

@@ -51,7 +51,7 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
     let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
     let mut why: Vec<String> = says.chain(known).collect();
     if why.is_empty() && plan.evidence.is_some() {
-        why.push(format!("why: {}", UNKNOWN));
+        why.push(format!("why: {UNKNOWN}"));
     }
     why
 }
@@ -60,7 +60,7 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
 pub(super) fn why_silent(gpu: Gpu, plan: Option<&PlanHistory>, sqlstate: &str) -> Option<String> {
     let verdict = plan.and_then(|plan| Some(plan.evidence.as_ref()?.verdict));
     let on_gpu = gpu == Gpu::On && verdict == Some(evidence::Verdict::Gpu);
-    (on_gpu && sqlstate == QUERY_CANCELED).then(|| format!("why: {}", ASLEEP))
+    (on_gpu && sqlstate == QUERY_CANCELED).then(|| format!("why: {ASLEEP}"))
 }
 
 /// What comparing two answers came to.

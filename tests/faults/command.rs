@@ -12,7 +12,11 @@ fn start(args: &[&str]) -> Program {
 }
 
 fn report(ended: &Ended) -> Value {
-    serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr))
+    let result: Value =
+        serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.stderr));
+    // What is printed is saved, and is of a kind of its own.
+    assert_eq!((&result, &result["kind"]), (&ended.result(), &Value::from("faults")));
+    result["faults"].clone()
 }
 
 #[tokio::test]
