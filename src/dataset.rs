@@ -269,7 +269,7 @@ impl Filler<'_> {
             None => {
                 // Not whole batches, or no row numbers to tell: from the beginning.
                 let sql = format!("TRUNCATE {}", self.table.name);
-                let done = self.control.execute("empty it to fill it anew", &sql).await;
+                let done = self.control.at_length().execute("empty it to fill it anew", &sql).await;
                 self.served(done)?;
                 Vec::new()
             }
@@ -384,7 +384,7 @@ impl Filler<'_> {
 
     /// Runs a long statement, once all rows are loaded.
     async fn statement(&mut self, act: &str, sql: String) -> Result<(), DatasetError> {
-        let run = async |control: &mut Session| control.execute(act, &sql).await;
+        let run = async |control: &mut Session| control.at_length().execute(act, &sql).await;
         self.stoppable(Some(self.table.rows.get()), run).await
     }
 

@@ -17,6 +17,7 @@ pub mod read_back;
 pub mod result_type;
 pub mod select;
 pub mod session;
+mod silence;
 mod start;
 pub mod table;
 mod tls;

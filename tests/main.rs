@@ -27,6 +27,7 @@ mod proxy;
 mod real_server;
 mod refused;
 mod signals;
+mod silence;
 mod starts;
 mod statistics;
 mod stream;

@@ -145,7 +145,7 @@ async fn import_and_count(
     let act = format!("import the file as {table}");
     session.execute(&act, &sql).await.map_err(unreadable)?;
     let sql = format!("SELECT count(*) FROM {table}");
-    let found = session.text(&format!("count the rows of {table}"), &sql).await;
+    let found = session.at_length().text(&format!("count the rows of {table}"), &sql).await;
     let found = found.map_err(unreadable)?.unwrap_or_default();
     if found.parse() == Ok(rows) {
         Ok(())

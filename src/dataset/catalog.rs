@@ -234,7 +234,7 @@ pub(super) async fn batches_present(
     session.execute("wait for other writers", &lock).await?;
     let Some(id) = table.row_id() else {
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS any_row", table.name);
-        let rows = session.text(act, &sql).await?;
+        let rows = session.at_length().text(act, &sql).await?;
         session.execute(act, "COMMIT").await?;
         return Ok((rows.as_deref() == Some("0")).then(Vec::new));
     };
@@ -244,7 +244,7 @@ pub(super) async fn batches_present(
         table.name,
         id = quote_identifier(id)
     );
-    let text = session.text(act, &sql).await?.unwrap_or_default();
+    let text = session.at_length().text(act, &sql).await?.unwrap_or_default();
     session.execute(act, "COMMIT").await?;
     let found: Vec<(i64, u64)> = serde_json::from_str(&text).unwrap_or_default();
     let whole = |&(batch, rows): &(i64, u64)| {
@@ -258,7 +258,7 @@ pub(super) async fn batches_present(
 /// Counts the rows.
 pub(super) async fn count(session: &mut Session, table: &Table) -> Result<u64, pg::Error> {
     let sql = format!("SELECT count(*) FROM {}", table.name);
-    let text = session.text("count its rows", &sql).await?;
+    let text = session.at_length().text("count its rows", &sql).await?;
     Ok(text.and_then(|rows| rows.parse().ok()).unwrap_or(0))
 }
 

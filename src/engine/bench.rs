@@ -249,7 +249,7 @@ impl StepRun<'_> {
         for statement in statements {
             let sql = fill(statement, self.bench, self.step);
             let act = format!("run `{}`", sql.lines().next().unwrap_or_default());
-            control.execute(&act, &sql).await?;
+            control.at_length().execute(&act, &sql).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use super::address::{Host, ServerHost, Target};
 use super::session::Driver;
+use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
 use super::{Address, Error, Session};
 
@@ -211,7 +212,16 @@ impl Attempt<'_> {
             let (client, driver, state) =
                 opened.map_err(|error| self.failure(Cause::Client(error)))?;
             let connector = tls.cloned();
-            let mut session = Session { client, driver, connector, notices: None, ended: None };
+            let mut session = Session {
+                client,
+                driver,
+                connector,
+                notices: None,
+                ended: None,
+                listener: None,
+                heard: Heard::default(),
+                at_length: false,
+            };
             if self.wanted != Target::Any {
                 let state = match state {
                     Some(state) => state,

@@ -34,22 +34,25 @@ impl Session {
         copy: &CopyIn,
         mut next_chunk: impl FnMut() -> Option<Bytes>,
     ) -> Result<u64, Error> {
-        self.drive("copy a batch", |client| async move {
-            let begin = client.batch_execute("BEGIN");
-            let sink = client.copy_in::<_, Bytes>(&copy.0);
-            // Polled in this order, so sent in this order.
-            let (begin, sink) = tokio::join!(biased; begin, sink);
-            begin?;
-            let mut sink = pin!(sink?);
-            while let Some(chunk) = next_chunk() {
-                sink.feed(chunk).await?;
-            }
-            let commit = client.batch_execute("COMMIT");
-            let (rows, commit) = tokio::join!(biased; sink.as_mut().finish(), commit);
-            let rows = rows?;
-            commit?;
-            Ok(rows)
-        })
-        .await
+        let heard = self.heard.clone();
+        self.at_length()
+            .drive("copy a batch", |client| async move {
+                let begin = client.batch_execute("BEGIN");
+                let sink = client.copy_in::<_, Bytes>(&copy.0);
+                // Polled in this order, so sent in this order.
+                let (begin, sink) = tokio::join!(biased; begin, sink);
+                begin?;
+                let mut sink = pin!(sink?);
+                while let Some(chunk) = next_chunk() {
+                    sink.feed(chunk).await?;
+                    heard.note();
+                }
+                let commit = client.batch_execute("COMMIT");
+                let (rows, commit) = tokio::join!(biased; sink.as_mut().finish(), commit);
+                let rows = rows?;
+                commit?;
+                Ok(rows)
+            })
+            .await
     }
 }

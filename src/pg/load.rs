@@ -92,6 +92,8 @@ impl Loader {
                 Ok(Statements { xid, copy: client.prepare(&target.copy_sql).await? })
             })
             .await?;
+        // From here on the producer bounds each batch, and whatever it asks after a fault.
+        session.listener = None;
         Ok(Self { session, statements, ahead: None, committing: Arc::default() })
     }
 

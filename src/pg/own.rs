@@ -1,6 +1,7 @@
 //! The two kinds of sessions: those of our own, in which strom-load itself asks, and those that are
 //! as the server has them, in which it asks as a user would. There is no third way to connect.
 
+use super::silence::Listener;
 use super::{Address, Error, Session, connect, pooler};
 
 /// What a session of our own is set to. PG-Strom is off wherever it is loaded: it is the engine
@@ -12,12 +13,13 @@ const SETTINGS: &str = "SELECT pg_catalog.set_config('pg_strom.enabled', 'off', 
 
 impl Session {
     /// Connects for strom-load's own work: loading, counting, reading back, looking things up.
-    /// PG-Strom is switched off in it. `application_name` shows up in pg_stat_activity.
+    /// PG-Strom is switched off in it, and a statement that brings nothing for a minute ends; see
+    /// [`Session::at_length`]. `application_name` shows up in pg_stat_activity.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses, with the usual remedy.
     pub async fn own(address: &Address, application_name: &str) -> Result<Self, Error> {
-        Self::as_configured(address, application_name).await?.into_own().await
+        Self::as_configured(address, application_name).await?.into_own(address).await
     }
 
     /// The same for work that leans on keeping its backend, such as holding a lock: a server
@@ -29,7 +31,7 @@ impl Session {
         let mut session = Self::as_configured(address, application_name).await?;
         // Before anything is set: it would stay in a backend that others share.
         pooler::refuse_shared_backends(&mut session, address).await?;
-        session.into_own().await
+        session.into_own(address).await
     }
 
     /// Connects and leaves every setting as the server, the database and the role have it: for
@@ -42,8 +44,13 @@ impl Session {
         Box::pin(connect::connect(address, application_name)).await
     }
 
-    async fn into_own(mut self) -> Result<Self, Error> {
-        self.execute("set our session up", SETTINGS).await?;
+    async fn into_own(mut self, address: &Address) -> Result<Self, Error> {
+        // Set before its first statement; who serves it is told with that.
+        self.listener = Some(Box::new(Listener::new(address, None)));
+        let sql = format!("SELECT pg_catalog.pg_backend_pid(); {SETTINGS}");
+        let pid = self.text("set our session up", &sql).await?;
+        let pid = pid.and_then(|pid| pid.parse().ok());
+        self.listener = Some(Box::new(Listener::new(address, pid)));
         Ok(self)
     }
 }

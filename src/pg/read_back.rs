@@ -44,22 +44,25 @@ impl Session {
         let sql = format!("COPY ({query}\n) TO STDOUT (FORMAT binary)");
         let mut tuples = Tuples::default();
         let mut outcome = Ok(());
-        self.drive(act, |client| async {
-            let statement = client.prepare(&sql).await?;
-            let mut stream = pin!(client.copy_out(&statement).await?);
-            while let Some(bytes) = stream.try_next().await? {
-                tuples.feed(&bytes, &mut |tuple: &[u8]| {
-                    if outcome.is_ok() {
-                        outcome = each(tuple);
+        let heard = self.heard.clone();
+        self.at_length()
+            .drive(act, |client| async {
+                let statement = client.prepare(&sql).await?;
+                let mut stream = pin!(client.copy_out(&statement).await?);
+                while let Some(bytes) = stream.try_next().await? {
+                    heard.note();
+                    tuples.feed(&bytes, &mut |tuple: &[u8]| {
+                        if outcome.is_ok() {
+                            outcome = each(tuple);
+                        }
+                    });
+                    if outcome.is_err() {
+                        break;
                     }
-                });
-                if outcome.is_err() {
-                    break;
                 }
-            }
-            Ok(())
-        })
-        .await?;
+                Ok(())
+            })
+            .await?;
         if outcome.is_err() {
             // What is still under way is drained with the session's next statement.
             self.canceller().cancel().await;

@@ -14,6 +14,7 @@ use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use super::silence::{Heard, Listener};
 use super::tls::Connector;
 use super::{Error, QUERY_CANCELED};
 
@@ -40,6 +41,12 @@ pub struct Session {
     pub(super) ended: Option<Error>,
     /// Messages that came beside the answers; `None`: they are only logged.
     pub(super) notices: Option<Vec<Notice>>,
+    /// What limits its silence; `None`: whoever uses it bounds it.
+    pub(super) listener: Option<Box<Listener>>,
+    /// What the statement in progress has brought.
+    pub(super) heard: Heard,
+    /// Whether the next statement may take as long as the server is at work on it.
+    pub(super) at_length: bool,
 }
 
 /// A message of the server beside its answers.
@@ -59,6 +66,21 @@ pub struct Canceller {
 }
 
 impl Session {
+    /// Lets the next statement take as long as the server is at work on it: a look at a whole
+    /// table, an index build, anything that the user has us run. Everything else ends when nothing
+    /// was heard for a while.
+    pub fn at_length(&mut self) -> &mut Self {
+        self.at_length = true;
+        self
+    }
+
+    /// Limits the silence of a session of our own otherwise than usual.
+    pub fn limit_silence(&mut self, limit: Duration) {
+        if let Some(listener) = &mut self.listener {
+            listener.limit = limit;
+        }
+    }
+
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes
     /// "failed to …".
     pub(super) async fn drive<'c, T, F>(
@@ -69,12 +91,30 @@ impl Session {
     where
         F: Future<Output = Result<T, tokio_postgres::Error>>,
     {
+        let at_length = std::mem::take(&mut self.at_length);
         if let Some(reason) = self.ended.take() {
             return Err(reason);
         }
-        let Self { client, driver, notices, ended: end, .. } = self;
+        let Self { client, driver, connector, notices, ended: end, listener, heard, .. } = self;
+        let client = &*client;
         let mut work = pin!(work(client));
-        let mut reason = match poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx)).await {
+        let first = loop {
+            let working = poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx));
+            let Some(listener) = &*listener else { break working.await };
+            let look = tokio::select! {
+                biased;
+                first = working => break first,
+                look = listener.listen(heard) => look,
+            };
+            let silence = format!("no answer for {} s, {}", listener.limit.as_secs(), look.fact);
+            if !(look.at_work && at_length) {
+                let (token, connector) = (client.cancel_token(), connector.clone());
+                Canceller { token, connector }.cancel().await;
+                return Err(Error::lost(act, silence));
+            }
+            tracing::info!("it takes long to {act}: {silence}");
+        };
+        let mut reason = match first {
             End::Work(done) => return done.map_err(|error| Error::new(act, &error)),
             End::Connection(end) => end,
         };

@@ -361,7 +361,7 @@ async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, E
 }
 
 async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, Error> {
-    let text = session.text(act, sql).await?.unwrap_or_default();
+    let text = session.at_length().text(act, sql).await?.unwrap_or_default();
     text.parse().map_err(|_| Error::refused(act, format!("`{text}` is not a whole number")))
 }
 

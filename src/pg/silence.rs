@@ -1,0 +1,154 @@
+//! A limit on silence. A session of our own that hears nothing for a while, no row and no answer,
+//! has the server asked from another session what becomes of its statement. What by its nature
+//! takes long goes on while the server says that it is at work on it; everything else ends with
+//! what the server said.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use super::{Address, Session};
+
+/// How long a session of our own may hear nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How long asking about it may take: connecting, and one look at the catalog.
+const ASK_MAX: Duration = Duration::from_secs(10);
+/// The limit is kept within a quarter of itself.
+const STEPS: u32 = 4;
+
+/// What limits the silence of a session.
+pub(super) struct Listener {
+    address: Address,
+    /// Process of the session on the server; `None` where the server did not say.
+    pid: Option<i32>,
+    pub(super) limit: Duration,
+}
+
+/// Counts what a statement in progress has brought: rows, or pieces of them.
+#[derive(Clone, Default)]
+pub(super) struct Heard(Arc<AtomicU64>);
+
+/// What the server says about a statement that is not answered.
+pub(super) struct Look {
+    /// For an error: "it waits for a lock that …".
+    pub(super) fact: String,
+    /// Whether it is being worked on, as far as the server knows.
+    pub(super) at_work: bool,
+}
+
+impl Heard {
+    /// Notes that something came.
+    pub(super) fn note(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Completes when nothing came for `limit`.
+    async fn nothing_for(&self, limit: Duration) {
+        let mut heard = self.0.load(Ordering::Relaxed);
+        let mut silent = 0;
+        while silent < STEPS {
+            sleep(limit / STEPS).await;
+            let now = self.0.load(Ordering::Relaxed);
+            silent = if now == heard { silent + 1 } else { 0 };
+            heard = now;
+        }
+    }
+}
+
+impl Listener {
+    pub(super) fn new(address: &Address, pid: Option<i32>) -> Self {
+        Self { address: address.clone(), pid, limit: SILENCE_MAX }
+    }
+
+    /// Waits until nothing was heard for the limit, and asks the server about the statement.
+    ///
+    /// Of a type without a name, since asking is a statement too.
+    pub(super) fn listen<'a>(
+        &'a self,
+        heard: &'a Heard,
+    ) -> Pin<Box<dyn Future<Output = Look> + Send + 'a>> {
+        Box::pin(async {
+            heard.nothing_for(self.limit).await;
+            timeout(ASK_MAX, self.ask()).await.unwrap_or_else(|_| Look {
+                fact: format!("and the server answers nobody within {} s", ASK_MAX.as_secs()),
+                at_work: false,
+            })
+        })
+    }
+
+    async fn ask(&self) -> Look {
+        let lost = |fact: String| Look { fact, at_work: false };
+        let Some(pid) = self.pid else {
+            return lost("and who serves the session is not known".to_owned());
+        };
+        // Who holds what it waits for; NULL where nobody does. Other roles' names are hidden.
+        let sql = format!(
+            "SELECT a.state, a.wait_event_type, a.wait_event, \
+             (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' of ', b.pid, \
+             nullif(b.application_name, '')), ', ') FROM pg_catalog.pg_stat_activity b \
+             WHERE b.pid = ANY (pg_catalog.pg_blocking_pids({pid}))) \
+             FROM pg_catalog.pg_stat_activity a WHERE a.pid = {pid}"
+        );
+        let asked = async {
+            let mut session = Session::as_configured(&self.address, "strom-load look").await?;
+            let rows = session.rows("ask about a statement", &sql).await?;
+            session.close().await;
+            Ok::<_, super::Error>(rows)
+        };
+        let rows = match asked.await {
+            Ok(rows) => rows,
+            Err(error) => return lost(format!("and the server cannot be asked why: {error}")),
+        };
+        let Some(row) = rows.first() else {
+            return lost("and the server has no such session any more".to_owned());
+        };
+        let text = |at: usize| row.get(at).and_then(Option::as_deref);
+        match (text(0), text(1), text(3)) {
+            (_, _, Some(holders)) => lost(format!("it waits for a lock held by session {holders}")),
+            (_, Some("Lock"), None) => lost("it waits for a lock".to_owned()),
+            (Some("active"), kind, _) => {
+                let waits = kind.zip(text(2));
+                let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
+                Look { fact: format!("while the server is at work on it{doing}"), at_work: true }
+            }
+            (state, ..) => {
+                let state = state.unwrap_or("unknown");
+                lost(format!("and to the server the session is {state}: the answer is lost"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_nothing_comes_and_not_while_something_does() {
+        let (heard, limit) = (Heard::default(), Duration::from_secs(60));
+        let began = Instant::now();
+        let rows = async {
+            for _ in 0..20 {
+                sleep(Duration::from_secs(40)).await;
+                heard.note();
+            }
+        };
+        let (last, end) = tokio::join!(
+            async {
+                rows.await;
+                began.elapsed()
+            },
+            async {
+                heard.nothing_for(limit).await;
+                began.elapsed()
+            }
+        );
+        let silence = end.saturating_sub(last);
+        assert!(silence >= limit && silence <= limit * 5 / 4, "{silence:?}");
+    }
+}
