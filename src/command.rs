@@ -4,12 +4,13 @@ mod arrow;
 mod faults;
 mod fill;
 mod gpus;
+mod profiles;
 mod report;
 mod run;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,14 +18,13 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{
-    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PlanArgs,
-    PostgresCommand, ServerArgs,
+    Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PostgresCommand,
+    ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{self, Address, embedded};
-use crate::plan::{self, Overrides, Plan, ProfileSource, StreamJob};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
@@ -72,7 +72,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
-        Some(Command::Check { files, plan }) => check(parsed, files, plan),
+        Some(Command::Check { files, plan }) => profiles::check(parsed, files, plan),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Report { folders }) => report::report(folders),
@@ -82,66 +82,6 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
-}
-
-fn sources(files: &[PathBuf]) -> Result<Vec<ProfileSource>, Failure> {
-    if files.is_empty() {
-        return Ok(plan::builtin("realtime").into_iter().collect());
-    }
-    let read = |path: &PathBuf| {
-        // A built-in profile goes by its name where no file of that name is in the way.
-        if !path.exists()
-            && let Some(builtin) = path.to_str().and_then(plan::builtin)
-        {
-            return Ok(builtin);
-        }
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let message = format!("failed to read profile `{}`: {error}", path.display());
-            Failure::new(exit::USAGE, message)
-        })?;
-        Ok(ProfileSource { name: path.display().to_string(), text })
-    };
-    files.iter().map(read).collect()
-}
-
-/// Resolves all profiles before anything starts, so that a mistake in the last one is found
-/// before the first has run.
-fn plans(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<Vec<Plan>, Failure> {
-    resolve(files, &parsed.overrides(args))
-}
-
-fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
-    let (mut plans, mut faults) = (Vec::new(), Vec::new());
-    for source in sources(files)? {
-        match Plan::resolve(&source, overrides) {
-            Ok(plan) => plans.push(plan),
-            Err(found) => faults.push(found.to_string()),
-        }
-    }
-    if faults.is_empty() {
-        return Ok(plans);
-    }
-    // Each fault opens with `error: `; `main` writes that of the first.
-    let faults = faults.join("\n");
-    Err(Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults)))
-}
-
-/// The built-in stream, with what was given.
-fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure> {
-    let profile = plan::builtin("realtime").map(|profile| Plan::resolve(&profile, overrides));
-    let plan = profile.transpose().map_err(|faults| {
-        let faults = faults.to_string();
-        Failure::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
-    })?;
-    plan.and_then(Plan::into_stream)
-        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"))
-}
-
-fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
-    for plan in plans(parsed, files, args)? {
-        print(&plan::render(&plan))?;
-    }
-    Ok(exit::DONE)
 }
 
 async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
@@ -167,7 +107,7 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 }
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
-    let job = realtime(&parsed.doctor_overrides(args))?.job;
+    let job = profiles::realtime(&parsed.doctor_overrides(args))?.job;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
     let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;

@@ -5,6 +5,7 @@
 
 pub mod bench;
 mod builtin;
+mod caret;
 mod column;
 mod dataset;
 mod fault;
@@ -25,9 +26,9 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use builtin::{BUILTINS, builtin};
+pub use caret::Caret;
 pub use dataset::{Index, Table};
-pub(crate) use fault::distance as edit_distance;
-pub use fault::{Fault, Faults, Origin, Place};
+pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use overrides::{Given, Overrides};
 pub use render::{WriteKeys, render};
 pub use source::ProfileSource;

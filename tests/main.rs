@@ -23,6 +23,7 @@ mod oracle;
 mod outputs;
 mod planted;
 mod poolers;
+mod profiles;
 mod proxy;
 mod real_server;
 mod refused;

@@ -14,14 +14,14 @@ use crate::support::{Database, Program, scratch, shared};
 const SECRET: &str = "hunter2";
 
 /// What was typed and what came back, one refused command after the other.
-struct Transcript {
-    text: String,
+pub(crate) struct Transcript {
+    pub(crate) text: String,
     /// What differs from one machine to the next, and what is shown instead.
     hidden: Vec<(String, String)>,
 }
 
 impl Transcript {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { text: String::new(), hidden: Vec::new() }
     }
 
@@ -38,12 +38,28 @@ impl Transcript {
     }
 
     /// Runs a command that must fail and leave nothing.
-    async fn refuse(&mut self, args: &[&str]) {
+    pub(crate) async fn refuse(&mut self, args: &[&str]) {
         self.refuse_in(&[], args, &[]).await;
     }
 
     /// The same among `files`, with variables in the environment.
-    async fn refuse_in(&mut self, files: &[(&str, &str)], args: &[&str], env: &[(&str, &str)]) {
+    pub(crate) async fn refuse_in(
+        &mut self,
+        files: &[(&str, &str)],
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) {
+        let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+        self.refuse_among(&files, args, env).await;
+    }
+
+    /// The same among files that need not be text.
+    pub(crate) async fn refuse_among(
+        &mut self,
+        files: &[(&str, &[u8])],
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) {
         let folder = scratch();
         let work = folder.path().join("work");
         fs::create_dir(&work).unwrap();

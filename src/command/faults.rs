@@ -20,8 +20,9 @@ use crate::result::{Body, JobResult, Status};
 use crate::sink::folder::Folder;
 use crate::sink::terminal::Screen;
 
+use super::profiles::realtime;
 use super::run::{announce, open_outputs, serve, show, stamp};
-use super::{Failure, Signals, init_logging, realtime, start_server};
+use super::{Failure, Signals, init_logging, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
 const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);

@@ -14,9 +14,10 @@ use crate::plan::Table;
 use crate::quantity::format_count;
 use crate::sink::terminal::{Filling, Screen};
 
+use super::profiles::resolve;
 use super::{
-    Failure, START_PATIENCE, Signals, address, embedded_address, print, resolve, start_server,
-    tell, until_started,
+    Failure, START_PATIENCE, Signals, address, embedded_address, print, start_server, tell,
+    until_started,
 };
 
 impl From<DatasetError> for Failure {

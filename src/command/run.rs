@@ -29,8 +29,9 @@ use crate::sink::{Sink, SinkError};
 use crate::sweep;
 
 use super::fill::Silent;
+use super::profiles::plans;
 use super::{
-    Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, plans, print,
+    Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, print,
     start_server, until_started,
 };
 

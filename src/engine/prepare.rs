@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use crate::pg;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Plan, Query, Readers, StreamJob};
+use crate::plan::{Caret, Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::result::server::ServerReport;
 use crate::strom::{self, StromError};
@@ -121,37 +121,11 @@ pub(super) async fn check_queries(
 ) -> Result<(), PrepareError> {
     for Trial { query, .. } in trials {
         if let Err(error) = session.parse(&query.sql).await {
-            let place = error.position().map_or_else(String::new, |at| point_at(&query.sql, at));
+            let caret = error.position().and_then(|at| Caret::at(&query.sql, at));
+            let place = caret.map_or_else(String::new, |caret| format!("\n{caret}"));
+            let place = place.replace('\n', "\n  ");
             return Err(PrepareError::Query { query: query.name.clone(), error, place });
         }
     }
     Ok(())
-}
-
-/// The line of `sql` that holds character `position` (from 1), with a caret under it.
-fn point_at(sql: &str, position: u32) -> String {
-    let mut left = position.saturating_sub(1) as usize;
-    for (number, line) in sql.split('\n').enumerate() {
-        let length = line.chars().count();
-        if left <= length {
-            let number = number + 1;
-            let margin = " ".repeat(number.to_string().len());
-            let caret = " ".repeat(left);
-            return format!("\n  {number} | {line}\n  {margin} | {caret}^");
-        }
-        left -= length + 1;
-    }
-    String::new()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_caret_points_at_the_servers_position() {
-        insta::assert_snapshot!(super::point_at("SELECT a\nFROM tabel", 15), @r"
-
-          2 | FROM tabel
-            |      ^
-        ");
-    }
 }

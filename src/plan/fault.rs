@@ -5,6 +5,13 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::caret::Caret;
+
+/// Faults of one profile that are shown.
+const SHOWN_MAX: usize = 20;
+/// Faults of one profile that are looked for.
+pub(crate) const FAULTS_MAX: usize = 100;
+
 /// Where a value given outside the file comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -44,14 +51,8 @@ pub enum Place {
     Line {
         /// The profile's file or name.
         file: String,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// Characters to underline, at least 1.
-        width: usize,
-        /// The line's text.
-        text: String,
+        /// The line, and the part of it.
+        caret: Caret,
     },
     /// In a value that overrides the file.
     Given(Origin),
@@ -65,13 +66,11 @@ impl Place {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_text = text[line_start..].lines().next().unwrap_or_default();
         let line_end = line_start + line_text.len();
-        Self::Line {
-            file: file.to_owned(),
-            line: text[..start].matches('\n').count() + 1,
-            column: text[line_start..start].chars().count() + 1,
-            width: text[start..end.min(line_end).max(start)].chars().count().max(1),
-            text: line_text.to_owned(),
-        }
+        let number = text[..start].matches('\n').count() + 1;
+        let column = text[line_start..start].chars().count() + 1;
+        let width = text[start..end.min(line_end).max(start)].chars().count();
+        let caret = Caret::new(number, line_text, column, width);
+        Self::Line { file: file.to_owned(), caret }
     }
 }
 
@@ -98,14 +97,11 @@ impl fmt::Display for Fault {
         match place {
             Place::File { file } => write!(f, " --> {file}\n  = fix: {fix}"),
             Place::Given(origin) => write!(f, " --> {origin}\n  = fix: {fix}"),
-            Place::Line { file, line, column, width, text } => {
-                let gutter = line.to_string().len();
-                // A tab is one character of the column count, so it is shown as one.
-                let text = text.replace('\t', " ");
-                writeln!(f, "{:gutter$}--> {file}:{line}:{column}", "")?;
+            Place::Line { file, caret } => {
+                let gutter = caret.gutter();
+                writeln!(f, "{:gutter$}--> {file}:{}:{}", "", caret.line, caret.column)?;
                 writeln!(f, "{:gutter$} |", "")?;
-                writeln!(f, "{line} | {text}")?;
-                writeln!(f, "{:gutter$} | {:indent$}{:^<width$}", "", "", "", indent = column - 1)?;
+                writeln!(f, "{caret}")?;
                 write!(f, "{:gutter$} = fix: {fix}", "")
             }
         }
@@ -129,9 +125,26 @@ impl Faults {
         Err(Self(faults))
     }
 
+    /// All of them, each once, in this order; `None` if there are none.
+    pub fn joined(several: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut all: Vec<Fault> = Vec::new();
+        for fault in several.into_iter().flat_map(|faults| faults.0) {
+            if !all.contains(&fault) {
+                all.push(fault);
+            }
+        }
+        (!all.is_empty()).then_some(Self(all))
+    }
+
     /// The faults, one by one.
     pub fn iter(&self) -> std::slice::Iter<'_, Fault> {
         self.0.iter()
+    }
+}
+
+impl From<Fault> for Faults {
+    fn from(fault: Fault) -> Self {
+        Self(vec![fault])
     }
 }
 
@@ -147,13 +160,18 @@ impl<'a> IntoIterator for &'a Faults {
 /// Each fault opens with `error:` itself, so the caller prints this as it is.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.iter().enumerate() {
+        for (at, fault) in self.iter().take(SHOWN_MAX).enumerate() {
             if at > 0 {
                 f.write_str("\n\n")?;
             }
             fault.fmt(f)?;
         }
-        Ok(())
+        match self.0.len().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            // The search ended there.
+            more if self.0.len() >= FAULTS_MAX => write!(f, "\n\n…and {more} more at least"),
+            more => write!(f, "\n\n…and {more} more"),
+        }
     }
 }
 
@@ -162,43 +180,27 @@ impl std::error::Error for Faults {}
 /// How to mend the name `written`: the known name it resembles, or all of them.
 pub(crate) fn suggest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<_> = known.into_iter().collect();
-    // A name that lacks its unit, or has too much of one, is near however long the unit.
-    let edits = |name: &str| {
-        if written.len() >= 3 && (name.starts_with(written) || written.starts_with(name)) {
-            1
-        } else {
-            distance(written, name)
-        }
-    };
-    let nearest = known.iter().map(|name| (edits(name), name)).min();
-    match nearest {
-        Some((edits, name)) if edits <= (written.chars().count() / 3).max(1) => {
-            format!("did you mean `{name}`?")
-        }
-        _ => {
+    match nearest(written, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => {
             let listed: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
             format!("write one of {}", listed.join(", "))
         }
     }
 }
 
-/// Edit distance: characters to insert, delete or replace, or neighbours to swap.
-pub(crate) fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<_>, Vec<_>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<_>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replace = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = replace.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(best);
+/// The known name that `written` resembles.
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A name that lacks its unit, or has too much of one, is near however long the unit.
+    let edits = |name: &str| {
+        if written.len() >= 3 && (name.starts_with(written) || written.starts_with(name)) {
+            1
+        } else {
+            strsim::osa_distance(written, name)
         }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
+    };
+    let (edits, name) = known.into_iter().map(|name| (edits(name), name)).min()?;
+    (edits <= (written.chars().count() / 3).max(1)).then_some(name)
 }
 
 #[cfg(test)]
@@ -220,15 +222,20 @@ mod tests {
         let text = "a = 1\nü = \"höh\" # end\r\n";
         let at = text.find('"').unwrap();
         let place = Place::of_span("p.toml", text, &(at..at + "\"höh\"".len()));
-        let Place::Line { line, column, width, text, .. } = place else { panic!("{place:?}") };
-        assert_eq!((line, column, width, text.as_str()), (2, 5, 5, "ü = \"höh\" # end"));
+        let Place::Line { caret, .. } = place else { panic!("{place:?}") };
+        assert_eq!((caret.line, caret.column), (2, 5));
+        insta::assert_snapshot!(caret, @r#"
+        2 | ü = "höh" # end
+          |     ^^^^^
+        "#);
     }
 
     #[test]
     fn a_place_past_the_end_or_over_lines_still_has_a_caret() {
         for span in [7..7, 99..120, 0..7] {
             let place = Place::of_span("p.toml", "a\n= '''", &span);
-            assert!(matches!(place, Place::Line { width: 1.., .. }), "{place:?}");
+            let Place::Line { caret, .. } = place else { panic!("{place:?}") };
+            assert!(caret.to_string().ends_with('^'), "{caret}");
         }
     }
 }

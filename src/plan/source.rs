@@ -4,6 +4,7 @@
 //! and what is left is read again, until it reads.
 
 use std::collections::BTreeSet;
+use std::iter;
 use std::mem;
 use std::ops::Range;
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::de::{DeArray, DeTable, DeValue, Deserializer};
 
-use super::fault::{Fault, Place, suggest};
+use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
 use crate::profile::Profile;
 
 /// A profile's text, and the name that faults are reported under.
@@ -24,6 +25,39 @@ pub struct ProfileSource {
 }
 
 impl ProfileSource {
+    /// Most bytes of a profile. One of 200,000 queries has fewer.
+    pub const BYTES_MAX: usize = 16 << 20;
+
+    /// A profile of these bytes, at most [`Self::BYTES_MAX`] of them and one more.
+    ///
+    /// # Errors
+    /// When they are too many, or no text.
+    pub fn decode(name: &str, bytes: Vec<u8>) -> Result<Self, Faults> {
+        let fault = |what: String, fix: &str| {
+            let place = Place::File { file: name.to_owned() };
+            Faults::from(Fault { place, what, fix: fix.to_owned() })
+        };
+        if bytes.len() > Self::BYTES_MAX {
+            let what = format!("the profile is larger than {} MiB", Self::BYTES_MAX >> 20);
+            return Err(fault(what, NO_PROFILE_FIX));
+        }
+        if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+            return Err(fault("the profile is UTF-16".to_owned(), "save it as UTF-8"));
+        }
+        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+            let what = format!("the profile is no text: byte {} is NUL", at + 1);
+            return Err(fault(what, NO_PROFILE_FIX));
+        }
+        String::from_utf8(bytes).map(|text| Self { name: name.to_owned(), text }).map_err(|error| {
+            let good = error.utf8_error().valid_up_to();
+            let (before, after) = error.as_bytes().split_at(good);
+            let line = before.split(|byte| *byte == b'\n').count();
+            let byte = after.first().copied().unwrap_or_default();
+            let what = format!("the profile is not UTF-8: line {line} has the byte 0x{byte:02X}");
+            fault(what, "save it as UTF-8, or name another file")
+        })
+    }
+
     /// The file's name without folder and extension: what an unnamed profile is called.
     pub(crate) fn stem(&self) -> &str {
         Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()
@@ -45,6 +79,9 @@ impl<'a> Report<'a> {
         let mut report =
             Self { source, faults: Vec::new(), unparsed_lines: BTreeSet::new(), cuts: Vec::new() };
         let (mut document, errors) = DeTable::parse_recoverable(&source.text);
+        if report.is_no_toml(&errors) {
+            return (Profile::default(), report);
+        }
         for error in &errors {
             report.syntax(error);
         }
@@ -65,6 +102,9 @@ impl<'a> Report<'a> {
                     let (what, fix) = explain(error.message(), &node);
                     report.at(&span, what, fix);
                     report.cuts.push(node.cut);
+                    if report.faults.len() >= FAULTS_MAX {
+                        break Profile::default();
+                    }
                 }
             }
         };
@@ -75,8 +115,8 @@ impl<'a> Report<'a> {
     pub(crate) fn at(&mut self, span: &Range<usize>, what: String, fix: String) {
         let place = Place::of_span(&self.source.name, &self.source.text, span);
         match &place {
-            Place::Line { line, .. } if self.unparsed_lines.contains(line) => {}
-            _ => self.faults.push(Fault { place, what, fix }),
+            Place::Line { caret, .. } if self.unparsed_lines.contains(&caret.line) => {}
+            _ => self.push(Fault { place, what, fix }),
         }
     }
 
@@ -94,7 +134,9 @@ impl<'a> Report<'a> {
 
     /// A fault wherever it is.
     pub(crate) fn push(&mut self, fault: Fault) {
-        self.faults.push(fault);
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        }
     }
 
     /// The file as a whole, as a place.
@@ -123,6 +165,31 @@ impl<'a> Report<'a> {
         self.faults
     }
 
+    /// Reports a file most of whose lines are no TOML with one fault, not with one a line.
+    fn is_no_toml(&mut self, errors: &[toml::de::Error]) -> bool {
+        let text = &self.source.text;
+        let starts: Vec<usize> =
+            iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let spans = errors.iter().map(|error| error.span().unwrap_or(0..0));
+        let Some(first) = spans.clone().min_by_key(|span| span.start) else { return false };
+        let line_of = |span: Range<usize>| starts.partition_point(|start| *start <= span.start);
+        self.unparsed_lines = spans.map(line_of).collect();
+        let lines = || (1..).zip(text.lines());
+        let all = lines().filter(|(_, line)| !line.trim().is_empty()).count();
+        // A line that was meant to be TOML is worth a fault of its own.
+        let is_meant = |line: &str| line.contains('=') || line.trim_start().starts_with('[');
+        let foreign = lines()
+            .filter(|(number, line)| self.unparsed_lines.contains(number) && !is_meant(line))
+            .count();
+        let is_no_toml = foreign >= 3 && 2 * foreign > all;
+        if is_no_toml {
+            let place = Place::of_span(&self.source.name, text, &first);
+            let what = "the profile is not TOML".to_owned();
+            self.push(Fault { place, what, fix: NO_PROFILE_FIX.to_owned() });
+        }
+        is_no_toml
+    }
+
     fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
         let written = self.written(&span);
@@ -144,13 +211,12 @@ impl<'a> Report<'a> {
             message => (message.to_owned(), SYNTAX_FIX.to_owned()),
         };
         let place = Place::of_span(&self.source.name, &self.source.text, &span);
-        if let Place::Line { line, .. } = place {
-            self.unparsed_lines.insert(line);
-        }
-        self.faults.push(Fault { place, what, fix });
+        self.push(Fault { place, what, fix });
     }
 }
 
+const NO_PROFILE_FIX: &str =
+    "name a profile: a text file in TOML, such as those that `strom-load check` prints";
 const SYNTAX_FIX: &str =
     "correct the TOML here: `key = value`, text in quotes, a table's name in brackets";
 

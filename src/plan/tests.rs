@@ -304,7 +304,14 @@ proptest! {
 
     #[test]
     fn no_text_panics(text in "([a-z_.=\\[\\]{}\"' \n0-9-]|stream|columns|readers|values|name)*") {
-        let _ = resolve(&text);
+        let _ = resolve(&text).map_err(|faults| faults.to_string());
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let decoded = ProfileSource::decode("bytes", bytes);
+        let resolved = decoded.and_then(|source| Plan::resolve(&source, &Overrides::default()));
+        let _ = resolved.map_err(|faults| faults.to_string());
     }
 }
 
@@ -534,5 +541,26 @@ fn one_fault_brings_no_others() {
         let found = resolve(text).unwrap_err();
         let own = found.iter().filter(|fault| !fault.what.contains("values do not fit"));
         assert_eq!(own.count(), 1, "{text}\n{found}");
+    }
+}
+
+#[test]
+fn no_more_faults_are_shown_than_anybody_reads() {
+    let shown = |keys: usize| {
+        let text: Vec<_> = (0..keys).map(|number| format!("key_{number} = 1")).collect();
+        let faults = faults(&text.join("\n"));
+        (faults.matches("error: ").count(), faults.rsplit("\n\n").next().unwrap().to_owned())
+    };
+    assert_eq!(shown(20).0, 20);
+    assert_eq!(shown(23), (20, "…and 3 more".to_owned()));
+    assert_eq!(shown(5_000), (20, "…and 80 more at least".to_owned()));
+}
+
+#[test]
+fn a_line_of_any_length_is_no_panic() {
+    // 65,536 is where the standard library's formatting ends.
+    for blanks in [65_534, 65_535, 65_536, 70_000] {
+        let found = faults(&format!("x = [{}}}", " ".repeat(blanks)));
+        assert!(found.lines().all(|line| line.chars().count() < 200), "{found}");
     }
 }

@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::pg::{self, Session, quote_literal};
-use crate::plan::edit_distance;
 pub use crate::result::sweep::Applying;
 
 /// The prefixes of PG-Strom's settings.
@@ -428,7 +427,7 @@ pub async fn names(session: &mut Session) -> Result<Vec<String>, pg::Error> {
 pub fn nearest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<&'n str> {
     let wrong = wrong.to_ascii_lowercase();
     let mut ranked: Vec<(usize, &str)> =
-        names.into_iter().map(|name| (edit_distance(&wrong, name), name)).collect();
+        names.into_iter().map(|name| (strsim::osa_distance(&wrong, name), name)).collect();
     ranked.sort_unstable();
     let near = |&(edits, _): &(usize, &str)| edits <= (wrong.chars().count() / 4).max(1);
     let (mut found, rest): (Vec<_>, Vec<_>) = ranked.into_iter().partition(near);

@@ -1,0 +1,107 @@
+//! Profiles by file or by name: read, resolved all before anything starts, and shown.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
+use std::path::{Path, PathBuf};
+
+use crate::cli::{Parsed, PlanArgs};
+use crate::exit;
+use crate::plan::{
+    self, BUILTINS, Fault, Faults, Overrides, Place, Plan, ProfileSource, StreamJob,
+};
+
+use super::{Failure, print};
+
+/// Each fault opens with `error: `; `main` writes that of the first.
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        let faults = faults.to_string();
+        Self::new(exit::USAGE, faults.strip_prefix("error: ").unwrap_or(&faults))
+    }
+}
+
+/// Resolves all profiles before anything starts, so that a mistake in the last one is found
+/// before the first has run.
+pub(super) fn plans(
+    parsed: &Parsed,
+    files: &[PathBuf],
+    args: &PlanArgs,
+) -> Result<Vec<Plan>, Failure> {
+    resolve(files, &parsed.overrides(args))
+}
+
+pub(super) fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
+    let default = [PathBuf::from("realtime")];
+    let files = if files.is_empty() { &default } else { files };
+    let (mut plans, mut faults) = (Vec::new(), Vec::new());
+    for file in files {
+        match source(file).and_then(|source| Plan::resolve(&source, overrides)) {
+            Ok(plan) => plans.push(plan),
+            Err(found) => faults.push(found),
+        }
+    }
+    Faults::joined(faults).map_or(Ok(plans), |faults| Err(faults.into()))
+}
+
+/// The built-in stream, with what was given.
+pub(super) fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure> {
+    let profile = plan::builtin("realtime").map(|profile| Plan::resolve(&profile, overrides));
+    let plan = profile.transpose()?;
+    plan.and_then(Plan::into_stream)
+        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"))
+}
+
+pub(super) fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
+    for plan in plans(parsed, files, args)? {
+        print(&plan::render(&plan))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// A built-in profile goes by its name where no file of that name is in the way.
+fn source(path: &Path) -> Result<ProfileSource, Faults> {
+    let name = path.display().to_string();
+    let builtin = || path.to_str().and_then(plan::builtin);
+    match read(path) {
+        Ok(bytes) => ProfileSource::decode(&name, bytes),
+        Err(error) => match builtin() {
+            Some(builtin) if error.kind() == ErrorKind::NotFound => Ok(builtin),
+            _ => Err(unreadable(name, &error).into()),
+        },
+    }
+}
+
+/// Reads no more than it takes to see that a file is too large: some have no end.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(ProfileSource::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn unreadable(file: String, error: &io::Error) -> Fault {
+    let builtins = BUILTINS.iter().map(|(name, _)| *name);
+    let is_name = !file.contains(['/', '.']) && file != "-";
+    let (what, fix) = match error.kind() {
+        ErrorKind::NotFound if is_name => {
+            let listed: Vec<_> = builtins.clone().map(|name| format!("`{name}`")).collect();
+            let fix = match plan::nearest(&file, builtins) {
+                Some(name) => format!("did you mean `{name}`? built in are {}", listed.join(", ")),
+                None => format!("name a file, or one that is built in: {}", listed.join(", ")),
+            };
+            (format!("there is no profile `{file}`: no file, and none built in"), fix)
+        }
+        kind => {
+            let fix = match kind {
+                _ if file == "-" => "write /dev/stdin to read standard input",
+                ErrorKind::NotFound => {
+                    "name a file that is there, or a built-in profile such as `realtime`"
+                }
+                ErrorKind::IsADirectory => "name a file in it",
+                ErrorKind::PermissionDenied => "let the user who runs strom-load read it",
+                _ => "name a file that can be read",
+            };
+            (format!("failed to read the profile: {error}"), fix.to_owned())
+        }
+    };
+    Fault { place: Place::File { file }, what, fix }
+}
