@@ -20,7 +20,7 @@ use strom_load::engine::{self, FillOptions, Shutdown};
 use strom_load::pace::DueTimes;
 use strom_load::pg::Address;
 use strom_load::pg::embedded::{Options, Server};
-use strom_load::plan::{Overrides, Plan, ProfileSource, Table};
+use strom_load::plan::{Overrides, Plan, ProfileSource, Recreate, Table};
 use strom_load::row::BatchEncoder;
 
 #[path = "support/psql.rs"]
@@ -63,7 +63,7 @@ fn main() -> Result<()> {
     let mut table = plan.common.tables.into_iter().next().ok_or("no table")?;
     table.rows = option("--rows", 2_000_000).try_into()?;
     table.primary_key.clear();
-    table.recreate = true;
+    table.recreate = Recreate::Ours;
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();

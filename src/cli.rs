@@ -19,7 +19,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit;
-use crate::plan::{FIGURES, Figure, Given, Overrides};
+use crate::plan::{FIGURES, Figure, Given, Overrides, Recreate};
 use crate::quantity::{
     Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
     parse_run_length,
@@ -98,7 +98,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
-        plan: PlanArgs,
+        plan: Box<PlanArgs>,
     },
     /// Create and fill the tables of profiles, or find that they are there
     #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
@@ -215,9 +215,13 @@ pub struct PlanArgs {
     /// without --recreate.
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
     table: Option<String>,
-    /// Drop the target table, or the profile's tables, and all their rows first
-    #[arg(long, action = ArgAction::SetTrue)]
-    recreate: bool,
+    /// Drop the target table, or the profile's tables, and all their rows first, if strom-load made
+    /// them
+    ///
+    /// What strom-load makes it marks in the table's comment. A table without the mark is dropped
+    /// only if it is named: --recreate=shop.orders.
+    #[arg(long, value_name = "TABLE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    recreate: Option<Recreate>,
     /// Readers, each with one connection; 0 for none [default: 2]
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Readers")]
     readers: Option<u64>,
@@ -427,7 +431,7 @@ impl Parsed {
             ),
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
             table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
-            recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            recreate: args.recreate.clone().map(|value| Given::flag("--recreate", value)),
             rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
             scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             delivery: given.by(

@@ -6,6 +6,7 @@ mod error;
 mod lane;
 mod record;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use crate::pg::{self, Address, Session};
-use crate::plan::Table;
+use crate::plan::{Recreate, Table};
 pub use crate::result::table::{Prepared, State};
 use crate::row::{Checksum, EncodeError};
 
@@ -154,13 +155,13 @@ impl Filler<'_> {
         let found = Relation::find(&mut self.control, self.table).await;
         match self.served(found)? {
             None => self.fill_anew(State::Created).await,
+            // Whether it may be dropped is decided when it is.
+            Some(_) if self.table.recreate != Recreate::No => {
+                self.fill_anew(State::Recreated).await
+            }
             Some(relation) => {
                 self.check_kind(&relation)?;
-                if self.table.recreate {
-                    self.fill_anew(State::Recreated).await
-                } else {
-                    self.take_over(&relation).await
-                }
+                self.take_over(&relation).await
             }
         }
     }
@@ -180,7 +181,7 @@ impl Filler<'_> {
         }
     }
 
-    /// Only an ordinary table is ever dropped, filled or reused.
+    /// Only an ordinary table is ever filled or reused.
     fn check_kind(&self, relation: &Relation) -> Result<(), DatasetError> {
         let kind = match relation.kind.as_str() {
             "r" => return Ok(()),
@@ -203,7 +204,7 @@ impl Filler<'_> {
         let record = Record::read(relation.comment.as_deref()).map_err(|reason| match reason {
             NotARecord::Foreign => self.not_ours(
                 "it is there, and strom-load did not fill it",
-                "give the table of the profile another name, or let --recreate drop and rebuild it",
+                "give the table of the profile another name",
             ),
             NotARecord::OtherFormat => self.not_ours(
                 "it was filled by another version of strom-load",
@@ -213,6 +214,9 @@ impl Filler<'_> {
         let mut differences = record.differences(self.table);
         differences.extend(relation.differences(self.table));
         self.fits(differences)?;
+        if record.rows > self.table.rows.get() {
+            return Err(self.too_large(&record));
+        }
         if record.status == Status::Filling {
             return self.complete(relation, record).await;
         }
@@ -227,6 +231,9 @@ impl Filler<'_> {
         if rows != record.rows {
             let (have, want) = (format_rows(rows), format_rows(record.rows));
             self.fits(vec![format!("it has {have} rows, but was filled with {want}")])?;
+        }
+        if rows < self.table.rows.get() {
+            return self.grow(record).await;
         }
         let began = Instant::now();
         let built = self.build(relation.missing(self.table)).await?;
@@ -249,7 +256,7 @@ impl Filler<'_> {
         let created = catalog::create(&mut self.control, self.table, &record, replace).await;
         self.served(created)?;
         self.filling = true;
-        self.fill(state, record, Vec::new()).await
+        self.fill(state, record, BTreeMap::new()).await
     }
 
     async fn complete(
@@ -258,20 +265,17 @@ impl Filler<'_> {
         record: Record,
     ) -> Result<Prepared, DatasetError> {
         self.filling = record.status == Status::Filling;
-        self.working("finding out what is loaded");
-        let record = Record { status: Status::Filling, checksum: None, ..record };
-        let (table, batch_rows) = (self.table, record.batch_rows);
-        let find = async |control: &mut Session| {
-            catalog::batches_present(control, table, batch_rows).await
-        };
-        let present = match self.stoppable(None, find).await? {
+        let record = record.filling(self.table);
+        let present = match self.batches_present(record.batch_rows).await? {
             Some(present) => present,
             None => {
-                // Not whole batches, or no row numbers to tell: from the beginning.
+                // Not the first rows of batches, or no row numbers to tell: from the beginning,
+                // unless the table is not ours any more.
+                self.set_record(&record).await?;
                 let sql = format!("TRUNCATE {}", self.table.name);
                 let done = self.control.at_length().execute("empty it to fill it anew", &sql).await;
                 self.served(done)?;
-                Vec::new()
+                BTreeMap::new()
             }
         };
         if !present.is_empty() {
@@ -280,12 +284,69 @@ impl Filler<'_> {
             self.statement("make room in it", sql).await?;
         }
         if relation.comment.as_deref() != Some(&record.comment()) {
-            let sql = catalog::comment_sql(self.table, &record);
-            let done = self.control.execute("record what it is filled with", &sql).await;
-            self.served(done)?;
+            self.set_record(&record).await?;
         }
         self.filling = true;
         self.fill(State::Completed, record, present).await
+    }
+
+    /// Adds the rows that a table lacks: those that it has are the first ones.
+    async fn grow(&mut self, record: Record) -> Result<Prepared, DatasetError> {
+        let present = record.batches();
+        if self.table.row_id().is_some()
+            && self.batches_present(record.batch_rows).await?.as_ref() != Some(&present)
+        {
+            let rows = format_rows(record.rows);
+            self.fits(vec![format!("its rows are not those with the numbers 1 to {rows}")])?;
+        }
+        let record = record.filling(self.table);
+        self.set_record(&record).await?;
+        self.filling = true;
+        self.fill(State::Grown, record, present).await
+    }
+
+    async fn batches_present(
+        &mut self,
+        batch_rows: u64,
+    ) -> Result<Option<BTreeMap<u64, u64>>, DatasetError> {
+        self.working("finding out what is loaded");
+        let table = self.table;
+        let find = async |control: &mut Session| {
+            catalog::batches_present(control, table, batch_rows).await
+        };
+        self.stoppable(None, find).await
+    }
+
+    async fn set_record(&mut self, record: &Record) -> Result<(), DatasetError> {
+        let set = catalog::set_record(&mut self.control, self.table, record).await;
+        if self.served(set)? {
+            return Ok(());
+        }
+        Err(self.not_ours(
+            "its comment was changed while it was being filled, and is not written over",
+            "give the table of the profile another name, or drop this one",
+        ))
+    }
+
+    fn too_large(&self, record: &Record) -> DatasetError {
+        let Table { name: _, rows, rows_unscaled, dimension, .. } = self.table;
+        let scale = record.rows as f64 / rows_unscaled.get() as f64;
+        let is_exact = (rows_unscaled.get() as f64 * scale).round() as u64 == record.rows;
+        let same_size = if *dimension {
+            format!("give it `rows = {}` in the profile", record.rows)
+        } else if record.rows == rows_unscaled.get() {
+            "repeat the command without --scale".to_owned()
+        } else if is_exact {
+            format!("repeat the command with --scale {scale}")
+        } else {
+            format!("repeat the command with --rows {}", record.rows)
+        };
+        DatasetError::TooLarge {
+            table: self.name.clone(),
+            rows: record.rows,
+            wanted: rows.get(),
+            same_size,
+        }
     }
 
     /// Loads what is not present, builds what is missing, and records the table as ready.
@@ -293,7 +354,7 @@ impl Filler<'_> {
         &mut self,
         state: State,
         record: Record,
-        present: Vec<u64>,
+        present: BTreeMap<u64, u64>,
     ) -> Result<Prepared, DatasetError> {
         let stop = self.stop.child_token();
         let load = Load::new(self.table, self.address, record.batch_rows, present, stop);
@@ -310,10 +371,7 @@ impl Filler<'_> {
         let sql = format!("VACUUM (ANALYZE) {}", self.table.name);
         self.statement("vacuum and analyse it", sql).await?;
         let finish_s = began.elapsed().as_secs_f64();
-        let record = record.ready(sum.to_string());
-        let sql = catalog::comment_sql(self.table, &record);
-        let done = self.control.execute("record that it is ready", &sql).await;
-        self.served(done)?;
+        self.set_record(&record.ready(sum.to_string())).await?;
         self.filling = false;
         self.conclude(state, sum.to_string(), loaded, finish_s, built).await
     }

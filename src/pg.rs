@@ -10,6 +10,7 @@ pub mod facts;
 pub mod fate;
 pub mod fault;
 pub mod load;
+pub(crate) mod mark;
 mod own;
 mod pooler;
 mod quote;

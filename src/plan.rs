@@ -11,6 +11,7 @@ mod dataset;
 mod fault;
 mod overrides;
 mod query;
+mod recreate;
 mod render;
 mod resolve;
 mod source;
@@ -30,6 +31,7 @@ pub use caret::Caret;
 pub use dataset::{Index, Table};
 pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use overrides::{Given, Overrides};
+pub use recreate::Recreate;
 pub use render::{WriteKeys, render};
 pub use source::ProfileSource;
 pub use sql::bare_sql;
@@ -130,8 +132,8 @@ pub struct Stream {
     pub batch_rows: NonZeroU32,
     /// Longest time the first row of a batch waits for the others.
     pub linger: Duration,
-    /// Drop the table first.
-    pub recreate: bool,
+    /// Whether a table that is there is dropped first.
+    pub recreate: Recreate,
 }
 
 impl Stream {

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use bench::{Bench, Order, Step};
 pub use evidence::{Answers, Arm, Evidence};
 pub use scalar::{
-    Located, MillisecondsOrOff, Number, RateOrMax, SecondsOrForever, SettingValue, Whole,
+    Located, MillisecondsOrOff, Number, RateOrMax, Recreate, SecondsOrForever, SettingValue, Whole,
 };
 pub use schema::schema;
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
@@ -99,8 +99,9 @@ pub struct Stream {
     /// Longest time in milliseconds that the first row of a batch waits for the others.
     /// Default: 100.
     pub linger_ms: Option<Located<Number>>,
-    /// Drop the table first, if there is one. Default: false.
-    pub recreate: Option<bool>,
+    /// Drop the table first, if there is one that strom-load made; its name in place of true drops
+    /// it whoever made it. Default: false.
+    pub recreate: Option<Located<Recreate>>,
     /// The table's columns, in order. Default: those of the real-time workload.
     pub columns: Option<Vec<Located<Column>>>,
 }

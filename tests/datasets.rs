@@ -6,7 +6,7 @@ use strom_load::dataset::{DatasetError, Prepared, Progress, Stage, State};
 use strom_load::engine::{self, FillOptions, Shutdown};
 use strom_load::pg::Address;
 use strom_load::pg::embedded::{Options, Server};
-use strom_load::plan::{Overrides, Plan, ProfileSource, Table};
+use strom_load::plan::{Overrides, Plan, ProfileSource, Recreate, Table};
 
 use crate::faults::disk::SmallDisk;
 use crate::support::{Database, Program, connect, scratch};
@@ -68,7 +68,7 @@ async fn digest(database: &Database, up_to: u64) -> String {
 #[tokio::test]
 async fn the_sales_table_is_the_workloads_and_the_same_over_any_number_of_connections() {
     let database = Database::create().await;
-    let table = Table { recreate: true, ..sales(ROWS) };
+    let table = Table { recreate: Recreate::Ours, ..sales(ROWS) };
     let mut sums = Vec::new();
     for connections in 1..=3 {
         let prepared = fill_at(&database.address(), &table, connections).await.unwrap();
@@ -92,9 +92,10 @@ async fn the_sales_table_is_the_workloads_and_the_same_over_any_number_of_connec
     assert_eq!(database.text(types).await, wanted);
     // A row is a function of seed, name and number: the first rows of a smaller table are the same.
     let first = digest(&database, 1_000).await;
-    fill(&database, &Table { recreate: true, ..sales(1_000) }).await;
+    fill(&database, &Table { recreate: Recreate::Ours, ..sales(1_000) }).await;
     assert_eq!(digest(&database, 1_000).await, first);
-    let other = fill(&database, &Table { seed: 43, recreate: true, ..sales(1_000) }).await;
+    let other =
+        fill(&database, &Table { seed: 43, recreate: Recreate::Ours, ..sales(1_000) }).await;
     assert_ne!(digest(&database, 1_000).await, first);
     assert_eq!(other.state, State::Recreated);
 }
@@ -127,7 +128,7 @@ async fn a_table_that_fits_is_reused_and_one_that_does_not_is_refused() {
          (pages_per_range='32')"
     );
     let mut refusals = vec![
-        refused(&database, &sales(2_000)).await,
+        refused(&database, &sales(500)).await,
         refused(&database, &Table { seed: 7, ..sales(1_000) }).await,
         refused(&database, &sales_but(1_000, "max = 99,", "max = 9,")).await,
         refused(&database, &sales_but(1_000, "\"integer\"", "\"smallint\"")).await,
@@ -146,37 +147,131 @@ async fn a_table_that_fits_is_reused_and_one_that_does_not_is_refused() {
     insta::assert_snapshot!(refusals.join("\n\n"));
 }
 
+/// The table, which may be dropped whoever made it.
+fn named(table: &Table) -> Table {
+    Table { recreate: Recreate::Named(table.name.clone()), ..table.clone() }
+}
+
 #[tokio::test]
-async fn what_strom_load_did_not_make_is_dropped_only_when_told_to() {
+async fn what_strom_load_did_not_make_is_dropped_only_when_it_is_named() {
     let database = Database::create().await;
-    database.execute("CREATE TABLE l40s_sales_large (mine int)").await;
     let table = sales(1_000);
-    let mut refusals = vec![refused(&database, &table).await];
-    database.execute("COMMENT ON TABLE l40s_sales_large IS 'do not touch'").await;
-    refusals.push(refused(&database, &table).await);
+    let recreate = Table { recreate: Recreate::Ours, ..table.clone() };
+    let mine = "CREATE TABLE l40s_sales_large (mine int); \
+                INSERT INTO l40s_sales_large SELECT generate_series(1, 1000)";
+    database.execute(mine).await;
+    let mut refusals = Vec::new();
+    // Without a comment, and with one of its owner's.
+    for comment in ["NULL", "'do not touch'"] {
+        database.execute(&format!("COMMENT ON TABLE l40s_sales_large IS {comment}")).await;
+        refusals.push(refused(&database, &table).await);
+        refusals.push(refused(&database, &recreate).await);
+        let is = format!(
+            "SELECT obj_description('l40s_sales_large'::regclass) IS NOT DISTINCT FROM {comment}"
+        );
+        assert_eq!(database.text(&is).await, "t");
+        assert_eq!(database.number("SELECT count(mine) FROM l40s_sales_large").await, 1_000);
+    }
+    // What another version made carries the mark too.
     let newer = r#"strom-load data set {"format": 9, "anything": []}"#;
     database.execute(&format!("COMMENT ON TABLE l40s_sales_large IS '{newer}'")).await;
     refusals.push(refused(&database, &table).await);
-    assert_eq!(database.text("SELECT count(mine) FROM l40s_sales_large").await, "0");
-    let recreated = Table { recreate: true, ..table.clone() };
     // A mistake in an index must not cost the table, nor a load.
     let index = "primary_key = [\"id\"]\nindexes = [{ name = \"i\", method = \"brim\", columns = \
                  [\"id\"] }]";
-    let bad = Table { recreate: true, ..sales_but(1_000, "primary_key = [\"id\"]", index) };
-    refusals.push(refused(&database, &bad).await);
-    assert_eq!(database.text("SELECT count(mine) FROM l40s_sales_large").await, "0");
-    assert_eq!(fill(&database, &recreated).await.state, State::Recreated);
+    let bad = sales_but(1_000, "primary_key = [\"id\"]", index);
+    refusals.push(refused(&database, &Table { recreate: Recreate::Ours, ..bad }).await);
+    assert_eq!(database.number("SELECT count(mine) FROM l40s_sales_large").await, 1_000);
+    assert_eq!(fill(&database, &recreate).await.state, State::Recreated);
+    // What depends on it is not dropped with it.
+    database.execute("CREATE VIEW report AS SELECT id FROM l40s_sales_large").await;
+    refusals.push(refused(&database, &recreate).await);
+    database.execute("DROP VIEW report; DROP TABLE l40s_sales_large").await;
+    // Too many to count, so the estimate is told.
+    let many = "CREATE TABLE l40s_sales_large (mine int); \
+                INSERT INTO l40s_sales_large SELECT generate_series(1, 1000001)";
+    database.execute(many).await;
+    refusals.push(refused(&database, &recreate).await);
+    database.execute("ANALYZE l40s_sales_large").await;
+    refusals.push(refused(&database, &recreate).await);
+    assert_eq!(fill(&database, &named(&table)).await.state, State::Recreated);
+    assert_eq!(database.number("SELECT count(*) FROM l40s_sales_large").await, 1_000);
     database.execute("ALTER TABLE l40s_sales_large RENAME TO kept").await;
-    for made in [
-        "VIEW l40s_sales_large AS SELECT 1 AS a",
-        "TABLE l40s_sales_large (a int) PARTITION BY LIST (a)",
-    ] {
+    // Not even by name.
+    for made in ["VIEW l40s_sales_large AS SELECT 1 AS a", "SEQUENCE l40s_sales_large"] {
         database.execute(&format!("CREATE {made}")).await;
-        refusals.push(refused(&database, &recreated).await);
+        refusals.push(refused(&database, &named(&table)).await);
         let kind = made.split(' ').next().unwrap();
         database.execute(&format!("DROP {kind} l40s_sales_large")).await;
     }
+    database.execute("CREATE TABLE l40s_sales_large (a int) PARTITION BY LIST (a)").await;
+    refusals.push(refused(&database, &table).await);
+    refusals.push(refused(&database, &recreate).await);
+    assert_eq!(fill(&database, &named(&table)).await.state, State::Recreated);
     insta::assert_snapshot!(refusals.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_comment_that_its_owner_sets_while_the_table_is_filled_stays() {
+    let database = Database::create().await;
+    let program = fill_sales(&database, &["--connections", "1"]);
+    program.says("l40s_sales_large: 0 of 1,000,000 rows").await;
+    database.execute("COMMENT ON TABLE l40s_sales_large IS 'mine now'").await;
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its comment was changed while"), "{}", ended.stderr);
+    let comment = "SELECT obj_description('l40s_sales_large'::regclass)";
+    assert_eq!(database.text(comment).await, "mine now");
+}
+
+#[tokio::test]
+async fn a_table_grows_in_place_and_does_not_shrink() {
+    let database = Database::create().await;
+    // The last batch of the small table is a part of one, and the others come behind it.
+    let small = fill(&database, &sales(130_000)).await;
+    let before = digest(&database, 130_000).await;
+    let oid = "SELECT 'l40s_sales_large'::regclass::oid";
+    let (made, large) = (database.number(oid).await, sales(ROWS));
+    let grown = fill(&database, &large).await;
+    assert_eq!((grown.state, grown.rows, grown.rows_loaded), (State::Grown, ROWS, ROWS - 130_000));
+    assert_eq!(database.number(oid).await, made, "it is the same table");
+    assert_eq!(digest(&database, 130_000).await, before, "its rows stay");
+    let anew = fill(&database, &Table { recreate: Recreate::Ours, ..large.clone() }).await;
+    assert_eq!(anew.checksum, grown.checksum);
+    assert_ne!(grown.checksum, small.checksum);
+    assert_eq!(fill(&database, &large).await.state, State::Reused);
+    // Broken off while it grew, before and after the first batch was made whole.
+    for kept in [130_000, 200_000] {
+        half_filled(&database).await;
+        database.execute(&format!("DELETE FROM l40s_sales_large WHERE id > {kept}")).await;
+        let completed = fill(&database, &large).await;
+        assert_eq!((completed.state, completed.rows_loaded), (State::Completed, ROWS - kept));
+        assert_eq!(completed.checksum, anew.checksum);
+    }
+    // The other way round the message names what to type.
+    let mut refusals = Vec::new();
+    for unscaled in [10_000_000, ROWS, 7] {
+        let rows_unscaled = unscaled.try_into().unwrap();
+        refusals.push(refused(&database, &Table { rows_unscaled, ..sales(100_000) }).await);
+    }
+    refusals.push(refused(&database, &Table { dimension: true, ..sales(100) }).await);
+    // Rows that are not the first ones are not taken for them.
+    database.execute("UPDATE l40s_sales_large SET id = id + 1000000 WHERE id = 77").await;
+    refusals.push(refused(&database, &sales(ROWS + 1)).await);
+    assert_eq!(database.number("SELECT count(*) FROM l40s_sales_large").await, ROWS as i64);
+    insta::assert_snapshot!(refusals.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_table_without_row_numbers_grows_too() {
+    let database = Database::create().await;
+    let mut table = unnumbered();
+    fill(&database, &table).await;
+    table.rows = 150_000.try_into().unwrap();
+    let grown = fill(&database, &table).await;
+    assert_eq!((grown.state, grown.rows_loaded), (State::Grown, 149_000));
+    let anew = fill(&database, &Table { recreate: Recreate::Ours, ..table }).await;
+    assert_eq!(grown.checksum, anew.checksum);
 }
 
 /// Sets the record back to what it is while the table is being filled.
@@ -217,13 +312,17 @@ async fn a_half_filled_table_is_completed() {
     assert_eq!((completed.state, completed.rows_loaded), (State::Completed, ROWS));
 }
 
+/// A table of a thousand rows that no column numbers.
+fn unnumbered() -> Table {
+    let id = "[[tables.columns]]\nname = \"id\"\ntype = \"bigint\"\nvalues = \"row_id\" # i\n";
+    let text = SALES.replace(id, "").replace("primary_key = [\"id\"]\n", "unlogged = true\n");
+    Table { rows: 1_000.try_into().unwrap(), ..tables(&text).remove(0) }
+}
+
 #[tokio::test]
 async fn a_table_without_row_numbers_is_filled_anew() {
     let database = Database::create().await;
-    let id = "[[tables.columns]]\nname = \"id\"\ntype = \"bigint\"\nvalues = \"row_id\" # i\n";
-    let text = SALES.replace(id, "").replace("primary_key = [\"id\"]\n", "unlogged = true\n");
-    let mut table = tables(&text).remove(0);
-    table.rows = 1_000.try_into().unwrap();
+    let table = unnumbered();
     let whole = fill(&database, &table).await;
     let kind = "SELECT relpersistence::text FROM pg_class WHERE relname = 'l40s_sales_large'";
     assert_eq!(database.text(kind).await, "u");
@@ -257,7 +356,7 @@ async fn rights_are_asked_for_by_name() {
     database.execute(&format!("GRANT SELECT ON l40s_sales_large TO {role}")).await;
     // Reading is all that reuse takes.
     assert_eq!(fill_at(&address, &table, 1).await.unwrap().state, State::Reused);
-    let recreate = Table { recreate: true, ..table.clone() };
+    let recreate = Table { recreate: Recreate::Ours, ..table.clone() };
     refusals.push(hide(fill_at(&address, &recreate, 1).await.unwrap_err()));
     insta::assert_snapshot!(refusals.join("\n\n"));
 }
@@ -294,18 +393,21 @@ async fn a_full_disk_leaves_a_table_that_is_completed_later() {
     server.stop().await.unwrap();
 }
 
+/// The program, filling the table with a million rows.
+fn fill_sales(database: &Database, more: &[&str]) -> Program {
+    let folder = scratch();
+    std::fs::create_dir(folder.path().join("work")).unwrap();
+    std::fs::write(folder.path().join("work/sales.toml"), SALES).unwrap();
+    let address = database.address();
+    let mut args = vec!["fill", "sales.toml", "--rows", "1M", "--database-url", &address];
+    args.extend(more);
+    Program::start_in(folder, &args, &[])
+}
+
 #[tokio::test]
 async fn the_program_stops_between_batches_and_goes_on() {
     let database = Database::create().await;
-    let address = database.address();
-    let start = |more: &[&str]| {
-        let folder = scratch();
-        std::fs::create_dir(folder.path().join("work")).unwrap();
-        std::fs::write(folder.path().join("work/sales.toml"), SALES).unwrap();
-        let mut args = vec!["fill", "sales.toml", "--rows", "1M", "--database-url", &address];
-        args.extend(more);
-        Program::start_in(folder, &args, &[])
-    };
+    let start = |more: &[&str]| fill_sales(&database, more);
     let program = start(&["--connections", "1"]);
     program.says("l40s_sales_large: 0 of 1,000,000 rows").await;
     program.signal(Signal::INT);

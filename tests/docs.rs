@@ -146,7 +146,11 @@ fn the_table_of_options_is_current() {
     let mut table = "| option | variable | meaning |\n|---|---|---|\n".to_owned();
     for arg in command.get_arguments().filter(|arg| arg.get_help_heading().is_some()) {
         let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-        let value = value.map_or_else(String::new, |names| format!(" <{}>", names[0]));
+        let optional = arg.get_num_args().is_some_and(|number| number.min_values() == 0);
+        let value = value.map_or_else(String::new, |names| match optional {
+            true => format!("[=<{}>]", names[0]),
+            false => format!(" <{}>", names[0]),
+        });
         let variable = arg.get_env().map_or_else(String::new, |env| format!("`{}`", env.display()));
         let mut help = arg.get_help().unwrap().to_string();
         let defaults: Vec<_> =

@@ -36,4 +36,5 @@ mod support;
 mod sweeps;
 mod synthetic;
 mod tidy;
+mod untouched;
 mod usage;

@@ -73,7 +73,7 @@ async fn partitions_are_made_in_the_schema_of_their_table() {
     assert_eq!(relations(&database, "s1").await, [""; 0]);
     assert_eq!(relations(&database, "s2").await, ["ev", "ev_p0", "ev_p1"]);
     // What is dropped is made anew where it was.
-    short(&address, &["--table", "ev", "--partitions", "1", "--recreate"]).await.done();
+    short(&address, &["--table", "ev", "--partitions", "1", "--recreate=ev"]).await.done();
     assert_eq!(relations(&database, "s1").await, [""; 0]);
     assert_eq!(relations(&database, "s2").await, ["ev", "ev_p0"]);
 }

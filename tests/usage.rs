@@ -313,7 +313,7 @@ async fn rights() {
         ("rights_insert", &["--table", "theirs", "--partitions", "1"]),
         // May do all but add a partition.
         ("rights_user", &["--table", "theirs", "--partitions", "3"]),
-        ("rights_user", &["--table", "theirs", "--partitions", "1", "--recreate"]),
+        ("rights_user", &["--table", "theirs", "--partitions", "1", "--recreate=theirs"]),
     ] {
         let address = database.address_of(role);
         let common = ["--database-url", &address, "--metrics-addr", "off"];
@@ -348,7 +348,8 @@ async fn servers() {
     assert_eq!(none, 0, "a table is left");
     // The same with a table that would have been dropped for it.
     database.execute("CREATE TABLE precious AS SELECT 1 AS x").await;
-    let recreate = [&["run", "typo.toml", "--recreate", "--table", "precious"], &common[..]];
+    let recreate = ["run", "typo.toml", "--recreate=precious", "--table", "precious"];
+    let recreate = [&recreate, &common[..]];
     transcript.refuse_in(&files, &recreate.concat(), &[]).await;
     assert_eq!(database.number("SELECT x FROM precious").await, 1);
     insta::assert_snapshot!("servers", transcript.text);

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use clap::{ArgAction, Args};
+use clap::Args;
 
 use super::{Format, Given, Origins, Overrides, Parsed, ServerArgs, parse_count, parse_factor};
+use crate::plan::Recreate;
 
 pub(super) const ABOUT: &str = "\
 Create and fill the tables of profiles, or find that they are there
@@ -29,10 +30,11 @@ Examples:
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Tables")]
 pub struct TableArgs {
-    /// Rows of each of the profile's tables, such as 50M
+    /// Rows of each of the profile's tables, such as 50M; not of a dimension table
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_ROWS", value_parser = parse_count, allow_hyphen_values = true)]
     pub rows: Option<u64>,
-    /// Multiply the rows of each of the profile's tables by this, such as 0.1
+    /// Multiply the rows of each of the profile's tables by this, such as 0.1; not of a dimension
+    /// table
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_SCALE", value_name = "FACTOR", value_parser = parse_factor, allow_hyphen_values = true)]
     pub scale: Option<f64>,
 }
@@ -43,9 +45,12 @@ pub struct FillArgs {
     /// How many rows.
     #[command(flatten)]
     pub tables: TableArgs,
-    /// Drop the profile's tables and all their rows first
-    #[arg(long, action = ArgAction::SetTrue, help_heading = "Tables")]
-    pub recreate: bool,
+    /// Drop the profile's tables and all their rows first, if strom-load made them
+    ///
+    /// What strom-load fills it marks in the table's comment. A table without the mark is dropped
+    /// only if it is named: --recreate=shop.orders.
+    #[arg(long, value_name = "TABLE", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Tables")]
+    pub recreate: Option<Recreate>,
     /// Seed: the same one gives the same rows [default: 42]
     #[arg(
         long,
@@ -80,7 +85,7 @@ impl Parsed {
             rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
             scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
             seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
-            recreate: args.recreate.then(|| Given::flag("--recreate", true)),
+            recreate: args.recreate.clone().map(|value| Given::flag("--recreate", value)),
             ..Overrides::default()
         }
     }

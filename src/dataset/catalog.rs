@@ -1,14 +1,18 @@
 //! The table as the server's catalog has it: found, created, and finished with keys and indexes.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
-use crate::pg::{self, Session, quote_literal as literal};
+use crate::pg::{self, Session, mark, quote_literal as literal};
 use crate::plan::{Index, Table, quote_identifier};
 
 use super::record::Record;
 
 /// How long to wait for a COPY of a loader that is gone, or for whoever else holds the table.
 const LOCK_TIMEOUT: &str = "30s";
+/// What to do if a table must not be dropped.
+const ELSEWHERE: &str = "give the table of the profile another name";
 
 /// A relation that is there.
 #[derive(Debug, Deserialize)]
@@ -178,12 +182,8 @@ pub(super) async fn create(
         .map(|column| format!("{} {} NOT NULL", quote_identifier(&column.name), column.sql_type))
         .collect();
     let unlogged = if table.unlogged { "UNLOGGED " } else { "" };
-    let mut steps = vec![("begin".to_owned(), "BEGIN".to_owned())];
-    if replace {
-        steps.push(("drop it for --recreate".to_owned(), format!("DROP TABLE {}", table.name)));
-    }
     let sql = format!("CREATE {unlogged}TABLE {} ({})", table.name, columns.join(", "));
-    steps.push(("create it".to_owned(), sql));
+    let mut steps = vec![("create it".to_owned(), sql)];
     steps.push(("create it".to_owned(), "SAVEPOINT empty".to_owned()));
     for (_, Building { what, sql }) in all_buildings(table) {
         steps.push((format!("build {what} on the empty table"), sql));
@@ -191,19 +191,57 @@ pub(super) async fn create(
     steps.push(("create it".to_owned(), "ROLLBACK TO SAVEPOINT empty".to_owned()));
     steps.push(("record what it is filled with".to_owned(), comment_sql(table, record)));
     steps.push(("create it".to_owned(), "COMMIT".to_owned()));
+    session.execute("begin", "BEGIN").await?;
+    let replaced = if replace { drop_for_recreate(session, table).await } else { Ok(()) };
+    let mut done = replaced;
     for (act, sql) in steps {
-        if let Err(error) = session.execute(&act, &sql).await {
-            // The first error is the one to tell.
-            let _ = session.execute("roll back", "ROLLBACK").await;
-            return Err(error);
+        if done.is_ok() {
+            done = session.execute(&act, &sql).await;
         }
     }
-    Ok(())
+    if done.is_err() {
+        // The first error is the one to tell.
+        let _ = session.execute("roll back", "ROLLBACK").await;
+    }
+    done
 }
 
-/// Sets the table's record.
-pub(super) fn comment_sql(table: &Table, record: &Record) -> String {
+async fn drop_for_recreate(session: &mut Session, table: &Table) -> Result<(), pg::Error> {
+    match mark::Relation::find(session, &table.name).await? {
+        None => Ok(()),
+        Some(found) => {
+            mark::drop_table(session, &table.name, &found, &table.recreate, ELSEWHERE).await
+        }
+    }
+}
+
+fn comment_sql(table: &Table, record: &Record) -> String {
     format!("COMMENT ON TABLE {} IS {}", table.name, literal(&record.comment()))
+}
+
+/// Writes the table's record over the one that it has; false if its comment is no record any more.
+pub(super) async fn set_record(
+    session: &mut Session,
+    table: &Table,
+    record: &Record,
+) -> Result<bool, pg::Error> {
+    let act = "record what it is filled with";
+    // No other session can set the comment meanwhile.
+    let lock = format!(
+        "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; \
+         LOCK TABLE {} IN SHARE UPDATE EXCLUSIVE MODE",
+        table.name
+    );
+    session.execute(act, &lock).await?;
+    let name = literal(&table.name.to_string());
+    let sql = format!("SELECT obj_description({name}::regclass, 'pg_class')");
+    let comment = session.text(act, &sql).await?;
+    if Record::read(comment.as_deref()).is_err() {
+        session.execute("roll back", "ROLLBACK").await?;
+        return Ok(false);
+    }
+    session.execute(act, &format!("{}; COMMIT", comment_sql(table, record))).await?;
+    Ok(true)
 }
 
 /// Reserves the table for this session; false if another one has it. The key is the name, since
@@ -218,14 +256,15 @@ pub(super) async fn reserve(session: &mut Session, table: &Table) -> Result<bool
     Ok(session.text("reserve it", &sql).await?.as_deref() == Some("t"))
 }
 
-/// Which batches of a half-filled table are in it. `None`: what is there is not whole batches.
+/// How many rows of each batch are in the table: all of them, or the first ones. `None`: what is
+/// there is something else.
 ///
 /// A loader that was killed may have left a COPY that is still committing; the lock waits for it.
 pub(super) async fn batches_present(
     session: &mut Session,
     table: &Table,
     batch_rows: u64,
-) -> Result<Option<Vec<u64>>, pg::Error> {
+) -> Result<Option<BTreeMap<u64, u64>>, pg::Error> {
     let act = "find out what is loaded";
     let lock = format!(
         "BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'; LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
@@ -236,23 +275,26 @@ pub(super) async fn batches_present(
         let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} LIMIT 1) AS any_row", table.name);
         let rows = session.at_length().text(act, &sql).await?;
         session.execute(act, "COMMIT").await?;
-        return Ok((rows.as_deref() == Some("0")).then(Vec::new));
+        return Ok((rows.as_deref() == Some("0")).then(BTreeMap::new));
     };
     let sql = format!(
-        "SELECT coalesce(json_agg(json_build_array(batch, rows)), '[]')::text FROM \
-         (SELECT ({id} - 1) / {batch_rows} AS batch, count(*) AS rows FROM {} GROUP BY 1) AS found",
+        "SELECT coalesce(json_agg(json_build_array(batch, rows, last)), '[]')::text FROM \
+         (SELECT ({id} - 1) / {batch_rows} AS batch, count(*) AS rows, max({id}) AS last FROM {} \
+         GROUP BY 1) AS found",
         table.name,
         id = quote_identifier(id)
     );
     let text = session.at_length().text(act, &sql).await?.unwrap_or_default();
     session.execute(act, "COMMIT").await?;
-    let found: Vec<(i64, u64)> = serde_json::from_str(&text).unwrap_or_default();
-    let whole = |&(batch, rows): &(i64, u64)| {
+    let found: Vec<(i64, u64, i64)> = serde_json::from_str(&text).unwrap_or_default();
+    let first_rows = |&(batch, rows, last): &(i64, u64, i64)| {
         let batch = u64::try_from(batch).ok()?;
-        let wanted = table.rows.get().checked_sub(batch.checked_mul(batch_rows)?)?.min(batch_rows);
-        (rows == wanted && rows > 0).then_some(batch)
+        let before = batch.checked_mul(batch_rows)?;
+        let wanted = table.rows.get().checked_sub(before)?.min(batch_rows);
+        let ends = u64::try_from(last).ok()? == before + rows;
+        (ends && (1..=wanted).contains(&rows)).then_some((batch, rows))
     };
-    Ok(found.iter().map(whole).collect())
+    Ok(found.iter().map(first_rows).collect())
 }
 
 /// Counts the rows.

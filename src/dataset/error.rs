@@ -35,15 +35,31 @@ pub enum DatasetError {
     },
     /// strom-load made it, but not as the profile wants it.
     #[error(
-        "table {table} is not the one that the profile describes: {}\n  fix: give the profile, \
-         --rows and --seed that it was filled with, name another table, or let --recreate drop and \
-         rebuild it", differences.join("; ")
+        "table {table} is not the one that the profile describes: {}\n  fix: give the profile and \
+         --seed that it was filled with, name another table, or let --recreate drop and rebuild it",
+        differences.join("; ")
     )]
     Mismatch {
         /// The table.
         table: String,
         /// Every difference.
         differences: Vec<String>,
+    },
+    /// It has more rows than the profile wants, and is that profile's else.
+    #[error(
+        "table {table} was filled with {} rows, and {} are wanted: a table grows, and does not \
+         shrink\n  fix: {same_size}, the size that it has; or with --recreate, which drops its rows",
+        format_count(*rows), format_count(*wanted)
+    )]
+    TooLarge {
+        /// The table.
+        table: String,
+        /// Rows that it was filled with.
+        rows: u64,
+        /// Rows that the profile wants.
+        wanted: u64,
+        /// How to ask for the size that it has.
+        same_size: String,
     },
     /// It broke off while rows were loaded.
     #[error(

@@ -1,6 +1,6 @@
 //! One connection's share of a load: the next batch that nobody has taken, until there is none.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
@@ -23,8 +23,9 @@ pub(super) struct Load {
     table: Table,
     address: Address,
     batch_rows: u64,
-    /// Batches that are in the table already: generated for the checksum, and not sent.
-    present: HashSet<u64>,
+    /// How many rows of a batch are in the table already, its first ones: they are generated for the
+    /// checksum, and not sent.
+    present: BTreeMap<u64, u64>,
     next: AtomicU64,
     rows_done: AtomicU64,
     stop: CancellationToken,
@@ -35,14 +36,14 @@ impl Load {
         table: &Table,
         address: &Address,
         batch_rows: u64,
-        present: Vec<u64>,
+        present: BTreeMap<u64, u64>,
         stop: CancellationToken,
     ) -> Self {
         let load = Self {
             table: table.clone(),
             address: address.clone(),
             batch_rows,
-            present: present.into_iter().collect(),
+            present,
             next: AtomicU64::new(0),
             rows_done: AtomicU64::new(0),
             stop,
@@ -54,7 +55,7 @@ impl Load {
 
     /// Rows that need not be sent.
     pub(super) fn rows_present(&self) -> u64 {
-        self.present.iter().map(|batch| self.rows_of(*batch).1).sum()
+        self.present.values().sum()
     }
 
     /// Rows in the table so far.
@@ -139,33 +140,35 @@ impl Load {
         encoder: &mut BatchEncoder,
     ) -> Result<Checksum, pg::Error> {
         let mut sum = Checksum::default();
-        let next_chunk = self.chunks(batch, encoder, &mut sum);
-        if self.present.contains(&batch) {
-            for _ in std::iter::from_fn(next_chunk) {
+        let (first, rows) = self.rows_of(batch);
+        let present = self.present.get(&batch).copied().unwrap_or_default().min(rows);
+        if present > 0 {
+            for _ in std::iter::from_fn(chunks(first, present, encoder, &mut sum)) {
                 tokio::task::yield_now().await;
             }
-        } else {
+        }
+        if present < rows {
+            let next_chunk = chunks(first + present, rows - present, encoder, &mut sum);
             let loaded = session.copy_in(copy, next_chunk).await?;
             self.rows_done.fetch_add(loaded, Ordering::Relaxed);
         }
         Ok(sum)
     }
+}
 
-    /// Yields the batch as a stream of COPY BINARY, and adds its rows to `sum` on the way.
-    fn chunks<'a>(
-        &self,
-        batch: u64,
-        encoder: &'a mut BatchEncoder,
-        sum: &'a mut Checksum,
-    ) -> impl FnMut() -> Option<Bytes> + use<'a> {
-        let (first, rows) = self.rows_of(batch);
-        encoder.begin(first, rows, DueTimes::constant(0));
-        let mut tuples = Tuples::default();
-        move || {
-            let chunk = encoder.next_chunk()?;
-            tuples.feed(&chunk, &mut |tuple: &[u8]| sum.add(tuple));
-            Some(chunk)
-        }
+/// Yields rows as a stream of COPY BINARY, and adds them to `sum` on the way.
+fn chunks<'a>(
+    first: u64,
+    rows: u64,
+    encoder: &'a mut BatchEncoder,
+    sum: &'a mut Checksum,
+) -> impl FnMut() -> Option<Bytes> + use<'a> {
+    encoder.begin(first, rows, DueTimes::constant(0));
+    let mut tuples = Tuples::default();
+    move || {
+        let chunk = encoder.next_chunk()?;
+        tuples.feed(&chunk, &mut |tuple: &[u8]| sum.add(tuple));
+        Some(chunk)
     }
 }
 
@@ -190,13 +193,14 @@ mod tests {
     fn generate(table: &Table, batch_rows: u64, lanes: usize) -> Checksum {
         let address = Address::socket("/nowhere".as_ref(), 1, "", "");
         let stop = CancellationToken::new();
-        let load = Load::new(table, &address, batch_rows, vec![], stop);
+        let load = Load::new(table, &address, batch_rows, BTreeMap::new(), stop);
         let mut encoders: Vec<_> = (0..lanes).map(|_| Load::encoder(table).unwrap()).collect();
         let mut sum = Checksum::default();
         for batch in (0..load.batches()).rev() {
             let mut of_batch = Checksum::default();
             let encoder = &mut encoders[batch as usize % lanes];
-            let mut next_chunk = load.chunks(batch, encoder, &mut of_batch);
+            let (first, rows) = load.rows_of(batch);
+            let mut next_chunk = chunks(first, rows, encoder, &mut of_batch);
             while next_chunk().is_some() {}
             drop(next_chunk);
             sum.merge(of_batch);

@@ -1,16 +1,14 @@
-//! What a table was filled with, kept beside it in its comment.
-//!
-//! A comment belongs to the table: it needs no privilege that the table's owner lacks, goes where
-//! the table goes (pg_dump, RENAME, another schema), and is gone when the table is.
+//! What a table was filled with, kept beside it in its comment, behind the mark of strom-load's
+//! tables.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::pg::mark::DATA_SET as MARK;
 use crate::plan::Table;
-use crate::quantity::format_count;
 
-/// What every record opens with, so that it is told from a person's comment.
-const MARK: &str = "strom-load data set ";
 /// Version of the record, of the generators and of the checksum.
 const FORMAT: u32 = 1;
 
@@ -63,6 +61,18 @@ impl Record {
         }
     }
 
+    /// The record of the same table while rows are added to it, up to those that `table` wants.
+    pub(super) fn filling(self, table: &Table) -> Self {
+        Self { status: Status::Filling, rows: table.rows.get(), checksum: None, ..self }
+    }
+
+    /// How many rows each batch has once all rows are there.
+    pub(super) fn batches(&self) -> BTreeMap<u64, u64> {
+        let batches = self.rows.div_ceil(self.batch_rows);
+        let rows = |batch| self.batch_rows.min(self.rows - batch * self.batch_rows);
+        (0..batches).map(|batch| (batch, rows(batch))).collect()
+    }
+
     /// The record of the same table when it is filled.
     pub(super) fn ready(self, checksum: String) -> Self {
         Self { status: Status::Ready, checksum: Some(checksum), ..self }
@@ -84,14 +94,11 @@ impl Record {
         format!("{MARK}{}", json!(self))
     }
 
-    /// What the table was filled with otherwise than `table` wants.
+    /// What the table was filled with otherwise than `table` wants, the number of rows aside: fewer
+    /// are the first of those wanted.
     pub(super) fn differences(&self, table: &Table) -> Vec<String> {
         let wanted = Self::begin(table, self.batch_rows);
         let mut differences = Vec::new();
-        if self.rows != wanted.rows {
-            let (have, want) = (format_count(self.rows), format_count(wanted.rows));
-            differences.push(format!("it was filled with {have} rows, not {want}"));
-        }
         if self.seed != wanted.seed {
             differences.push(format!("it was filled with seed {}, not {}", self.seed, wanted.seed));
         }

@@ -1,11 +1,12 @@
 //! The stream's table: created if absent, checked if present, extended by missing partitions.
-//! Nothing of the user's is dropped or changed without `--recreate`.
+//! What strom-load did not make is dropped only if it is named, see [`super::mark`].
 
-use crate::plan::{Stream, TableName, quote_identifier};
+use crate::plan::{Recreate, Stream, TableName, quote_identifier};
 use crate::row::{Column, Values};
 
 use super::fate::Whereabouts;
 use super::load::LoadTarget;
+use super::mark::{self, Relation};
 use super::quote::quote_literal;
 use super::{Error, Session};
 
@@ -15,6 +16,8 @@ const ID_HEADROOM: i64 = 1 << 40;
 const LEAF_STEM_BYTES_MAX: usize = 54;
 /// How many other names are tried for a partition whose name is taken.
 const NAME_TRIES: u32 = 99;
+/// What to do if a table must not be used.
+const ELSEWHERE: &str = "name another table with --table";
 
 /// A table that is ready for a run.
 #[derive(Debug, Clone)]
@@ -46,15 +49,14 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         quote_literal(&format!("strom-load create {table}"))
     );
     session.execute("wait for another loader's CREATE TABLE", &lock).await?;
-    let mut present = find(session, table).await?;
+    let mut present = Relation::find(session, table).await?;
     // A name without a schema is made anew in the schema where it was found.
     let mut name = table.clone();
     if let Some(found) = &present {
         // Before anything is dropped: not from under another loader.
         reserve(session, stream, found.oid).await?;
-        if stream.recreate {
-            let drop = format!("DROP TABLE {}", found.name);
-            session.execute(&format!("drop table {table} for --recreate"), &drop).await?;
+        if stream.recreate != Recreate::No {
+            mark::drop_table(session, table, found, &stream.recreate, ELSEWHERE).await?;
             name = found.name.clone();
             present = None;
         }
@@ -62,7 +64,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     let created = present.is_none();
     let found = match present {
         Some(found) => {
-            check_shape(session, stream, found.oid).await?;
+            check_shape(session, stream, &found).await?;
             found
         }
         None => create(session, stream, &name).await?,
@@ -110,28 +112,6 @@ pub async fn count_since(
     Ok(rows)
 }
 
-/// A relation that is there.
-struct Relation {
-    oid: u32,
-    /// Its name with the schema that it was found in.
-    name: TableName,
-}
-
-async fn find(session: &mut Session, table: &TableName) -> Result<Option<Relation>, Error> {
-    let sql = format!(
-        "SELECT c.oid, n.nspname, c.relname FROM pg_class c \
-         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass({})",
-        quote_literal(&table.to_string())
-    );
-    let rows = session.rows(&format!("look up table {table}"), &sql).await?;
-    let relation = |row: &Vec<Option<String>>| {
-        let [oid, schema, name] = row.as_slice() else { return None };
-        let name = TableName { schema: schema.clone(), name: name.clone()? };
-        Some(Relation { oid: oid.as_ref()?.parse().ok()?, name })
-    };
-    Ok(rows.first().and_then(relation))
-}
-
 async fn create(
     session: &mut Session,
     stream: &Stream,
@@ -155,16 +135,26 @@ async fn create(
             _ => error,
         }
     })?;
-    find(session, table).await?.ok_or_else(|| {
+    session.execute(&format!("mark table {table}"), &mark::comment_sql(table)).await?;
+    Relation::find(session, table).await?.ok_or_else(|| {
         Error::refused(format!("create table {table}"), "it is not visible after CREATE TABLE")
     })
 }
 
 /// Refuses a table whose columns or partitioning do not fit, naming every difference at once.
-async fn check_shape(session: &mut Session, stream: &Stream, oid: u32) -> Result<(), Error> {
-    let act = format!("use table {}", stream.table);
-    let fix = "name another table with --table, or let strom-load drop and rebuild this one with \
-               --recreate";
+async fn check_shape(
+    session: &mut Session,
+    stream: &Stream,
+    relation: &Relation,
+) -> Result<(), Error> {
+    let (act, oid) = (format!("use table {}", stream.table), relation.oid);
+    let fix = match relation.marked {
+        true => {
+            "name another table with --table, or let --recreate drop and rebuild this one, \
+                 which strom-load made"
+        }
+        false => ELSEWHERE,
+    };
     let partition = partition_column(stream);
     // As the server writes it, which quotes only where it must.
     let wanted_sql = format!("SELECT 'LIST (' || quote_ident({}) || ')'", quote_literal(partition));
@@ -246,7 +236,8 @@ async fn add_partitions(
     for (number, leaf) in missing.iter().zip(leaves) {
         let parent = &parent.name;
         let sql = format!("CREATE TABLE {leaf} PARTITION OF {parent} FOR VALUES IN ({number})");
-        session.execute(&format!("add partition {leaf}"), &sql).await.map_err(|error| {
+        let marked = format!("{sql}; {}", mark::comment_sql(&leaf));
+        session.execute(&format!("add partition {leaf}"), &marked).await.map_err(|error| {
             if error.sqlstate() != Some("42501") {
                 return error;
             }

@@ -2,8 +2,8 @@
 
 use std::num::NonZeroU64;
 
-use super::TableName;
 use super::render::whole;
+use super::{Recreate, TableName};
 use crate::profile;
 use crate::row::{Column, Values};
 
@@ -14,6 +14,10 @@ pub struct Table {
     pub name: TableName,
     /// How many rows it has.
     pub rows: NonZeroU64,
+    /// How many it had before `--scale`.
+    pub rows_unscaled: NonZeroU64,
+    /// Whether it keeps its rows whatever `--rows` and `--scale` say.
+    pub dimension: bool,
     /// The profile's seed.
     pub seed: u64,
     /// Its columns, in order.
@@ -24,8 +28,8 @@ pub struct Table {
     pub indexes: Vec<Index>,
     /// Whether its rows bypass the write-ahead log.
     pub unlogged: bool,
-    /// Drop the table first.
-    pub recreate: bool,
+    /// Whether a table that is there is dropped first.
+    pub recreate: Recreate,
 }
 
 /// An index of a table.
@@ -62,9 +66,19 @@ impl Table {
 
 impl From<&Table> for profile::Table {
     fn from(table: &Table) -> Self {
-        // The seed is the profile's.
-        let Table { name, rows, seed: _, columns, primary_key, indexes, unlogged, recreate } =
-            table;
+        // The seed is the profile's, and `rows` is what it resolves to.
+        let Table {
+            name,
+            rows,
+            rows_unscaled: _,
+            dimension,
+            seed: _,
+            columns,
+            primary_key,
+            indexes,
+            unlogged,
+            recreate,
+        } = table;
         let names = |names: &[String]| names.iter().map(|name| name.clone().into()).collect();
         let index = |index: &Index| profile::Index {
             name: Some(index.name.clone().into()),
@@ -75,8 +89,9 @@ impl From<&Table> for profile::Table {
         Self {
             name: Some(name.as_written().into()),
             rows: Some(whole(rows.get())),
+            dimension: dimension.then_some(true),
             unlogged: Some(*unlogged),
-            recreate: Some(*recreate),
+            recreate: Some(profile::Recreate::from(recreate).into()),
             primary_key: (!primary_key.is_empty()).then(|| names(primary_key)),
             columns: Some(columns.iter().map(|c| profile::Column::from(c).into()).collect()),
             indexes: (!indexes.is_empty())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::Order;
 use super::fault::Origin;
-use super::{Audit, Delivery, GpuChoice, OnFault};
+use super::{Audit, Delivery, GpuChoice, OnFault, Recreate};
 use crate::quantity::{Cadence, Rate, RunLength};
 
 /// A value and the flag or variable that gave it.
@@ -69,8 +69,8 @@ pub struct Overrides {
     pub seed: Option<Given<u64>>,
     /// Target table, as in SQL.
     pub table: Option<Given<String>>,
-    /// Drop the table first, or each of the tables to be filled.
-    pub recreate: Option<Given<bool>>,
+    /// Whether tables that are there are dropped first.
+    pub recreate: Option<Given<Recreate>>,
     /// Rows of each table to be filled.
     pub rows: Option<Given<u64>>,
     /// The rows of each table to be filled are multiplied by this.

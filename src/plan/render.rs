@@ -62,6 +62,7 @@ pub fn render<J: WriteKeys>(plan: &Plan<J>) -> String {
         toml.header("[[tables]]");
         toml.key("name", table.name.as_ref());
         toml.key("rows", table.rows.as_ref());
+        toml.key("dimension", table.dimension.as_ref());
         toml.key("unlogged", table.unlogged.as_ref());
         toml.key("recreate", table.recreate.as_ref());
         toml.key("primary_key", table.primary_key.as_ref());
@@ -316,7 +317,7 @@ impl From<&super::Stream> for profile::Stream {
             batch_rows: Some(whole(batch_rows.get())),
             // From whole microseconds: seconds times 1000 would not be exact.
             linger_ms: Some(Number(linger.as_micros() as f64 / 1e3).into()),
-            recreate: Some(*recreate),
+            recreate: Some(profile::Recreate::from(recreate).into()),
             columns: Some(columns.iter().map(|c| profile::Column::from(c).into()).collect()),
         }
     }

@@ -4,6 +4,7 @@ mod arms;
 mod bench;
 mod limits;
 mod recovery;
+mod recreate;
 mod sweep;
 mod tables;
 mod watch;
@@ -117,6 +118,7 @@ impl Resolver<'_> {
             (Some(bench), None) => Job::Benchmark(Box::new(bench)),
             (None, _) => Job::Stream(Box::new(stream)),
         };
+        self.named_for_recreate(&common, &job);
         Plan { common, job }
     }
 
@@ -156,19 +158,15 @@ impl Resolver<'_> {
         let batch_rows =
             self.number("batch_rows", o.batch_rows.as_ref(), stream.batch_rows.as_ref(), &batch);
         let linger_ms = stream.linger_ms.as_ref();
+        let table = self.table(stream.table.as_ref());
         Stream {
-            table: self.table(stream.table.as_ref()),
             columns: resolve_columns(&mut self.report, stream.columns.as_deref()),
             partitions: NonZeroU32::new(partitions as u32).unwrap_or(NonZeroU32::MIN),
             rate,
             batch_rows: NonZeroU32::new(batch_rows as u32).unwrap_or(NonZeroU32::MIN),
             linger: seconds(self.scaled("linger_ms", o.linger.as_ref(), linger_ms, 1e-3, &LINGER)),
-            recreate: o
-                .recreate
-                .as_ref()
-                .map(|given| given.value)
-                .or(stream.recreate)
-                .unwrap_or(false),
+            recreate: self.recreate(stream.recreate.as_ref(), &table),
+            table,
         }
     }
 

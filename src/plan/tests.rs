@@ -47,7 +47,7 @@ fn an_empty_profile_is_the_default_workload_without_readers() {
     assert_eq!(plan.job.stream.rate, StreamRate::RowsPerSecond(3000.try_into().unwrap()));
     assert_eq!(plan.job.stream.batch_rows.get(), 100);
     assert_eq!(plan.job.stream.linger, Duration::from_millis(100));
-    assert!(!plan.job.stream.recreate);
+    assert_eq!(plan.job.stream.recreate, Recreate::No);
     assert_eq!(plan.job.stream.columns.len(), 6);
     assert_eq!(plan.job.readers.count, 0);
     assert_eq!(plan.job.readers.statement_timeout, Duration::from_secs(60));

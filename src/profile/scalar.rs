@@ -97,6 +97,16 @@ pub enum MillisecondsOrOff {
     Off,
 }
 
+/// Whether a table that is there is dropped first: true, false, or the name of the table that may be
+/// dropped whoever made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recreate {
+    /// Whether it is dropped if strom-load made it.
+    Switch(bool),
+    /// The table's name, as in SQL.
+    Table(String),
+}
+
 /// The value of a server's setting: text, a number, or true or false; kept as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SettingValue(pub String);
@@ -129,6 +139,28 @@ impl<'de> Deserialize<'de> for SettingValue {
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<SettingValue, E> {
                 Ok(SettingValue(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Wanted)
+    }
+}
+
+impl<'de> Deserialize<'de> for Recreate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl Visitor<'_> for Wanted {
+            type Value = Recreate;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or the table's name")
+            }
+
+            fn visit_bool<E: de::Error>(self, value: bool) -> Result<Recreate, E> {
+                Ok(Recreate::Switch(value))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Recreate, E> {
+                Ok(Recreate::Table(value.to_owned()))
             }
         }
         deserializer.deserialize_any(Wanted)
@@ -236,6 +268,15 @@ impl Serialize for Number {
     }
 }
 
+impl Serialize for Recreate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Switch(on) => serializer.serialize_bool(*on),
+            Self::Table(name) => serializer.serialize_str(name),
+        }
+    }
+}
+
 impl Serialize for RateOrMax {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -285,6 +326,7 @@ inline_schema! {
     Whole => { "type": "integer" },
     Number => { "type": "number" },
     SettingValue => { "type": ["string", "number", "boolean"] },
+    Recreate => { "type": ["boolean", "string"] },
     RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]

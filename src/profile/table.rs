@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Column, Located, Whole};
+use super::{Column, Located, Recreate, Whole};
 
 /// A table that is created and filled with generated rows, or reused if it is there.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -13,12 +13,17 @@ pub struct Table {
     pub name: Option<Located<String>>,
     /// Number of rows.
     pub rows: Option<Located<Whole>>,
+    /// A dimension table keeps its rows whatever `--rows` and `--scale` say: other tables refer to
+    /// them. Default: false.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<bool>,
     /// An unlogged table is filled faster, and is empty after a crash. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unlogged: Option<bool>,
-    /// Drop the table first, if there is one. Default: false.
+    /// Drop the table first, if there is one that strom-load made; its name in place of true drops
+    /// it whoever made it. Default: false.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub recreate: Option<bool>,
+    pub recreate: Option<Located<Recreate>>,
     /// Columns of the primary key, the one with `values = "row_id"` among them. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primary_key: Option<Vec<Located<String>>>,

@@ -41,6 +41,8 @@ pub enum State {
     Recreated,
     /// It was half-filled, and is completed.
     Completed,
+    /// It had fewer rows, and got the others.
+    Grown,
     /// It was there as the profile wants it.
     Reused,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for State {
             Self::Created => "created",
             Self::Recreated => "recreated",
             Self::Completed => "completed",
+            Self::Grown => "grown",
             Self::Reused => "reused",
         })
     }

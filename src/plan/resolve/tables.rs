@@ -29,22 +29,25 @@ impl Resolver<'_> {
                 let what = format!("table `{}` is there twice", written.as_str());
                 self.report.at(&written.span(), what, "rename or delete one of the two".to_owned());
             }
+            let dimension = table.dimension.unwrap_or(false);
+            let given_rows = given_rows.filter(|_| !dimension);
             let rows = self.table_rows(table, given_rows);
             let columns = self.table_columns(table);
             let known = Known::new(table);
             let primary_key = self.primary_key(table, &known);
             let indexes = self.indexes(table, &known);
             let (Some(name), Some(rows)) = (name, rows) else { continue };
-            let recreate = self.overrides.recreate.as_ref().map(|given| given.value);
             tables.push(Table {
+                recreate: self.recreate(table.recreate.as_ref(), &name),
                 name,
-                rows: scaled(rows, scale),
+                rows: scaled(rows, scale.filter(|_| !dimension)),
+                rows_unscaled: rows,
+                dimension,
                 seed,
                 columns,
                 primary_key,
                 indexes,
                 unlogged: table.unlogged.unwrap_or(false),
-                recreate: recreate.or(table.recreate).unwrap_or(false),
             });
         }
         tables
@@ -267,7 +270,7 @@ fn scaled(rows: NonZeroU64, scale: Option<f64>) -> NonZeroU64 {
 mod tests {
     use insta::assert_snapshot;
 
-    use crate::plan::{Given, Overrides, Plan, ProfileSource, render};
+    use crate::plan::{Given, Overrides, Plan, ProfileSource, Recreate, render};
 
     fn resolve(text: &str, overrides: &Overrides) -> Result<Plan, crate::plan::Faults> {
         let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
@@ -323,11 +326,11 @@ mod tests {
             let overrides = Overrides {
                 rows: rows.map(|rows| Given::flag("--rows", rows)),
                 scale: scale.map(|scale| Given::flag("--scale", scale)),
-                recreate: Some(Given::flag("--recreate", true)),
+                recreate: Some(Given::flag("--recreate", Recreate::Ours)),
                 ..Overrides::default()
             };
             let plan = resolve(SALES, &overrides).unwrap();
-            assert!(plan.common.tables.iter().all(|table| table.recreate));
+            assert!(plan.common.tables.iter().all(|table| table.recreate == Recreate::Ours));
             plan.common.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
         };
         assert_eq!(rows(None, None), [1_000, 20]);
@@ -335,6 +338,32 @@ mod tests {
         assert_eq!(rows(None, Some(0.1)), [100, 2]);
         assert_eq!(rows(Some(3_000), Some(0.5)), [1_500, 1_500]);
         assert_eq!(rows(None, Some(0.000_1)), [1, 1]);
+    }
+
+    #[test]
+    fn a_dimension_table_keeps_its_rows() {
+        let text = SALES.replace("rows = 20", "rows = 20\n dimension = true");
+        let rows = |overrides: &Overrides| {
+            let plan = resolve(&text, overrides).unwrap();
+            plan.common.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
+        };
+        let scale = |scale| Overrides {
+            scale: Some(Given::flag("--scale", scale)),
+            ..Overrides::default()
+        };
+        assert_eq!(rows(&scale(0.02)), [20, 20]);
+        assert_eq!(rows(&scale(50.0)), [50_000, 20]);
+        let given = Some(Given::flag("--rows", 7));
+        assert_eq!(rows(&Overrides { rows: given, ..Overrides::default() }), [7, 20]);
+    }
+
+    #[test]
+    fn the_categories_of_the_basic_benchmark_are_all_there_at_any_scale() {
+        let overrides =
+            Overrides { scale: Some(Given::flag("--scale", 0.02)), ..Overrides::default() };
+        let plan = Plan::resolve(&crate::plan::builtin("basic").unwrap(), &overrides).unwrap();
+        let rows: Vec<_> = plan.common.tables.iter().map(|table| table.rows.get()).collect();
+        assert_eq!(rows, [200_000, 100]);
     }
 
     #[test]

@@ -1,0 +1,213 @@
+//! What strom-load made carries a mark: the comment of the table opens with it. Only that is dropped
+//! without being named, and a comment of the user's is never written over.
+//!
+//! A comment belongs to the table: it needs no privilege that the table's owner lacks, goes where
+//! the table goes (pg_dump, RENAME, another schema), and is gone when the table is.
+
+use crate::plan::{Recreate, TableName};
+use crate::quantity::format_count;
+
+use super::quote::quote_literal;
+use super::{Error, Session};
+
+/// What the comment of a stream's table and of each of its partitions opens with.
+const STREAM: &str = "strom-load stream ";
+/// What the comment of a table opens with that was filled with generated rows.
+pub(crate) const DATA_SET: &str = "strom-load data set ";
+/// Version of what stands behind the mark of a stream's table.
+const STREAM_FORMAT: u32 = 1;
+/// Rows are counted up to here before a table is dropped, or not dropped; beyond, the estimate of
+/// the last VACUUM or ANALYZE has to do.
+const COUNTED_MAX: u64 = 1_000_000;
+
+/// Something that has a table's name.
+#[derive(Debug)]
+pub(crate) struct Relation {
+    pub(super) oid: u32,
+    /// Its name with the schema that it was found in.
+    pub(super) name: TableName,
+    /// `pg_class.relkind`.
+    kind: String,
+    /// Whether it belongs to the server itself.
+    system: bool,
+    /// Whether the comment has a mark.
+    pub(super) marked: bool,
+    /// Its partitions that have no mark, if it has one itself.
+    foreign_partitions: Vec<String>,
+}
+
+impl Relation {
+    /// What has this name, if anything.
+    pub(crate) async fn find(
+        session: &mut Session,
+        table: &TableName,
+    ) -> Result<Option<Self>, Error> {
+        let marked = |oid: &str| {
+            let comment = format!("pg_catalog.obj_description({oid}, 'pg_class')");
+            let opens = |mark| {
+                format!("pg_catalog.starts_with(coalesce({comment}, ''), {})", quote_literal(mark))
+            };
+            format!("({} OR {})", opens(STREAM), opens(DATA_SET))
+        };
+        let sql = format!(
+            "SELECT c.oid, c.relkind, n.nspname, c.relname, \
+             n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
+             {}, (SELECT pg_catalog.json_agg(t.relid::regclass::text) \
+             FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.relid <> c.oid AND NOT {})::text \
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.oid = to_regclass({})",
+            marked("c.oid"),
+            marked("t.relid"),
+            quote_literal(&table.to_string())
+        );
+        let rows = session.rows(&format!("look up table {table}"), &sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let text = |column: usize| row.get(column).cloned().flatten();
+        let marked = text(5).as_deref() == Some("t");
+        let partitions = text(6).and_then(|json| serde_json::from_str(&json).ok());
+        Ok(Some(Self {
+            oid: text(0).and_then(|oid| oid.parse().ok()).unwrap_or_default(),
+            kind: text(1).unwrap_or_default(),
+            name: TableName { schema: text(2), name: text(3).unwrap_or_default() },
+            system: text(4).as_deref() == Some("t"),
+            marked,
+            foreign_partitions: partitions.filter(|_| marked).unwrap_or_default(),
+        }))
+    }
+
+    /// Why it can never be dropped as a table.
+    fn never(&self) -> Option<&'static str> {
+        match self.kind.as_str() {
+            _ if self.system => Some("it belongs to the server's own catalogue"),
+            "r" | "p" => None,
+            "v" => Some("it is a view"),
+            "m" => Some("it is a materialized view"),
+            "f" => Some("it is a foreign table"),
+            "S" => Some("it is a sequence"),
+            _ => Some("it is no table"),
+        }
+    }
+
+    /// Whether dropping it needs its name.
+    fn needs_name(&self) -> bool {
+        !self.marked || !self.foreign_partitions.is_empty()
+    }
+}
+
+/// What marks a stream's table, and each of its partitions.
+pub(super) fn comment_sql(table: &TableName) -> String {
+    let comment = format!("{STREAM}{{\"format\":{STREAM_FORMAT}}}");
+    format!("COMMENT ON TABLE {table} IS {}", quote_literal(&comment))
+}
+
+/// Drops the table that was found, within the transaction that the session is in, if `recreate` lets
+/// it; `elsewhere` says how to name another table. The log says what went.
+///
+/// # Errors
+/// When it may not be dropped, with how many rows would go and the flag that would let it; or when
+/// the server does not drop it.
+pub(crate) async fn drop_table(
+    session: &mut Session,
+    table: &TableName,
+    found: &Relation,
+    recreate: &Recreate,
+    elsewhere: &str,
+) -> Result<(), Error> {
+    let act = format!("drop table {table} for --recreate");
+    may_go(session, table, found, recreate, elsewhere).await?;
+    let Relation { oid, name, .. } = found;
+    // From here on nobody can rename it, attach a partition to it or give it another comment; until
+    // here somebody could.
+    let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");
+    session.execute(&act, &lock).await.map_err(|error| explain(error, elsewhere))?;
+    let found = Relation::find(session, table).await?.filter(|again| again.oid == *oid);
+    let Some(found) = found else {
+        let fact = "another one has taken its name meanwhile";
+        return Err(Error::refused(act, fact).with_fix("start again"));
+    };
+    let rows = may_go(session, table, &found, recreate, elsewhere).await?;
+    let drop = format!("DROP TABLE {name}");
+    session.execute(&act, &drop).await.map_err(|error| explain(error, elsewhere))?;
+    let whose = if found.needs_name() { "not made by strom-load" } else { "made by strom-load" };
+    tracing::info!("table {} is dropped for --recreate: {whose}, {rows}", table.as_written());
+    Ok(())
+}
+
+fn explain(error: Error, elsewhere: &str) -> Error {
+    match error.sqlstate() {
+        Some("2BP01") => error.with_fix(format!(
+            "drop what depends on it first, since strom-load drops nothing that it did not make; \
+             or {elsewhere}"
+        )),
+        Some("42501") => error.with_fix(format!("start as the owner of the table; or {elsewhere}")),
+        _ => error,
+    }
+}
+
+/// Whether a relation may be dropped, and how many rows that would cost, in words.
+async fn may_go(
+    session: &mut Session,
+    table: &TableName,
+    found: &Relation,
+    recreate: &Recreate,
+    elsewhere: &str,
+) -> Result<String, Error> {
+    let act = format!("drop table {table} for --recreate");
+    if let Some(fact) = found.never() {
+        return Err(Error::refused(act, fact).with_fix(elsewhere));
+    }
+    let rows = rows_in_words(session, table, found.oid).await?;
+    if !found.needs_name() || recreate.names(table) {
+        return Ok(rows);
+    }
+    let flag = Recreate::flag(table);
+    if found.marked {
+        let partitions = found.foreign_partitions.join(", ");
+        let fact = format!("strom-load did not make its partition {partitions}; {rows} would go");
+        let fix = format!("detach it; or, if all rows may go for good, {flag}");
+        return Err(Error::refused(act, fact).with_fix(fix));
+    }
+    let fact =
+        format!("nothing says that strom-load made it: its comment has no mark; {rows} would go");
+    let fix = format!(
+        "{elsewhere}; or, if all of it may go for good, {flag} (strom-load 0.1 did not mark the \
+         tables of its streams)"
+    );
+    Err(Error::refused(act, fact).with_fix(fix))
+}
+
+/// How many rows a table has: exactly, unless it has very many or our role may not read it.
+async fn rows_in_words(
+    session: &mut Session,
+    table: &TableName,
+    oid: u32,
+) -> Result<String, Error> {
+    let act = format!("count the rows of {table}");
+    let readable = format!("SELECT pg_catalog.has_table_privilege({oid}::oid, 'SELECT')");
+    let readable = session.text(&act, &readable).await?.as_deref() == Some("t");
+    if readable {
+        let sql = format!(
+            "SELECT pg_catalog.count(*) FROM (SELECT FROM {table} LIMIT {}) AS some_rows",
+            COUNTED_MAX + 1
+        );
+        let counted = session.at_length().text(&act, &sql).await?;
+        let counted: u64 = counted.and_then(|rows| rows.parse().ok()).unwrap_or_default();
+        match counted {
+            1 => return Ok("1 row".to_owned()),
+            _ if counted <= COUNTED_MAX => return Ok(format!("{} rows", format_count(counted))),
+            _ => {}
+        }
+    }
+    let sql = format!(
+        "SELECT pg_catalog.sum(c.reltuples)::bigint FROM pg_catalog.pg_class c WHERE c.reltuples > 0 \
+         AND c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({oid}) WHERE isleaf \
+         UNION SELECT {oid})"
+    );
+    let estimate: Option<u64> = session.text(&act, &sql).await?.and_then(|rows| rows.parse().ok());
+    Ok(match (estimate, readable) {
+        (Some(rows), true) if rows > COUNTED_MAX => format!("about {} rows", format_count(rows)),
+        (_, true) => format!("more than {} rows", format_count(COUNTED_MAX)),
+        (Some(rows), false) => format!("about {} rows", format_count(rows)),
+        (None, false) => "rows that our role may not count".to_owned(),
+    })
+}
