@@ -19,13 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
-use strom_load::pg::clock::ClockOffset;
 use strom_load::pg::embedded::{Options, Server};
-use strom_load::pg::facts::ServerFacts;
-use strom_load::plan::{self, Given, Overrides, Plan};
 use strom_load::record::{Interval, PairTally, PartitionInterval, Phase, QueryTally, StreamTally};
+use strom_load::result::server::{ClockOffset, ServerFacts};
 use strom_load::sink::prometheus::Endpoint;
-use strom_load::sink::{RunStart, Sink};
+use strom_load::sink::{Sink, Start, StreamStart};
 use strom_load::watch::gpu::Found;
 use strom_load::watch::process;
 
@@ -66,10 +64,6 @@ struct Page {
 
 impl Page {
     async fn open(partitions: u32) -> Result<Self> {
-        let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
-        let given = Some(Given::flag("--partitions", u64::from(partitions)));
-        let overrides = Overrides { partitions: given, ..Overrides::default() };
-        let plan = Plan::resolve(&source, &overrides)?.into_stream().ok_or("no stream")?;
         let endpoint = Endpoint::open("127.0.0.1:0".parse()?).await?;
         let mut sink: Box<dyn Sink> = Box::new(endpoint.sink());
         let facts = ServerFacts {
@@ -78,10 +72,12 @@ impl Page {
             settings: BTreeMap::new(),
             clock: ClockOffset::default(),
         };
-        sink.begin(&RunStart {
-            plan: &plan,
+        sink.begin(&Start {
+            profile: "realtime",
+            planned: None,
+            stream: Some(StreamStart { partitions, target_rows_per_s: Some(3_000) }),
             server: &facts,
-            trials: &[],
+            queries: &[],
             started_at: SystemTime::now(),
             gpus: &Found::default(),
         })?;

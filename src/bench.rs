@@ -1,7 +1,7 @@
 //! The benchmark of a query: both arms in adjacent pairs until the ratio is known well enough, on
 //! one session, with plans and answers looked at before. Sees no sinks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
@@ -14,6 +14,7 @@ use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Connection, Trial};
+use crate::record::{self, Latency, PairTally, QueryTally, Recorder};
 pub use crate::result::arm::ArmError;
 pub use crate::result::benchmark::Halted;
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
@@ -24,8 +25,6 @@ use crate::strom::{self, Arm, Gpu, StromError, hint};
 const FAILURES_MAX: u32 = 2;
 /// Executions of an arm whose other arm was given up: enough to say what it takes alone.
 const ALONE: usize = 3;
-/// Between two reports of progress.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// What one arm of a query did.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -63,15 +62,27 @@ pub struct Measured {
 
 /// How far a query is.
 #[derive(Debug, Clone)]
-pub struct Progress<'a> {
+pub struct Progress {
     /// Its name.
-    pub query: &'a str,
+    pub query: String,
     /// What is being done.
     pub doing: Doing,
     /// Pairs so far, or executions if there is one arm.
     pub pairs: usize,
-    /// Since it began.
-    pub elapsed: Duration,
+    /// When it began.
+    pub began: Instant,
+}
+
+/// How far a query is, for whoever shows it: read while the query is measured.
+pub type Watched = Arc<Mutex<Option<Progress>>>;
+
+/// What the executions of a benchmark's queries are tallied in.
+#[derive(Debug, Clone)]
+pub struct Recorders {
+    /// By query and arm.
+    pub queries: Vec<Vec<Recorder<QueryTally>>>,
+    /// By query.
+    pub pairs: Vec<Recorder<PairTally>>,
 }
 
 /// What is being done.
@@ -94,6 +105,8 @@ pub struct Bencher {
     session: Option<pg::Session>,
     /// The query and arm that the session was last put into.
     entered: Option<(usize, usize)>,
+    recorders: Recorders,
+    progress: Watched,
     rng: Xoshiro256PlusPlus,
     seed: u64,
     stop: CancellationToken,
@@ -131,7 +144,14 @@ impl Bencher {
         let evidence = plan.evidence.clone();
         let examiner =
             Examiner::new(connection.clone(), Arc::clone(&trials), evidence, Instant::now());
+        let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
+        let recorders = Recorders {
+            queries: trials.iter().map(by_arm).collect(),
+            pairs: trials.iter().map(|_| Recorder::default()).collect(),
+        };
         Self {
+            recorders,
+            progress: Watched::default(),
             connection,
             trials,
             plan: plan.clone(),
@@ -145,39 +165,48 @@ impl Bencher {
         }
     }
 
+    /// What the executions are tallied in, and what its plans and answers are.
+    pub fn recorders(&self) -> [Recorders; 2] {
+        let (queries, pairs) = self.examiner.recorders();
+        let examined = Recorders { queries: queries.to_vec(), pairs: pairs.to_vec() };
+        [self.recorders.clone(), examined]
+    }
+
+    /// How far it is, kept current while a query is measured.
+    pub fn watched(&self) -> Watched {
+        Arc::clone(&self.progress)
+    }
+
+    fn tell(&self, query: usize, doing: Doing, pairs: usize, began: Instant) {
+        let query = self.trials[query].query.name.clone();
+        let progress = Progress { query, doing, pairs, began };
+        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+    }
+
     /// Measures one query.
     ///
     /// # Errors
     /// When the server is gone for good. A query that it refuses is part of the result.
-    pub async fn measure(
-        &mut self,
-        query: usize,
-        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
-    ) -> Result<Measured, BenchError> {
+    pub async fn measure(&mut self, query: usize) -> Result<Measured, BenchError> {
         let began = Instant::now();
-        let name = self.trials[query].query.name.clone();
-        let mut tell = |doing: Doing, pairs: usize| {
-            progress(&Progress { query: &name, doing, pairs, elapsed: began.elapsed() });
-        };
         let mut arms = vec![ArmSamples::default(); self.trials[query].arms.len()];
-        tell(Doing::Warming, 0);
+        self.tell(query, Doing::Warming, 0, began);
         for (arm, samples) in arms.iter_mut().enumerate() {
             // Twice at most: what fails twice will fail again.
             while !samples.given_up && samples.cold_ns.is_none() && !self.is_over() {
-                if let Executed::Answered(ns) = self.execute(query, arm, samples).await? {
+                if let Executed::Answered(ns) = self.execute(query, arm, samples, false).await? {
                     samples.cold_ns = Some(ns);
                 }
             }
         }
-        tell(Doing::Examining, 0);
+        self.tell(query, Doing::Examining, 0, began);
         let examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
         let mut pairs = Vec::new();
         let halted = if arms.iter().any(|arm| arm.given_up) {
             self.alone(query, &mut arms).await?;
             Halted::ArmFailed
         } else {
-            self.pairs(query, &mut arms, &mut pairs, &mut |pairs| tell(Doing::Measuring, pairs))
-                .await?
+            self.pairs(query, &mut arms, &mut pairs, began).await?
         };
         let comparison = (!pairs.is_empty()).then(|| stats::paired_ratio(&pairs, &self.settings()));
         Ok(Measured { arms, comparison, halted, examined, took: began.elapsed() })
@@ -191,7 +220,6 @@ impl Bencher {
     pub async fn measure_sequentially(
         &mut self,
         queries: &[usize],
-        progress: &mut (dyn FnMut(&Progress<'_>) + Send),
     ) -> Result<Vec<Measured>, BenchError> {
         let began = Instant::now();
         let arms = |query: &usize| vec![ArmSamples::default(); self.trials[*query].arms.len()];
@@ -200,14 +228,13 @@ impl Bencher {
         for arm in 0..most {
             for (samples, query) in all.iter_mut().zip(queries) {
                 let Some(samples) = samples.get_mut(arm) else { continue };
-                let name = self.trials[*query].query.name.clone();
                 while samples.times_ns.len() < self.plan.pairs_min as usize
                     && !samples.given_up
                     && !self.is_over()
                 {
-                    let (doing, pairs) = (Doing::Measuring, samples.times_ns.len());
-                    progress(&Progress { query: &name, doing, pairs, elapsed: began.elapsed() });
-                    if let Executed::Answered(ns) = self.execute(*query, arm, samples).await? {
+                    self.tell(*query, Doing::Measuring, samples.times_ns.len(), began);
+                    if let Executed::Answered(ns) = self.execute(*query, arm, samples, true).await?
+                    {
                         samples.times_ns.push(ns);
                     }
                 }
@@ -242,6 +269,7 @@ impl Bencher {
     }
 
     /// Runs a query in an arm once, on its own; nanoseconds, or `None` if it failed or was aborted.
+    /// Only what is `measured` is in the histograms of its tally.
     ///
     /// # Errors
     /// As for [`Bencher::measure`].
@@ -250,8 +278,9 @@ impl Bencher {
         query: usize,
         arm: usize,
         samples: &mut ArmSamples,
+        measured: bool,
     ) -> Result<Option<u64>, BenchError> {
-        Ok(match self.execute(query, arm, samples).await? {
+        Ok(match self.execute(query, arm, samples, measured).await? {
             Executed::Answered(ns) => Some(ns),
             Executed::Failed | Executed::Aborted => None,
         })
@@ -358,24 +387,20 @@ impl Bencher {
         query: usize,
         arms: &mut [ArmSamples],
         pairs: &mut Vec<Pair>,
-        tell: &mut (dyn FnMut(usize) + Send),
+        shown_since: Instant,
     ) -> Result<Halted, BenchError> {
         let began = Instant::now();
         let mut stopping = Stopping::new(self.settings(), self.plan.precision);
-        let mut told = None;
         loop {
             if self.is_over() {
                 return Ok(Halted::Stopped);
             }
-            if told.is_none_or(|told: Instant| told.elapsed() >= PROGRESS_EVERY) {
-                tell(arms[0].times_ns.len());
-                told = Some(Instant::now());
-            }
+            self.tell(query, Doing::Measuring, arms[0].times_ns.len(), shown_since);
             let first = if arms.len() == 2 { usize::from(self.rng.random_bool(0.5)) } else { 0 };
             let mut times = [None; 2];
             for turn in 0..arms.len() {
                 let arm = if turn == 0 { first } else { 1 - first };
-                times[arm] = match self.execute(query, arm, &mut arms[arm]).await? {
+                times[arm] = match self.execute(query, arm, &mut arms[arm], true).await? {
                     Executed::Answered(ns) => Some(ns),
                     Executed::Failed => None,
                     Executed::Aborted => return Ok(Halted::Stopped),
@@ -389,6 +414,8 @@ impl Bencher {
             }
             if let [Some(a_ns), Some(b_ns)] = times {
                 pairs.push(Pair { a_ns, b_ns });
+                let pair = record::Pair { times_ns: [a_ns, b_ns], first: u8::from(first == 1) };
+                self.recorders.pairs[query].note(|tally| tally.pairs.push(pair));
             }
             let time_is_up = began.elapsed() >= self.plan.time;
             if arms.len() == 2
@@ -416,7 +443,7 @@ impl Bencher {
     async fn alone(&mut self, query: usize, arms: &mut [ArmSamples]) -> Result<(), BenchError> {
         for (arm, samples) in arms.iter_mut().enumerate().filter(|(_, arm)| !arm.given_up) {
             while samples.times_ns.len() < ALONE && !samples.given_up && !self.is_over() {
-                if let Executed::Answered(ns) = self.execute(query, arm, samples).await? {
+                if let Executed::Answered(ns) = self.execute(query, arm, samples, true).await? {
                     samples.times_ns.push(ns);
                 }
             }
@@ -430,7 +457,9 @@ impl Bencher {
         query: usize,
         arm: usize,
         samples: &mut ArmSamples,
+        measured: bool,
     ) -> Result<Executed, BenchError> {
+        let sent = Instant::now();
         let abort = self.abort.clone();
         let limit = self.connection.statement_limit();
         let executing = async {
@@ -444,6 +473,7 @@ impl Bencher {
                 if let Some(session) = &self.session {
                     session.canceller().cancel().await;
                 }
+                self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
                 return Ok(Executed::Aborted);
             }
         };
@@ -451,12 +481,26 @@ impl Bencher {
             Ok((ns, rows, fallback_rows)) => {
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
+                // No schedule: a query is due when its session is free, so it never waits.
+                let latency = Latency::measure(sent, sent, sent, sent + Duration::from_nanos(ns));
+                self.recorders.queries[query][arm].note(|tally| {
+                    tally.executions += 1;
+                    tally.rows += rows;
+                    tally.fallback_rows += fallback_rows;
+                    if measured {
+                        tally.executions_measured += 1;
+                        tally.times.record(&latency);
+                    }
+                });
                 Ok(Executed::Answered(ns))
             }
             Err(StromError::Server(error)) => {
                 let name = &self.trials[query].query.name;
                 tracing::warn!("`{name}` ({}): {error}", self.trials[query].arms[arm]);
                 samples.failures += 1;
+                self.recorders.queries[query][arm].note(|tally| {
+                    *tally.errors.entry(error.code().to_owned()).or_default() += 1;
+                });
                 samples.given_up = samples.failures >= u64::from(FAILURES_MAX);
                 samples.error = Some(ArmError {
                     sqlstate: error.code().to_owned(),

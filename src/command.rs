@@ -56,11 +56,11 @@ impl From<SinkError> for Failure {
 
 impl From<PrepareError> for Failure {
     fn from(error: PrepareError) -> Self {
-        let code = match error {
-            PrepareError::Interrupted => exit::INTERRUPTED,
-            _ => exit::PREPARE,
-        };
-        Self::new(code, error)
+        match error {
+            PrepareError::Dataset(error) => error.into(),
+            PrepareError::Interrupted => Self::new(exit::INTERRUPTED, error),
+            error => Self::new(exit::PREPARE, error),
+        }
     }
 }
 

@@ -8,29 +8,31 @@ mod fill;
 mod gpus;
 mod limits;
 mod measure;
+mod outputs;
 mod prepare;
 mod readers;
 mod sweep;
 mod threads;
+mod ticker;
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::dataset::DatasetError;
 use crate::ingest::ProduceError;
-use crate::pg;
-use crate::plan::{Plan, StreamJob};
+use crate::pg::{self, embedded::Server};
+use crate::plan::{Job, Plan, StreamJob};
 use crate::query::ReadError;
 use crate::result::JobResult;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 use crate::sweep::SweepError;
 
-pub use bench::{BenchOutcome, BenchSink, run_bench};
 pub use fill::{FillOptions, fill};
 pub use limits::Admits;
 use measure::Run;
-pub use sweep::{SweepRun, check_sweep, run_sweep};
+use outputs::Outputs;
 use threads::Threads;
 
 /// How often recorders are drained and sinks fed.
@@ -56,13 +58,22 @@ pub struct Target {
     pub embedded: bool,
 }
 
-/// How a run ended. The report exists from the moment the measurement began.
+/// How a job ended. The result exists from the moment the job began.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What was measured.
-    pub report: JobResult,
-    /// What ended it early.
-    pub error: Option<RunError>,
+    /// What came of it.
+    pub result: JobResult,
+    /// The first output that failed.
+    pub lost: Option<SinkError>,
+}
+
+/// What a job may do beside its plan.
+#[derive(Debug, Default)]
+pub struct Options<'a> {
+    /// The server, if it is ours and may be restarted.
+    pub server: Option<&'a mut Server>,
+    /// Whether a sweep may change the configuration of a server that is not ours.
+    pub allow_alter_system: bool,
 }
 
 /// Why a run could not begin.
@@ -77,6 +88,9 @@ pub enum PrepareError {
     /// The settings of a sweep.
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    /// The tables of the profile.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
     /// The columns.
     #[error(transparent)]
     Row(#[from] crate::row::EncodeError),
@@ -151,23 +165,59 @@ pub enum RunError {
         /// What happened.
         error: ReadError,
     },
-    /// An output.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
     /// A task broke; a defect of strom-load.
     #[error("a task of strom-load broke, please report it: {0}")]
     Task(String),
 }
 
-/// Runs a stream against a server. `shape` makes of its result what is saved: a run among faults
-/// adds what came of those.
+/// Does what a plan says to a server, and tells the outputs.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an [`Outcome`], whatever happens.
 pub async fn run(
+    plan: Plan,
+    target: &Target,
+    options: Options<'_>,
+    sinks: Vec<Box<dyn Sink>>,
+    shutdown: &Shutdown,
+) -> Result<Outcome, PrepareError> {
+    let outputs = Outputs::new(sinks);
+    let Plan { common, job } = plan;
+    // Boxed: the state machine of each is some 20 KB.
+    match job {
+        Job::Stream(job) => {
+            let plan = Plan { common, job: *job };
+            Box::pin(stream(&plan, target, outputs, shutdown, |result| result)).await
+        }
+        Job::Benchmark(job) => {
+            let plan = Plan { common, job: *job };
+            Box::pin(bench::run(&plan, target, outputs, shutdown)).await
+        }
+        Job::Sweep(job) => {
+            let plan = Plan { common, job: *job };
+            Box::pin(sweep::run(&plan, target, options, outputs, shutdown)).await
+        }
+    }
+}
+
+/// Runs a stream among faults against a server; `shape` adds to its result what came of those.
+///
+/// # Errors
+/// As for [`run`].
+pub async fn run_among_faults(
     plan: &Plan<StreamJob>,
     target: &Target,
-    mut sinks: Vec<Box<dyn Sink>>,
+    sinks: Vec<Box<dyn Sink>>,
+    shutdown: &Shutdown,
+    shape: impl FnOnce(JobResult) -> JobResult,
+) -> Result<Outcome, PrepareError> {
+    stream(plan, target, Outputs::new(sinks), shutdown, shape).await
+}
+
+async fn stream(
+    plan: &Plan<StreamJob>,
+    target: &Target,
+    mut outputs: Outputs,
     shutdown: &Shutdown,
     shape: impl FnOnce(JobResult) -> JobResult,
 ) -> Result<Outcome, PrepareError> {
@@ -178,14 +228,9 @@ pub async fn run(
         () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
     };
     let (mut run, control) =
-        Run::measure(plan, prepared, (&ingest, &examine), &mut sinks, shutdown).await?;
+        Run::measure(plan, prepared, (&ingest, &examine), &mut outputs, shutdown).await?;
     let found = check::check(&mut run, plan, control, &examine, shutdown).await;
-    let report = shape(run.report(found));
-    let mut error = run.into_error();
-    for sink in sinks {
-        if let Err(failed) = sink.finish(&report) {
-            error.get_or_insert(failed.into());
-        }
-    }
-    Ok(Outcome { report, error })
+    let result = shape(run.report(found));
+    let lost = outputs.finish(&result);
+    Ok(Outcome { result, lost })
 }

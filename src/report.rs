@@ -11,6 +11,7 @@ mod words;
 
 use crate::result::{Body, JobResult};
 
+pub use benchmark::query_line;
 pub use index::{index_markdown, index_text};
 pub use stream::differences;
 

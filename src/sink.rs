@@ -1,71 +1,106 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
-pub mod bench;
 pub mod folder;
 pub mod prometheus;
 pub mod terminal;
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use crate::pg::facts::ServerFacts;
-use crate::plan::{Plan, StreamJob};
-use crate::query::Trial;
+use crate::dataset::Stage;
 use crate::record::Interval;
 use crate::result::JobResult;
+use crate::result::server::ServerFacts;
 use crate::watch::gpu::Found;
 
-/// What is known when a run starts.
+/// What is known when a job starts.
 #[derive(Debug, Clone, Copy)]
-pub struct RunStart<'a> {
-    /// What will be done.
-    pub plan: &'a Plan<StreamJob>,
-    /// The server that it is done to.
+pub struct Start<'a> {
+    /// The profile's name.
+    pub profile: &'a str,
+    /// The server that the job is done to.
     pub server: &'a ServerFacts,
-    /// The queries with their arms, in the order of [`Interval::queries`].
-    pub trials: &'a [Trial],
-    /// Start of the schedule.
+    /// When the clock of its intervals starts.
     pub started_at: SystemTime,
+    /// Warm-up and measurement together, where that is known.
+    pub planned: Option<Duration>,
+    /// The stream, of a job that has one.
+    pub stream: Option<StreamStart>,
+    /// The queries with their arms, in the order of [`Interval::queries`].
+    pub queries: &'a [QueryStart],
     /// The GPUs that are watched.
     pub gpus: &'a Found,
 }
 
-impl RunStart<'_> {
+/// A stream that starts.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamStart {
+    /// Partitions, in the order of [`Interval::partitions`].
+    pub partitions: u32,
+    /// Target over all of them; `None` when unthrottled.
+    pub target_rows_per_s: Option<u64>,
+}
+
+/// A query that will be run.
+#[derive(Debug, Clone)]
+pub struct QueryStart {
+    /// Its name; in a benchmark of several steps, with the step's before it.
+    pub name: String,
+    /// The names of its arms.
+    pub arms: Vec<String>,
+}
+
+impl Start<'_> {
     /// The names of each query and arm, in the order of [`Interval::queries`].
     pub fn query_arms(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.trials.iter().flat_map(|trial| {
-            trial.arms.iter().map(|arm| (trial.query.name.as_str(), arm.name.as_str()))
-        })
+        self.queries
+            .iter()
+            .flat_map(|query| query.arms.iter().map(|arm| (query.name.as_str(), arm.as_str())))
     }
 }
 
-/// Somewhere that measurements go to.
+/// What a job is doing.
+#[derive(Debug, Clone, Copy)]
+pub enum Progress<'a> {
+    /// This, until something else is.
+    Doing(&'a str),
+    /// This is done, and stays shown.
+    Done(&'a str),
+    /// A table is filled.
+    Filling(&'a str, Stage<'a>),
+}
+
+/// Somewhere that measurements go to. Whatever the job is, it is told the same way: `begin` once,
+/// then intervals, progress and checkpoints, then `finish`.
 pub trait Sink: Send {
     /// Takes what is known at the start, before any interval.
     ///
     /// # Errors
     /// When it cannot be written.
-    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError>;
+    fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError>;
 
     /// Takes what happened since the last call.
     ///
     /// # Errors
-    /// When it cannot be written; the run ends then, since a run without results is no use.
+    /// When it cannot be written.
     fn interval(&mut self, interval: &Interval) -> Result<(), SinkError>;
 
-    /// Takes the state of the whole run so far, every few seconds, so that little is lost if the
-    /// loader is killed.
+    /// Takes what is being done, for people. It may come before `begin`: tables are filled first.
+    fn progress(&mut self, _progress: &Progress<'_>) {}
+
+    /// Takes the state of the whole job so far, every few seconds and after each query of a
+    /// benchmark, so that little is lost if the loader is killed.
     ///
     /// # Errors
     /// As for [`Sink::interval`].
-    fn checkpoint(&mut self, _report: &JobResult) -> Result<(), SinkError> {
+    fn checkpoint(&mut self, _result: &JobResult) -> Result<(), SinkError> {
         Ok(())
     }
 
-    /// Takes the final report and closes.
+    /// Takes the final result and closes.
     ///
     /// # Errors
     /// As for [`Sink::interval`].
-    fn finish(self: Box<Self>, report: &JobResult) -> Result<(), SinkError>;
+    fn finish(self: Box<Self>, result: &JobResult) -> Result<(), SinkError>;
 }
 
 /// Why an output failed.

@@ -33,21 +33,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("ingest", &["pace", "pg", "plan", "record", "row"]),
     ("query", &["pace", "pg", "plan", "record", "result", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "result", "row"]),
-    ("bench", &["pace", "pg", "plan", "query", "result", "stats", "strom"]),
+    ("bench", &["pace", "pg", "plan", "query", "record", "result", "stats", "strom"]),
     ("sweep", &["pg", "plan", "result", "strom"]),
-    (
-        "sink",
-        &[
-            "bench", "dataset", "metric", "pg", "plan", "quantity", "query", "record", "report",
-            "result", "stats", "strom", "sweep", "watch",
-        ],
-    ),
+    ("sink", &["dataset", "metric", "quantity", "record", "report", "result", "strom", "watch"]),
     ("inject", &["pg", "record", "result", "sink", "watch"]),
     (
         "engine",
         &[
             "arrow", "bench", "dataset", "ingest", "pace", "pg", "plan", "profile", "quantity",
-            "query", "record", "result", "row", "sink", "stats", "strom", "sweep", "watch",
+            "query", "record", "report", "result", "row", "sink", "stats", "strom", "sweep",
+            "watch",
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report", "result"]),
@@ -56,8 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "arrow", "bench", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
-            "quantity", "report", "result", "sink", "sweep", "verify", "watch",
+            "arrow", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
+            "quantity", "report", "result", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

@@ -6,7 +6,7 @@ use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
-use crate::engine::{self, Shutdown, Target};
+use crate::engine::{self, Outcome, Shutdown, Target};
 use crate::exit;
 use crate::inject::proxy::Proxy;
 use crate::inject::{Injector, Kind, Ledger, Orders, came};
@@ -88,7 +88,7 @@ async fn run(
         Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
     let ran = async {
         let with_faults = |result| among_faults(result, seed, &ledger);
-        let outcome = engine::run(plan, &target, sinks, &stop, with_faults).await;
+        let outcome = engine::run_among_faults(plan, &target, sinks, &stop, with_faults).await;
         over.cancel();
         outcome
     };
@@ -110,7 +110,7 @@ async fn run(
         tracing::warn!("{error}");
     }
     let outcome = outcome?;
-    let result = outcome.report;
+    let Outcome { result, lost } = outcome;
     show(&args.output, &result, || {
         format!("{}results     {}\n", summary(&result), results.display())
     })?;
@@ -118,7 +118,7 @@ async fn run(
         return Err(Failure::new(exit::UNEXPECTED, "the run among faults was no stream"));
     };
     let report = &report.faults;
-    let failed = outcome.error.map(|error| error.to_string());
+    let failed = result.error.clone().or_else(|| lost.map(|lost| lost.to_string()));
     match failed.or_else(|| injected.err().map(|error| error.to_string())) {
         _ if report.is_wrong() => Ok(exit::INTEGRITY),
         Some(error) => Err(Failure::new(exit::ENDED_EARLY, error)),

@@ -6,29 +6,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::bench::Progress;
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
-use crate::dataset::{self, Prepared};
-use crate::engine::{
-    self, BenchOutcome, BenchSink, FillOptions, PrepareError, Shutdown, SweepRun, Target,
-};
+use crate::engine::{self, Options, Outcome, Shutdown, Target};
 use crate::exit;
 use crate::pg::embedded::Server;
-use crate::plan::bench::Bench;
-use crate::plan::{Common, Job, Plan, StreamJob, SweepJob};
+use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
 use crate::report::{index_text, summary, verdict_line};
 use crate::result::benchmark::StepReport;
 use crate::result::index::{Index, IndexEntry};
 use crate::result::{Body, JobResult, Status};
-use crate::sink::bench::{BenchFolder, BenchScreen};
+use crate::sink::Sink;
 use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
-use crate::sink::terminal::{Filling, Screen, Terminal};
-use crate::sink::{Sink, SinkError};
-use crate::sweep;
+use crate::sink::terminal::{Screen, Terminal};
 
-use super::fill::Silent;
 use super::profiles::plans;
 use super::{
     Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, print,
@@ -169,12 +161,45 @@ impl Session<'_> {
     }
 
     async fn one(&mut self, plan: Plan, place: &Place<'_>) -> Result<Ended, Failure> {
-        let Plan { common, job } = plan;
-        match job {
-            Job::Stream(job) => self.stream(&Plan { common, job: *job }, place).await,
-            Job::Benchmark(job) => self.benchmark(&Plan { common, job: *job }, place).await,
-            Job::Sweep(job) => self.sweep(&Plan { common, job: *job }, place).await,
-        }
+        let args = &self.args.output;
+        // Outputs first: a typo in a path or a taken port must not cost a run.
+        let folder = match (place, &args.output) {
+            (Place::Within(path), _) => Folder::open(path),
+            (Place::Alone, Some(path)) => Folder::open(path),
+            (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(&plan.common)),
+        }?;
+        let results = folder.path().to_owned();
+        let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
+        let patience = match &plan.job {
+            Job::Stream(job) => job.recovery.reconnect_timeout,
+            Job::Benchmark(_) | Job::Sweep(_) => START_PATIENCE,
+        };
+        let target = self.target(patience).await?;
+        announce(endpoint.as_ref(), &results);
+        let work = async {
+            let allow_alter_system = self.args.batch.allow_alter_system;
+            let options = Options { server: self.server.as_mut(), allow_alter_system };
+            let outcome = engine::run(plan, &target, options, sinks, self.shutdown).await?;
+            let result = &outcome.result;
+            show(args, result, || {
+                format!("{}results     {}\n", summary(result), results.display())
+            })?;
+            if endpoint.is_some() {
+                self.linger(args.metrics_linger).await;
+            }
+            Ok::<_, Failure>(outcome)
+        };
+        let Outcome { result, lost } = tokio::select! {
+            outcome = work => outcome?,
+            never = serve(endpoint.as_ref()) => match never {},
+        };
+        let code = match exit_code(&result) {
+            exit::DONE if lost.is_some() => exit::ENDED_EARLY,
+            code => code,
+        };
+        let error = result.error.clone().or_else(|| step_error(&result));
+        let error = error.or_else(|| lost.map(|lost| lost.to_string()));
+        Ok(Ended { code, verdict: verdict_line(&result), error })
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.
@@ -202,42 +227,6 @@ impl Session<'_> {
         }
     }
 
-    async fn stream(
-        &mut self,
-        plan: &Plan<StreamJob>,
-        place: &Place<'_>,
-    ) -> Result<Ended, Failure> {
-        let args = &self.args.output;
-        // Outputs first: a typo in a path or a taken port must not cost a run.
-        let folder = match (place, &args.output) {
-            (Place::Within(path), _) => Folder::open(path),
-            (Place::Alone, Some(path)) => Folder::open(path),
-            (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(&plan.common)),
-        }?;
-        let results = folder.path().to_owned();
-        let (sinks, endpoint) = open_outputs(folder, args, self.screen).await?;
-        let target = self.target(plan.job.recovery.reconnect_timeout).await?;
-        announce(endpoint.as_ref(), &results);
-        let work = async {
-            let outcome = engine::run(plan, &target, sinks, self.shutdown, |result| result).await?;
-            let report = &outcome.report;
-            show(args, report, || {
-                format!("{}results     {}\n", summary(report), results.display())
-            })?;
-            if endpoint.is_some() {
-                self.linger(args.metrics_linger).await;
-            }
-            Ok::<_, Failure>(outcome)
-        };
-        let outcome = tokio::select! {
-            outcome = work => outcome?,
-            never = serve(endpoint.as_ref()) => match never {},
-        };
-        let code = exit_code(&outcome.report);
-        let error = outcome.error.as_ref().map(ToString::to_string);
-        Ok(Ended { code, verdict: verdict_line(&outcome.report), error })
-    }
-
     /// Leaves the last metrics up for a while; a signal ends it.
     async fn linger(&self, time: Duration) {
         if time.is_zero() || self.shutdown.abort.is_cancelled() {
@@ -247,84 +236,6 @@ impl Session<'_> {
         self.lingering.store(true, Ordering::Relaxed);
         let _ = tokio::time::timeout(time, self.shutdown.abort.cancelled()).await;
         self.lingering.store(false, Ordering::Relaxed);
-    }
-
-    async fn benchmark(&mut self, plan: &Plan<Bench>, place: &Place<'_>) -> Result<Ended, Failure> {
-        let folder = self.bench_folder(&plan.common, place)?;
-        let results = folder.path().to_owned();
-        let target = self.target(START_PATIENCE).await?;
-        let tables = self.fill(&plan.common, &target, &results).await?;
-        let mut outputs = self.bench_outputs(folder);
-        let ran = engine::run_bench(plan, tables, &target, &mut outputs, self.shutdown).await;
-        self.bench_ended(&outputs, ran, &results)
-    }
-
-    async fn sweep(&mut self, plan: &Plan<SweepJob>, place: &Place<'_>) -> Result<Ended, Failure> {
-        let folder = self.bench_folder(&plan.common, place)?;
-        let results = folder.path().to_owned();
-        let target = self.target(START_PATIENCE).await?;
-        // Before tables are filled: what the server does not take must not cost minutes.
-        let allowed = self.args.batch.allow_alter_system;
-        let checked = engine::check_sweep(&target, &plan.job.sweep, allowed).await?;
-        let tables = self.fill(&plan.common, &target, &results).await?;
-        let mut outputs = self.bench_outputs(folder);
-        let (target, server) = (&target, self.server.as_mut());
-        let run = SweepRun { plan, checked, tables, target, server };
-        let ran = engine::run_sweep(run, &mut outputs, self.shutdown).await;
-        self.bench_ended(&outputs, ran, &results)
-    }
-
-    fn bench_folder(&self, common: &Common, place: &Place<'_>) -> Result<BenchFolder, SinkError> {
-        match (place, &self.args.output.output) {
-            (Place::Within(path), _) => BenchFolder::open(path),
-            (Place::Alone, Some(path)) => BenchFolder::open(path),
-            (Place::Alone, None) => BenchFolder::open_new(Path::new("results"), &named(common)),
-        }
-    }
-
-    async fn fill(
-        &self,
-        common: &Common,
-        target: &Target,
-        results: &Path,
-    ) -> Result<Vec<Prepared>, Failure> {
-        tracing::info!("results in {}", results.display());
-        let progress: Box<dyn dataset::Progress> = if self.is_quiet() {
-            Box::new(Silent)
-        } else {
-            Box::new(Filling::new(self.screen.clone()))
-        };
-        let options = FillOptions::default();
-        let (address, tables) = (&target.address, &common.tables);
-        Ok(engine::fill(address, tables, options, &*progress, self.shutdown).await?)
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.args.output.log_format == LogFormat::Json || self.args.output.quiet
-    }
-
-    fn bench_outputs(&self, folder: BenchFolder) -> Outputs {
-        let screen = BenchScreen::new(self.screen.clone(), self.is_quiet());
-        Outputs { folder, screen, shown: 0 }
-    }
-
-    fn bench_ended(
-        &self,
-        outputs: &Outputs,
-        ran: Result<BenchOutcome, PrepareError>,
-        results: &Path,
-    ) -> Result<Ended, Failure> {
-        outputs.screen.finish();
-        let BenchOutcome { report, unsaved } = ran?;
-        show(&self.args.output, &report, || {
-            format!("{}results     {}\n", summary(&report), results.display())
-        })?;
-        if let Some(unsaved) = unsaved {
-            return Err(unsaved.into());
-        }
-        let (code, verdict) = (exit_code(&report), verdict_line(&report));
-        let error = report.error.clone().or_else(|| step_error(&report));
-        Ok(Ended { code, verdict, error })
     }
 }
 
@@ -359,36 +270,6 @@ pub(super) async fn serve(endpoint: Option<&Endpoint>) -> Infallible {
         endpoint.serve().await;
     }
     std::future::pending().await
-}
-
-/// The outputs of a benchmark.
-struct Outputs {
-    folder: BenchFolder,
-    screen: BenchScreen,
-    /// Queries that were shown.
-    shown: usize,
-}
-
-impl BenchSink for Outputs {
-    fn step(&mut self, name: &str, number: usize, of: usize) {
-        self.screen.step(name, number, of);
-    }
-
-    fn progress(&mut self, progress: &Progress<'_>) {
-        self.screen.progress(progress);
-    }
-
-    fn round(&mut self, progress: &sweep::Progress) {
-        self.screen.round(progress);
-    }
-
-    fn query(&mut self, result: &JobResult) -> Result<(), SinkError> {
-        if let Body::Benchmark(run) = &result.body {
-            run.queries().skip(self.shown).for_each(|query| self.screen.done(query));
-            self.shown = run.queries().count();
-        }
-        self.folder.save(result)
-    }
 }
 
 /// Prints a report as text or as JSON.

@@ -133,7 +133,8 @@ impl JobResult {
     }
 }
 
-fn judge(result: &mut JobResult, thresholds: &[Threshold]) {
+/// Judges the thresholds.
+pub(super) fn judge(result: &mut JobResult, thresholds: &[Threshold]) {
     let Some(run) = result.stream() else { return };
     let mut response = Times::default();
     run.queries.iter().for_each(|query| response.merge(&query.histograms.response));

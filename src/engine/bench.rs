@@ -5,45 +5,24 @@ use std::sync::Arc;
 
 use super::assemble::{self, Draft};
 use super::gpus::Gpus;
-use super::prepare::{check_queries, meet};
-use super::{PrepareError, Shutdown, Target};
+use super::outputs::{Filling, Outputs};
+use super::prepare::{check_queries, meet, query_start};
+use super::ticker::Ticker;
+use super::{FillOptions, Outcome, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ImportError, Options, Source};
-use crate::bench::{BenchError, Bencher, Progress};
+use crate::bench::{BenchError, Bencher};
 use crate::dataset::Prepared;
+use crate::engine;
 use crate::pg;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Plan, Query, TableName};
+use crate::plan::{Common, Plan, Query, TableName};
 use crate::query::{Connection, Trial};
+use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
-use crate::result::gpu::GpuReport;
 use crate::result::{Body, JobResult, Status};
-use crate::sink::SinkError;
+use crate::sink::{QueryStart, Start};
 use crate::strom::{self, StromError};
 use crate::sweep::{self, SweepError};
-
-/// Sees a benchmark while it goes on.
-pub trait BenchSink: Send {
-    /// A step begins, the `number`th of `of`.
-    fn step(&mut self, name: &str, number: usize, of: usize);
-    /// A query is under way.
-    fn progress(&mut self, progress: &Progress<'_>);
-    /// A query is done; `report` is the result so far.
-    ///
-    /// # Errors
-    /// When it cannot be saved; the benchmark ends then.
-    fn query(&mut self, report: &JobResult) -> Result<(), SinkError>;
-    /// A sweep is under way.
-    fn round(&mut self, progress: &sweep::Progress);
-}
-
-/// How a benchmark ended.
-#[derive(Debug)]
-pub struct BenchOutcome {
-    /// What was measured.
-    pub report: JobResult,
-    /// An output that failed.
-    pub unsaved: Option<SinkError>,
-}
 
 /// What ends a benchmark or a sweep early.
 #[derive(Debug, thiserror::Error)]
@@ -56,79 +35,117 @@ pub(super) enum Ended {
     Sweep(#[from] SweepError),
     #[error("the configuration was not put back: {0}")]
     NotRestored(SweepError),
-    #[error(transparent)]
-    Sink(#[from] SinkError),
 }
 
-/// Runs a benchmark against a server whose tables are ready.
+/// Fills the tables of a benchmark and runs it.
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an outcome, whatever happens.
-pub async fn run_bench(
+pub(super) async fn run(
     plan: &Plan<Bench>,
-    tables: Vec<Prepared>,
     target: &Target,
-    sink: &mut dyn BenchSink,
+    mut outputs: Outputs,
     shutdown: &Shutdown,
-) -> Result<BenchOutcome, PrepareError> {
+) -> Result<Outcome, PrepareError> {
     let bench = &plan.job;
+    let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server) = meet(target).await?;
     let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
     }
-    for trial in &*trials(bench, &bench.steps[0], loaded)? {
+    let steps = bench.steps.iter().map(|step| trials(bench, step, loaded));
+    let steps = steps.collect::<Result<Vec<_>, _>>()?;
+    for trial in &*steps[0] {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
-    gpus.begin(std::time::Instant::now());
-    let run = BenchmarkRun { tables, steps: Vec::new() };
-    let mut draft = Draft::begin(plan, server, run);
-    let (seed, of) = (plan.common.seed, bench.steps.len());
+    let facts = server.facts.clone();
+    let mut draft = Draft::begin(plan, server, BenchmarkRun { tables, steps: Vec::new() });
+    let queries = query_starts(bench, &steps);
+    let start = Start {
+        profile: &plan.common.name,
+        server: &facts,
+        started_at: draft.started_at(),
+        planned: None,
+        stream: None,
+        queries: &queries,
+        gpus: gpus.found(),
+    };
+    outputs.begin(&start, &draft.so_far(&gpus))?;
+    let arms = queries.iter().map(|query| query.arms.len()).sum();
+    let mut ticker = Ticker::begin(&mut outputs, gpus, queries.len(), arms);
+    let of = bench.steps.len();
     let mut ended = Ok(());
-    for (number, step) in (1..).zip(&bench.steps) {
+    for ((number, step), trials) in (1..).zip(&bench.steps).zip(steps) {
         if shutdown.stop.is_cancelled() {
             break;
         }
-        sink.step(step.name(), number, of);
-        let mut run = StepRun { seed, bench, step, target, loaded, shutdown, gpus: &mut gpus };
-        ended = run.run(&mut control, &mut draft, sink).await;
+        let prefix = match of {
+            1 => String::new(),
+            _ => format!("step {number} of {of}, {}: ", step.name()),
+        };
+        let seed = plan.common.seed;
+        let mut run = StepRun { seed, bench, step, trials, target, prefix, shutdown };
+        ended = run.run(&mut control, &mut draft, &mut ticker).await;
         if ended.is_err() {
             break;
         }
     }
     control.close().await;
-    gpus.stop().await;
-    Ok(outcome(&draft, &gpus, ended, sink, shutdown))
+    ticker.stop().await;
+    let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
+    let lost = outputs.finish(&result);
+    Ok(Outcome { result, lost })
 }
 
-/// Says in the report how it ended, and saves it.
-pub(super) fn outcome<B: Clone + Into<Body>>(
-    draft: &Draft<B>,
-    gpus: &Gpus,
-    ended: Result<(), Ended>,
-    sink: &mut dyn BenchSink,
+/// Makes the profile's tables ready, and tells the outputs how.
+pub(super) async fn fill_tables<J>(
+    plan: &Plan<J>,
+    target: &Target,
+    outputs: &mut Outputs,
     shutdown: &Shutdown,
-) -> BenchOutcome {
-    let (mut error, mut unsaved) = (None, None);
-    let status = match ended {
-        Ok(()) if shutdown.abort.is_cancelled() => Status::Aborted,
-        Ok(()) if shutdown.stop.is_cancelled() => Status::Interrupted,
-        Ok(()) => Status::Done,
-        Err(ended) => {
-            error = Some(ended.to_string());
-            if let Ended::Sink(error) = ended {
-                unsaved = Some(error);
+) -> Result<Vec<Prepared>, PrepareError> {
+    let filling = Filling::new(outputs);
+    let (tables, options) = (&plan.common.tables, FillOptions::default());
+    Ok(engine::fill(&target.address, tables, options, &filling, shutdown).await?)
+}
+
+/// The queries of all steps, in order.
+fn query_starts(bench: &Bench, steps: &[Arc<[Trial]>]) -> Vec<QueryStart> {
+    let several = steps.len() > 1;
+    let of = |(step, trials): (&Step, &Arc<[Trial]>)| {
+        let named = |trial: &Trial| {
+            let start = query_start(trial);
+            match several {
+                true => QueryStart { name: format!("{}/{}", step.name(), start.name), ..start },
+                false => start,
             }
-            Status::Failed
-        }
+        };
+        trials.iter().map(named).collect::<Vec<_>>()
     };
-    let report = draft.ended(gpus, status, error);
-    if let Err(error) = sink.query(&report) {
-        unsaved.get_or_insert(error);
-    }
-    BenchOutcome { report, unsaved }
+    bench.steps.iter().zip(steps).flat_map(of).collect()
+}
+
+/// The result of a job that has ended.
+pub(super) fn ended_result<B: Clone + Into<Body>>(
+    draft: &Draft<B>,
+    common: &Common,
+    ticker: &Ticker<'_>,
+    ended: Result<(), Ended>,
+    shutdown: &Shutdown,
+) -> JobResult {
+    let (status, error) = match ended {
+        Ok(()) if shutdown.abort.is_cancelled() => (Status::Aborted, None),
+        Ok(()) if shutdown.stop.is_cancelled() => (Status::Interrupted, None),
+        Ok(()) => (Status::Done, None),
+        Err(ended) => (Status::Failed, Some(ended.to_string())),
+    };
+    let mut result = draft.so_far(ticker.gpus());
+    (result.status, result.error) = (status, error);
+    assemble::judge(&mut result, &common.thresholds);
+    result
 }
 
 /// An Arrow file of ours; it goes with the step.
@@ -146,10 +163,11 @@ struct StepRun<'a> {
     seed: u64,
     bench: &'a Bench,
     step: &'a Step,
+    trials: Arc<[Trial]>,
     target: &'a Target,
-    loaded: bool,
+    /// What progress opens with.
+    prefix: String,
     shutdown: &'a Shutdown,
-    gpus: &'a mut Gpus,
 }
 
 impl StepRun<'_> {
@@ -157,8 +175,9 @@ impl StepRun<'_> {
         &mut self,
         control: &mut pg::Session,
         draft: &mut Draft<BenchmarkRun>,
-        sink: &mut dyn BenchSink,
+        ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
+        ticker.step(&self.trials);
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         draft.run.steps.push(StepReport {
             name: self.step.name().to_owned(),
@@ -181,7 +200,7 @@ impl StepRun<'_> {
             return Ok(());
         }
         match self.before(control).await {
-            Ok(()) => outcome = self.measure(control, draft, sink).await,
+            Ok(()) => outcome = self.measure(control, draft, ticker).await,
             // Cut off by the second Ctrl-C: no fault of the step's.
             Err(_) if self.shutdown.abort.is_cancelled() => {}
             Err(error) => draft.run.steps[at].error = Some(error.to_string()),
@@ -258,9 +277,9 @@ impl StepRun<'_> {
         &mut self,
         control: &mut pg::Session,
         draft: &mut Draft<BenchmarkRun>,
-        sink: &mut dyn BenchSink,
+        ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
-        let trials = trials(self.bench, self.step, self.loaded).map_err(PrepareError::from)?;
+        let trials = Arc::clone(&self.trials);
         check_queries(control, &trials).await?;
         let connection = Connection {
             address: self.target.address.clone(),
@@ -269,51 +288,40 @@ impl StepRun<'_> {
         };
         let Shutdown { stop, abort } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());
-        let mut bencher = Bencher::new(
-            connection,
-            Arc::clone(&trials),
-            self.bench,
-            self.seed,
-            stop.clone(),
-            abort,
-        );
-        let steps = draft.run.steps.len() - 1;
-        self.gpus.drain();
-        if self.bench.order == Order::Sequential {
+        let (seed, order) = (self.seed, self.bench.order);
+        let mut bencher =
+            Bencher::new(connection, Arc::clone(&trials), self.bench, seed, stop.clone(), abort);
+        let at = draft.run.steps.len() - 1;
+        ticker.listen(&bencher.recorders());
+        ticker.take_gpus();
+        let watched = bencher.watched();
+        if order == Order::Sequential {
             let all: Vec<usize> = (0..trials.len()).collect();
-            let measured =
-                bencher.measure_sequentially(&all, &mut |progress| sink.progress(progress)).await?;
+            let work = bencher.measure_sequentially(&all);
+            let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
             for (trial, measured) in trials.iter().zip(measured) {
                 // All queries took turns: what the GPUs did is nobody's alone.
-                let query =
-                    assemble::benchmark_query(trial, measured, self.bench.order, Vec::new());
-                draft.run.steps[steps].queries.push(query);
+                let query = assemble::benchmark_query(trial, measured, order, Vec::new());
+                ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
+                draft.run.steps[at].queries.push(query);
             }
-            sink.query(&draft.so_far(self.gpus))?;
+            ticker.checkpoint(&draft.so_far(ticker.gpus()));
         } else {
             for (query, trial) in trials.iter().enumerate() {
                 if stop.is_cancelled() {
                     break;
                 }
-                let measured =
-                    bencher.measure(query, &mut |progress| sink.progress(progress)).await?;
-                let gpus = self.gpu_reports();
-                let query = assemble::benchmark_query(trial, measured, self.bench.order, gpus);
-                draft.run.steps[steps].queries.push(query);
-                sink.query(&draft.so_far(self.gpus))?;
+                let work = bencher.measure(query);
+                let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
+                let gpus = ticker.take_gpus();
+                let query = assemble::benchmark_query(trial, measured, order, gpus);
+                ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
+                draft.run.steps[at].queries.push(query);
+                ticker.checkpoint(&draft.so_far(ticker.gpus()));
             }
         }
         bencher.close().await;
         Ok(())
-    }
-}
-
-impl StepRun<'_> {
-    /// What each GPU did since the last call.
-    fn gpu_reports(&mut self) -> Vec<GpuReport> {
-        let tallies = self.gpus.drain();
-        let gpus = self.gpus.found().gpus.iter().zip(&tallies);
-        gpus.map(|(gpu, tally)| assemble::gpu_report(gpu, &tally.measured)).collect()
     }
 }
 

@@ -13,19 +13,20 @@ use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::StreamTable;
-use crate::plan::{Plan, StreamJob};
+use crate::plan::{Plan, StreamJob, StreamRate};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally};
 use crate::result::server::ServerReport;
 use crate::result::{JobResult, Status};
 use crate::row::BatchEncoder;
-use crate::sink::{RunStart, Sink, SinkError};
+use crate::sink::{QueryStart, Start, StreamStart};
 use crate::watch::process;
 
 use super::check::Found;
 use super::gpus::Gpus;
-use super::prepare::Prepared;
+use super::outputs::Outputs;
+use super::prepare::{Prepared, query_start};
 use super::readers::Readers;
 use super::threads::Threads;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
@@ -79,7 +80,7 @@ impl<'a> Run<'a> {
         plan: &'a Plan<StreamJob>,
         prepared: Prepared,
         (ingest, examine): (&Threads, &Threads),
-        sinks: &mut [Box<dyn Sink>],
+        outputs: &mut Outputs,
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
         let ingest = ingest.handle();
@@ -118,19 +119,24 @@ impl<'a> Run<'a> {
             reading.push(reader);
         }
         let examiner = run.readers.examiner(plan, &address, start);
-        let begin = RunStart {
-            plan,
+        let queries: Vec<QueryStart> = run.readers.trials().iter().map(query_start).collect();
+        let stream = StreamStart {
+            partitions: plan.job.stream.partitions.get(),
+            target_rows_per_s: match plan.job.stream.rate {
+                StreamRate::RowsPerSecond(rate) => Some(rate.get()),
+                StreamRate::Max => None,
+            },
+        };
+        let begin = Start {
+            profile: &plan.common.name,
             server: &run.server.facts,
-            trials: run.readers.trials(),
             started_at: run.started_at,
+            planned: plan.job.duration.map(|duration| plan.job.warmup + duration),
+            stream: Some(stream),
+            queries: &queries,
             gpus: run.gpus.found(),
         };
-        for sink in &mut *sinks {
-            sink.begin(&begin)?;
-        }
-        // Before the first row is sent: whatever a loader that is killed has sent, can be verified.
-        let nothing_yet = run.report(Found::default());
-        feed(sinks, |sink| sink.checkpoint(&nothing_yet))?;
+        outputs.begin(&begin, &run.report(Found::default()))?;
         let mut tasks = JoinSet::new();
         for (partition, producer) in (0..).zip(producers) {
             let ended = async move { Ended::Producer(partition, producer.run().await) };
@@ -145,7 +151,7 @@ impl<'a> Run<'a> {
             tasks.spawn_on(ended, examine.handle());
         }
         run.gpus.begin((start + plan.job.warmup).into_std());
-        run.drive(&mut tasks, sinks, shutdown).await;
+        run.drive(&mut tasks, outputs, shutdown).await;
         Ok((run, control))
     }
 
@@ -198,7 +204,7 @@ impl<'a> Run<'a> {
     async fn drive(
         &mut self,
         tasks: &mut JoinSet<Ended>,
-        sinks: &mut [Box<dyn Sink>],
+        outputs: &mut Outputs,
         shutdown: &Shutdown,
     ) {
         let mut ticks = tokio::time::interval_at(self.start + TICK, TICK);
@@ -216,14 +222,10 @@ impl<'a> Run<'a> {
                 },
                 _ = ticks.tick() => {
                     let interval = self.tick();
-                    let mut fed = feed(sinks, |sink| sink.interval(&interval));
+                    outputs.interval(&interval);
                     if Instant::now() >= next_checkpoint {
                         next_checkpoint = Instant::now() + CHECKPOINT;
-                        let report = self.report(Found::default());
-                        fed = fed.and_then(|()| feed(sinks, |sink| sink.checkpoint(&report)));
-                    }
-                    if let Err(error) = fed {
-                        self.fail(error.into());
+                        outputs.checkpoint(&self.report(Found::default()));
                     }
                 }
                 () = shutdown.stop.cancelled(), if !stopped => {
@@ -244,9 +246,7 @@ impl<'a> Run<'a> {
         }
         self.gpus.stop().await;
         let interval = self.tick();
-        if let Err(error) = feed(sinks, |sink| sink.interval(&interval)) {
-            self.fail(error.into());
-        }
+        outputs.interval(&interval);
         if self.error.is_some() && self.status != Status::Aborted {
             self.status = Status::Failed;
         } else if self.status == Status::Running {
@@ -406,18 +406,6 @@ impl<'a> Run<'a> {
             timeline: &self.timeline,
         })
     }
-
-    /// What ended the run early.
-    pub(super) fn into_error(self) -> Option<RunError> {
-        self.error
-    }
-}
-
-fn feed(
-    sinks: &mut [Box<dyn Sink>],
-    mut to: impl FnMut(&mut Box<dyn Sink>) -> Result<(), SinkError>,
-) -> Result<(), SinkError> {
-    sinks.iter_mut().try_for_each(&mut to)
 }
 
 async fn until(deadline: Option<Instant>) {

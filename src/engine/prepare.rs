@@ -11,6 +11,7 @@ use crate::pg::table::{self, StreamTable};
 use crate::plan::{Caret, Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::result::server::ServerReport;
+use crate::sink::QueryStart;
 use crate::strom::{self, StromError};
 
 use super::gpus::Gpus;
@@ -112,6 +113,14 @@ fn trials(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[Trial]>, StromErr
     let mut trials = queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
     strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
     Ok(trials.into())
+}
+
+/// What the outputs are told of a query.
+pub(super) fn query_start(trial: &Trial) -> QueryStart {
+    QueryStart {
+        name: trial.query.name.clone(),
+        arms: trial.arms.iter().map(|arm| arm.name.clone()).collect(),
+    }
 }
 
 /// Lets the server parse each query, so that a mistake is found before the run, with its place.

@@ -6,20 +6,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::assemble::{self, Cells, Draft};
-use super::bench::{BenchOutcome, BenchSink, Ended, fill, outcome};
+use super::bench::{Ended, ended_result, fill, fill_tables};
 use super::gpus::Gpus;
-use super::prepare::{check_queries, meet};
-use super::{PrepareError, Shutdown, Target};
+use super::outputs::Outputs;
+use super::prepare::{check_queries, meet, query_start};
+use super::ticker::Ticker;
+use super::{Options, Outcome, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
-use crate::dataset::Prepared;
 use crate::pg;
 use crate::pg::embedded::Server;
 use crate::plan::bench::Bench;
 use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query, SweepJob};
+use crate::quantity::format_duration;
 use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
 use crate::result;
+use crate::sink::{QueryStart, Start};
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
@@ -34,26 +37,12 @@ const GPU_PLAN_MAX: Duration = Duration::from_secs(5);
 /// How long a query may take meanwhile.
 const GPU_PROBE_MAX: Duration = Duration::from_secs(30);
 
-/// A sweep that the server takes, and where it goes.
-pub struct SweepRun<'a> {
-    /// The profile.
-    pub plan: &'a Plan<SweepJob>,
-    /// What [`check_sweep`] has found.
-    pub checked: Checked,
-    /// The tables of the profile.
-    pub tables: Vec<Prepared>,
-    /// The server.
-    pub target: &'a Target,
-    /// The same, if it is ours and may be restarted.
-    pub server: Option<&'a mut Server>,
-}
-
 /// Puts back what a sweep that died has left behind, and finds out whether the server takes this
 /// one. Before tables are filled: a wrong name must not cost minutes.
 ///
 /// # Errors
 /// When it does not, with everything that is wrong.
-pub async fn check_sweep(
+async fn check(
     target: &Target,
     sweep: &Sweep,
     alter_system: bool,
@@ -78,13 +67,17 @@ pub async fn check_sweep(
 ///
 /// # Errors
 /// When it cannot begin. Once it has begun there is an outcome, whatever happens.
-pub async fn run_sweep(
-    run: SweepRun<'_>,
-    sink: &mut dyn BenchSink,
+pub(super) async fn run(
+    plan: &Plan<SweepJob>,
+    target: &Target,
+    options: Options<'_>,
+    mut outputs: Outputs,
     shutdown: &Shutdown,
-) -> Result<BenchOutcome, PrepareError> {
-    let SweepRun { plan, checked, tables, target, server } = run;
+) -> Result<Outcome, PrepareError> {
     let (SweepJob { bench, sweep }, seed) = (&plan.job, plan.common.seed);
+    // Before tables are filled: what the server does not take must not cost minutes.
+    let checked = check(target, sweep, options.allow_alter_system).await?;
+    let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server_report) = meet(target).await?;
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
@@ -92,7 +85,6 @@ pub async fn run_sweep(
     control.close().await;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
-    gpus.begin(std::time::Instant::now());
     let connection = Connection {
         address: target.address.clone(),
         application_name: "strom-load sweep".to_owned(),
@@ -103,7 +95,23 @@ pub async fn run_sweep(
     let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
     let run = assemble::sweep_begun(&checked, sweep, &trials);
     let run = result::sweep::SweepRun { tables, sweep: run };
+    let facts = server_report.facts.clone();
     let mut draft = Draft::begin(plan, server_report, run);
+    let queries: Vec<QueryStart> = trials.iter().map(query_start).collect();
+    let start = Start {
+        profile: &plan.common.name,
+        server: &facts,
+        started_at: draft.started_at(),
+        planned: None,
+        stream: None,
+        queries: &queries,
+        gpus: gpus.found(),
+    };
+    outputs.begin(&start, &draft.so_far(&gpus))?;
+    let arms = queries.iter().map(|query| query.arms.len()).sum();
+    let mut ticker = Ticker::begin(&mut outputs, gpus, queries.len(), arms);
+    ticker.step(&trials);
+    ticker.listen(&bencher.recorders());
     let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
     let mut sweeping = Sweeping {
@@ -120,13 +128,13 @@ pub async fn run_sweep(
         trials,
         bencher,
         applier,
-        server,
+        server: options.server,
         shutdown,
     };
-    let ended = sweeping.rounds(&mut draft, &mut gpus, sink).await;
+    let ended = sweeping.rounds(&mut draft, &mut ticker).await;
     let undone = sweeping.put_back().await;
     sweeping.note(&mut draft);
-    gpus.stop().await;
+    ticker.stop().await;
     sweeping.bencher.close().await;
     let ended = match (ended, undone) {
         (ended, Ok(())) => ended,
@@ -139,7 +147,9 @@ pub async fn run_sweep(
             ended.and(Err(Ended::NotRestored(error)))
         }
     };
-    Ok(outcome(&draft, &gpus, ended, sink, shutdown))
+    let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
+    let lost = outputs.finish(&result);
+    Ok(Outcome { result, lost })
 }
 
 /// A sweep under way.
@@ -168,21 +178,19 @@ impl Sweeping<'_> {
     async fn rounds(
         &mut self,
         draft: &mut Draft<result::sweep::SweepRun>,
-        gpus: &mut Gpus,
-        sink: &mut dyn BenchSink,
+        ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
         // Round 0 warms each combination and takes its plans.
         for round in 0..=self.rounds {
             for combination in self.order.next_round() {
-                self.combination(round, combination, sink).await?;
+                self.combination(round, combination, ticker).await?;
                 if self.is_over() {
                     return Ok(());
                 }
             }
             self.cells.end_round(round);
             self.note(draft);
-            gpus.drain();
-            sink.query(&draft.so_far(gpus))?;
+            ticker.checkpoint(&draft.so_far(ticker.gpus()));
         }
         Ok(())
     }
@@ -200,9 +208,9 @@ impl Sweeping<'_> {
         &mut self,
         round: usize,
         combination: usize,
-        sink: &mut dyn BenchSink,
+        ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
-        let anew = self.apply(combination).await?;
+        let anew = ticker.during("", None, self.apply(combination)).await?;
         if self.is_over() {
             return Ok(());
         }
@@ -210,27 +218,29 @@ impl Sweeping<'_> {
             if anew && round > 0 {
                 // What a reload or a restart made cold is not what is compared.
                 let mut warming = ArmSamples::default();
-                self.bencher.once(query, combination, &mut warming).await?;
+                let work = self.bencher.once(query, combination, &mut warming, false);
+                ticker.during("", None, work).await?;
             }
             let is_over = self.is_over();
             let samples = self.cells.samples(query, combination);
             if !samples.given_up && !is_over {
-                let took = self.bencher.once(query, combination, samples).await?;
+                let work = self.bencher.once(query, combination, samples, round > 0);
+                let took = ticker.during("", None, work).await?;
                 self.cells.note(query, combination, round, took);
             }
             if round == 0 && !self.is_over() {
-                self.bencher.look(query, combination).await;
-                self.answers(query, combination).await;
+                ticker.during("", None, self.bencher.look(query, combination)).await;
+                ticker.during("", None, self.answers(query, combination)).await;
             }
             self.done += 1;
             let planned = (self.rounds + 1) * self.checked.combinations.len() * self.trials.len();
-            sink.round(&Progress {
+            ticker.doing(&doing(&Progress {
                 rounds: round.saturating_sub(1),
                 rounds_planned: self.rounds,
                 done: self.done,
                 planned,
                 elapsed: self.began.elapsed(),
-            });
+            }));
             if self.is_over() {
                 break;
             }
@@ -409,4 +419,12 @@ fn groups(checked: &Checked) -> Vec<(usize, usize)> {
         (restart, number(1, combination, Applying::Reload))
     };
     checked.combinations.iter().map(group).collect()
+}
+
+/// How far a sweep is, in a line.
+fn doing(progress: &Progress) -> String {
+    let Progress { rounds, rounds_planned, done, planned, .. } = *progress;
+    let left = progress.left().map(|left| Duration::from_secs(left.as_secs()));
+    let left = left.map_or_else(String::new, |left| format!(", {} left", format_duration(left)));
+    format!("{rounds} of {rounds_planned} rounds, {done} of {planned} executions{left}")
 }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::record::{Interval, Times};
 use crate::result::JobResult;
-use crate::sink::{RunStart, Sink, SinkError};
+use crate::sink::{Sink, SinkError, Start};
 use crate::watch::process;
 
 use super::{Kind, POLL};
@@ -162,7 +162,7 @@ impl Book {
 struct Feed(Ledger);
 
 impl Sink for Feed {
-    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
+    fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError> {
         let ahead = start.started_at.duration_since(SystemTime::now()).unwrap_or_default();
         self.0.book().start = Some(Instant::now() + ahead);
         Ok(())

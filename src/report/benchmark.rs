@@ -107,6 +107,27 @@ pub(super) fn status(report: &JobResult) -> String {
     }
 }
 
+/// A query that is done, in a line.
+pub fn query_line(query: &BenchQueryReport) -> String {
+    let arm = |arm: &BenchArmReport| match arm.median_ms {
+        Some(_) => format!("{} {}", arm.arm, time(arm)),
+        None => format!("{} failed", arm.arm),
+    };
+    let times: Vec<String> = query.arms.iter().map(arm).collect();
+    let ratio = query.times.as_ref().and_then(|times| {
+        let (low, high) = (times.low?, times.high?);
+        let verdict = match times.verdict {
+            Verdict::Faster => "faster",
+            Verdict::Slower => "slower",
+            Verdict::NoDifferenceShown => "no difference shown",
+            Verdict::TooFewPairs => "too few pairs",
+        };
+        Some(format!(", ratio {:.2} ({low:.2} - {high:.2}), {verdict}", times.ratio?))
+    });
+    let wrong = if query.valid { "" } else { ", WRONG ANSWERS" };
+    format!("{}: {}{}{wrong}", query.query, times.join(", "), ratio.unwrap_or_default())
+}
+
 /// What may be said, most important first.
 pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String> {
     let mut lines = ended_early(result);

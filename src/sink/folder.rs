@@ -19,10 +19,10 @@ use crate::result::{INDEX, JobResult, RESULT};
 
 use gpu_csv::{GPU_CSV, GpuCsv};
 
-use super::{RunStart, Sink, SinkError};
+use super::{Sink, SinkError, Start};
 
 const LOG: &str = "latency.hlog";
-pub(super) const SUMMARY: &str = "summary.md";
+const SUMMARY: &str = "summary.md";
 
 const ACT_CREATE: &str = "create the results folder";
 const FIX_WRITE: &str = "\n  fix: name a folder that you may write to with --output";
@@ -41,7 +41,7 @@ fn create_all(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
 }
 
 /// Makes `path` ready for one result; returns the folders that were not there.
-pub(super) fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
+fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
     let created = create_all(path)?;
     let result = path.join(RESULT);
     if result.exists() {
@@ -53,7 +53,7 @@ pub(super) fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
 
 /// Creates a folder in `parent` that is ours alone: `name`, or `name-2` and so on if another loader
 /// was faster. Returns it, and all folders that were not there, the innermost first.
-pub(super) fn create_new(parent: &Path, name: &str) -> Result<(PathBuf, Vec<PathBuf>), SinkError> {
+fn create_new(parent: &Path, name: &str) -> Result<(PathBuf, Vec<PathBuf>), SinkError> {
     let mut created = create_all(parent)?;
     let mut path = parent.join(name);
     for number in 2_u32.. {
@@ -70,11 +70,7 @@ pub(super) fn create_new(parent: &Path, name: &str) -> Result<(PathBuf, Vec<Path
 }
 
 /// Replaces a JSON file in one step, so that a reader never sees half of it.
-pub(super) fn save_json(
-    folder: &Path,
-    name: &str,
-    content: &impl serde::Serialize,
-) -> Result<(), SinkError> {
+fn save_json(folder: &Path, name: &str, content: &impl serde::Serialize) -> Result<(), SinkError> {
     replace(folder, name, |file| {
         serde_json::to_writer_pretty(&mut *file, content)?;
         file.write_all(b"\n")
@@ -82,7 +78,7 @@ pub(super) fn save_json(
 }
 
 /// Replaces a text file in one step.
-pub(super) fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
+fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
     replace(folder, name, |file| file.write_all(text.as_bytes()))
 }
 
@@ -161,7 +157,8 @@ impl Folder {
     }
 
     fn save(&self, result: &JobResult) -> Result<(), SinkError> {
-        save_json(&self.path, RESULT, result)
+        save_json(&self.path, RESULT, result)?;
+        save_text(&self.path, SUMMARY, &markdown(result))
     }
 }
 
@@ -261,7 +258,7 @@ fn write_log(
 }
 
 impl Sink for Folder {
-    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
+    fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError> {
         self.begun = true;
         let tags = start.query_arms().map(|(query, arm)| format!("query.{query}.{arm}"));
         self.query_tags = tags.collect();
@@ -297,13 +294,12 @@ impl Sink for Folder {
         written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
 
-    fn checkpoint(&mut self, report: &JobResult) -> Result<(), SinkError> {
-        self.save(report)
+    fn checkpoint(&mut self, result: &JobResult) -> Result<(), SinkError> {
+        self.save(result)
     }
 
-    fn finish(self: Box<Self>, report: &JobResult) -> Result<(), SinkError> {
-        self.save(report)?;
-        save_text(&self.path, SUMMARY, &markdown(report))?;
+    fn finish(self: Box<Self>, result: &JobResult) -> Result<(), SinkError> {
+        self.save(result)?;
         self.log.sync_all().map_err(|source| self.unwritten(LOG, source))?;
         let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
         synced.map_err(|source| self.unwritten(GPU_CSV, source))

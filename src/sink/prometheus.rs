@@ -21,7 +21,6 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use tokio::net::TcpListener;
 
 use crate::metric::{self, BUCKETS_S, Kind, Metric, SQLSTATE_OTHER, SQLSTATES_MAX};
-use crate::plan::StreamRate;
 use crate::record::{Interval, Phase, Times};
 use crate::result::JobResult;
 use crate::strom::evidence::Verdict;
@@ -29,7 +28,7 @@ use crate::watch::process;
 
 use gpu::GpuPage;
 
-use super::{RunStart, Sink, SinkError};
+use super::{Sink, SinkError, Start};
 
 /// Listens, and keeps what a scrape shows.
 pub struct Endpoint {
@@ -256,18 +255,18 @@ struct PairHandles {
 }
 
 impl Handles {
-    fn new(exposition: &Exposition, start: &RunStart<'_>) -> Self {
-        let plan = start.plan;
+    fn new(exposition: &Exposition, start: &Start<'_>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let info = [version, plan.common.name.as_str(), start.server.version.as_str()];
+        let info = [version, start.profile, start.server.version.as_str()];
         exposition.gauge(metric::INFO, &info).set(1.0);
         let since_epoch = start.started_at.duration_since(SystemTime::UNIX_EPOCH);
         let since_epoch = since_epoch.unwrap_or_default().as_secs_f64();
         exposition.gauge(metric::START_TIME, &[]).set(since_epoch);
-        if let StreamRate::RowsPerSecond(rate) = plan.job.stream.rate {
-            exposition.gauge(metric::TARGET_RATE, &[]).set(rate.get() as f64);
+        if let Some(rate) = start.stream.and_then(|stream| stream.target_rows_per_s) {
+            exposition.gauge(metric::TARGET_RATE, &[]).set(rate as f64);
         }
-        let partitions = (0..plan.job.stream.partitions.get()).map(|number| {
+        let partitions = start.stream.map_or(0, |stream| stream.partitions);
+        let partitions = (0..partitions).map(|number| {
             let number = number.to_string();
             let counter = |metric| exposition.counter(metric, &[&number]);
             for metric in PARTITION_HISTOGRAMS {
@@ -308,11 +307,11 @@ impl Handles {
                 errors: HashMap::new(),
             }
         });
-        let pairs = start.trials.iter().map(|trial| {
-            if trial.arms.len() != 2 {
+        let pairs = start.queries.iter().map(|query| {
+            if query.arms.len() != 2 {
                 return None;
             }
-            let query = trial.query.name.as_str();
+            let query = query.name.as_str();
             let checks = |result| exposition.counter(metric::ANSWER_CHECKS, &[query, result]);
             Some(PairHandles {
                 pairs: exposition.counter(metric::PAIRS, &[query]),
@@ -357,7 +356,7 @@ const QUERY_HISTOGRAMS: [Metric; 3] =
     [metric::QUERY_SERVICE, metric::QUERY_RESPONSE, metric::ANSWER_AGE];
 
 impl Sink for PrometheusSink {
-    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
+    fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError> {
         self.handles = Some(Handles::new(&self.exposition, start));
         *self.exposition.gpus() = GpuPage::new(start.gpus);
         Ok(())

@@ -5,17 +5,17 @@ mod filling;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::plan::StreamRate;
+use crate::dataset;
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
 use crate::result::JobResult;
 
-use super::{RunStart, Sink, SinkError};
+use super::{Progress, Sink, SinkError, Start};
 pub use filling::Filling;
 
 /// Between two plain lines.
@@ -88,6 +88,12 @@ impl Drop for LogLine<'_> {
 pub struct Terminal {
     screen: Screen,
     bar: ProgressBar,
+    /// While tables are filled.
+    filling: Option<Filling>,
+    /// When a line about what is being done was last written.
+    told: Option<Instant>,
+    /// Whether rows are streamed: they, not words, are the progress then.
+    streams: bool,
     target: Option<u64>,
     planned: Option<Duration>,
     queries: Vec<String>,
@@ -110,6 +116,9 @@ impl Terminal {
         Self {
             screen,
             bar: ProgressBar::hidden(),
+            filling: None,
+            told: None,
+            streams: false,
             target: None,
             planned: None,
             queries: Vec::new(),
@@ -225,13 +234,11 @@ fn ms(ms: f64) -> String {
 }
 
 impl Sink for Terminal {
-    fn begin(&mut self, start: &RunStart<'_>) -> Result<(), SinkError> {
-        let plan = start.plan;
-        self.target = match plan.job.stream.rate {
-            StreamRate::RowsPerSecond(rate) => Some(rate.get()),
-            StreamRate::Max => None,
-        };
-        self.planned = plan.job.duration.map(|duration| plan.job.warmup + duration);
+    fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError> {
+        self.filling = None;
+        self.streams = start.stream.is_some();
+        self.target = start.stream.and_then(|stream| stream.target_rows_per_s);
+        self.planned = start.planned;
         let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
         self.queries = names.collect();
         if self.screen.live {
@@ -246,6 +253,9 @@ impl Sink for Terminal {
 
     fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
         self.bar.tick();
+        if !self.streams {
+            return Ok(());
+        }
         self.period.length += interval.length;
         for partition in &interval.partitions {
             self.period.stream.merge(&partition.tally);
@@ -271,7 +281,27 @@ impl Sink for Terminal {
         Ok(())
     }
 
-    fn finish(self: Box<Self>, _report: &JobResult) -> Result<(), SinkError> {
+    fn progress(&mut self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Filling(table, stage) => {
+                let filling = self.filling.get_or_insert_with(|| Filling::new(self.screen.clone()));
+                dataset::Progress::show(filling, table, *stage);
+            }
+            Progress::Done(line) => self.screen.line(line),
+            Progress::Doing(line) if self.screen.live => {
+                self.bar.set_message((*line).to_owned());
+                self.bar.tick();
+            }
+            Progress::Doing(line) => {
+                if self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
+                    self.told = Some(Instant::now());
+                    self.screen.line(line);
+                }
+            }
+        }
+    }
+
+    fn finish(self: Box<Self>, _result: &JobResult) -> Result<(), SinkError> {
         self.bar.finish_and_clear();
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::engine::gpus::Gpus;
 use crate::plan::{Plan, Watch, WriteKeys};
 use crate::profile::Profile;
 use crate::result::server::ServerReport;
-use crate::result::{Body, JobResult, Status};
+use crate::result::{Body, JobResult};
 
 /// A result that grows: its body `B`, and what its envelope is made of.
 pub(in crate::engine) struct Draft<B> {
@@ -41,13 +41,8 @@ impl<B: Clone + Into<Body>> Draft<B> {
         result
     }
 
-    /// The result of a job that has ended.
-    pub(in crate::engine) fn ended(
-        &self,
-        gpus: &Gpus,
-        status: Status,
-        error: Option<String>,
-    ) -> JobResult {
-        JobResult { status, error, ..self.so_far(gpus) }
+    /// When it began.
+    pub(in crate::engine) fn started_at(&self) -> SystemTime {
+        self.started_at
     }
 }

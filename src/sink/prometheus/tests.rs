@@ -2,29 +2,27 @@
 
 use std::time::Duration;
 
-use crate::pg::clock::ClockOffset;
-use crate::pg::facts::ServerFacts;
-use crate::plan::{self, Overrides, Plan};
 use crate::record::{PartitionInterval, StreamTally};
+use crate::result::server::{ClockOffset, ServerFacts};
 
 use super::*;
+use crate::sink::StreamStart;
 
 /// A sink that has begun, with the built-in profile and no queries.
 fn begun() -> (Arc<Exposition>, PrometheusSink) {
     let exposition = Arc::new(Exposition::new());
     let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
-    let source = plan::builtin("realtime").unwrap();
-    let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
-    let plan = plan.into_stream().unwrap();
-    let start = RunStart {
-        plan: &plan,
+    let start = Start {
+        profile: "realtime",
+        planned: None,
+        stream: Some(StreamStart { partitions: 3, target_rows_per_s: Some(3_000) }),
         server: &ServerFacts {
             version: "17.0".into(),
             major: 17,
             settings: BTreeMap::new(),
             clock: ClockOffset::default(),
         },
-        trials: &[],
+        queries: &[],
         started_at: SystemTime::UNIX_EPOCH,
         gpus: &crate::watch::gpu::Found::default(),
     };

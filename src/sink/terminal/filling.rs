@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dataset::{Prepared, Progress, Stage};
+use crate::dataset::{self, Prepared, Stage};
 use crate::quantity::{format_count, format_duration};
 
 use super::{LINE_EVERY, Screen};
@@ -44,7 +44,7 @@ impl Filling {
     }
 }
 
-impl Progress for Filling {
+impl dataset::Progress for Filling {
     fn show(&self, table: &str, stage: Stage<'_>) {
         if let Stage::Ready(prepared) = stage {
             self.screen.line(&done(prepared));

@@ -1,0 +1,188 @@
+//! The ticks of a benchmark or a sweep: what its queries and the GPUs did goes to the outputs each
+//! second, while a query runs too.
+
+use std::future::Future;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::TICK;
+use super::assemble;
+use super::gpus::Gpus;
+use super::outputs::Outputs;
+use crate::bench::{Doing, Recorders, Watched};
+use crate::quantity::format_duration;
+use crate::query::Trial;
+use crate::record::gpu::GpuUsage;
+use crate::record::{Interval, PairTally, Phase, QueryTally, Recorder, Tally};
+use crate::result::JobResult;
+use crate::result::gpu::GpuReport;
+use crate::sink::Progress;
+
+/// Between two looks at how far a query is.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Feeds the outputs.
+pub(super) struct Ticker<'a> {
+    outputs: &'a mut Outputs,
+    gpus: Gpus,
+    began: Instant,
+    last: Instant,
+    /// By query and arm.
+    queries: Vec<Vec<Recorder<QueryTally>>>,
+    /// By query.
+    pairs: Vec<Vec<Recorder<PairTally>>>,
+    /// Where the queries of the step begin: by query and arm, and by query.
+    begin: (usize, usize),
+    /// The same of the next step.
+    next: (usize, usize),
+    /// What each GPU did since it was last asked for.
+    gpus_since: Vec<GpuUsage>,
+}
+
+impl<'a> Ticker<'a> {
+    /// Of a job that begins now, with so many queries and so many combinations of query and arm.
+    pub(super) fn begin(
+        outputs: &'a mut Outputs,
+        gpus: Gpus,
+        queries: usize,
+        query_arms: usize,
+    ) -> Self {
+        let now = Instant::now();
+        gpus.begin(std::time::Instant::now());
+        Self {
+            outputs,
+            gpus,
+            began: now,
+            last: now,
+            queries: vec![Vec::new(); query_arms],
+            pairs: vec![Vec::new(); queries],
+            begin: (0, 0),
+            next: (0, 0),
+            gpus_since: Vec::new(),
+        }
+    }
+
+    /// The step of these queries begins; its place is behind those of the steps before it.
+    pub(super) fn step(&mut self, trials: &[Trial]) {
+        self.begin = self.next;
+        self.next.0 += trials.iter().map(|trial| trial.arms.len()).sum::<usize>();
+        self.next.1 += trials.len();
+    }
+
+    /// Drains what is tallied of the step's queries from now on.
+    pub(super) fn listen(&mut self, recorders: &[Recorders]) {
+        for recorders in recorders {
+            let own = self.queries.iter_mut().skip(self.begin.0);
+            for (mine, recorder) in own.zip(recorders.queries.iter().flatten()) {
+                mine.push(recorder.clone());
+            }
+            let own = self.pairs.iter_mut().skip(self.begin.1);
+            for (mine, recorder) in own.zip(&recorders.pairs) {
+                mine.push(recorder.clone());
+            }
+        }
+    }
+
+    /// Waits for some work and ticks meanwhile; shows how far the query is that is `watched`.
+    pub(super) async fn during<T>(
+        &mut self,
+        prefix: &str,
+        watched: Option<&Watched>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut ticks = tokio::time::interval_at(self.last + TICK, TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = ticks.tick() => self.tick(),
+                _ = looks.tick(), if watched.is_some() => {
+                    if let Some(watched) = watched {
+                        self.look(prefix, watched);
+                    }
+                }
+            }
+        }
+    }
+
+    fn look(&mut self, prefix: &str, watched: &Watched) {
+        let progress = watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(progress) = progress else { return };
+        let doing = match progress.doing {
+            Doing::Warming => "first executions".to_owned(),
+            Doing::Examining => "plans and answers".to_owned(),
+            Doing::Measuring => format!("{} done", progress.pairs),
+        };
+        let elapsed = Duration::from_secs(progress.began.elapsed().as_secs());
+        let elapsed = format_duration(elapsed);
+        self.doing(&format!("{prefix}{}: {doing}, {elapsed}", progress.query));
+    }
+
+    /// Tells the outputs what happened since the last tick.
+    pub(super) fn tick(&mut self) {
+        fn drain<T: Tally>(recorders: &[Vec<Recorder<T>>]) -> Vec<T> {
+            let all = |recorders: &Vec<Recorder<T>>| {
+                let mut tally = T::default();
+                recorders.iter().for_each(|recorder| tally.merge(&recorder.drain()));
+                tally
+            };
+            recorders.iter().map(all).collect()
+        }
+        let now = Instant::now();
+        let gpus = self.gpus.drain();
+        self.gpus_since.resize_with(gpus.len(), GpuUsage::default);
+        for (sum, tally) in self.gpus_since.iter_mut().zip(&gpus) {
+            sum.merge(&tally.measured);
+        }
+        let interval = Interval {
+            start: self.last.duration_since(self.began),
+            length: now.duration_since(self.last),
+            phase: Phase::Measure,
+            partitions: Vec::new(),
+            queries: drain(&self.queries),
+            pairs: drain(&self.pairs),
+            gpus,
+        };
+        self.last = now;
+        self.outputs.interval(&interval);
+    }
+
+    /// What each GPU did since the last call.
+    pub(super) fn take_gpus(&mut self) -> Vec<GpuReport> {
+        self.tick();
+        let usages = std::mem::take(&mut self.gpus_since);
+        let gpus = self.gpus.found().gpus.iter().zip(&usages);
+        gpus.map(|(gpu, usage)| assemble::gpu_report(gpu, usage)).collect()
+    }
+
+    /// The GPUs that are watched.
+    pub(super) fn gpus(&self) -> &Gpus {
+        &self.gpus
+    }
+
+    /// Tells the outputs what is being done.
+    pub(super) fn doing(&mut self, line: &str) {
+        self.outputs.progress(&Progress::Doing(line));
+    }
+
+    /// Tells the outputs what is done.
+    pub(super) fn done(&mut self, line: &str) {
+        self.outputs.progress(&Progress::Done(line));
+    }
+
+    /// Saves the result so far.
+    pub(super) fn checkpoint(&mut self, result: &JobResult) {
+        self.outputs.checkpoint(result);
+    }
+
+    /// The last tick: takes the last samples of the GPUs.
+    pub(super) async fn stop(&mut self) {
+        self.gpus.stop().await;
+        self.tick();
+    }
+}
