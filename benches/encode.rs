@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{DueTimes, Rate, Schedule};
-use strom_load::row::{CHUNK_BYTES_MAX, Column, ColumnType, Encoder, Pick, Values};
+use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 const ROUNDS: usize = 15;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Failure> {
         })
         .collect::<Result<Vec<_>, Failure>>()?;
 
-    let mut buffer = vec![0; CHUNK_BYTES_MAX];
+    let mut buffer = vec![0; CHUNK_BYTES];
     let mut cases: Vec<Case<'_>> = vec![
         Case::new("generate + encode", encoding(&all)),
         Case::new("generate + encode, again", encoding(&all)),
@@ -56,7 +56,7 @@ fn main() -> Result<(), Failure> {
         }),
         Case::new("draw + ToSql", draw_to_sql()),
         Case::new("memcpy of ready rows", || {
-            for block in rows.chunks(CHUNK_BYTES_MAX) {
+            for block in rows.chunks(CHUNK_BYTES) {
                 black_box(&mut buffer[..block.len()]).copy_from_slice(black_box(block));
             }
             true
@@ -124,7 +124,7 @@ fn due_times() -> DueTimes {
 /// One pass over all rows, a chunk at a time into the same buffer.
 fn encoding(encoder: &Encoder) -> impl FnMut() -> bool + use<> {
     let mut encoder = encoder.clone();
-    let mut buffer = vec![0; CHUNK_BYTES_MAX];
+    let mut buffer = vec![0; CHUNK_BYTES];
     move || {
         let (mut row, mut due) = (0, due_times());
         while row < ROWS {

@@ -23,7 +23,7 @@ use serde_json::Value;
 use strom_load::pace::DueTimes;
 use strom_load::pg::embedded::{Options, Server};
 use strom_load::plan::{self, Overrides, Plan, StreamJob};
-use strom_load::row::{BatchEncoder, CHUNK_BYTES_MAX};
+use strom_load::row::{BatchEncoder, CHUNK_BYTES};
 
 #[path = "support/psql.rs"]
 mod psql;
@@ -201,8 +201,8 @@ impl Bench {
                 let mut batches = 0;
                 while began.elapsed() < length {
                     let mut sink = pin!(client.copy_in::<_, Bytes>(&copy).await?);
-                    for start in (0..bytes.len()).step_by(CHUNK_BYTES_MAX) {
-                        let end = bytes.len().min(start + CHUNK_BYTES_MAX);
+                    for start in (0..bytes.len()).step_by(CHUNK_BYTES) {
+                        let end = bytes.len().min(start + CHUNK_BYTES);
                         sink.feed(bytes.slice(start..end)).await?;
                     }
                     sink.finish().await?;

@@ -7,6 +7,7 @@
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::pace::{DueTimes, Schedule};
+use crate::pg::read_back::fields;
 use crate::pg::table::rows_query;
 use crate::pg::{self, Address};
 use crate::plan::Stream;
@@ -15,7 +16,9 @@ use crate::row::{EncodeError, Encoder, Values};
 
 /// Expected rows are made in blocks of this many: neighbours in the table mostly are neighbours
 /// in the run.
-const BLOCK_ROWS: u64 = 256;
+const BLOCK_ROWS_MAX: u64 = 256;
+/// Of large rows a block has fewer: one at least.
+const BLOCK_BYTES_MAX: usize = 1 << 20;
 /// Connections that read at the same time.
 const READERS_MAX: usize = 4;
 
@@ -85,6 +88,7 @@ async fn audit_partition(
 struct Auditor {
     encoder: Encoder,
     id_field: usize,
+    block_rows: u64,
     /// Fields that cannot be made again: the due times of an unthrottled run.
     ignored: Vec<bool>,
     first_id: i64,
@@ -122,6 +126,8 @@ impl Auditor {
                 .iter()
                 .map(|column| due.is_none() && column.values == Values::DueTime)
                 .collect(),
+            block_rows: ((BLOCK_BYTES_MAX / encoder.max_row_bytes()) as u64)
+                .clamp(1, BLOCK_ROWS_MAX),
             block: Block { bytes: vec![0; encoder.max_row_bytes()], ..Block::default() },
             encoder,
             first_id,
@@ -134,7 +140,7 @@ impl Auditor {
     }
 
     fn see(&mut self, tuple: &[u8], account: &Account) {
-        let id = fields(tuple).nth(self.id_field).and_then(|id| id.try_into().ok());
+        let id = fields(tuple).nth(self.id_field).flatten().and_then(|id| id.try_into().ok());
         let id = id.map_or(0, i64::from_be_bytes);
         let Some(row) = id.checked_sub(self.first_id).and_then(|row| u64::try_from(row).ok())
         else {
@@ -156,7 +162,7 @@ impl Auditor {
     }
 
     fn is_as_sent(&mut self, row: u64, tuple: &[u8]) -> bool {
-        let first_row = row - row % BLOCK_ROWS;
+        let first_row = row - row % self.block_rows;
         if self.block.first_row != Some(first_row) {
             self.make(first_row);
         }
@@ -179,9 +185,9 @@ impl Auditor {
         };
         self.block.ends.clear();
         let room = self.encoder.max_row_bytes();
-        self.block.bytes.resize(room * BLOCK_ROWS as usize, 0);
+        self.block.bytes.resize(room * self.block_rows as usize, 0);
         let mut at = 0;
-        for row in first_row..first_row + BLOCK_ROWS {
+        for row in first_row..first_row + self.block_rows {
             at += self.encoder.encode(&mut self.block.bytes[at..], row, 1, &mut due).bytes;
             self.block.ends.push(at);
         }
@@ -211,18 +217,6 @@ impl Auditor {
         }
         audit
     }
-}
-
-/// The fields of a tuple; NULL as nothing.
-fn fields(tuple: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = tuple.get(2..).unwrap_or_default();
-    std::iter::from_fn(move || {
-        let (length, tail) = rest.split_at_checked(4)?;
-        let length = length.iter().fold(0i32, |value, byte| value << 8 | i32::from(*byte));
-        let (field, tail) = tail.split_at_checked(length.max(0) as usize)?;
-        rest = tail;
-        Some(field)
-    })
 }
 
 /// A set of row numbers, one bit each.

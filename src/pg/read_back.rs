@@ -137,6 +137,18 @@ fn tuple_length(bytes: &[u8]) -> Option<usize> {
     (at <= bytes.len()).then_some(at)
 }
 
+/// The fields of a tuple; `None` for NULL.
+pub fn fields(tuple: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = tuple.get(2..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        let (length, after) = rest.split_at_checked(4)?;
+        let length = be_i32(length);
+        let (field, after) = after.split_at_checked(length.max(0) as usize)?;
+        rest = after;
+        Some((length >= 0).then_some(field))
+    })
+}
+
 fn be_i32(bytes: &[u8]) -> i32 {
     bytes.iter().fold(0, |value, byte| value << 8 | i32::from(*byte))
 }

@@ -35,9 +35,10 @@ impl BatchEncoder {
         partition: u32,
         first_id: i64,
     ) -> Result<Self, EncodeError> {
+        let encoder = Encoder::new(columns, seed, partition, first_id)?;
         Ok(Self {
-            encoder: Encoder::new(columns, seed, partition, first_id)?,
-            pool: ChunkPool::new(),
+            pool: ChunkPool::new(HEADER.len() + encoder.max_row_bytes()),
+            encoder,
             next_row: 0,
             rows_left: 0,
             due: DueTimes::constant(0),
@@ -80,18 +81,24 @@ impl BatchEncoder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::{ColumnType, Values};
+    use crate::row::{CHUNK_BYTES, ColumnType, Values};
 
     #[test]
     fn a_batch_is_one_stream_wherever_it_is_cut() {
+        // Rows of which many fit into a chunk, and rows that are larger than a usual one.
+        a_batch_is_one_stream(300, &[1, 100, 400, 5_000]);
+        a_batch_is_one_stream(200_000, &[1, 7]);
+    }
+
+    fn a_batch_is_one_stream(max_chars: u32, batches: &[u64]) {
         let column = |name: &str, sql_type, values| Column { name: name.into(), sql_type, values };
         let columns = [
             column("id", ColumnType::BigInt, Values::RowId),
-            column("t", ColumnType::Text, Values::Text { min_chars: 0, max_chars: 300 }),
+            column("t", ColumnType::Text, Values::Text { min_chars: 0, max_chars }),
         ];
         let mut encoder = Encoder::new(&columns, 7, 1, 1).unwrap();
         let mut batch = BatchEncoder::new(&columns, 7, 1, 1).unwrap();
-        for rows in [1, 100, 400, 5_000] {
+        for &rows in batches {
             batch.begin(13, rows, DueTimes::constant(0));
             let chunks: Vec<Bytes> = std::iter::from_fn(|| batch.next_chunk()).collect();
             let mut whole = vec![0; encoder.max_row_bytes() * rows as usize];
@@ -99,7 +106,7 @@ mod tests {
             assert_eq!(encoded.rows, rows);
             let expected = [&HEADER[..], &whole[..encoded.bytes], &TRAILER[..]].concat();
             assert_eq!(chunks.concat(), expected, "{rows} rows");
-            assert!(rows < 5_000 || chunks.len() > 5);
+            assert!(rows < 7 || chunks.concat().len() < CHUNK_BYTES || chunks.len() > 1);
         }
     }
 }

@@ -6,34 +6,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 /// One chunk is one CopyData message. Sizes from 8 KiB to 1 MiB showed no clear difference in
-/// throughput; memory grows with them.
-pub const CHUNK_BYTES_MAX: usize = 64 * 1024;
+/// throughput; memory grows with them. A chunk is larger only where a single row is.
+pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Buffers kept for the next use. One producer has one chunk in hand and one or two on their way.
 const KEPT: usize = 4;
+/// Of buffers beyond this size one is kept: four of the largest would be 4 GiB.
+const SMALL_BYTES: usize = 1 << 20;
 
 /// Lends out chunks and takes them back, so that a steady stream allocates no buffers and clears
 /// none: a buffer is zeroed once in its life. Meant for one producer; clones share the buffers.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct ChunkPool {
+    chunk_bytes: usize,
     kept: Arc<Mutex<Vec<Box<[u8]>>>>,
 }
 
 impl ChunkPool {
-    /// An empty pool; a buffer is made when none has come back yet.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty pool of chunks that have room for `least_bytes`, and for [`CHUNK_BYTES`] at least;
+    /// a buffer is made when none has come back yet.
+    pub fn new(least_bytes: usize) -> Self {
+        Self { chunk_bytes: least_bytes.max(CHUNK_BYTES), kept: Arc::default() }
     }
 
     /// An empty chunk.
     pub fn take(&self) -> Chunk {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let buffer = kept.unwrap_or_else(|| vec![0; CHUNK_BYTES_MAX].into_boxed_slice());
+        let buffer = kept.unwrap_or_else(|| vec![0; self.chunk_bytes].into_boxed_slice());
         Chunk { buffer, len: 0, pool: self.clone() }
     }
 }
 
-/// A buffer of [`CHUNK_BYTES_MAX`] bytes that is filled from the front. Goes back to its pool when
+/// A buffer of its pool's size that is filled from the front. Goes back to its pool when
 /// dropped, or when the last clone of its frozen bytes is.
 pub struct Chunk {
     buffer: Box<[u8]>,
@@ -95,8 +99,9 @@ impl AsRef<[u8]> for Chunk {
 impl Drop for Chunk {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.buffer);
+        let most = if buffer.len() > SMALL_BYTES { 1 } else { KEPT };
         let mut kept = self.pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
+        if kept.len() < most {
             kept.push(buffer);
         }
     }
@@ -120,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_the_last_clone_of_its_bytes_is_dropped() {
-        let pool = ChunkPool::new();
+        let pool = ChunkPool::new(0);
         let mut chunk = pool.take();
         assert!(chunk.put(b"rows"));
         let address = chunk.as_ref().as_ptr();
@@ -131,22 +136,24 @@ mod tests {
         assert!(pool.kept.lock().unwrap().is_empty());
         std::thread::spawn(move || drop(tail)).join().unwrap();
         let mut again = pool.take();
-        assert!(again.is_empty() && again.spare().len() == CHUNK_BYTES_MAX);
+        assert!(again.is_empty() && again.spare().len() == CHUNK_BYTES);
         assert_eq!(again.spare().as_ptr(), address);
     }
 
     #[test]
     fn the_pool_keeps_a_few_buffers_and_no_more() {
-        let pool = ChunkPool::new();
-        drop((0..20).map(|_| pool.take()).collect::<Vec<_>>());
-        assert_eq!(pool.kept.lock().unwrap().len(), KEPT);
+        for (bytes, most) in [(0, KEPT), (SMALL_BYTES + 1, 1)] {
+            let pool = ChunkPool::new(bytes);
+            drop((0..20).map(|_| pool.take()).collect::<Vec<_>>());
+            assert_eq!(pool.kept.lock().unwrap().len(), most);
+        }
     }
 
     #[test]
     fn a_full_chunk_refuses_more() {
-        let mut chunk = ChunkPool::new().take();
-        chunk.advance(CHUNK_BYTES_MAX - 1);
+        let mut chunk = ChunkPool::new(0).take();
+        chunk.advance(CHUNK_BYTES - 1);
         assert!(!chunk.put(&[1, 2]) && chunk.put(&[1]) && !chunk.put(&[1]) && chunk.put(&[]));
-        assert_eq!(chunk.len(), CHUNK_BYTES_MAX);
+        assert_eq!(chunk.len(), CHUNK_BYTES);
     }
 }

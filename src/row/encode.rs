@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
-use super::{CHUNK_BYTES_MAX, Column, ColumnError};
+use super::{Column, ColumnError};
 use crate::pace::DueTimes;
 
 /// What opens COPY BINARY data: the signature, no flags, no header extension.
@@ -25,6 +25,10 @@ pub const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 
 /// Most columns of a PostgreSQL table.
 const COLUMNS_MAX: usize = 1_600;
+
+/// Most bytes of a row: 1 GiB is PostgreSQL's bound on a value and on a message, less the header
+/// and trailer that a row may share its message with.
+const ROW_BYTES_MAX: usize = (1 << 30) - 64;
 
 /// Encodes the rows of one partition. A row is a pure function of the encoder's arguments, its
 /// sequence number and its due time, however it is cut into calls.
@@ -53,18 +57,16 @@ pub enum EncodeError {
     /// Too many columns, or none.
     #[error("the table has {0} columns; declare from 1 to {COLUMNS_MAX}")]
     Columns(usize),
-    /// A row would not fit into a chunk.
+    /// A row is beyond what PostgreSQL takes in one message.
     #[error(
-        "column `{column}`: a row needs room for {row_bytes} bytes but at most {limit} can be sent at \
-         once; shorten the longest texts"
+        "column `{column}`: a row has up to {row_bytes} bytes, and PostgreSQL takes {ROW_BYTES_MAX}; \
+         shorten the longest texts"
     )]
     TooWide {
         /// The widest column.
         column: String,
         /// Room that a row needs.
         row_bytes: usize,
-        /// Room that a chunk has beside the header.
-        limit: usize,
     },
 }
 
@@ -89,11 +91,10 @@ impl Encoder {
         let tuple_head = (columns.len() as u16).to_be_bytes();
         let bytes = tuple_head.len() + fields.iter().map(Field::max_bytes).sum::<usize>();
         let row_bytes = Block::room(bytes);
-        let limit = CHUNK_BYTES_MAX - HEADER.len();
-        if row_bytes > limit {
+        if row_bytes > ROW_BYTES_MAX {
             let widest = columns.iter().zip(&fields).max_by_key(|(_, field)| field.max_bytes());
             let column = widest.map(|(column, _)| column.name.clone()).unwrap_or_default();
-            return Err(EncodeError::TooWide { column, row_bytes, limit });
+            return Err(EncodeError::TooWide { column, row_bytes });
         }
         Ok(Self { fields, block: Block::new(tuple_head, row_bytes) })
     }

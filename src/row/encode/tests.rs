@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pace::{Rate, Schedule};
-use crate::row::{ColumnType, ColumnType as T, Pick, Values};
+use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Pick, Values};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
 /// Rows that are due before time in microseconds overflows.
@@ -287,7 +287,7 @@ proptest! {
 fn the_generator_is_the_one_of_the_last_release() {
     // A change here changes everybody's data: say so in the changelog.
     let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 10_000, &[CHUNK_BYTES_MAX]);
+    let bytes = encode(&mut encoder, 0, 10_000, &[CHUNK_BYTES]);
     let fnv1a = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let fingerprint = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv1a);
     assert_eq!((bytes.len(), fingerprint), (774_463, 14_241_978_300_802_468_505));
@@ -297,7 +297,7 @@ fn the_generator_is_the_one_of_the_last_release() {
 fn partitions_and_seeds_differ() {
     let rows = |seed, partition| {
         let mut encoder = Encoder::new(&stream_table()[1..4], seed, partition, 1).unwrap();
-        encode(&mut encoder, 0, 100, &[CHUNK_BYTES_MAX])
+        encode(&mut encoder, 0, 100, &[CHUNK_BYTES])
     };
     assert_ne!(rows(42, 1), rows(42, 2));
     assert_ne!(rows(42, 1), rows(43, 1));
@@ -308,7 +308,7 @@ fn labels_and_decimals_are_uniform() {
     const ROWS: u64 = 200_000;
     let columns = stream_table();
     let mut encoder = Encoder::new(&columns, 42, 1, 1).unwrap();
-    let rows = decode(&encode(&mut encoder, 0, ROWS, &[CHUNK_BYTES_MAX]), columns.len());
+    let rows = decode(&encode(&mut encoder, 0, ROWS, &[CHUNK_BYTES]), columns.len());
     let chi_square = |column: usize, cells: usize, cell: &dyn Fn(&[u8]) -> usize| {
         let mut counts = vec![0_u32; cells];
         for row in &rows {
@@ -361,21 +361,9 @@ fn a_buffer_too_short_for_a_row_takes_none() {
     let mut out = vec![0; encoder.max_row_bytes() - 1];
     assert_eq!(encoder.encode(&mut out, 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
     assert_eq!(encoder.encode(&mut [], 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
-    let mut out = vec![0; CHUNK_BYTES_MAX];
+    let mut out = vec![0; CHUNK_BYTES];
     assert_eq!(encoder.encode(&mut out, 0, 0, &mut due), Encoded { rows: 0, bytes: 0 });
     assert_eq!(due.advance(), due_times(0).advance());
-}
-
-#[test]
-fn the_widest_row_fits_into_a_chunk_beside_the_header() {
-    let wide = |max_chars| {
-        let text = Values::Text { min_chars: 0, max_chars };
-        Encoder::new(&[column("body", T::Text, text)], 42, 1, 1)
-    };
-    let widest = (65_000..66_000).rev().find(|&chars| wide(chars).is_ok()).unwrap();
-    let mut encoder = wide(widest).unwrap();
-    let mut out = vec![0; CHUNK_BYTES_MAX - HEADER.len()];
-    assert_eq!(encoder.encode(&mut out, 0, 1, &mut due_times(0)).rows, 1);
 }
 
 #[test]
@@ -384,11 +372,11 @@ fn tables_that_cannot_be_encoded_are_refused() {
         Encoder::new(columns, 42, partition, 1).unwrap_err().to_string()
     };
     assert_eq!(refused(&[], 0), "the table has 0 columns; declare from 1 to 1600");
-    let text = Values::Text { min_chars: 0, max_chars: 70_000 };
+    let text = Values::Text { min_chars: 0, max_chars: 1 << 30 };
     assert_eq!(
         refused(&[column("body", T::Text, text)], 0),
-        "column `body`: a row needs room for 70048 bytes but at most 65517 can be sent at once; \
-         shorten the longest texts"
+        "column `body`: a row has up to 1073741856 bytes, and PostgreSQL takes 1073741760; shorten \
+         the longest texts"
     );
     assert_eq!(
         refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),
