@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::pg::{self, Address, Session};
+use crate::pg::{self, Address, Session, dry_run};
 use crate::plan::{Recreate, Table};
 pub use crate::result::table::{Prepared, State};
 use crate::row::{Checksum, EncodeError};
@@ -148,6 +148,8 @@ impl Filler<'_> {
         // Before anything is dropped.
         let encoder = Load::encoder(self.table);
         encoder.map_err(|error| self.unencodable(error))?;
+        let encoding = dry_run::check_encoding(&mut self.control, &self.table.columns).await;
+        self.served(encoding)?;
         let set = "SET synchronous_commit = on; SET client_min_messages = warning";
         let done = self.control.execute("set the session up", set).await;
         self.served(done)?;
@@ -253,7 +255,10 @@ impl Filler<'_> {
         let record = Record::begin(self.table, BATCH_ROWS);
         let replace = state == State::Recreated;
         self.working("creating it");
-        let created = catalog::create(&mut self.control, self.table, &record, replace).await;
+        let first_row = Load::first_row(self.table);
+        let first_row = first_row.map_err(|error| self.unencodable(error))?;
+        let created =
+            catalog::create(&mut self.control, self.table, &record, first_row, replace).await;
         self.served(created)?;
         self.filling = true;
         self.fill(state, record, BTreeMap::new()).await

@@ -82,6 +82,9 @@ pub enum PrepareError {
     /// The server or the table.
     #[error(transparent)]
     Server(#[from] pg::Error),
+    /// The dry run of the first rows.
+    #[error(transparent)]
+    DryRun(#[from] pg::dry_run::DryRunError),
     /// The arms.
     #[error(transparent)]
     Strom(#[from] StromError),

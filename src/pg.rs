@@ -4,6 +4,7 @@ pub mod address;
 pub mod clock;
 mod connect;
 pub mod copy;
+pub mod dry_run;
 pub mod embedded;
 pub mod error;
 pub mod facts;

@@ -16,7 +16,7 @@ use serde::Serialize;
 pub use batch::BatchEncoder;
 pub use check::{ColumnError, ColumnFault};
 pub use checksum::Checksum;
-pub use chunk::{CHUNK_BYTES_MAX, Chunk, ChunkPool};
+pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 
 /// One column of a generated table.

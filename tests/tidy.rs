@@ -27,7 +27,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("watch", &["record", "result"]),
     ("row", &["pace"]),
     ("plan", &["pace", "profile", "quantity", "row", "stats"]),
-    ("pg", &["plan", "quantity", "result", "row"]),
+    ("pg", &["pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
     ("arrow", &["pg", "plan", "result", "row"]),
     ("ingest", &["pace", "pg", "plan", "record", "row"]),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde::Deserialize;
 
 use crate::pg::{self, Session, mark, quote_literal as literal};
@@ -169,11 +170,13 @@ fn all_buildings(table: &Table) -> Vec<(Option<&Index>, Building)> {
 /// is there.
 ///
 /// All in one transaction, with its keys and indexes built on the empty table and taken back: so
-/// that a mistake in them is found before the rows are loaded, and before a table is lost.
+/// that a mistake in them is found before the rows are loaded, and before a table is lost. So is
+/// a row that the server or an index does not take: `first_row` is one, as COPY BINARY.
 pub(super) async fn create(
     session: &mut Session,
     table: &Table,
     record: &Record,
+    first_row: Bytes,
     replace: bool,
 ) -> Result<(), pg::Error> {
     let columns: Vec<String> = table
@@ -188,22 +191,25 @@ pub(super) async fn create(
     for (_, Building { what, sql }) in all_buildings(table) {
         steps.push((format!("build {what} on the empty table"), sql));
     }
-    steps.push(("create it".to_owned(), "ROLLBACK TO SAVEPOINT empty".to_owned()));
-    steps.push(("record what it is filled with".to_owned(), comment_sql(table, record)));
-    steps.push(("create it".to_owned(), "COMMIT".to_owned()));
     session.execute("begin", "BEGIN").await?;
-    let replaced = if replace { drop_for_recreate(session, table).await } else { Ok(()) };
-    let mut done = replaced;
-    for (act, sql) in steps {
-        if done.is_ok() {
-            done = session.execute(&act, &sql).await;
+    let created = async {
+        if replace {
+            drop_for_recreate(session, table).await?;
         }
-    }
-    if done.is_err() {
+        for (act, sql) in steps {
+            session.execute(&act, &sql).await?;
+        }
+        session.copy_once("load a row in a dry run", &copy_sql(table), first_row).await?;
+        session.execute("create it", "ROLLBACK TO SAVEPOINT empty").await?;
+        session.execute("record what it is filled with", &comment_sql(table, record)).await?;
+        session.execute("create it", "COMMIT").await
+    };
+    let created = created.await;
+    if created.is_err() {
         // The first error is the one to tell.
         let _ = session.execute("roll back", "ROLLBACK").await;
     }
-    done
+    created
 }
 
 async fn drop_for_recreate(session: &mut Session, table: &Table) -> Result<(), pg::Error> {
@@ -313,6 +319,11 @@ pub(super) async fn sizes(session: &mut Session, table: &Table) -> Result<(u64, 
     );
     let text = session.text("measure it", &sql).await?;
     Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+}
+
+/// The COPY that loads it.
+pub(super) fn copy_sql(table: &Table) -> String {
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, column_list(table))
 }
 
 /// The table's columns, quoted, in the order that rows are encoded in.

@@ -134,11 +134,16 @@ impl DatasetError {
 /// The usual remedy for what a server may say while a table is made and filled.
 pub(super) fn with_remedy(error: pg::Error, table: &str) -> pg::Error {
     let fix = match error.sqlstate() {
+        // Its own fix, which is not about the disk.
+        Some("53100") if error.is_shared_memory_full() => return error,
         Some("53100") => {
             "free space on the server's disk and start again: rows that are loaded are kept"
         }
         Some("42704") => {
             "use what the server has: SELECT amname FROM pg_am WHERE amtype = 'i' lists index methods"
+        }
+        Some("54000") => {
+            "declare fewer or shorter columns, or leave the index out: it has room for short values"
         }
         Some("3F000") => "create the schema first, or name another",
         Some("42501") => {

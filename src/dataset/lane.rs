@@ -11,7 +11,7 @@ use crate::pg::{self, Address, Session, copy::CopyIn, read_back::Tuples};
 use crate::plan::Table;
 use crate::row::{BatchEncoder, Checksum, EncodeError};
 
-use super::catalog::column_list;
+use super::catalog::copy_sql;
 
 /// Rows of a transaction. At 100,000 the price of a commit is lost in the noise, and Ctrl-C still
 /// waits for a fraction of a second only.
@@ -83,6 +83,14 @@ impl Load {
         BatchEncoder::new(&table.columns, table.row_seed(), 0, 0)
     }
 
+    /// The table's first row, as COPY BINARY.
+    pub(super) fn first_row(table: &Table) -> Result<Bytes, EncodeError> {
+        let mut encoder = Self::encoder(table)?;
+        encoder.begin(1, 1, DueTimes::constant(0));
+        let chunks: Vec<Bytes> = std::iter::from_fn(|| encoder.next_chunk()).collect();
+        Ok(chunks.concat().into())
+    }
+
     /// Loads batches over one connection until all are taken. Returns the checksum of those that
     /// this lane took.
     pub(super) async fn lane(
@@ -114,12 +122,7 @@ impl Load {
         // The record that the table is ready is committed with the wait for the disk, and the log
         // is written in order: nothing is lost by not waiting for each batch.
         session.execute("set the session up", "SET synchronous_commit = off").await?;
-        let sql = format!(
-            "COPY {} ({}) FROM STDIN (FORMAT binary)",
-            self.table.name,
-            column_list(&self.table)
-        );
-        let copy = session.prepare_copy(&sql).await?;
+        let copy = session.prepare_copy(&copy_sql(&self.table)).await?;
         let mut sum = Checksum::default();
         while !self.stop.is_cancelled() {
             let batch = self.next.fetch_add(1, Ordering::Relaxed);

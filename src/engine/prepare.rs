@@ -2,18 +2,21 @@
 //! measurement holds nothing but the work.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 
 use crate::pg;
+use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Caret, Plan, Query, Readers, StreamJob};
+use crate::plan::{Audit, Caret, Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, StromError};
 
+use super::assemble::unix_us;
 use super::gpus::Gpus;
 use super::{PrepareError, Target, limits};
 
@@ -67,8 +70,10 @@ pub(super) async fn prepare(
     }
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
+    dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
     let table = table::prepare(&mut control, &plan.job.stream).await?;
     check_queries(&mut control, &trials).await?;
+    try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream).await?;
     let mut loaders = Vec::new();
     for (session, target) in producers.into_iter().zip(&table.targets) {
@@ -77,6 +82,23 @@ pub(super) async fn prepare(
     let address = address.clone();
     gpus.ready().await;
     Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
+}
+
+/// Loads the first rows and takes them back; mentions triggers that may stop later ones.
+async fn try_rows(
+    control: &mut pg::Session,
+    plan: &Plan<StreamJob>,
+    table: &StreamTable,
+) -> Result<(), PrepareError> {
+    let from = (plan.common.seed, unix_us(SystemTime::now()));
+    let compares = plan.job.audit == Audit::Full;
+    for trigger in dry_run::try_rows(control, &plan.job.stream, table, from, compares).await? {
+        tracing::warn!(
+            "trigger {trigger} runs before each row is inserted: the first rows passed it, but if it \
+             keeps one out the run ends, and one that it changes is altered for the audit"
+        );
+    }
+    Ok(())
 }
 
 /// A session on a server that a run may use, and what the server is.

@@ -115,6 +115,17 @@ impl Error {
         self.0.fix.as_deref().or_else(usual)
     }
 
+    /// Whether the server's /dev/shm is full.
+    pub(crate) fn is_shared_memory_full(&self) -> bool {
+        matches!(&self.0.cause, Cause::Server(server)
+            if server.sqlstate == "53100" && server.message.contains(SHARED_MEMORY))
+    }
+
+    /// Whether the user is told what to do about it.
+    pub(super) fn has_fix(&self) -> bool {
+        self.fix().is_some()
+    }
+
     /// The five-character SQLSTATE, if the server answered.
     pub fn sqlstate(&self) -> Option<&str> {
         match &self.0.cause {
@@ -183,11 +194,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What PostgreSQL calls its files in /dev/shm.
+const SHARED_MEMORY: &str = "shared memory segment";
+
 /// What mends an error of the server, whatever was tried.
 fn usual_fix(sqlstate: &str, message: &str) -> Option<&'static str> {
     Some(match sqlstate {
         // PostgreSQL reports a full /dev/shm like a full disk.
-        "53100" if message.contains("shared memory segment") => {
+        "53100" if message.contains(SHARED_MEMORY) => {
             "give the server a larger /dev/shm (docker run --shm-size=1g; in Kubernetes an emptyDir \
              with medium: Memory), or set dynamic_shared_memory_type = mmap in its postgresql.conf"
         }
