@@ -13,7 +13,8 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::support::{Database, Ended, Program, until};
+use crate::gpus::{Titled, stub};
+use crate::support::{Database, Ended, Program, scratch, until};
 
 /// Where Debian's libhdrhistogram-java puts it.
 const HDR_JAR: &str = "/usr/share/java/hdrhistogram.jar";
@@ -258,4 +259,48 @@ async fn the_report_is_saved_while_the_run_goes_on() {
     let acknowledged = result["stream"]["rows_acknowledged"].as_i64().unwrap();
     let found = database.number("SELECT count(*) FROM l40s_realtime_stream").await;
     assert!(0 < acknowledged && acknowledged <= found, "{acknowledged} of {found}");
+}
+
+#[tokio::test]
+async fn a_benchmark_has_the_outputs_of_a_stream() {
+    let (database, folder, titled) = (Database::create().await, scratch(), Titled::start());
+    let library = stub(folder.path(), &[]).display().to_string();
+    // Two steps, so that a query's name alone would not tell them apart.
+    let profile = "[arms.a]\nset = { work_mem = '4MB' }\n[arms.b]\nset = { work_mem = '8MB' }\n\
+                   [bench]\n[[bench.queries]]\nname = \"q\"\nsql = \"SELECT pg_sleep(0.02)\"\n\
+                   [[bench.steps]]\nname = \"first\"\n[[bench.steps]]\nname = \"second\"\n";
+    fs::write(folder.path().join("steps.toml"), profile).unwrap();
+    let address = database.address();
+    let file = folder.path().join("steps.toml").display().to_string();
+    let args = ["run", &file, "--database-url", &address, "--metrics-addr", "127.0.0.1:0"];
+    let more = ["--output", "out", "--query-time", "5s", "--pairs-min", "70"];
+    let env = [("STROM_LOAD_NVML", &*library), ("NVML_STUB_PID", &titled.pid())];
+    let program = Program::start_in(folder, &[&args[..], &more[..]].concat(), &env);
+    let said = program.says("metrics at http://").await;
+    let endpoint = said.trim_end_matches("/metrics").parse().unwrap();
+    let second = "strom_load_queries_total{query=\"second/q\",arm=\"b\"}";
+    let body = scrape_with(endpoint, |body| total(body, second) >= 10.0).await;
+    assert_clean(&body);
+    let count = |name: &str| total(&body, name);
+    assert!(count("strom_load_queries_total{query=\"first/q\",arm=\"a\"}") >= 20.0, "{body}");
+    assert!(count("strom_load_query_pairs_total") >= 20.0, "{body}");
+    assert!(count("strom_load_gpu_utilization_mean_ratio") > 0.0, "{body}");
+    assert!(!body.contains("strom_load_target_rows_per_second "), "there is no stream");
+
+    let ended = program.end().await;
+    let result = ended.done();
+    assert_eq!(result["kind"], "benchmark");
+    assert_eq!(result["gpus"]["devices"].as_array().unwrap().len(), 2, "{}", result["gpus"]);
+    let saved = |name: &str| fs::read_to_string(ended.work().join("out").join(name)).unwrap();
+    // A row for each GPU and second.
+    assert!(saved("gpu.csv").lines().count() > 8);
+    assert!(saved("summary.md").starts_with("# steps\n"));
+    // The log holds what the result counts.
+    let log = saved("latency.hlog");
+    for tag in ["query.first/q.a", "query.second/q.b"] {
+        assert!(log.contains(&format!("Tag={tag},")), "{log}");
+    }
+    let executions =
+        |step: usize| result["steps"][step]["queries"][0]["arms"][0]["executions"].clone();
+    assert!(executions(0).as_u64().unwrap() >= 20 && executions(1).as_u64().unwrap() >= 20);
 }
