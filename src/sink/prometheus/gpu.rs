@@ -1,29 +1,25 @@
-//! The GPUs on the metrics page. Rendered here, since their counters are not whole numbers, and so
-//! that a value that the driver stops giving disappears from the page and does not freeze on it.
+//! The GPUs on the metrics page. A value that the driver stops giving disappears from the page and
+//! does not freeze on it.
 
-use std::fmt::Write as _;
-
-use metrics_exporter_prometheus::formatting::sanitize_label_value;
-
-use crate::metric::{self, Kind, Metric};
+use super::page::{Page, SeriesId};
+use crate::metric::{self, Metric};
 use crate::record::gpu::{GpuTally, GpuUsage};
 use crate::watch::gpu::Found;
 
 /// One GPU.
 struct Lane {
-    /// `gpu="0",uuid="GPU-…"`
-    labels: String,
-    /// `,name="…",driver="…"`
-    info: String,
+    /// The values of its labels `gpu` and `uuid`.
+    labels: [String; 2],
+    /// Its series, as in [`VALUES`].
+    series: Vec<SeriesId>,
     /// The last second.
     last: GpuUsage,
     /// Since the start.
     total: GpuUsage,
 }
 
-/// What a scrape shows of the GPUs.
-#[derive(Default)]
-pub(super) struct GpuPage(Vec<Lane>);
+/// The GPUs of a page.
+pub(super) struct GpuHandles(Vec<Lane>);
 
 /// A metric that is one value a GPU, from the last second and the total.
 type Value = (Metric, fn(&Lane) -> Option<f64>);
@@ -51,63 +47,43 @@ const VALUES: [Value; 20] = [
     (metric::GPU_PG_STROM_UTILIZATION, |gpu| gpu.last.pg_strom_utilization_ratio.mean()),
 ];
 
-impl GpuPage {
+impl GpuHandles {
     /// The GPUs that are watched.
-    pub(super) fn new(found: &Found) -> Self {
-        let driver = sanitize_label_value(found.driver.as_deref().unwrap_or_default());
+    pub(super) fn new(page: &mut Page, found: &Found) -> Self {
+        let driver = found.driver.as_deref().unwrap_or_default();
         let lanes = found.gpus.iter().map(|gpu| {
-            let uuid = sanitize_label_value(gpu.uuid.as_deref().unwrap_or_default());
-            let name = sanitize_label_value(gpu.name.as_deref().unwrap_or_default());
-            Lane {
-                labels: format!("gpu=\"{}\",uuid=\"{uuid}\"", gpu.index),
-                info: format!(",name=\"{name}\",driver=\"{driver}\""),
-                last: GpuUsage::default(),
-                total: GpuUsage::default(),
-            }
+            let labels = [gpu.index.to_string(), gpu.uuid.clone().unwrap_or_default()];
+            let [index, uuid] = [labels[0].as_str(), labels[1].as_str()];
+            let name = gpu.name.as_deref().unwrap_or_default();
+            let info = page.series(metric::GPU_INFO, &[index, uuid, name, driver]);
+            page.set(info, Some(1.0));
+            let series = VALUES.map(|(metric, _)| page.series(metric, &[index, uuid])).into();
+            Lane { labels, series, last: GpuUsage::default(), total: GpuUsage::default() }
         });
-        Self(lanes.collect())
+        let mut handles = Self(lanes.collect());
+        handles.show(page);
+        handles
     }
 
     /// Takes what happened since the last call.
-    pub(super) fn update(&mut self, tallies: &[GpuTally]) {
+    pub(super) fn update(&mut self, page: &mut Page, tallies: &[GpuTally]) {
         for (lane, tally) in self.0.iter_mut().zip(tallies) {
             lane.last = tally.usage.clone();
             lane.total.merge(&tally.usage);
         }
+        self.show(page);
     }
 
-    /// Appends to a scrape.
-    pub(super) fn render(&self, out: &mut String) {
-        let info = self.0.iter().map(|gpu| (format!("{}{}", gpu.labels, gpu.info), 1.0));
-        family(out, metric::GPU_INFO, info);
-        for (metric, value) in VALUES {
-            let values = self.0.iter().filter_map(|gpu| Some((&gpu.labels, value(gpu)?)));
-            family(out, metric, values);
+    fn show(&mut self, page: &mut Page) {
+        for gpu in &self.0 {
+            for (id, (_, value)) in gpu.series.iter().zip(VALUES) {
+                page.set(*id, value(gpu));
+            }
+            let [index, uuid] = [gpu.labels[0].as_str(), gpu.labels[1].as_str()];
+            for (reason, seconds) in gpu.total.throttled.seconds() {
+                let id = page.series(metric::GPU_THROTTLED, &[index, uuid, reason.name()]);
+                page.set(id, Some(seconds));
+            }
         }
-        let throttled = self.0.iter().flat_map(|gpu| {
-            let seconds = gpu.total.throttled.seconds();
-            seconds.map(|(reason, s)| (format!("{},reason=\"{}\"", gpu.labels, reason.name()), s))
-        });
-        family(out, metric::GPU_THROTTLED, throttled);
     }
-}
-
-/// A metric with its series; nothing if there is none.
-fn family(
-    out: &mut String,
-    metric: Metric,
-    series: impl Iterator<Item = (impl std::fmt::Display, f64)>,
-) {
-    let mut series = series.peekable();
-    if series.peek().is_none() {
-        return;
-    }
-    let Metric { name, help, kind, .. } = metric;
-    let kind = if kind == Kind::Counter { "counter" } else { "gauge" };
-    // Writing to a String cannot fail.
-    let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    for (labels, value) in series {
-        let _ = writeln!(out, "{name}{{{labels}}} {value}");
-    }
-    out.push('\n');
 }
