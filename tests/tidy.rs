@@ -6,6 +6,9 @@
     reason = "helpers of tests are not test functions, which clippy exempts"
 )]
 
+#[path = "tidy/circles.rs"]
+mod circles;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

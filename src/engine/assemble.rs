@@ -69,6 +69,15 @@ pub(super) struct Findings<'a> {
     pub(super) timeline: &'a Timeline,
 }
 
+/// What the table shows of a run.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Rows of the run.
+    pub(super) rows: Option<u64>,
+    /// What reading each of them back showed.
+    pub(super) audit: Option<Vec<PartitionAudit>>,
+}
+
 /// Totals of one partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionTotals {

@@ -3,21 +3,12 @@
 use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
 use crate::plan::{Audit, Plan, StreamJob};
-use crate::record::PartitionAudit;
 use crate::result::Status;
 
 use super::Shutdown;
+use super::assemble::Found;
 use super::measure::Run;
 use super::threads::Threads;
-
-/// What the table shows of a run.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Rows of the run.
-    pub(super) rows: Option<u64>,
-    /// What reading each of them back showed.
-    pub(super) audit: Option<Vec<PartitionAudit>>,
-}
 
 /// Looks for the run's rows as the plan says, unless the run was aborted. A server that is gone
 /// cannot be asked; that is no finding.

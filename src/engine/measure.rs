@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{self, Findings, PartitionTotals, Timeline, unix_us};
+use super::assemble::{self, Findings, Found, PartitionTotals, Timeline, unix_us};
 use crate::ingest::audit::Evidence;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
@@ -23,7 +23,6 @@ use crate::row::BatchEncoder;
 use crate::sink::{QueryStart, Start, StreamStart};
 use crate::watch::process;
 
-use super::check::Found;
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use super::prepare::{Prepared, query_start};

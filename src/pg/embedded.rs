@@ -11,6 +11,7 @@ mod folder;
 mod guard;
 /// Brings server binaries where there are none.
 pub mod install;
+mod probe;
 mod settings;
 
 use std::fs::{self, File, OpenOptions};
@@ -24,12 +25,13 @@ use tokio::time::sleep;
 
 use account::Account;
 use cluster::Cluster;
-use discover::Binaries;
-pub use discover::{Reject, Rejected, Version};
+pub use discover::Rejected;
 pub use error::EmbeddedError;
 use error::{SOCKET_PATH_MAX, at};
 use folder::Folder;
 use guard::{Guarded, LastWill};
+use probe::{Binaries, probe};
+pub use probe::{Reject, Version};
 pub use settings::is_decided_by_launcher;
 
 /// The superuser and the database, as initdb makes them.
@@ -376,7 +378,7 @@ pub async fn would_start(bindir: Option<&Path>) -> Result<(PathBuf, Version), Em
 async fn binaries(options: &Options, account: &Account) -> Result<Binaries, EmbeddedError> {
     if let Some(bindir) = &options.bindir {
         let bindir = std::path::absolute(bindir).map_err(at("find", bindir))?;
-        return discover::probe(&bindir, account).await.map_err(|why| match why {
+        return probe(&bindir, account).await.map_err(|why| match why {
             Reject::NoOtherUser(_) => EmbeddedError::NoOtherUser(why),
             why => EmbeddedError::Bindir(Rejected { bindir, why }),
         });
@@ -394,7 +396,7 @@ async fn binaries(options: &Options, account: &Account) -> Result<Binaries, Embe
         return Err(EmbeddedError::NotFound { looked });
     }
     let bindir = install::install(&cache?).await?;
-    let probed = discover::probe(&bindir, account).await;
+    let probed = probe(&bindir, account).await;
     probed.map_err(|why| EmbeddedError::Bindir(Rejected { bindir, why }))
 }
 

@@ -1,7 +1,7 @@
 //! The two kinds of sessions: those of our own, in which strom-load itself asks, and those that are
 //! as the server has them, in which it asks as a user would. There is no third way to connect.
 
-use super::silence::Listener;
+use super::silence::{Ask, Listener, Look};
 use super::{Address, Error, Session, connect, pooler};
 
 /// What a session of our own is set to. PG-Strom is off wherever it is loaded: it is the engine
@@ -46,11 +46,60 @@ impl Session {
 
     async fn into_own(mut self, address: &Address) -> Result<Self, Error> {
         // Set before its first statement; who serves it is told with that.
-        self.listener = Some(Box::new(Listener::new(address, None)));
+        self.listener = Some(Box::new(Listener::new(asking(address, None))));
         let sql = format!("SELECT pg_catalog.pg_backend_pid(); {SETTINGS}");
         let pid = self.text("set our session up", &sql).await?;
         let pid = pid.and_then(|pid| pid.parse().ok());
-        self.listener = Some(Box::new(Listener::new(address, pid)));
+        self.listener = Some(Box::new(Listener::new(asking(address, pid))));
         Ok(self)
+    }
+}
+
+/// Asks about the statement of a session, whose process on the server is `pid` where the server
+/// said so.
+fn asking(address: &Address, pid: Option<i32>) -> Ask {
+    let address = address.clone();
+    Box::new(move || Box::pin(ask(address.clone(), pid)))
+}
+
+async fn ask(address: Address, pid: Option<i32>) -> Look {
+    let lost = |fact: String| Look { fact, at_work: false };
+    let Some(pid) = pid else {
+        return lost("and who serves the session is not known".to_owned());
+    };
+    // Who holds what it waits for; NULL where nobody does. Other roles' names are hidden.
+    let sql = format!(
+        "SELECT a.state, a.wait_event_type, a.wait_event, \
+         (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' of ', b.pid, \
+         nullif(b.application_name, '')), ', ') FROM pg_catalog.pg_stat_activity b \
+         WHERE b.pid = ANY (pg_catalog.pg_blocking_pids({pid}))) \
+         FROM pg_catalog.pg_stat_activity a WHERE a.pid = {pid}"
+    );
+    let asked = async {
+        let mut session = Session::as_configured(&address, "strom-load look").await?;
+        let rows = session.rows("ask about a statement", &sql).await?;
+        session.close().await;
+        Ok::<_, Error>(rows)
+    };
+    let rows = match asked.await {
+        Ok(rows) => rows,
+        Err(error) => return lost(format!("and the server cannot be asked why: {error}")),
+    };
+    let Some(row) = rows.first() else {
+        return lost("and the server has no such session any more".to_owned());
+    };
+    let text = |at: usize| row.get(at).and_then(Option::as_deref);
+    match (text(0), text(1), text(3)) {
+        (_, _, Some(holders)) => lost(format!("it waits for a lock held by session {holders}")),
+        (_, Some("Lock"), None) => lost("it waits for a lock".to_owned()),
+        (Some("active"), kind, _) => {
+            let waits = kind.zip(text(2));
+            let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
+            Look { fact: format!("while the server is at work on it{doing}"), at_work: true }
+        }
+        (state, ..) => {
+            let state = state.unwrap_or("unknown");
+            lost(format!("and to the server the session is {state}: the answer is lost"))
+        }
     }
 }

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::{Address, Session};
-
 /// How long a session of our own may hear nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long asking about it may take: connecting, and one look at the catalog.
@@ -21,11 +19,14 @@ const STEPS: u32 = 4;
 
 /// What limits the silence of a session.
 pub(super) struct Listener {
-    address: Address,
-    /// Process of the session on the server; `None` where the server did not say.
-    pid: Option<i32>,
+    ask: Ask,
     pub(super) limit: Duration,
 }
+
+/// Asks the server about the statement, from another session.
+pub(super) type Ask = Box<dyn Fn() -> Asked + Send + Sync>;
+/// Its answer, to come. Of a type without a name, since asking is a statement too.
+pub(super) type Asked = Pin<Box<dyn Future<Output = Look> + Send>>;
 
 /// Counts what a statement in progress has brought: rows, or pieces of them.
 #[derive(Clone, Default)]
@@ -59,66 +60,22 @@ impl Heard {
 }
 
 impl Listener {
-    pub(super) fn new(address: &Address, pid: Option<i32>) -> Self {
-        Self { address: address.clone(), pid, limit: SILENCE_MAX }
+    pub(super) fn new(ask: Ask) -> Self {
+        Self { ask, limit: SILENCE_MAX }
     }
 
     /// Waits until nothing was heard for the limit, and asks the server about the statement.
-    ///
-    /// Of a type without a name, since asking is a statement too.
     pub(super) fn listen<'a>(
         &'a self,
         heard: &'a Heard,
     ) -> Pin<Box<dyn Future<Output = Look> + Send + 'a>> {
         Box::pin(async {
             heard.nothing_for(self.limit).await;
-            timeout(ASK_MAX, self.ask()).await.unwrap_or_else(|_| Look {
+            timeout(ASK_MAX, (self.ask)()).await.unwrap_or_else(|_| Look {
                 fact: format!("and the server answers nobody within {} s", ASK_MAX.as_secs()),
                 at_work: false,
             })
         })
-    }
-
-    async fn ask(&self) -> Look {
-        let lost = |fact: String| Look { fact, at_work: false };
-        let Some(pid) = self.pid else {
-            return lost("and who serves the session is not known".to_owned());
-        };
-        // Who holds what it waits for; NULL where nobody does. Other roles' names are hidden.
-        let sql = format!(
-            "SELECT a.state, a.wait_event_type, a.wait_event, \
-             (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' of ', b.pid, \
-             nullif(b.application_name, '')), ', ') FROM pg_catalog.pg_stat_activity b \
-             WHERE b.pid = ANY (pg_catalog.pg_blocking_pids({pid}))) \
-             FROM pg_catalog.pg_stat_activity a WHERE a.pid = {pid}"
-        );
-        let asked = async {
-            let mut session = Session::as_configured(&self.address, "strom-load look").await?;
-            let rows = session.rows("ask about a statement", &sql).await?;
-            session.close().await;
-            Ok::<_, super::Error>(rows)
-        };
-        let rows = match asked.await {
-            Ok(rows) => rows,
-            Err(error) => return lost(format!("and the server cannot be asked why: {error}")),
-        };
-        let Some(row) = rows.first() else {
-            return lost("and the server has no such session any more".to_owned());
-        };
-        let text = |at: usize| row.get(at).and_then(Option::as_deref);
-        match (text(0), text(1), text(3)) {
-            (_, _, Some(holders)) => lost(format!("it waits for a lock held by session {holders}")),
-            (_, Some("Lock"), None) => lost("it waits for a lock".to_owned()),
-            (Some("active"), kind, _) => {
-                let waits = kind.zip(text(2));
-                let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
-                Look { fact: format!("while the server is at work on it{doing}"), at_work: true }
-            }
-            (state, ..) => {
-                let state = state.unwrap_or("unknown");
-                lost(format!("and to the server the session is {state}: the answer is lost"))
-            }
-        }
     }
 }
 

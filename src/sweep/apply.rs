@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::restore::{Record, Touched, alter_system, identity, in_auto_conf};
+use super::restore::{Record, Touched, alter_system, identity, in_auto_conf, reload};
 use super::value::same;
 use super::{Checked, SweepError, Swept, Value};
 use crate::pg::{Address, Session, quote_literal};
-use crate::strom;
 use crate::strom::settings::{self, Applying};
 
-/// A reload is done within milliseconds, unless the machine is very busy.
-const RELOAD_MAX: Duration = Duration::from_secs(30);
 /// A restarted server is there, and a crashed one may have to recover.
 const RECONNECT_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
@@ -174,31 +171,4 @@ async fn is_applied(session: &mut Session, name: &str) -> Result<bool, SweepErro
     );
     let applied = session.text("look whether the configuration is in force", &sql).await?;
     Ok(applied.as_deref() == Some("t"))
-}
-
-/// Has the configuration read again, and PG-Strom's GPU service at work after it; returns a new
-/// session that sees it.
-pub(super) async fn reload(
-    session: &mut Session,
-    address: &Address,
-) -> Result<Session, SweepError> {
-    let act = "reload the configuration";
-    let before = session.text(act, "SELECT pg_catalog.clock_timestamp()::text").await?;
-    let before = quote_literal(&before.unwrap_or_default());
-    session.text(act, "SELECT pg_catalog.pg_reload_conf()").await?;
-    let began = Instant::now();
-    // A new session begins with the postmaster's configuration, and the time at which that read it.
-    let sql = format!("SELECT pg_catalog.pg_conf_load_time() >= {before}::timestamptz");
-    loop {
-        let mut fresh = Session::own(address, "strom-load sweep").await?;
-        if fresh.text(act, &sql).await?.as_deref() == Some("t") {
-            strom::wake_gpu_service(&mut fresh).await?;
-            return Ok(fresh);
-        }
-        fresh.close().await;
-        if began.elapsed() > RELOAD_MAX {
-            return Err(SweepError::NotReloaded(RELOAD_MAX));
-        }
-        sleep(POLL).await;
-    }
 }

@@ -6,13 +6,19 @@
 //! committed before the first ALTER SYSTEM. A file beside the loader would have none of that. For
 //! sessions of the role it is one more name without effect.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
 
 use super::SweepError;
-use super::apply::reload;
 use crate::pg::{Address, Session, quote_literal};
 use crate::plan::quote_identifier;
+use crate::strom;
 
+/// A reload is done within milliseconds, unless the machine is very busy.
+const RELOAD_MAX: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(50);
 const RECORD: &str = "strom_load.sweep";
 
 /// What a sweep has to put back.
@@ -170,4 +176,31 @@ pub async fn restore_leftovers(
         );
     }
     Ok(restored)
+}
+
+/// Has the configuration read again, and PG-Strom's GPU service at work after it; returns a new
+/// session that sees it.
+pub(super) async fn reload(
+    session: &mut Session,
+    address: &Address,
+) -> Result<Session, SweepError> {
+    let act = "reload the configuration";
+    let before = session.text(act, "SELECT pg_catalog.clock_timestamp()::text").await?;
+    let before = quote_literal(&before.unwrap_or_default());
+    session.text(act, "SELECT pg_catalog.pg_reload_conf()").await?;
+    let began = Instant::now();
+    // A new session begins with the postmaster's configuration, and the time at which that read it.
+    let sql = format!("SELECT pg_catalog.pg_conf_load_time() >= {before}::timestamptz");
+    loop {
+        let mut fresh = Session::own(address, "strom-load sweep").await?;
+        if fresh.text(act, &sql).await?.as_deref() == Some("t") {
+            strom::wake_gpu_service(&mut fresh).await?;
+            return Ok(fresh);
+        }
+        fresh.close().await;
+        if began.elapsed() > RELOAD_MAX {
+            return Err(SweepError::NotReloaded(RELOAD_MAX));
+        }
+        sleep(POLL).await;
+    }
 }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::account::Account;
-use super::discover::Binaries;
 use super::error::{EmbeddedError, at};
 use super::folder::{self, Folder};
 use super::guard::{Guarded, LastWill};
+use super::probe::Binaries;
 use super::{USER, lock_alive, log_tail, open_log};
 
 /// In a kept cluster these lie beside PostgreSQL's own files, which ignores them.

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use super::discover::{Reject, Rejected, Version};
+use super::discover::Rejected;
 use super::install::InstallError;
+use super::probe::{Reject, Version};
 
 /// The longest socket path: the size of `sun_path` less its closing zero.
 pub(super) const SOCKET_PATH_MAX: usize = if cfg!(target_os = "linux") { 107 } else { 103 };

