@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::level_filters::LevelFilter;
 
 use crate::cli::{
     Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PostgresCommand,
@@ -85,6 +86,7 @@ pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
 }
 
 async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
+    log_warnings(&Screen::new(true));
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
     let (address, server) = find_server(parsed, args, &Shutdown::default()).await?;
     let verified = saved.verify(&address).await;
@@ -107,6 +109,7 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 }
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
+    log_warnings(&Screen::new(true));
     let job = profiles::realtime(&parsed.doctor_overrides(args))?.job;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
@@ -324,18 +327,26 @@ fn ignores_hangup() -> bool {
 }
 
 fn init_logging(screen: &Screen, args: &OutputArgs) {
-    use tracing::level_filters::LevelFilter;
     let level = match (args.quiet, args.verbose) {
         (true, _) => LevelFilter::WARN,
         (_, true) => LevelFilter::DEBUG,
         _ => LevelFilter::INFO,
     };
+    log_to(screen, level, args.log_format);
+}
+
+/// For commands without options of their own for logs: what goes wrong, and what is waited for.
+fn log_warnings(screen: &Screen) {
+    log_to(screen, LevelFilter::WARN, LogFormat::Text);
+}
+
+fn log_to(screen: &Screen, level: LevelFilter, format: LogFormat) {
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_writer(screen.clone());
     // A second call in one process (tests) keeps the first subscriber.
-    let _ = match args.log_format {
+    let _ = match format {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.with_ansi(colour()).without_time().try_init(),
     };

@@ -5,6 +5,7 @@ mod catalog;
 mod error;
 mod lane;
 mod record;
+mod reserve;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -27,6 +28,7 @@ pub use error::DatasetError;
 use error::with_remedy;
 use lane::{BATCH_ROWS, Load};
 use record::{NotARecord, Record, Status};
+use reserve::{Holder, Patience};
 
 /// Between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -38,6 +40,9 @@ pub struct Options {
     pub connections: NonZeroU32,
     /// Read every row back and compare the checksum, also of a table that is reused.
     pub verify: bool,
+    /// How long another strom-load that has reserved a table may do nothing before it is not waited
+    /// for any more.
+    pub idle_max: Duration,
 }
 
 /// What a table is going through.
@@ -95,7 +100,7 @@ pub async fn prepare(
         let connected = if prepared.is_empty() {
             Session::own_backend(address, "strom-load fill control").await
         } else {
-            Session::own(address, "strom-load fill control").await
+            Session::own(address, "strom-load fill control").await.map(Session::telling_of_waits)
         };
         let control = connected.map_err(|error| DatasetError::server(&name, error))?;
         let (doing, filling) = (String::from("looking it up"), false);
@@ -170,12 +175,23 @@ impl Filler<'_> {
 
     /// Waits until no other strom-load is at this table: what that one fills can be reused.
     async fn reserve(&mut self) -> Result<(), DatasetError> {
+        let mut patience = Patience::new(self.options.idle_max);
         loop {
-            let reserved = catalog::reserve(&mut self.control, self.table).await;
+            let reserved = reserve::reserve(&mut self.control, self.table).await;
             if self.served(reserved)? {
                 return Ok(());
             }
-            self.working("waiting for another strom-load that fills it");
+            let holder = reserve::holder(&mut self.control, self.table).await;
+            if let Some(holder) = self.served(holder)? {
+                if patience.is_out(&holder) {
+                    let (table, idle) = (self.name.clone(), self.options.idle_max);
+                    return Err(DatasetError::Reserved { table, pid: holder.pid, idle });
+                }
+                let Holder { pid, application, .. } = holder;
+                self.working(&format!(
+                    "waiting for session {pid} of {application}, which fills it"
+                ));
+            }
             tokio::select! {
                 () = tokio::time::sleep(PROGRESS_EVERY) => {}
                 () = self.stop.cancelled() => return Err(self.interrupted(None)),

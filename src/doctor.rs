@@ -207,7 +207,7 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
     let mut settings = settings::probe(&mut session, KEY_SETTINGS).await?;
     settings.retain(|setting| setting.value.is_some());
     session.close().await;
-    let mut session = Session::own(address, "strom-load doctor").await?;
+    let mut session = Session::own(address, "strom-load doctor").await?.telling_of_waits();
     let sql = "SELECT pg_catalog.current_setting('server_version'), \
                pg_catalog.current_setting('server_version_num')::int / 10000, \
                pg_catalog.current_database(), current_user, \

@@ -7,12 +7,14 @@
 
 mod backoff;
 mod pacer;
+mod patience;
 mod schedule;
 mod timer;
 mod watchdog;
 
 pub use backoff::Backoff;
 pub use pacer::{Pacer, Slot, Stop};
+pub use patience::{TELL_AFTER, TELL_EVERY, told};
 pub use schedule::{Batch, DueTimes, Rate, Schedule};
 pub use timer::Timer;
 pub use watchdog::Watchdog;

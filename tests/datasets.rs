@@ -27,7 +27,7 @@ fn tables(text: &str) -> Vec<Table> {
     plan.unwrap_or_else(|faults| panic!("{faults}")).common.tables
 }
 
-fn sales(rows: u64) -> Table {
+pub(crate) fn sales(rows: u64) -> Table {
     let mut tables = tables(SALES);
     tables[0].rows = rows.try_into().unwrap();
     tables.remove(0)
@@ -43,7 +43,8 @@ fn sales_but(rows: u64, from: &str, to: &str) -> Table {
 
 async fn fill_at(address: &str, table: &Table, connections: u32) -> Result<Prepared, DatasetError> {
     let address = Address::parse(address, "the test", &|_: &str| None).unwrap();
-    let options = FillOptions { connections: Some(connections.try_into().unwrap()), verify: true };
+    let connections = Some(connections.try_into().unwrap());
+    let options = FillOptions { connections, verify: true, ..FillOptions::default() };
     let tables = std::slice::from_ref(table);
     let filled = engine::fill(&address, tables, options, &Silent, &Shutdown::default()).await;
     filled.map(|mut prepared| prepared.remove(0))

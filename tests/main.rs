@@ -38,3 +38,4 @@ mod synthetic;
 mod tidy;
 mod untouched;
 mod usage;
+mod waits;

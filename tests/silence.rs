@@ -40,8 +40,14 @@ async fn a_statement_that_is_not_answered_ends_with_the_reason_and_on_the_server
     let said =
         refused(waiting.at_length().text("count its rows", "SELECT count(*) FROM held").await);
     let pid = database.text("SELECT pg_backend_pid()").await;
-    let reason = format!("it waits for a lock held by session {pid} of somebody");
-    assert_eq!(said, format!("failed to count its rows: no answer for 1 s, {reason}"));
+    let reason = format!("it waits for a lock on held held by session {pid} of somebody");
+    let fix = format!(
+        "start again when that session is done, or end it: SELECT pg_terminate_backend({pid})"
+    );
+    assert_eq!(
+        said,
+        format!("failed to count its rows: no answer for 1 s, {reason}\n  fix: {fix}")
+    );
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     until_nothing_runs(&other).await;
 

@@ -14,8 +14,9 @@ use crate::exit;
 use crate::pg::{Address, Session};
 use crate::plan::TableName;
 use crate::quantity::format_count;
+use crate::sink::terminal::Screen;
 
-use super::{Failure, Signals, find_server, print};
+use super::{Failure, Signals, find_server, log_warnings, print};
 
 impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
@@ -35,6 +36,7 @@ impl From<ImportError> for Failure {
 }
 
 pub(super) async fn arrow(parsed: &Parsed, args: &ArrowArgs) -> Result<u8, Failure> {
+    log_warnings(&Screen::new(true));
     let mut signals = Signals::listen()?;
     let (address, server) = find_server(parsed, &args.server, &Shutdown::default()).await?;
     let outcome = export_and_import(&address, args, &mut signals).await;
@@ -61,7 +63,8 @@ async fn export_and_import(
     signals: &mut Signals,
 ) -> Result<Exported, Failure> {
     let connected = Session::own(address, "strom-load arrow").await;
-    let mut session = connected.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let session = connected.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let mut session = session.telling_of_waits();
     let canceller = session.canceller();
     let work = async {
         if let Some(name) = &args.import_as {

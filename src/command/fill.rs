@@ -16,8 +16,8 @@ use crate::sink::terminal::{Filling, Screen};
 
 use super::profiles::resolve;
 use super::{
-    Failure, START_PATIENCE, Signals, address, embedded_address, print, start_server, tell,
-    until_started,
+    Failure, START_PATIENCE, Signals, address, embedded_address, log_warnings, print, start_server,
+    tell, until_started,
 };
 
 impl From<DatasetError> for Failure {
@@ -60,6 +60,7 @@ pub(super) async fn fill(
         return Err(Failure::new(exit::USAGE, message));
     }
     let screen = Screen::new(args.quiet);
+    log_warnings(&screen);
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
     let work = async {
@@ -102,7 +103,11 @@ async fn fill_tables(
 ) -> Result<Vec<Prepared>, Failure> {
     let progress: Box<dyn Progress> =
         if args.quiet { Box::new(Silent) } else { Box::new(Filling::new(screen.clone())) };
-    let options = FillOptions { connections: args.connections, verify: args.verify };
+    let options = FillOptions {
+        connections: args.connections,
+        verify: args.verify,
+        ..FillOptions::default()
+    };
     Ok(engine::fill(address, tables, options, &*progress, shutdown).await?)
 }
 

@@ -250,18 +250,6 @@ pub(super) async fn set_record(
     Ok(true)
 }
 
-/// Reserves the table for this session; false if another one has it. The key is the name, since
-/// the table need not be there.
-pub(super) async fn reserve(session: &mut Session, table: &Table) -> Result<bool, pg::Error> {
-    let schema = table.name.schema.as_deref().map_or("current_schema()".to_owned(), literal);
-    let sql = format!(
-        "SELECT pg_try_advisory_lock(hashtextextended(format('strom-load data set %s.%s', {schema}, \
-         {}), 0))",
-        literal(&table.name.name)
-    );
-    Ok(session.text("reserve it", &sql).await?.as_deref() == Some("t"))
-}
-
 /// How many rows of each batch are in the table: all of them, or the first ones. `None`: what is
 /// there is something else.
 ///

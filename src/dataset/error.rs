@@ -1,5 +1,7 @@
 //! Why a table could not be made ready: place, fact, fix.
 
+use std::time::Duration;
+
 use crate::pg;
 use crate::quantity::format_count;
 use crate::row::EncodeError;
@@ -88,6 +90,20 @@ pub enum DatasetError {
         found: String,
         /// Checksum of what belongs there.
         generated: String,
+    },
+    /// Another strom-load has reserved it and does nothing.
+    #[error(
+        "table {table}: session {pid} of another strom-load has reserved it, and has done nothing \
+         for {} s\n  fix: end that loader, or its session: SELECT pg_terminate_backend({pid})",
+        idle.as_secs()
+    )]
+    Reserved {
+        /// The table.
+        table: String,
+        /// Who has it.
+        pid: u32,
+        /// For how long nothing came to an end.
+        idle: Duration,
     },
     /// A signal came while the table was being filled.
     #[error(

@@ -52,7 +52,7 @@ async fn look(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError
         let rows = partitions.iter().map(|partition| partition.rows_found).sum();
         return Ok(Found { rows: Some(rows), audit: Some(partitions) });
     }
-    let mut session = pg::Session::own(address, "strom-load control").await?;
+    let mut session = pg::Session::own(address, "strom-load control").await?.telling_of_waits();
     let rows = pg::table::count_since(&mut session, &plan.job.stream, run.first_ids()).await?;
     session.close().await;
     Ok(Found { rows: Some(rows), audit: None })

@@ -1,6 +1,7 @@
 //! Filling of tables: the lanes of `dataset` as tasks on threads of their own.
 
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use crate::dataset::{self, DatasetError, Lane, Options, Prepared, Progress};
 use crate::pg::Address;
@@ -14,6 +15,9 @@ const CONNECTIONS_MIN: usize = 2;
 /// Beyond this the backends mostly wait for each other to extend the table.
 const CONNECTIONS_MAX: usize = 16;
 
+/// A loader that does nothing for so long is stuck, or its network is gone.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+
 /// How tables are filled.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FillOptions {
@@ -22,6 +26,8 @@ pub struct FillOptions {
     pub connections: Option<NonZeroU32>,
     /// Read every row back and compare the checksum.
     pub verify: bool,
+    /// How long another strom-load that has reserved a table may do nothing; `None`: 10 minutes.
+    pub idle_max: Option<Duration>,
 }
 
 /// Makes tables ready: see [`dataset::prepare`]. The first signal ends it between two batches, the
@@ -39,7 +45,8 @@ pub async fn fill(
     let usual = cores().clamp(CONNECTIONS_MIN, CONNECTIONS_MAX) as u32;
     let usual = NonZeroU32::new(usual).unwrap_or(NonZeroU32::MIN);
     let connections = options.connections.unwrap_or(usual);
-    let options = Options { connections, verify: options.verify };
+    let idle_max = options.idle_max.unwrap_or(IDLE_MAX);
+    let options = Options { connections, verify: options.verify, idle_max };
     let runtime = Threads::of_lanes(connections.get())?;
     let start = |lane: Lane| -> Lane {
         let task = runtime.handle().spawn(lane);

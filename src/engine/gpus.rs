@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::pace::told;
 use crate::plan::Watch;
 use crate::quantity::format_duration;
 use crate::record::Recorder;
@@ -64,7 +65,13 @@ impl Gpus {
     pub(super) async fn ready(&mut self) {
         let opened = self.thread.as_mut().and_then(|thread| thread.opened.take());
         let Some(opened) = opened else { return };
-        match tokio::time::timeout(OPEN_TIMEOUT, opened).await {
+        let answer = told(tokio::time::timeout(OPEN_TIMEOUT, opened), |waited| {
+            tracing::info!(
+                "waiting for the GPU driver, {} s: it may have to wake a GPU",
+                waited.as_secs()
+            );
+        });
+        match answer.await {
             Ok(Ok(Ok(found))) => {
                 let names = found.gpus.iter().map(|gpu| gpu.name.as_deref().unwrap_or("unnamed"));
                 let names = names.collect::<Vec<_>>().join(", ");

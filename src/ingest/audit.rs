@@ -78,7 +78,7 @@ async fn audit_partition(
     // A later run's ids follow on ours.
     let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));
     let query = rows_query(stream, partition, first_id, end);
-    let mut session = pg::Session::own(address, "strom-load audit").await?;
+    let mut session = pg::Session::own(address, "strom-load audit").await?.telling_of_waits();
     session.read_back(&query, |tuple| auditor.see(tuple, account)).await?;
     session.close().await;
     Ok(auditor.conclude(account))

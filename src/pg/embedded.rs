@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
+use crate::pace::{TELL_AFTER, TELL_EVERY, told};
+
 use account::Account;
 use cluster::Cluster;
 pub use discover::Rejected;
@@ -317,8 +319,18 @@ impl Server {
         let will = LastWill { signal, folder };
         let mut running = Guarded::start(&self.account, will, alive, log, command)
             .map_err(at("start the server in", folder))?;
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
+        let deadline = began + patience;
+        let mut tell_at = began + TELL_AFTER;
         loop {
+            if Instant::now() > tell_at {
+                tell_at += TELL_EVERY;
+                let (waited, most) = (began.elapsed().as_secs(), patience.as_secs());
+                let log = self.log.display();
+                tracing::info!(
+                    "waiting for the server to start, {waited} s of {most} s: see {log}"
+                );
+            }
             if running.ended().map_err(at("wait for the server in", folder))?.is_some() {
                 let status =
                     running.finish().await.map_err(at("wait for the server in", folder))?;
@@ -447,7 +459,11 @@ fn discard(folder: Folder) {
 }
 
 async fn lock_alive(folder: &Folder) -> Result<File, EmbeddedError> {
-    folder.alive(ORPHANS_MAX).await.map_err(|error| match error.kind() {
+    let alive = told(folder.alive(ORPHANS_MAX), |waited| {
+        let (waited, most) = (waited.as_secs(), ORPHANS_MAX.as_secs());
+        tracing::info!("waiting for processes of the last server to end, {waited} s of {most} s");
+    });
+    alive.await.map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => {
             EmbeddedError::Orphans { folder: folder.path().to_owned(), waited: ORPHANS_MAX }
         }

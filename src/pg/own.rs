@@ -1,6 +1,8 @@
 //! The two kinds of sessions: those of our own, in which strom-load itself asks, and those that are
 //! as the server has them, in which it asks as a user would. There is no third way to connect.
 
+use crate::pace::told;
+
 use super::silence::{Ask, Listener, Look};
 use super::{Address, Error, Session, connect, pooler};
 
@@ -30,8 +32,15 @@ impl Session {
     pub async fn own_backend(address: &Address, application_name: &str) -> Result<Self, Error> {
         let mut session = Self::as_configured(address, application_name).await?;
         // Before anything is set: it would stay in a backend that others share.
-        pooler::refuse_shared_backends(&mut session, address).await?;
-        session.into_own(address).await
+        let sole = pooler::refuse_shared_backends(&mut session, address);
+        told(sole, |waited| {
+            let waited = waited.as_secs();
+            tracing::info!(
+                "waiting for a second session, {waited} s: a pooler may have no backend free"
+            );
+        })
+        .await?;
+        session.into_own(address).await.map(Self::telling_of_waits)
     }
 
     /// Connects and leaves every setting as the server, the database and the role have it: for
@@ -63,16 +72,21 @@ fn asking(address: &Address, pid: Option<i32>) -> Ask {
 }
 
 async fn ask(address: Address, pid: Option<i32>) -> Look {
-    let lost = |fact: String| Look { fact, at_work: false };
     let Some(pid) = pid else {
-        return lost("and who serves the session is not known".to_owned());
+        return Look::stuck("and who serves the session is not known");
     };
-    // Who holds what it waits for; NULL where nobody does. Other roles' names are hidden.
+    // Who holds what it waits for, and what that is; NULL where nobody does. Other roles' names are
+    // hidden.
     let sql = format!(
         "SELECT a.state, a.wait_event_type, a.wait_event, \
          (SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' of ', b.pid, \
-         nullif(b.application_name, '')), ', ') FROM pg_catalog.pg_stat_activity b \
-         WHERE b.pid = ANY (pg_catalog.pg_blocking_pids({pid}))) \
+         nullif(b.application_name, '')), ', ' ORDER BY b.pid) \
+         FROM pg_catalog.pg_stat_activity b \
+         WHERE b.pid = ANY (pg_catalog.pg_blocking_pids({pid}))), \
+         (SELECT CASE WHEN l.relation IS NULL THEN '' \
+          ELSE ' on ' || l.relation::pg_catalog.regclass END \
+         FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted LIMIT 1), \
+         pg_catalog.array_to_string(pg_catalog.pg_blocking_pids({pid}), ',') \
          FROM pg_catalog.pg_stat_activity a WHERE a.pid = {pid}"
     );
     let asked = async {
@@ -83,23 +97,41 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
     };
     let rows = match asked.await {
         Ok(rows) => rows,
-        Err(error) => return lost(format!("and the server cannot be asked why: {error}")),
+        Err(error) => return Look::stuck(format!("and the server cannot be asked why: {error}")),
     };
     let Some(row) = rows.first() else {
-        return lost("and the server has no such session any more".to_owned());
+        return Look::stuck("and the server has no such session any more");
     };
     let text = |at: usize| row.get(at).and_then(Option::as_deref);
+    let on = text(4).unwrap_or_default();
     match (text(0), text(1), text(3)) {
-        (_, _, Some(holders)) => lost(format!("it waits for a lock held by session {holders}")),
-        (_, Some("Lock"), None) => lost("it waits for a lock".to_owned()),
+        (_, _, Some(holders)) => Look {
+            fix: text(5).map(end_of),
+            ..Look::stuck(format!("it waits for a lock{on} held by session {holders}"))
+        },
+        (_, Some("Lock"), None) => Look::stuck(format!("it waits for a lock{on}")),
+        (_, Some("IPC"), _) if text(2) == Some("SyncRep") => Look {
+            fix: Some(
+                "bring the standby back, or take it out of synchronous_standby_names".to_owned(),
+            ),
+            ..Look::stuck("it waits for a synchronous standby")
+        },
         (Some("active"), kind, _) => {
             let waits = kind.zip(text(2));
             let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
-            Look { fact: format!("while the server is at work on it{doing}"), at_work: true }
+            let fact = format!("while the server is at work on it{doing}");
+            Look { fact, at_work: true, fix: None }
         }
         (state, ..) => {
             let state = state.unwrap_or("unknown");
-            lost(format!("and to the server the session is {state}: the answer is lost"))
+            Look::stuck(format!("and to the server the session is {state}: the answer is lost"))
         }
     }
+}
+
+/// How to get rid of the sessions with these numbers, separated by commas.
+fn end_of(pids: &str) -> String {
+    let ends = pids.split(',').map(|pid| format!("SELECT pg_terminate_backend({pid})"));
+    let ends: Vec<String> = ends.collect();
+    format!("start again when that session is done, or end it: {}", ends.join("; "))
 }

@@ -74,6 +74,15 @@ impl Session {
         self
     }
 
+    /// Has the log say what a session of our own waits for, after a few seconds.
+    #[must_use]
+    pub fn telling_of_waits(mut self) -> Self {
+        if let Some(listener) = &mut self.listener {
+            listener.tells = true;
+        }
+        self
+    }
+
     /// Limits the silence of a session of our own otherwise than usual.
     pub fn limit_silence(&mut self, limit: Duration) {
         if let Some(listener) = &mut self.listener {
@@ -104,15 +113,22 @@ impl Session {
             let look = tokio::select! {
                 biased;
                 first = working => break first,
+                never = listener.tell(act, heard) => match never {},
                 look = listener.listen(heard) => look,
             };
             let silence = format!("no answer for {} s, {}", listener.limit.as_secs(), look.fact);
             if !(look.at_work && at_length) {
                 let (token, connector) = (client.cancel_token(), connector.clone());
                 Canceller { token, connector }.cancel().await;
-                return Err(Error::lost(act, silence));
+                let error = Error::lost(act, silence);
+                return Err(match look.fix {
+                    Some(fix) => error.with_fix(fix),
+                    None => error,
+                });
             }
-            tracing::info!("it takes long to {act}: {silence}");
+            if !listener.tells {
+                tracing::info!("it takes long to {act}: {silence}");
+            }
         };
         let mut reason = match first {
             End::Work(done) => return done.map_err(|error| Error::new(act, &error)),

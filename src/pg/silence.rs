@@ -3,12 +3,15 @@
 //! takes long goes on while the server says that it is at work on it; everything else ends with
 //! what the server said.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
+
+use crate::pace::{TELL_AFTER, TELL_EVERY};
 
 /// How long a session of our own may hear nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
@@ -21,6 +24,8 @@ const STEPS: u32 = 4;
 pub(super) struct Listener {
     ask: Ask,
     pub(super) limit: Duration,
+    /// Whether the log says what is waited for, long before the limit.
+    pub(super) tells: bool,
 }
 
 /// Asks the server about the statement, from another session.
@@ -38,6 +43,15 @@ pub(super) struct Look {
     pub(super) fact: String,
     /// Whether it is being worked on, as far as the server knows.
     pub(super) at_work: bool,
+    /// What mends it, where somebody else is in the way.
+    pub(super) fix: Option<String>,
+}
+
+impl Look {
+    /// Nobody works on it.
+    pub(super) fn stuck(fact: impl Into<String>) -> Self {
+        Self { fact: fact.into(), at_work: false, fix: None }
+    }
 }
 
 impl Heard {
@@ -61,7 +75,7 @@ impl Heard {
 
 impl Listener {
     pub(super) fn new(ask: Ask) -> Self {
-        Self { ask, limit: SILENCE_MAX }
+        Self { ask, limit: SILENCE_MAX, tells: false }
     }
 
     /// Waits until nothing was heard for the limit, and asks the server about the statement.
@@ -71,10 +85,38 @@ impl Listener {
     ) -> Pin<Box<dyn Future<Output = Look> + Send + 'a>> {
         Box::pin(async {
             heard.nothing_for(self.limit).await;
-            timeout(ASK_MAX, (self.ask)()).await.unwrap_or_else(|_| Look {
-                fact: format!("and the server answers nobody within {} s", ASK_MAX.as_secs()),
-                at_work: false,
-            })
+            self.look().await
+        })
+    }
+
+    /// Tells the log what is waited for while `act` is not done, as long as nothing is heard.
+    /// Never completes.
+    pub(super) fn tell<'a>(
+        &'a self,
+        act: &'a str,
+        heard: &'a Heard,
+    ) -> Pin<Box<dyn Future<Output = Infallible> + Send + 'a>> {
+        Box::pin(async move {
+            if !self.tells {
+                return std::future::pending().await;
+            }
+            let mut silent = TELL_AFTER;
+            loop {
+                heard.nothing_for(silent).await;
+                match self.look().await {
+                    Look { fact, at_work: true, .. } => {
+                        tracing::info!("it takes a while to {act}, {fact}");
+                    }
+                    Look { fact, .. } => tracing::warn!("waiting to {act}: {fact}"),
+                }
+                silent = TELL_EVERY;
+            }
+        })
+    }
+
+    async fn look(&self) -> Look {
+        timeout(ASK_MAX, (self.ask)()).await.unwrap_or_else(|_| {
+            Look::stuck(format!("and the server answers nobody within {} s", ASK_MAX.as_secs()))
         })
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::pace;
+
 use super::{Address, Session};
 
 /// SQLSTATE of a server that admits nobody yet, or no more.
@@ -20,7 +22,10 @@ pub async fn until_started(address: &Address, patience: Duration, told: &(dyn Fn
     let began = Instant::now();
     let mut tell_at = began;
     loop {
-        let error = match Session::as_configured(address, "strom-load start").await {
+        let answer = pace::told(Session::as_configured(address, "strom-load start"), |waited| {
+            told(&format!("waiting for an answer of {address}, {} s", waited.as_secs()));
+        });
+        let error = match answer.await {
             Ok(session) => return session.close().await,
             Err(error) => error,
         };

@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+use crate::pace::told;
 
 use super::account::Account;
 use super::error::{EmbeddedError, at};
@@ -18,6 +20,9 @@ use super::{USER, lock_alive, log_tail, open_log};
 /// In a kept cluster these lie beside PostgreSQL's own files, which ignores them.
 const KEPT_PASSFILE: &str = "strom-load.pgpass";
 const KEPT_LOG: &str = "strom-load.log";
+
+/// initdb takes seconds; on a disk that hangs, for ever.
+const INITDB_MAX: Duration = Duration::from_secs(300);
 
 /// A cluster that is ready to be started.
 #[derive(Debug)]
@@ -165,10 +170,15 @@ async fn initdb(
     // Interrupted, initdb removes what it made.
     let will = LastWill { signal: "INT", folder: folder.path() };
     let running = Guarded::start(account, will, alive, log, command);
-    let status = match running {
-        Ok(running) => running.finish().await,
-        Err(error) => Err(error),
-    };
+    let running = running.map_err(at("run initdb for", dir))?;
+    let finished = told(timeout(INITDB_MAX, running.finish()), |waited| {
+        tracing::info!("initdb is at work in {}, {} s", dir.display(), waited.as_secs());
+    });
+    // Dropped when its time is up, its guard ends it.
+    let status = finished.await.map_err(|_| EmbeddedError::NotReady {
+        waited: INITDB_MAX,
+        log: log_tail(&log_path, log_start),
+    })?;
     let status = status.map_err(at("run initdb for", dir))?;
     if !status.success() {
         let log = log_tail(&log_path, log_start);
