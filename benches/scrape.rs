@@ -75,7 +75,11 @@ impl Page {
         sink.begin(&Start {
             profile: "realtime",
             planned: None,
-            stream: Some(StreamStart { partitions, target_rows_per_s: Some(3_000) }),
+            stream: Some(StreamStart {
+                partitions,
+                target_rows_per_s: Some(3_000),
+                drain_timeout: Duration::from_secs(30),
+            }),
             server: &facts,
             queries: &[],
             started_at: SystemTime::now(),

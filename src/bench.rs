@@ -317,10 +317,9 @@ impl Bencher {
 
     /// Takes the plan of a query in one of its arms.
     pub async fn look(&mut self, query: usize, arm: usize) {
-        let abort = self.abort.clone();
-        tokio::select! {
-            () = self.examiner.plan_of(query, arm) => {}
-            () = abort.cancelled() => {}
+        let cut_off = self.stop.run_until_cancelled(self.examiner.plan_of(query, arm)).await;
+        if cut_off.is_none() {
+            self.examiner.cut_off().await;
         }
     }
 
@@ -332,13 +331,17 @@ impl Bencher {
         arm: usize,
         reference: &Arm,
     ) -> AnswerHistory {
-        let abort = self.abort.clone();
         if !self.plan.evidence.check_answers {
             return AnswerHistory::default();
         }
-        tokio::select! {
-            compared = self.examiner.answers_beside(query, arm, reference) => compared,
-            () = abort.cancelled() => AnswerHistory::default(),
+        let comparing = self.examiner.answers_beside(query, arm, reference);
+        match self.stop.run_until_cancelled(comparing).await {
+            Some(compared) => compared,
+            None => {
+                self.examiner.cut_off().await;
+                let not_compared = Some("interrupted".to_owned());
+                AnswerHistory { not_compared, ..AnswerHistory::default() }
+            }
         }
     }
 
@@ -366,16 +369,18 @@ impl Bencher {
     }
 
     async fn examine(&mut self, query: usize, answers: bool) -> Findings {
-        if !self.is_over() {
-            let examining = async {
-                self.examiner.plans_of(query).await;
-                if answers && self.plan.evidence.check_answers {
-                    self.examiner.answers(query).await;
-                }
-            };
-            tokio::select! {
-                () = examining => {}
-                () = self.abort.cancelled() => {}
+        let answers = answers && self.plan.evidence.check_answers;
+        let examining = async {
+            self.examiner.plans_of(query).await;
+            if answers {
+                self.examiner.answers(query).await;
+            }
+        };
+        // Unlike an execution, a look is not finished once somebody wants an end.
+        if self.stop.run_until_cancelled(examining).await.is_none() {
+            self.examiner.cut_off().await;
+            if answers && self.trials[query].is_compared() {
+                self.examiner.board().not_compared(query, "interrupted");
             }
         }
         self.examiner.board().snapshot().swap_remove(query)

@@ -70,6 +70,13 @@ impl From<PrepareError> for Failure {
 /// # Errors
 /// When the command fails, with what to print.
 pub async fn execute(parsed: &Parsed) -> Result<u8, Failure> {
+    let ended = dispatch(parsed).await;
+    // Whatever was cut off must not go on at the server.
+    pg::cancel_abandoned().await;
+    ended
+}
+
+async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,

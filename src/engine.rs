@@ -49,6 +49,13 @@ pub struct Shutdown {
     pub abort: CancellationToken,
 }
 
+impl Shutdown {
+    /// Does what comes before a run, which a signal ends at once.
+    async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, PrepareError> {
+        self.stop.run_until_cancelled(work).await.ok_or(PrepareError::Interrupted)
+    }
+}
+
 /// Where a run goes.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -226,13 +233,11 @@ async fn stream(
 ) -> Result<Outcome, PrepareError> {
     let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
-    let prepared = tokio::select! {
-        prepared = prepare::prepare(plan, target, ingest.handle()) => prepared?,
-        () = shutdown.stop.cancelled() => return Err(PrepareError::Interrupted),
-    };
+    let preparing = prepare::prepare(plan, target, ingest.handle());
+    let prepared = shutdown.unless_stopped(preparing).await??;
     let (mut run, control) =
         Run::measure(plan, prepared, (&ingest, &examine), &mut outputs, shutdown).await?;
-    let found = check::check(&mut run, plan, control, &examine, shutdown).await;
+    let found = check::check(&mut run, plan, control, &examine, &mut outputs, shutdown).await;
     let result = shape(run.report(found));
     let lost = outputs.finish(&result);
     Ok(Outcome { result, lost })

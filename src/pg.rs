@@ -1,6 +1,8 @@
 //! PostgreSQL: the only room that imports the client library. Knows no metrics.
 
+mod abandoned;
 pub mod address;
+mod cancel;
 pub mod clock;
 mod connect;
 pub mod copy;
@@ -24,9 +26,11 @@ mod start;
 pub mod table;
 mod tls;
 
+pub use abandoned::cancel_abandoned;
 pub use address::Address;
+pub use cancel::Canceller;
 pub use error::Error;
 pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;
-pub use session::{Canceller, Session};
+pub use session::Session;
 pub use start::until_started;

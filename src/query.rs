@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::pace::{Backoff, Pacer, Slot, Stop};
 use crate::pg;
 use crate::pg::fault::{Remedy, remedy};
-use crate::plan::{OnFault, Query, Recovery};
-use crate::record::{Latency, PairTally, QueryTally, Recorder};
+use crate::plan::{AnswerCompare, OnFault, Query, Recovery};
+use crate::record::{Latency, PairTally, QueryTally, ReaderTally, Recorder};
 use crate::strom::{self, Arm, Gpu, StromError};
 use turns::{Completed, Turn, Turns};
 
@@ -46,6 +46,10 @@ pub struct Reader {
     pub recorders: Vec<Vec<Recorder<QueryTally>>>,
     /// Where it notes pairs, by query.
     pub pairs: Vec<Recorder<PairTally>>,
+    /// Where it notes what became of the queries that were due.
+    pub due: Recorder<ReaderTally>,
+    /// Most queries that may be overdue; older ones are dropped.
+    pub backlog: u64,
     /// Decides which query comes next.
     pub seed: u64,
     /// Ends the schedule.
@@ -61,6 +65,13 @@ pub struct Trial {
     pub query: Query,
     /// Its arms.
     pub arms: Vec<Arm>,
+}
+
+impl Trial {
+    /// Whether its answers are to be compared: there are two, and the profile lets it.
+    pub fn is_compared(&self) -> bool {
+        self.arms.len() == 2 && self.query.answers.compare != AnswerCompare::Off
+    }
 }
 
 /// How a reader connects.
@@ -123,12 +134,16 @@ impl Reader {
         let mut turns = Turns::new(&self.trials, Xoshiro256PlusPlus::seed_from_u64(self.seed));
         let mut free = Instant::now();
         let mut entered = None;
-        while let Some(slot) = self.pacer.next(&self.stop).await? {
+        loop {
+            self.shed();
+            let Some(slot) = self.pacer.next(&self.stop).await? else { break };
             // Overdue queries are not caught up on after the end: unlike a row, a query that
             // nobody waits for any more is no use.
             if self.abort.is_cancelled() || (self.stop.is_over() && slot.due < free) {
+                self.due.note(|tally| tally.dropped += 1);
                 break;
             }
+            self.due.note(|tally| tally.asked += 1);
             let turn = turns.next();
             let (time, answered) = match self.ask(&slot, turn, free, &mut entered).await {
                 Ok(Asked::Answered(service)) => (slot.measured.then_some(service), true),
@@ -152,10 +167,19 @@ impl Reader {
             self.note_pair(turn.query, turns.end(turn, time, answered));
             free = Instant::now();
         }
+        let left = self.pacer.left(&self.stop);
+        self.due.note(|tally| tally.dropped += left);
         if let Some(session) = self.session {
             session.close().await;
         }
         Ok(())
+    }
+
+    /// Gives up what the backlog cannot hold.
+    fn shed(&mut self) {
+        if let Some((_, queries)) = self.pacer.shed(self.backlog, &self.stop) {
+            self.due.note(|tally| tally.dropped += queries);
+        }
     }
 
     fn note_pair(&self, query: usize, completed: Completed) {
@@ -268,7 +292,8 @@ impl Reader {
                 Some(Err(_)) => pg::Error::timed_out("connect anew"),
                 None => return Ok(false),
             };
-            recorder.note(|tally| *tally.errors.entry(error.code().to_owned()).or_default() += 1);
+            // An attempt to connect is no query: what it met is not counted as one's error.
+            tracing::debug!("{error}");
         }
     }
 

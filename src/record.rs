@@ -121,6 +121,15 @@ pub struct QueryTally {
     pub errors: BTreeMap<String, u64>,
 }
 
+/// What became of one reader's queries that were due, whichever they were.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct ReaderTally {
+    /// Queries that were asked.
+    pub asked: u64,
+    /// Queries that were due and never asked: too far overdue, or still waiting at the end.
+    pub dropped: u64,
+}
+
 /// Histograms of the three clocks.
 #[derive(Debug, Default, Clone)]
 pub struct WorkTimes {
@@ -174,6 +183,13 @@ impl Tally for StreamTally {
         self.outage.merge(&other.outage);
         self.outages_unrecovered += other.outages_unrecovered;
         add_counts(&mut self.errors, &other.errors);
+    }
+}
+
+impl Tally for ReaderTally {
+    fn merge(&mut self, other: &Self) {
+        self.asked += other.asked;
+        self.dropped += other.dropped;
     }
 }
 

@@ -38,6 +38,8 @@ pub struct StreamStart {
     pub partitions: u32,
     /// Target over all of them; `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
+    /// How long overdue batches may still be sent after the end.
+    pub drain_timeout: Duration,
 }
 
 /// A query that will be run.
@@ -63,6 +65,8 @@ impl Start<'_> {
 pub enum Progress<'a> {
     /// This, until something else is.
     Doing(&'a str),
+    /// This, at the end of the job: somebody may be waiting, so it is told each second.
+    Ending(&'a str),
     /// This is done, and stays shown.
     Done(&'a str),
     /// A table is filled.

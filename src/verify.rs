@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -134,7 +135,7 @@ impl SavedRun {
                 .map(|(lane, saved)| (saved.first_id, stream.schedule(lane), saved.account.clone()))
                 .collect(),
         };
-        let partitions = audit(address, &evidence).await?;
+        let partitions = audit(address, &evidence, &AtomicU64::new(0)).await?;
         let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
         let right = partitions.iter().all(|partition| partition.is_right(may_double));
         let text = self.render(&partitions, right);

@@ -16,6 +16,7 @@ mod deploy;
 mod docs;
 mod doctor;
 mod embedded;
+mod endings;
 mod faults;
 mod gpu_service;
 mod gpus;

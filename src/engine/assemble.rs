@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use crate::plan::{Plan, StreamJob, StreamRate, Threshold};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
-use crate::record::{PartitionAudit, StreamTally, Tally, Times, WorkTimes};
+use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, Times, WorkTimes};
 use crate::result::gpu::GpusReport;
 use crate::result::server::ServerReport;
 use crate::result::stream::{
@@ -55,10 +55,14 @@ pub(super) struct Findings<'a> {
     pub(super) partitions: &'a [&'a PartitionTotals],
     /// Each query, in the plan's order.
     pub(super) queries: &'a [QueryFindings<'a>],
+    /// What became of the queries that were due.
+    pub(super) queries_due: ReaderTally,
     /// Rows found by SQL.
     pub(super) rows_found: Option<u64>,
     /// What reading every row back showed.
     pub(super) audit: Option<Vec<PartitionAudit>>,
+    /// Why they were not looked for.
+    pub(super) not_checked: Option<String>,
     /// What the run cost this process.
     pub(super) cost: ProcessCost,
     /// The GPUs that are watched.
@@ -76,6 +80,8 @@ pub(super) struct Found {
     pub(super) rows: Option<u64>,
     /// What reading each of them back showed.
     pub(super) audit: Option<Vec<PartitionAudit>>,
+    /// Why they were not looked for, if they were to be.
+    pub(super) not_checked: Option<String>,
 }
 
 /// Totals of one partition.
@@ -101,6 +107,7 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
+        queries_due: queries::due(findings),
         queries: queries::reports(findings.queries, measured_s),
         comparisons: queries::comparisons(findings),
         loader,
@@ -194,6 +201,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         rows_dropped: total.account.dropped.rows(),
         rows_undecided: total.account.undecided.rows(),
         rows_found: findings.rows_found,
+        not_checked: findings.not_checked.clone(),
         audit: findings.audit.clone(),
         measured: MeasuredRows {
             rows_due: due_measured,

@@ -49,7 +49,7 @@ pub(super) async fn run(
 ) -> Result<Outcome, PrepareError> {
     let bench = &plan.job;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server) = meet(target).await?;
+    let (mut control, server) = shutdown.unless_stopped(meet(target)).await??;
     let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
@@ -189,8 +189,11 @@ impl StepRun<'_> {
         });
         let at = draft.run.steps.len() - 1;
         let mut outcome = Ok(());
-        let file = match self.arrow(control, &mut draft.run.steps[at]).await {
+        let (canceller, abort) = (control.canceller(), &self.shutdown.abort);
+        let making = self.arrow(control, &mut draft.run.steps[at]);
+        let file = match canceller.when(abort, making).await {
             Ok(file) => file,
+            Err(_) if abort.is_cancelled() => return Ok(()),
             Err(error) => {
                 draft.run.steps[at].error = Some(error);
                 return Ok(());
@@ -249,15 +252,8 @@ impl StepRun<'_> {
 
     /// Makes the step ready; an abort cuts it off, which building an index can take long to be.
     async fn before(&self, control: &mut pg::Session) -> Result<(), pg::Error> {
-        let canceller = control.canceller();
-        let statements = self.statements(control, &self.step.before);
-        tokio::pin!(statements);
-        tokio::select! {
-            done = &mut statements => return done,
-            () = self.shutdown.abort.cancelled() => canceller.cancel().await,
-        }
-        // The session is used again: what was cancelled must have ended on it.
-        statements.await
+        let statements = &self.step.before;
+        control.canceller().when(&self.shutdown.abort, self.statements(control, statements)).await
     }
 
     async fn statements(

@@ -1,59 +1,127 @@
-//! After the run: are the rows there, and do the answers agree?
+//! After the run: do the answers agree, and are the rows there? Each second it is told how far
+//! that is.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::ingest::audit::{AuditError, audit};
 use crate::pg;
 use crate::plan::{Audit, Plan, StreamJob};
+use crate::quantity::format_count;
 use crate::result::Status;
+use crate::sink::Progress;
 
-use super::Shutdown;
 use super::assemble::Found;
 use super::measure::Run;
+use super::outputs::Outputs;
 use super::threads::Threads;
+use super::{Shutdown, TICK};
 
-/// Looks for the run's rows as the plan says, unless the run was aborted. A server that is gone
-/// cannot be asked; that is no finding.
+/// What is said of whatever a signal has cut off.
+const INTERRUPTED: &str = "interrupted";
+
+fn not_checked(why: impl Into<String>) -> Found {
+    let why = why.into();
+    tracing::warn!("this run's rows were not checked: {why}");
+    Found { not_checked: Some(why), ..Found::default() }
+}
+
+/// What is being done, for whoever waits.
+#[derive(Debug, Clone, Default)]
+struct Doing(Arc<Mutex<String>>);
+
+impl Doing {
+    fn set(&self, what: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = what;
+    }
+
+    fn get(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Looks for the run's rows as the plan says, and compares answers once more unless somebody has
+/// interrupted the run. An abort ends it at once. A server that is gone cannot be asked; that is no
+/// finding.
 pub(super) async fn check(
     run: &mut Run<'_>,
     plan: &Plan<StreamJob>,
     control: pg::Session,
     threads: &Threads,
+    outputs: &mut Outputs,
     shutdown: &Shutdown,
 ) -> Found {
-    if run.status() == Status::Aborted {
-        control.close().await;
-        return Found::default();
-    }
-    tokio::select! {
-        () = run.examine(threads) => {}
-        () = shutdown.abort.cancelled() => return Found::default(),
-    }
-    if plan.job.audit == Audit::Off {
-        control.close().await;
-        return Found::default();
-    }
-    let run = &*run;
-    let found = tokio::select! {
-        found = look(run, plan) => found,
-        () = shutdown.abort.cancelled() => return Found::default(),
+    let (doing, read) = (Doing::default(), AtomicU64::new(0));
+    let found = {
+        let looking = look(run, plan, threads, &doing, &read, shutdown);
+        tokio::pin!(looking);
+        let mut ticks = interval_at(Instant::now() + TICK, TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            tokio::select! {
+                found = &mut looking => break found,
+                _ = ticks.tick() => tell(outputs, doing.get(), &read),
+            }
+        }
     };
     // It holds the reservation: no other loader may come in between.
     control.close().await;
-    found.unwrap_or_else(|error| {
-        tracing::warn!("this run's rows were not checked: {error}");
-        Found::default()
-    })
+    found
 }
 
-async fn look(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError> {
-    let address = run.address();
-    if plan.job.audit == Audit::Full {
-        tracing::debug!("reading every row back");
-        let partitions = audit(address, &run.evidence()).await?;
-        let rows = partitions.iter().map(|partition| partition.rows_found).sum();
-        return Ok(Found { rows: Some(rows), audit: Some(partitions) });
+fn tell(outputs: &mut Outputs, mut doing: String, read: &AtomicU64) {
+    let read = read.load(Ordering::Relaxed);
+    if read > 0 {
+        doing = format!("{doing}, {} so far", format_count(read));
     }
-    let mut session = pg::Session::own(address, "strom-load control").await?.telling_of_waits();
+    outputs.progress(&Progress::Ending(&doing));
+}
+
+async fn look(
+    run: &mut Run<'_>,
+    plan: &Plan<StreamJob>,
+    threads: &Threads,
+    doing: &Doing,
+    read: &AtomicU64,
+    shutdown: &Shutdown,
+) -> Found {
+    let told = doing.clone();
+    run.examine(threads, move |what| told.set(what), shutdown).await;
+    if plan.job.audit == Audit::Off {
+        return Found::default();
+    }
+    if run.status() == Status::Aborted {
+        return not_checked(INTERRUPTED);
+    }
+    let run = &*run;
+    let rows = run.rows_acknowledged();
+    let work = async {
+        if plan.job.audit == Audit::Full {
+            doing.set(format!("reading {} rows back", format_count(rows)));
+            read_back(run, read).await
+        } else {
+            doing.set(format!("counting {} rows", format_count(rows)));
+            count(run, plan).await
+        }
+    };
+    tokio::select! {
+        found = work => found.unwrap_or_else(|error| not_checked(error.to_string())),
+        () = shutdown.abort.cancelled() => not_checked(INTERRUPTED),
+    }
+}
+
+async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<Found, AuditError> {
+    let partitions = audit(run.address(), &run.evidence(), read).await?;
+    let rows = partitions.iter().map(|partition| partition.rows_found).sum();
+    Ok(Found { rows: Some(rows), audit: Some(partitions), not_checked: None })
+}
+
+async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError> {
+    let mut session =
+        pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
     let rows = pg::table::count_since(&mut session, &plan.job.stream, run.first_ids()).await?;
     session.close().await;
-    Ok(Found { rows: Some(rows), audit: None })
+    Ok(Found { rows: Some(rows), ..Found::default() })
 }

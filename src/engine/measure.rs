@@ -33,8 +33,11 @@ use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 /// Between the last preparation and the first due time, so that every task is waiting by then
 /// and the first result is saved.
 const LEAD: Duration = Duration::from_millis(100);
-/// A batch or query still in hand this long after the drain should have ended is cancelled.
+/// A batch still in hand this long after the drain should have ended is cancelled.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// A query still in hand this long after the end is cut off, if the drain does not end before:
+/// unlike a row, an answer that nobody waits for any more is no use.
+const READERS_GRACE: Duration = Duration::from_secs(5);
 
 /// A run, from its start to its report.
 pub(super) struct Run<'a> {
@@ -47,6 +50,8 @@ pub(super) struct Run<'a> {
     started_at: SystemTime,
     stop: Arc<Stop>,
     abort: CancellationToken,
+    /// Ends readers and examiner in the middle of a query; so does `abort`.
+    cut_off: CancellationToken,
     status: Status,
     error: Option<RunError>,
     lanes: Vec<Lane>,
@@ -87,6 +92,7 @@ impl<'a> Run<'a> {
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
+        let abort = CancellationToken::new();
         let mut run = Self {
             plan,
             address: address.clone(),
@@ -95,7 +101,8 @@ impl<'a> Run<'a> {
             start,
             started_at,
             stop: Arc::new(Stop::at(end)),
-            abort: CancellationToken::new(),
+            cut_off: abort.child_token(),
+            abort,
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
@@ -113,7 +120,7 @@ impl<'a> Run<'a> {
         }
         let mut reading = Vec::new();
         for (number, (session, connection)) in (0..).zip(readers) {
-            let control = (&run.stop, &run.abort);
+            let control = (&run.stop, &run.cut_off);
             let reader = run.readers.reader(plan, number, session, connection, start, control)?;
             reading.push(reader);
         }
@@ -125,6 +132,7 @@ impl<'a> Run<'a> {
                 StreamRate::RowsPerSecond(rate) => Some(rate.get()),
                 StreamRate::Max => None,
             },
+            drain_timeout: plan.job.drain_timeout,
         };
         let begin = Start {
             profile: &plan.common.name,
@@ -145,7 +153,7 @@ impl<'a> Run<'a> {
             tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
         }
         if let Some(examiner) = examiner {
-            let (stop, abort) = (Arc::clone(&run.stop), run.abort.clone());
+            let (stop, abort) = (Arc::clone(&run.stop), run.cut_off.clone());
             let ended = async move { Ended::Examiner(Box::new(examiner.run(stop, abort).await)) };
             tasks.spawn_on(ended, examine.handle());
         }
@@ -212,8 +220,9 @@ impl<'a> Run<'a> {
         let mut next_checkpoint = self.start + TICK;
         let (mut stopped, mut aborted) = (false, false);
         loop {
-            let drain_end =
-                self.stop.end().map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
+            let end = self.stop.end();
+            let drain_end = end.map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
+            let readers_end = end.map(|end| end + self.plan.job.drain_timeout.min(READERS_GRACE));
             tokio::select! {
                 ended = tasks.join_next() => match ended {
                     Some(ended) => self.ended(ended),
@@ -229,10 +238,9 @@ impl<'a> Run<'a> {
                 }
                 () = shutdown.stop.cancelled(), if !stopped => {
                     stopped = true;
-                    if !self.stop.is_over() {
-                        self.status = Status::Interrupted;
-                    }
+                    self.status = Status::Interrupted;
                     self.stop.now();
+                    self.cut_off.cancel();
                 }
                 () = shutdown.abort.cancelled(), if !aborted => {
                     aborted = true;
@@ -240,6 +248,7 @@ impl<'a> Run<'a> {
                     self.stop.now();
                     self.abort.cancel();
                 }
+                () = until(readers_end), if !self.cut_off.is_cancelled() => self.cut_off.cancel(),
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
@@ -365,16 +374,51 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Looks at every plan and answer once more, now that the readers are done.
-    pub(super) async fn examine(&mut self, threads: &Threads) {
-        if let Some(mut examiner) = self.examiner.take() {
-            tracing::debug!("looking at plans and answers once more");
-            let finished = threads.handle().spawn(async move { examiner.finish().await });
-            if let Err(broken) = finished.await {
-                self.fail(RunError::Task(broken.to_string()));
+    /// Looks at every plan and answer once more, now that the readers are done; not in a run that
+    /// is interrupted, or no further once it is. `told` is what is being done.
+    pub(super) async fn examine(
+        &mut self,
+        threads: &Threads,
+        told: impl Fn(String) + Send + Sync + 'static,
+        shutdown: &Shutdown,
+    ) {
+        let Some(mut examiner) = self.examiner.take() else { return };
+        let cut_off = CancellationToken::new();
+        let ends_now = async {
+            tokio::select! {
+                () = shutdown.stop.cancelled() => {}
+                () = shutdown.abort.cancelled() => {}
             }
-            self.readers.drain();
+        };
+        let finishing = {
+            let cut_off = cut_off.clone();
+            async move { examiner.finish(&told, &cut_off).await }
+        };
+        let mut finishing = threads.handle().spawn(finishing);
+        let finished = tokio::select! {
+            biased;
+            () = ends_now => {
+                cut_off.cancel();
+                self.status = match shutdown.abort.is_cancelled() {
+                    true => Status::Aborted,
+                    false => Status::Interrupted,
+                };
+                finishing.await
+            }
+            finished = &mut finishing => finished,
+        };
+        if cut_off.is_cancelled() && self.readers.not_compared(self.plan, "interrupted") {
+            tracing::warn!("answers were not compared: interrupted");
         }
+        if let Err(broken) = finished {
+            self.fail(RunError::Task(broken.to_string()));
+        }
+        self.readers.drain();
+    }
+
+    /// Rows that the server has acknowledged.
+    pub(super) fn rows_acknowledged(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.totals.tally.rows_acknowledged).sum()
     }
 
     /// The ids that each partition began with.
@@ -397,8 +441,10 @@ impl<'a> Run<'a> {
             table: &self.table,
             partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
             queries: &self.readers.findings(),
+            queries_due: self.readers.due(),
             rows_found: found.rows,
             audit: found.audit,
+            not_checked: found.not_checked,
             cost,
             gpus: self.gpus.found(),
             gpu_totals: self.gpus.totals(),

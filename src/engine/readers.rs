@@ -12,9 +12,13 @@ use crate::pg;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
 use crate::query::{Connection, Reader, Trial};
-use crate::record::{PairTally, QueryTally, Recorder, Tally};
+use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
+
+/// A query that is overdue by more than this is dropped, and counted: a reader that cannot keep up
+/// does not ask ever older questions.
+const BACKLOG: Duration = Duration::from_secs(10);
 
 /// The queries of a run.
 pub(super) struct Readers {
@@ -23,6 +27,9 @@ pub(super) struct Readers {
     tallies: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
     /// By query.
     pairs: Vec<(Vec<Recorder<PairTally>>, PairTally)>,
+    /// Of each reader.
+    due: Vec<Recorder<ReaderTally>>,
+    due_total: ReaderTally,
     board: Board,
 }
 
@@ -33,6 +40,8 @@ impl Readers {
             tallies: (0..combinations).map(|_| Default::default()).collect(),
             pairs: trials.iter().map(|_| Default::default()).collect(),
             trials,
+            due: Vec::new(),
+            due_total: ReaderTally::default(),
             board: Board::default(),
         }
     }
@@ -53,7 +62,8 @@ impl Readers {
     ) -> std::io::Result<Reader> {
         let timer = Timer::precise()?;
         let readers = NonZeroU64::new(plan.job.readers.count.into()).unwrap_or(NonZeroU64::MIN);
-        let pacer = match plan.job.readers.queries_per_s.and_then(rate_of) {
+        let queries_per_s = plan.job.readers.queries_per_s;
+        let pacer = match queries_per_s.and_then(rate_of) {
             Some(rate) => {
                 let one = NonZeroU64::MIN;
                 let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
@@ -65,7 +75,12 @@ impl Readers {
         let recorders: Vec<Vec<_>> = self.trials.iter().map(by_arm).collect();
         let pairs: Vec<_> = self.trials.iter().map(|_| Recorder::default()).collect();
         self.listen(&recorders, &pairs);
+        let due = Recorder::default();
+        self.due.push(due.clone());
+        let own_per_s = queries_per_s.unwrap_or_default() / f64::from(plan.job.readers.count);
         Ok(Reader {
+            due,
+            backlog: (own_per_s * BACKLOG.as_secs_f64()).ceil().max(1.0) as u64,
             pacer,
             session: Some(session),
             connection,
@@ -103,6 +118,17 @@ impl Readers {
         Some(examiner)
     }
 
+    /// Notes why answers that were never compared are not; whether there are any.
+    pub(super) fn not_compared(&self, plan: &Plan<StreamJob>, why: &str) -> bool {
+        let mut any = false;
+        for (query, trial) in self.trials.iter().enumerate() {
+            if plan.job.readers.evidence.check_answers && trial.is_compared() {
+                any |= self.board.not_compared(query, why);
+            }
+        }
+        any
+    }
+
     fn listen(&mut self, recorders: &[Vec<Recorder<QueryTally>>], pairs: &[Recorder<PairTally>]) {
         for ((mine, _), recorder) in self.tallies.iter_mut().zip(recorders.iter().flatten()) {
             mine.push(recorder.clone());
@@ -123,7 +149,15 @@ impl Readers {
             };
             tallies.iter_mut().map(drain).collect()
         }
+        for due in &self.due {
+            self.due_total.merge(&due.drain());
+        }
         (all(&mut self.tallies), all(&mut self.pairs))
+    }
+
+    /// What became of the queries that were due so far.
+    pub(super) fn due(&self) -> ReaderTally {
+        self.due_total
     }
 
     /// What is known so far, by query.

@@ -78,7 +78,7 @@ pub(super) async fn run(
     // Before tables are filled: what the server does not take must not cost minutes.
     let checked = check(target, sweep, options.allow_alter_system).await?;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server_report) = meet(target).await?;
+    let (mut control, server_report) = shutdown.unless_stopped(meet(target)).await??;
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
     check_queries(&mut control, &trials).await?;

@@ -4,6 +4,8 @@
 //! made again. One scan a partition, in whatever order the table yields it; memory is one bit a
 //! row.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::{StreamExt, TryStreamExt};
 
 use crate::pace::{DueTimes, Schedule};
@@ -49,18 +51,19 @@ pub enum AuditError {
     Row(#[from] EncodeError),
 }
 
-/// Reads all partitions back and compares.
+/// Reads all partitions back and compares. `rows` counts those that were read, as they come.
 ///
 /// # Errors
 /// When the server does not let it.
 pub async fn audit(
     address: &Address,
     evidence: &Evidence<'_>,
+    rows: &AtomicU64,
 ) -> Result<Vec<PartitionAudit>, AuditError> {
     let partitions =
         (0..).zip(&evidence.partitions).map(|(number, (first_id, schedule, account))| {
             let due = schedule.map(|schedule| (schedule, evidence.origin_us));
-            audit_partition(address, evidence, number, *first_id, due, account)
+            audit_partition(address, evidence, number, *first_id, due, account, rows)
         });
     futures_util::stream::iter(partitions).buffered(READERS_MAX).try_collect().await
 }
@@ -72,6 +75,7 @@ async fn audit_partition(
     first_id: i64,
     due: Option<(Schedule, i64)>,
     account: &Account,
+    rows: &AtomicU64,
 ) -> Result<PartitionAudit, AuditError> {
     let stream = evidence.stream;
     let mut auditor = Auditor::new(stream, evidence.seed, partition, first_id, due)?;
@@ -79,7 +83,11 @@ async fn audit_partition(
     let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));
     let query = rows_query(stream, partition, first_id, end);
     let mut session = pg::Session::own(address, "strom-load audit").await?.telling_of_waits();
-    session.read_back(&query, |tuple| auditor.see(tuple, account)).await?;
+    let see = |tuple: &[u8]| {
+        auditor.see(tuple, account);
+        rows.fetch_add(1, Ordering::Relaxed);
+    };
+    session.read_back(&query, see).await?;
     session.close().await;
     Ok(auditor.conclude(account))
 }

@@ -11,9 +11,11 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use tokio_postgres::error::DbError;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls};
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 
+use super::abandoned::Unfinished;
+use super::cancel::Canceller;
 use super::silence::{Heard, Listener};
 use super::tls::Connector;
 use super::{Error, QUERY_CANCELED};
@@ -22,8 +24,6 @@ use super::{Error, QUERY_CANCELED};
 const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long an orderly goodbye may take before the socket is just closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a cancel request may take.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most messages kept between two calls of [`Session::take_notices`]: a statement that raises one
 /// for each row must not fill the memory.
 const NOTICES_MAX: usize = 1000;
@@ -56,13 +56,6 @@ pub struct Notice {
     pub message: String,
     /// The server's source file that it comes from.
     pub file: Option<String>,
-}
-
-/// Cancels whatever its session is running, from outside.
-#[derive(Clone)]
-pub struct Canceller {
-    token: CancelToken,
-    connector: Option<Connector>,
 }
 
 impl Session {
@@ -106,6 +99,7 @@ impl Session {
         }
         let Self { client, driver, connector, notices, ended: end, listener, heard, .. } = self;
         let client = &*client;
+        let mut unfinished = Unfinished { client, connector, finished: false };
         let mut work = pin!(work(client));
         let first = loop {
             let working = poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx));
@@ -120,6 +114,7 @@ impl Session {
             if !(look.at_work && at_length) {
                 let (token, connector) = (client.cancel_token(), connector.clone());
                 Canceller { token, connector }.cancel().await;
+                unfinished.finished = true;
                 let error = Error::lost(act, silence);
                 return Err(match look.fix {
                     Some(fix) => error.with_fix(fix),
@@ -130,6 +125,7 @@ impl Session {
                 tracing::info!("it takes long to {act}: {silence}");
             }
         };
+        unfinished.finished = true;
         let mut reason = match first {
             End::Work(done) => return done.map_err(|error| Error::new(act, &error)),
             End::Connection(end) => end,
@@ -223,18 +219,7 @@ impl Session {
         token: &CancellationToken,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
-        let canceller = self.canceller();
-        let cancelled = async {
-            token.cancelled().await;
-            canceller.cancel().await;
-            // The work's own end decides.
-            std::future::pending::<()>().await;
-        };
-        let done = tokio::select! {
-            done = work(self) => done,
-            () = cancelled => unreachable!("it waits for the work"),
-        };
-        match done {
+        match self.canceller().when(token, work(self)).await {
             Err(error) if token.is_cancelled() && error.sqlstate() == Some(QUERY_CANCELED) => {
                 Ok(None)
             }
@@ -307,22 +292,5 @@ fn keep(notices: Option<&mut Vec<Notice>>, notice: &DbError) {
     if let Some(notices) = notices.filter(|notices| notices.len() < NOTICES_MAX) {
         let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
         notices.push(Notice { message, file });
-    }
-}
-
-impl Canceller {
-    /// Asks the server to cancel the session's running statement; best effort, bounded.
-    pub async fn cancel(&self) {
-        let cancel = async {
-            match self.connector.clone() {
-                Some(connector) => self.token.cancel_query(connector).await,
-                None => self.token.cancel_query(NoTls).await,
-            }
-        };
-        match tokio::time::timeout(CANCEL_TIMEOUT, cancel).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!("cancel request failed: {error}"),
-            Err(_) => tracing::debug!("cancel request timed out"),
-        }
     }
 }

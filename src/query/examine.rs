@@ -92,6 +92,18 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Notes why a query's answers were not compared, if they never were; whether that is so.
+    pub fn not_compared(&self, query: usize, why: &str) -> bool {
+        let mut never = false;
+        self.note(query, |Findings { answers, .. }| {
+            never = answers.checks == 0 && answers.failed == 0;
+            if never {
+                answers.not_compared = Some(why.to_owned());
+            }
+        });
+        never
+    }
+
     fn note(&self, query: usize, note: impl FnOnce(&mut Findings)) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(findings) = all.get_mut(query) {
@@ -173,29 +185,48 @@ impl Examiner {
             tokio::select! {
                 () = work => {}
                 () = over => {
-                    // Whatever was in hand is cut off with its session.
-                    self.session = None;
+                    self.cut_off().await;
                     return self;
                 }
             }
         }
     }
 
-    /// Once more, after the run: every plan, and the answers of every query.
-    pub async fn finish(&mut self) {
-        self.plans().await;
-        if self.plan.check_answers {
-            for query in 0..self.trials.len() {
-                self.answers(query).await;
+    /// Once more, after the run: every plan, and the answers of every query. `told` is what is
+    /// being done; `cut_off` ends it, on the server too.
+    pub async fn finish(&mut self, told: &(dyn Fn(String) + Sync), cut_off: &CancellationToken) {
+        let work = async {
+            let of = self.trials.len();
+            for query in 0..of {
+                told(format!("taking plans, {} of {of}", query + 1));
+                self.plans_of(query).await;
             }
+            if self.plan.check_answers {
+                let compared = |query: &usize| self.trials[*query].is_compared();
+                let compared: Vec<usize> = (0..of).filter(compared).collect();
+                let of = compared.len();
+                for (number, query) in (1..).zip(compared) {
+                    told(format!("comparing answers, {number} of {of}"));
+                    self.answers(query).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = cut_off.cancelled() => self.cut_off().await,
+            () = work => self.disconnect().await,
         }
+    }
+
+    /// Ends what is in hand, on the server too.
+    pub async fn cut_off(&mut self) {
         if let Some(session) = self.session.take() {
-            session.close().await;
+            session.canceller().cancel().await;
         }
     }
 
     /// Takes the plan of every query in every arm.
-    pub async fn plans(&mut self) {
+    async fn plans(&mut self) {
         for query in 0..self.trials.len() {
             self.plans_of(query).await;
         }
@@ -320,9 +351,8 @@ impl Examiner {
     /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
     pub async fn answers(&mut self, query: usize) -> bool {
         let trials = Arc::clone(&self.trials);
-        let Trial { query: Query { name, answers, .. }, arms } = &trials[query];
-        let ([first, second], true) = (arms.as_slice(), answers.compare != AnswerCompare::Off)
-        else {
+        let Trial { query: Query { name, .. }, arms } = &trials[query];
+        let ([first, second], true) = (arms.as_slice(), trials[query].is_compared()) else {
             return false;
         };
         let (took, compared) = self.timed(query, [first, second]).await;

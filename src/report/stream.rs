@@ -19,6 +19,7 @@ const RANGES_SHOWN: usize = 5;
 pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
     head(out, result, run)?;
     stream(out, result, run)?;
+    queries::due(out, run.queries_due.as_ref())?;
     queries::executions(out, &run.queries)?;
     queries::comparisons(out, &run.comparisons)?;
     gpu::summary(out, &result.gpus)?;
@@ -133,7 +134,8 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         writeln!(out, "            {rows} undecided: sent, and their fate could not be found out")?;
     }
     let Some(rows) = stream.rows_found else {
-        return writeln!(out, "            not checked in the table");
+        let why = stream.not_checked.as_deref().unwrap_or("switched off");
+        return writeln!(out, "            not checked: {}", why.replace('\n', " "));
     };
     let rows = format_count(rows);
     let Some(audit) = &stream.audit else {

@@ -66,12 +66,18 @@ pub(super) fn why_silent(gpu: Gpu, plan: Option<&PlanHistory>, sqlstate: &str) -
 /// What comparing two answers came to.
 pub(super) fn answers(answers: &AnswerHistory) -> String {
     match (answers.checks, answers.different, answers.failed) {
-        (0, _, 0) => "not compared".to_owned(),
+        (0, _, 0) => not_compared(answers),
         (0, _, _) => "could not be compared".to_owned(),
         (_, 0, _) if answers.ties > 0 => "same, but for ties".to_owned(),
         (_, 0, _) => format!("same ({} rows)", format_count(answers.rows)),
         _ => "DIFFERENT".to_owned(),
     }
+}
+
+/// That no answers were compared, and why, if they were to be.
+pub(super) fn not_compared(answers: &AnswerHistory) -> String {
+    let why = answers.not_compared.as_ref();
+    why.map_or_else(|| "not compared".to_owned(), |why| format!("not compared: {why}"))
 }
 
 /// Why answers were not compared, and the first rows that only one of two `arms` has.

@@ -15,6 +15,9 @@ pub struct AnswerHistory {
     pub failed: u64,
     /// Why the last of those could not.
     pub error: Option<String>,
+    /// Why there was none, where one was to be made.
+    #[serde(default)]
+    pub not_compared: Option<String>,
     /// Rows of the first arm's last answer.
     pub rows: u64,
     /// Rows that differed where rows tie, over all comparisons.

@@ -10,6 +10,17 @@ use super::evidence::{PlanHistory, Verdict};
 use crate::record::{Percentiles, Times};
 use crate::stats::Comparison;
 
+/// What became of the queries that were due by their schedule, warm-up included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueriesDue {
+    /// Queries that fell due.
+    pub due: u64,
+    /// Queries that were asked.
+    pub asked: u64,
+    /// Queries that were never asked: too far overdue, or still waiting at the end.
+    pub dropped: u64,
+}
+
 /// What came of one query in one arm.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct QueryReport {

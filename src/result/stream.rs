@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::query::{ComparisonReport, QueryReport};
+use super::query::{ComparisonReport, QueriesDue, QueryReport};
 use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
 
 /// What came of the stream.
@@ -30,6 +30,9 @@ pub struct StreamReport {
     pub rows_undecided: u64,
     /// Rows of this run that the table holds, by SQL; `None` if they were not counted.
     pub rows_found: Option<u64>,
+    /// Why the rows were not looked for at the end, where they were to be.
+    #[serde(default)]
+    pub not_checked: Option<String>,
     /// What reading every row back showed, by partition; `None` if it was not done.
     pub audit: Option<Vec<PartitionAudit>>,
     /// The same figures for the measurement only.
@@ -194,6 +197,9 @@ pub struct StreamRun {
     pub measured_s: f64,
     /// The stream.
     pub stream: StreamReport,
+    /// What became of the queries that were due; `None` without a query rate.
+    #[serde(default)]
+    pub queries_due: Option<QueriesDue>,
     /// Each query in each arm.
     pub queries: Vec<QueryReport>,
     /// The two arms of each query that has two, compared.

@@ -96,6 +96,9 @@ pub struct Terminal {
     streams: bool,
     target: Option<u64>,
     planned: Option<Duration>,
+    drain_timeout: Duration,
+    /// When the schedule ended, since its start.
+    ended: Option<Duration>,
     queries: Vec<String>,
     /// Since the last time something was shown.
     period: Period,
@@ -121,6 +124,8 @@ impl Terminal {
             streams: false,
             target: None,
             planned: None,
+            drain_timeout: Duration::ZERO,
+            ended: None,
             queries: Vec::new(),
             period: Period::default(),
             rows_acknowledged: 0,
@@ -153,7 +158,11 @@ impl Terminal {
         let phase = match phase {
             Phase::Warmup => "warming up",
             Phase::Measure => "measuring",
-            Phase::Drain => "draining",
+            Phase::Drain => {
+                let since = now.saturating_sub(self.ended.unwrap_or(now));
+                let most = format_duration(self.drain_timeout);
+                return format!("draining for {}, {most} at most", whole(since));
+            }
         };
         match self.planned {
             Some(planned) => format!("{phase}, {} of {}", whole(now), whole(planned)),
@@ -238,6 +247,7 @@ impl Sink for Terminal {
         self.filling = None;
         self.streams = start.stream.is_some();
         self.target = start.stream.and_then(|stream| stream.target_rows_per_s);
+        self.drain_timeout = start.stream.map(|stream| stream.drain_timeout).unwrap_or_default();
         self.planned = start.planned;
         let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
         self.queries = names.collect();
@@ -256,6 +266,9 @@ impl Sink for Terminal {
         if !self.streams {
             return Ok(());
         }
+        if interval.phase == Phase::Drain {
+            self.ended.get_or_insert(interval.start);
+        }
         self.period.length += interval.length;
         for partition in &interval.partitions {
             self.period.stream.merge(&partition.tally);
@@ -272,7 +285,8 @@ impl Sink for Terminal {
         // On a terminal each interval is drawn; percentiles still cover a whole period, since a
         // p99 of one second is noise.
         let full = self.period.length + Duration::from_millis(500) >= LINE_EVERY;
-        if self.screen.live || full {
+        // What nobody has planned for is told each second.
+        if self.screen.live || full || interval.phase == Phase::Drain {
             self.show(interval);
         }
         if full {
@@ -287,11 +301,11 @@ impl Sink for Terminal {
                 let filling = self.filling.get_or_insert_with(|| Filling::new(self.screen.clone()));
                 dataset::Progress::show(filling, table, *stage);
             }
-            Progress::Done(line) => self.screen.line(line),
-            Progress::Doing(line) if self.screen.live => {
+            Progress::Doing(line) | Progress::Ending(line) if self.screen.live => {
                 self.bar.set_message((*line).to_owned());
                 self.bar.tick();
             }
+            Progress::Done(line) | Progress::Ending(line) => self.screen.line(line),
             Progress::Doing(line) => {
                 if self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
                     self.told = Some(Instant::now());

@@ -3,7 +3,7 @@
 use std::thread;
 
 use crate::plan::StreamRate;
-use crate::record::StreamTally;
+use crate::record::{ReaderTally, StreamTally};
 use crate::result::stream::{Bottleneck, LoaderReport, StreamReport};
 
 use super::Findings;
@@ -14,6 +14,9 @@ const ENCODE_SHARE_MAX: f64 = 0.5;
 const CPU_SHARE_MAX: f64 = 0.8;
 /// A schedule counts as kept when this share of the rows due was acknowledged.
 const RATE_RATIO_MIN: f64 = 0.999;
+
+/// The queries' schedule counts as kept while no more than this share of them was dropped.
+const QUERIES_DROPPED_MAX: f64 = 0.01;
 
 pub(super) fn loader(
     findings: &Findings<'_>,
@@ -60,6 +63,20 @@ fn judge(
         return (Bottleneck::Server, reason);
     }
     if stream.measured.rate_ratio >= RATE_RATIO_MIN && !fell_behind(findings, stream) {
+        let ReaderTally { asked, dropped } = findings.queries_due;
+        let due = asked + dropped;
+        if findings.plan.job.readers.queries_per_s.is_some()
+            && dropped as f64 > QUERIES_DROPPED_MAX * due as f64
+            // Each reader may have one in hand when the run ends, and one due behind it.
+            && dropped > u64::from(findings.plan.job.readers.count)
+        {
+            let share = dropped as f64 / due as f64 * 100.0;
+            let reason = format!(
+                "rows kept their schedule, but {share:.0} % of the queries were never asked, as \
+                 the readers waited for answers"
+            );
+            return (Bottleneck::Server, reason);
+        }
         return (Bottleneck::None, "the schedule was kept".to_owned());
     }
     let (own, all) = (total.own_delay.sum_s(), total.batch.wait.sum_s());

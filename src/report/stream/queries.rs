@@ -6,7 +6,16 @@ use super::format_ms;
 use crate::quantity::{format_count, format_rate};
 use crate::record::Percentiles;
 use crate::report::words;
-use crate::result::query::{ComparisonReport, QueryReport};
+use crate::result::query::{ComparisonReport, QueriesDue, QueryReport};
+
+/// Queries that were due and never asked; nothing is said if there are none.
+pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
+    let Some(QueriesDue { due, asked, dropped }) = due.filter(|due| due.dropped > 0) else {
+        return Ok(());
+    };
+    let [due, asked, dropped] = [due, asked, dropped].map(|count| format_count(*count));
+    writeln!(out, "\nqueries     {due} due, {asked} asked, {dropped} dropped")
+}
 
 /// Each query in each arm.
 pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {
@@ -49,6 +58,10 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
 
 /// Why a query is not on the GPU, what fell back, and whether its plan changed.
 fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
+    if query.interrupted > 0 {
+        let count = format_count(query.interrupted);
+        writeln!(out, "{:width$}  {count} cut off by the end of the run", "")?;
+    }
     let Some(plan) = &query.plan else { return Ok(()) };
     if let Some(error) = &plan.error {
         writeln!(out, "{:width$}  no plan: {}", "", error.replace('\n', " "))?;
@@ -125,7 +138,7 @@ fn verdict(comparison: &ComparisonReport) -> String {
 fn answers(comparison: &ComparisonReport) -> String {
     let answers = &comparison.answers;
     match (answers.checks, answers.different, answers.failed) {
-        (0, _, 0) => "not compared".to_owned(),
+        (0, _, 0) => words::not_compared(answers),
         (0, _, failed) => format!("could not be compared ({failed} times)"),
         (checks, 0, _) if answers.ties > 0 => format!("same, but for ties ({checks} compared)"),
         (checks, 0, _) => format!("same ({checks} compared)"),

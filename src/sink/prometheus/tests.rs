@@ -15,7 +15,11 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
     let start = Start {
         profile: "realtime",
         planned: None,
-        stream: Some(StreamStart { partitions: 3, target_rows_per_s: Some(3_000) }),
+        stream: Some(StreamStart {
+            partitions: 3,
+            target_rows_per_s: Some(3_000),
+            drain_timeout: Duration::from_secs(30),
+        }),
         server: &ServerFacts {
             version: "17.0".into(),
             major: 17,
