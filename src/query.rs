@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod examine;
+mod failures;
 mod turns;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::pg::fault::{Remedy, remedy};
 use crate::plan::{AnswerCompare, OnFault, Query, Recovery};
 use crate::record::{Latency, PairTally, QueryTally, ReaderTally, Recorder};
 use crate::strom::{self, Arm, Gpu, StromError};
+pub use failures::Failures;
 use turns::{Completed, Turn, Turns};
 
 /// Pause after a failed query, so that a broken one does not spin.
@@ -50,6 +52,8 @@ pub struct Reader {
     pub due: Recorder<ReaderTally>,
     /// Most queries that may be overdue; older ones are dropped.
     pub backlog: u64,
+    /// What the log says of queries that fail.
+    pub failures: Arc<Failures>,
     /// Decides which query comes next.
     pub seed: u64,
     /// Ends the schedule.
@@ -153,6 +157,8 @@ impl Reader {
                     recorder.note(|tally| {
                         *tally.errors.entry(error.code().to_owned()).or_default() += 1;
                     });
+                    let trial = &self.trials[turn.query];
+                    self.failures.note(&trial.query.name, &trial.arms[turn.arm].name, &error);
                     entered = None;
                     if error.is_lost() {
                         turns.session_lost();
@@ -269,7 +275,6 @@ impl Reader {
         let connection = self.connection.clone();
         loop {
             if !error.is_lost() {
-                tracing::warn!("{error}");
                 return Ok(self.pause(ERROR_PAUSE).await);
             }
             let hopeless = remedy(error.code(), true) == Remedy::Fatal;

@@ -342,7 +342,8 @@ async fn without_a_driver_a_run_says_so_once_and_writes_no_csv() {
     let why = gpus["not_watched"].as_str().unwrap();
     assert!(why.contains("NVIDIA driver is not loaded"), "{why}");
     assert_eq!(ended.stderr.matches("GPU").count(), 1, "{}", ended.stderr);
-    assert!(ended.stderr.contains(" INFO GPUs are not watched: "), "{}", ended.stderr);
+    let line = " INFO GPUs are not watched: the NVIDIA driver does not answer\n";
+    assert!(ended.stderr.contains(line), "{}", ended.stderr);
     assert!(!ended.work().join("out/gpu.csv").exists());
     assert!(!ended.stdout.contains("GPU 0"), "{}", ended.stdout);
 

@@ -304,3 +304,48 @@ async fn a_benchmark_has_the_outputs_of_a_stream() {
         |step: usize| result["steps"][step]["queries"][0]["arms"][0]["executions"].clone();
     assert!(executions(0).as_u64().unwrap() >= 20 && executions(1).as_u64().unwrap() >= 20);
 }
+
+/// What fails each time is told once with its query, and once with how often that was.
+#[tokio::test]
+async fn a_query_that_fails_each_time_does_not_fill_the_log() {
+    let database = Database::create().await;
+    let folder = crate::support::scratch();
+    fs::create_dir(folder.path().join("work")).unwrap();
+    let profile = "duration_s = 3\nwarmup_s = 0\n[stream]\nrows_per_s = 100\npartitions = 1\n\
+                   [readers]\ncount = 3\n[[readers.queries]]\nname = 'broken'\n\
+                   sql = 'SELECT sum(1 / (id - id)) FROM {table}'\n";
+    fs::write(folder.path().join("work/p.toml"), profile).unwrap();
+    let address = database.address();
+    let args = ["run", "p.toml", "--metrics-addr", "off", "--output", "out", "--database-url"];
+    let ended = Program::start_in(folder, &[&args[..], &[&address]].concat(), &[]).end().await;
+    let errors = &ended.result()["queries"][0]["errors"]["22012"];
+    let total = errors.as_u64().unwrap();
+    assert!(total > 10, "{total}");
+    let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("broken")).collect();
+    let expected = [
+        " WARN query `broken` (cpu): failed to run the query: division by zero (SQLSTATE 22012)",
+        &format!(" WARN query `broken` (cpu) failed {total} times in all (SQLSTATE 22012)"),
+    ];
+    assert_eq!(lines, expected, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("WARN").count(), 2, "{}", ended.stderr);
+}
+
+/// Why there is no GPU takes one short line; the rest is for those who ask.
+#[tokio::test]
+async fn why_no_gpu_is_watched_is_one_short_line() {
+    let database = Database::create().await;
+    let missing = [("STROM_LOAD_NVML", "/nowhere/libnvidia-ml.so.1")];
+    let address = database.address();
+    let args =
+        ["--metrics-addr", "off", "--output", "out", "--database-url", &address, "--duration"];
+    let args = [&args[..], &["1s", "--warmup", "0s", "--readers", "0"]].concat();
+    let ended = Program::start_in(crate::support::scratch(), &args, &missing).end().await;
+    let about: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("GPU")).collect();
+    assert_eq!(about, [" INFO GPUs are not watched: there is no NVIDIA driver"]);
+    // The result, and -v, say what was tried.
+    let why = ended.done()["gpus"]["not_watched"].as_str().unwrap().to_owned();
+    assert!(why.contains("/nowhere/libnvidia-ml.so.1"), "{why}");
+    let verbose = [&args[..], &["--verbose"]].concat();
+    let ended = Program::start_in(crate::support::scratch(), &verbose, &missing).end().await;
+    assert!(ended.stderr.contains(&format!("DEBUG {why}")), "{}", ended.stderr);
+}

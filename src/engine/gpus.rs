@@ -80,7 +80,12 @@ impl Gpus {
                 self.lanes = found.gpus.iter().map(|_| Default::default()).collect();
                 self.found = found;
             }
-            Ok(Ok(Err(no_gpu))) => self.give_up(&no_gpu.to_string()),
+            Ok(Ok(Err(no_gpu))) => {
+                // What the loader of libraries says of each place is long, and the same each time.
+                tracing::info!("GPUs are not watched: {}", no_gpu.summary());
+                tracing::debug!("{no_gpu}");
+                self.leave_unwatched(&no_gpu.to_string());
+            }
             Ok(Err(_)) => self.give_up("the thread that watches them broke"),
             Err(_) => self.give_up("the driver did not answer within 30 s"),
         }
@@ -88,6 +93,10 @@ impl Gpus {
 
     fn give_up(&mut self, why: &str) {
         tracing::info!("GPUs are not watched: {why}");
+        self.leave_unwatched(why);
+    }
+
+    fn leave_unwatched(&mut self, why: &str) {
         self.found = Found { not_watched: Some(why.to_owned()), ..Found::default() };
         self.thread = None;
     }

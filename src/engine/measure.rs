@@ -252,6 +252,7 @@ impl<'a> Run<'a> {
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
+        self.readers.tell_failures();
         self.gpus.stop().await;
         let interval = self.tick();
         outputs.interval(&interval);

@@ -11,7 +11,7 @@ use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
-use crate::query::{Connection, Reader, Trial};
+use crate::query::{Connection, Failures, Reader, Trial};
 use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
@@ -31,6 +31,7 @@ pub(super) struct Readers {
     due: Vec<Recorder<ReaderTally>>,
     due_total: ReaderTally,
     board: Board,
+    failures: Arc<Failures>,
 }
 
 impl Readers {
@@ -43,7 +44,13 @@ impl Readers {
             due: Vec::new(),
             due_total: ReaderTally::default(),
             board: Board::default(),
+            failures: Arc::default(),
         }
+    }
+
+    /// Says how often what failed has failed in all, once the readers are done.
+    pub(super) fn tell_failures(&self) {
+        self.failures.tell_totals();
     }
 
     pub(super) fn trials(&self) -> &[Trial] {
@@ -88,6 +95,7 @@ impl Readers {
             trials: Arc::clone(&self.trials),
             recorders,
             pairs,
+            failures: Arc::clone(&self.failures),
             // Each reader asks in an order of its own, the same in every run of this seed.
             seed: plan.common.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             stop: Arc::clone(stop),

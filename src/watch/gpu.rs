@@ -105,6 +105,17 @@ pub enum NoGpu {
     },
 }
 
+impl NoGpu {
+    /// In a few words.
+    pub fn summary(&self) -> &'static str {
+        match self {
+            Self::NoLibrary { .. } => "there is no NVIDIA driver",
+            Self::NoDriver { .. } => "the NVIDIA driver does not answer",
+            Self::NoDevice { .. } => "the NVIDIA driver shows no GPU",
+        }
+    }
+}
+
 /// Lists the GPUs, and who is on them. Loads the library, asks and unloads it; without
 /// persistence mode the driver may take seconds to wake a GPU, so call it where that may block.
 ///
