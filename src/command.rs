@@ -95,7 +95,8 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
 async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let (address, server) = find_server(parsed, args, &Shutdown::default()).await?;
+    let no_server = saved.no_server();
+    let (address, server) = find_server(parsed, args, &no_server, &Shutdown::default()).await?;
     let verified = saved.verify(&address).await;
     if let Some(server) = server {
         let _ = server.stop().await;
@@ -215,9 +216,11 @@ async fn until_started(
 }
 
 /// The server that was named, or the one whose data was kept, started. The caller stops that.
+/// `no_server` is what to say if there is neither.
 async fn find_server(
     parsed: &Parsed,
     args: &ServerArgs,
+    no_server: &str,
     shutdown: &Shutdown,
 ) -> Result<(Address, Option<embedded::Server>), Failure> {
     if let Some(given) = address(parsed, args)? {
@@ -228,10 +231,7 @@ async fn find_server(
         let server = start_server(&args.embedded, shutdown).await?;
         return Ok((embedded_address(&server), Some(server)));
     }
-    let message = "no server to look in\n  fix: give the run's server with --database-url, or the \
-                   folder that its rows were kept in with --data-dir (a server that was started \
-                   for one run is gone with its rows)";
-    Err(Failure::new(exit::USAGE, message))
+    Err(Failure::new(exit::USAGE, no_server))
 }
 
 async fn start_server(

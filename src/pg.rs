@@ -2,6 +2,7 @@
 
 mod abandoned;
 pub mod address;
+mod admit;
 mod cancel;
 pub mod clock;
 mod connect;
@@ -12,6 +13,7 @@ pub mod error;
 pub mod facts;
 pub mod fate;
 pub mod fault;
+mod identity;
 pub mod load;
 pub(crate) mod mark;
 mod own;

@@ -215,6 +215,8 @@ pub struct Readers {
     pub arms: Vec<ArmPlan>,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// Whether the queries may write; if not, the readers' sessions are read-only.
+    pub writes: bool,
     /// How the plans and answers of the arms are looked at.
     pub evidence: EvidencePlan,
     /// The queries; at least one if there are readers.

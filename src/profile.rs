@@ -247,6 +247,8 @@ pub struct Readers {
     pub gpu: Option<Gpu>,
     /// Seconds after which the server cancels a query. Default: 60.
     pub statement_timeout_s: Option<Located<Number>>,
+    /// Whether queries may write. If not, the readers' sessions are read-only. Default: false.
+    pub writes: Option<bool>,
     /// The queries.
     pub queries: Option<Vec<Located<Query>>>,
 }

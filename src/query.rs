@@ -87,6 +87,8 @@ pub struct Connection {
     pub application_name: String,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// Whether its queries may write.
+    pub writes: bool,
 }
 
 impl Connection {
@@ -95,14 +97,13 @@ impl Connection {
         self.statement_timeout + NETWORK_GRACE
     }
 
-    /// Connects, with the statement timeout set.
+    /// Connects, with the statement timeout set, and read-only unless the queries may write.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn open(&self) -> Result<pg::Session, pg::Error> {
         let mut session = pg::Session::as_configured(&self.address, &self.application_name).await?;
-        let sql = format!("SET statement_timeout = {}", self.statement_timeout.as_millis());
-        session.execute("set the statement timeout", &sql).await?;
+        session.read_for_a_profile(self.statement_timeout, self.writes).await?;
         Ok(session)
     }
 }

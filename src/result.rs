@@ -141,6 +141,13 @@ impl JobResult {
         }
     }
 
+    /// The queries of readers that may write.
+    pub fn writing_readers(&self) -> Option<Vec<&str>> {
+        let readers = self.plan.readers.as_ref().filter(|readers| readers.writes == Some(true))?;
+        let names = readers.queries.iter().flatten().filter_map(|query| query.name.as_deref());
+        Some(names.map(String::as_str).collect())
+    }
+
     /// Whether every threshold holds.
     pub fn thresholds_hold(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.passed)

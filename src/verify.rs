@@ -7,13 +7,14 @@ use std::sync::atomic::AtomicU64;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{AuditError, Evidence, audit};
-use crate::pg::Address;
+use crate::ingest::audit::{AuditError, Evidence, audit, holds};
+use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
-use crate::report::differences;
+use crate::report::{differences, may_have_written};
 use crate::result::FORMAT_VERSION;
+use crate::result::server::ServerIdentity;
 
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
@@ -22,6 +23,17 @@ pub struct SavedRun {
     origin_us: i64,
     complete: bool,
     partitions: Vec<SavedPartition>,
+    server: SavedServer,
+}
+
+/// The server of the run.
+#[derive(Debug, Deserialize)]
+struct SavedServer {
+    address: String,
+    embedded: bool,
+    /// Not in results of format 1.
+    #[serde(default)]
+    identity: ServerIdentity,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +51,35 @@ pub struct Verified {
     pub right: bool,
     /// For people.
     pub text: String,
+}
+
+/// Why a saved run could not be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The server, or the columns.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// Another server, database or table than the run's: what is missing there was never sent there.
+    #[error(
+        "the rows of this run are not to be looked for here: {fact}\n  the run: {then}\n  this one: \
+         {now}\n  fix: {fix}"
+    )]
+    Elsewhere {
+        /// What is another one.
+        fact: &'static str,
+        /// Where the rows were sent.
+        then: String,
+        /// Where they were looked for.
+        now: String,
+        /// What to do about it.
+        fix: &'static str,
+    },
+}
+
+impl From<pg::Error> for VerifyError {
+    fn from(error: pg::Error) -> Self {
+        Self::Audit(error.into())
+    }
 }
 
 /// Why a saved run could not be read.
@@ -116,15 +157,45 @@ impl SavedRun {
             origin_us: result["origin_us"].as_i64().ok_or_else(|| missing("origin_us"))?,
             complete: result["status"] != "running",
             partitions,
+            server: serde_json::from_value(result["server"].clone())
+                .map_err(|error| malformed(error.to_string()))?,
         })
+    }
+
+    /// Why there is no server to look in unless one is named.
+    pub fn no_server(&self) -> String {
+        let SavedServer { address, embedded, .. } = &self.server;
+        if !embedded {
+            return format!(
+                "no server to look in: the run's was {address}\n  fix: name it with --database-url"
+            );
+        }
+        format!(
+            "no server to look in: the run's ({address}) was started for the run, and is gone with \
+             its rows\n  fix: if they were kept, name their folder with --data-dir"
+        )
     }
 
     /// Reads the table back and compares.
     ///
     /// # Errors
-    /// When the server does not let it.
-    pub async fn verify(&self, address: &Address) -> Result<Verified, AuditError> {
+    /// When the server does not let it, or is not the one that the rows were sent to.
+    pub async fn verify(&self, address: &Address) -> Result<Verified, VerifyError> {
         let stream = &self.plan.job.stream;
+        let mut session = Session::own(address, "strom-load verify").await?;
+        let here = session.identity(Some(&stream.table)).await?;
+        let elsewhere = self.elsewhere(address, &here);
+        let holds_first_row = match (elsewhere, &self.server.identity.first_row) {
+            (Some(_), Some(first)) if here.table_oid.is_some() => {
+                holds(&mut session, stream, first).await?
+            }
+            _ => false,
+        };
+        session.close().await;
+        let refused = |fact| self.refused(fact, address, &here);
+        if let Some(fact) = elsewhere.filter(|_| !holds_first_row) {
+            return Err(refused(fact));
+        }
         let lanes = (0..).zip(&self.partitions);
         let evidence = Evidence {
             stream,
@@ -138,11 +209,62 @@ impl SavedRun {
         let partitions = audit(address, &evidence, &AtomicU64::new(0)).await?;
         let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
         let right = partitions.iter().all(|partition| partition.is_right(may_double));
-        let text = self.render(&partitions, right);
+        // A copy of the run's table: what it lacks, the run's own table may have.
+        if let Some(fact) = elsewhere.filter(|_| !right) {
+            return Err(refused(fact));
+        }
+        let text = self.render(&partitions, right, elsewhere);
         Ok(Verified { partitions, right, text })
     }
 
-    fn render(&self, partitions: &[PartitionAudit], right: bool) -> String {
+    /// What is another one here than where the run's rows were sent, if anything.
+    fn elsewhere(&self, address: &Address, here: &ServerIdentity) -> Option<&'static str> {
+        let then = &self.server.identity;
+        let same_address = self.server.address == address.to_string();
+        match (&then.system_identifier, &here.system_identifier) {
+            (Some(then), Some(here)) if then != here => return Some("it is another server"),
+            (Some(_), Some(_)) => {}
+            // Servers that were made alike have the same oids, so those prove nothing.
+            _ if !same_address => return Some("nothing says that it is the same server"),
+            _ => {}
+        }
+        if then.database_oid.is_some() && then.database_oid != here.database_oid {
+            return Some("it is another database");
+        }
+        match (then.table_oid, here.table_oid) {
+            (Some(then), Some(here)) if then != here => Some("the table was made anew since"),
+            _ => None,
+        }
+    }
+
+    fn refused(&self, fact: &'static str, address: &Address, here: &ServerIdentity) -> VerifyError {
+        let SavedServer { address: then, embedded, identity } = &self.server;
+        let fix = match embedded {
+            true => {
+                "the run's server was started for the run, and is gone with its rows; if they were \
+                 kept, name their folder with --data-dir"
+            }
+            false => "name the server and the database of the run with --database-url",
+        };
+        let described = |address: &str, identity: &ServerIdentity| {
+            let known = |what: &str, value: Option<String>| {
+                value.map_or_else(String::new, |value| format!(", {what} {value}"))
+            };
+            let system = known("system identifier", identity.system_identifier.clone());
+            let database = known("database", identity.database.clone());
+            let table = known("table", identity.table_oid.map(|oid| format!("with oid {oid}")));
+            format!("{address}{system}{database}{table}")
+        };
+        let (then, now) = (described(then, identity), described(&address.to_string(), here));
+        VerifyError::Elsewhere { fact, then, now, fix }
+    }
+
+    fn render(
+        &self,
+        partitions: &[PartitionAudit],
+        right: bool,
+        elsewhere: Option<&str>,
+    ) -> String {
         let sum = |of: fn(&PartitionAudit) -> u64| format_count(partitions.iter().map(of).sum());
         let acknowledged = self.partitions.iter().map(|saved| saved.account.acknowledged.rows());
         let mut out = String::new();
@@ -154,6 +276,9 @@ impl SavedRun {
             format_count(acknowledged.sum()),
             sum(|partition| partition.rows_found)
         );
+        if let Some(fact) = elsewhere {
+            let _ = writeln!(out, "            {fact} than the run's, and holds its rows");
+        }
         if !self.complete {
             let _ = writeln!(
                 out,
@@ -163,6 +288,11 @@ impl SavedRun {
         }
         for (number, partition) in partitions.iter().enumerate() {
             let _ = differences(&mut out, number, partition);
+        }
+        let readers = &self.plan.job.readers;
+        if !right && readers.writes {
+            let queries: Vec<&str> = readers.queries.iter().map(|query| &*query.name).collect();
+            out.push_str(&may_have_written(&queries));
         }
         let verdict = if right {
             "each acknowledged row is there as sent, and no other"

@@ -293,30 +293,31 @@ async fn several_profiles_go_on_after_one_that_fails_unless_told_not_to() {
     let bad = format!("{}{TABLE}", one("SELECT nowhere FROM {table}"));
     let profiles = [("first.toml", &*good), ("second.toml", &*bad), ("third.toml", &*good)];
     let ended = start(&address, &profiles, &["--cooldown", "1500ms"], &[]).end().await;
-    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let index: Value = serde_json::from_str(&saved(&ended, "index.json")).unwrap();
     assert_eq!((&index["kind"], &index["format_version"]), (&json!("index"), &json!(2)));
     let runs = index["runs"].as_array().unwrap().iter();
     let runs = runs.map(|run| json!([run["profile"], run["folder"], run["exit_code"]]));
-    let wanted =
-        json!([["first", "01-first", 0], ["second", "02-second", 4], ["third", "03-third", 0]]);
+    let wanted = json!([["first", "01-first", 0], ["second", null, 3], ["third", "03-third", 0]]);
     assert_eq!(Value::Array(runs.collect()), wanted);
     assert!(index["runs"][1]["verdict"].as_str().unwrap().contains("nowhere"), "{index}");
+    // What never began leaves no folder.
+    assert!(!ended.work().join("out/02-second").exists());
     let began = |folder: &str| {
         let result: Value =
             serde_json::from_str(&saved(&ended, &format!("{folder}/result.json"))).unwrap();
         assert!(!saved(&ended, &format!("{folder}/summary.md")).is_empty());
         humantime::parse_rfc3339(result["started_at"].as_str().unwrap()).unwrap()
     };
-    let apart = began("03-third").duration_since(began("02-second")).unwrap();
-    assert!(apart.as_millis() >= 1500, "{apart:?}");
+    let apart = began("03-third").duration_since(began("01-first")).unwrap();
+    assert!(apart.as_millis() >= 3000, "{apart:?}");
     let summary = saved(&ended, "summary.md");
     assert!(summary.starts_with("# Results\n"), "{summary}");
     assert!(summary.contains("| [third](03-third/) |"), "{summary}");
-    assert!(ended.stdout.contains("exit   4"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("exit   3"), "{}", ended.stdout);
 
     let ended = start(&address, &profiles, &["--fail-fast"], &[]).end().await;
-    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let index: Value = serde_json::from_str(&saved(&ended, "index.json")).unwrap();
     let third = &index["runs"][2];
     assert_eq!(

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::{SinkExt, TryStreamExt};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use strom_load::pg::embedded::{Options, Server, would_start};
@@ -249,6 +250,20 @@ impl Database {
         });
         rows.map(|row| (0..row.len()).map(|i| row.get(i).unwrap_or("NULL").to_owned()).collect())
             .collect()
+    }
+
+    /// What a COPY … TO STDOUT yields.
+    pub(crate) async fn copy_out(&self, sql: &str) -> Vec<u8> {
+        let stream = self.client.copy_out(sql).await.unwrap();
+        let chunks: Vec<_> = stream.try_collect().await.unwrap();
+        chunks.concat()
+    }
+
+    /// Feeds a COPY … FROM STDIN.
+    pub(crate) async fn copy_in(&self, sql: &str, bytes: Vec<u8>) {
+        let mut sink = std::pin::pin!(self.client.copy_in(sql).await.unwrap());
+        sink.send(bytes::Bytes::from(bytes)).await.unwrap();
+        sink.finish().await.unwrap();
     }
 
     /// The single value of a query as text.

@@ -33,7 +33,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pg", &["pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
     ("arrow", &["pg", "plan", "result", "row"]),
-    ("ingest", &["pace", "pg", "plan", "record", "row"]),
+    ("ingest", &["pace", "pg", "plan", "record", "result", "row"]),
     ("query", &["pace", "pg", "plan", "record", "result", "strom"]),
     ("dataset", &["pace", "pg", "plan", "quantity", "result", "row"]),
     ("bench", &["pace", "pg", "plan", "query", "record", "result", "stats", "strom"]),

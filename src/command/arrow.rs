@@ -38,7 +38,10 @@ impl From<ImportError> for Failure {
 pub(super) async fn arrow(parsed: &Parsed, args: &ArrowArgs) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
     let mut signals = Signals::listen()?;
-    let (address, server) = find_server(parsed, &args.server, &Shutdown::default()).await?;
+    let no_server = "no server to read from\n  fix: give one with --database-url, or the folder of one \
+                     that strom-load started with --data-dir";
+    let (address, server) =
+        find_server(parsed, &args.server, no_server, &Shutdown::default()).await?;
     let outcome = export_and_import(&address, args, &mut signals).await;
     if let Some(server) = server {
         let _ = server.stop().await;

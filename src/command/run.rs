@@ -130,8 +130,9 @@ impl Session<'_> {
                     folder: folder.path().join(&name).is_dir().then_some(name),
                     exit_code: Some(ended.code),
                     took_s: began.elapsed().as_secs_f64(),
-                    verdict: ended.verdict.split_whitespace().collect::<Vec<_>>().join(" "),
+                    ..entry.clone()
                 };
+                entry.conclude(&ended.verdict);
             }
             folder.save(&index)?;
             // Rows or answers that are wrong outweigh whatever else went wrong.

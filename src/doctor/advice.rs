@@ -78,6 +78,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("small-dev-shm", "/dev/shm is small"),
     ("small-buffers", "`shared_buffers` is small"),
     ("jit-on", "`jit` is on"),
+    ("superuser", "our role is a superuser, and readers run the profile's SQL"),
     ("restart-pending", "a changed setting waits for a restart"),
 ];
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::assemble::{self, Draft};
 use super::gpus::Gpus;
 use super::outputs::{Filling, Outputs};
-use super::prepare::{check_queries, meet, query_start};
+use super::prepare::{check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
 use super::{FillOptions, Outcome, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ImportError, Options, Source};
@@ -58,6 +58,12 @@ pub(super) async fn run(
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
     for trial in &*steps[0] {
         strom::check_settings(&mut control, &trial.arms).await?;
+    }
+    // What no step makes ready is there: a query that cannot work is known before the first one is
+    // measured.
+    let as_it_is = |(step, _): &(&Step, _)| step.before.is_empty() && step.arrow.is_none();
+    for (_, trials) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
+        check_queries_apart(&mut control, trials, bench.writes).await?;
     }
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
@@ -276,11 +282,12 @@ impl StepRun<'_> {
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
         let trials = Arc::clone(&self.trials);
-        check_queries(control, &trials).await?;
+        check_queries_apart(control, &trials, self.bench.writes).await?;
         let connection = Connection {
             address: self.target.address.clone(),
             application_name: "strom-load bench".to_owned(),
             statement_timeout: self.bench.statement_timeout,
+            writes: self.bench.writes,
         };
         let Shutdown { stop, abort } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Findings, Found, PartitionTotals, Timeline, unix_us};
-use crate::ingest::audit::Evidence;
+use crate::ingest::audit::{Evidence, first_row};
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
@@ -88,9 +88,13 @@ impl<'a> Run<'a> {
         shutdown: &Shutdown,
     ) -> Result<(Self, pg::Session), PrepareError> {
         let ingest = ingest.handle();
-        let Prepared { address, server, table, control, loaders, readers, trials, gpus } = prepared;
+        let Prepared { address, mut server, table, control, loaders, readers, trials, gpus } =
+            prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
+        let first_id = table.first_ids.first().copied().unwrap_or(1);
+        let (stream, seed) = (&plan.job.stream, plan.common.seed);
+        server.identity.first_row = first_row(stream, seed, first_id, unix_us(started_at))?;
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
         let mut run = Self {

@@ -44,7 +44,7 @@ pub(super) async fn prepare(
     // First, since the driver may take its time.
     let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
-    let (mut control, server) = meet(target).await?;
+    let (mut control, mut server) = meet(target).await?;
     let trials = trials(plan, server.pg_strom_loaded)?;
     for trial in &*trials {
         strom::check_settings(&mut control, &trial.arms).await?;
@@ -65,6 +65,7 @@ pub(super) async fn prepare(
             address: address.clone(),
             application_name: format!("strom-load reader {reader}"),
             statement_timeout: plan.job.readers.statement_timeout,
+            writes: plan.job.readers.writes,
         };
         readers.push((connection.open().await?, connection));
     }
@@ -72,7 +73,8 @@ pub(super) async fn prepare(
     // cost the user the table that --recreate drops.
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
     let table = table::prepare(&mut control, &plan.job.stream).await?;
-    check_queries(&mut control, &trials).await?;
+    server.identity.table_oid = Some(table.oid);
+    check_queries(&mut control, &trials, plan.job.readers.writes).await?;
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream).await?;
     let mut loaders = Vec::new();
@@ -116,8 +118,9 @@ pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport),
             facts.clock
         );
     }
-    let address = target.address.to_string();
-    Ok((session, ServerReport { address, embedded: target.embedded, pg_strom_loaded, facts }))
+    let identity = session.identity(None).await?;
+    let (address, embedded) = (target.address.to_string(), target.embedded);
+    Ok((session, ServerReport { address, embedded, identity, pg_strom_loaded, facts }))
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.
@@ -145,13 +148,28 @@ pub(super) fn query_start(trial: &Trial) -> QueryStart {
     }
 }
 
-/// Lets the server parse each query, so that a mistake is found before the run, with its place.
-pub(super) async fn check_queries(
+/// The same as [`check_queries`], in a transaction of its own.
+pub(super) async fn check_queries_apart(
     session: &mut pg::Session,
     trials: &[Trial],
+    writes: bool,
+) -> Result<(), PrepareError> {
+    session.execute("begin", "BEGIN").await?;
+    let checked = check_queries(session, trials, writes).await;
+    let ended = session.execute("roll back", "ROLLBACK").await;
+    checked?;
+    Ok(ended?)
+}
+
+/// Asks the server about each query, so that a mistake is found before the run, with its place; and
+/// so that nothing is run that writes without being allowed to. Within a transaction.
+async fn check_queries(
+    session: &mut pg::Session,
+    trials: &[Trial],
+    writes: bool,
 ) -> Result<(), PrepareError> {
     for Trial { query, .. } in trials {
-        if let Err(error) = session.parse(&query.sql).await {
+        if let Err(error) = session.admit(&query.sql, writes).await {
             let caret = error.position().and_then(|at| Caret::at(&query.sql, at));
             let place = caret.map_or_else(String::new, |caret| format!("\n{caret}"));
             let place = place.replace('\n', "\n  ");

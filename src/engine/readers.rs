@@ -117,6 +117,7 @@ impl Readers {
             address: address.clone(),
             application_name: "strom-load examiner".to_owned(),
             statement_timeout: plan.job.readers.statement_timeout,
+            writes: plan.job.readers.writes,
         };
         let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(connection, Arc::clone(&self.trials), evidence, start);

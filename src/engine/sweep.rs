@@ -9,7 +9,7 @@ use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill, fill_tables};
 use super::gpus::Gpus;
 use super::outputs::Outputs;
-use super::prepare::{check_queries, meet, query_start};
+use super::prepare::{check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
 use super::{Options, Outcome, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
@@ -81,7 +81,7 @@ pub(super) async fn run(
     let (mut control, server_report) = shutdown.unless_stopped(meet(target)).await??;
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
-    check_queries(&mut control, &trials).await?;
+    check_queries_apart(&mut control, &trials, bench.writes).await?;
     control.close().await;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
@@ -89,6 +89,7 @@ pub(super) async fn run(
         address: target.address.clone(),
         application_name: "strom-load sweep".to_owned(),
         statement_timeout: bench.statement_timeout,
+        writes: bench.writes,
     };
     let Shutdown { stop, abort } = shutdown;
     let (stop, abort) = (stop.clone(), abort.clone());

@@ -14,7 +14,8 @@ use crate::pg::table::rows_query;
 use crate::pg::{self, Address};
 use crate::plan::Stream;
 use crate::record::{Account, PartitionAudit, Ranges};
-use crate::row::{EncodeError, Encoder, Values};
+use crate::result::server::FirstRow;
+use crate::row::{Checksum, Column, EncodeError, Encoder, Values};
 
 /// Expected rows are made in blocks of this many: neighbours in the table mostly are neighbours
 /// in the run.
@@ -66,6 +67,45 @@ pub async fn audit(
             audit_partition(address, evidence, number, *first_id, due, account, rows)
         });
     futures_util::stream::iter(partitions).buffered(READERS_MAX).try_collect().await
+}
+
+/// The first row of a run in its first partition: what only this run can have sent. `None` if it
+/// does not hold the moment at which it was due, or that is not known beforehand.
+///
+/// # Errors
+/// When the columns have no rows.
+pub fn first_row(
+    stream: &Stream,
+    seed: u64,
+    first_id: i64,
+    origin_us: i64,
+) -> Result<Option<FirstRow>, EncodeError> {
+    let is_due = |column: &Column| column.values == Values::DueTime;
+    let Some(schedule) = stream.schedule(0).filter(|_| stream.columns.iter().any(is_due)) else {
+        return Ok(None);
+    };
+    let mut encoder = Encoder::new(&stream.columns, seed, 0, first_id)?;
+    let mut tuple = vec![0; encoder.max_row_bytes()];
+    let mut due = schedule.due_times(0).since(origin_us);
+    let encoded = encoder.encode(&mut tuple, 0, 1, &mut due);
+    let mut sum = Checksum::default();
+    sum.add(&tuple[..encoded.bytes]);
+    Ok(Some(FirstRow { partition: 0, id: first_id, checksum: sum.to_string() }))
+}
+
+/// Whether a table holds a run's first row.
+///
+/// # Errors
+/// When it cannot be read.
+pub async fn holds(
+    session: &mut pg::Session,
+    stream: &Stream,
+    first: &FirstRow,
+) -> Result<bool, pg::Error> {
+    let query = rows_query(stream, first.partition, first.id, first.id.checked_add(1));
+    let mut sum = Checksum::default();
+    session.read_back(&query, |tuple| sum.add(tuple)).await?;
+    Ok(sum.rows() == 1 && sum.to_string() == first.checksum)
 }
 
 async fn audit_partition(

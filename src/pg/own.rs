@@ -1,17 +1,40 @@
 //! The two kinds of sessions: those of our own, in which strom-load itself asks, and those that are
 //! as the server has them, in which it asks as a user would. There is no third way to connect.
 
+use std::time::Duration;
+
 use crate::pace::told;
 
 use super::silence::{Ask, Listener, Look};
 use super::{Address, Error, Session, connect, pooler};
 
-/// What a session of our own is set to. PG-Strom is off wherever it is loaded: it is the engine
-/// that a run measures, so it must not be the one that counts the run's rows; and a GPU service
-/// that sleeps lets every query wait for ever. Where it is not loaded nothing is set, as a SET of
-/// an unknown name would make a setting without a meaning.
-const SETTINGS: &str = "SELECT pg_catalog.set_config('pg_strom.enabled', 'off', false) \
-                        WHERE pg_catalog.current_setting('pg_strom.enabled', true) IS NOT NULL";
+/// What a session of our own is set to, where the server knows the setting. A SET of a name that it
+/// does not know would make a setting without a meaning.
+///
+/// PG-Strom is off: it is the engine that a run measures, so it must not be the one that counts the
+/// run's rows; and a GPU service that sleeps lets every query wait for ever.
+///
+/// No limit of the role or the database holds: it would end the audit, or take the lock away that an
+/// idle session holds. What bounds our work is in this program.
+const OWN: &[(&str, &str)] = &[
+    ("pg_strom.enabled", "off"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "0"),
+    ("idle_session_timeout", "0"),
+    ("idle_in_transaction_session_timeout", "0"),
+    ("transaction_timeout", "0"),
+];
+
+/// Sets those of these settings that the server knows.
+fn set(settings: &[(&str, &str)]) -> String {
+    let values: Vec<String> =
+        settings.iter().map(|(name, value)| format!("('{name}', '{value}')")).collect();
+    format!(
+        "SELECT pg_catalog.set_config(name, value, false) FROM (VALUES {}) AS ours (name, value) \
+         WHERE pg_catalog.current_setting(name, true) IS NOT NULL",
+        values.join(", ")
+    )
+}
 
 impl Session {
     /// Connects for strom-load's own work: loading, counting, reading back, looking things up.
@@ -56,11 +79,35 @@ impl Session {
     async fn into_own(mut self, address: &Address) -> Result<Self, Error> {
         // Set before its first statement; who serves it is told with that.
         self.listener = Some(Box::new(Listener::new(asking(address, None))));
-        let sql = format!("SELECT pg_catalog.pg_backend_pid(); {SETTINGS}");
+        let sql = format!("SELECT pg_catalog.pg_backend_pid(); {}", set(OWN));
         let pid = self.text("set our session up", &sql).await?;
         let pid = pid.and_then(|pid| pid.parse().ok());
         self.listener = Some(Box::new(Listener::new(asking(address, pid))));
         Ok(self)
+    }
+
+    /// Makes a session that is as configured one in which a profile's queries are run: a query ends
+    /// at `statement_timeout` and at no other limit, and it is read-only unless it may write.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn read_for_a_profile(
+        &mut self,
+        statement_timeout: Duration,
+        writes: bool,
+    ) -> Result<(), Error> {
+        let statement_timeout = statement_timeout.as_millis().to_string();
+        let mut settings = vec![
+            ("statement_timeout", statement_timeout.as_str()),
+            ("lock_timeout", "0"),
+            ("idle_session_timeout", "0"),
+            ("idle_in_transaction_session_timeout", "0"),
+            ("transaction_timeout", "0"),
+        ];
+        if !writes {
+            settings.push(("default_transaction_read_only", "on"));
+        }
+        self.execute("set the reader's session up", &set(&settings)).await
     }
 }
 

@@ -118,14 +118,6 @@ impl Session {
         Ok(Explained { json: json?.unwrap_or_default(), notices, took })
     }
 
-    /// Has the server parse and analyse `sql` without running it.
-    ///
-    /// # Errors
-    /// When it does not accept it; the error may have a position.
-    pub async fn parse(&mut self, sql: &str) -> Result<(), Error> {
-        self.drive("prepare the query", |client| client.prepare(sql)).await.map(drop)
-    }
-
     /// Runs `sql` and drains its rows. If `newest_column` names a result column of type
     /// timestamptz, its greatest value is noted.
     ///

@@ -25,6 +25,8 @@ pub struct Bench {
     pub precision: f64,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// Whether the queries may write; if not, their sessions are read-only.
+    pub writes: bool,
     /// How plans and answers are looked at.
     pub evidence: EvidencePlan,
     /// The queries; at least one.

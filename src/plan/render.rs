@@ -107,6 +107,7 @@ pub fn render<J: WriteKeys>(plan: &Plan<J>) -> String {
         toml.key("queries_per_s", readers.queries_per_s.as_ref());
         toml.key("gpu", readers.gpu.as_ref());
         toml.key("statement_timeout_s", readers.statement_timeout_s.as_ref());
+        toml.key("writes", readers.writes.as_ref());
         for query in readers.queries.iter().flatten() {
             toml.header("[[readers.queries]]");
             toml.query(query);
@@ -159,6 +160,7 @@ impl Toml {
         self.key("time_s", bench.time_s.as_ref());
         self.key("precision", bench.precision.as_ref());
         self.key("statement_timeout_s", bench.statement_timeout_s.as_ref());
+        self.key("writes", bench.writes.as_ref());
         for query in bench.queries.iter().flatten() {
             self.header("[[bench.queries]]");
             self.query(query);
@@ -341,6 +343,7 @@ impl From<&super::Readers> for profile::Readers {
             gpu,
             arms: _,
             statement_timeout,
+            writes,
             evidence: _,
             queries,
         } = readers;
@@ -349,6 +352,7 @@ impl From<&super::Readers> for profile::Readers {
             queries_per_s: queries_per_s.map(|rate| Number(rate).into()),
             gpu: Some((*gpu).into()),
             statement_timeout_s: Some(seconds(*statement_timeout)),
+            writes: Some(*writes),
             queries: Some(queries.iter().map(|q| profile::Query::from(q).into()).collect()),
         }
     }

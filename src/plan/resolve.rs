@@ -190,12 +190,17 @@ impl Resolver<'_> {
         let gpu = o.gpu.as_ref().map(|given| given.value).or(readers.gpu.map(GpuChoice::from));
         // A benchmark has these for itself, and reports what is wrong with them.
         let is_bench = profile.bench.is_some();
+        let writes = readers.writes.unwrap_or(false);
         let evidence = profile.evidence.clone().filter(|_| !is_bench).unwrap_or_default();
         Readers {
             count,
             queries_per_s: self.query_rate(readers.queries_per_s.as_ref()),
             gpu: gpu.unwrap_or(GpuChoice::Auto),
-            arms: if is_bench { Vec::new() } else { self.arms(profile.arms.as_ref()) },
+            arms: match is_bench {
+                true => Vec::new(),
+                false => self.arms(profile.arms.as_ref(), writes, "[readers]"),
+            },
+            writes,
             evidence: self.evidence(&evidence),
             statement_timeout: self.time(
                 "statement_timeout_s",

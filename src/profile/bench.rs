@@ -25,6 +25,8 @@ pub struct Bench {
     pub precision: Option<Located<Number>>,
     /// Seconds after which the server cancels a query. Default: 60.
     pub statement_timeout_s: Option<Located<Number>>,
+    /// Whether queries may write. If not, their sessions are read-only. Default: false.
+    pub writes: Option<bool>,
     /// What is done one behind the other, each time with all queries or some. Default: one step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Located<Step>>>,

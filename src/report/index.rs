@@ -20,7 +20,7 @@ pub fn index_markdown(index: &Index) -> String {
         let _ = writeln!(
             out,
             "| {name} | {} | {} | {code} |",
-            run.verdict.replace('|', "\\|"),
+            said(run).replace('|', "\\|"),
             took(run)
         );
     }
@@ -38,10 +38,17 @@ pub fn index_text(index: &Index) -> String {
             "{:width$}  exit {code:>3}  {:>8}  {}",
             run.profile,
             took(run),
-            run.verdict
+            said(run)
         );
     }
     out
+}
+
+fn said(run: &IndexEntry) -> String {
+    match &run.fix {
+        Some(fix) => format!("{}; fix: {fix}", run.verdict),
+        None => run.verdict.clone(),
+    }
 }
 
 fn took(run: &IndexEntry) -> String {

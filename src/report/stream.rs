@@ -138,16 +138,25 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         return writeln!(out, "            not checked: {}", why.replace('\n', " "));
     };
     let rows = format_count(rows);
+    let writers = report.writing_readers().filter(|_| !report.rows_add_up());
+    let who = writers.map_or_else(String::new, |queries| may_have_written(&queries));
     let Some(audit) = &stream.audit else {
         let verdict = if report.rows_add_up() { "as acknowledged" } else { "THE COUNT IS WRONG" };
-        return writeln!(out, "            {rows} counted by SQL: {verdict}");
+        return write!(out, "            {rows} counted by SQL: {verdict}\n{who}");
     };
     if report.rows_add_up() {
         writeln!(out, "            {rows} read back: each acknowledged row is there as sent")?;
     } else {
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
-    audit.iter().enumerate().try_for_each(|(number, partition)| differences(out, number, partition))
+    let mut numbered = audit.iter().enumerate();
+    numbered.try_for_each(|(number, partition)| differences(out, number, partition))?;
+    out.write_str(&who)
+}
+
+/// Who may have changed the rows beside the producers, as far as the run itself knows.
+pub fn may_have_written(queries: &[&str]) -> String {
+    format!("            the readers may write and may have changed them: {}\n", queries.join(", "))
 }
 
 /// The wrong rows of a partition, a line a kind; nothing if there are none.

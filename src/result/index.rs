@@ -28,6 +28,9 @@ pub struct IndexEntry {
     pub took_s: f64,
     /// What may be said of it, in a line.
     pub verdict: String,
+    /// What mends it, in a line, if it is an error that can be mended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fix: Option<String>,
 }
 
 /// Tells an index from the result of one job.
@@ -36,6 +39,29 @@ pub struct IndexEntry {
 pub enum IndexKind {
     /// The only one.
     Index,
+}
+
+impl IndexEntry {
+    /// Says what came of it: the sentence and the fix of an error, or a verdict, each in a line of its
+    /// own. Places in a source are left out.
+    pub fn conclude(&mut self, said: &str) {
+        let in_a_line = |text: &str, between: &str| {
+            let lines = text.lines().map(str::trim);
+            let lines = lines.filter(|line| !line.is_empty() && !is_source(line));
+            lines.collect::<Vec<_>>().join(between)
+        };
+        let (what, fix) = match said.split_once("\n  fix: ") {
+            Some((what, fix)) => (what, Some(in_a_line(fix, " "))),
+            None => (said, None),
+        };
+        (self.verdict, self.fix) = (in_a_line(what, "; "), fix);
+    }
+}
+
+/// Whether a line of an error shows a source: `3 | SELECT …`, or a caret below it.
+fn is_source(line: &str) -> bool {
+    let (number, rest) = line.split_at(line.find('|').unwrap_or(line.len()));
+    rest.starts_with('|') && number.trim().chars().all(|c| c.is_ascii_digit())
 }
 
 impl Index {
@@ -47,8 +73,28 @@ impl Index {
             exit_code: None,
             took_s: 0.0,
             verdict: "not begun".to_owned(),
+            fix: None,
         };
         let runs = profiles.map(entry).collect();
         Self { format_version: FORMAT_VERSION, kind: IndexKind::Index, runs }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_and_its_fix_are_not_run_together() {
+        let mut entry = Index::of(std::iter::once("a".to_owned())).runs.remove(0);
+        let mut conclude = |said: &str| {
+            entry.conclude(said);
+            (entry.verdict.clone(), entry.fix.clone())
+        };
+        let said = "query `q`: no column \"x\"\n  detail: none\n  2 | SELECT x\n    |        ^\n  \
+                    fix: name\n  another";
+        let (what, fix) = ("query `q`: no column \"x\"; detail: none", "name another");
+        assert_eq!(conclude(said), (what.to_owned(), Some(fix.to_owned())));
+        assert_eq!(conclude("3,000/s, all found"), ("3,000/s, all found".to_owned(), None));
     }
 }

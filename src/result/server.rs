@@ -18,11 +18,41 @@ pub struct ServerReport {
     pub address: String,
     /// Whether strom-load started it.
     pub embedded: bool,
+    /// What tells it from any other server.
+    #[serde(default)]
+    pub identity: ServerIdentity,
     /// Whether PG-Strom is loaded.
     pub pg_strom_loaded: bool,
     /// Version and settings.
     #[serde(flatten)]
     pub facts: ServerFacts,
+}
+
+/// What tells a server, its database and the run's table from any other of the same name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// The number that the cluster was given when it was made, `pg_control_system()`; `None` where
+    /// the role may not ask.
+    pub system_identifier: Option<String>,
+    /// The database's name.
+    pub database: Option<String>,
+    /// Its oid.
+    pub database_oid: Option<u32>,
+    /// The oid of the stream's table; `None` without a stream.
+    pub table_oid: Option<u32>,
+    /// The run's first row; `None` where it cannot be known beforehand: without a schedule.
+    pub first_row: Option<FirstRow>,
+}
+
+/// A row that only one run can have sent, as it holds the moment at which it was due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstRow {
+    /// Its partition.
+    pub partition: u32,
+    /// Its id.
+    pub id: i64,
+    /// Checksum of its bytes.
+    pub checksum: String,
 }
 
 /// Facts about a server, taken once at the start.

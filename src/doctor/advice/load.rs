@@ -30,6 +30,7 @@ pub(super) fn advise(load: &Load, server: &Server) -> Vec<Advice> {
     advice.extend(workers(server));
     advice.extend(few_connections(load, server));
     advice.extend(memory(server));
+    advice.extend(superuser(load, server));
     advice.extend(restart_pending(server));
     advice
 }
@@ -197,6 +198,21 @@ fn few_connections(load: &Load, server: &Server) -> Option<Advice> {
         format!("the load needs {need} sessions, and the server allows {have}"),
         "a run is refused before it starts",
         "raise max_connections and restart the server, or use fewer partitions or readers",
+    ))
+}
+
+fn superuser(load: &Load, server: &Server) -> Option<Advice> {
+    if !server.superuser || load.readers == 0 {
+        return None;
+    }
+    Some(item(
+        "superuser",
+        Note,
+        format!("the role {} is a superuser", server.role),
+        "readers run the SQL of the profile with its rights: they are read-only, and may still read \
+         the server's files and end other sessions",
+        "let a role of its own run the load: CREATE ROLE load LOGIN; GRANT CREATE ON SCHEMA public \
+         TO load",
     ))
 }
 

@@ -233,7 +233,7 @@ fn every_item_is_given_to_some_server_and_has_a_name_of_its_own() {
 
 #[test]
 fn a_server_without_pg_strom_and_gpu_gets_one_note() {
-    let plain = server(StromServer::default());
+    let plain = Server { superuser: false, ..server(StromServer::default()) };
     let advice = advise(&load(), &Machine::default(), Some(&plain));
     assert_eq!(advice.len(), 1);
     assert_eq!((advice[0].id, advice[0].severity), ("pg-strom-not-loaded", Severity::Note));

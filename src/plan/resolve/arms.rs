@@ -10,14 +10,18 @@ use crate::profile::{self, Located};
 
 /// A comparison is between two.
 const ARMS: usize = 2;
+/// Settings that keep a session from writing.
+const READ_ONLY: [&str; 2] = ["default_transaction_read_only", "transaction_read_only"];
 /// Names that the GPU's own arms have.
 const RESERVED: [&str; 3] = ["cpu", "off", "on"];
 
 impl Resolver<'_> {
-    /// The arms in the order in which the file has them.
+    /// The arms in the order in which the file has them. `section` is where `writes` stands.
     pub(super) fn arms(
         &mut self,
         arms: Option<&BTreeMap<String, Located<profile::Arm>>>,
+        writes: bool,
+        section: &str,
     ) -> Vec<ArmPlan> {
         let mut written: Vec<_> = arms.into_iter().flatten().collect();
         written.sort_by_key(|(_, arm)| arm.span().start);
@@ -32,6 +36,9 @@ impl Resolver<'_> {
         }
         for (name, arm) in &written {
             self.arm_name(name, arm);
+            if !writes {
+                self.stays_read_only(arm, section);
+            }
         }
         let arm = |(name, arm): (&String, &Located<profile::Arm>)| ArmPlan {
             name: name.clone(),
@@ -43,6 +50,18 @@ impl Resolver<'_> {
                 .collect(),
         };
         written.into_iter().map(arm).collect()
+    }
+
+    /// An arm must not switch off what keeps its queries from writing.
+    fn stays_read_only(&mut self, arm: &Located<profile::Arm>, section: &str) {
+        let is_guard = |name: &&String| READ_ONLY.iter().any(|g| g.eq_ignore_ascii_case(name));
+        if let Some(name) = arm.set.iter().flatten().map(|(name, _)| name).find(is_guard) {
+            self.report.at(
+                &arm.span(),
+                format!("`{name}` is not for an arm to set: queries are read-only"),
+                format!("delete it; if the queries are to write, set `writes = true` in {section}"),
+            );
+        }
     }
 
     fn arm_name(&mut self, name: &str, arm: &Located<profile::Arm>) {
@@ -85,5 +104,28 @@ impl Resolver<'_> {
                 &ANSWERS_EVERY,
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::{Faults, Overrides, Plan, ProfileSource};
+
+    fn resolve(writes: &str, query: &str) -> Result<Plan, Faults> {
+        let text = format!(
+            "{writes}\n[[{query}.queries]]\nname = 'q'\nsql = 'SELECT 1'\n[arms.a]\n\
+             set = {{ Default_Transaction_Read_Only = false }}\n[arms.b]\nset = {{ jit = false }}\n"
+        );
+        let source = ProfileSource { name: "test.toml".to_owned(), text };
+        Plan::resolve(&source, &Overrides::default())
+    }
+
+    #[test]
+    fn an_arm_does_not_let_its_queries_write() {
+        let faults = [resolve("", "readers"), resolve("", "bench")];
+        let faults = faults.map(|plan| plan.unwrap_err().to_string());
+        insta::assert_snapshot!(faults.join("\n\n"));
+        resolve("readers.writes = true", "readers").unwrap();
+        resolve("bench.writes = true", "bench").unwrap();
     }
 }

@@ -47,12 +47,14 @@ impl Resolver<'_> {
             self.number("pairs_min", o.pairs_min.as_ref(), bench.pairs_min.as_ref(), &PAIRS_MIN);
         let pairs_max =
             self.number("pairs_max", o.pairs_max.as_ref(), bench.pairs_max.as_ref(), &PAIRS_MAX);
+        let writes = bench.writes.unwrap_or(false);
         let gpu = o.gpu.as_ref().map(|given| given.value).or(bench.gpu.map(GpuChoice::from));
         let order = o.order.as_ref().map(|given| given.value).or(bench.order.map(Order::from));
         Some(Bench {
             table,
             gpu: gpu.unwrap_or(GpuChoice::Auto),
-            arms: self.arms(profile.arms.as_ref()),
+            arms: self.arms(profile.arms.as_ref(), writes, "[bench]"),
+            writes,
             order: order.unwrap_or(Order::Interleaved),
             pairs_min: pairs_min as u32,
             pairs_max: pairs_max.max(pairs_min) as u32,
@@ -214,6 +216,7 @@ impl From<&Bench> for profile::Bench {
             time_s: Some(seconds(bench.time)),
             precision: Some(profile::Number(bench.precision).into()),
             statement_timeout_s: Some(seconds(bench.statement_timeout)),
+            writes: Some(bench.writes),
             steps: named.then(|| bench.steps.iter().map(|s| step(s).into()).collect()),
             queries: Some(
                 bench
