@@ -1,27 +1,23 @@
-//! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, an HDR
-//! interval log (V2) with one tag a clock, readable by the Java tools of HdrHistogram; and
-//! `gpu.csv`, if there is a GPU.
+//! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, the
+//! histograms of each clock over time; and `gpu.csv`, if there is a GPU.
 
 mod gpu_csv;
+mod latency_log;
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
-
-use crate::record::{Interval, QueryTally, StreamTally, Tally, Times};
+use crate::record::{Interval, QueryTally, StreamTally, Tally};
 use crate::report::{index_markdown, markdown};
 use crate::result::index::Index;
 use crate::result::{INDEX, JobResult, RESULT};
 
 use gpu_csv::{GPU_CSV, GpuCsv};
+use latency_log::{LATENCY_LOG, LatencyLog, Line};
 
 use super::{Sink, SinkError, Start};
 
-const LOG: &str = "latency.hlog";
 const SUMMARY: &str = "summary.md";
 
 const ACT_CREATE: &str = "create the results folder";
@@ -100,10 +96,9 @@ fn replace(
 /// Writes the results folder.
 pub struct Folder {
     path: PathBuf,
-    log: File,
+    log: LatencyLog,
     /// `None` without a GPU.
     gpus: Option<GpuCsv>,
-    serializer: V2DeflateSerializer,
     /// One for each query and arm, as in [`Interval::queries`].
     query_tags: Vec<String>,
     /// Folders that were not there before, the innermost first.
@@ -132,19 +127,9 @@ impl Folder {
     }
 
     fn with_files(path: PathBuf, created: Vec<PathBuf>) -> Result<Self, SinkError> {
-        let log_path = path.join(LOG);
-        let log = File::create(&log_path)
-            .map_err(|source| failed("create", &log_path, source, FIX_WRITE))?;
-        let serializer = V2DeflateSerializer::new();
-        Ok(Self {
-            path,
-            created,
-            begun: false,
-            log,
-            gpus: None,
-            serializer,
-            query_tags: Vec::new(),
-        })
+        let log = LatencyLog::create(&path)
+            .map_err(|source| failed("create", &path.join(LATENCY_LOG), source, FIX_WRITE))?;
+        Ok(Self { path, created, begun: false, log, gpus: None, query_tags: Vec::new() })
     }
 
     /// Where it is.
@@ -211,50 +196,12 @@ impl Drop for Folder {
     fn drop(&mut self) {
         if !self.begun {
             // Best effort: there is no result that could be lost.
-            let _ = fs::remove_file(self.path.join(LOG));
+            let _ = fs::remove_file(self.path.join(LATENCY_LOG));
             for folder in &self.created {
                 let _ = fs::remove_dir(folder);
             }
         }
     }
-}
-
-/// A line of the log before it is encoded.
-struct Line<'a> {
-    start: Duration,
-    length: Duration,
-    tag: &'a str,
-    times: &'a Times,
-}
-
-/// Appends to the log. The writer of the library borrows the file, so one is made for each tick;
-/// only the first writes a head.
-fn write_log(
-    log: &mut File,
-    serializer: &mut V2DeflateSerializer,
-    head: Option<SystemTime>,
-    lines: &[Line<'_>],
-) -> io::Result<()> {
-    let mut text = Vec::new();
-    let mut builder = IntervalLogWriterBuilder::new();
-    if let Some(start) = head {
-        builder.add_comment("strom-load; values are nanoseconds").with_start_time(start);
-        builder.with_base_time(start);
-    }
-    // The column of maxima is for people: milliseconds.
-    builder.with_max_value_divisor(1e6);
-    let failed = |error: &dyn std::fmt::Debug| io::Error::other(format!("{error:?}"));
-    let mut writer =
-        builder.begin_log_with(&mut text, serializer).map_err(|error| failed(&error))?;
-    for line in lines {
-        let Some(histogram) = line.times.as_histogram() else { continue };
-        writer
-            .write_histogram(histogram, line.start, line.length, Tag::new(line.tag))
-            .map_err(|error| failed(&error))?;
-    }
-    // The library repeats its note on the divisor each time; once is enough.
-    let note_end = text.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    log.write_all(if head.is_none() { &text[note_end..] } else { &text })
 }
 
 impl Sink for Folder {
@@ -266,8 +213,8 @@ impl Sink for Folder {
             let created = GpuCsv::create(&self.path, start.started_at, &start.gpus.gpus);
             self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
         }
-        let written = write_log(&mut self.log, &mut self.serializer, Some(start.started_at), &[]);
-        written.map_err(|source| self.unwritten(LOG, source))
+        let written = self.log.begin(start.started_at);
+        written.map_err(|source| self.unwritten(LATENCY_LOG, source))
     }
 
     fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
@@ -288,8 +235,8 @@ impl Sink for Folder {
                 .zip(queries)
                 .map(|(tag, tally)| line(tag, &tally.times.response)),
         );
-        let written = write_log(&mut self.log, &mut self.serializer, None, &lines);
-        written.map_err(|source| self.unwritten(LOG, source))?;
+        let written = self.log.write(start + length, &lines);
+        written.map_err(|source| self.unwritten(LATENCY_LOG, source))?;
         let written = self.gpus.as_mut().map_or(Ok(()), |gpus| gpus.write(interval));
         written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
@@ -298,9 +245,10 @@ impl Sink for Folder {
         self.save(result)
     }
 
-    fn finish(self: Box<Self>, result: &JobResult) -> Result<(), SinkError> {
+    fn finish(mut self: Box<Self>, result: &JobResult) -> Result<(), SinkError> {
         self.save(result)?;
-        self.log.sync_all().map_err(|source| self.unwritten(LOG, source))?;
+        let synced = self.log.finish();
+        synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;
         let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
         synced.map_err(|source| self.unwritten(GPU_CSV, source))
     }
