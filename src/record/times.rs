@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{
-    Deserializer as HdrReader, Serializer as _, V2DeflateSerializer,
+    DeserializeError, Deserializer as HdrReader, Serializer as _, V2DeflateSerializeError,
+    V2DeflateSerializer,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
@@ -121,6 +122,17 @@ impl Times {
         })
     }
 
+    /// The same in little memory.
+    pub fn pack(self) -> PackedTimes {
+        match &self.histogram {
+            None => PackedTimes::Whole(self),
+            Some(histogram) => match encode(histogram) {
+                Ok(bytes) => PackedTimes::Packed { bytes, sum_ns: self.sum_ns },
+                Err(_) => PackedTimes::Whole(self),
+            },
+        }
+    }
+
     fn histogram(&mut self) -> Option<&mut Histogram<u64>> {
         if self.histogram.is_none() {
             // Starts small and grows with its largest value, up to `MAX_NS`.
@@ -128,6 +140,58 @@ impl Times {
         }
         self.histogram.as_deref_mut()
     }
+}
+
+/// [`Times`] that nothing is added to for a while.
+#[derive(Debug, Clone)]
+pub enum PackedTimes {
+    /// Compressed.
+    Packed {
+        /// HdrHistogram's compressed V2 encoding.
+        bytes: Vec<u8>,
+        /// The exact sum.
+        sum_ns: u128,
+    },
+    /// As they were: empty, or not to be compressed.
+    Whole(Times),
+}
+
+impl PackedTimes {
+    /// As they were.
+    pub fn unpack(self) -> Times {
+        match self {
+            // What was encoded a moment ago can be decoded.
+            Self::Packed { bytes, sum_ns } => {
+                Times { histogram: decode(&bytes).ok().map(Box::new), sum_ns }
+            }
+            Self::Whole(times) => times,
+        }
+    }
+
+    /// Memory that it takes on the heap, about.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Packed { bytes, .. } => bytes.capacity(),
+            Self::Whole(times) => {
+                let histogram = times.histogram.as_ref();
+                histogram.map_or(0, |histogram| histogram.distinct_values() * size_of::<u64>())
+            }
+        }
+    }
+}
+
+fn encode(histogram: &Histogram<u64>) -> Result<Vec<u8>, V2DeflateSerializeError> {
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(histogram, &mut bytes)?;
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
+fn decode(mut bytes: &[u8]) -> Result<Histogram<u64>, DeserializeError> {
+    let mut histogram: Histogram<u64> = HdrReader::new().deserialize(&mut bytes)?;
+    // Grows with its largest value, as those that were not read do.
+    histogram.auto(true);
+    Ok(histogram)
 }
 
 /// How [`Times`] are saved: HdrHistogram's compressed V2 encoding in base64, which its tools in other
@@ -141,11 +205,8 @@ struct SavedTimes {
 
 impl Serialize for Times {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::new();
-        if let Some(histogram) = &self.histogram {
-            let written = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
-            written.map_err(ser::Error::custom)?;
-        }
+        let bytes = self.histogram.as_ref().map(|histogram| encode(histogram)).transpose();
+        let bytes = bytes.map_err(ser::Error::custom)?.unwrap_or_default();
         SavedTimes {
             count: self.count(),
             sum_ns: u64::try_from(self.sum_ns).unwrap_or(u64::MAX),
@@ -162,8 +223,8 @@ impl<'de> Deserialize<'de> for Times {
             return Ok(Self::default());
         }
         let bytes = BASE64.decode(&saved.hdr_v2_deflate).map_err(de::Error::custom)?;
-        let histogram = HdrReader::new().deserialize(&mut bytes.as_slice());
-        let histogram: Histogram<u64> =
+        let histogram = decode(&bytes);
+        let histogram =
             histogram.map_err(|error| de::Error::custom(format!("a histogram: {error}")))?;
         if histogram.len() != saved.count {
             let (is, said) = (histogram.len(), saved.count);
@@ -235,6 +296,21 @@ mod tests {
             prop_assert!(merged.buckets().eq(all.buckets()));
             prop_assert_eq!(merged.sum_ns, all.sum_ns);
         }
+    }
+
+    #[test]
+    fn packed_times_are_the_same_and_can_grow_again() {
+        let mut times = Times::default();
+        (1..500).for_each(|ms| times.record(Duration::from_micros(ms * 37)));
+        let packed = times.clone().pack();
+        assert!(packed.bytes() < 2_000, "{}", packed.bytes());
+        let mut unpacked = packed.unpack();
+        for times in [&mut times, &mut unpacked] {
+            times.record(Duration::from_secs(3_000));
+        }
+        assert!(unpacked.buckets().eq(times.buckets()));
+        assert_eq!(unpacked.sum_ns, times.sum_ns);
+        assert_eq!(Times::default().pack().unpack().count(), 0);
     }
 
     #[test]

@@ -1,184 +1,188 @@
 //! The run over time in bounded memory: when there are too many points, neighbours are merged.
 //!
-//! Percentiles of merged points stay right, because each point keeps its response times as a
-//! sketch with logarithmic buckets (as in DDSketch: Masson, Rim, Lee 2019), and sketches add up.
+//! Percentiles of merged points stay right, because histograms add up. One of a second takes 200 KB
+//! while it can grow, so only the last point's can: those of the others are packed, into a hundredth
+//! of that.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::record::{Interval, Phase, Times};
+use crate::record::{Interval, PackedTimes, Times};
 use crate::result::stream::IntervalReport;
 
 /// More points than this are halved.
 const POINTS_MAX: usize = 600;
-/// Ratio of neighbouring buckets: values are right to 1 %.
-const GAMMA: f64 = 1.02;
 
 /// The points of a run.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Timeline {
+    /// All but the last.
     points: Vec<Point>,
+    last: Option<Growing>,
     /// How many ticks make a point by now.
     ticks_per_point: u32,
     ticks_in_last: u32,
 }
 
+/// A point that takes more ticks.
+#[derive(Debug)]
+struct Growing {
+    start: Duration,
+    length: Duration,
+    /// All but the percentiles.
+    figures: IntervalReport,
+    response: Times,
+    query_response: Times,
+}
+
+/// A point that is over.
 #[derive(Debug)]
 struct Point {
     start: Duration,
     length: Duration,
-    phase: Phase,
-    rows_due: u64,
-    rows_acknowledged: u64,
-    backlog_rows: u64,
-    batches_late: u64,
-    queries: u64,
-    errors: u64,
-    response: Sketch,
-    query_response: Sketch,
+    report: IntervalReport,
+    response: PackedTimes,
+    query_response: PackedTimes,
 }
-
-/// Counts by logarithmic bucket.
-#[derive(Debug, Default)]
-struct Sketch(BTreeMap<i16, u64>);
 
 impl Timeline {
     /// Adds what happened in a tick.
     pub(in crate::engine) fn add(&mut self, interval: &Interval) {
-        let point = Point::new(interval);
+        let tick = Growing::of(interval);
         self.ticks_per_point = self.ticks_per_point.max(1);
-        match self.points.last_mut() {
+        match &mut self.last {
             Some(last)
-                if self.ticks_in_last < self.ticks_per_point && last.phase == point.phase =>
+                if self.ticks_in_last < self.ticks_per_point
+                    && last.figures.phase == tick.figures.phase =>
             {
-                last.append(point);
+                last.append(tick);
                 self.ticks_in_last += 1;
             }
             _ => {
-                self.points.push(point);
+                self.points.extend(self.last.replace(tick).map(Growing::pack));
                 self.ticks_in_last = 1;
             }
         }
-        if self.points.len() > POINTS_MAX {
+        if self.points.len() >= POINTS_MAX {
             self.halve();
         }
     }
 
     /// The points so far.
     pub(in crate::engine) fn reports(&self) -> Vec<IntervalReport> {
-        self.points.iter().map(Point::report).collect()
+        let over = self.points.iter().map(|point| point.report.clone());
+        over.chain(self.last.as_ref().map(Growing::report)).collect()
     }
 
     fn halve(&mut self) {
-        let points = std::mem::take(&mut self.points);
-        for point in points {
-            match self.points.last_mut() {
+        let mut halved: Vec<Point> = Vec::with_capacity(POINTS_MAX);
+        for point in std::mem::take(&mut self.points) {
+            match halved.pop() {
                 Some(last)
                     if last.length < point.length + point.length / 2
-                        && last.phase == point.phase =>
+                        && last.report.phase == point.report.phase =>
                 {
-                    last.append(point);
+                    let mut both = last.unpack();
+                    both.append(point.unpack());
+                    halved.push(both.pack());
                 }
-                _ => self.points.push(point),
+                last => halved.extend(last.into_iter().chain([point])),
             }
         }
+        self.points = halved;
         self.ticks_per_point *= 2;
         self.ticks_in_last = self.ticks_per_point;
     }
 }
 
-impl Point {
-    fn new(interval: &Interval) -> Self {
-        let mut point = Self {
-            start: interval.start,
-            length: interval.length,
+impl Growing {
+    fn of(interval: &Interval) -> Self {
+        let mut figures = IntervalReport {
+            start_s: 0.0,
+            length_s: 0.0,
             phase: interval.phase,
             rows_due: 0,
             rows_acknowledged: 0,
             backlog_rows: 0,
             batches_late: 0,
+            response_p50_ms: None,
+            response_p99_ms: None,
+            response_max_ms: None,
             queries: 0,
+            query_p50_ms: None,
+            query_p99_ms: None,
             errors: 0,
-            response: Sketch::default(),
-            query_response: Sketch::default(),
         };
+        let (mut response, mut query_response) = (Times::default(), Times::default());
         for partition in &interval.partitions {
-            point.rows_due += partition.rows_due;
-            point.rows_acknowledged += partition.tally.rows_acknowledged;
-            point.backlog_rows += partition.backlog_rows;
-            point.batches_late += partition.tally.batches_late;
-            point.errors += partition.tally.errors.values().sum::<u64>();
-            point.response.add(&partition.tally.batch.response);
+            figures.rows_due += partition.rows_due;
+            figures.rows_acknowledged += partition.tally.rows_acknowledged;
+            figures.backlog_rows += partition.backlog_rows;
+            figures.batches_late += partition.tally.batches_late;
+            figures.errors += partition.tally.errors.values().sum::<u64>();
+            response.merge(&partition.tally.batch.response);
         }
         for query in &interval.queries {
-            point.queries += query.executions;
-            point.errors += query.errors.values().sum::<u64>();
-            point.query_response.add(&query.times.response);
+            figures.queries += query.executions;
+            figures.errors += query.errors.values().sum::<u64>();
+            query_response.merge(&query.times.response);
         }
-        point
+        let Interval { start, length, .. } = *interval;
+        Self { start, length, figures, response, query_response }
     }
 
     fn append(&mut self, next: Self) {
         self.length = (next.start + next.length).saturating_sub(self.start);
-        self.rows_due += next.rows_due;
-        self.rows_acknowledged += next.rows_acknowledged;
-        self.backlog_rows = next.backlog_rows;
-        self.batches_late += next.batches_late;
-        self.queries += next.queries;
-        self.errors += next.errors;
-        self.response.merge(next.response);
-        self.query_response.merge(next.query_response);
+        self.figures.rows_due += next.figures.rows_due;
+        self.figures.rows_acknowledged += next.figures.rows_acknowledged;
+        self.figures.backlog_rows = next.figures.backlog_rows;
+        self.figures.batches_late += next.figures.batches_late;
+        self.figures.queries += next.figures.queries;
+        self.figures.errors += next.figures.errors;
+        self.response.merge(&next.response);
+        self.query_response.merge(&next.query_response);
     }
 
     fn report(&self) -> IntervalReport {
+        let (response, query) = (self.response.percentiles(), self.query_response.percentiles());
         IntervalReport {
             start_s: self.start.as_secs_f64(),
             length_s: self.length.as_secs_f64(),
-            phase: self.phase,
-            rows_due: self.rows_due,
-            rows_acknowledged: self.rows_acknowledged,
-            backlog_rows: self.backlog_rows,
-            batches_late: self.batches_late,
-            response_p50_ms: self.response.quantile_ms(0.5),
-            response_p99_ms: self.response.quantile_ms(0.99),
-            response_max_ms: self.response.quantile_ms(1.0),
-            queries: self.queries,
-            query_p50_ms: self.query_response.quantile_ms(0.5),
-            query_p99_ms: self.query_response.quantile_ms(0.99),
-            errors: self.errors,
+            response_p50_ms: response.map(|p| p.p50_ms),
+            response_p99_ms: response.map(|p| p.p99_ms),
+            response_max_ms: response.map(|p| p.max_ms),
+            query_p50_ms: query.map(|p| p.p50_ms),
+            query_p99_ms: query.map(|p| p.p99_ms),
+            ..self.figures.clone()
+        }
+    }
+
+    fn pack(self) -> Point {
+        Point {
+            start: self.start,
+            length: self.length,
+            report: self.report(),
+            response: self.response.pack(),
+            query_response: self.query_response.pack(),
         }
     }
 }
 
-impl Sketch {
-    fn add(&mut self, times: &Times) {
-        for (upper_s, count) in times.buckets() {
-            let ns = (upper_s * 1e9).max(1.0);
-            *self.0.entry((ns.ln() / GAMMA.ln()).round() as i16).or_default() += count;
+impl Point {
+    fn unpack(self) -> Growing {
+        Growing {
+            start: self.start,
+            length: self.length,
+            figures: self.report,
+            response: self.response.unpack(),
+            query_response: self.query_response.unpack(),
         }
-    }
-
-    fn merge(&mut self, other: Self) {
-        for (bucket, count) in other.0 {
-            *self.0.entry(bucket).or_default() += count;
-        }
-    }
-
-    fn quantile_ms(&self, quantile: f64) -> Option<f64> {
-        let count: u64 = self.0.values().sum();
-        let wanted = (quantile * count as f64).ceil().max(1.0) as u64;
-        let mut seen = 0;
-        self.0.iter().find_map(|(bucket, count)| {
-            seen += count;
-            (seen >= wanted).then(|| GAMMA.powi(i32::from(*bucket)) / 1e6)
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{PartitionInterval, StreamTally};
+    use crate::record::{PartitionInterval, Phase, StreamTally};
 
     fn tick(number: u64) -> Interval {
         let mut tally = StreamTally { rows_acknowledged: 10, ..StreamTally::default() };
@@ -206,11 +210,32 @@ mod tests {
             point.start_s + point.length_s
         });
         assert!((end - 20_000.0).abs() < 1e-6);
-        let p50 = timeline.points.iter().fold(Sketch::default(), |mut all, point| {
-            all.merge(Sketch(point.response.0.clone()));
+        let all = timeline.points.iter().fold(Times::default(), |mut all, point| {
+            all.merge(&point.response.clone().unpack());
             all
         });
-        let p50 = p50.quantile_ms(0.5).unwrap();
-        assert!((p50 - 50.0).abs() < 1.0, "{p50}");
+        let p50 = all.percentiles().unwrap().p50_ms;
+        assert!((p50 - 50.0).abs() < 0.1, "{p50}");
+    }
+
+    #[test]
+    fn the_points_of_a_long_run_fit_into_little_memory() {
+        let mut timeline = Timeline::default();
+        for number in 0..4 * POINTS_MAX as u64 {
+            let mut interval = tick(number);
+            // Some hundred times of all sizes from 0.1 ms to 10 s in each of both.
+            let mut times = Times::default();
+            for value in 0..300_u32 {
+                let micros = 100.0 * 1.039_f64.powi((value as i32 * 7 + number as i32) % 300);
+                times.record(Duration::from_micros(micros as u64));
+            }
+            interval.partitions[0].tally.batch.response.merge(&times);
+            interval.queries = vec![crate::record::QueryTally::default()];
+            interval.queries[0].times.response.merge(&times);
+            timeline.add(&interval);
+        }
+        let bytes = |point: &Point| point.response.bytes() + point.query_response.bytes();
+        let bytes: usize = timeline.points.iter().map(bytes).sum();
+        assert!(bytes < 1 << 20, "{bytes} bytes in {} points", timeline.points.len());
     }
 }
