@@ -1,12 +1,13 @@
 //! The benchmark of a query: both arms in adjacent pairs until the ratio is known well enough, on
 //! one session, with plans and answers looked at before. Sees no sinks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+mod measured;
+
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
-use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -14,87 +15,19 @@ use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Connection, Trial};
-use crate::record::{self, Latency, PairTally, QueryTally, Recorder};
-pub use crate::result::arm::ArmError;
-pub use crate::result::benchmark::Halted;
-use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
+use crate::record::{self, Execution, Latency, Recorder};
+use crate::result::arm::ArmError;
+use crate::result::benchmark::Halted;
+use crate::stats::{self, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{self, Arm, Gpu, StromError, hint};
+
+pub use measured::{ArmSamples, Doing, Measured, Progress, Recorders, Watched};
 
 /// Failures of an arm in a row after which it is given up.
 const FAILURES_MAX: u32 = 2;
 /// Executions of an arm whose other arm was given up: enough to say what it takes alone.
 const ALONE: usize = 3;
-
-/// What one arm of a query did.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct ArmSamples {
-    /// Service times of the measured executions, in order, in nanoseconds.
-    pub times_ns: Vec<u64>,
-    /// Service time of the first execution, which is not measured; `None` if there was none.
-    pub cold_ns: Option<u64>,
-    /// Rows of the last answer.
-    pub rows: u64,
-    /// Executions that failed.
-    pub failures: u64,
-    /// Why the last of those did.
-    pub error: Option<ArmError>,
-    /// Whether it was given up.
-    pub given_up: bool,
-    /// Rows that the GPU handed back to the CPU, as far as the server says so.
-    pub fallback_rows: u64,
-}
-
-/// What a query came to.
-#[derive(Debug, Clone)]
-pub struct Measured {
-    /// By arm.
-    pub arms: Vec<ArmSamples>,
-    /// The two arms compared; `None` with one arm or without a pair.
-    pub comparison: Option<Comparison>,
-    /// Why it ended.
-    pub halted: Halted,
-    /// Plans and answers.
-    pub examined: Findings,
-    /// How long all of it took.
-    pub took: Duration,
-}
-
-/// How far a query is.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    /// Its name.
-    pub query: String,
-    /// What is being done.
-    pub doing: Doing,
-    /// Pairs so far, or executions if there is one arm.
-    pub pairs: usize,
-    /// When it began.
-    pub began: Instant,
-}
-
-/// How far a query is, for whoever shows it: read while the query is measured.
-pub type Watched = Arc<Mutex<Option<Progress>>>;
-
-/// What the executions of a benchmark's queries are tallied in.
-#[derive(Debug, Clone)]
-pub struct Recorders {
-    /// By query and arm.
-    pub queries: Vec<Vec<Recorder<QueryTally>>>,
-    /// By query.
-    pub pairs: Vec<Recorder<PairTally>>,
-}
-
-/// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
-    /// The first execution of each arm, not measured.
-    Warming,
-    /// Plans and answers.
-    Examining,
-    /// Pairs.
-    Measuring,
-}
 
 /// Measures queries one behind the other.
 pub struct Bencher {
@@ -107,6 +40,16 @@ pub struct Bencher {
     entered: Option<(usize, usize)>,
     recorders: Recorders,
     progress: Watched,
+    /// What the times of executions count from.
+    start: Instant,
+    /// When the last one was sent.
+    sent: Instant,
+    /// Rows of the table that the queries are about, if they are known.
+    table_rows: Option<u64>,
+    /// The block that executions belong to; see [`Execution::block`].
+    block: u64,
+    /// By query and arm: whether this session has run it.
+    warm: Vec<Vec<bool>>,
     rng: Xoshiro256PlusPlus,
     seed: u64,
     stop: CancellationToken,
@@ -152,6 +95,11 @@ impl Bencher {
         Self {
             recorders,
             progress: Watched::default(),
+            start: Instant::now(),
+            sent: Instant::now(),
+            table_rows: None,
+            block: 0,
+            warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
             connection,
             trials,
             plan: plan.clone(),
@@ -163,6 +111,13 @@ impl Bencher {
             stop,
             abort,
         }
+    }
+
+    /// What is noted of executions: the times count from `start`, and the queries are about a table
+    /// of so many rows, if they are known.
+    #[must_use]
+    pub fn noting(self, start: Instant, table_rows: Option<u64>) -> Self {
+        Self { start, table_rows, ..self }
     }
 
     /// What the executions are tallied in, and what its plans and answers are.
@@ -191,6 +146,7 @@ impl Bencher {
         let began = Instant::now();
         let mut arms = vec![ArmSamples::default(); self.trials[query].arms.len()];
         self.tell(query, Doing::Warming, 0, began);
+        self.block += 1;
         for (arm, samples) in arms.iter_mut().enumerate() {
             // Twice at most: what fails twice will fail again.
             while !samples.given_up && samples.cold_ns.is_none() && !self.is_over() {
@@ -224,15 +180,14 @@ impl Bencher {
         let began = Instant::now();
         let arms = |query: &usize| vec![ArmSamples::default(); self.trials[*query].arms.len()];
         let mut all: Vec<Vec<ArmSamples>> = queries.iter().map(arms).collect();
+        let executions = self.plan.pairs_min as usize;
         let most = all.iter().map(Vec::len).max().unwrap_or(0);
         for arm in 0..most {
-            for (samples, query) in all.iter_mut().zip(queries) {
+            for (number, (samples, query)) in all.iter_mut().zip(queries).enumerate() {
                 let Some(samples) = samples.get_mut(arm) else { continue };
-                while samples.times_ns.len() < self.plan.pairs_min as usize
-                    && !samples.given_up
-                    && !self.is_over()
-                {
+                while samples.times_ns.len() < executions && !samples.given_up && !self.is_over() {
                     self.tell(*query, Doing::Measuring, samples.times_ns.len(), began);
+                    self.block = (number * executions + samples.times_ns.len()) as u64;
                     if let Executed::Answered(ns) = self.execute(*query, arm, samples, true).await?
                     {
                         samples.times_ns.push(ns);
@@ -269,7 +224,8 @@ impl Bencher {
     }
 
     /// Runs a query in an arm once, on its own; nanoseconds, or `None` if it failed or was aborted.
-    /// Only what is `measured` is in the histograms of its tally.
+    /// Only what is `measured` is in the histograms of its tally; `block` is
+    /// [`Execution::block`].
     ///
     /// # Errors
     /// As for [`Bencher::measure`].
@@ -279,7 +235,9 @@ impl Bencher {
         arm: usize,
         samples: &mut ArmSamples,
         measured: bool,
+        block: u64,
     ) -> Result<Option<u64>, BenchError> {
+        self.block = block;
         Ok(match self.execute(query, arm, samples, measured).await? {
             Executed::Answered(ns) => Some(ns),
             Executed::Failed | Executed::Aborted => None,
@@ -401,6 +359,7 @@ impl Bencher {
                 return Ok(Halted::Stopped);
             }
             self.tell(query, Doing::Measuring, arms[0].times_ns.len(), shown_since);
+            self.block += 1;
             let first = if arms.len() == 2 { usize::from(self.rng.random_bool(0.5)) } else { 0 };
             let mut times = [None; 2];
             for turn in 0..arms.len() {
@@ -448,6 +407,7 @@ impl Bencher {
     async fn alone(&mut self, query: usize, arms: &mut [ArmSamples]) -> Result<(), BenchError> {
         for (arm, samples) in arms.iter_mut().enumerate().filter(|(_, arm)| !arm.given_up) {
             while samples.times_ns.len() < ALONE && !samples.given_up && !self.is_over() {
+                self.block += 1;
                 if let Executed::Answered(ns) = self.execute(query, arm, samples, true).await? {
                     samples.times_ns.push(ns);
                 }
@@ -464,7 +424,7 @@ impl Bencher {
         samples: &mut ArmSamples,
         measured: bool,
     ) -> Result<Executed, BenchError> {
-        let sent = Instant::now();
+        self.sent = Instant::now();
         let abort = self.abort.clone();
         let limit = self.connection.statement_limit();
         let executing = async {
@@ -487,7 +447,10 @@ impl Bencher {
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
                 // No schedule: a query is due when its session is free, so it never waits.
-                let latency = Latency::measure(sent, sent, sent, sent + Duration::from_nanos(ns));
+                let (sent, service) = (self.sent, Duration::from_nanos(ns));
+                let latency = Latency::measure(sent, sent, sent, sent + service);
+                let one = Execution { measured, ..self.execution(query, arm, service) };
+                self.warm[query][arm] = true;
                 self.recorders.queries[query][arm].note(|tally| {
                     tally.executions += 1;
                     tally.rows += rows;
@@ -496,6 +459,7 @@ impl Bencher {
                         tally.executions_measured += 1;
                         tally.times.record(&latency);
                     }
+                    tally.one_by_one.push(one);
                 });
                 Ok(Executed::Answered(ns))
             }
@@ -503,9 +467,8 @@ impl Bencher {
                 let name = &self.trials[query].query.name;
                 tracing::warn!("`{name}` ({}): {error}", self.trials[query].arms[arm]);
                 samples.failures += 1;
-                self.recorders.queries[query][arm].note(|tally| {
-                    *tally.errors.entry(error.code().to_owned()).or_default() += 1;
-                });
+                let failed = self.execution(query, arm, self.sent.elapsed());
+                self.recorders.queries[query][arm].note(|tally| tally.failed(failed, error.code()));
                 samples.given_up = samples.failures >= u64::from(FAILURES_MAX);
                 samples.error = Some(ArmError {
                     sqlstate: error.code().to_owned(),
@@ -522,12 +485,27 @@ impl Bencher {
         }
     }
 
+    /// What is noted of the last execution.
+    fn execution(&self, query: usize, arm: usize, service: Duration) -> Execution {
+        Execution {
+            start: self.sent.saturating_duration_since(self.start),
+            service,
+            block: self.block,
+            rows: self.table_rows,
+            cold: !self.warm[query][arm],
+            ..Execution::default()
+        }
+    }
+
     async fn attempt(&mut self, query: usize, arm: usize) -> Result<(u64, u64, u64), StromError> {
         let trials = Arc::clone(&self.trials);
         let trial = &trials[query];
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.connection.open().await?,
+            None => {
+                self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
+                self.connection.open().await?
+            }
         };
         let wanted = &trial.arms[arm];
         let same = |(query, arm): (usize, usize)| trials[query].arms[arm] == *wanted;
@@ -541,9 +519,9 @@ impl Bencher {
                 session.keep_notices();
             }
         }
-        let began = std::time::Instant::now();
+        self.sent = Instant::now();
         let drained = session.drain(&trial.query.sql, None).await?;
-        let ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let ns = u64::try_from(self.sent.elapsed().as_nanos()).unwrap_or(u64::MAX);
         Ok((ns, drained.rows, hint::fallback_rows(&session.take_notices())))
     }
 
@@ -555,6 +533,7 @@ impl Bencher {
             match self.connection.open().await {
                 Ok(session) => {
                     self.session = Some(session);
+                    self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
                     return Ok(());
                 }
                 Err(error) if began.elapsed() > self.connection.statement_timeout => {

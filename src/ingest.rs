@@ -5,6 +5,7 @@ pub mod audit;
 mod recover;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -44,6 +45,8 @@ pub struct Producer {
     pub start: Instant,
     /// The same, in microseconds since the Unix epoch.
     pub origin_us: i64,
+    /// Rows acknowledged so far, in all partitions.
+    pub rows: Arc<AtomicU64>,
     /// Where it notes what it did.
     pub recorder: Recorder<StreamTally>,
     /// Ends the schedule.
@@ -281,6 +284,7 @@ impl Producer {
     fn acknowledge(&self, slot: &Slot, latency: &Latency) {
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         let now = Instant::now();
+        self.rows.fetch_add(slot.rows, Ordering::Relaxed);
         self.recorder.note(|tally| {
             tally.batches += 1;
             tally.batches_late += u64::from(latency.wait > LATE_AFTER);

@@ -7,6 +7,7 @@ mod failures;
 mod turns;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rand::SeedableRng;
@@ -18,7 +19,7 @@ use crate::pace::{Backoff, Pacer, Slot, Stop};
 use crate::pg;
 use crate::pg::fault::{Remedy, remedy};
 use crate::plan::{AnswerCompare, OnFault, Query, Recovery};
-use crate::record::{Latency, PairTally, QueryTally, ReaderTally, Recorder};
+use crate::record::{Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder};
 use crate::strom::{self, Arm, Gpu, StromError};
 pub use failures::Failures;
 use turns::{Completed, Turn, Turns};
@@ -54,6 +55,12 @@ pub struct Reader {
     pub backlog: u64,
     /// What the log says of queries that fail.
     pub failures: Arc<Failures>,
+    /// Its number.
+    pub number: u32,
+    /// Start of the schedule.
+    pub start: Instant,
+    /// Rows that the stream has been acknowledged so far, in all partitions.
+    pub rows: Arc<AtomicU64>,
     /// Decides which query comes next.
     pub seed: u64,
     /// Ends the schedule.
@@ -150,14 +157,14 @@ impl Reader {
             }
             self.due.note(|tally| tally.asked += 1);
             let turn = turns.next();
+            let (began, rows) = (Instant::now(), self.rows.load(Ordering::Relaxed));
             let (time, answered) = match self.ask(&slot, turn, free, &mut entered).await {
                 Ok(Asked::Answered(service)) => (slot.measured.then_some(service), true),
                 Ok(Asked::Aborted) => break,
                 Err(ReadError::Server(error)) => {
                     let recorder = self.recorders[turn.query][turn.arm].clone();
-                    recorder.note(|tally| {
-                        *tally.errors.entry(error.code().to_owned()).or_default() += 1;
-                    });
+                    let failed = self.execution(turn, (began, rows), began.elapsed());
+                    recorder.note(|tally| tally.failed(failed, error.code()));
                     let trial = &self.trials[turn.query];
                     self.failures.note(&trial.query.name, &trial.arms[turn.arm].name, &error);
                     entered = None;
@@ -233,7 +240,7 @@ impl Reader {
         *entered = Some(turn);
         let canceller = session.canceller();
         let Query { sql, newest_column, .. } = &trial.query;
-        let sent = Instant::now();
+        let (sent, rows) = (Instant::now(), self.rows.load(Ordering::Relaxed));
         let answer = tokio::select! {
             answer = tokio::time::timeout(limit, session.drain(sql, newest_column.as_deref())) => {
                 answer.unwrap_or_else(|_| Err(pg::Error::timed_out("run the query")))?
@@ -249,6 +256,11 @@ impl Reader {
             .newest
             .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
         let fallback_rows = strom::hint::fallback_rows(&session.take_notices());
+        let execution = Execution {
+            answer_age: age,
+            measured: slot.measured,
+            ..self.execution(turn, (sent, rows), latency.service)
+        };
         recorder.note(|tally| {
             tally.executions += 1;
             tally.rows += answer.rows;
@@ -260,8 +272,22 @@ impl Reader {
                     tally.answer_age.record(age);
                 }
             }
+            tally.one_by_one.push(execution);
         });
         Ok(Asked::Answered(latency.service))
+    }
+
+    /// What is noted of an execution that was sent when the table had so many rows.
+    fn execution(&self, turn: Turn, (sent, rows): (Instant, u64), service: Duration) -> Execution {
+        Execution {
+            start: sent.saturating_duration_since(self.start),
+            service,
+            reader: self.number,
+            block: turn.block,
+            rows: Some(rows),
+            cold: turn.cold,
+            ..Execution::default()
+        }
     }
 
     /// After a failed query: pauses, and connects anew if the session is lost. `false`: the run is

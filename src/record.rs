@@ -4,6 +4,7 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+mod executions;
 pub mod gpu;
 mod pairs;
 mod times;
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
+pub use executions::{Execution, Executions, stays};
 pub use pairs::{Pair, PairTally};
-pub use times::{Percentiles, Times};
+pub use times::{PackedTimes, Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
 /// timer of the operating system can be trusted with on a busy machine.
@@ -111,6 +113,8 @@ pub struct QueryTally {
     pub fallback_rows: u64,
     /// What the last plan proved about the GPU, in a word; `None`: no new plan was taken.
     pub evidence: Option<&'static str>,
+    /// Hash of the last plan's shape; `None`: no new plan was taken.
+    pub plan: Option<u64>,
     /// Times that the plan was found changed.
     pub plan_changes: u64,
     /// Times of the measured executions.
@@ -119,6 +123,8 @@ pub struct QueryTally {
     pub answer_age: Times,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
+    /// The executions one by one, answered or failed.
+    pub one_by_one: Executions,
 }
 
 /// What became of one reader's queries that were due, whichever they were.
@@ -162,6 +168,14 @@ pub trait Tally: Default {
     fn merge(&mut self, other: &Self);
 }
 
+impl QueryTally {
+    /// Adds an execution that failed, with its SQLSTATE.
+    pub fn failed(&mut self, execution: Execution, sqlstate: &str) {
+        *self.errors.entry(sqlstate.to_owned()).or_default() += 1;
+        self.one_by_one.push(Execution { error: Some(sqlstate.to_owned()), ..execution });
+    }
+}
+
 impl Tally for StreamTally {
     fn merge(&mut self, other: &Self) {
         self.rows_sent += other.rows_sent;
@@ -202,10 +216,12 @@ impl Tally for QueryTally {
         self.reconnects += other.reconnects;
         self.fallback_rows += other.fallback_rows;
         self.evidence = other.evidence.or(self.evidence);
+        self.plan = other.plan.or(self.plan);
         self.plan_changes += other.plan_changes;
         self.times.merge(&other.times);
         self.answer_age.merge(&other.answer_age);
         add_counts(&mut self.errors, &other.errors);
+        self.one_by_one.merge(&other.one_by_one);
     }
 }
 

@@ -190,6 +190,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
     StreamReport {
         table_created: findings.table.created,
         partitions_added: findings.table.partitions_added,
+        rows_before: findings.table.created.then_some(0),
         target_rows_per_s: match findings.plan.job.stream.rate {
             StreamRate::RowsPerSecond(rate) => Some(rate.get()),
             StreamRate::Max => None,

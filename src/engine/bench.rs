@@ -292,9 +292,13 @@ impl StepRun<'_> {
         let Shutdown { stop, abort } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());
         let (seed, order) = (self.seed, self.bench.order);
-        let mut bencher =
+        let bencher =
             Bencher::new(connection, Arc::clone(&trials), self.bench, seed, stop.clone(), abort);
         let at = draft.run.steps.len() - 1;
+        let table = self.step.table.as_ref().or(self.bench.table.as_ref());
+        let rows = draft.run.steps[at].arrow.as_ref().map(|file| file.rows);
+        let rows = rows.or_else(|| table_rows(&draft.run.tables, table));
+        let mut bencher = bencher.noting(ticker.began(), rows);
         ticker.listen(&bencher.recorders());
         ticker.take_gpus();
         let watched = bencher.watched();
@@ -326,6 +330,12 @@ impl StepRun<'_> {
         bencher.close().await;
         Ok(())
     }
+}
+
+/// Rows of the table that queries are about, if it is one of the profile's.
+pub(super) fn table_rows(tables: &[Prepared], table: Option<&TableName>) -> Option<u64> {
+    let name = table?.as_written();
+    Some(tables.iter().find(|prepared| prepared.table == name)?.rows)
 }
 
 /// The queries of a step with the table's name filled in, each with its arms.

@@ -205,6 +205,7 @@ impl<'a> Run<'a> {
             watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
             start: self.start,
             origin_us: unix_us(self.started_at),
+            rows: self.readers.rows(),
             recorder,
             stop: Arc::clone(&self.stop),
             abort: self.abort.clone(),

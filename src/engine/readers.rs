@@ -1,7 +1,9 @@
 //! The readers' side of a run: who asks, who examines, and what has come of it so far.
 
+use std::mem;
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -32,6 +34,8 @@ pub(super) struct Readers {
     due_total: ReaderTally,
     board: Board,
     failures: Arc<Failures>,
+    /// Rows acknowledged so far, in all partitions.
+    rows: Arc<AtomicU64>,
 }
 
 impl Readers {
@@ -45,12 +49,18 @@ impl Readers {
             due_total: ReaderTally::default(),
             board: Board::default(),
             failures: Arc::default(),
+            rows: Arc::default(),
         }
     }
 
     /// Says how often what failed has failed in all, once the readers are done.
     pub(super) fn tell_failures(&self) {
         self.failures.tell_totals();
+    }
+
+    /// Where producers count the rows that are acknowledged, for the readers to see.
+    pub(super) fn rows(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.rows)
     }
 
     pub(super) fn trials(&self) -> &[Trial] {
@@ -96,6 +106,9 @@ impl Readers {
             recorders,
             pairs,
             failures: Arc::clone(&self.failures),
+            number,
+            start,
+            rows: self.rows(),
             // Each reader asks in an order of its own, the same in every run of this seed.
             seed: plan.common.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             stop: Arc::clone(stop),
@@ -149,11 +162,14 @@ impl Readers {
 
     /// What happened since the last call: by query and arm, and by query.
     pub(super) fn drain(&mut self) -> (Vec<QueryTally>, Vec<PairTally>) {
-        fn all<T: Tally>(tallies: &mut [(Vec<Recorder<T>>, T)]) -> Vec<T> {
+        fn all<T: Tally>(
+            tallies: &mut [(Vec<Recorder<T>>, T)],
+            mut add: impl FnMut(&mut T, &mut T),
+        ) -> Vec<T> {
             let drain = |(recorders, total): &mut (Vec<Recorder<T>>, T)| {
                 let mut tally = T::default();
                 recorders.iter().for_each(|recorder| tally.merge(&recorder.drain()));
-                total.merge(&tally);
+                add(total, &mut tally);
                 tally
             };
             tallies.iter_mut().map(drain).collect()
@@ -161,7 +177,13 @@ impl Readers {
         for due in &self.due {
             self.due_total.merge(&due.drain());
         }
-        (all(&mut self.tallies), all(&mut self.pairs))
+        let queries = all(&mut self.tallies, |total, tally| {
+            // The outputs take them one by one; nobody sums them up.
+            let one_by_one = mem::take(&mut tally.one_by_one);
+            total.merge(tally);
+            tally.one_by_one = one_by_one;
+        });
+        (queries, all(&mut self.pairs, |total, tally| total.merge(tally)))
     }
 
     /// What became of the queries that were due so far.

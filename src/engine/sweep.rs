@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::assemble::{self, Cells, Draft};
-use super::bench::{Ended, ended_result, fill, fill_tables};
+use super::bench::{Ended, ended_result, fill, fill_tables, table_rows};
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use super::prepare::{check_queries_apart, meet, query_start};
@@ -112,6 +112,9 @@ pub(super) async fn run(
     let arms = queries.iter().map(|query| query.arms.len()).sum();
     let mut ticker = Ticker::begin(&mut outputs, gpus, queries.len(), arms);
     ticker.step(&trials);
+    let rows =
+        table_rows(&draft.run.tables, bench.steps[0].table.as_ref().or(bench.table.as_ref()));
+    let bencher = bencher.noting(ticker.began(), rows);
     ticker.listen(&bencher.recorders());
     let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
@@ -215,17 +218,20 @@ impl Sweeping<'_> {
         if self.is_over() {
             return Ok(());
         }
-        for query in self.order.shuffled(self.trials.len()) {
+        let queries = self.trials.len();
+        for query in self.order.shuffled(queries) {
+            // What is compared: all combinations of a query in a round.
+            let block = (round * queries + query) as u64;
             if anew && round > 0 {
                 // What a reload or a restart made cold is not what is compared.
                 let mut warming = ArmSamples::default();
-                let work = self.bencher.once(query, combination, &mut warming, false);
+                let work = self.bencher.once(query, combination, &mut warming, false, block);
                 ticker.during("", None, work).await?;
             }
             let is_over = self.is_over();
             let samples = self.cells.samples(query, combination);
             if !samples.given_up && !is_over {
-                let work = self.bencher.once(query, combination, samples, round > 0);
+                let work = self.bencher.once(query, combination, samples, round > 0, block);
                 let took = ticker.during("", None, work).await?;
                 self.cells.note(query, combination, round, took);
             }
@@ -234,7 +240,7 @@ impl Sweeping<'_> {
                 ticker.during("", None, self.answers(query, combination)).await;
             }
             self.done += 1;
-            let planned = (self.rounds + 1) * self.checked.combinations.len() * self.trials.len();
+            let planned = (self.rounds + 1) * self.checked.combinations.len() * queries;
             ticker.doing(&doing(&Progress {
                 rounds: round.saturating_sub(1),
                 rounds_planned: self.rounds,

@@ -160,6 +160,11 @@ impl<'a> Ticker<'a> {
         gpus.map(|(gpu, usage)| assemble::gpu_report(gpu, usage)).collect()
     }
 
+    /// What the times of its intervals count from.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// The GPUs that are watched.
     pub(super) fn gpus(&self) -> &Gpus {
         &self.gpus

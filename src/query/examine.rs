@@ -308,6 +308,7 @@ impl Examiner {
             history.error = None;
             history.reasons = if off_gpu { hint::reasons(&explained.notices) } else { Vec::new() };
             history.hints = hints;
+            history.saw(&evidence, CHANGES_KEPT);
             let last = history.evidence.replace(evidence.clone());
             if let Some(last) = last
                 && last.shape != evidence.shape
@@ -333,6 +334,7 @@ impl Examiner {
         }
         self.recorders[query][arm].note(|tally| {
             tally.evidence = Some(evidence.verdict.name());
+            tally.plan = Some(evidence.shape_hash());
             tally.plan_changes += u64::from(change.is_some());
         });
     }

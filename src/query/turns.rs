@@ -16,6 +16,8 @@ pub(super) struct Turns {
     /// By query and arm: whether this session has run it. The first execution of a session pays
     /// for caches and for the GPU's context, two or three times its later cost.
     warm: Vec<Vec<bool>>,
+    /// Pairs, and executions of queries with one arm, that have begun.
+    blocks: u64,
     pending: Option<Pending>,
     rng: Xoshiro256PlusPlus,
 }
@@ -25,6 +27,10 @@ pub(super) struct Turns {
 pub(super) struct Turn {
     pub(super) query: usize,
     pub(super) arm: usize,
+    /// The number of its pair, or its own if the query has one arm.
+    pub(super) block: u64,
+    /// Whether this session has not run it yet.
+    pub(super) cold: bool,
 }
 
 /// A pair of which one half is still to come.
@@ -56,6 +62,7 @@ impl Turns {
             weights: trials.iter().map(|trial| trial.query.weight.get()).collect(),
             arms: trials.iter().map(|trial| trial.arms.len()).collect(),
             warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
+            blocks: 0,
             pending: None,
             rng,
         }
@@ -64,20 +71,22 @@ impl Turns {
     /// The next turn; the second half of a pair follows the first at once.
     pub(super) fn next(&mut self) -> Turn {
         if let Some(Pending { query, first, .. }) = self.pending {
-            return Turn { query, arm: 1 - first };
+            return self.turn(query, 1 - first);
         }
+        self.blocks += 1;
         let query = self.pick();
-        if self.arms[query] != 2 {
-            return Turn { query, arm: 0 };
-        }
-        let arm = usize::from(self.rng.random_bool(0.5));
-        Turn { query, arm }
+        let arm = if self.arms[query] == 2 { self.rng.random_bool(0.5).into() } else { 0 };
+        self.turn(query, arm)
+    }
+
+    fn turn(&self, query: usize, arm: usize) -> Turn {
+        Turn { query, arm, block: self.blocks, cold: !self.warm[query][arm] }
     }
 
     /// Notes how a turn ended; `time` is its service time if it is a sample.
     pub(super) fn end(&mut self, turn: Turn, time: Option<Duration>, answered: bool) -> Completed {
-        let Turn { query, arm } = turn;
-        let cold = !std::mem::replace(&mut self.warm[query][arm], answered);
+        let Turn { query, arm, cold, .. } = turn;
+        self.warm[query][arm] = answered;
         if self.arms[query] != 2 {
             return Completed::Nothing;
         }
@@ -157,11 +166,12 @@ mod tests {
     fn each_pair_is_adjacent_and_in_random_order() {
         let mut turns = turns(&[trial(1, true), trial(1, true)]);
         let (mut off_first, mut pairs) = (0, 0);
-        for _ in 0..1000 {
+        for block in 1..=1000 {
             let first = turns.next();
             assert_eq!(turns.end(first, MS, true), Completed::Nothing);
             let second = turns.next();
             assert_eq!((second.query, second.arm), (first.query, 1 - first.arm));
+            assert_eq!((first.block, second.block), (block, block));
             match turns.end(second, Some(Duration::from_millis(2)), true) {
                 Completed::Pair(pair) => {
                     pairs += 1;

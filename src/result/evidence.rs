@@ -58,6 +58,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Tells shapes apart: FNV-1a, the same in every version. 16 hexadecimal digits where it is
+    /// saved.
+    pub fn shape_hash(&self) -> u64 {
+        hash(&self.shape)
+    }
+
     /// The verdict with what it rests on, for people: `gpu (GpuPreAgg, GPU-Sort)`.
     pub fn describe(&self) -> String {
         match self.verdict {
@@ -71,6 +77,12 @@ impl Evidence {
             Verdict::Unknown => "no plan could be read".to_owned(),
         }
     }
+}
+
+fn hash(shape: &str) -> u64 {
+    shape.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A node that runs on the GPU.
@@ -105,6 +117,28 @@ pub struct PlanHistory {
     pub changed: u64,
     /// The first changes.
     pub changes: Vec<PlanChange>,
+    /// The first plans that were seen, each once.
+    #[serde(default)]
+    pub shapes: Vec<PlanShape>,
+}
+
+/// A plan in a line, and what stands for it where executions are saved one by one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanShape {
+    /// [`Evidence::shape_hash`].
+    pub hash: String,
+    /// The plan in a line.
+    pub shape: String,
+}
+
+impl PlanHistory {
+    /// Notes that this plan was seen, once, as long as there are fewer than `most`.
+    pub fn saw(&mut self, evidence: &Evidence, most: usize) {
+        let hash = format!("{:016x}", evidence.shape_hash());
+        if self.shapes.len() < most && !self.shapes.iter().any(|shape| shape.hash == hash) {
+            self.shapes.push(PlanShape { hash, shape: evidence.shape.clone() });
+        }
+    }
 }
 
 /// A known reason, and what can be done about it.

@@ -14,6 +14,9 @@ pub struct StreamReport {
     pub table_created: bool,
     /// Partitions added to a table that was there.
     pub partitions_added: u32,
+    /// Rows that the table held before; `None`: it was there, and they were not counted.
+    #[serde(default)]
+    pub rows_before: Option<u64>,
     /// Target; `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
     /// Rows acknowledged in the measurement, per second.

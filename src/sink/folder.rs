@@ -1,6 +1,8 @@
 //! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, the
-//! histograms of each clock over time; and `gpu.csv`, if there is a GPU.
+//! histograms of each clock over time; `executions.csv`, the queries one by one, if there are any;
+//! and `gpu.csv`, if there is a GPU.
 
+mod executions;
 mod gpu_csv;
 mod latency_log;
 
@@ -13,6 +15,7 @@ use crate::report::{index_markdown, markdown};
 use crate::result::index::Index;
 use crate::result::{INDEX, JobResult, RESULT};
 
+use executions::{EXECUTIONS, ExecutionsCsv};
 use gpu_csv::{GPU_CSV, GpuCsv};
 use latency_log::{LATENCY_LOG, LatencyLog, Line};
 
@@ -97,6 +100,8 @@ fn replace(
 pub struct Folder {
     path: PathBuf,
     log: LatencyLog,
+    /// `None` without a query.
+    executions: Option<ExecutionsCsv>,
     /// `None` without a GPU.
     gpus: Option<GpuCsv>,
     /// One for each query and arm, as in [`Interval::queries`].
@@ -129,7 +134,15 @@ impl Folder {
     fn with_files(path: PathBuf, created: Vec<PathBuf>) -> Result<Self, SinkError> {
         let log = LatencyLog::create(&path)
             .map_err(|source| failed("create", &path.join(LATENCY_LOG), source, FIX_WRITE))?;
-        Ok(Self { path, created, begun: false, log, gpus: None, query_tags: Vec::new() })
+        Ok(Self {
+            path,
+            created,
+            begun: false,
+            log,
+            executions: None,
+            gpus: None,
+            query_tags: Vec::new(),
+        })
     }
 
     /// Where it is.
@@ -209,6 +222,10 @@ impl Sink for Folder {
         self.begun = true;
         let tags = start.query_arms().map(|(query, arm)| format!("query.{query}.{arm}"));
         self.query_tags = tags.collect();
+        if !start.queries.is_empty() {
+            let created = ExecutionsCsv::create(&self.path, start.query_arms());
+            self.executions = Some(created.map_err(|source| self.unwritten(EXECUTIONS, source))?);
+        }
         if !start.gpus.gpus.is_empty() {
             let created = GpuCsv::create(&self.path, start.started_at, &start.gpus.gpus);
             self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
@@ -237,6 +254,8 @@ impl Sink for Folder {
         );
         let written = self.log.write(start + length, &lines);
         written.map_err(|source| self.unwritten(LATENCY_LOG, source))?;
+        let written = self.executions.as_mut().map_or(Ok(()), |file| file.write(queries));
+        written.map_err(|source| self.unwritten(EXECUTIONS, source))?;
         let written = self.gpus.as_mut().map_or(Ok(()), |gpus| gpus.write(interval));
         written.map_err(|source| self.unwritten(GPU_CSV, source))
     }
@@ -249,6 +268,8 @@ impl Sink for Folder {
         self.save(result)?;
         let synced = self.log.finish();
         synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;
+        let synced = self.executions.as_ref().map_or(Ok(()), ExecutionsCsv::sync);
+        synced.map_err(|source| self.unwritten(EXECUTIONS, source))?;
         let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
         synced.map_err(|source| self.unwritten(GPU_CSV, source))
     }

@@ -1,0 +1,83 @@
+//! What the queries of a benchmark come to, and how far they are.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::query::examine::Findings;
+use crate::record::{PairTally, QueryTally, Recorder};
+use crate::result::arm::ArmError;
+use crate::result::benchmark::Halted;
+use crate::stats::Comparison;
+
+/// What one arm of a query did.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ArmSamples {
+    /// Service times of the measured executions, in order, in nanoseconds.
+    pub times_ns: Vec<u64>,
+    /// Service time of the first execution, which is not measured; `None` if there was none.
+    pub cold_ns: Option<u64>,
+    /// Rows of the last answer.
+    pub rows: u64,
+    /// Executions that failed.
+    pub failures: u64,
+    /// Why the last of those did.
+    pub error: Option<ArmError>,
+    /// Whether it was given up.
+    pub given_up: bool,
+    /// Rows that the GPU handed back to the CPU, as far as the server says so.
+    pub fallback_rows: u64,
+}
+
+/// What a query came to.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// By arm.
+    pub arms: Vec<ArmSamples>,
+    /// The two arms compared; `None` with one arm or without a pair.
+    pub comparison: Option<Comparison>,
+    /// Why it ended.
+    pub halted: Halted,
+    /// Plans and answers.
+    pub examined: Findings,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+/// How far a query is.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    /// Its name.
+    pub query: String,
+    /// What is being done.
+    pub doing: Doing,
+    /// Pairs so far, or executions if there is one arm.
+    pub pairs: usize,
+    /// When it began.
+    pub began: Instant,
+}
+
+/// How far a query is, for whoever shows it: read while the query is measured.
+pub type Watched = Arc<Mutex<Option<Progress>>>;
+
+/// What the executions of a benchmark's queries are tallied in.
+#[derive(Debug, Clone)]
+pub struct Recorders {
+    /// By query and arm.
+    pub queries: Vec<Vec<Recorder<QueryTally>>>,
+    /// By query.
+    pub pairs: Vec<Recorder<PairTally>>,
+}
+
+/// What is being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// The first execution of each arm, not measured.
+    Warming,
+    /// Plans and answers.
+    Examining,
+    /// Pairs.
+    Measuring,
+}
