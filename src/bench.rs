@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
+use crate::query::timeouts::Timeouts;
 use crate::query::{Connection, Trial};
 use crate::record::{self, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
@@ -36,6 +37,7 @@ pub struct Bencher {
     plan: Bench,
     examiner: Examiner,
     session: Option<pg::Session>,
+    timeouts: Timeouts,
     /// The query and arm that the session was last put into.
     entered: Option<(usize, usize)>,
     recorders: Recorders,
@@ -105,6 +107,7 @@ impl Bencher {
             plan: plan.clone(),
             examiner,
             session: None,
+            timeouts: Timeouts::default(),
             entered: None,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             seed,
@@ -444,6 +447,7 @@ impl Bencher {
         };
         match executed {
             Ok((ns, rows, fallback_rows)) => {
+                self.timeouts.answered(&self.trials[query].arms[arm]);
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
                 // No schedule: a query is due when its session is free, so it never waits.
@@ -475,6 +479,9 @@ impl Bencher {
                     message: error.to_string(),
                 });
                 self.entered = None;
+                let (address, arm) = (&self.connection.address, &self.trials[query].arms[arm]);
+                let looking = self.timeouts.failed(address, arm, &error);
+                let _ = self.abort.run_until_cancelled(looking).await;
                 if error.is_lost() {
                     self.session = None;
                     self.reconnect().await?;

@@ -14,6 +14,7 @@ use crate::pg::{self, Address, Session, embedded};
 use crate::plan::{StreamJob, StreamRate};
 use crate::strom::server::{self, ServerProcess, StromServer};
 use crate::strom::settings::{self, Setting};
+use crate::strom::{self, GpuService};
 use crate::watch::gpu::{self, GpuNow};
 
 use advice::Advice;
@@ -151,6 +152,8 @@ pub struct Server {
     pub settings: Vec<Setting>,
     /// Its PG-Strom.
     pub pg_strom: StromServer,
+    /// Whether its GPU service answers; `None` where there is none to ask.
+    pub gpu_service: Option<GpuService>,
     /// The stream's table, if it is there.
     pub table: Option<Table>,
 }
@@ -218,6 +221,11 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
     let table = table::examine(&mut session, &job.stream.table).await?;
     let clock = session.clock_offset().await?;
     session.close().await;
+    // Last, as it may take ten seconds; without a GPU there is no service.
+    let gpu_service = match pg_strom.found_gpu {
+        Some(true) => Some(strom::probe(address).await?),
+        _ => None,
+    };
     Ok(Server {
         address: address.to_string(),
         version: text(0).unwrap_or_default(),
@@ -231,6 +239,7 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
         dev_shm_bytes: processes.and_then(dev_shm_bytes),
         settings,
         pg_strom,
+        gpu_service,
         table,
     })
 }

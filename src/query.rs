@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod examine;
 mod failures;
+pub mod timeouts;
 mod turns;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::plan::{AnswerCompare, OnFault, Query, Recovery};
 use crate::record::{Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder};
 use crate::strom::{self, Arm, Gpu, StromError};
 pub use failures::Failures;
+use timeouts::Timeouts;
 use turns::{Completed, Turn, Turns};
 
 /// Pause after a failed query, so that a broken one does not spin.
@@ -41,6 +43,8 @@ pub struct Reader {
     pub session: Option<pg::Session>,
     /// How it connects anew.
     pub connection: Connection,
+    /// What is done about timeouts on the GPU.
+    pub timeouts: Arc<Timeouts>,
     /// What happens at a fault.
     pub recovery: Recovery,
     /// What it chooses from.
@@ -171,6 +175,11 @@ impl Reader {
                     if error.is_lost() {
                         turns.session_lost();
                     }
+                    let arm = &self.trials[turn.query].arms[turn.arm];
+                    let looking = self.timeouts.failed(&self.connection.address, arm, &error);
+                    if unless_over(&self.stop, &self.abort, looking).await.is_none() {
+                        break;
+                    }
                     if !self.recover(error, &recorder).await? {
                         break;
                     }
@@ -255,6 +264,7 @@ impl Reader {
         let age = answer
             .newest
             .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
+        self.timeouts.answered(arm);
         let fallback_rows = strom::hint::fallback_rows(&session.take_notices());
         let execution = Execution {
             answer_age: age,
@@ -314,7 +324,7 @@ impl Reader {
                 return Ok(false);
             }
             let opening = tokio::time::timeout(ATTEMPT_MAX, connection.open());
-            error = match self.unless_over(opening).await {
+            error = match unless_over(&self.stop, &self.abort, opening).await {
                 Some(Ok(Ok(session))) => {
                     self.session = Some(session);
                     recorder.note(|tally| tally.reconnects += 1);
@@ -331,15 +341,19 @@ impl Reader {
 
     /// Waits; `false` if the run is over meanwhile.
     async fn pause(&mut self, pause: Duration) -> bool {
-        self.unless_over(tokio::time::sleep(pause)).await.is_some()
+        unless_over(&self.stop, &self.abort, tokio::time::sleep(pause)).await.is_some()
     }
+}
 
-    /// Does `work`; `None` if the run is over meanwhile.
-    async fn unless_over<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::select! {
-            done = work => Some(done),
-            () = self.stop.over() => None,
-            () = self.abort.cancelled() => None,
-        }
+/// Does `work`; `None` if the run is over meanwhile.
+async fn unless_over<T>(
+    stop: &Stop,
+    abort: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = stop.over() => None,
+        () = abort.cancelled() => None,
     }
 }

@@ -9,7 +9,9 @@ mod service;
 pub mod settings;
 
 pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter};
-pub use service::wake_gpu_service;
+pub use service::{
+    GpuService, Roused, WAKE_SQL, WOKEN, await_gpu_service, probe, rouse, wake_gpu_service,
+};
 
 use crate::pg;
 
@@ -60,6 +62,20 @@ pub enum StromError {
         /// What the server says.
         got: String,
     },
+    /// The GPU service is silent, and our role may not wake it.
+    #[error(
+        "PG-Strom's GPU service does not answer a small query within {} s, as it is after a reload \
+         of the configuration, and our role may not wake it\n  fix: let a superuser run this, or \
+         leave the GPU out with --gpu off:\n  {WAKE_SQL}", service::PROBE_MAX.as_secs()
+    )]
+    Asleep,
+    /// The GPU service is silent, whatever is done.
+    #[error(
+        "PG-Strom's GPU service does not answer a small query within {} s, not even since \
+         pg_strom.max_async_tasks was changed and put back\n  fix: look into the server's log, \
+         restart the server, or leave the GPU out with --gpu off", service::PROBE_MAX.as_secs()
+    )]
+    Dead,
     /// The server could not be asked.
     #[error(transparent)]
     Server(#[from] pg::Error),

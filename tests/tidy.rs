@@ -216,8 +216,8 @@ fn spawn_outside_the_engine(source: &Source) -> Vec<String> {
 }
 
 /// Files that ask the server as others would see it: queries in an arm, and looks at settings.
-const AS_CONFIGURED: [&str; 4] =
-    ["src/pg/", "src/query.rs", "src/doctor.rs", "src/engine/sweep.rs"];
+const AS_CONFIGURED: [&str; 5] =
+    ["src/pg/", "src/strom/service.rs", "src/query.rs", "src/doctor.rs", "src/engine/sweep.rs"];
 
 /// Everything else that strom-load asks goes through `Session::own`, with PG-Strom off.
 fn session_that_is_not_our_own(source: &Source) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::quantity::{format_bytes, format_count};
+use crate::strom::GpuService;
 use crate::strom::server::{GpuDirect, StromServer};
 use crate::strom::settings::{Context, Setting};
 
@@ -125,6 +126,9 @@ fn describe_strom(text: &mut String, server: &Server) {
     line(text, "", &format!("{module}; {direct}"));
     if let Some(pid) = server.processes.and_then(|found| found.gpu_service_pid) {
         line(text, "", &format!("GPU service is process {pid}"));
+    }
+    if server.gpu_service == Some(GpuService::Answers) {
+        line(text, "", "a small query is answered on the GPU");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::assemble::{self, Draft};
 use super::gpus::Gpus;
 use super::outputs::{Filling, Outputs};
-use super::prepare::{check_queries_apart, meet, query_start};
+use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
 use super::{FillOptions, Outcome, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ImportError, Options, Source};
@@ -65,6 +65,9 @@ pub(super) async fn run(
     for (_, trials) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
         check_queries_apart(&mut control, trials, bench.writes).await?;
     }
+    shutdown
+        .unless_stopped(await_gpu(&target.address, steps.iter().flat_map(|step| step.iter())))
+        .await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     let facts = server.facts.clone();

@@ -14,7 +14,7 @@ use crate::plan::{Audit, Caret, Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
-use crate::strom::{self, StromError};
+use crate::strom::{self, Gpu, StromError};
 
 use super::assemble::unix_us;
 use super::gpus::Gpus;
@@ -49,6 +49,7 @@ pub(super) async fn prepare(
     for trial in &*trials {
         strom::check_settings(&mut control, &trial.arms).await?;
     }
+    await_gpu(address, trials.iter()).await?;
     limits::check(&mut control, &plan.job).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.job.stream.partitions.get() {
@@ -121,6 +122,17 @@ pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport),
     let identity = session.identity(None).await?;
     let (address, embedded) = (target.address.to_string(), target.embedded);
     Ok((session, ServerReport { address, embedded, identity, pg_strom_loaded, facts }))
+}
+
+/// Has the GPU answer before anything is measured on it. A query there may wait for ever.
+pub(super) async fn await_gpu<'t>(
+    address: &pg::Address,
+    trials: impl Iterator<Item = &'t Trial>,
+) -> Result<(), StromError> {
+    if trials.flat_map(|trial| &trial.arms).any(|arm| arm.gpu == Gpu::On) {
+        strom::await_gpu_service(address).await?;
+    }
+    Ok(())
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.

@@ -13,6 +13,7 @@ use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
+use crate::query::timeouts::Timeouts;
 use crate::query::{Connection, Failures, Reader, Trial};
 use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
@@ -32,6 +33,7 @@ pub(super) struct Readers {
     /// Of each reader.
     due: Vec<Recorder<ReaderTally>>,
     due_total: ReaderTally,
+    timeouts: Arc<Timeouts>,
     board: Board,
     failures: Arc<Failures>,
     /// Rows acknowledged so far, in all partitions.
@@ -47,6 +49,7 @@ impl Readers {
             trials,
             due: Vec::new(),
             due_total: ReaderTally::default(),
+            timeouts: Arc::default(),
             board: Board::default(),
             failures: Arc::default(),
             rows: Arc::default(),
@@ -101,6 +104,7 @@ impl Readers {
             pacer,
             session: Some(session),
             connection,
+            timeouts: Arc::clone(&self.timeouts),
             recovery: plan.job.recovery.clone(),
             trials: Arc::clone(&self.trials),
             recorders,

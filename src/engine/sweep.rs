@@ -9,7 +9,7 @@ use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill, fill_tables, table_rows};
 use super::gpus::Gpus;
 use super::outputs::Outputs;
-use super::prepare::{check_queries_apart, meet, query_start};
+use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
 use super::{Options, Outcome, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
@@ -83,6 +83,7 @@ pub(super) async fn run(
     let trials = trials(bench, &checked, loaded)?;
     check_queries_apart(&mut control, &trials, bench.writes).await?;
     control.close().await;
+    shutdown.unless_stopped(await_gpu(&target.address, trials.iter())).await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     let connection = Connection {

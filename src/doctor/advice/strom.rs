@@ -5,6 +5,7 @@ use crate::plan::TableName;
 use crate::quantity::format_bytes;
 use crate::strom::server::GpuDirect;
 use crate::strom::settings::{Applying, Context, KNOWN, Setting, explain_absent};
+use crate::strom::{GpuService, WAKE_SQL};
 
 use super::{Advice, Severity, item};
 
@@ -27,6 +28,7 @@ pub(super) fn advise(load: &Load, machine: &Machine, server: &Server) -> Vec<Adv
     let mut advice = Vec::new();
     if server.pg_strom.loaded {
         advice.extend(presence(server));
+        advice.extend(answers(server));
         advice.extend(switches(server));
         advice.extend(one_gpu(load, machine, server));
         advice.extend(gpu_direct(server));
@@ -102,6 +104,41 @@ fn presence(server: &Server) -> Vec<Advice> {
         ));
     }
     advice
+}
+
+/// Whether the GPU service does its work.
+fn answers(server: &Server) -> Option<Advice> {
+    let strom = &server.pg_strom;
+    Some(match server.gpu_service.as_ref()? {
+        GpuService::Answers => return None,
+        // The reason is told already.
+        GpuService::NotUsed if strom.extension.is_none() || server.processes.is_none() => {
+            return None;
+        }
+        GpuService::NotUsed => item(
+            "gpu-not-taken",
+            Warning,
+            "a small query was planned on the CPU, where only the GPU was cheap",
+            "the GPU service is away for some seconds after a reload of the configuration, and \
+             queries run on the CPU meanwhile; so they do where a way of using the GPU is off",
+            "look again in some seconds; if it stays so, look into the server's log",
+        ),
+        GpuService::Silent => item(
+            "gpu-service-silent",
+            Critical,
+            "the GPU service does not answer a small query within 5 s, twice",
+            "every query on the GPU waits for ever; in PG-Strom 6.1 and 6.2-dev a reload of the \
+             configuration does that",
+            format!("as a superuser: {WAKE_SQL}; if that does not help, restart the server"),
+        ),
+        GpuService::Fails(said) => item(
+            "gpu-service-fails",
+            Critical,
+            format!("a small query on the GPU fails: {}", said.replace('\n', " ")),
+            "queries on the GPU fail likewise",
+            "look into the server's log; the GPU service may be starting anew, or the GPU be full",
+        ),
+    })
 }
 
 fn switches(server: &Server) -> Vec<Advice> {

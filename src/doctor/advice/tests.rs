@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::doctor::{Load, Machine, Part, Report, Server, Table, text};
 use crate::pg::clock::ClockOffset;
+use crate::strom::GpuService;
 use crate::strom::server::tests::{printed, with};
 use crate::strom::server::{Device, ServerProcess, StromServer};
 use crate::strom::settings::{Existence, Inventory, Mention, Setting};
@@ -108,6 +109,7 @@ fn server(pg_strom: StromServer) -> Server {
             setting("superuser_reserved_connections", "3", "3", None),
             setting("synchronous_commit", "on", "on", None),
         ],
+        gpu_service: pg_strom.found_gpu.filter(|found| *found).map(|_| GpuService::Answers),
         pg_strom,
         table: Some(table([3 << 30; 3])),
     }
@@ -219,9 +221,12 @@ fn every_item_is_given_to_some_server_and_has_a_name_of_its_own() {
     let blind = server(StromServer::of_settings(blind));
     let mut idle = server(met("6.1"));
     idle.processes = Some(ServerProcess { postmaster_pid: 40, gpu_service_pid: None });
+    let answering = |gpu_service| Server { gpu_service: Some(gpu_service), ..server(met("6.1")) };
+    let (silent, unused) = (answering(GpuService::Silent), answering(GpuService::NotUsed));
+    let failing = answering(GpuService::Fails("failed on cuCtxCreate".to_owned()));
     let mut crowded = machine();
     crowded.gpus.push(gpu(vec![process(7, "python train.py")]));
-    for server in [bad_load(), bad_strom(), pretended, blind, idle] {
+    for server in [bad_load(), bad_strom(), pretended, blind, idle, silent, unused, failing] {
         let advice = advise(&load(), &crowded, Some(&server));
         assert!(advice.is_sorted_by_key(|item| item.severity));
         given.extend(advice.iter().map(|item| item.id));
