@@ -309,11 +309,16 @@ impl Signals {
                     shutdown.abort.cancel();
                 }
                 1 => {
-                    screen.line("interrupted: finishing what is due; once more aborts");
+                    // Before the run the error says it.
+                    if shutdown.has_begun() {
+                        screen.line("interrupted: finishing what is due; once more aborts");
+                    }
                     shutdown.stop.cancel();
                 }
                 2 => {
-                    screen.line("aborting");
+                    if shutdown.has_begun() {
+                        screen.line("aborting");
+                    }
                     shutdown.stop.cancel();
                     shutdown.abort.cancel();
                 }

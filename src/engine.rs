@@ -15,6 +15,8 @@ mod sweep;
 mod threads;
 mod ticker;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -47,12 +49,32 @@ pub struct Shutdown {
     pub stop: CancellationToken,
     /// Drop what is in hand, cancel it on the server, and report.
     pub abort: CancellationToken,
+    /// Whether there is anything in hand: before, a stop is the end.
+    begun: Arc<AtomicBool>,
 }
 
 impl Shutdown {
+    /// Whether a stop has anything to finish.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// The same with a stop of its own.
+    #[must_use]
+    pub fn with_own_stop(&self) -> Self {
+        Self { stop: CancellationToken::new(), ..self.clone() }
+    }
+
+    fn begin(&self, begun: bool) {
+        self.begun.store(begun, Ordering::Relaxed);
+    }
+
     /// Does what comes before a run, which a signal ends at once.
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, PrepareError> {
-        self.stop.run_until_cancelled(work).await.ok_or(PrepareError::Interrupted)
+        self.begin(false);
+        let done = self.stop.run_until_cancelled(work).await.ok_or(PrepareError::Interrupted);
+        self.begin(done.is_ok());
+        done
     }
 }
 
@@ -192,6 +214,7 @@ pub async fn run(
     shutdown: &Shutdown,
 ) -> Result<Outcome, PrepareError> {
     let outputs = Outputs::new(sinks);
+    shutdown.begin(false);
     let Plan { common, job } = plan;
     // Boxed: the state machine of each is some 20 KB.
     match job {

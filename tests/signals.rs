@@ -94,6 +94,7 @@ async fn an_interrupt_before_the_run_leaves_nothing() {
     let ended = program.end().await;
     assert_eq!(ended.code, Some(130), "{}", ended.stderr);
     assert!(ended.stderr.contains("interrupted before the run began"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("interrupted").count(), 1, "{}", ended.stderr);
     assert!(!ended.work().join("out").exists());
     other.execute("ROLLBACK").await;
     is_gone(&database).await;

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use rand::RngExt;
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
 use crate::engine::{self, Outcome, Shutdown, Target};
@@ -83,7 +82,7 @@ async fn run(
     // A signal ends the injector, and then the run: only a server that is whole again can be asked
     // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();
-    let stop = Shutdown { stop: CancellationToken::new(), abort: shutdown.abort.clone() };
+    let stop = shutdown.with_own_stop();
     let mut injector =
         Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
     let ran = async {

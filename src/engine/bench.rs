@@ -292,7 +292,7 @@ impl StepRun<'_> {
             statement_timeout: self.bench.statement_timeout,
             writes: self.bench.writes,
         };
-        let Shutdown { stop, abort } = self.shutdown;
+        let Shutdown { stop, abort, .. } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());
         let (seed, order) = (self.seed, self.bench.order);
         let bencher =

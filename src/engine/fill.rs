@@ -56,6 +56,7 @@ pub async fn fill(
         Box::pin(joined)
     };
     // At an abort the runtime drops the lanes, and with them their transactions.
-    let Shutdown { stop, abort } = shutdown;
+    shutdown.begin(true);
+    let Shutdown { stop, abort, .. } = shutdown;
     dataset::prepare(address, tables, &options, progress, &start, (stop, abort)).await
 }

@@ -92,7 +92,7 @@ pub(super) async fn run(
         statement_timeout: bench.statement_timeout,
         writes: bench.writes,
     };
-    let Shutdown { stop, abort } = shutdown;
+    let Shutdown { stop, abort, .. } = shutdown;
     let (stop, abort) = (stop.clone(), abort.clone());
     let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
     let run = assemble::sweep_begun(&checked, sweep, &trials);
