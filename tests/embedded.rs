@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, getegid, geteuid, getpgid, kill_process_group
 use strom_load::pg::embedded::{EmbeddedError, Options, Reject, Server, install};
 use tokio_postgres::NoTls;
 
-use crate::support::{self, Loader, ask, connect, lives, scratch, until};
+use crate::support::{self, Loader, Program, ask, connect, lives, scratch, until};
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn start() -> Server {
@@ -226,13 +226,13 @@ async fn committed_rows_survive_restart_and_crash() {
 }
 
 #[tokio::test]
-async fn the_users_settings_win_and_a_bad_one_shows_the_log() {
+async fn the_users_settings_win_and_a_bad_one_is_found_before_there_is_a_cluster() {
     let server = Server::start(&with_setting("max_connections", "17")).await.unwrap();
     assert_eq!(ask(&server, "SHOW max_connections").await, "17");
     server.stop().await.unwrap();
 
     let error = Server::start(&with_setting("warp_drive", "on")).await.unwrap_err();
-    assert!(matches!(error, EmbeddedError::EarlyExit { program: "postgres", .. }));
+    assert!(matches!(error, EmbeddedError::Settings { .. }), "{error}");
     assert!(error.to_string().contains("unrecognized configuration parameter \"warp_drive\""));
     let error = Server::start(&with_setting("port", "1")).await.unwrap_err();
     assert!(matches!(error, EmbeddedError::Setting { .. }), "{error}");
@@ -296,4 +296,72 @@ async fn fetched_binaries_run_and_are_fetched_once() {
     assert!(ask(&server, "SHOW server_version").await.starts_with("18."));
     assert_eq!(ask(&server, "SHOW fsync").await, "on");
     server.stop().await.unwrap();
+}
+
+/// As in a container that is run with a user of its own: there is a number and no name.
+#[tokio::test]
+async fn a_user_without_a_name_is_told_so() {
+    assert!(is_root(), "to become another user takes root");
+    let folder = scratch();
+    let program = folder.path().join("strom-load");
+    fs::copy(env!("CARGO_BIN_EXE_strom-load"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=12345", "--regid=12345", "--clear-groups"]).arg(&program);
+    command.args(["--metrics-addr", "off", "--output", "out"]).current_dir(folder.path());
+    let output = command.env("HOME", folder.path()).env_remove("DATABASE_URL").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    let fix =
+        "\n  fix: PostgreSQL runs only as a user with a name: run as one that is in /etc/passwd";
+    assert!(said.contains("could not look up effective user ID 12345"), "{said}");
+    assert!(said.contains(fix), "{said}");
+}
+
+#[tokio::test]
+async fn more_memory_than_there_is_has_a_fix_of_its_own() {
+    let error =
+        Server::start(&with_setting("shared_buffers", "7TB")).await.unwrap_err().to_string();
+    assert!(error.contains("could not map anonymous shared memory"), "{error}");
+    assert!(
+        error.ends_with(
+            "\n  fix: the machine has less memory than the server is to take: --pg-set \
+                             shared_buffers=128MB"
+        ),
+        "{error}"
+    );
+}
+
+const INDEXED: &str = "[[tables]]\nname = 't'\nrows = 300_000\nprimary_key = ['id']\n\
+    columns = [{ name = 'id', type = 'bigint', values = 'row_id' },\n\
+    { name = 'v', type = 'text', values = { text = { min_chars = 30, max_chars = 40 } } }]\n";
+
+/// As in a container: /dev/shm has 64 MB there, and here just too little for parallel workers.
+#[tokio::test]
+async fn a_small_dev_shm_is_named() {
+    let fill = async |size: &str, setting: &[&str]| {
+        let mount = format!("mount -t tmpfs -o size={size} tmpfs /dev/shm && exec \"$0\" \"$@\"");
+        let folder = scratch();
+        let profile = folder.path().join("indexed.toml");
+        fs::write(&profile, INDEXED).unwrap();
+        let args = ["fill", profile.to_str().unwrap(), "--data-dir", "pg"];
+        let through = ["unshare", "-m", "sh", "-c", &mount];
+        let ended =
+            Program::start_through(&through, &[&args[..], setting].concat(), &[]).end().await;
+        (ended.code, ended.stderr)
+    };
+    let (code, said) = fill("1m", &[]).await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("`initdb` ended early"), "{said}");
+    let fix =
+        "\n  fix: /dev/shm is full or small: give the container more (docker run --shm-size=1g)\n";
+    assert!(said.ends_with(fix), "{said}");
+    let (code, said) = fill("1100k", &[]).await;
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("could not resize shared memory segment"), "{said}");
+    assert!(said.contains("\n  fix: give the server a larger /dev/shm"), "{said}");
+    // What the fix says helps.
+    let setting = "dynamic_shared_memory_type=mmap";
+    assert!(said.contains(&format!("--pg-set {setting}")), "{said}");
+    let (code, said) = fill("1100k", &["--pg-set", setting]).await;
+    assert_eq!(code, Some(0), "{said}");
 }

@@ -318,10 +318,15 @@ impl Program {
 
     /// Starts it through a shell that does `first` and then becomes it.
     pub(crate) fn start_after(first: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut shell = tokio::process::Command::new("sh");
-        let program = env!("CARGO_BIN_EXE_strom-load");
-        shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), program]);
-        Self::spawn(shell, scratch(), args, env)
+        let script = format!("{first}; exec \"$0\" \"$@\"");
+        Self::start_through(&["sh", "-c", &script], args, env)
+    }
+
+    /// Starts it through a command that takes it, and what it takes, for its last arguments.
+    pub(crate) fn start_through(through: &[&str], args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut command = tokio::process::Command::new(through[0]);
+        command.args(&through[1..]).arg(env!("CARGO_BIN_EXE_strom-load"));
+        Self::spawn(command, scratch(), args, env)
     }
 
     fn spawn(

@@ -374,6 +374,13 @@ async fn outputs() {
     // As much of a server of its own as there is goes, too.
     transcript.refuse(&["--metrics-addr", "off", "--pg-bindir", "missing"]).await;
     transcript.refuse(&["--metrics-addr", "off", "--pg-set", "port=1"]).await;
+    let refused = ["--pg-set", "fsync=maybe", "--pg-set", "max_connnections=5", "--pg-set"];
+    let refused = [&refused[..], &["wal_level=none", "--pg-set", "work_mem=900XB"]].concat();
+    transcript.refuse(&[&["--metrics-addr", "off"], &refused[..]].concat()).await;
+    for data_dir in ["file", "file/below", "/proc/nowhere", "old"] {
+        let args = ["--metrics-addr", "off", "--data-dir", data_dir];
+        transcript.refuse_in(&files, &args, &[]).await;
+    }
     insta::assert_snapshot!("outputs", transcript.text);
 }
 

@@ -29,7 +29,7 @@ use account::Account;
 use cluster::Cluster;
 pub use discover::Rejected;
 pub use error::EmbeddedError;
-use error::{SOCKET_PATH_MAX, at};
+use error::{SOCKET_PATH_MAX, at, early_fix};
 use folder::Folder;
 use guard::{Guarded, LastWill};
 use probe::{Binaries, probe};
@@ -127,6 +127,7 @@ impl Server {
             .map_err(at("read", Path::new("/etc/passwd")))?
             .ok_or(EmbeddedError::NoAccount)?;
         let binaries = binaries(options, &account).await?;
+        settings::ask(&account, &binaries, &options.settings).await?;
         let (folder, socket_dir) = private_folder(&account)?;
         let started = async {
             let data_dir = options.data_dir.as_deref();
@@ -364,7 +365,8 @@ impl Server {
         } else if log.contains("lock file \"postmaster.pid\" already exists") {
             EmbeddedError::DataInUse { dir: self.cluster.dir().to_owned() }
         } else {
-            EmbeddedError::EarlyExit { program: "postgres", status, log }
+            let fix = early_fix("postgres", &log, &self.settings);
+            EmbeddedError::EarlyExit { program: "postgres", status, log, fix }
         }
     }
 

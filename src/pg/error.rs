@@ -203,7 +203,8 @@ fn usual_fix(sqlstate: &str, message: &str) -> Option<&'static str> {
         // PostgreSQL reports a full /dev/shm like a full disk.
         "53100" if message.contains(SHARED_MEMORY) => {
             "give the server a larger /dev/shm (docker run --shm-size=1g; in Kubernetes an emptyDir \
-             with medium: Memory), or set dynamic_shared_memory_type = mmap in its postgresql.conf"
+             with medium: Memory), or set dynamic_shared_memory_type = mmap in its postgresql.conf (--pg-set \
+             dynamic_shared_memory_type=mmap for a server of our own)"
         }
         "53100" => "free space on the server's disk",
         "22P05" => {

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::pace::told;
 
 use super::account::Account;
-use super::error::{EmbeddedError, at};
+use super::error::{EmbeddedError, at, at_data_dir, early_fix};
 use super::folder::{self, Folder};
 use super::guard::{Guarded, LastWill};
 use super::probe::Binaries;
@@ -57,14 +57,14 @@ impl Cluster {
             return Ok(Self { dir, kept: None, passfile: Some(passfile) });
         };
         // The server starts in another directory.
-        let dir = std::path::absolute(dir).map_err(at("find", dir))?;
+        let dir = std::path::absolute(dir).map_err(at_data_dir("find", dir))?;
         let created = !dir.exists();
-        fs::create_dir_all(&dir).map_err(at("create", &dir))?;
+        fs::create_dir_all(&dir).map_err(at_data_dir("create", &dir))?;
         // A symlink to the real place is the user's right; the lock is on the place.
-        let dir = fs::canonicalize(&dir).map_err(at("find", &dir))?;
+        let dir = fs::canonicalize(&dir).map_err(at_data_dir("find", &dir))?;
         let lock = lock_kept(&dir).await?;
         let passfile = dir.join(KEPT_PASSFILE);
-        match look(&dir).map_err(at("read", &dir))? {
+        match look(&dir).map_err(at_data_dir("read", &dir))? {
             Found::Foreign => return Err(EmbeddedError::DataForeign { dir }),
             Found::Cluster { version } if version != binaries.version.major.to_string() => {
                 let (bindir, found) = (binaries.bindir.clone(), binaries.version);
@@ -72,7 +72,7 @@ impl Cluster {
             }
             Found::Cluster { .. } => {}
             Found::Empty => {
-                account.give(&dir).map_err(at("hand over", &dir))?;
+                account.give(&dir).map_err(at_data_dir("hand over", &dir))?;
                 let made = initdb(account, binaries, folder, &dir, &passfile).await;
                 if made.is_err() && created {
                     // Leave the place as it was found, if initdb has cleaned up after itself.
@@ -113,7 +113,7 @@ impl Cluster {
 /// a copy of every lock for a moment, so one refusal means little.
 async fn lock_kept(dir: &Path) -> Result<File, EmbeddedError> {
     for _ in 0..20 {
-        if let Some(lock) = folder::lock_folder(dir).map_err(at("lock", dir))? {
+        if let Some(lock) = folder::lock_folder(dir).map_err(at_data_dir("lock", dir))? {
             return Ok(lock);
         }
         sleep(Duration::from_millis(25)).await;
@@ -182,7 +182,12 @@ async fn initdb(
     let status = status.map_err(at("run initdb for", dir))?;
     if !status.success() {
         let log = log_tail(&log_path, log_start);
-        return Err(EmbeddedError::EarlyExit { program: "initdb", status, log });
+        return Err(EmbeddedError::EarlyExit {
+            program: "initdb",
+            status,
+            fix: early_fix("initdb", &log, &[]),
+            log,
+        });
     }
     fs::remove_file(&pwfile).map_err(at("remove", &pwfile))?;
     // Any port: a kept cluster gets another one at each start.

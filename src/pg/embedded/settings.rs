@@ -2,10 +2,20 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
-use super::EmbeddedError;
+use crate::plan::nearest;
+
+use super::account::Account;
+use super::error::{EmbeddedError, at};
+use super::probe::Binaries;
 
 const MIB: u64 = 1 << 20;
+
+/// Where no cluster is.
+const NOWHERE: &str = "/nowhere/strom-load";
+/// What the server says of a setting that it does not have.
+const UNKNOWN: &str = "unrecognized configuration parameter";
 
 /// The launcher tells these to the clients, or depends on them; a user's value would break that.
 const OWN: [&str; 6] = [
@@ -26,12 +36,65 @@ pub fn is_decided_by_launcher(name: &str) -> bool {
 
 /// Refuses settings that are the launcher's own, and names that would not be one argument.
 pub(super) fn check(settings: &[(String, String)]) -> Result<(), EmbeddedError> {
-    for (name, _) in settings {
-        if is_decided_by_launcher(name) || name.is_empty() || name.contains('=') {
-            return Err(EmbeddedError::Setting { name: name.clone() });
-        }
+    for (name, value) in settings {
+        let why = if is_decided_by_launcher(name) {
+            "strom-load decides this setting itself, since its own sessions depend on it"
+        } else if name.is_empty() || name.contains('=') {
+            "that is not the name of a setting"
+        } else {
+            continue;
+        };
+        let (name, value) = (name.clone(), value.clone());
+        return Err(EmbeddedError::Setting { name, value, why });
     }
     Ok(())
+}
+
+/// Has the server read the user's settings before a cluster is made for it, which takes seconds:
+/// it reads its command line before it looks for its files, of which there are none here.
+pub(super) async fn ask(
+    account: &Account,
+    binaries: &Binaries,
+    settings: &[(String, String)],
+) -> Result<(), EmbeddedError> {
+    let mut refusals = Vec::new();
+    for (name, value) in settings {
+        let mut server = account.command(binaries.bindir.join("postgres"));
+        server.args(["-D", NOWHERE, "-c", &format!("{name}={value}"), "-C", name]);
+        let output = server.stdin(Stdio::null()).output().await;
+        let said = output.map_err(at("run", &binaries.bindir))?.stderr;
+        let Some(refusal) = refusal(&String::from_utf8_lossy(&said)) else { continue };
+        let fix = if refusal.contains(UNKNOWN) {
+            let known = names(account, binaries).await;
+            nearest(name, known.iter().map(String::as_str))
+                .map_or_else(|| "leave it out".to_owned(), |near| format!("did you mean `{near}`?"))
+        } else {
+            "correct the value, or leave it out".to_owned()
+        };
+        refusals.push(format!("--pg-set {name}={value}: {refusal}\n  fix: {fix}"));
+    }
+    if refusals.is_empty() { Ok(()) } else { Err(EmbeddedError::Settings { refusals }) }
+}
+
+/// What the server says against a setting; its hint as a line of its own. `None`: it takes it.
+fn refusal(said: &str) -> Option<String> {
+    let after = |label: &str| {
+        let line = said.lines().find_map(|line| line.split_once(label))?;
+        Some(line.1.trim_start().to_owned())
+    };
+    let fatal = after("FATAL:")?;
+    let more = [("DETAIL:", "detail"), ("HINT:", "hint (server)")];
+    let more = more.into_iter().filter_map(|(label, shown)| Some((shown, after(label)?)));
+    Some(more.fold(fatal, |text, (shown, more)| format!("{text}\n  {shown}: {more}")))
+}
+
+/// The names of the server's settings; none if it does not tell.
+async fn names(account: &Account, binaries: &Binaries) -> Vec<String> {
+    let mut server = account.command(binaries.bindir.join("postgres"));
+    let output = server.arg("--describe-config").stdin(Stdio::null()).output().await;
+    let told = output.map(|output| output.stdout).unwrap_or_default();
+    let told = String::from_utf8_lossy(&told);
+    told.lines().filter_map(|line| Some(line.split_once('\t')?.0.to_owned())).collect()
 }
 
 /// The `-c` arguments of `postgres`, the user's last so that they win.
