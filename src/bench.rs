@@ -547,7 +547,10 @@ impl Bencher {
                     return Err(BenchError::Strom(error.into()));
                 }
                 Err(_) if self.is_over() => return Ok(()),
-                Err(_) => tokio::time::sleep(backoff.next_pause()).await,
+                Err(error) => {
+                    pg::note_recovery(&error);
+                    tokio::time::sleep(backoff.next_pause()).await;
+                }
             }
         }
     }

@@ -35,4 +35,4 @@ pub use error::Error;
 pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;
 pub use session::Session;
-pub use start::until_started;
+pub use start::{note_recovery, until_started};

@@ -335,6 +335,7 @@ impl Reader {
                 None => return Ok(false),
             };
             // An attempt to connect is no query: what it met is not counted as one's error.
+            pg::note_recovery(&error);
             tracing::debug!("{error}");
         }
     }

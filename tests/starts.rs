@@ -9,7 +9,7 @@ use strom_load::pg::embedded::{Halt, Options, Server};
 use tokio::time::sleep;
 use tokio_postgres::NoTls;
 
-use crate::support::{Ended, Program, scratch, until};
+use crate::support::{Ended, Program, ask, scratch, until};
 
 /// A server that admits nobody while it starts: a standby without a hot one's leave to read.
 async fn held_back() -> Server {
@@ -83,5 +83,68 @@ async fn a_server_that_starts_is_waited_for_and_not_for_ever() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     until("the server is promoted", || !data.join("standby.signal").exists()).await;
+    server.stop().await.unwrap();
+}
+
+/// Lets the server crash, and holds its recovery back for some five seconds: until the postmaster
+/// kills the process that does not end by itself.
+async fn crash(server: &Server, victim: &str) {
+    let pid = |what: String| async move { ask(server, &what).await.parse::<u32>().unwrap() };
+    let checkpointer = "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
+    let checkpointer = pid(checkpointer.to_owned()).await;
+    let victim = format!(
+        "SELECT pid::text FROM pg_stat_activity WHERE application_name = '{victim}' LIMIT 1"
+    );
+    let victim = pid(victim).await;
+    kill_process(Pid::from_raw(checkpointer as i32).unwrap(), Signal::STOP).unwrap();
+    server.kill_backend(victim).unwrap();
+}
+
+fn address(server: &Server) -> String {
+    let (folder, port) = (server.socket_dir().display(), server.port());
+    format!("host={folder} port={port} user=postgres dbname=postgres")
+}
+
+#[tokio::test]
+async fn a_crash_is_said_once_and_attempts_to_connect_are_no_errors_of_a_query() {
+    let server = Server::start(&Options::default()).await.unwrap();
+    let address = address(&server);
+    let args = ["--duration", "12s", "--warmup", "0s", "--metrics-addr", "off", "--readers", "2"];
+    let args = [&args[..], &["--output", "out", "--database-url", &address]].concat();
+    let program = Program::start_in(scratch(), &args, &[]);
+    until("queries are answered", || program.stderr().contains("queries ")).await;
+    crash(&server, "strom-load reader 0").await;
+    let ended = program.end().await;
+    let result = ended.done();
+    let said = "the server crashed and is recovering; its log has more";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let queries = result["queries"].as_array().unwrap().iter();
+    let errors = queries.flat_map(|query| query["errors"].as_object().unwrap().values());
+    let errors: u64 = errors.map(|count| count.as_u64().unwrap()).sum();
+    assert!(errors <= 2, "one each that was in hand: {}", result["queries"]);
+    assert_eq!(result["stream"]["rows_found"], result["stream"]["rows_acknowledged"]);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_whose_server_crashes_says_so() {
+    let server = Server::start(&Options::default()).await.unwrap();
+    let address = address(&server);
+    let query = "SELECT i, pg_sleep(0.001 * i)::text AS slept FROM generate_series(1, 100000) i";
+    let args = ["arrow", "--query", query, "--file", "out.arrow", "--database-url", &address];
+    let program = Program::start_in(scratch(), &args, &[]);
+    let busy = "SELECT (count(*) > 0)::text FROM pg_stat_activity \
+                WHERE application_name = 'strom-load arrow' AND state = 'active'";
+    for _ in 0..500 {
+        if ask(&server, busy).await == "true" {
+            break;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    crash(&server, "strom-load arrow").await;
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let said = "; the server crashed and is recovering; its log has more";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
     server.stop().await.unwrap();
 }

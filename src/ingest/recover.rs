@@ -104,6 +104,7 @@ impl Producer {
             match self.decide(slot, in_doubt, deadline).await {
                 Ok(verdict) => return verdict,
                 Err(failed) => {
+                    pg::note_recovery(&failed);
                     self.note_error(failed.code());
                     error = failed;
                 }

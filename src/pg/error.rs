@@ -98,6 +98,14 @@ impl Error {
         self
     }
 
+    /// Adds what else is known to the loss of a session.
+    pub(super) fn with_fact(mut self, more: &str) -> Self {
+        if let Cause::Connection(fact) = &mut self.0.cause {
+            *fact = format!("{fact}; {more}");
+        }
+        self
+    }
+
     /// Adds what the user can do about it.
     #[must_use]
     pub fn with_fix(mut self, fix: impl Into<String>) -> Self {

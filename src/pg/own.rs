@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::pace::told;
 
 use super::silence::{Ask, Listener, Look};
-use super::{Address, Error, Session, connect, pooler};
+use super::{Address, Error, Session, connect, pooler, start};
 
 /// What a session of our own is set to, where the server knows the setting. A SET of a name that it
 /// does not know would make a setting without a meaning.
@@ -144,7 +144,11 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
     };
     let rows = match asked.await {
         Ok(rows) => rows,
-        Err(error) => return Look::stuck(format!("and the server cannot be asked why: {error}")),
+        Err(error) => {
+            let recovering = start::is_on_its_way(&error).then(|| start::recovering(&error));
+            let fact = format!("and the server cannot be asked why: {error}");
+            return Look { recovering, ..Look::stuck(fact) };
+        }
     };
     let Some(row) = rows.first() else {
         return Look::stuck("and the server has no such session any more");
@@ -167,7 +171,7 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
             let waits = kind.zip(text(2));
             let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
             let fact = format!("while the server is at work on it{doing}");
-            Look { fact, at_work: true, fix: None }
+            Look { at_work: true, ..Look::stuck(fact) }
         }
         (state, ..) => {
             let state = state.unwrap_or("unknown");

@@ -98,12 +98,12 @@ impl Session {
             return Err(reason);
         }
         let Self { client, driver, connector, notices, ended: end, listener, heard, .. } = self;
-        let client = &*client;
+        let (client, listener) = (&*client, listener.as_deref());
         let mut unfinished = Unfinished { client, connector, finished: false };
         let mut work = pin!(work(client));
         let first = loop {
             let working = poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx));
-            let Some(listener) = &*listener else { break working.await };
+            let Some(listener) = listener else { break working.await };
             let look = tokio::select! {
                 biased;
                 first = working => break first,
@@ -127,6 +127,9 @@ impl Session {
         };
         unfinished.finished = true;
         let mut reason = match first {
+            End::Work(Err(error)) if error.is_closed() => {
+                return Err(lost(Error::new(act, &error), listener).await);
+            }
             End::Work(done) => return done.map_err(|error| Error::new(act, &error)),
             End::Connection(end) => end,
         };
@@ -139,7 +142,7 @@ impl Session {
             });
             match tokio::time::timeout(LAST_WORDS, more).await {
                 Ok(End::Work(Err(error))) if error.is_closed() => {
-                    return Err(ended(act, reason.as_ref()));
+                    return Err(lost(ended(act, reason.as_ref()), listener).await);
                 }
                 Ok(End::Work(done)) => return done.map_err(|error| Error::new(act, &error)),
                 Ok(End::Connection(Some(said))) if !said.is_closed() => reason = Some(said),
@@ -162,7 +165,7 @@ impl Session {
                 Poll::Pending => {}
             }
         }
-        Err(ended(act, reason.as_ref()))
+        Err(lost(ended(act, reason.as_ref()), listener).await)
     }
 
     /// Runs one or more statements without results.
@@ -278,6 +281,15 @@ fn poll_both<T>(
 /// Whether an end of the connection is not the server's word, nor the end of all it sent.
 fn says_nothing(end: &tokio_postgres::Error) -> bool {
     end.as_db_error().is_none() && !end.is_closed()
+}
+
+/// The error of a statement whose session was lost in the middle; the server is asked why, where
+/// nobody has said so.
+async fn lost(error: Error, listener: Option<&Listener>) -> Error {
+    match listener {
+        Some(listener) if error.sqlstate().is_none() => listener.explain(error).await,
+        _ => error,
+    }
 }
 
 fn ended(act: &str, reason: Option<&tokio_postgres::Error>) -> Error {

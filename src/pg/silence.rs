@@ -13,10 +13,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::pace::{TELL_AFTER, TELL_EVERY};
 
+use super::Error;
+
 /// How long a session of our own may hear nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long asking about it may take: connecting, and one look at the catalog.
 const ASK_MAX: Duration = Duration::from_secs(10);
+/// How long asking about a session that was lost may take.
+const EXPLAIN_MAX: Duration = Duration::from_secs(2);
 /// The limit is kept within a quarter of itself.
 const STEPS: u32 = 4;
 
@@ -45,12 +49,14 @@ pub(super) struct Look {
     pub(super) at_work: bool,
     /// What mends it, where somebody else is in the way.
     pub(super) fix: Option<String>,
+    /// What is said of a server that is on its way since.
+    pub(super) recovering: Option<String>,
 }
 
 impl Look {
     /// Nobody works on it.
     pub(super) fn stuck(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), at_work: false, fix: None }
+        Self { fact: fact.into(), at_work: false, fix: None, recovering: None }
     }
 }
 
@@ -112,6 +118,14 @@ impl Listener {
                 silent = TELL_EVERY;
             }
         })
+    }
+
+    /// Adds to the loss of the session that the server is recovering, if that is so.
+    pub(super) async fn explain(&self, lost: Error) -> Error {
+        match timeout(EXPLAIN_MAX, (self.ask)()).await {
+            Ok(Look { recovering: Some(said), .. }) => lost.with_fact(&said),
+            _ => lost,
+        }
     }
 
     async fn look(&self) -> Look {
