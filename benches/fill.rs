@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         name: "l40s_sales_large.toml".to_owned(),
         text: include_str!("l40s_sales_large.toml").to_owned(),
     };
-    let plan = Plan::resolve(&source, &Overrides::default())?;
+    let plan = Plan::read(&source, &Overrides::default())?;
     let mut table = plan.common.tables.into_iter().next().ok_or("no table")?;
     table.rows = option("--rows", 2_000_000).try_into()?;
     table.primary_key.clear();

@@ -2,38 +2,31 @@
 
 mod arrow;
 mod bench;
-mod choice;
 mod doctor;
 mod faults;
 mod fill;
 mod metrics_address;
 mod output;
 mod server;
+mod settings;
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::exit;
-use crate::plan::{FIGURES, Figure, Given, Overrides, Recreate};
-use crate::quantity::{
-    Cadence, Rate, RunLength, parse_cadence, parse_count, parse_duration, parse_factor, parse_rate,
-    parse_run_length,
-};
 
 pub use arrow::ArrowArgs;
 pub use bench::BatchArgs;
-use choice::{Audit, Delivery, Gpu, OnFault};
 pub use doctor::DoctorArgs;
 pub use faults::FaultsArgs;
-pub use fill::{FillArgs, TableArgs};
+pub use fill::FillArgs;
 pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs};
 pub use server::{EmbeddedArgs, ServerArgs};
+pub use settings::{All, SettingArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -98,7 +91,7 @@ pub enum Command {
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
-        plan: Box<PlanArgs>,
+        plan: Box<SettingArgs<All>>,
     },
     /// Create and fill the tables of profiles, or find that they are there
     #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
@@ -183,165 +176,12 @@ pub enum PostgresCommand {
     Install,
 }
 
-/// Options that override the profile.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Stream")]
-pub struct PlanArgs {
-    /// Rows per second over all partitions, such as 3000, 30k or max [default: 3000]
-    ///
-    /// Split evenly over the partitions. Rows fall due by this schedule whatever the server does; what
-    /// is late is sent late and counted late. With max there is no schedule: each producer sends its
-    /// next batch once the last one is committed.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_RATE", value_parser = parse_rate, allow_hyphen_values = true)]
-    rate: Option<Rate>,
-    /// Partitions, each with one producer and one connection [default: 3]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PARTITIONS", value_parser = parse_count, allow_hyphen_values = true)]
-    partitions: Option<u64>,
-    /// Most rows in one transaction [default: 100; 20000 with --rate max]
-    ///
-    /// A batch is one COPY in one transaction. It is sent when it is full, or when its first row has
-    /// waited for --linger.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_BATCH_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true)]
-    batch_rows: Option<u64>,
-    /// Longest wait of a batch's first row for the others [default: 100ms]
-    ///
-    /// Times are written 500ms, 30s, 2m or 1h30m.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_LINGER", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true)]
-    linger: Option<Duration>,
-    /// Target table, such as sales.events [default: l40s_realtime_stream]
-    ///
-    /// Created if it is not there, with one LIST partition for each producer. If it is there, its
-    /// columns are checked, missing partitions are added and rows are appended; nothing is dropped
-    /// without --recreate.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_TABLE", value_name = "NAME")]
-    table: Option<String>,
-    /// Drop the target table, or the profile's tables, and all their rows first, if strom-load made
-    /// them
-    ///
-    /// What strom-load makes it marks in the table's comment. A table without the mark is dropped
-    /// only if it is named: --recreate=shop.orders.
-    #[arg(long, value_name = "TABLE", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    recreate: Option<Recreate>,
-    /// Readers, each with one connection; 0 for none [default: 2]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Readers")]
-    readers: Option<u64>,
-    /// Queries per second over all readers, or max [default: max]
-    ///
-    /// With max each reader asks again as soon as it is answered. With a rate, queries fall due
-    /// by a schedule, as rows do.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_QUERY_RATE", value_name = "RATE", value_parser = parse_rate, allow_hyphen_values = true, help_heading = "Readers")]
-    query_rate: Option<Rate>,
-    /// Whether queries use PG-Strom [default: auto]
-    ///
-    /// off and on switch pg_strom.enabled and read it back; alternate gives each query both in turn.
-    /// auto is alternate where PG-Strom is loaded and plain CPU where it is not. Without PG-Strom, on
-    /// and alternate are refused.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU", help_heading = "Readers")]
-    gpu: Option<Gpu>,
-    /// Whether the answers of a query's two arms are compared [default: true]
-    ///
-    /// One query a minute while the run lasts, and every query at its end: both arms in one
-    /// transaction, rows in any order, numbers within a tolerance. A difference exits with 5.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_CHECK_ANSWERS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true, help_heading = "Readers")]
-    check_answers: Option<bool>,
-    /// Limit of one query, enforced by the server [default: 60s]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_STATEMENT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Readers")]
-    statement_timeout: Option<Duration>,
-    /// Measured time after the warm-up, or forever [default: 60s]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DURATION", value_name = "TIME", value_parser = parse_run_length, allow_hyphen_values = true, help_heading = "Run")]
-    duration: Option<RunLength>,
-    /// Time under load before the measurement begins [default: 2s]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_WARMUP", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
-    warmup: Option<Duration>,
-    /// How long overdue batches may still be sent after the end [default: 30s]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_DRAIN_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Run")]
-    drain_timeout: Option<Duration>,
-    /// Seed: the same one gives the same rows [default: 42]
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_SEED",
-        value_name = "NUMBER",
-        help_heading = "Run"
-    )]
-    seed: Option<u64>,
-    /// Of benchmarks.
-    #[command(flatten)]
-    bench: bench::BenchArgs,
-    /// Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable
-    #[arg(long, value_name = "CONDITION", help_heading = "Run", long_help = threshold_help())]
-    threshold: Vec<String>,
-    /// What is promised about each row [default: exactly-once]
-    ///
-    /// A batch is one transaction. It is in doubt if the connection is lost after its COMMIT may
-    /// have been sent and before the answer came. The promises differ in what becomes of it then;
-    /// a batch that surely failed is sent again under all three. docs/delivery.md has the details.
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_DELIVERY",
-        value_name = "PROMISE",
-        help_heading = "Faults"
-    )]
-    delivery: Option<Delivery>,
-    /// What the first fault does [default: recover]
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_ON_FAULT",
-        value_name = "WHAT",
-        help_heading = "Faults"
-    )]
-    on_fault: Option<OnFault>,
-    /// How long one outage may last before it ends the run [default: 60s]
-    ///
-    /// Counted from the first failure to the next success. Meanwhile new connections are tried
-    /// with growing pauses. It also bounds how long one batch may take.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_RECONNECT_TIMEOUT", value_name = "TIME", value_parser = parse_duration, allow_hyphen_values = true, help_heading = "Faults")]
-    reconnect_timeout: Option<Duration>,
-    /// Rows that may be overdue before the oldest are dropped [default: 60 s of the rate]
-    ///
-    /// Rows go on falling due while the server is gone. They take no memory, since they are made
-    /// when they are sent. What exceeds the bound is not sent any more; its ranges are in the
-    /// result. Over all partitions, and at least one batch of each.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_BACKLOG_ROWS", value_name = "ROWS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Faults")]
-    backlog_rows: Option<u64>,
-    /// Send overdue rows at most at this multiple of the rate [default: 4]
-    ///
-    /// A server that has just come back is not run over by its backlog. Above 1, or the backlog
-    /// would never shrink; without effect with --rate max.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_CATCH_UP", value_name = "FACTOR", value_parser = parse_factor, allow_hyphen_values = true, help_heading = "Faults")]
-    catch_up: Option<f64>,
-    /// How the rows are checked at the end [default: full]
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_AUDIT",
-        value_name = "HOW",
-        help_heading = "Faults"
-    )]
-    audit: Option<Audit>,
-    /// Time between two samples of each GPU of this machine, or off [default: 100ms]
-    ///
-    /// Samples are reduced to mean, maximum and integral each second. A GPU query is short: sampled
-    /// once a second, it is mostly missed. Without an NVIDIA driver nothing is sampled, and the log
-    /// says so in a line.
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_GPU_INTERVAL", value_name = "TIME", value_parser = parse_cadence, allow_hyphen_values = true, help_heading = "GPUs")]
-    gpu_interval: Option<Cadence>,
-    /// Sample PCIe throughput too; the driver takes some 40 ms a sample and GPU
-    #[arg(long, action = ArgAction::SetTrue, help_heading = "GPUs")]
-    gpu_pcie: bool,
-    /// The tables of the profile.
-    #[command(flatten)]
-    tables: TableArgs,
-}
-
 /// All options of a run.
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// What overrides the profile.
     #[command(flatten)]
-    pub plan: PlanArgs,
+    pub plan: SettingArgs<All>,
     /// Where and how the server is found.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -382,132 +222,11 @@ impl Parsed {
         let matches = self.matches.subcommand().map_or(&self.matches, |(_, matches)| matches);
         matches.value_source(id) == Some(ValueSource::CommandLine)
     }
-
-    /// What the options and the environment override in a profile.
-    pub fn overrides(&self, args: &PlanArgs) -> Overrides {
-        let given = Origins(self);
-        let mut overrides = Overrides {
-            rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
-            partitions: given.by(
-                "partitions",
-                "--partitions",
-                "STROM_LOAD_PARTITIONS",
-                args.partitions,
-            ),
-            batch_rows: given.by(
-                "batch_rows",
-                "--batch-rows",
-                "STROM_LOAD_BATCH_ROWS",
-                args.batch_rows,
-            ),
-            linger: given.by("linger", "--linger", "STROM_LOAD_LINGER", args.linger),
-            readers: given.by("readers", "--readers", "STROM_LOAD_READERS", args.readers),
-            query_rate: given.by(
-                "query_rate",
-                "--query-rate",
-                "STROM_LOAD_QUERY_RATE",
-                args.query_rate,
-            ),
-            gpu: given.by("gpu", "--gpu", "STROM_LOAD_GPU", args.gpu.map(Into::into)),
-            check_answers: given.by(
-                "check_answers",
-                "--check-answers",
-                "STROM_LOAD_CHECK_ANSWERS",
-                args.check_answers,
-            ),
-            statement_timeout: given.by(
-                "statement_timeout",
-                "--statement-timeout",
-                "STROM_LOAD_STATEMENT_TIMEOUT",
-                args.statement_timeout,
-            ),
-            duration: given.by("duration", "--duration", "STROM_LOAD_DURATION", args.duration),
-            warmup: given.by("warmup", "--warmup", "STROM_LOAD_WARMUP", args.warmup),
-            drain_timeout: given.by(
-                "drain_timeout",
-                "--drain-timeout",
-                "STROM_LOAD_DRAIN_TIMEOUT",
-                args.drain_timeout,
-            ),
-            seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
-            table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
-            recreate: args.recreate.clone().map(|value| Given::flag("--recreate", value)),
-            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
-            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
-            delivery: given.by(
-                "delivery",
-                "--delivery",
-                "STROM_LOAD_DELIVERY",
-                args.delivery.map(Into::into),
-            ),
-            on_fault: given.by(
-                "on_fault",
-                "--on-fault",
-                "STROM_LOAD_ON_FAULT",
-                args.on_fault.map(Into::into),
-            ),
-            reconnect_timeout: given.by(
-                "reconnect_timeout",
-                "--reconnect-timeout",
-                "STROM_LOAD_RECONNECT_TIMEOUT",
-                args.reconnect_timeout,
-            ),
-            backlog_rows: given.by(
-                "backlog_rows",
-                "--backlog-rows",
-                "STROM_LOAD_BACKLOG_ROWS",
-                args.backlog_rows,
-            ),
-            catch_up: given.by("catch_up", "--catch-up", "STROM_LOAD_CATCH_UP", args.catch_up),
-            audit: given.by("audit", "--audit", "STROM_LOAD_AUDIT", args.audit.map(Into::into)),
-            gpu_interval: given.by(
-                "gpu_interval",
-                "--gpu-interval",
-                "STROM_LOAD_GPU_INTERVAL",
-                args.gpu_interval,
-            ),
-            gpu_pcie: args.gpu_pcie.then(|| Given::flag("--gpu-pcie", true)),
-            thresholds: (!args.threshold.is_empty()).then(|| {
-                let flag = |text: &String| Given::flag("--threshold", text.clone());
-                args.threshold.iter().map(flag).collect()
-            }),
-            ..Overrides::default()
-        };
-        args.bench.overrides(&given, &mut overrides);
-        overrides
-    }
 }
 
 /// `-h` is the short help; the variables are in `--help`.
 fn without_variables(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| arg.hide_env(true)).mut_subcommands(without_variables)
-}
-
-fn threshold_help() -> String {
-    let mut help = "Exit with 99 unless this holds at the end; repeatable\n\nA figure, one of \
-                    < <= > >=, and a number, such as 'response_p99_ms < 50'. Figures:"
-        .to_owned();
-    for Figure { name, help: says } in FIGURES {
-        // Writing to a String cannot fail.
-        let _ = write!(help, "\n  {name:20} {says}");
-    }
-    help
-}
-
-/// Tells a typed value from one of the environment.
-struct Origins<'a>(&'a Parsed);
-
-impl Origins<'_> {
-    fn by<T>(
-        &self,
-        id: &str,
-        flag: &'static str,
-        variable: &'static str,
-        value: Option<T>,
-    ) -> Option<Given<T>> {
-        let value = value?;
-        Some(if self.0.typed(id) { Given::flag(flag, value) } else { Given::env(variable, value) })
-    }
 }
 
 #[cfg(test)]

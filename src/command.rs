@@ -80,7 +80,7 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
-        Some(Command::Check { files, plan }) => profiles::check(parsed, files, plan),
+        Some(Command::Check { files, plan }) => profiles::check(files, &plan.overrides),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Report { folders }) => report::report(folders),
@@ -118,7 +118,7 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
-    let job = profiles::realtime(&parsed.doctor_overrides(args))?.job;
+    let job = profiles::realtime(&args.settings.overrides)?.job;
     let given = address(parsed, &args.server)?;
     // First: it blocks, and there is no session yet that would have to wait.
     let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;

@@ -1,18 +1,19 @@
 //! The profile file as its author wrote it: every field optional, nothing defaulted, no I/O.
 //!
 //! Numbers are as wide as TOML's, so that a value out of range is a fault that the plan can
-//! explain, and each value that the plan judges carries its place in the file. Enumerations are
-//! externally tagged: with an inner tag, serde loses the place.
+//! explain, and each value that the plan judges carries its place: in the file, or the flag or variable
+//! that gives it. A profile reads back from TOML and from JSON.
 
 mod bench;
+pub(crate) mod document;
 mod evidence;
 mod scalar;
 mod schema;
 mod sweep;
 mod table;
 
-use std::collections::BTreeMap;
-
+use clap::ValueEnum;
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +27,7 @@ pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// Names the results folder: lower-case letters, digits, `_` and `-`. Default: the file's name.
@@ -43,7 +44,7 @@ pub struct Profile {
     /// Seconds for which overdue batches may still be sent after the end. Default: 30.
     pub drain_timeout_s: Option<Located<Number>>,
     /// How the rows are checked at the end. Default: "full".
-    pub audit: Option<Audit>,
+    pub audit: Option<Located<Audit>>,
     /// Conditions that the result must meet, such as "response_p99_ms < 50".
     pub thresholds: Option<Vec<Located<String>>>,
     /// What is streamed.
@@ -55,7 +56,7 @@ pub struct Profile {
     /// Two ways of running each query, by name, that are compared with each other instead of the
     /// GPU off and on; the first one is the base.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub arms: Option<BTreeMap<String, Located<Arm>>>,
+    pub arms: Option<IndexMap<String, Located<Arm>>>,
     /// How the plans and answers of the arms are looked at.
     pub evidence: Option<Evidence>,
     /// Queries on tables that stand still, instead of a stream.
@@ -72,10 +73,10 @@ pub struct Profile {
 }
 
 /// How the rows are checked at the end.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Audit {
-    /// Every row of the run is read back and compared byte by byte.
+    /// Every row of the run is read back and compared byte by byte with what was sent.
     Full,
     /// They are only counted.
     Count,
@@ -84,7 +85,7 @@ pub enum Audit {
 }
 
 /// What is streamed.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stream {
     /// Target table as in SQL: may have a schema, and parts in double quotes.
@@ -107,7 +108,7 @@ pub struct Stream {
 }
 
 /// One column of a table.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Column {
     /// Name as in the table.
@@ -120,7 +121,7 @@ pub struct Column {
 }
 
 /// Where the values of a column come from.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
     /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
@@ -147,7 +148,7 @@ pub enum Values {
 }
 
 /// A prefix followed by a whole number.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
     /// Text before the number.
@@ -161,7 +162,7 @@ pub struct Label {
 }
 
 /// A whole number.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Integer {
     /// Smallest.
@@ -173,7 +174,7 @@ pub struct Integer {
 }
 
 /// An exact decimal number; in quotes, because TOML's numbers are binary.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decimal {
     /// Smallest, such as "10.00".
@@ -183,7 +184,7 @@ pub struct Decimal {
 }
 
 /// A floating-point number.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Float {
     /// Smallest.
@@ -193,7 +194,7 @@ pub struct Float {
 }
 
 /// A day.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Day {
     /// First, such as "2023-01-01".
@@ -205,7 +206,7 @@ pub struct Day {
 }
 
 /// Random lower-case letters and digits.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// Fewest characters.
@@ -215,7 +216,7 @@ pub struct Text {
 }
 
 /// True or false.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Boolean {
     /// Probability of true, from 0 to 1.
@@ -223,7 +224,7 @@ pub struct Boolean {
 }
 
 /// How a value is chosen from its range.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pick {
     /// Uniformly at random.
@@ -234,17 +235,16 @@ pub enum Pick {
 }
 
 /// Who reads beside the stream.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Readers {
     /// Readers, each on its own connection. Default: 2 if there are queries, else 0.
     pub count: Option<Located<Whole>>,
-    /// Queries per second over all readers. Default: each reader starts its next query when the
-    /// last one is answered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queries_per_s: Option<Located<Number>>,
+    /// Queries per second over all readers, or "max": each reader starts its next query when the
+    /// last one is answered. Default: "max".
+    pub queries_per_s: Option<Located<RateOrMax>>,
     /// Whether queries run on the GPU. Default: "auto".
-    pub gpu: Option<Gpu>,
+    pub gpu: Option<Located<Gpu>>,
     /// Seconds after which the server cancels a query. Default: 60.
     pub statement_timeout_s: Option<Located<Number>>,
     /// Whether queries may write. If not, the readers' sessions are read-only. Default: false.
@@ -254,7 +254,7 @@ pub struct Readers {
 }
 
 /// Whether queries run on the GPU.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Gpu {
     /// Off and on in turn where PG-Strom is loaded, else on the CPU.
@@ -268,7 +268,7 @@ pub enum Gpu {
 }
 
 /// A reader's query.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// Name in reports and metrics: lower-case letters, digits and `_`.
@@ -297,13 +297,13 @@ pub struct Query {
 }
 
 /// What happens when the server fails a batch, or is gone.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Recovery {
     /// What is promised about each row. Default: "exactly-once".
-    pub delivery: Option<Delivery>,
+    pub delivery: Option<Located<Delivery>>,
     /// What the first fault does. Default: "recover".
-    pub on_fault: Option<OnFault>,
+    pub on_fault: Option<Located<OnFault>>,
     /// Seconds that one outage may last before it ends the run. Default: 60.
     pub reconnect_timeout_s: Option<Located<Number>>,
     /// Rows over all partitions that may be overdue; older ones are dropped, and counted. At
@@ -316,10 +316,11 @@ pub struct Recovery {
 }
 
 /// What is promised about each row. A batch is in doubt if its COMMIT got no answer.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
-    /// A batch in doubt is looked up, and sent again only if it is not there.
+    /// A batch in doubt is looked up by its transaction id, and by its rows, and sent again only if
+    /// it is not there; if that cannot be found out, it is counted as undecided.
     ExactlyOnce,
     /// A batch in doubt is sent again: its rows may be doubled.
     AtLeastOnce,
@@ -328,17 +329,17 @@ pub enum Delivery {
 }
 
 /// What the first fault does.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFault {
-    /// The run recovers and goes on.
+    /// The run reconnects or waits, as the error asks for, and goes on.
     Recover,
-    /// The run ends.
+    /// The run ends with exit code 4.
     Stop,
 }
 
 /// What is watched beside the load.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Watch {
     /// Milliseconds between two samples of each GPU of this machine, from 10 to 10000, or "off".
@@ -346,5 +347,5 @@ pub struct Watch {
     pub gpu_interval_ms: Option<Located<MillisecondsOrOff>>,
     /// Sample the GPUs' PCIe throughput too; the driver takes some 40 ms a sample and GPU.
     /// Default: false.
-    pub gpu_pcie: Option<bool>,
+    pub gpu_pcie: Option<Located<bool>>,
 }

@@ -168,8 +168,9 @@ impl JobResult {
 
     /// Whether rows may be there twice, by what was promised about each.
     fn may_double(&self) -> bool {
-        let delivery = self.plan.recovery.as_ref().and_then(|recovery| recovery.delivery);
-        matches!(delivery, Some(Delivery::AtLeastOnce))
+        let delivery =
+            self.plan.recovery.as_ref().and_then(|recovery| recovery.delivery.as_deref().copied());
+        delivery == Some(Delivery::AtLeastOnce)
     }
 
     /// Whether no comparison found the arms of a query, or a combination of a sweep, to give

@@ -19,7 +19,7 @@ fn start(database: &Database, profile: &str, args: &[&str]) -> Program {
 fn start_at(address: &str, profile: &str, args: &[&str]) -> Program {
     let folder = scratch();
     let path = folder.path().join("compared.toml");
-    let head = "warmup_s = 0\nduration_s = 3\n";
+    let head = "warmup_s = 0\nduration_s = 3\nstream = {}\n";
     fs::write(&path, format!("{head}{profile}")).unwrap();
     let mut all = vec!["run", path.to_str().unwrap(), "--database-url", address];
     all.extend(["--metrics-addr", "off", "--output", "out"]);

@@ -26,6 +26,7 @@ use strom_load::doctor::advice;
 use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Bound, Kind, LABELS, Label, Metric};
 use strom_load::pg::fault::{RULES, Rule};
+use strom_load::plan::Setting;
 use strom_load::strom::hint::HINTS;
 
 use crate::gpus::{Titled, stub};
@@ -143,7 +144,7 @@ fn the_table_of_metrics_is_current() {
 #[test]
 fn the_table_of_options_is_current() {
     let command = Cli::command();
-    let mut table = "| option | variable | meaning |\n|---|---|---|\n".to_owned();
+    let mut table = "| option | variable | key | meaning |\n|---|---|---|---|\n".to_owned();
     for arg in command.get_arguments().filter(|arg| arg.get_help_heading().is_some()) {
         let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
         let optional = arg.get_num_args().is_some_and(|number| number.min_values() == 0);
@@ -155,7 +156,7 @@ fn the_table_of_options_is_current() {
         let mut help = arg.get_help().unwrap().to_string();
         let defaults: Vec<_> =
             arg.get_default_values().iter().map(|d| d.display().to_string()).collect();
-        if !defaults.is_empty() && arg.get_action().takes_values() {
+        if !defaults.is_empty() && !help.contains("[default: ") && arg.get_action().takes_values() {
             let _ = write!(help, " [default: {}]", defaults.join(" "));
         }
         let choices: Vec<_> =
@@ -165,9 +166,12 @@ fn the_table_of_options_is_current() {
         }
         // Profile names in angle brackets would be taken for HTML.
         let help = help.replace('<', "&lt;").replace('|', "\\|");
-        let _ = writeln!(table, "| `--{}{value}` | {variable} | {help} |", arg.get_long().unwrap());
+        let option = format!("--{}", arg.get_long().unwrap());
+        let keys = Setting::of_flag(&option).map_or(&[][..], |setting| setting.keys);
+        let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(table, "| `{option}{value}` | {variable} | {keys} | {help} |");
     }
-    check_part("README.md", "options", &table);
+    check_part("docs/options.md", "options", &table);
 }
 
 #[test]

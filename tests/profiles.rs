@@ -29,6 +29,8 @@ async fn what_is_no_profile_is_one_fault() {
         transcript.refuse(&["check", name]).await;
     }
     // All that is wrong with all of them, and what is wrong with the call once.
-    transcript.refuse_in(&[], &["check", "groupby", "basic", "windows", "--rate", "0"], &[]).await;
+    transcript
+        .refuse_in(&[], &["check", "groupby", "basic", "windows", "--pairs-min", "0"], &[])
+        .await;
     insta::assert_snapshot!(transcript.text);
 }

@@ -260,7 +260,7 @@ async fn an_open_loop_of_readers_keeps_its_rate() {
 #[tokio::test]
 async fn a_query_that_fails_is_counted_and_the_run_goes_on() {
     let database = Database::create().await;
-    let profile = "name = 'failing'\n[[readers.queries]]\nname = 'zero'\n\
+    let profile = "name = 'failing'\n[stream]\n[[readers.queries]]\nname = 'zero'\n\
                    sql = 'SELECT 1 / (count(*) - count(*)) FROM {table}'\n\
                    [[readers.queries]]\nname = 'slow'\nsql = 'SELECT pg_sleep(60)'\n";
     let folder = crate::support::scratch();

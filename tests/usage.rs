@@ -337,7 +337,7 @@ async fn servers() {
     let mut transcript = Transcript::of(&database);
     let address = database.address();
     let common = ["--database-url", &address, "--metrics-addr", "off"];
-    let typo = "name = 'typo'\n[[readers.queries]]\nname = 'sums'\n\
+    let typo = "name = 'typo'\n[stream]\n[[readers.queries]]\nname = 'sums'\n\
                 sql = '''\nSELECT region, sum(amuont)\nFROM {table}\nGROUP BY region'''\n";
     for args in [&["--gpu", "on"][..], &["--gpu", "alternate"], &["--partitions", "500"]] {
         transcript.refuse(&[&common[..], args].concat()).await;
@@ -421,13 +421,15 @@ async fn profiles() {
     let mut transcript = Transcript::new();
     for (name, text) in BAD_PROFILES {
         let file = format!("{name}.toml");
+        let stream = if text.contains("stream") { "" } else { "\n[stream]\n" };
+        let text = &format!("{text}{stream}");
         transcript.refuse_in(&[(&file, text)], &["run", &file], &[]).await;
     }
     transcript.refuse(&["run", "missing.toml"]).await;
     transcript.refuse(&["check", "missing.toml"]).await;
     transcript.refuse_in(&[("folder/x", "")], &["run", "folder"], &[]).await;
     // The second of two is bad: the first does not start.
-    let files = [("good.toml", ""), ("bad.toml", "seed = -1")];
+    let files = [("good.toml", "[stream]"), ("bad.toml", "seed = -1\n[stream]")];
     transcript.refuse_in(&files, &["run", "good.toml", "bad.toml"], &[]).await;
     insta::assert_snapshot!("profiles", transcript.text);
 }

@@ -2,10 +2,8 @@
 
 use clap::Args;
 
-use crate::plan::Overrides;
-use crate::quantity::{Rate, parse_count, parse_rate};
-
-use super::{Format, Origins, Parsed, ServerArgs};
+use super::settings::{Offer, Offered};
+use super::{Format, ServerArgs, SettingArgs};
 
 /// Shown after the help.
 pub(super) const EXAMPLES: &str = "\
@@ -19,50 +17,36 @@ Examples:
   strom-load doctor
       this machine alone: GPUs, and the PostgreSQL that a run would start";
 
+/// The settings of `doctor`: the load that the server shall take.
+#[derive(Debug)]
+pub struct DoctorSettings;
+
+impl Offer for DoctorSettings {
+    fn offered() -> Vec<Offered> {
+        let settings = [
+            ("--table", "Table to look at [default: l40s_realtime_stream]"),
+            (
+                "--rate",
+                "Rows per second that the server shall take, such as 3000, 30k or max [default: 3000]",
+            ),
+            ("--partitions", "Partitions of the stream [default: 3]"),
+            ("--readers", "Readers beside it [default: 2]"),
+        ];
+        let offered = |(flag, help)| Offered::some(flag, "Load", Some(help));
+        settings.into_iter().filter_map(offered).collect()
+    }
+}
+
 /// All options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// Where and how the server is found.
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Table to look at [default: l40s_realtime_stream]
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_TABLE",
-        value_name = "NAME",
-        help_heading = "Load"
-    )]
-    table: Option<String>,
-    /// Rows per second that the server shall take, such as 3000, 30k or max [default: 3000]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_RATE", value_parser = parse_rate, allow_hyphen_values = true, help_heading = "Load")]
-    rate: Option<Rate>,
-    /// Partitions of the stream [default: 3]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_PARTITIONS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Load")]
-    partitions: Option<u64>,
-    /// Readers beside it [default: 2]
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_READERS", value_parser = parse_count, allow_hyphen_values = true, help_heading = "Load")]
-    readers: Option<u64>,
+    /// The load.
+    #[command(flatten)]
+    pub settings: SettingArgs<DoctorSettings>,
     /// What to print on standard output
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     pub format: Format,
-}
-
-impl Parsed {
-    /// What the options of `doctor` and the environment say of the load.
-    pub fn doctor_overrides(&self, args: &DoctorArgs) -> Overrides {
-        let given = Origins(self);
-        Overrides {
-            table: given.by("table", "--table", "STROM_LOAD_TABLE", args.table.clone()),
-            rate: given.by("rate", "--rate", "STROM_LOAD_RATE", args.rate),
-            partitions: given.by(
-                "partitions",
-                "--partitions",
-                "STROM_LOAD_PARTITIONS",
-                args.partitions,
-            ),
-            readers: given.by("readers", "--readers", "STROM_LOAD_READERS", args.readers),
-            ..Overrides::default()
-        }
-    }
 }

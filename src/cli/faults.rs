@@ -1,14 +1,11 @@
 //! Options of `faults`.
 
-use std::time::Duration;
-
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::settings::{Offer, Offered};
+use super::{EmbeddedArgs, OutputArgs, SettingArgs};
 use crate::inject::Kind;
-use crate::quantity::{Rate, parse_count, parse_duration, parse_rate};
-
-use super::{EmbeddedArgs, OutputArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,22 +15,32 @@ Examples:
       two kinds, the same ones in the same order each time
   strom-load faults --duration 1h --rate 30k --format json > faults.json";
 
+/// The settings of the stream among faults.
+#[derive(Debug)]
+pub struct FaultsSettings;
+
+impl Offer for FaultsSettings {
+    fn offered() -> Vec<Offered> {
+        let settings = [
+            ("--duration", "10m", "How long rows are due, such as 10m"),
+            ("--rate", "3000", "Rows per second over all partitions"),
+            ("--partitions", "3", "Partitions, each with one producer and one connection"),
+            ("--readers", "1", "Readers, which must survive the same faults"),
+        ];
+        let offered = |(flag, default, help)| {
+            Some(Offered::some(flag, "Faults", Some(help))?.with_default(default))
+        };
+        settings.into_iter().filter_map(offered).collect()
+    }
+}
+
 /// Options of a run among faults.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Faults")]
 pub struct FaultsArgs {
-    /// How long rows are due, such as 10m
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, allow_hyphen_values = true)]
-    pub duration: Duration,
-    /// Rows per second over all partitions
-    #[arg(long, default_value = "3000", value_parser = parse_rate, allow_hyphen_values = true)]
-    pub rate: Rate,
-    /// Partitions, each with one producer and one connection
-    #[arg(long, default_value = "3", value_parser = parse_count, allow_hyphen_values = true)]
-    pub partitions: u64,
-    /// Readers, which must survive the same faults
-    #[arg(long, default_value = "1", value_parser = parse_count, allow_hyphen_values = true)]
-    pub readers: u64,
+    /// The load.
+    #[command(flatten)]
+    pub settings: SettingArgs<FaultsSettings>,
     /// Seed: the same one gives the same faults and pauses [default: drawn, and printed]
     #[arg(long, value_name = "NUMBER")]
     pub seed: Option<u64>,

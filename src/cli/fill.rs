@@ -4,8 +4,8 @@ use std::num::NonZeroU32;
 
 use clap::Args;
 
-use super::{Format, Given, Origins, Overrides, Parsed, ServerArgs, parse_count, parse_factor};
-use crate::plan::Recreate;
+use super::settings::{Offer, Offered};
+use super::{Format, ServerArgs, SettingArgs};
 
 pub(super) const ABOUT: &str = "\
 Create and fill the tables of profiles, or find that they are there
@@ -26,40 +26,30 @@ Examples:
   strom-load fill sales.toml --scale 0.1 --data-dir pg --verify --format json
       a tenth of the rows, in a server of our own; read every row back and compare checksums";
 
-/// Options of the profile's `[[tables]]`.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Tables")]
-pub struct TableArgs {
-    /// Rows of each of the profile's tables, such as 50M; not of a dimension table
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_ROWS", value_parser = parse_count, allow_hyphen_values = true)]
-    pub rows: Option<u64>,
-    /// Multiply the rows of each of the profile's tables by this, such as 0.1; not of a dimension
-    /// table
-    #[arg(long, hide_env_values = true, env = "STROM_LOAD_SCALE", value_name = "FACTOR", value_parser = parse_factor, allow_hyphen_values = true)]
-    pub scale: Option<f64>,
+/// The settings of `fill`.
+#[derive(Debug)]
+pub struct FillSettings;
+
+impl Offer for FillSettings {
+    fn offered() -> Vec<Offered> {
+        let recreate = "Drop the profile's tables and all their rows first, if strom-load made them\n\n\
+                        What strom-load fills it marks in the table's comment. A table without the mark \
+                        is dropped only if it is named: --recreate=shop.orders.";
+        let settings =
+            [("--rows", None), ("--scale", None), ("--recreate", Some(recreate)), ("--seed", None)];
+        settings
+            .into_iter()
+            .filter_map(|(flag, help)| Offered::some(flag, "Tables", help))
+            .collect()
+    }
 }
 
 /// Options of `strom-load fill`.
 #[derive(Debug, Args)]
 pub struct FillArgs {
-    /// How many rows.
+    /// What overrides the profiles.
     #[command(flatten)]
-    pub tables: TableArgs,
-    /// Drop the profile's tables and all their rows first, if strom-load made them
-    ///
-    /// What strom-load fills it marks in the table's comment. A table without the mark is dropped
-    /// only if it is named: --recreate=shop.orders.
-    #[arg(long, value_name = "TABLE", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Tables")]
-    pub recreate: Option<Recreate>,
-    /// Seed: the same one gives the same rows [default: 42]
-    #[arg(
-        long,
-        hide_env_values = true,
-        env = "STROM_LOAD_SEED",
-        value_name = "NUMBER",
-        help_heading = "Tables"
-    )]
-    pub seed: Option<u64>,
+    pub settings: SettingArgs<FillSettings>,
     /// Connections that load at the same time [default: one a core, 2 to 16]
     #[arg(long, value_name = "NUMBER", help_heading = "Tables")]
     pub connections: Option<NonZeroU32>,
@@ -75,18 +65,4 @@ pub struct FillArgs {
     /// Show no progress on standard error
     #[arg(long, short, help_heading = "Output")]
     pub quiet: bool,
-}
-
-impl Parsed {
-    /// What the options of `fill` and the environment override in a profile.
-    pub fn fill_overrides(&self, args: &FillArgs) -> Overrides {
-        let given = Origins(self);
-        Overrides {
-            rows: given.by("rows", "--rows", "STROM_LOAD_ROWS", args.tables.rows),
-            scale: given.by("scale", "--scale", "STROM_LOAD_SCALE", args.tables.scale),
-            seed: given.by("seed", "--seed", "STROM_LOAD_SEED", args.seed),
-            recreate: args.recreate.clone().map(|value| Given::flag("--recreate", value)),
-            ..Overrides::default()
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! `faults`: an ordinary run through a proxy, an injector beside it, and the proof at the end.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rand::RngExt;
 
@@ -11,8 +12,7 @@ use crate::inject::proxy::Proxy;
 use crate::inject::{Injector, Kind, Ledger, Orders, came};
 use crate::pg::Address;
 use crate::pg::embedded::Server;
-use crate::plan::{Given, Overrides, Plan, StreamJob};
-use crate::quantity::RunLength;
+use crate::plan::{Plan, StreamJob};
 use crate::report::summary;
 use crate::result::faults::FaultsRun;
 use crate::result::{Body, JobResult, Status};
@@ -24,41 +24,42 @@ use super::run::{announce, open_outputs, serve, show, stamp};
 use super::{Failure, Signals, init_logging, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
-const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const DRAIN_TIMEOUT: &str = "60s";
 /// Slots that are neither the run's nor the server's own: few, so that they are soon taken.
-const SPARE_SLOTS: u64 = 12;
+const SPARE_SLOTS: u32 = 12;
 
 pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
     let plan = plan_of(args)?;
+    let Some(duration) = plan.job.duration else {
+        let message =
+            "`--duration` is forever, and faults have an end\n  fix: choose a time such as 1h";
+        return Err(Failure::new(exit::USAGE, message));
+    };
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
     let seed = args.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     tokio::select! {
-        code = run(args, &plan, seed, &screen, &shutdown) => code,
+        code = run(args, &plan, (seed, duration), &screen, &shutdown) => code,
         never = signals.obey(&shutdown, &screen) => match never {},
     }
 }
 
 /// The built-in profile, with what was given.
 fn plan_of(args: &FaultsArgs) -> Result<Plan<StreamJob>, Failure> {
-    let overrides = Overrides {
-        rate: Some(Given::flag("--rate", args.rate)),
-        partitions: Some(Given::flag("--partitions", args.partitions)),
-        readers: Some(Given::flag("--readers", args.readers)),
-        duration: Some(Given::flag("--duration", RunLength::For(args.duration))),
-        warmup: Some(Given::flag("--warmup", std::time::Duration::ZERO)),
-        drain_timeout: Some(Given::flag("--drain-timeout", DRAIN_TIMEOUT)),
-        ..Overrides::default()
-    };
+    let mut overrides = args.settings.overrides.clone();
+    let own = [("--warmup", "0s"), ("--drain-timeout", DRAIN_TIMEOUT)];
+    for (flag, value) in own {
+        overrides.give_flag(flag, value).map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+    }
     realtime(&overrides)
 }
 
 async fn run(
     args: &FaultsArgs,
     plan: &Plan<StreamJob>,
-    seed: u64,
+    (seed, duration): (u64, Duration),
     screen: &Screen,
     shutdown: &Shutdown,
 ) -> Result<u8, Failure> {
@@ -70,7 +71,7 @@ async fn run(
     let (mut sinks, endpoint) = open_outputs(folder, &args.output, screen).await?;
     let ledger = Ledger::default();
     sinks.push(Box::new(ledger.sink()));
-    let mut server = start_server(&with_few_slots(args), shutdown).await?;
+    let mut server = start_server(&with_few_slots(args, &plan.job), shutdown).await?;
     tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
     announce(endpoint.as_ref(), &results);
     tracing::info!("faults are drawn with --seed {seed}");
@@ -83,8 +84,8 @@ async fn run(
     // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();
     let stop = shutdown.with_own_stop();
-    let mut injector =
-        Injector::new(orders(args, plan, seed), &mut server, &proxy, ledger.clone(), over.clone());
+    let orders = orders(args, &plan.job, seed, duration);
+    let mut injector = Injector::new(orders, &mut server, &proxy, ledger.clone(), over.clone());
     let ran = async {
         let with_faults = |result| among_faults(result, seed, &ledger);
         let outcome = engine::run_among_faults(plan, &target, sinks, &stop, with_faults).await;
@@ -129,15 +130,15 @@ async fn run(
     }
 }
 
-fn orders(args: &FaultsArgs, plan: &Plan<StreamJob>, seed: u64) -> Orders {
+fn orders(args: &FaultsArgs, job: &StreamJob, seed: u64, duration: Duration) -> Orders {
     let all = || Kind::ALL.iter().map(|(kind, ..)| *kind).collect();
     Orders {
         kinds: if args.only.is_empty() { all() } else { args.only.clone() },
         seed,
-        duration: args.duration,
-        partitions: plan.job.stream.partitions.get(),
-        readers: plan.job.readers.count,
-        table: plan.job.stream.table.to_string(),
+        duration,
+        partitions: job.stream.partitions.get(),
+        readers: job.readers.count,
+        table: job.stream.table.to_string(),
     }
 }
 
@@ -154,8 +155,8 @@ fn among_faults(result: JobResult, seed: u64, ledger: &Ledger) -> JobResult {
 }
 
 /// So few slots that the injector can take them all; a setting of the user's wins.
-fn with_few_slots(args: &FaultsArgs) -> EmbeddedArgs {
-    let slots = args.partitions + args.readers + SPARE_SLOTS;
+fn with_few_slots(args: &FaultsArgs, job: &StreamJob) -> EmbeddedArgs {
+    let slots = job.stream.partitions.get() + job.readers.count + SPARE_SLOTS;
     let mut embedded = args.embedded.clone();
     embedded.pg_set.insert(0, ("max_connections".to_owned(), slots.to_string()));
     embedded

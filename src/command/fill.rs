@@ -14,7 +14,7 @@ use crate::plan::Table;
 use crate::quantity::format_count;
 use crate::sink::terminal::{Filling, Screen};
 
-use super::profiles::resolve;
+use super::profiles::{Resolved, read};
 use super::{
     Failure, START_PATIENCE, Signals, address, embedded_address, log_warnings, print, start_server,
     tell, until_started,
@@ -46,7 +46,8 @@ pub(super) async fn fill(
     files: &[PathBuf],
     args: &FillArgs,
 ) -> Result<u8, Failure> {
-    let plans = resolve(files, &parsed.fill_overrides(args))?;
+    let Resolved { plans, notes } = read(files, &args.settings.overrides)?;
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
     let tables: Vec<Table> = plans.into_iter().flat_map(|plan| plan.common.tables).collect();
     if tables.is_empty() {
         let message = "no profile has a table to fill\n  fix: add one under `[[tables]]`; \

@@ -4,13 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::cli::{Parsed, PlanArgs};
 use crate::exit;
 use crate::plan::{
-    self, BUILTINS, Fault, Faults, Overrides, Place, Plan, ProfileSource, StreamJob,
+    self, BUILTINS, Fault, Faults, Job, Origin, Overrides, Place, Plan, ProfileSource, StreamJob,
 };
 
-use super::{Failure, print};
+use super::{Failure, print, tell};
 
 /// Each fault opens with `error: `; `main` writes that of the first.
 impl From<Faults> for Failure {
@@ -20,27 +19,75 @@ impl From<Faults> for Failure {
     }
 }
 
-/// Resolves all profiles before anything starts, so that a mistake in the last one is found
-/// before the first has run.
-pub(super) fn plans(
-    parsed: &Parsed,
-    files: &[PathBuf],
-    args: &PlanArgs,
-) -> Result<Vec<Plan>, Failure> {
-    resolve(files, &parsed.overrides(args))
+/// Profiles that resolve.
+pub(super) struct Resolved<J> {
+    /// What each of them comes to.
+    pub(super) plans: Vec<Plan<J>>,
+    /// What is to be said of the call.
+    pub(super) notes: Vec<String>,
 }
 
-pub(super) fn resolve(files: &[PathBuf], overrides: &Overrides) -> Result<Vec<Plan>, Failure> {
+/// Resolves all profiles that are to be run before anything starts, so that a mistake in the last
+/// one is found before the first has run.
+pub(super) fn to_run(files: &[PathBuf], overrides: &Overrides) -> Result<Resolved<Job>, Failure> {
+    let plans = resolve_each(files, |source| Plan::resolve(source, overrides))?;
+    without_left_over(plans, overrides)
+}
+
+/// Resolves profiles that may have tables alone.
+pub(super) fn read(
+    files: &[PathBuf],
+    overrides: &Overrides,
+) -> Result<Resolved<Option<Job>>, Failure> {
+    let plans = resolve_each(files, |source| Plan::read(source, overrides))?;
+    without_left_over(plans, overrides)
+}
+
+fn resolve_each<J>(
+    files: &[PathBuf],
+    resolve: impl Fn(&ProfileSource) -> Result<Plan<J>, Faults>,
+) -> Result<Vec<Plan<J>>, Failure> {
     let default = [PathBuf::from("realtime")];
     let files = if files.is_empty() { &default } else { files };
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for file in files {
-        match source(file).and_then(|source| Plan::resolve(&source, overrides)) {
+        match source(file).and_then(|source| resolve(&source)) {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found),
         }
     }
     Faults::joined(faults).map_or(Ok(plans), |faults| Err(faults.into()))
+}
+
+/// A flag that none of the profiles has a use for is a fault. What only some of them have a use for
+/// is noted, and so is a variable that none has: it may be set for other calls.
+fn without_left_over<J>(
+    plans: Vec<Plan<J>>,
+    overrides: &Overrides,
+) -> Result<Resolved<J>, Failure> {
+    let (mut notes, mut faults) = (Vec::new(), Vec::new());
+    for given in overrides {
+        let place = Place::Given(given.origin.clone());
+        let left: Vec<_> = plans
+            .iter()
+            .filter_map(|plan| {
+                let fault = plan.common.left_over.iter().find(|fault| fault.place == place)?;
+                Some((plan.common.name.as_str(), fault))
+            })
+            .collect();
+        let Some((_, first)) = left.first() else { continue };
+        let is_flag = matches!(given.origin, Origin::Flag(_));
+        let by_none = left.len() == plans.len();
+        if is_flag && by_none {
+            faults.extend(left.iter().map(|(_, fault)| Faults::from((*fault).clone())));
+        } else if is_flag {
+            let names: Vec<_> = left.iter().map(|(name, _)| *name).collect();
+            notes.push(format!("{}: so not for {}", first.what, names.join(", ")));
+        } else if by_none {
+            notes.push(first.what.clone());
+        }
+    }
+    Faults::joined(faults).map_or(Ok(Resolved { plans, notes }), |faults| Err(faults.into()))
 }
 
 /// The built-in stream, with what was given.
@@ -51,8 +98,10 @@ pub(super) fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure
         .ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"))
 }
 
-pub(super) fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Result<u8, Failure> {
-    for plan in plans(parsed, files, args)? {
+pub(super) fn check(files: &[PathBuf], overrides: &Overrides) -> Result<u8, Failure> {
+    let Resolved { plans, notes } = read(files, overrides)?;
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
+    for plan in plans {
         print(&plan::render(&plan))?;
     }
     Ok(exit::DONE)
@@ -62,7 +111,7 @@ pub(super) fn check(parsed: &Parsed, files: &[PathBuf], args: &PlanArgs) -> Resu
 fn source(path: &Path) -> Result<ProfileSource, Faults> {
     let name = path.display().to_string();
     let builtin = || path.to_str().and_then(plan::builtin);
-    match read(path) {
+    match read_file(path) {
         Ok(bytes) => ProfileSource::decode(&name, bytes),
         Err(error) => match builtin() {
             Some(builtin) if error.kind() == ErrorKind::NotFound => Ok(builtin),
@@ -72,7 +121,7 @@ fn source(path: &Path) -> Result<ProfileSource, Faults> {
 }
 
 /// Reads no more than it takes to see that a file is too large: some have no end.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(ProfileSource::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)

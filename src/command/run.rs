@@ -21,7 +21,7 @@ use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 
-use super::profiles::plans;
+use super::profiles::{Resolved, to_run};
 use super::{
     Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, print,
     start_server, until_started,
@@ -55,10 +55,11 @@ enum Place<'a> {
 }
 
 pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
-    let plans = plans(parsed, files, &args.plan)?;
+    let Resolved { plans, notes } = to_run(files, &args.plan.overrides)?;
     let given = address(parsed, &args.server)?;
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
+    notes.iter().for_each(|note| tracing::info!("{note}"));
     if let Some(given) = &given {
         given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
         if given.in_argv {

@@ -187,7 +187,7 @@ mod tests {
             name: "sales.toml".to_owned(),
             text: include_str!("../../benches/l40s_sales_large.toml").to_owned(),
         };
-        let plan = Plan::resolve(&source, &Overrides::default()).unwrap();
+        let plan = Plan::read(&source, &Overrides::default()).unwrap();
         let table = plan.common.tables.into_iter().next().unwrap();
         Table { rows: rows.try_into().unwrap(), seed, ..table }
     }

@@ -1,8 +1,53 @@
 //! The plan of a benchmark: queries on tables that stand still, each in both arms.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{ArmPlan, EvidencePlan, GpuChoice, Query, TableName};
+use super::evidence::{ArmPlan, EvidencePlan};
+use super::fault::suggest;
+use super::limits::{Limits, STATEMENT_TIMEOUT};
+use super::query::Query;
+use super::resolver::{Resolver, seconds};
+use super::{GpuChoice, TableName};
+use crate::profile::{self, Located, Profile, Whole};
+
+pub use crate::profile::Order;
+
+/// Where the server's account can read, on most systems; /tmp may be the server's own.
+const ARROW_FOLDER: &str = "/var/tmp";
+
+const PAIRS_MIN: Limits = Limits {
+    default: 20.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose a number such as 20; fewer pairs rarely give an interval",
+};
+const PAIRS_MAX: Limits = Limits {
+    default: 200.0,
+    min: 1.0,
+    max: 100_000.0,
+    is_whole: true,
+    range: "1 to 100,000",
+    fix: "choose the most pairs of a query, such as 200",
+};
+const QUERY_TIME: Limits = Limits {
+    default: 60.0,
+    min: 1e-3,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 ms to 1 day",
+    fix: "choose the most time for one query, such as 60 s",
+};
+const PRECISION: Limits = Limits {
+    default: 0.05,
+    min: 1e-4,
+    max: 10.0,
+    is_whole: false,
+    range: "0.0001 to 10",
+    fix: "choose how exactly a ratio is to be known, such as 0.05 for 5 %",
+};
 
 /// Queries on tables that stand still, each in both arms.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,15 +80,6 @@ pub struct Bench {
     pub steps: Vec<Step>,
 }
 
-/// How the executions of the two arms follow each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// In adjacent pairs, each in random order, after one execution that is not measured.
-    Interleaved,
-    /// All of the first arm, then all of the other, nothing warmed.
-    Sequential,
-}
-
 /// One step of a benchmark.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -68,6 +104,219 @@ pub struct ArrowSource {
     pub from: TableName,
     /// The folder that it lies in.
     pub folder: String,
+}
+
+impl Resolver<'_> {
+    pub(super) fn benchmark(&mut self, profile: &mut Profile) -> Bench {
+        let common = self.bench(profile);
+        let bench = profile.bench.get_or_insert_default();
+        let pairs_min = self.number("pairs_min", &mut bench.pairs_min, &PAIRS_MIN) as u32;
+        let pairs_max = self.number("pairs_max", &mut bench.pairs_max, &PAIRS_MAX) as u32;
+        let pairs_max = pairs_max.max(pairs_min);
+        bench.pairs_max = bench.pairs_max.as_ref().map(|most| most.with(whole(pairs_max)));
+        Bench {
+            order: self.choice(&mut bench.order, Order::Interleaved),
+            pairs_min,
+            pairs_max,
+            time: self.time("time_s", &mut bench.time_s, &QUERY_TIME),
+            precision: self.number("precision", &mut bench.precision, &PRECISION),
+            ..common
+        }
+    }
+
+    /// The queries of a sweep. It has no pairs, and its rounds are its own.
+    pub(super) fn queries_of_sweep(&mut self, profile: &mut Profile) -> Bench {
+        if profile.bench.is_none() && !self.report.damaged("bench") {
+            let what = "the profile has a `[sweep]`, and no `[bench]` whose queries measure it";
+            let fix = "add `[bench]` with one query or a few";
+            self.fault::<()>(None, what.to_owned(), fix.to_owned());
+        }
+        let bench = profile.bench.clone().unwrap_or_default();
+        let spans = [
+            ("order", bench.order.map(|key| key.span())),
+            ("pairs_min", bench.pairs_min.map(|key| key.span())),
+            ("pairs_max", bench.pairs_max.map(|key| key.span())),
+            ("time_s", bench.time_s.map(|key| key.span())),
+            ("precision", bench.precision.map(|key| key.span())),
+        ];
+        let written = spans.into_iter().filter_map(|(key, span)| Some((key, span?)));
+        for (key, span) in written {
+            // What was given by a flag or variable is left over.
+            if self.report.override_at(&span).is_none() {
+                let what = format!("`{key}` has no meaning for a sweep");
+                self.report.at(&span, what, "delete it; a sweep has `rounds`".to_owned());
+            }
+        }
+        let (order, pairs_min, pairs_max, time_s, precision) = (None, None, None, None, None);
+        profile.bench = profile.bench.take().map(|bench| profile::Bench {
+            order,
+            pairs_min,
+            pairs_max,
+            time_s,
+            precision,
+            ..bench
+        });
+        self.bench(profile)
+    }
+
+    /// What a benchmark and a sweep have in common; the rest by default.
+    fn bench(&mut self, profile: &mut Profile) -> Bench {
+        if profile.stream.is_some() || profile.readers.is_some() {
+            let what = "the profile has a `[bench]`, and a `[stream]` or `[readers]` beside it";
+            let fix = "write two profiles: a benchmark needs tables that stand still";
+            self.fault::<()>(None, what.to_owned(), fix.to_owned());
+        }
+        let (first_table, is_there) = (Self::first_table(profile), profile.bench.is_some());
+        let bench = profile.bench.get_or_insert_default();
+        let written = bench.queries.get_or_insert_default();
+        self.only_for_readers(written);
+        let queries = self.queries(written);
+        if is_there && written.is_empty() && !self.report.damaged("bench.queries") {
+            let what = "the benchmark has no query".to_owned();
+            let fix = "add one under `[[bench.queries]]`".to_owned();
+            self.fault::<()>(None, what, fix);
+        }
+        for query in written {
+            // Of readers.
+            query.weight = None;
+        }
+        let table = bench.table.as_ref().and_then(|table| self.bench_table(table));
+        let names: Vec<&str> = queries.iter().map(|query| query.name.as_str()).collect();
+        let steps = self.steps(bench.steps.as_deref().unwrap_or_default(), &names);
+        let table = table.or(first_table);
+        if let Some(query) = queries.iter().find(|query| query.sql.contains("{table}"))
+            && steps.iter().any(|step| step.table.is_none())
+            && table.is_none()
+        {
+            let what = format!("query `{}` names `{{table}}`, and there is none", query.name);
+            let fix = "say what it stands for with `table` under `[bench]`".to_owned();
+            self.fault::<()>(None, what, fix);
+        }
+        let writes = *bench.writes.get_or_insert(false);
+        bench.table = table.as_ref().map(|table| table.as_written().into());
+        Bench {
+            table,
+            gpu: self.choice(&mut bench.gpu, GpuChoice::Auto),
+            arms: self.arms(profile.arms.as_ref(), writes, "[bench]"),
+            writes,
+            order: Order::Interleaved,
+            pairs_min: PAIRS_MIN.default as u32,
+            pairs_max: PAIRS_MAX.default as u32,
+            time: seconds(QUERY_TIME.default),
+            precision: PRECISION.default,
+            statement_timeout: self.time(
+                "statement_timeout_s",
+                &mut bench.statement_timeout_s,
+                &STATEMENT_TIMEOUT,
+            ),
+            evidence: self.evidence(profile.evidence.get_or_insert_default()),
+            queries,
+            steps,
+        }
+    }
+
+    fn only_for_readers(&mut self, queries: &[Located<profile::Query>]) {
+        for query in queries {
+            let weight = query.weight.as_ref().map(|key| ("weight", key.span()));
+            let newest = query.newest_column.as_ref().map(|key| ("newest_column", key.span()));
+            for (key, span) in weight.into_iter().chain(newest) {
+                let what = format!("`{key}` is for the readers of a stream");
+                self.report.at(&span, what, "delete it".to_owned());
+            }
+        }
+    }
+
+    fn first_table(profile: &Profile) -> Option<TableName> {
+        let first = profile.tables.as_deref()?.first()?;
+        first.name.as_ref()?.parse().ok()
+    }
+
+    fn bench_table(&mut self, written: &Located<String>) -> Option<TableName> {
+        match written.parse() {
+            Ok(table) => Some(table),
+            Err(error) => {
+                let what = format!("`{}` is not a table's name: {error}", written.as_str());
+                let fix = "write `table` or `schema.table`";
+                self.report.at(&written.span(), what, fix.to_owned());
+                None
+            }
+        }
+    }
+
+    fn steps(&mut self, written: &[Located<profile::Step>], queries: &[&str]) -> Vec<Step> {
+        let all: Vec<usize> = (0..queries.len()).collect();
+        if written.is_empty() {
+            let (before, after) = (Vec::new(), Vec::new());
+            return vec![Step {
+                name: None,
+                table: None,
+                arrow: None,
+                before,
+                after,
+                queries: all,
+            }];
+        }
+        let mut names = HashSet::new();
+        let mut steps = Vec::new();
+        for step in written {
+            let Some(name) = &step.name else {
+                let fix = "add it, for example `name = \"with_index\"`".to_owned();
+                self.report.missing_in(&step.span(), "name", "a step has no `name`".into(), fix);
+                continue;
+            };
+            let is_name = (1..=63).contains(&name.len())
+                && name.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+            if !is_name || !names.insert(name.to_string()) {
+                let what = format!("`{}` cannot name a step", name.as_str());
+                let fix = "use lower-case letters, digits and `_`, and each name once";
+                self.report.at(&name.span(), what, fix.to_owned());
+            }
+            let table = step.table.as_ref().and_then(|table| self.bench_table(table));
+            let chosen = match &step.queries {
+                None => all.clone(),
+                Some(chosen) => chosen
+                    .iter()
+                    .filter_map(|query| {
+                        let found = queries.iter().position(|name| *name == query.as_str());
+                        if found.is_none() {
+                            let what = format!("there is no query `{}`", query.as_str());
+                            let fix = suggest(query, queries.iter().copied());
+                            self.report.at(&query.span(), what, fix);
+                        }
+                        found
+                    })
+                    .collect(),
+            };
+            steps.push(Step {
+                name: Some(name.to_string()),
+                arrow: self.arrow_source(step, table.as_ref()),
+                table,
+                before: step.before.clone().unwrap_or_default(),
+                after: step.after.clone().unwrap_or_default(),
+                queries: chosen,
+            });
+        }
+        steps
+    }
+
+    fn arrow_source(
+        &mut self,
+        step: &profile::Step,
+        table: Option<&TableName>,
+    ) -> Option<ArrowSource> {
+        let written = step.arrow_from.as_ref()?;
+        if table.is_none() {
+            let what = "`arrow_from` makes a foreign table, and the step has no `table`".to_owned();
+            let fix = "name the foreign table with `table`".to_owned();
+            self.report.at(&written.span(), what, fix);
+        }
+        let folder = step.arrow_folder.clone().unwrap_or_else(|| ARROW_FOLDER.to_owned());
+        Some(ArrowSource { from: self.bench_table(written)?, folder })
+    }
+}
+
+fn whole(number: u32) -> Whole {
+    Whole(number.into())
 }
 
 impl Step {

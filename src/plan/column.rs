@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use super::source::Report;
 use super::table_name::check_identifier;
-use crate::profile::{self, Located};
-use crate::row::day::parse_day;
+use crate::profile::{self, Located, Number, Values as Written, Whole};
+use crate::row::day::{format_day, parse_day};
 use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 
 /// Most digits of a `numeric` column, and most characters of a `varchar`.
@@ -238,7 +238,6 @@ fn parse_type(text: &str) -> Result<ColumnType, String> {
 
 /// The settings that a generator cannot do without: name, example, and whether it is there.
 fn settings(values: &profile::Values) -> Vec<(&'static str, &'static str, bool)> {
-    use profile::Values as Written;
     match values {
         Written::RowId | Written::Partition | Written::DueTime => vec![],
         Written::Label(label) => vec![
@@ -290,7 +289,6 @@ fn resolve_values(
     values: &profile::Values,
     sql_type: Option<ColumnType>,
 ) -> Result<Values, ValuesFault> {
-    use profile::Values as Written;
     let pick = |pick: Option<profile::Pick>| match pick {
         Some(profile::Pick::Cycle) => Pick::Cycle,
         Some(profile::Pick::Random) | None => Pick::Random,
@@ -383,13 +381,75 @@ fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
 }
 
 /// The inverse of [`units`].
-pub(crate) fn format_units(units: i64, scale: u16) -> String {
+fn format_units(units: i64, scale: u16) -> String {
     let sign = if units < 0 { "-" } else { "" };
     let scale = usize::from(scale);
     let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
     let point = if scale > 0 { "." } else { "" };
     format!("{sign}{whole}{point}{fraction}")
+}
+
+/// Columns as a profile has them, every default written out.
+pub(super) fn written(columns: &[Column]) -> Vec<Located<profile::Column>> {
+    columns.iter().map(|column| profile::Column::from(column).into()).collect()
+}
+
+impl From<&Column> for profile::Column {
+    fn from(column: &Column) -> Self {
+        Self {
+            name: Some(column.name.clone().into()),
+            sql_type: Some(column.sql_type.to_string().into()),
+            values: Some(values(column).into()),
+        }
+    }
+}
+
+fn values(column: &Column) -> Written {
+    let scale = match column.sql_type {
+        ColumnType::Numeric { scale, .. } => scale,
+        _ => 0,
+    };
+    let number = |value: u64| Some(Whole(value as i64));
+    let written_pick = |pick: &Pick| match pick {
+        Pick::Random => Some(profile::Pick::Random),
+        Pick::Cycle => Some(profile::Pick::Cycle),
+    };
+    match &column.values {
+        Values::RowId => Written::RowId,
+        Values::Partition => Written::Partition,
+        Values::DueTime => Written::DueTime,
+        Values::Label { prefix, min, max, pick } => Written::Label(profile::Label {
+            prefix: Some(prefix.clone()),
+            min: number(*min),
+            max: number(*max),
+            pick: written_pick(pick),
+        }),
+        Values::Integer { min, max, pick } => Written::Integer(profile::Integer {
+            min: Some(Whole(*min)),
+            max: Some(Whole(*max)),
+            pick: written_pick(pick),
+        }),
+        Values::Decimal { min, max } => Written::Decimal(profile::Decimal {
+            min: Some(format_units(*min, scale)),
+            max: Some(format_units(*max, scale)),
+        }),
+        Values::Float { min, max } => {
+            Written::Float(profile::Float { min: Some(Number(*min)), max: Some(Number(*max)) })
+        }
+        Values::Day { min, max, pick } => Written::Day(profile::Day {
+            min: Some(format_day(*min)),
+            max: Some(format_day(*max)),
+            pick: written_pick(pick),
+        }),
+        Values::Text { min_chars, max_chars } => Written::Text(profile::Text {
+            min_chars: number((*min_chars).into()),
+            max_chars: number((*max_chars).into()),
+        }),
+        Values::Boolean { true_ratio } => {
+            Written::Boolean(profile::Boolean { true_ratio: Some(Number(*true_ratio)) })
+        }
+    }
 }
 
 #[cfg(test)]

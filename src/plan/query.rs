@@ -4,28 +4,56 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use super::fault::suggest;
+use super::resolver::Resolver;
 use super::source::Report;
 use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
-use super::{AnswerCompare, AnswerRule, GpuChoice, Query};
-use crate::profile::{self, Located};
+use super::{AnswerCompare, GpuChoice};
+use crate::profile::{self, Located, Whole};
 use crate::quantity::format_count;
 
 const WEIGHT_MAX: u32 = 1_000_000;
 const NAME_BYTES_MAX: usize = 63;
 
-/// Resolves the profile's queries; what is faulty is reported and left out.
-pub(crate) fn resolve_queries(
-    report: &mut Report<'_>,
-    queries: &[Located<profile::Query>],
-) -> Vec<Query> {
-    let mut names = HashSet::new();
-    queries
-        .iter()
-        .filter_map(|query| {
+/// A query of readers or of a benchmark.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Name in reports and metrics.
+    pub name: String,
+    /// Relative frequency, at least 1.
+    pub weight: NonZeroU32,
+    /// SQL text; `{table}` stands for the stream's table.
+    pub sql: String,
+    /// Result column that holds the newest event time seen (timestamptz), if any.
+    pub newest_column: Option<String>,
+    /// Which GPU arms it runs in; `None`: as all queries.
+    pub gpu: Option<GpuChoice>,
+    /// How the answers of its arms are compared.
+    pub answers: AnswerRule,
+}
+
+/// How the answers of two arms are compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AnswerRule {
+    /// What is compared.
+    pub compare: AnswerCompare,
+    /// Largest relative difference of two numbers that are the same; `None`: by type.
+    pub tolerance: Option<f64>,
+    /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
+    /// tie in them, either arm may return either.
+    pub ties: Vec<String>,
+}
+
+impl Resolver<'_> {
+    /// Resolves queries; what is faulty is reported and left out.
+    pub(super) fn queries(&mut self, queries: &mut [Located<profile::Query>]) -> Vec<Query> {
+        let report = &mut self.report;
+        let mut names = HashSet::new();
+        let mut resolved = Vec::new();
+        for query in queries {
             let name = name(report, query);
             if let Some(name) = &query.name
-                && !names.insert(name.as_str())
+                && !names.insert(name.to_string())
             {
                 report.at(
                     &name.span(),
@@ -37,10 +65,14 @@ pub(crate) fn resolve_queries(
             let newest_column = newest_column(report, query);
             let sql = sql(report, query);
             let answers = answers(report, query);
-            let gpu = query.gpu.map(GpuChoice::from);
-            Some(Query { name: name?, weight: weight?, sql: sql?, newest_column, gpu, answers })
-        })
-        .collect()
+            let gpu = query.gpu;
+            query.weight.get_or_insert_with(|| Whole(1).into());
+            query.answers.get_or_insert(answers.compare);
+            let (Some(name), Some(weight), Some(sql)) = (name, weight, sql) else { continue };
+            resolved.push(Query { name, weight, sql, newest_column, gpu, answers });
+        }
+        resolved
+    }
 }
 
 fn name(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
@@ -102,11 +134,7 @@ fn answers(report: &mut Report<'_>, query: &Located<profile::Query>) -> AnswerRu
         }
         written.0
     });
-    let compare = match query.answers.unwrap_or(profile::Answers::Rows) {
-        profile::Answers::Rows => AnswerCompare::Rows,
-        profile::Answers::Count => AnswerCompare::Count,
-        profile::Answers::Off => AnswerCompare::Off,
-    };
+    let compare = query.answers.unwrap_or(AnswerCompare::Rows);
     AnswerRule { compare, tolerance, ties: query.ties.clone().unwrap_or_default() }
 }
 

@@ -5,15 +5,16 @@
 
 use std::collections::BTreeSet;
 use std::iter;
-use std::mem;
 use std::ops::Range;
 use std::path::Path;
 
 use serde::Deserialize;
-use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+use toml::de::DeTable;
 
+use super::Overrides;
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
 use crate::profile::Profile;
+use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
 
 /// A profile's text, and the name that faults are reported under.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,7 @@ impl ProfileSource {
 /// The faults found so far, and what they have cost of the document.
 pub(crate) struct Report<'a> {
     source: &'a ProfileSource,
+    overrides: &'a Overrides,
     faults: Vec<Fault>,
     /// Lines that could not be parsed: what else is found there follows from that.
     unparsed_lines: BTreeSet<usize>,
@@ -74,46 +76,99 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Parses and reads the source.
-    pub(crate) fn read(source: &'a ProfileSource) -> (Profile, Self) {
-        let mut report =
-            Self { source, faults: Vec::new(), unparsed_lines: BTreeSet::new(), cuts: Vec::new() };
-        let (mut document, errors) = DeTable::parse_recoverable(&source.text);
+    /// Parses the source. What others give is read, and its places are known, once it is laid over
+    /// the document.
+    pub(crate) fn parse(source: &'a ProfileSource, overrides: &'a Overrides) -> (Table, Self) {
+        let mut report = Self {
+            source,
+            overrides,
+            faults: Vec::new(),
+            unparsed_lines: BTreeSet::new(),
+            cuts: Vec::new(),
+        };
+        let (document, errors) = DeTable::parse_recoverable(&source.text);
         if report.is_no_toml(&errors) {
-            return (Profile::default(), report);
+            return (Table::default(), report);
         }
         for error in &errors {
             report.syntax(error);
         }
+        (document.get_ref().into(), report)
+    }
+
+    /// Reads a document into its mirror.
+    pub(crate) fn read(&mut self, document: Table) -> Profile {
+        let whole = 0..self.source.text.len();
+        let mut root = Node { span: whole.clone(), value: Value::Table(document) };
         // Each round cuts out one node, so the rounds end.
-        let profile = loop {
-            match Profile::deserialize(Deserializer::from(document.clone())) {
-                Ok(profile) => break profile,
-                Err(error) => {
-                    let span = error.span().unwrap_or_else(|| document.span());
-                    let is_variant = error.message().starts_with("unknown variant");
-                    let is_unknown = error.message().starts_with("unknown field");
-                    let root_span = document.span();
-                    let path = find(document.get_ref(), &span, is_variant).unwrap_or_default();
-                    let Some(node) = cut(document.get_mut(), root_span, &path, is_unknown) else {
-                        report.at(&span, error.message().to_owned(), SYNTAX_FIX.to_owned());
-                        break Profile::default();
-                    };
-                    let (what, fix) = explain(error.message(), &node);
-                    report.at(&span, what, fix);
-                    report.cuts.push(node.cut);
-                    if report.faults.len() >= FAULTS_MAX {
-                        break Profile::default();
-                    }
-                }
+        loop {
+            let error = match Profile::deserialize(&root) {
+                Ok(profile) => return profile,
+                Err(error) => error,
+            };
+            let path = error.path();
+            let span = error.span.clone().unwrap_or_else(|| whole.clone());
+            let Value::Table(document) = &mut root.value else { return Profile::default() };
+            let Some((table_span, node)) = document.cut(whole.clone(), &path) else {
+                self.at(&span, error.message, SYNTAX_FIX.to_owned());
+                return Profile::default();
+            };
+            let keys = path.iter().filter_map(|step| match step {
+                Step::Key(key) => Some(key.clone()),
+                Step::Index(_) => None,
+            });
+            let is_unknown = error.message.starts_with("unknown field");
+            let cut = Cut { path: keys.collect(), table_span, is_unknown };
+            let given = self.override_at(&span).and_then(|number| self.overrides.get(number));
+            let subject = match (given, path.last()) {
+                (Some(given), _) => format!("`{}`", given.origin.name()),
+                (None, Some(Step::Index(_))) => format!("an element of `{}`", cut.key()),
+                (None, _) => format!("`{}`", cut.key()),
+            };
+            let (what, fix) = explain(&error.message, cut.key(), &subject, &node.value);
+            self.at(&span, what, fix);
+            self.cuts.push(cut);
+            if self.faults.len() >= FAULTS_MAX {
+                return Profile::default();
             }
-        };
-        (profile, report)
+        }
+    }
+
+    /// Where the value of an override stands: beyond the end of the file.
+    pub(crate) fn span_of(&self, number: usize) -> Range<usize> {
+        let start = self.source.text.len() + 1 + number;
+        start..start + 1
+    }
+
+    /// Which override stands there, if it is one.
+    pub(crate) fn override_at(&self, span: &Range<usize>) -> Option<usize> {
+        let number = span.start.checked_sub(self.source.text.len() + 1)?;
+        self.overrides.get(number).map(|_| number)
+    }
+
+    /// What a place is, for people.
+    fn place(&self, span: &Range<usize>) -> Place {
+        let given = self.override_at(span).and_then(|number| self.overrides.get(number));
+        match given {
+            Some(given) => Place::Given(given.origin.clone()),
+            None => Place::of_span(&self.source.name, &self.source.text, span),
+        }
+    }
+
+    /// How to name a setting and its value: as the user gave them.
+    pub(crate) fn words(&self, key: &str, span: &Range<usize>) -> (String, String) {
+        match self.override_at(span).and_then(|number| self.overrides.get(number)) {
+            Some(given) => (format!("`{}`", given.origin.name()), given.shown().to_owned()),
+            None => {
+                let written = self.source.text.get(span.clone()).unwrap_or_default();
+                (format!("`{key}`"), written.to_owned())
+            }
+        }
     }
 
     /// A fault at a place in the file.
     pub(crate) fn at(&mut self, span: &Range<usize>, what: String, fix: String) {
-        let place = Place::of_span(&self.source.name, &self.source.text, span);
+        let place = self.place(span);
         match &place {
             Place::Line { caret, .. } if self.unparsed_lines.contains(&caret.line) => {}
             _ => self.push(Fault { place, what, fix }),
@@ -142,11 +197,6 @@ impl<'a> Report<'a> {
     /// The file as a whole, as a place.
     pub(crate) fn file(&self) -> Place {
         Place::File { file: self.source.name.clone() }
-    }
-
-    /// The text at `span`, as the author wrote it.
-    pub(crate) fn written(&self, span: &Range<usize>) -> &'a str {
-        self.source.text.get(span.clone()).unwrap_or_default()
     }
 
     /// Whether the value at `dotted`, or an element of it, may be missing because it was cut out,
@@ -192,7 +242,7 @@ impl<'a> Report<'a> {
 
     fn syntax(&mut self, error: &toml::de::Error) {
         let span = error.span().unwrap_or(0..0);
-        let written = self.written(&span);
+        let written = self.source.text.get(span.clone()).unwrap_or_default();
         let (what, fix) = match error.message() {
             "duplicate key" => (
                 format!("`{written}` is given twice"),
@@ -220,66 +270,6 @@ const NO_PROFILE_FIX: &str =
 const SYNTAX_FIX: &str =
     "correct the TOML here: `key = value`, text in quotes, a table's name in brackets";
 
-/// A step from a node of the document to one below it.
-#[derive(Debug, Clone)]
-enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// The path to the innermost key or value that covers `span`; for an enumeration's variant, to
-/// the value that it is, or that it is the key of.
-///
-/// A table opened by a header spans only that header, so no branch can be skipped.
-fn find(root: &DeTable<'_>, span: &Range<usize>, is_variant: bool) -> Option<Vec<Step>> {
-    struct Search<'s> {
-        span: &'s Range<usize>,
-        path: Vec<Step>,
-        best: Option<(usize, Vec<Step>)>,
-        is_variant: bool,
-    }
-    impl Search<'_> {
-        fn consider(&mut self, node: &Range<usize>) {
-            let covers = node.start <= self.span.start && self.span.end <= node.end;
-            if covers && self.best.as_ref().is_none_or(|(width, _)| node.len() <= *width) {
-                self.best = Some((node.len(), self.path.clone()));
-            }
-        }
-
-        fn table(&mut self, table: &DeTable<'_>) {
-            for (key, value) in table {
-                if self.is_variant {
-                    self.consider(&key.span());
-                }
-                self.path.push(Step::Key(key.get_ref().to_string()));
-                if !self.is_variant {
-                    self.consider(&key.span());
-                }
-                self.value(value);
-                self.path.pop();
-            }
-        }
-
-        fn value(&mut self, value: &toml::Spanned<DeValue<'_>>) {
-            self.consider(&value.span());
-            match value.get_ref() {
-                DeValue::Table(table) => self.table(table),
-                DeValue::Array(array) => {
-                    for (index, element) in array.iter().enumerate() {
-                        self.path.push(Step::Index(index));
-                        self.value(element);
-                        self.path.pop();
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-    let mut search = Search { span, path: Vec::new(), best: None, is_variant };
-    search.table(root);
-    search.best.map(|(_, path)| path)
-}
-
 /// Where something was cut out.
 struct Cut {
     /// Keys from the root, without array indices; at least one.
@@ -296,71 +286,8 @@ impl Cut {
     }
 }
 
-/// A node that was cut out.
-struct Node<'i> {
-    cut: Cut,
-    /// Whether it was an element of the array at its path.
-    is_element: bool,
-    value: DeValue<'i>,
-}
-
-fn cut<'i>(
-    root: &mut DeTable<'i>,
-    root_span: Range<usize>,
-    path: &[Step],
-    is_unknown: bool,
-) -> Option<Node<'i>> {
-    enum Container<'c, 'i> {
-        Table(&'c mut DeTable<'i>),
-        Array(&'c mut DeArray<'i>),
-    }
-    let keys = path.iter().filter_map(|step| match step {
-        Step::Key(key) => Some(key.clone()),
-        Step::Index(_) => None,
-    });
-    let (last, above) = path.split_last()?;
-    let mut table_span = root_span;
-    let mut container = Container::Table(root);
-    for step in above {
-        let value = match (step, container) {
-            (Step::Key(key), Container::Table(table)) => table.get_mut(key.as_str())?,
-            (Step::Index(index), Container::Array(array)) => array.get_mut(*index)?,
-            _ => return None,
-        };
-        let span = value.span();
-        container = match value.get_mut() {
-            DeValue::Table(table) => {
-                table_span = span;
-                Container::Table(table)
-            }
-            DeValue::Array(array) => Container::Array(array),
-            _ => return None,
-        };
-    }
-    let value = match (last, container) {
-        (Step::Key(key), Container::Table(table)) => table.remove(key.as_str())?,
-        (Step::Index(index), Container::Array(array)) => {
-            let mut elements: Vec<_> = mem::replace(array, DeArray::new()).into_iter().collect();
-            let element = elements.remove(*index);
-            for element in elements {
-                array.push(element);
-            }
-            element
-        }
-        _ => return None,
-    };
-    Some(Node {
-        cut: Cut { path: keys.collect(), table_span, is_unknown },
-        is_element: matches!(last, Step::Index(_)),
-        value: value.into_inner(),
-    })
-}
-
 /// Puts serde's message into the author's words.
-fn explain(message: &str, node: &Node<'_>) -> (String, String) {
-    let Node { cut, is_element, value } = node;
-    let key = cut.key();
-    let subject = if *is_element { format!("an element of `{key}`") } else { format!("`{key}`") };
+fn explain(message: &str, key: &str, subject: &str, value: &Value) -> (String, String) {
     if let Some(rest) = message.strip_prefix("unknown field `") {
         let known = rest.strip_prefix(key).unwrap_or(rest);
         // The text opens with the backtick that closes the unknown name.
@@ -372,7 +299,10 @@ fn explain(message: &str, node: &Node<'_>) -> (String, String) {
         return (what, suggest(written, known.split('`').skip(1).step_by(2)));
     }
     if message.contains("unit variant") {
-        let written = value.as_str().unwrap_or(key);
+        let written = match value {
+            Value::Text(text) => text,
+            _ => key,
+        };
         return (
             format!("`{written}` needs settings"),
             format!("write them in a table: {key} = {{ {written} = {{ … }} }}"),
@@ -383,33 +313,26 @@ fn explain(message: &str, node: &Node<'_>) -> (String, String) {
         Some((_, "a sequence")) => "an array",
         Some((_, "a boolean")) => "`true` or `false`",
         Some((_, wanted)) => wanted,
-        None if message.contains("exactly 1 element") => {
+        None if message == NO_SETTINGS => {
+            let what = format!("{subject} takes no settings there");
+            return (what, "write the name alone, in quotes".to_owned());
+        }
+        None if message == NOT_ONE_KEY => {
             let what = format!("{subject} must be one name, or a table with exactly one key");
             return (what, "keep one".to_owned());
         }
-        // What the toml crate says of an enumeration.
-        None if message == "wanted string or table" => "a name in quotes",
+        None if message == NO_VARIANT => "a name in quotes",
         None => return (format!("{subject}: {message}"), SYNTAX_FIX.to_owned()),
     };
-    let found = match value {
-        DeValue::Integer(_) if wanted == "a whole number" => {
-            return (
-                format!("{subject} is too large for a 64-bit number"),
-                format!("write at most {}", i64::MAX),
-            );
-        }
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a decimal number",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "an array",
-        DeValue::Table(_) => "a table",
-    };
+    if matches!(value, Value::Whole(_)) && wanted == "a whole number" {
+        let what = format!("{subject} is too large for a 64-bit number");
+        return (what, format!("write at most {}", i64::MAX));
+    }
+    let found = value.kind();
     let fix = match (wanted, value) {
-        (_, DeValue::Array(_) | DeValue::Table(_)) => format!("write {wanted}"),
+        (_, Value::Array(_) | Value::Table(_)) => format!("write {wanted}"),
         ("a string", _) => "put it in quotes".to_owned(),
-        (wanted, DeValue::String(_))
+        (wanted, Value::Text(_))
             if wanted.starts_with("a number") || wanted.starts_with("a whole number") =>
         {
             format!("write {wanted}; numbers stand without quotes and units")

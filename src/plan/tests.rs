@@ -5,12 +5,21 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
+use std::num::NonZeroU64;
+
 use super::*;
-use crate::quantity::{Rate, RunLength};
+use crate::profile::{Located, Number, RateOrMax, SecondsOrForever, Whole};
 use crate::row::{ColumnType, Values};
 
+/// A profile of this text; of a stream, unless it says what it is of.
 fn source(text: &str) -> ProfileSource {
-    ProfileSource { name: "profiles/test.toml".to_owned(), text: text.to_owned() }
+    let says = ["stream", "bench", "tables"].iter().any(|key| text.contains(key));
+    let text = if says { text.to_owned() } else { format!("{text}\n[stream]\n") };
+    ProfileSource { name: "profiles/test.toml".to_owned(), text }
+}
+
+fn given(words: &[&str]) -> Overrides {
+    Overrides::read(words).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn resolve(text: &str) -> Result<Plan, Faults> {
@@ -99,20 +108,16 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
         catch_up_factor: 1.5,
     };
     assert_eq!((read.job.recovery, read.job.audit), (wanted, Audit::Count));
-    let env = Overrides {
-        delivery: Some(Given::env("STROM_LOAD_DELIVERY", Delivery::ExactlyOnce)),
-        on_fault: Some(Given::env("STROM_LOAD_ON_FAULT", OnFault::Recover)),
-        backlog_rows: Some(Given::env("STROM_LOAD_BACKLOG_ROWS", 5_000)),
-        ..Overrides::default()
-    };
-    let flags = Overrides {
-        delivery: Some(Given::flag("--delivery", Delivery::AtMostOnce)),
-        reconnect_timeout: Some(Given::flag("--reconnect-timeout", Duration::from_secs(86_400))),
-        catch_up: Some(Given::flag("--catch-up", 1_000.0)),
-        audit: Some(Given::flag("--audit", Audit::Off)),
-        ..Overrides::default()
-    };
-    let overridden = plan(file, &flags.over(env));
+    let overrides = given(&[
+        "--delivery=at-most-once",
+        "--reconnect-timeout=1d",
+        "--catch-up=1k",
+        "--audit=off",
+        "STROM_LOAD_DELIVERY=exactly-once",
+        "STROM_LOAD_ON_FAULT=recover",
+        "STROM_LOAD_BACKLOG_ROWS=5k",
+    ]);
+    let overridden = plan(file, &overrides);
     let wanted = Recovery {
         delivery: Delivery::AtMostOnce,
         on_fault: OnFault::Recover,
@@ -126,17 +131,13 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
 #[test]
 fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
     let file = "duration_s = 10\nwarmup_s = 1\nstream = { partitions = 5, batch_rows = 7 }";
-    let env = Overrides {
-        duration: Some(Given::env("STROM_LOAD_DURATION", RunLength::Forever)),
-        partitions: Some(Given::env("STROM_LOAD_PARTITIONS", 8)),
-        ..Overrides::default()
-    };
-    let flags = Overrides {
-        partitions: Some(Given::flag("--partitions", 9)),
-        thresholds: Some(vec![Given::flag("--threshold", "errors <= 0".to_owned())]),
-        ..Overrides::default()
-    };
-    let plan = plan(file, &flags.over(env));
+    let overrides = given(&[
+        "STROM_LOAD_DURATION=forever",
+        "STROM_LOAD_PARTITIONS=8",
+        "--partitions=9",
+        "--threshold=errors <= 0",
+    ]);
+    let plan = plan(file, &overrides);
     assert_eq!(plan.job.stream.partitions.get(), 9, "flag over environment");
     assert_eq!(plan.job.duration, None, "environment over file");
     assert_eq!(plan.job.stream.batch_rows.get(), 7, "file over default");
@@ -146,11 +147,7 @@ fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
 
 #[test]
 fn an_override_mends_a_bad_value_of_the_file() {
-    let overrides = Overrides {
-        rate: Some(Given::flag("--rate", Rate::PerSecond(5.0))),
-        ..Overrides::default()
-    };
-    let plan = plan("stream.rows_per_s = 0", &overrides);
+    let plan = plan("stream.rows_per_s = 0", &given(&["--rate=5"]));
     assert_eq!(plan.job.stream.rate, StreamRate::RowsPerSecond(5.try_into().unwrap()));
 }
 
@@ -159,6 +156,8 @@ fn every_builtin_and_every_file_of_profiles_resolves() {
     for (name, _) in BUILTINS {
         let plan = Plan::resolve(&builtin(name).unwrap(), &Overrides::default()).unwrap();
         assert_eq!(plan.common.name, *name);
+        let description = plan.common.profile.description.unwrap_or_default();
+        assert!((10..100).contains(&description.len()), "{name}: {description}");
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/profiles");
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -204,7 +203,7 @@ fn a_rendered_plan_reads_as_a_profile() {
 #[test]
 fn the_result_file_holds_the_plan_in_the_keys_of_the_profile() {
     let plan = plan("stream.rows_per_s = \"max\"\nduration_s = 1.5", &Overrides::default());
-    let json = serde_json::to_value(&plan).unwrap();
+    let json = serde_json::to_value(&plan.common.profile).unwrap();
     assert_eq!(json["duration_s"], 1.5);
     assert_eq!(json["warmup_s"], 2);
     assert_eq!(json["stream"]["rows_per_s"], "max");
@@ -276,30 +275,48 @@ proptest! {
         sql in "[^\0;{}'\"$/*-]*",
         limit in any::<f32>().prop_filter("finite", |limit| limit.is_finite()),
     ) {
-        let mut first = realtime();
-        first.common.seed = seed;
-        first.job.warmup = Duration::from_micros(warmup_us);
-        first.job.duration = duration_us.map(Duration::from_micros);
-        first.job.stream.linger = Duration::from_micros(linger_us);
-        first.job.stream.rate = rate
-            .and_then(std::num::NonZeroU64::new)
-            .map_or(StreamRate::Max, StreamRate::RowsPerSecond);
-        first.job.recovery = Recovery {
-            delivery,
-            on_fault,
-            reconnect_timeout: Duration::from_micros(reconnect_us),
-            backlog_rows: NonZeroU64::new(backlog_rows).unwrap(),
-            catch_up_factor,
-        };
-        first.job.audit = audit;
-        first.job.stream.table = TableName { schema: None, name: table };
-        first.job.readers.queries_per_s = query_rate;
-        first.job.readers.queries[0].sql = format!("select {sql}");
-        first.common.thresholds =
-            vec![Threshold { figure: "errors".to_owned(), op: ThresholdOp::AtMost, limit: limit.into() }];
+        let mut profile = realtime().common.profile;
+        let seconds = |us: u64| Some(Located::from(Number(us as f64 / 1e6)));
+        profile.seed = Some(Whole(seed as i64).into());
+        profile.warmup_s = seconds(warmup_us);
+        let duration = duration_us.map(|us| SecondsOrForever::Seconds(Number(us as f64 / 1e6)));
+        profile.duration_s = Some(duration.unwrap_or(SecondsOrForever::Forever).into());
+        let stream = profile.stream.as_mut().unwrap();
+        stream.linger_ms = Some(Number(linger_us as f64 / 1e3).into());
+        let rate = rate.map(|rate| RateOrMax::PerSecond(Number(rate as f64)));
+        stream.rows_per_s = Some(rate.unwrap_or(RateOrMax::Max).into());
+        let table = TableName { schema: None, name: table };
+        stream.table = Some(table.as_written().into());
+        let recovery = profile.recovery.as_mut().unwrap();
+        recovery.delivery = Some(delivery.into());
+        recovery.on_fault = Some(on_fault.into());
+        recovery.reconnect_timeout_s = seconds(reconnect_us);
+        recovery.backlog_rows = Some(Whole(backlog_rows as i64).into());
+        recovery.catch_up_factor = Some(Number(catch_up_factor).into());
+        profile.audit = Some(audit.into());
+        let readers = profile.readers.as_mut().unwrap();
+        let query_rate = query_rate.map(|rate| RateOrMax::PerSecond(Number(rate)));
+        readers.queries_per_s = Some(query_rate.unwrap_or(RateOrMax::Max).into());
+        readers.queries.as_mut().unwrap()[0].sql = Some(format!("select {sql}").into());
+        profile.thresholds = Some(vec![format!("errors <= {limit}").into()]);
+
+        let written = toml::to_string(&profile).unwrap();
+        let first = Plan::resolve(&source(&written), &Overrides::default()).unwrap();
         let rendered = render(&first);
-        let second = Plan::resolve(&source(&rendered), &Overrides::default());
-        prop_assert_eq!(second.map(Plan::into_stream), Ok(Some(first)), "{}", rendered);
+        let second = Plan::resolve(&source(&rendered), &Overrides::default()).unwrap();
+        prop_assert_eq!(&second, &first, "{}", rendered);
+        let stream = first.clone().into_stream().unwrap();
+        prop_assert_eq!(stream.common.seed, seed);
+        prop_assert_eq!(stream.job.warmup, Duration::from_micros(warmup_us));
+        prop_assert_eq!(stream.job.duration, duration_us.map(Duration::from_micros));
+        prop_assert_eq!(stream.job.stream.linger, Duration::from_micros(linger_us));
+        prop_assert_eq!(stream.job.stream.table, table);
+        prop_assert!((stream.job.recovery.catch_up_factor - catch_up_factor).abs() < 1e-12);
+        prop_assert_eq!(stream.job.readers.queries[0].sql.as_str(), format!("select {sql}"));
+        // The saved result has it as JSON.
+        let json = serde_json::to_string(&first.common.profile).unwrap();
+        let read: Box<Profile> = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(&read, &first.common.profile, "{}", json);
     }
 
     #[test]
@@ -363,16 +380,11 @@ fn bad_values_of_recovery() {
 
 #[test]
 fn bad_overrides_of_recovery() {
-    let overrides = Overrides {
-        reconnect_timeout: Some(Given::flag("--reconnect-timeout", Duration::ZERO)),
-        backlog_rows: Some(Given::env("STROM_LOAD_BACKLOG_ROWS", 0)),
-        catch_up: Some(Given::flag("--catch-up", 0.5)),
-        ..Overrides::default()
-    };
+    let overrides =
+        given(&["--reconnect-timeout=0s", "STROM_LOAD_BACKLOG_ROWS=0", "--catch-up=0.5"]);
     assert_snapshot!(faults_with("", &overrides));
     // The backlog of the file is too small for the batches of the flag.
-    let overrides =
-        Overrides { batch_rows: Some(Given::flag("--batch-rows", 20_000)), ..Overrides::default() };
+    let overrides = given(&["--batch-rows=20k"]);
     assert_snapshot!(faults_with("recovery.backlog_rows = 30_000\n", &overrides));
 }
 
@@ -505,15 +517,14 @@ fn a_syntax_error_does_not_hide_the_other_faults() {
 
 #[test]
 fn a_fault_of_an_override_names_the_flag_or_variable() {
-    let overrides = Overrides {
-        rate: Some(Given::flag("--rate", Rate::PerSecond(0.0))),
-        linger: Some(Given::env("STROM_LOAD_LINGER", Duration::from_secs(120))),
-        table: Some(Given::flag("--table", "a b".to_owned())),
-        readers: Some(Given::flag("--readers", 3)),
-        seed: Some(Given::flag("--seed", u64::MAX)),
-        thresholds: Some(vec![Given::flag("--threshold", "errors".to_owned())]),
-        ..Overrides::default()
-    };
+    let overrides = given(&[
+        "--rate=0",
+        "STROM_LOAD_LINGER=2m",
+        "--table=a b",
+        "--readers=3",
+        "--seed=18446744073709551615",
+        "--threshold=errors",
+    ]);
     assert_snapshot!(faults_with("stream.rows_per_s = 10\n", &overrides));
 }
 

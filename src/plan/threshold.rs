@@ -3,7 +3,32 @@
 use std::fmt;
 
 use super::fault::suggest;
-use super::{Threshold, ThresholdOp};
+use super::resolver::Resolver;
+use crate::profile::Located;
+
+/// A condition on a figure of the result, for example `response_p99_ms < 50`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Name of the figure.
+    pub figure: String,
+    /// Comparison.
+    pub op: ThresholdOp,
+    /// Limit.
+    pub limit: f64,
+}
+
+/// Comparison of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThresholdOp {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
 
 /// A figure of the result that a threshold may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +56,23 @@ pub const FIGURES: [Figure; 11] = [
     Figure { name: "errors", help: "failed batches and queries" },
     Figure { name: "query_p99_ms", help: "99th percentile of the readers' queries" },
 ];
+
+impl Resolver<'_> {
+    pub(super) fn thresholds(&mut self, written: &mut [Located<String>]) -> Vec<Threshold> {
+        let mut thresholds = Vec::new();
+        for written in written {
+            self.note_use(written);
+            match parse_threshold(written) {
+                Ok(threshold) => {
+                    *written = threshold.to_string().into();
+                    thresholds.push(threshold);
+                }
+                Err(bad) => self.report.at(&written.span(), bad.what, bad.fix),
+            }
+        }
+        thresholds
+    }
+}
 
 impl ThresholdOp {
     /// The operator as written.

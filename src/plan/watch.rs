@@ -2,7 +2,19 @@
 
 use std::time::Duration;
 
-use crate::profile::{self, MillisecondsOrOff, Number};
+use super::limits::Limits;
+use super::resolver::{Resolver, milliseconds};
+use crate::profile;
+
+/// Below it the driver would be asked more often than it looks itself.
+const GPU_INTERVAL_MS: Limits = Limits {
+    default: 100.0,
+    min: 10.0,
+    max: 10_000.0,
+    is_whole: false,
+    range: "10 ms to 10 s",
+    fix: "choose the time between two samples, such as 100 ms, or `off`",
+};
 
 /// What is watched beside the load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,24 +25,30 @@ pub struct Watch {
     pub gpu_pcie: bool,
 }
 
-impl From<&Watch> for profile::Watch {
-    fn from(watch: &Watch) -> Self {
-        let interval_ms = watch.gpu_interval.map_or(MillisecondsOrOff::Off, |interval| {
-            // From whole microseconds: seconds times 1000 would not be exact.
-            MillisecondsOrOff::Milliseconds(Number(interval.as_micros() as f64 / 1e3))
-        });
-        Self { gpu_interval_ms: Some(interval_ms.into()), gpu_pcie: Some(watch.gpu_pcie) }
+impl Watch {
+    /// Of a job that runs nothing.
+    pub(super) const NOTHING: Self = Self { gpu_interval: None, gpu_pcie: false };
+}
+
+impl Resolver<'_> {
+    pub(super) fn watch(&mut self, watch: &mut profile::Watch) -> Watch {
+        let interval = &mut watch.gpu_interval_ms;
+        let interval_ms = self.number_or_word("gpu_interval_ms", interval, &GPU_INTERVAL_MS);
+        Watch {
+            gpu_interval: interval_ms.map(milliseconds),
+            gpu_pcie: self.choice(&mut watch.gpu_pcie, false),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Given, Overrides, Plan, ProfileSource};
-    use crate::quantity::Cadence;
+    use crate::plan::{Overrides, Plan, ProfileSource};
 
     fn resolve(text: &str, overrides: &Overrides) -> Result<Watch, String> {
-        let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
+        let text = format!("{text}\n[stream]\n");
+        let source = ProfileSource { name: "test.toml".to_owned(), text };
         let plan = Plan::resolve(&source, overrides);
         plan.map(|plan| plan.common.watch).map_err(|faults| faults.to_string())
     }
@@ -48,14 +66,11 @@ mod tests {
 
     #[test]
     fn a_flag_overrides_the_file() {
-        let given = |cadence| Overrides {
-            gpu_interval: Some(Given::flag("--gpu-interval", cadence)),
-            ..Overrides::default()
-        };
+        let given = |every: &str| Overrides::read(&[&format!("--gpu-interval={every}")]).unwrap();
         let file = "watch.gpu_interval_ms = 20";
-        assert_eq!(resolve(file, &given(Cadence::Off)).unwrap().gpu_interval, None);
+        assert_eq!(resolve(file, &given("off")).unwrap().gpu_interval, None);
         let second = Duration::from_secs(1);
-        let watch = resolve("watch.gpu_interval_ms = \"off\"", &given(Cadence::Each(second)));
+        let watch = resolve("watch.gpu_interval_ms = \"off\"", &given("1s"));
         assert_eq!(watch.unwrap().gpu_interval, Some(second));
     }
 
@@ -70,8 +85,7 @@ mod tests {
               |                         ^
               = fix: choose the time between two samples, such as 100 ms, or `off`
         ");
-        let flag = Given::env("STROM_LOAD_GPU_INTERVAL", Cadence::Each(Duration::from_secs(60)));
-        let given = Overrides { gpu_interval: Some(flag), ..Overrides::default() };
+        let given = Overrides::read(&["STROM_LOAD_GPU_INTERVAL=1m"]).unwrap();
         insta::assert_snapshot!(resolve("", &given).unwrap_err(), @r"
             error: `STROM_LOAD_GPU_INTERVAL` is 60 s, outside 10 ms to 10 s
              --> environment variable STROM_LOAD_GPU_INTERVAL

@@ -1,20 +1,21 @@
 //! A benchmark of queries on tables that stand still, as its author wrote it.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Gpu, Located, Number, Query, Whole};
 
 /// Queries on tables that stand still, each in both arms.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bench {
     /// What `{table}` stands for in the queries. Default: the first of `[[tables]]`.
     pub table: Option<Located<String>>,
     /// Whether queries run on the GPU. Default: "auto".
-    pub gpu: Option<Gpu>,
+    pub gpu: Option<Located<Gpu>>,
     /// How the executions of the two arms follow each other. Default: "interleaved".
-    pub order: Option<Order>,
+    pub order: Option<Located<Order>>,
     /// Fewest pairs of a query, unless its time is up before. Default: 20.
     pub pairs_min: Option<Located<Whole>>,
     /// Most pairs of a query. Default: 200.
@@ -35,7 +36,7 @@ pub struct Bench {
 }
 
 /// How the executions of the two arms follow each other.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// In adjacent pairs, each in random order, after one execution that is not measured.
@@ -45,7 +46,7 @@ pub enum Order {
 }
 
 /// One step of a benchmark.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// Name in reports: lower-case letters, digits and `_`.

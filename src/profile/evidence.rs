@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Located, Number, SettingValue};
 
 /// One way of running each query.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Arm {
     /// Settings of the session, such as `{ max_parallel_workers_per_gather = 0 }`. What only the
@@ -17,7 +17,7 @@ pub struct Arm {
 }
 
 /// How the plans and answers of the arms are looked at.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Seconds between two looks at the plans; the first is before the first query. Default: 30.
@@ -25,13 +25,13 @@ pub struct Evidence {
     /// Whether plans are taken with ANALYZE, which runs the query. Default: false.
     pub analyze: Option<bool>,
     /// Whether the answers of a query's two arms are compared. Default: true.
-    pub check_answers: Option<bool>,
+    pub check_answers: Option<Located<bool>>,
     /// Seconds between two comparisons during a run; each takes the next query. Default: 60.
     pub answers_every_s: Option<Located<Number>>,
 }
 
 /// What of two answers is compared.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
     /// The rows, in any order.

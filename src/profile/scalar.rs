@@ -2,35 +2,46 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::{Deref, Range};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Range};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Visitor};
+use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use toml::Spanned;
 
-/// A value and its place in the file, in bytes.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub struct Located<T>(Spanned<T>);
+/// What a [`Located`] is called where its place is known. Any other format reads the bare value.
+pub(crate) const LOCATED: &str = "$strom-load located";
+
+/// A value and its place: bytes of the file, or beyond its end for what a flag or variable gives.
+/// Two are the same if their values are.
+#[derive(Debug, Clone)]
+pub struct Located<T> {
+    value: T,
+    span: Range<usize>,
+}
 
 impl<T> Located<T> {
     /// Where the value stands.
     pub fn span(&self) -> Range<usize> {
-        self.0.span()
+        self.span.clone()
+    }
+
+    /// The value itself.
+    pub fn into_inner(self) -> T {
+        self.value
     }
 
     /// Another value at the same place.
     #[must_use]
     pub fn with<U>(&self, value: U) -> Located<U> {
-        Located(Spanned::new(self.0.span(), value))
+        Located { value, span: self.span() }
     }
 }
 
 /// A value that was not read from a file.
 impl<T> From<T> for Located<T> {
     fn from(value: T) -> Self {
-        Self(Spanned::new(0..0, value))
+        Self { value, span: 0..0 }
     }
 }
 
@@ -38,13 +49,53 @@ impl<T> Deref for Located<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.get_ref()
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Located<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Located<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Wanted<T> {
+            type Value = Located<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Self::Value, D::Error> {
+                T::deserialize(deserializer).map(Located::from)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let part = |part: Option<usize>| part.ok_or_else(|| de::Error::custom("no place"));
+                let (start, end) = (part(seq.next_element()?)?, part(seq.next_element()?)?);
+                let value = seq.next_element()?.ok_or_else(|| de::Error::custom("no value"))?;
+                Ok(Located { value, span: start..end })
+            }
+        }
+        deserializer.deserialize_newtype_struct(LOCATED, Wanted(PhantomData))
     }
 }
 
 impl<T: Serialize> Serialize for Located<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.get_ref().serialize(serializer)
+        self.value.serialize(serializer)
     }
 }
 
@@ -55,6 +106,10 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
 
     fn schema_name() -> Cow<'static, str> {
         T::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
@@ -327,7 +382,7 @@ inline_schema! {
     Number => { "type": "number" },
     SettingValue => { "type": ["string", "number", "boolean"] },
     Recreate => { "type": ["boolean", "string"] },
-    RateOrMax => { "anyOf": [{ "type": "integer", "minimum": 1 }, { "const": "max" }] },
+    RateOrMax => { "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]
     },

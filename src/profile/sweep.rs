@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Located, Number, SettingValue, Whole};
 
 /// Settings of the server whose values are compared by the benchmark's queries.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// Which combinations of values are measured. Default: "product".
@@ -23,7 +23,7 @@ pub struct Sweep {
 }
 
 /// Which combinations of values are measured.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SweepMode {
     /// Each value of each setting with each value of all others.
@@ -33,7 +33,7 @@ pub enum SweepMode {
 }
 
 /// What a setting of PG-Strom does that this server does not have.
-#[derive(Debug, Clone, Copy, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IfAbsent {
     /// Nothing is run.
@@ -43,7 +43,7 @@ pub enum IfAbsent {
 }
 
 /// A setting, and its values: a list, or a range.
-#[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SweepSetting {
     /// Its name, such as "work_mem".

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Column, Located, Recreate, Whole};
 
 /// A table that is created and filled with generated rows, or reused if it is there.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Table {
     /// Name as in SQL: may have a schema, and parts in double quotes.
@@ -35,7 +35,7 @@ pub struct Table {
 }
 
 /// An index of a table.
-#[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Index {
     /// Name of the index.

@@ -37,6 +37,7 @@ const VALUES: [(&str, &str); 9] = [
 const PROFILE: &str = r#"
 warmup_s = 1
 duration_s = 120
+[stream]
 [evidence]
 plans_every_s = 1
 answers_every_s = 1

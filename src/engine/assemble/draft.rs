@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use tokio::time::Instant;
 
 use crate::engine::gpus::Gpus;
-use crate::plan::{Plan, Watch, WriteKeys};
+use crate::plan::{Plan, Watch};
 use crate::profile::Profile;
 use crate::result::server::ServerReport;
 use crate::result::{Body, JobResult};
@@ -23,11 +23,7 @@ pub(in crate::engine) struct Draft<B> {
 
 impl<B: Clone + Into<Body>> Draft<B> {
     /// Of a job that begins now.
-    pub(in crate::engine) fn begin<J: WriteKeys>(
-        plan: &Plan<J>,
-        server: ServerReport,
-        run: B,
-    ) -> Self {
+    pub(in crate::engine) fn begin<J>(plan: &Plan<J>, server: ServerReport, run: B) -> Self {
         let (started_at, began) = (SystemTime::now(), Instant::now());
         Self { plan: plan.into(), watch: plan.common.watch, server, started_at, began, run }
     }

@@ -1,11 +1,11 @@
 //! The arms of a profile, and how their plans and answers are looked at.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::limits::{ANSWERS_EVERY, PLANS_EVERY};
-use super::{Given, Resolver};
-use crate::plan::{ArmPlan, EvidencePlan};
+use indexmap::IndexMap;
+
+use super::limits::Limits;
+use super::resolver::Resolver;
 use crate::profile::{self, Located};
 
 /// A comparison is between two.
@@ -15,16 +15,54 @@ const READ_ONLY: [&str; 2] = ["default_transaction_read_only", "transaction_read
 /// Names that the GPU's own arms have.
 const RESERVED: [&str; 3] = ["cpu", "off", "on"];
 
+const PLANS_EVERY: Limits = Limits {
+    default: 30.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often the plans are looked at, such as 30",
+};
+const ANSWERS_EVERY: Limits = Limits {
+    default: 60.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how often answers are compared, such as 60",
+};
+
+/// An arm of the profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArmPlan {
+    /// Its name in metrics and reports.
+    pub name: String,
+    /// Settings of its session, by name.
+    pub set: Vec<(String, String)>,
+}
+
+/// How the plans and answers of the arms are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvidencePlan {
+    /// Time between two looks at the plans; the first one is before the first query.
+    pub every: Duration,
+    /// Whether plans are taken with ANALYZE, which runs the query.
+    pub analyze: bool,
+    /// Whether the answers of a query's arms are compared.
+    pub check_answers: bool,
+    /// Time between two comparisons during a run; each takes the next query.
+    pub answers_every: Duration,
+}
+
 impl Resolver<'_> {
     /// The arms in the order in which the file has them. `section` is where `writes` stands.
     pub(super) fn arms(
         &mut self,
-        arms: Option<&BTreeMap<String, Located<profile::Arm>>>,
+        arms: Option<&IndexMap<String, Located<profile::Arm>>>,
         writes: bool,
         section: &str,
     ) -> Vec<ArmPlan> {
-        let mut written: Vec<_> = arms.into_iter().flatten().collect();
-        written.sort_by_key(|(_, arm)| arm.span().start);
+        let written: Vec<_> = arms.into_iter().flatten().collect();
         if let Some((_, first)) = written.first()
             && written.len() != ARMS
         {
@@ -89,18 +127,14 @@ impl Resolver<'_> {
         }
     }
 
-    pub(super) fn evidence(&mut self, evidence: &profile::Evidence) -> EvidencePlan {
-        let none: Option<&Given<Duration>> = None;
-        let o = self.overrides;
-        let check = o.check_answers.as_ref().map(|given| given.value).or(evidence.check_answers);
+    pub(super) fn evidence(&mut self, evidence: &mut profile::Evidence) -> EvidencePlan {
         EvidencePlan {
-            every: self.time("plans_every_s", none, evidence.plans_every_s.as_ref(), &PLANS_EVERY),
-            analyze: evidence.analyze.unwrap_or(false),
-            check_answers: check.unwrap_or(true),
+            every: self.time("plans_every_s", &mut evidence.plans_every_s, &PLANS_EVERY),
+            analyze: *evidence.analyze.get_or_insert(false),
+            check_answers: self.choice(&mut evidence.check_answers, true),
             answers_every: self.time(
                 "answers_every_s",
-                none,
-                evidence.answers_every_s.as_ref(),
+                &mut evidence.answers_every_s,
                 &ANSWERS_EVERY,
             ),
         }
@@ -116,7 +150,8 @@ mod tests {
             "{writes}\n[[{query}.queries]]\nname = 'q'\nsql = 'SELECT 1'\n[arms.a]\n\
              set = {{ Default_Transaction_Read_Only = false }}\n[arms.b]\nset = {{ jit = false }}\n"
         );
-        let source = ProfileSource { name: "test.toml".to_owned(), text };
+        let stream = if query == "readers" { "[stream]\n" } else { "" };
+        let source = ProfileSource { name: "test.toml".to_owned(), text: text + stream };
         Plan::resolve(&source, &Overrides::default())
     }
 

@@ -1,7 +1,7 @@
 //! Which tables are dropped first: what the profile says, and `--recreate` over it.
 
-use super::Resolver;
-use crate::plan::{Common, Job, Recreate, TableName};
+use super::resolver::Resolver;
+use super::{Common, Job, Recreate, TableName};
 use crate::profile::{self, Located};
 
 impl Resolver<'_> {
@@ -9,16 +9,35 @@ impl Resolver<'_> {
     /// alone, and a flag without a name takes nothing back that the profile says by name.
     pub(super) fn recreate(
         &mut self,
-        file: Option<&Located<profile::Recreate>>,
+        file: &mut Option<Located<profile::Recreate>>,
         table: &TableName,
     ) -> Recreate {
-        let written = self.written_recreate(file, table);
-        match self.overrides.recreate.as_ref().map(|given| &given.value) {
+        let written = self.written_recreate(file.as_ref(), table);
+        let given = self.given_recreate();
+        let recreate = match given.as_deref() {
             Some(Recreate::No) => Recreate::No,
             Some(Recreate::Ours) if written == Recreate::No => Recreate::Ours,
             Some(named) if named.names(table) => named.clone(),
             Some(_) | None => written,
+        };
+        if let Some(given) = given
+            && (!matches!(*given, Recreate::Named(_)) || given.names(table))
+        {
+            self.note_use(&given);
         }
+        *file = Some(profile::Recreate::from(&recreate).into());
+        recreate
+    }
+
+    fn given_recreate(&self) -> Option<Located<Recreate>> {
+        let given = self.given::<profile::Recreate>("--recreate")?;
+        let recreate = match &*given {
+            profile::Recreate::Switch(false) => Recreate::No,
+            profile::Recreate::Switch(true) => Recreate::Ours,
+            // The flag's form has read it.
+            profile::Recreate::Table(name) => name.parse().map_or(Recreate::No, Recreate::Named),
+        };
+        Some(given.with(recreate))
     }
 
     fn written_recreate(
@@ -42,26 +61,27 @@ impl Resolver<'_> {
         named
     }
 
-    /// Refuses a name after `--recreate=` that no table of the profile has.
-    pub(super) fn named_for_recreate(&mut self, common: &Common, job: &Job) {
-        let Some(given) = &self.overrides.recreate else { return };
-        let Recreate::Named(name) = &given.value else { return };
+    /// What is wrong with a name after `--recreate=` that no table of the profile has.
+    pub(super) fn unknown_for_recreate(
+        &self,
+        common: &Common,
+        job: Option<&Job>,
+    ) -> Option<(String, String)> {
+        let given = self.given_recreate()?;
+        let Recreate::Named(name) = &*given else { return None };
         let stream = match job {
-            Job::Stream(job) => Some(&job.stream.table),
-            // A benchmark has no stream, and drops no table for one.
-            Job::Benchmark(_) | Job::Sweep(_) => None,
+            Some(Job::Stream(job)) => Some(&job.stream.table),
+            // These have no stream, and drop no table for one.
+            Some(Job::Benchmark(_) | Job::Sweep(_)) | None => None,
         };
         let known = stream.into_iter().chain(common.tables.iter().map(|table| &table.name));
-        if known.clone().any(|known| known == name) {
-            return;
-        }
         let known: Vec<String> = known.map(|t| format!("`{}`", t.as_written())).collect();
         let what = format!("`--recreate` names `{}`, which no table is called", name.as_written());
         let fix = match known.as_slice() {
             [] => "leave it out: the profile has no table".to_owned(),
             known => format!("name the table as the profile does: {}", known.join(", ")),
         };
-        self.fault::<_, ()>(Some(given), None, what, fix);
+        Some((what, fix))
     }
 }
 
@@ -69,12 +89,13 @@ impl Resolver<'_> {
 mod tests {
     use insta::assert_snapshot;
 
-    use crate::plan::{Faults, Given, Overrides, Plan, ProfileSource, Recreate, render};
+    use crate::plan::{Faults, Overrides, Plan, ProfileSource, Recreate, render};
 
     fn resolve(text: &str, flag: Option<&str>) -> Result<Plan, Faults> {
         let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
-        let recreate = flag.map(|flag| Given::flag("--recreate", flag.parse().unwrap()));
-        Plan::resolve(&source, &Overrides { recreate, ..Overrides::default() })
+        let mut overrides = Overrides::default();
+        flag.iter().for_each(|flag| overrides.give_flag("--recreate", flag).unwrap());
+        Plan::resolve(&source, &overrides)
     }
 
     /// What becomes of the stream's table and of each other one.
@@ -128,7 +149,12 @@ columns = [{ name = "id", type = "bigint", values = "row_id" }]
         // A benchmark has no stream whose table could be meant.
         let bench = "[bench]\n[[bench.queries]]\nname = 'q'\nsql = 'SELECT 1'";
         faults.push(resolve(bench, Some("l40s_realtime_stream")));
-        let faults: Vec<_> = faults.into_iter().map(|plan| plan.unwrap_err().to_string()).collect();
+        // A flag may be for another profile of the call.
+        let faults = faults.into_iter().map(|plan| match plan {
+            Ok(plan) => plan.common.left_over[0].to_string(),
+            Err(faults) => faults.to_string(),
+        });
+        let faults: Vec<_> = faults.collect();
         assert_snapshot!(faults.join("\n\n"));
     }
 }

@@ -1,27 +1,116 @@
-//! The `[[tables]]` of a profile: what they are called, how many rows they have, what they hold.
+//! Tables that are filled with generated rows before a run.
 
 use std::collections::HashSet;
 use std::num::NonZeroU64;
 
-use super::Resolver;
-use super::limits::{SCALE, TABLE_ROWS};
-use crate::plan::column::resolve_each;
-use crate::plan::fault::suggest;
-use crate::plan::table_name::check_identifier;
-use crate::plan::{Index, Table, TableName};
-use crate::profile::{self, Located, Profile, Values, Whole};
+use super::column::{resolve_each, written};
+use super::fault::suggest;
+use super::limits::Limits;
+use super::resolver::{Amount, Resolver};
+use super::table_name::check_identifier;
+use super::{Recreate, TableName};
+use crate::profile::{self, Located, Number, Values, Whole};
 use crate::row::Column;
 
+const ROWS: Limits = Limits {
+    default: 1.0,
+    min: 1.0,
+    max: 1e12,
+    is_whole: true,
+    range: "1 to 1,000,000,000,000",
+    fix: "choose how many rows the table shall have, such as 10_000_000 in a profile or 10M in --rows",
+};
+const SCALE: Limits = Limits {
+    default: 1.0,
+    min: 1e-9,
+    max: 1e6,
+    is_whole: false,
+    range: "0.000000001 to 1,000,000",
+    fix: "choose a factor for the rows of each table, such as 0.1",
+};
+
+/// A table to fill. Row `i`, from 1 to `rows`, is a function of the seed, the table's name and `i`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// The table.
+    pub name: TableName,
+    /// How many rows it has.
+    pub rows: NonZeroU64,
+    /// How many it had before `--scale`.
+    pub rows_unscaled: NonZeroU64,
+    /// Whether it keeps its rows whatever `--rows` and `--scale` say.
+    pub dimension: bool,
+    /// The profile's seed.
+    pub seed: u64,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// Columns of the primary key; empty for none.
+    pub primary_key: Vec<String>,
+    /// Indexes beside the primary key's.
+    pub indexes: Vec<Index>,
+    /// Whether its rows bypass the write-ahead log.
+    pub unlogged: bool,
+    /// Whether a table that is there is dropped first.
+    pub recreate: Recreate,
+}
+
+/// An index of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its name.
+    pub name: String,
+    /// Access method.
+    pub method: String,
+    /// Its columns, in order.
+    pub columns: Vec<String>,
+    /// Storage parameters as in SQL; empty for none.
+    pub with: String,
+}
+
+impl Table {
+    /// The seed of this table's rows: the profile's, mixed with the table's name by FNV-1a. So two
+    /// tables of one profile do not hold the same random values in the same rows, which would make
+    /// every join of theirs special.
+    pub fn row_seed(&self) -> u64 {
+        const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0000_0100_0000_01b3;
+        let seed = self.seed.to_le_bytes();
+        let bytes = seed.iter().chain(self.name.name.as_bytes());
+        bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+    }
+
+    /// The column that holds the row's number, if there is one.
+    pub fn row_id(&self) -> Option<&str> {
+        let column = self.columns.iter().find(|column| column.values == crate::row::Values::RowId);
+        column.map(|column| column.name.as_str())
+    }
+
+    /// Writes what was resolved into the profile.
+    fn complete(&self, profile: &mut profile::Table) {
+        profile.name = Some(self.name.as_written().into());
+        profile.rows = Some(Whole(self.rows.get() as i64).into());
+        profile.columns = Some(written(&self.columns));
+        for (index, written) in self.indexes.iter().zip(profile.indexes.iter_mut().flatten()) {
+            written.method.get_or_insert_with(|| index.method.clone().into());
+        }
+    }
+}
+
 impl Resolver<'_> {
-    pub(super) fn tables(&mut self, profile: &Profile) -> Vec<Table> {
-        let seed = self.seed(profile.seed.as_ref());
-        let (rows, scale) = (self.overrides.rows.as_ref(), self.overrides.scale.as_ref());
-        let given_rows =
-            rows.map(|_| self.number::<u64, Whole>("rows", rows, None, &TABLE_ROWS) as u64);
-        let scale = scale.map(|_| self.number::<f64, Whole>("scale", scale, None, &SCALE));
+    pub(super) fn tables(
+        &mut self,
+        tables: &mut [Located<profile::Table>],
+        seed: u64,
+    ) -> Vec<Table> {
+        if tables.is_empty() {
+            // What was given for them is left over.
+            return Vec::new();
+        }
+        let rows = self.given_number::<Whole>("--rows", "rows", &ROWS).map(|rows| rows as u64);
+        let scale = self.given_number::<Number>("--scale", "scale", &SCALE);
         let mut names = HashSet::new();
-        let mut tables = Vec::new();
-        for table in profile.tables.iter().flatten() {
+        let mut resolved = Vec::new();
+        for table in tables {
             let name = self.table_name(table);
             if let (Some(written), Some(name)) = (&table.name, &name)
                 && !names.insert(name.clone())
@@ -30,15 +119,14 @@ impl Resolver<'_> {
                 self.report.at(&written.span(), what, "rename or delete one of the two".to_owned());
             }
             let dimension = table.dimension.unwrap_or(false);
-            let given_rows = given_rows.filter(|_| !dimension);
-            let rows = self.table_rows(table, given_rows);
+            let rows = self.table_rows(table, rows.filter(|_| !dimension));
             let columns = self.table_columns(table);
             let known = Known::new(table);
             let primary_key = self.primary_key(table, &known);
             let indexes = self.indexes(table, &known);
             let (Some(name), Some(rows)) = (name, rows) else { continue };
-            tables.push(Table {
-                recreate: self.recreate(table.recreate.as_ref(), &name),
+            let table_scaled = Table {
+                recreate: self.recreate(&mut table.recreate, &name),
                 name,
                 rows: scaled(rows, scale.filter(|_| !dimension)),
                 rows_unscaled: rows,
@@ -47,10 +135,24 @@ impl Resolver<'_> {
                 columns,
                 primary_key,
                 indexes,
-                unlogged: table.unlogged.unwrap_or(false),
-            });
+                unlogged: *table.unlogged.get_or_insert(false),
+            };
+            table_scaled.complete(table);
+            resolved.push(table_scaled);
         }
-        tables
+        resolved
+    }
+
+    /// A number that was given for all tables.
+    fn given_number<T: Amount + serde::de::DeserializeOwned>(
+        &mut self,
+        flag: &str,
+        key: &'static str,
+        limits: &Limits,
+    ) -> Option<f64> {
+        let given = self.given::<T>(flag)?;
+        self.note_use(&given);
+        Some(self.number(key, &mut Some(given), limits))
     }
 
     fn table_name(&mut self, table: &Located<profile::Table>) -> Option<TableName> {
@@ -87,8 +189,8 @@ impl Resolver<'_> {
             return None;
         }
         // The file's number is judged even if a flag replaces it.
-        let written = written
-            .map(|rows| self.number::<u64, Whole>("rows", None, Some(rows), &TABLE_ROWS) as u64);
+        let written =
+            written.map(|rows| self.number("rows", &mut Some(rows.clone()), &ROWS) as u64);
         NonZeroU64::new(given.or(written)?)
     }
 
@@ -262,7 +364,7 @@ impl<'a> Known<'a> {
 /// At least one row is left of every table.
 fn scaled(rows: NonZeroU64, scale: Option<f64>) -> NonZeroU64 {
     let Some(scale) = scale else { return rows };
-    let rows = (rows.get() as f64 * scale).round().clamp(1.0, TABLE_ROWS.max);
+    let rows = (rows.get() as f64 * scale).round().clamp(1.0, ROWS.max);
     NonZeroU64::new(rows as u64).unwrap_or(NonZeroU64::MIN)
 }
 
@@ -270,11 +372,18 @@ fn scaled(rows: NonZeroU64, scale: Option<f64>) -> NonZeroU64 {
 mod tests {
     use insta::assert_snapshot;
 
-    use crate::plan::{Given, Overrides, Plan, ProfileSource, Recreate, render};
+    use crate::plan::{Job, Overrides, Plan, ProfileSource, Recreate, render};
 
-    fn resolve(text: &str, overrides: &Overrides) -> Result<Plan, crate::plan::Faults> {
+    fn resolve(
+        text: &str,
+        overrides: &Overrides,
+    ) -> Result<Plan<Option<Job>>, crate::plan::Faults> {
         let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
-        Plan::resolve(&source, overrides)
+        Plan::read(&source, overrides)
+    }
+
+    fn given(words: &[&str]) -> Overrides {
+        Overrides::read(words).unwrap()
     }
 
     fn faults(text: &str) -> String {
@@ -316,19 +425,15 @@ mod tests {
             resolve(&rendered, &Overrides::default()).unwrap().common.tables,
             plan.common.tables
         );
-        let tables = &rendered[rendered.find("[[tables]]").unwrap()..];
-        assert_snapshot!(&tables[..tables.find("[recovery]").unwrap()]);
+        assert_snapshot!(rendered);
     }
 
     #[test]
     fn rows_are_overridden_then_scaled_and_never_none() {
         let rows = |rows: Option<u64>, scale: Option<f64>| {
-            let overrides = Overrides {
-                rows: rows.map(|rows| Given::flag("--rows", rows)),
-                scale: scale.map(|scale| Given::flag("--scale", scale)),
-                recreate: Some(Given::flag("--recreate", Recreate::Ours)),
-                ..Overrides::default()
-            };
+            let mut overrides = given(&["--recreate"]);
+            rows.iter().for_each(|rows| overrides.give_flag("--rows", &rows.to_string()).unwrap());
+            scale.iter().for_each(|by| overrides.give_flag("--scale", &by.to_string()).unwrap());
             let plan = resolve(SALES, &overrides).unwrap();
             assert!(plan.common.tables.iter().all(|table| table.recreate == Recreate::Ours));
             plan.common.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
@@ -347,20 +452,14 @@ mod tests {
             let plan = resolve(&text, overrides).unwrap();
             plan.common.tables.iter().map(|table| table.rows.get()).collect::<Vec<_>>()
         };
-        let scale = |scale| Overrides {
-            scale: Some(Given::flag("--scale", scale)),
-            ..Overrides::default()
-        };
-        assert_eq!(rows(&scale(0.02)), [20, 20]);
-        assert_eq!(rows(&scale(50.0)), [50_000, 20]);
-        let given = Some(Given::flag("--rows", 7));
-        assert_eq!(rows(&Overrides { rows: given, ..Overrides::default() }), [7, 20]);
+        assert_eq!(rows(&given(&["--scale=0.02"])), [20, 20]);
+        assert_eq!(rows(&given(&["--scale=50"])), [50_000, 20]);
+        assert_eq!(rows(&given(&["--rows=7"])), [7, 20]);
     }
 
     #[test]
     fn the_categories_of_the_basic_benchmark_are_all_there_at_any_scale() {
-        let overrides =
-            Overrides { scale: Some(Given::flag("--scale", 0.02)), ..Overrides::default() };
+        let overrides = given(&["--scale=0.02"]);
         let plan = Plan::resolve(&crate::plan::builtin("basic").unwrap(), &overrides).unwrap();
         let rows: Vec<_> = plan.common.tables.iter().map(|table| table.rows.get()).collect();
         assert_eq!(rows, [200_000, 100]);
@@ -368,11 +467,7 @@ mod tests {
 
     #[test]
     fn bad_overrides_of_tables() {
-        let overrides = Overrides {
-            rows: Some(Given::flag("--rows", 0)),
-            scale: Some(Given::env("STROM_LOAD_SCALE", 0.0)),
-            ..Overrides::default()
-        };
+        let overrides = given(&["--rows=0", "STROM_LOAD_SCALE=0"]);
         assert_snapshot!(resolve(SALES, &overrides).unwrap_err().to_string());
     }
 

@@ -1,0 +1,87 @@
+//! The plan of the readers beside a stream.
+
+use std::time::Duration;
+
+use super::GpuChoice;
+use super::evidence::{ArmPlan, EvidencePlan};
+use super::limits::{Limits, STATEMENT_TIMEOUT};
+use super::query::Query;
+use super::resolver::Resolver;
+use crate::profile::{Profile, RateOrMax};
+
+const READERS: Limits = Limits {
+    default: 2.0,
+    min: 0.0,
+    max: 1024.0,
+    is_whole: true,
+    range: "0 to 1,024",
+    fix: "choose a number such as 2; each reader has its own connection",
+};
+const QUERIES_PER_S: Limits = Limits {
+    default: 1.0,
+    min: 1e-6,
+    max: 1e6,
+    is_whole: false,
+    range: "0.000001 to 1,000,000",
+    fix: "choose queries per second over all readers, or leave it out for a closed loop",
+};
+
+/// Who reads beside the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Readers {
+    /// Number of readers, each with one connection; 0 for none.
+    pub count: u32,
+    /// Queries per second over all readers; `None`: closed loop.
+    pub queries_per_s: Option<f64>,
+    /// Which GPU arms the queries run in.
+    pub gpu: GpuChoice,
+    /// The arms of the profile, instead of the GPU's: none, or two.
+    pub arms: Vec<ArmPlan>,
+    /// Limit of one query on the server.
+    pub statement_timeout: Duration,
+    /// Whether the queries may write; if not, the readers' sessions are read-only.
+    pub writes: bool,
+    /// How the plans and answers of the arms are looked at.
+    pub evidence: EvidencePlan,
+    /// The queries; at least one if there are readers.
+    pub queries: Vec<Query>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn readers(&mut self, profile: &mut Profile) -> Readers {
+        let readers = profile.readers.get_or_insert_default();
+        let queries = readers.queries.get_or_insert_default();
+        let limits = match queries.as_slice() {
+            [] => Limits { default: 0.0, ..READERS },
+            _ => READERS,
+        };
+        let count = self.number("count", &mut readers.count, &limits) as u32;
+        if let Some(written) = readers.count.as_ref().filter(|_| count > 0)
+            && queries.is_empty()
+            && !self.report.damaged("readers.queries")
+        {
+            let (subject, shown) = self.report.words("count", &written.span());
+            let what = format!("{subject} is {shown}, but the readers have no query");
+            let fix = "add one under `[[readers.queries]]`, or set the number of readers to 0";
+            self.fault(Some(written), what, fix.to_owned());
+        }
+        let rate = &mut readers.queries_per_s;
+        rate.get_or_insert_with(|| RateOrMax::Max.into());
+        let queries_per_s = self.number_or_word("queries_per_s", rate, &QUERIES_PER_S);
+        let writes = *readers.writes.get_or_insert(false);
+        Readers {
+            count,
+            queries_per_s,
+            gpu: self.choice(&mut readers.gpu, GpuChoice::Auto),
+            statement_timeout: self.time(
+                "statement_timeout_s",
+                &mut readers.statement_timeout_s,
+                &STATEMENT_TIMEOUT,
+            ),
+            queries: self.queries(queries),
+            arms: self.arms(profile.arms.as_ref(), writes, "[readers]"),
+            writes,
+            evidence: self.evidence(profile.evidence.get_or_insert_default()),
+        }
+    }
+}

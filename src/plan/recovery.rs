@@ -1,0 +1,106 @@
+//! What happens when the server fails a batch, or is gone: the `[recovery]` section.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use super::limits::Limits;
+use super::resolver::Resolver;
+use super::stream::{Stream, StreamRate};
+use super::{Delivery, OnFault};
+use crate::profile::{self, Located, Whole};
+use crate::quantity::format_count;
+
+const BACKLOG_S: f64 = 60.0;
+/// Without a schedule nothing is overdue; a bound is stated all the same.
+const BACKLOG_ROWS_UNTHROTTLED: f64 = 1e6;
+
+const RECONNECT_TIMEOUT: Limits = Limits {
+    default: 60.0,
+    min: 1e-3,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 ms to 1 day",
+    fix: "choose how long an outage may last, such as 60 s",
+};
+/// The default follows the rate, the minimum the batches.
+const BACKLOG_ROWS: Limits = Limits {
+    default: 180_000.0,
+    min: 1.0,
+    max: 1e12,
+    is_whole: true,
+    range: "1 to 1,000,000,000,000",
+    fix: "choose how many rows may be overdue, or leave it out for 60 s of the rate",
+};
+const CATCH_UP_FACTOR: Limits = Limits {
+    default: 4.0,
+    min: 1.0 + f64::EPSILON,
+    max: 1000.0,
+    is_whole: false,
+    range: "1 (not included) to 1,000",
+    fix: "choose a multiple of the rate that lets the backlog shrink, such as 4",
+};
+
+/// What happens when the server fails a batch, or is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recovery {
+    /// What is promised about each row.
+    pub delivery: Delivery,
+    /// Whether the run goes on.
+    pub on_fault: OnFault,
+    /// How long one outage may last before it ends the run.
+    pub reconnect_timeout: Duration,
+    /// Rows over all partitions that may be overdue; older ones are dropped, and counted.
+    pub backlog_rows: NonZeroU64,
+    /// Afterwards overdue rows are sent at most at this multiple of the target rate, above 1.
+    pub catch_up_factor: f64,
+}
+
+impl Resolver<'_> {
+    pub(super) fn recovery(
+        &mut self,
+        recovery: &mut profile::Recovery,
+        stream: &Stream,
+    ) -> Recovery {
+        Recovery {
+            delivery: self.choice(&mut recovery.delivery, Delivery::ExactlyOnce),
+            on_fault: self.choice(&mut recovery.on_fault, OnFault::Recover),
+            reconnect_timeout: self.time(
+                "reconnect_timeout_s",
+                &mut recovery.reconnect_timeout_s,
+                &RECONNECT_TIMEOUT,
+            ),
+            backlog_rows: self.backlog(&mut recovery.backlog_rows, stream),
+            catch_up_factor: self.number(
+                "catch_up_factor",
+                &mut recovery.catch_up_factor,
+                &CATCH_UP_FACTOR,
+            ),
+        }
+    }
+
+    /// A backlog that cannot hold one batch of each partition would drop rows without any outage.
+    fn backlog(&mut self, value: &mut Option<Located<Whole>>, stream: &Stream) -> NonZeroU64 {
+        let a_batch_each = u64::from(stream.batch_rows.get()) * u64::from(stream.partitions.get());
+        let usual = match stream.rate {
+            StreamRate::RowsPerSecond(rate) => BACKLOG_S * rate.get() as f64,
+            StreamRate::Max => BACKLOG_ROWS_UNTHROTTLED,
+        };
+        let limits = Limits { default: usual.max(a_batch_each as f64), ..BACKLOG_ROWS };
+        let rows = self.number("backlog_rows", value, &limits) as u64;
+        let is_known =
+            |key| !self.replaced.contains(&key) && !self.report.damaged(&format!("stream.{key}"));
+        if let Some(written) = value.as_ref().filter(|_| rows < a_batch_each)
+            && is_known("batch_rows")
+            && is_known("partitions")
+        {
+            let (subject, shown) = self.report.words("backlog_rows", &written.span());
+            let least = format_count(a_batch_each);
+            let what = format!(
+                "{subject} is {shown}, less than one batch of each partition ({least} rows)"
+            );
+            let fix = format!("choose at least {least}, or leave it out for 60 s of the rate");
+            self.fault(Some(written), what, fix);
+        }
+        NonZeroU64::new(rows).unwrap_or(NonZeroU64::MIN)
+    }
+}

@@ -1,0 +1,76 @@
+//! The plan of a stream with all that surrounds it.
+
+use std::time::Duration;
+
+use super::Audit;
+use super::limits::{Limits, TEN_YEARS_S};
+use super::readers::Readers;
+use super::recovery::Recovery;
+use super::resolver::{Resolver, seconds};
+use super::stream::Stream;
+use crate::profile::Profile;
+
+const WARMUP: Limits = Limits {
+    default: 2.0,
+    min: 0.0,
+    max: TEN_YEARS_S,
+    is_whole: false,
+    range: "0 s to 10 years",
+    fix: "choose a time such as 2 s, or 0 for no warm-up",
+};
+const DURATION: Limits = Limits {
+    default: 60.0,
+    min: 1e-6,
+    max: TEN_YEARS_S,
+    is_whole: false,
+    range: "1 µs to 10 years",
+    fix: "choose a time such as 60 s, or `forever`",
+};
+const DRAIN_TIMEOUT: Limits = Limits {
+    default: 30.0,
+    min: 0.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "0 s to 1 day",
+    fix: "choose a time such as 30 s",
+};
+
+/// Rows that are streamed into a table, with readers beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamJob {
+    /// Excluded from the measurement.
+    pub warmup: Duration,
+    /// Measured time after the warm-up; `None` is forever.
+    pub duration: Option<Duration>,
+    /// How long overdue batches may still be sent after the end.
+    pub drain_timeout: Duration,
+    /// The stream.
+    pub stream: Stream,
+    /// The readers.
+    pub readers: Readers,
+    /// What happens at a fault.
+    pub recovery: Recovery,
+    /// How the rows are checked at the end.
+    pub audit: Audit,
+}
+
+impl Resolver<'_> {
+    pub(super) fn stream_job(&mut self, profile: &mut Profile) -> StreamJob {
+        let stream = self.stream(profile.stream.get_or_insert_default());
+        StreamJob {
+            warmup: self.time("warmup_s", &mut profile.warmup_s, &WARMUP),
+            duration: self
+                .number_or_word("duration_s", &mut profile.duration_s, &DURATION)
+                .map(seconds),
+            drain_timeout: self.time(
+                "drain_timeout_s",
+                &mut profile.drain_timeout_s,
+                &DRAIN_TIMEOUT,
+            ),
+            readers: self.readers(profile),
+            recovery: self.recovery(profile.recovery.get_or_insert_default(), &stream),
+            audit: self.choice(&mut profile.audit, Audit::Full),
+            stream,
+        }
+    }
+}
