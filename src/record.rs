@@ -170,9 +170,10 @@ pub trait Tally: Default {
 
 impl QueryTally {
     /// Adds an execution that failed, with its SQLSTATE.
-    pub fn failed(&mut self, execution: Execution, sqlstate: &str) {
+    pub fn failed(&mut self, mut execution: Execution, sqlstate: &str) {
         *self.errors.entry(sqlstate.to_owned()).or_default() += 1;
-        self.one_by_one.push(Execution { error: Some(sqlstate.to_owned()), ..execution });
+        execution.error = Some(sqlstate.to_owned());
+        self.one_by_one.push(execution);
     }
 }
 

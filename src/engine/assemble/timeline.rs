@@ -54,7 +54,7 @@ impl Timeline {
                 if self.ticks_in_last < self.ticks_per_point
                     && last.figures.phase == tick.figures.phase =>
             {
-                last.append(tick);
+                last.append(&tick);
                 self.ticks_in_last += 1;
             }
             _ => {
@@ -82,7 +82,7 @@ impl Timeline {
                         && last.report.phase == point.report.phase =>
                 {
                     let mut both = last.unpack();
-                    both.append(point.unpack());
+                    both.append(&point.unpack());
                     halved.push(both.pack());
                 }
                 last => halved.extend(last.into_iter().chain([point])),
@@ -130,7 +130,7 @@ impl Growing {
         Self { start, length, figures, response, query_response }
     }
 
-    fn append(&mut self, next: Self) {
+    fn append(&mut self, next: &Self) {
         self.length = (next.start + next.length).saturating_sub(self.start);
         self.figures.rows_due += next.figures.rows_due;
         self.figures.rows_acknowledged += next.figures.rows_acknowledged;

@@ -362,7 +362,7 @@ mod tests {
         // What came since the last roll-up is not rolled up yet.
         let lag = ROLL_UP_EVERY + 2 * minute;
         for (start, length) in &lines {
-            let age = end - *start;
+            let age = end.saturating_sub(*start);
             assert!(age > hour || *length == tick, "{age:?} ago: {length:?}");
             assert!(age > day || *length <= ten, "{age:?} ago: {length:?}");
             assert!(age < hour + lag || *length >= ten, "{age:?} ago: {length:?}");
