@@ -78,7 +78,7 @@ async fn what_writes_or_cannot_work_is_refused_before_the_run() {
         let ended = run(&database, &reader("", sql), &args).await;
         assert_eq!(ended.code, Some(3), "{sql}: {}", ended.stderr);
         let (_, error) = ended.stderr.split_once("error: ").unwrap();
-        said.push_str(&format!("{}\n{error}\n", sql.replace(&program, "FILE")));
+        said.extend([&*sql.replace(&program, "FILE"), "\n", error, "\n"]);
         assert!(!ended.work().join("out").exists(), "{sql}");
     }
     assert_eq!(database.number("SELECT count(*) FROM theirs").await, 1_000);

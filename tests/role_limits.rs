@@ -6,12 +6,12 @@ use crate::support::{Database, Program, scratch};
 /// A role with every limit set to little.
 async fn limited(database: &Database) -> String {
     let role = format!("limited_{}", database.name);
-    let mut sql = format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role};");
-    for limit in ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"].iter()
-    {
-        sql.push_str(&format!("ALTER ROLE {role} SET {limit} = '150ms';"));
-    }
-    sql.push_str(&format!("ALTER ROLE {role} SET idle_session_timeout = '500ms'"));
+    let limits = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"];
+    let limits = limits.map(|limit| format!("ALTER ROLE {role} SET {limit} = '150ms';")).concat();
+    let sql = format!(
+        "CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; {limits} \
+         ALTER ROLE {role} SET idle_session_timeout = '500ms'"
+    );
     database.execute(&sql).await;
     role
 }
