@@ -3,6 +3,7 @@
 
 mod catalog;
 mod error;
+mod estimate;
 mod lane;
 mod record;
 mod reserve;
@@ -26,6 +27,7 @@ use crate::row::{Checksum, EncodeError};
 use catalog::{Building, Relation};
 pub use error::DatasetError;
 use error::with_remedy;
+pub use estimate::Estimate;
 use lane::{BATCH_ROWS, Load};
 use record::{NotARecord, Record, Status};
 use reserve::{Holder, Patience};
@@ -48,6 +50,8 @@ pub struct Options {
 /// What a table is going through.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Stage<'a> {
+    /// So much is about to be loaded.
+    Begins(&'a Estimate),
     /// Rows are being loaded.
     Loading {
         /// Rows in the table.
@@ -270,6 +274,7 @@ impl Filler<'_> {
     async fn fill_anew(&mut self, state: State) -> Result<Prepared, DatasetError> {
         let record = Record::begin(self.table, BATCH_ROWS);
         let replace = state == State::Recreated;
+        self.announce(self.table.rows.get()).await?;
         self.working("creating it");
         let first_row = Load::first_row(self.table);
         let first_row = first_row.map_err(|error| self.unencodable(error))?;
@@ -370,6 +375,25 @@ impl Filler<'_> {
         }
     }
 
+    /// Says what is about to be loaded, and what that takes.
+    async fn announce(&mut self, rows: u64) -> Result<(), DatasetError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        let estimate = Estimate::new(self.table, rows);
+        let mut estimate = estimate.map_err(|error| self.unencodable(error))?;
+        let free = self.control.disk_free_bytes().await;
+        estimate.free_bytes = self.served(free)?;
+        self.progress.show(&self.name, Stage::Begins(&estimate));
+        if estimate.is_too_large() {
+            tracing::warn!(
+                "table {}: it will hardly fit on the server's disk; --scale or --rows make it smaller",
+                self.name
+            );
+        }
+        Ok(())
+    }
+
     /// Loads what is not present, builds what is missing, and records the table as ready.
     async fn fill(
         &mut self,
@@ -380,6 +404,9 @@ impl Filler<'_> {
         let stop = self.stop.child_token();
         let load = Load::new(self.table, self.address, record.batch_rows, present, stop);
         let load = Arc::new(load);
+        if !matches!(state, State::Created | State::Recreated) {
+            self.announce(self.table.rows.get() - load.rows_present()).await?;
+        }
         let began = Instant::now();
         let sum = self.load(&load).await?;
         let loaded = (self.table.rows.get() - load.rows_present(), began.elapsed().as_secs_f64());

@@ -7,6 +7,7 @@ mod cancel;
 pub mod clock;
 mod connect;
 pub mod copy;
+mod disk;
 pub mod dry_run;
 pub mod embedded;
 pub mod error;

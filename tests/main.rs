@@ -18,6 +18,7 @@ mod doctor;
 mod elsewhere;
 mod embedded;
 mod endings;
+mod estimates;
 mod executions;
 mod faults;
 mod gpu_service;

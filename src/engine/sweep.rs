@@ -63,6 +63,11 @@ async fn check(
     Ok(checked)
 }
 
+/// How long a query may take to be timed before the sweep.
+const TIMING_MAX: Duration = Duration::from_secs(10);
+/// What a restart or a reload takes, roughly.
+const CHANGE: Duration = Duration::from_secs(2);
+
 /// Runs a sweep against a server whose tables are ready, and puts the server back as it was.
 ///
 /// # Errors
@@ -117,8 +122,9 @@ pub(super) async fn run(
         table_rows(&draft.run.tables, bench.steps[0].table.as_ref().or(bench.table.as_ref()));
     let bencher = bencher.noting(ticker.began(), rows);
     ticker.listen(&bencher.recorders());
-    let applier = Applier::begin(&target.address, &checked).await?;
     let rounds = sweep.rounds as usize;
+    announce(&bencher, &checked, &trials, rounds).await;
+    let applier = Applier::begin(&target.address, &checked).await?;
     let mut sweeping = Sweeping {
         reference: reference(&checked, loaded)?,
         order: Order::new(groups(&checked), seed),
@@ -427,6 +433,46 @@ fn groups(checked: &Checked) -> Vec<(usize, usize)> {
         (restart, number(1, combination, Applying::Reload))
     };
     checked.combinations.iter().map(group).collect()
+}
+
+/// Says what the sweep will do and how long that takes, by one execution of each query.
+async fn announce(bencher: &Bencher, checked: &Checked, trials: &[Trial], rounds: usize) {
+    let combinations = checked.combinations.len();
+    let executions = combinations * trials.len() * (rounds + 1);
+    let (mut once, mut at_least) = (Duration::ZERO, "");
+    for query in 0..trials.len() {
+        let began = Instant::now();
+        if let Err(error) = bencher.probe(query, 0, TIMING_MAX).await {
+            tracing::debug!("a query was not timed: {error}");
+            at_least = "at least ";
+        }
+        once += began.elapsed().min(TIMING_MAX);
+    }
+    // One round warms, and answers are compared in it; what is made to hold anew makes cold.
+    let groups = groups(checked);
+    let changes = |of: fn(&(usize, usize)) -> usize| {
+        let different = groups.iter().map(of).max().unwrap_or(0);
+        if different > 0 { (different + 1) * (rounds + 1) } else { 0 }
+    };
+    let (restarts, reloads) = (changes(|group| group.0), changes(|group| group.1));
+    let plain = once * u32::try_from(combinations * (rounds + 2)).unwrap_or(u32::MAX);
+    let anew = u32::try_from(restarts + reloads).unwrap_or(u32::MAX);
+    let took = plain + (once + CHANGE) * anew;
+    let took = format_duration(Duration::from_secs(took.as_secs().max(1)));
+    let changed = match (restarts, reloads) {
+        (0, 0) => String::new(),
+        (restarts, reloads) => {
+            format!(", up to {restarts} restarts and {reloads} reloads of the server")
+        }
+    };
+    let queries = match trials.len() {
+        1 => "one query".to_owned(),
+        queries => format!("{queries} queries"),
+    };
+    tracing::info!(
+        "the sweep: {combinations} combinations of settings, {queries}, {rounds} rounds and one to \
+         warm: {executions} executions{changed}, {at_least}about {took}"
+    );
 }
 
 /// How far a sweep is, in a line.

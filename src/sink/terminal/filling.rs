@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::dataset::{self, Prepared, Stage};
-use crate::quantity::{format_count, format_duration};
+use crate::dataset::{self, Estimate, Prepared, Stage};
+use crate::quantity::{format_bytes, format_count, format_duration};
 
 use super::{LINE_EVERY, Screen};
 
@@ -46,9 +46,11 @@ impl Filling {
 
 impl dataset::Progress for Filling {
     fn show(&self, table: &str, stage: Stage<'_>) {
-        if let Stage::Ready(prepared) = stage {
-            self.screen.line(&done(prepared));
-            return;
+        // These stay on the screen.
+        match stage {
+            Stage::Ready(prepared) => return self.screen.line(&done(prepared)),
+            Stage::Begins(_) => return self.screen.line(&format!("{table}: {}", doing(stage))),
+            _ => {}
         }
         let line = format!("{table}: {}", doing(stage));
         if self.screen.live {
@@ -74,6 +76,7 @@ impl Drop for Filling {
 
 fn doing(stage: Stage<'_>) -> String {
     match stage {
+        Stage::Begins(estimate) => begins(estimate),
         Stage::Loading { rows_done, rows, rows_per_s, left } => {
             let percent = rows_done as f64 / rows as f64 * 100.0;
             let left = left.map(|left| format!(", {} left", seconds(left.as_secs_f64())));
@@ -88,6 +91,37 @@ fn doing(stage: Stage<'_>) -> String {
         Stage::Working(what) => what.to_owned(),
         Stage::Ready(prepared) => done(prepared),
     }
+}
+
+/// Slowest and fastest that a table was seen to be filled, in bytes of it.
+const SLOW_BYTES_PER_S: f64 = 20e6;
+const FAST_BYTES_PER_S: f64 = 200e6;
+
+fn begins(estimate: &Estimate) -> String {
+    let Estimate { rows, table_bytes, index_bytes, uncounted, free_bytes } = estimate;
+    let mut line =
+        format!("{} rows to load, about {}", format_count(*rows), format_bytes(*table_bytes));
+    // Writing to a String cannot fail.
+    if *index_bytes > 0 {
+        let _ = write!(line, " and {} of indexes", format_bytes(*index_bytes));
+    }
+    if !uncounted.is_empty() {
+        let _ = write!(line, " ({} not counted)", uncounted.join(", "));
+    }
+    match free_bytes {
+        Some(free) => {
+            let _ = write!(line, "; {} free on the server's disk", format_bytes(*free));
+        }
+        None => line.push_str("; the server's disk is not visible from here"),
+    }
+    let bytes = (table_bytes + index_bytes) as f64;
+    let (least, most) = (bytes / FAST_BYTES_PER_S, bytes / SLOW_BYTES_PER_S);
+    if most < 1.0 {
+        line.push_str("; takes about a second");
+    } else {
+        let _ = write!(line, "; takes some {} to {}", seconds(least.max(0.1)), seconds(most));
+    }
+    line
 }
 
 fn done(prepared: &Prepared) -> String {
@@ -134,7 +168,19 @@ mod tests {
             table_bytes: 0,
             index_bytes: 0,
         };
+        let estimate = Estimate {
+            rows: 10_000_000,
+            table_bytes: 1_234_567_890,
+            index_bytes: 214_748_364,
+            uncounted: vec!["sales_hash".to_owned()],
+            free_bytes: Some(64 << 30),
+        };
+        let small =
+            Estimate { rows: 1_000, table_bytes: 81_920, index_bytes: 0, ..estimate.clone() };
+        let small = Estimate { uncounted: Vec::new(), free_bytes: None, ..small };
         let lines = [
+            doing(Stage::Begins(&estimate)),
+            doing(Stage::Begins(&small)),
             loading(0, 0.0, None),
             loading(6_000_000, 1_234_567.8, Some(Duration::from_millis(3_240))),
             doing(Stage::Working("build index sales_date")),
