@@ -19,6 +19,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
+use crate::pg::reservation::Reservation;
 use crate::pg::{self, Address, Session, dry_run};
 use crate::plan::{Recreate, Table};
 pub use crate::result::table::{Prepared, State};
@@ -258,7 +259,11 @@ impl Filler<'_> {
             return self.grow(record).await;
         }
         let began = Instant::now();
-        let built = self.build(relation.missing(self.table)).await?;
+        let missing = relation.missing(self.table);
+        if !missing.is_empty() {
+            self.enter().await?;
+        }
+        let built = self.build(missing).await?;
         let finish_s = if built.is_empty() { 0.0 } else { began.elapsed().as_secs_f64() };
         let checksum = record.checksum.unwrap_or_default();
         self.conclude(State::Reused, checksum, (0, 0.0), finish_s, built).await
@@ -290,6 +295,7 @@ impl Filler<'_> {
         relation: &Relation,
         record: Record,
     ) -> Result<Prepared, DatasetError> {
+        self.enter().await?;
         self.filling = record.status == Status::Filling;
         let record = record.filling(self.table);
         let present = match self.batches_present(record.batch_rows).await? {
@@ -318,6 +324,7 @@ impl Filler<'_> {
 
     /// Adds the rows that a table lacks: those that it has are the first ones.
     async fn grow(&mut self, record: Record) -> Result<Prepared, DatasetError> {
+        self.enter().await?;
         let present = record.batches();
         if self.table.row_id().is_some()
             && self.batches_present(record.batch_rows).await?.as_ref() != Some(&present)
@@ -341,6 +348,12 @@ impl Filler<'_> {
             catalog::batches_present(control, table, batch_rows).await
         };
         self.stoppable(None, find).await
+    }
+
+    /// Sees to it that no other run is at the table, before it is changed.
+    async fn enter(&mut self) -> Result<Reservation, DatasetError> {
+        let entered = catalog::enter(&mut self.control, self.table).await;
+        self.served(entered)
     }
 
     async fn set_record(&mut self, record: &Record) -> Result<(), DatasetError> {
@@ -402,7 +415,9 @@ impl Filler<'_> {
         present: BTreeMap<u64, u64>,
     ) -> Result<Prepared, DatasetError> {
         let stop = self.stop.child_token();
-        let load = Load::new(self.table, self.address, record.batch_rows, present, stop);
+        let reservation = self.enter().await?;
+        let (table, batch_rows) = (self.table, record.batch_rows);
+        let load = Load::new(table, self.address, reservation, batch_rows, present, stop);
         let load = Arc::new(load);
         if !matches!(state, State::Created | State::Recreated) {
             self.announce(self.table.rows.get() - load.rows_present()).await?;

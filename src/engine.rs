@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod fill;
 mod gpus;
+mod keeper;
 mod limits;
 mod measure;
 mod outputs;
@@ -258,9 +259,9 @@ async fn stream(
     let examine = Threads::of_examiner()?;
     let preparing = prepare::prepare(plan, target, ingest.handle());
     let prepared = shutdown.unless_stopped(preparing).await??;
-    let (mut run, control) =
+    let (mut run, keeper) =
         Run::measure(plan, prepared, (&ingest, &examine), &mut outputs, shutdown).await?;
-    let found = check::check(&mut run, plan, control, &examine, &mut outputs, shutdown).await;
+    let found = check::check(&mut run, plan, keeper, &examine, &mut outputs, shutdown).await;
     let result = shape(run.report(found));
     let lost = outputs.finish(&result);
     Ok(Outcome { result, lost })

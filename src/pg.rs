@@ -21,6 +21,7 @@ mod own;
 mod pooler;
 mod quote;
 pub mod read_back;
+pub mod reservation;
 pub mod result_type;
 pub mod select;
 pub mod session;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pace::{Backoff, Pacer, Slot, Stop};
 use crate::pg;
 use crate::pg::fault::{Remedy, remedy};
+use crate::pg::reservation::Reservation;
 use crate::plan::{AnswerCompare, OnFault, Query, Recovery};
 use crate::record::{Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder};
 use crate::strom::{self, Arm, Gpu, StromError};
@@ -100,6 +101,8 @@ pub struct Connection {
     pub statement_timeout: Duration,
     /// Whether its queries may write.
     pub writes: bool,
+    /// The tables of the run: while it is connected no other run drops them.
+    pub reservations: Vec<Reservation>,
 }
 
 impl Connection {
@@ -115,7 +118,20 @@ impl Connection {
     pub async fn open(&self) -> Result<pg::Session, pg::Error> {
         let mut session = pg::Session::as_configured(&self.address, &self.application_name).await?;
         session.read_for_a_profile(self.statement_timeout, self.writes).await?;
+        self.hold(&mut session).await?;
         Ok(session)
+    }
+
+    /// Has a session hold the tables of the run. If another run is entering one of them, every
+    /// session of this one was lost before; those that write find out.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn hold(&self, session: &mut pg::Session) -> Result<(), pg::Error> {
+        for reservation in &self.reservations {
+            reservation.join(session).await?;
+        }
+        Ok(())
     }
 }
 

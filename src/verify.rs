@@ -202,6 +202,7 @@ impl SavedRun {
             seed: self.plan.common.seed,
             origin_us: self.origin_us,
             complete: self.complete,
+            reservation: None,
             partitions: lanes
                 .map(|(lane, saved)| (saved.first_id, stream.schedule(lane), saved.account.clone()))
                 .collect(),

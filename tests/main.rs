@@ -32,6 +32,7 @@ mod proxy;
 mod read_only;
 mod real_server;
 mod refused;
+mod reservation;
 mod role_limits;
 mod signals;
 mod silence;

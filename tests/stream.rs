@@ -333,7 +333,7 @@ async fn two_loaders_share_a_server_but_not_a_table() {
     let short = [&common[..], &["--duration", "1s"]].concat();
     let second = Program::run(&database, &short).end().await;
     assert_eq!(second.code, Some(3), "{}", second.stderr);
-    let expected = "another strom-load is streaming into partition 0, 1, 2";
+    let expected = "another strom-load is at it: session";
     assert!(second.stderr.contains(expected), "{}", second.stderr);
     assert!(!second.work().join("out").exists());
     // Not even with --recreate does it pull the table from under the first.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use crate::pg::reservation::Reservation;
 use crate::pg::{self, Session, mark, quote_literal as literal};
 use crate::plan::{Index, Table, quote_identifier};
 
@@ -223,6 +224,16 @@ async fn drop_for_recreate(session: &mut Session, table: &Table) -> Result<(), p
 
 fn comment_sql(table: &Table, record: &Record) -> String {
     format!("COMMENT ON TABLE {} IS {}", table.name, literal(&record.comment()))
+}
+
+/// Has this session hold the table's reservation, with no other run at the table.
+pub(super) async fn enter(session: &mut Session, table: &Table) -> Result<Reservation, pg::Error> {
+    let found = Reservation::find(session, &table.name).await?;
+    let Some(reservation) = found else {
+        return Err(pg::Error::gone("reserve it"));
+    };
+    reservation.enter(session, &table.name, ELSEWHERE).await?;
+    Ok(reservation)
 }
 
 /// Writes the table's record over the one that it has; false if its comment is no record any more.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::pace::DueTimes;
+use crate::pg::reservation::Reservation;
 use crate::pg::{self, Address, Session, copy::CopyIn, read_back::Tuples};
 use crate::plan::Table;
 use crate::row::{BatchEncoder, Checksum, EncodeError};
@@ -22,6 +23,7 @@ pub(super) const BATCH_ROWS: u64 = 100_000;
 pub(super) struct Load {
     table: Table,
     address: Address,
+    reservation: Reservation,
     batch_rows: u64,
     /// How many rows of a batch are in the table already, its first ones: they are generated for the
     /// checksum, and not sent.
@@ -35,6 +37,7 @@ impl Load {
     pub(super) fn new(
         table: &Table,
         address: &Address,
+        reservation: Reservation,
         batch_rows: u64,
         present: BTreeMap<u64, u64>,
         stop: CancellationToken,
@@ -42,6 +45,7 @@ impl Load {
         let load = Self {
             table: table.clone(),
             address: address.clone(),
+            reservation,
             batch_rows,
             present,
             next: AtomicU64::new(0),
@@ -122,6 +126,9 @@ impl Load {
         // The record that the table is ready is committed with the wait for the disk, and the log
         // is written in order: nothing is lost by not waiting for each batch.
         session.execute("set the session up", "SET synchronous_commit = off").await?;
+        if !self.reservation.join(&mut session).await? {
+            return Err(pg::Error::taken("reserve the table for this session"));
+        }
         let copy = session.prepare_copy(&copy_sql(&self.table)).await?;
         let mut sum = Checksum::default();
         while !self.stop.is_cancelled() {
@@ -196,7 +203,8 @@ mod tests {
     fn generate(table: &Table, batch_rows: u64, lanes: usize) -> Checksum {
         let address = Address::socket("/nowhere".as_ref(), 1, "", "");
         let stop = CancellationToken::new();
-        let load = Load::new(table, &address, batch_rows, BTreeMap::new(), stop);
+        let load =
+            Load::new(table, &address, Reservation::default(), batch_rows, BTreeMap::new(), stop);
         let mut encoders: Vec<_> = (0..lanes).map(|_| Load::encoder(table).unwrap()).collect();
         let mut sum = Checksum::default();
         for batch in (0..load.batches()).rev() {

@@ -14,8 +14,9 @@ use crate::bench::{BenchError, Bencher};
 use crate::dataset::Prepared;
 use crate::engine;
 use crate::pg;
+use crate::pg::reservation::Reservation;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Common, Plan, Query, TableName};
+use crate::plan::{Common, Plan, Query, Table, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
@@ -65,6 +66,7 @@ pub(super) async fn run(
     for (_, trials) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
         check_queries_apart(&mut control, trials, bench.writes).await?;
     }
+    let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown
         .unless_stopped(await_gpu(&target.address, steps.iter().flat_map(|step| step.iter())))
         .await??;
@@ -96,7 +98,8 @@ pub(super) async fn run(
             _ => format!("step {number} of {of}, {}: ", step.name()),
         };
         let seed = plan.common.seed;
-        let mut run = StepRun { seed, bench, step, trials, target, prefix, shutdown };
+        let reservations = &reservations;
+        let mut run = StepRun { seed, bench, step, trials, target, prefix, shutdown, reservations };
         ended = run.run(&mut control, &mut draft, &mut ticker).await;
         if ended.is_err() {
             break;
@@ -119,6 +122,22 @@ pub(super) async fn fill_tables<J>(
     let filling = Filling::new(outputs);
     let (tables, options) = (&plan.common.tables, FillOptions::default());
     Ok(engine::fill(&target.address, tables, options, &filling, shutdown).await?)
+}
+
+/// Has a session hold the tables of a profile, so that no other run drops or fills them meanwhile;
+/// returns what further sessions are to hold.
+pub(super) async fn hold_tables(
+    session: &mut pg::Session,
+    tables: &[Table],
+) -> Result<Vec<Reservation>, PrepareError> {
+    let mut reservations = Vec::new();
+    for table in tables {
+        if let Some(reservation) = Reservation::find(session, &table.name).await? {
+            reservation.join(session).await?;
+            reservations.push(reservation);
+        }
+    }
+    Ok(reservations)
 }
 
 /// The queries of all steps, in order.
@@ -177,6 +196,8 @@ struct StepRun<'a> {
     /// What progress opens with.
     prefix: String,
     shutdown: &'a Shutdown,
+    /// What the sessions that run the queries hold.
+    reservations: &'a [Reservation],
 }
 
 impl StepRun<'_> {
@@ -291,6 +312,7 @@ impl StepRun<'_> {
             application_name: "strom-load bench".to_owned(),
             statement_timeout: self.bench.statement_timeout,
             writes: self.bench.writes,
+            reservations: self.reservations.to_vec(),
         };
         let Shutdown { stop, abort, .. } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());

@@ -14,6 +14,7 @@ use crate::result::Status;
 use crate::sink::Progress;
 
 use super::assemble::Found;
+use super::keeper::Keeper;
 use super::measure::Run;
 use super::outputs::Outputs;
 use super::threads::Threads;
@@ -48,7 +49,7 @@ impl Doing {
 pub(super) async fn check(
     run: &mut Run<'_>,
     plan: &Plan<StreamJob>,
-    control: pg::Session,
+    keeper: Keeper,
     threads: &Threads,
     outputs: &mut Outputs,
     shutdown: &Shutdown,
@@ -66,8 +67,8 @@ pub(super) async fn check(
             }
         }
     };
-    // It holds the reservation: no other loader may come in between.
-    control.close().await;
+    // Only now: no other loader may come in between.
+    keeper.end().await;
     found
 }
 

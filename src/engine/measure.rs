@@ -24,6 +24,7 @@ use crate::sink::{QueryStart, Start, StreamStart};
 use crate::watch::process;
 
 use super::gpus::Gpus;
+use super::keeper::Keeper;
 use super::outputs::Outputs;
 use super::prepare::{Prepared, query_start};
 use super::readers::Readers;
@@ -79,14 +80,14 @@ enum Ended {
 }
 
 impl<'a> Run<'a> {
-    /// Runs what was prepared to its end. The session returned holds the reservation.
+    /// Runs what was prepared to its end. The keeper returned holds the reservation.
     pub(super) async fn measure(
         plan: &'a Plan<StreamJob>,
         prepared: Prepared,
         (ingest, examine): (&Threads, &Threads),
         outputs: &mut Outputs,
         shutdown: &Shutdown,
-    ) -> Result<(Self, pg::Session), PrepareError> {
+    ) -> Result<(Self, Keeper), PrepareError> {
         let ingest = ingest.handle();
         let Prepared { address, mut server, table, control, loaders, readers, trials, gpus } =
             prepared;
@@ -128,7 +129,8 @@ impl<'a> Run<'a> {
             let reader = run.readers.reader(plan, number, session, connection, start, control)?;
             reading.push(reader);
         }
-        let examiner = run.readers.examiner(plan, &address, start);
+        let reservation = run.table.reservation.clone();
+        let examiner = run.readers.examiner(plan, &address, &reservation, start);
         let queries: Vec<QueryStart> = run.readers.trials().iter().map(query_start).collect();
         let stream = StreamStart {
             partitions: plan.job.stream.partitions.get(),
@@ -148,6 +150,7 @@ impl<'a> Run<'a> {
             gpus: run.gpus.found(),
         };
         outputs.begin(&begin, &run.report(Found::default()))?;
+        let keeper = Keeper::of(control, address, reservation);
         let mut tasks = JoinSet::new();
         for (partition, producer) in (0..).zip(producers) {
             let ended = async move { Ended::Producer(partition, producer.run().await) };
@@ -163,7 +166,7 @@ impl<'a> Run<'a> {
         }
         run.gpus.begin((start + plan.job.warmup).into_std());
         run.drive(&mut tasks, outputs, shutdown).await;
-        Ok((run, control))
+        Ok((run, keeper))
     }
 
     fn producer(
@@ -376,6 +379,7 @@ impl<'a> Run<'a> {
             seed: self.plan.common.seed,
             origin_us: unix_us(self.started_at),
             complete: true,
+            reservation: Some(self.table.reservation.clone()),
             partitions: partitions.collect(),
         }
     }

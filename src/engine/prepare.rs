@@ -67,6 +67,7 @@ pub(super) async fn prepare(
             application_name: format!("strom-load reader {reader}"),
             statement_timeout: plan.job.readers.statement_timeout,
             writes: plan.job.readers.writes,
+            reservations: Vec::new(),
         };
         readers.push((connection.open().await?, connection));
     }
@@ -78,6 +79,10 @@ pub(super) async fn prepare(
     check_queries(&mut control, &trials, plan.job.readers.writes).await?;
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream).await?;
+    for (session, connection) in &mut readers {
+        connection.reservations.push(table.reservation.clone());
+        connection.hold(session).await?;
+    }
     let mut loaders = Vec::new();
     for (session, target) in producers.into_iter().zip(&table.targets) {
         loaders.push(Loader::prepare(session, target, None).await?);

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
+use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
 use crate::query::timeouts::Timeouts;
@@ -125,6 +126,7 @@ impl Readers {
         &mut self,
         plan: &Plan<StreamJob>,
         address: &pg::Address,
+        reservation: &Reservation,
         start: Instant,
     ) -> Option<Examiner> {
         if self.trials.is_empty() {
@@ -135,6 +137,7 @@ impl Readers {
             application_name: "strom-load examiner".to_owned(),
             statement_timeout: plan.job.readers.statement_timeout,
             writes: plan.job.readers.writes,
+            reservations: vec![reservation.clone()],
         };
         let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(connection, Arc::clone(&self.trials), evidence, start);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::assemble::{self, Cells, Draft};
-use super::bench::{Ended, ended_result, fill, fill_tables, table_rows};
+use super::bench::{Ended, ended_result, fill, fill_tables, hold_tables, table_rows};
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
@@ -87,7 +87,7 @@ pub(super) async fn run(
     let loaded = server_report.pg_strom_loaded;
     let trials = trials(bench, &checked, loaded)?;
     check_queries_apart(&mut control, &trials, bench.writes).await?;
-    control.close().await;
+    let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown.unless_stopped(await_gpu(&target.address, trials.iter())).await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
@@ -96,6 +96,7 @@ pub(super) async fn run(
         application_name: "strom-load sweep".to_owned(),
         statement_timeout: bench.statement_timeout,
         writes: bench.writes,
+        reservations,
     };
     let Shutdown { stop, abort, .. } = shutdown;
     let (stop, abort) = (stop.clone(), abort.clone());
@@ -147,6 +148,8 @@ pub(super) async fn run(
     sweeping.note(&mut draft);
     ticker.stop().await;
     sweeping.bencher.close().await;
+    // It held the tables while no query was running; a restart has ended it.
+    control.close().await;
     let ended = match (ended, undone) {
         (ended, Ok(())) => ended,
         (ended, Err(error)) => {

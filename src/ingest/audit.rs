@@ -10,6 +10,7 @@ use futures_util::{StreamExt, TryStreamExt};
 
 use crate::pace::{DueTimes, Schedule};
 use crate::pg::read_back::fields;
+use crate::pg::reservation::Reservation;
 use crate::pg::table::rows_query;
 use crate::pg::{self, Address};
 use crate::plan::Stream;
@@ -37,6 +38,8 @@ pub struct Evidence<'a> {
     /// Whether the account is complete. It is not if the loader was killed: then rows may have
     /// been sent that it does not know of.
     pub complete: bool,
+    /// What the sessions of the run hold, if this is its end.
+    pub reservation: Option<Reservation>,
     /// Each partition's first id, schedule (none: unthrottled) and account.
     pub partitions: Vec<(i64, Option<Schedule>, Account)>,
 }
@@ -123,6 +126,9 @@ async fn audit_partition(
     let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));
     let query = rows_query(stream, partition, first_id, end);
     let mut session = pg::Session::own(address, "strom-load audit").await?.telling_of_waits();
+    if let Some(reservation) = &evidence.reservation {
+        reservation.join(&mut session).await?;
+    }
     let see = |tuple: &[u8]| {
         auditor.see(tuple, account);
         rows.fetch_add(1, Ordering::Relaxed);

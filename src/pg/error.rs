@@ -73,6 +73,16 @@ impl Error {
         Self::lost("reach the server", "the connection is lost")
     }
 
+    /// Somebody dropped the table meanwhile.
+    pub fn gone(act: impl Into<String>) -> Self {
+        Self::refused(act, "it is not there any more").with_fix("start again")
+    }
+
+    /// Another run is entering the table.
+    pub fn taken(act: impl Into<String>) -> Self {
+        Self::refused(act, "another strom-load is at the table")
+    }
+
     /// Nothing came back in time.
     pub fn timed_out(act: impl Into<String>) -> Self {
         Self::lost(act, "no answer in time")

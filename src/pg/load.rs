@@ -11,6 +11,7 @@ use futures_util::SinkExt;
 use tokio::time::Instant;
 use tokio_postgres::{Client, CopyInSink, Statement};
 
+use super::reservation::Reservation;
 use super::{Error, Session};
 
 /// How long to wait for a lost session's backend to end by itself before it is terminated.
@@ -23,6 +24,8 @@ pub struct LoadTarget {
     pub copy_sql: String,
     /// Key of the advisory lock that only one session may hold at a time.
     pub fence: String,
+    /// What all sessions of the run hold.
+    pub reservation: Reservation,
 }
 
 /// A session prepared to load batches into one table.
@@ -70,7 +73,8 @@ pub struct LoadFailure {
 type Next = Result<Option<Opened>, tokio_postgres::Error>;
 
 impl Loader {
-    /// Takes the fence and prepares the statements.
+    /// Takes the fence and prepares the statements, once the session holds the reservation of the
+    /// run's table.
     ///
     /// The fence keeps two sessions of one producer apart: once a new session holds it, the old
     /// one's backend has ended, and its transaction with it. With a `deadline` (after a lost
@@ -84,6 +88,7 @@ impl Loader {
         target: &LoadTarget,
         deadline: Option<Instant>,
     ) -> Result<Self, Error> {
+        join(&mut session, &target.reservation, deadline).await?;
         take_fence(&mut session, &target.fence, deadline).await?;
         let statements = session
             .drive("prepare the COPY", |client| async move {
@@ -162,6 +167,21 @@ impl Loader {
     pub fn into_session(self) -> Session {
         self.session
     }
+}
+
+/// Has the session hold the table's reservation; waits while another run is entering.
+async fn join(
+    session: &mut Session,
+    reservation: &Reservation,
+    deadline: Option<Instant>,
+) -> Result<(), Error> {
+    while !reservation.join(session).await? {
+        if deadline.is_none_or(|deadline| Instant::now() > deadline) {
+            return Err(Error::taken("reserve the table for this session"));
+        }
+        tokio::time::sleep(FENCE_PATIENCE / 20).await;
+    }
+    Ok(())
 }
 
 async fn take_fence(

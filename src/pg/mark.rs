@@ -8,6 +8,7 @@ use crate::plan::{Recreate, TableName};
 use crate::quantity::format_count;
 
 use super::quote::quote_literal;
+use super::reservation::Reservation;
 use super::{Error, Session};
 
 /// What the comment of a stream's table and of each of its partitions opens with.
@@ -116,6 +117,8 @@ pub(crate) async fn drop_table(
     let act = format!("drop table {table} for --recreate");
     may_go(session, table, found, recreate, elsewhere).await?;
     let Relation { oid, name, .. } = found;
+    // Not from under another run.
+    Reservation::of(*oid).enter(session, table, elsewhere).await?;
     // From here on nobody can rename it, attach a partition to it or give it another comment; until
     // here somebody could.
     let lock = format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE");

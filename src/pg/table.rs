@@ -8,6 +8,7 @@ use super::fate::Whereabouts;
 use super::load::LoadTarget;
 use super::mark::{self, Relation};
 use super::quote::quote_literal;
+use super::reservation::Reservation;
 use super::{Error, Session};
 
 /// Room that must be left above the highest id in a partition.
@@ -24,6 +25,8 @@ const ELSEWHERE: &str = "name another table with --table";
 pub struct StreamTable {
     /// Its oid.
     pub oid: u32,
+    /// What every session of the run holds.
+    pub reservation: Reservation,
     /// What each partition's producer loads.
     pub targets: Vec<LoadTarget>,
     /// The id of each partition's first new row: one above the highest present.
@@ -34,11 +37,9 @@ pub struct StreamTable {
     pub partitions_added: u32,
 }
 
-/// Makes the stream's table ready and reserves its partitions for this session. It is done in a
-/// transaction that [`commit`] ends: until then nothing is dropped or made for good.
-///
-/// The reservation is an advisory lock a partition, held until the session ends: two loaders can
-/// stream into one table, but never into one partition, where their ids would collide.
+/// Makes the stream's table ready and reserves it for the run, with this session as the first that
+/// holds the reservation. It is done in a transaction that [`commit`] ends: until then nothing is
+/// dropped or made for good.
 ///
 /// # Errors
 /// When the table does not fit the stream, is in use by another loader, or may not be created.
@@ -56,7 +57,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     let mut name = table.clone();
     if let Some(found) = &present {
         // Before anything is dropped: not from under another loader.
-        reserve(session, stream, found.oid).await?;
+        Reservation::of(found.oid).enter(session, table, ELSEWHERE).await?;
         if stream.recreate != Recreate::No {
             mark::drop_table(session, table, found, &stream.recreate, ELSEWHERE).await?;
             name = found.name.clone();
@@ -75,10 +76,11 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     let table_oid = found.oid;
     if created {
         // Nobody else can see it yet, so this cannot fail for being taken.
-        reserve(session, stream, table_oid).await?;
+        Reservation::of(table_oid).enter(session, table, ELSEWHERE).await?;
     }
     Ok(StreamTable {
         oid: table_oid,
+        reservation: Reservation::of(table_oid),
         targets: (0..stream.partitions.get()).map(|p| target(stream, table_oid, p)).collect(),
         first_ids: first_ids(session, stream).await?,
         created,
@@ -323,23 +325,6 @@ fn leaf_stem(table: &TableName) -> &str {
     &table.name[..end]
 }
 
-async fn reserve(session: &mut Session, stream: &Stream, oid: u32) -> Result<(), Error> {
-    let table = &stream.table;
-    let last = stream.partitions.get() - 1;
-    let sql = format!(
-        "SELECT string_agg(p::text, ', ') FROM generate_series(0, {last}) p WHERE NOT \
-         pg_try_advisory_lock(hashtextextended(format('strom-load %s/%s', {oid}, p), 0))"
-    );
-    match session.text(&format!("reserve the partitions of {table}"), &sql).await? {
-        None => Ok(()),
-        Some(taken) => Err(Error::refused(
-            format!("reserve the partitions of {table}"),
-            format!("another strom-load is streaming into partition {taken}"),
-        )
-        .with_fix("wait until it ends, or give this run a table of its own with --table")),
-    }
-}
-
 async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, Error> {
     let table = &stream.table;
     let (id, partition) = key_columns(stream);
@@ -374,7 +359,7 @@ async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, E
 
 fn target(stream: &Stream, oid: u32, partition: u32) -> LoadTarget {
     let fence = format!("hashtextextended('strom-load fence {oid}/{partition}', 0)");
-    LoadTarget { copy_sql: copy_sql(stream), fence }
+    LoadTarget { copy_sql: copy_sql(stream), fence, reservation: Reservation::of(oid) }
 }
 
 /// Where a batch of rows `first_id ..= last_id` of a partition is to be found.

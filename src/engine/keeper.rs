@@ -1,0 +1,100 @@
+//! Keeps the session that holds a run's reservation: it has nothing else to do, so nobody would see
+//! that it is gone. The producers hold the reservation too; but they come and go.
+
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::pg;
+use crate::pg::reservation::Reservation;
+
+/// Between two questions whether the session is there.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long its answer, or a new session, may take.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+
+/// A session that is kept.
+pub(super) struct Keeper {
+    over: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Keeper {
+    /// Keeps `session`, which holds `reservation`, until [`Keeper::end`].
+    pub(super) fn of(session: pg::Session, address: pg::Address, reservation: Reservation) -> Self {
+        let over = CancellationToken::new();
+        let task = tokio::spawn(keep(session, address, reservation, over.clone()));
+        Self { over, task }
+    }
+
+    /// Gives the reservation back.
+    pub(super) async fn end(self) {
+        self.over.cancel();
+        // It panics at nothing; and if it did, the session has ended with it.
+        let _ = self.task.await;
+    }
+}
+
+async fn keep(
+    session: pg::Session,
+    address: pg::Address,
+    reservation: Reservation,
+    over: CancellationToken,
+) {
+    let mut held = Some(session);
+    let mut failed = false;
+    while over.run_until_cancelled(sleep(ASK_EVERY)).await.is_some() {
+        let step = async {
+            match held.take() {
+                Some(mut session) => match ask(&mut session).await {
+                    Ok(()) => held = Some(session),
+                    Err(error) => tracing::warn!(
+                        "the session that reserves the table is lost, and taken anew; meanwhile the \
+                         producers hold the table: {error}"
+                    ),
+                },
+                None => match take_anew(&address, &reservation).await {
+                    Ok(session) => {
+                        tracing::info!("the table is reserved again, by a new session");
+                        (held, failed) = (Some(session), false);
+                    }
+                    // Once: the producers tell of an outage themselves.
+                    Err(error) if !failed => {
+                        tracing::warn!("the table is not reserved again yet: {error}");
+                        failed = true;
+                    }
+                    Err(_) => {}
+                },
+            }
+        };
+        if over.run_until_cancelled(step).await.is_none() {
+            break;
+        }
+    }
+    if let Some(session) = held {
+        session.close().await;
+    }
+}
+
+async fn ask(session: &mut pg::Session) -> Result<(), pg::Error> {
+    let act = "ask whether the session is there";
+    let asked = timeout(ANSWER_MAX, session.execute(act, "SELECT 1")).await;
+    asked.unwrap_or_else(|_| Err(pg::Error::timed_out(act)))
+}
+
+async fn take_anew(
+    address: &pg::Address,
+    reservation: &Reservation,
+) -> Result<pg::Session, pg::Error> {
+    let taking = async {
+        let mut session = pg::Session::own(address, "strom-load control").await?;
+        match reservation.join(&mut session).await? {
+            true => Ok(session),
+            false => Err(pg::Error::taken("reserve the table again")),
+        }
+    };
+    let late = |_| Err(pg::Error::timed_out("reserve the table again"));
+    timeout(ANSWER_MAX, taking).await.unwrap_or_else(late)
+}
