@@ -12,6 +12,7 @@ const TABLE: &str = "l40s_realtime_stream";
 
 /// A query in two arms that takes as long as anybody lets it.
 const ENDLESS: &str = r#"
+[stream]
 [readers]
 count = 2
 statement_timeout_s = 3600
@@ -126,7 +127,7 @@ async fn a_query_without_an_end_does_not_hold_the_run() {
 #[tokio::test]
 async fn queries_that_fall_due_and_are_never_asked_are_counted() {
     let database = Database::create().await;
-    let profile = "[readers]\ncount = 1\nqueries_per_s = 20\n\
+    let profile = "[stream]\n[readers]\ncount = 1\nqueries_per_s = 20\n\
                    [[readers.queries]]\nname = \"slow\"\nsql = \"SELECT pg_sleep(1)\"\n";
     let ended = start(&database, profile, &["--duration", "6s"]).end().await;
     let result = ended.done();

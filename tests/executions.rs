@@ -52,6 +52,7 @@ async fn every_query_beside_a_stream_is_saved_with_what_was_known_of_it() {
     let database = Database::create().await;
     let profile = format!(
         "warmup_s = 1\nduration_s = 3\n{ARMS}
+[stream]
 [readers]
 count = 2
 [[readers.queries]]

@@ -105,6 +105,7 @@ async fn nothing_of_our_own_goes_by_the_gpu() {
 /// A query that takes no time, unless the GPU service sleeps.
 const READER: &str = r#"
 warmup_s = 0
+[stream]
 [readers]
 count = 1
 statement_timeout_s = 2

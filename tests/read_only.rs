@@ -24,7 +24,9 @@ const SHORT: [&str; 8] =
     ["--rate", "300", "--partitions", "2", "--warmup", "0s", "--duration", "2s"];
 
 fn reader(writes: &str, sql: &str) -> String {
-    format!("[readers]\ncount = 2\n{writes}\n[[readers.queries]]\nname = 'w'\nsql = '''{sql}'''\n")
+    format!(
+        "[stream]\n[readers]\ncount = 2\n{writes}\n[[readers.queries]]\nname = 'w'\nsql = '''{sql}'''\n"
+    )
 }
 
 /// A table of the user's with a thousand rows.
