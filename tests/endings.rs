@@ -79,7 +79,7 @@ async fn an_interrupt_cuts_queries_off_and_compares_nothing_more() {
 async fn a_second_interrupt_ends_the_audit_here_and_on_the_server() {
     let database = Database::create().await;
     let args = ["--duration", "forever", "--readers", "0", "--drain-timeout", "1s"];
-    let program = start(&database, "", &args);
+    let program = start(&database, "[stream]\n", &args);
     database.until(&format!("SELECT to_regclass('{TABLE}') IS NOT NULL")).await;
     database.until(&format!("SELECT count(*) > 0 FROM {TABLE}")).await;
     // Neither rows nor the audit get into the table.
