@@ -407,3 +407,47 @@ async fn a_row_that_the_server_or_an_index_does_not_take_costs_no_table() {
         assert_eq!(relations(&database, "public").await, [""; 0]);
     }
 }
+
+/// A mistake in a query leads to its place in the profile, whichever job it is for.
+#[tokio::test]
+async fn a_fault_in_sql_is_shown_in_the_profile() {
+    let database = Database::create().await;
+    let stream = "name = 'typo'\n[stream]\nrows_per_s = 10\n\n[[readers.queries]]\nname = 'sums'\n\
+                  sql = \"\"\"\nSELECT region,\n       sum(amuont)\nFROM {table} GROUP BY 1\"\"\"\n";
+    let bench = "[bench]\n[[bench.queries]]\nname = 'missing'\nsql = 'SELECT * FROM nowhere'\n";
+    let sweep = format!("{bench}[[sweep.settings]]\nname = 'work_mem'\nvalues = ['1MB', '2MB']\n");
+    let age = "[stream]\nrows_per_s = 10\n[[readers.queries]]\nname = 'age'\n\
+               newest_column = 'newest'\nsql = 'SELECT max(id) AS newest FROM {table}'\n";
+    let missing = "error: query `missing`: failed to prepare the query: relation \"nowhere\" does not \
+                   exist (SQLSTATE 42P01)\n  fix: correct the name, or make the table ready: \
+                   `[[tables]]` in the profile fills one\n  --> p.toml:4\n  \
+                   4 | SELECT * FROM nowhere\n    |               ^\n";
+    for (profile, said) in [
+        (
+            stream,
+            "error: query `sums`: failed to prepare the query: column \"amuont\" does not exist \
+             (SQLSTATE 42703)\n  hint (server): Perhaps you meant to reference the column \
+             \"l40s_realtime_stream.amount\".\n  fix: correct the query\n  --> p.toml:9\n  \
+             9 |        sum(amuont)\n    |            ^\n",
+        ),
+        (bench, missing),
+        (&sweep, missing),
+        (
+            age,
+            "error: query `age`: failed to prepare the query: its answer has no timestamptz column \
+             `newest`\n  fix: name a column of the SELECT list in `newest_column`, or leave it out\n  \
+             --> p.toml:6\n",
+        ),
+    ] {
+        let folder = scratch();
+        std::fs::create_dir(folder.path().join("work")).unwrap();
+        std::fs::write(folder.path().join("work/p.toml"), profile).unwrap();
+        let address = database.address();
+        let args = ["run", "p.toml", "--metrics-addr", "off", "--output", "out", "--database-url"];
+        let ended = Program::start_in(folder, &[&args[..], &[&address]].concat(), &[]).end().await;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(ended.stderr.ends_with(said), "{}\n{said}", ended.stderr);
+        assert!(!ended.work().join("out").exists());
+        assert_eq!(relations(&database, "public").await, [""; 0]);
+    }
+}

@@ -10,7 +10,7 @@ use crate::pg;
 use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Audit, Caret, Plan, Query, Readers, StreamJob};
+use crate::plan::{Audit, Plan, Query, Readers, StreamJob};
 use crate::query::{Connection, Trial};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
@@ -186,10 +186,10 @@ async fn check_queries(
     writes: bool,
 ) -> Result<(), PrepareError> {
     for Trial { query, .. } in trials {
-        if let Err(error) = session.admit(&query.sql, writes).await {
-            let caret = error.position().and_then(|at| Caret::at(&query.sql, at));
-            let place = caret.map_or_else(String::new, |caret| format!("\n{caret}"));
-            let place = place.replace('\n', "\n  ");
+        if let Err(error) = session.admit(&query.sql, query.newest_column.as_deref(), writes).await
+        {
+            let place = query.place.show(&query.sql, error.position());
+            let place: String = place.iter().map(|line| format!("\n  {line}")).collect();
             return Err(PrepareError::Query { query: query.name.clone(), error, place });
         }
     }

@@ -1,5 +1,8 @@
 //! Whether a statement can be run as a query of a profile, found out before it is run.
 
+use tokio_postgres::Column;
+use tokio_postgres::types::Type;
+
 use super::{Error, Session};
 
 const ACT: &str = "prepare the query";
@@ -9,20 +12,37 @@ const READ_ONLY: &str = "SET LOCAL transaction_read_only = on";
 
 impl Session {
     /// Finds out whether `sql` can be run as a query, without running it: whether the server takes
-    /// it, it needs no parameters, it has a plan and, unless it may write, it reads only. The
-    /// session must be in a transaction, which is left as it was.
+    /// it, it needs no parameters, its answer has the `newest_column` of type timestamptz if one is
+    /// named, it has a plan and, unless it may write, it reads only. The session must be in a transaction, which is left as it was.
     ///
     /// # Errors
     /// When it is not so; with a position in `sql` where the server names one.
-    pub async fn admit(&mut self, sql: &str, writes: bool) -> Result<(), Error> {
+    pub async fn admit(
+        &mut self,
+        sql: &str,
+        newest_column: Option<&str>,
+        writes: bool,
+    ) -> Result<(), Error> {
         self.execute(ACT, ADMIT).await?;
-        let admitted = self.look_at(sql, writes).await;
+        let admitted = self.look_at(sql, newest_column, writes).await;
         let undo = format!("{UNDO}; RELEASE SAVEPOINT strom_load_admit");
         let undone = self.execute(ACT, &undo).await;
-        admitted.and(undone)
+        admitted.and(undone).map_err(|error| match error.sqlstate() {
+            _ if error.has_fix() => error,
+            Some("42P01") => error.with_fix(
+                "correct the name, or make the table ready: `[[tables]]` in the profile fills one",
+            ),
+            Some(code) if code.starts_with("42") => error.with_fix("correct the query"),
+            _ => error,
+        })
     }
 
-    async fn look_at(&mut self, sql: &str, writes: bool) -> Result<(), Error> {
+    async fn look_at(
+        &mut self,
+        sql: &str,
+        newest_column: Option<&str>,
+        writes: bool,
+    ) -> Result<(), Error> {
         let statement = self.drive(ACT, |client| client.prepare(sql)).await?;
         if let count @ 1.. = statement.params().len() {
             let what =
@@ -32,6 +52,14 @@ impl Session {
                 format!("it has {what}, such as $1, and nothing fills it in"),
             )
             .with_fix("write values in their place"));
+        }
+        if let Some(name) = newest_column {
+            let is_it = |c: &Column| c.name() == name && *c.type_() == Type::TIMESTAMPTZ;
+            if !statement.columns().iter().any(is_it) {
+                let fact = format!("its answer has no timestamptz column `{name}`");
+                let fix = "name a column of the SELECT list in `newest_column`, or leave it out";
+                return Err(Error::refused(ACT, fact).with_fix(fix));
+            }
         }
         if writes {
             return self

@@ -197,7 +197,7 @@ impl fmt::Display for Error {
                 if let Some(detail) = &server.detail {
                     write!(f, "\n  detail: {detail}")?;
                 }
-                if let (Some(hint), None) = (&server.hint, self.fix()) {
+                if let Some(hint) = &server.hint {
                     write!(f, "\n  hint (server): {hint}")?;
                 }
             }

@@ -8,7 +8,7 @@ use super::resolver::Resolver;
 use super::source::Report;
 use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
-use super::{AnswerCompare, GpuChoice};
+use super::{AnswerCompare, GpuChoice, SqlPlace};
 use crate::profile::{self, Located, Whole};
 use crate::quantity::format_count;
 
@@ -24,6 +24,8 @@ pub struct Query {
     pub weight: NonZeroU32,
     /// SQL text; `{table}` stands for the stream's table.
     pub sql: String,
+    /// Where it stands in the profile.
+    pub place: SqlPlace,
     /// Result column that holds the newest event time seen (timestamptz), if any.
     pub newest_column: Option<String>,
     /// Which GPU arms it runs in; `None`: as all queries.
@@ -63,13 +65,15 @@ impl Resolver<'_> {
             }
             let weight = weight(report, query);
             let newest_column = newest_column(report, query);
+            let place = query.sql.as_ref().map(|sql| report.sql_place(&sql.span()));
+            let place = place.unwrap_or_default();
             let sql = sql(report, query);
             let answers = answers(report, query);
             let gpu = query.gpu;
             query.weight.get_or_insert_with(|| Whole(1).into());
             query.answers.get_or_insert(answers.compare);
             let (Some(name), Some(weight), Some(sql)) = (name, weight, sql) else { continue };
-            resolved.push(Query { name, weight, sql, newest_column, gpu, answers });
+            resolved.push(Query { name, weight, sql, place, newest_column, gpu, answers });
         }
         resolved
     }

@@ -11,8 +11,8 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::de::DeTable;
 
-use super::Overrides;
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
+use super::{Overrides, SqlPlace};
 use crate::profile::Profile;
 use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
 
@@ -152,6 +152,14 @@ impl<'a> Report<'a> {
         match given {
             Some(given) => Place::Given(given.origin.clone()),
             None => Place::of_span(&self.source.name, &self.source.text, span),
+        }
+    }
+
+    /// Where a query's text stands.
+    pub(crate) fn sql_place(&self, span: &Range<usize>) -> SqlPlace {
+        match self.override_at(span) {
+            Some(_) => SqlPlace::default(),
+            None => SqlPlace::new(&self.source.name, &self.source.text, span),
         }
     }
 

@@ -134,7 +134,7 @@ mod tests {
     use rand::SeedableRng;
 
     use super::*;
-    use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query};
+    use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query, SqlPlace};
     use crate::strom::arms;
 
     fn trial(weight: u32, alternating: bool) -> Trial {
@@ -142,6 +142,7 @@ mod tests {
             name: String::new(),
             weight: NonZeroU32::new(weight).unwrap(),
             sql: String::new(),
+            place: SqlPlace::default(),
             newest_column: None,
             gpu: None,
             answers: AnswerRule { compare: AnswerCompare::Rows, tolerance: None, ties: Vec::new() },
