@@ -52,7 +52,7 @@ Examples:
     name = "strom-load",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = format!("{EXAMPLES}\n\n{}", exit::HELP),
+    after_help = format!("{EXAMPLES}\n\n{}", exit::help()),
     max_term_width = 100
 )]
 pub struct Cli {
@@ -70,9 +70,8 @@ pub enum Command {
     /// Run profiles, one after the other
     ///
     /// All of them are checked before the first one starts. Several get a folder each within one,
-    /// with an index, and go on after one that fails; the exit code is then 5 if rows or answers
-    /// are wrong anywhere, else that of the first that failed. Defaults named below hold where a
-    /// profile says nothing.
+    /// with an index, and go on after one that fails; the exit code is then the gravest of all.
+    /// Defaults named below hold where a profile says nothing.
     Run {
         /// Profile files (TOML)
         #[arg(required = true, value_name = "FILE")]

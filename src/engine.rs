@@ -88,15 +88,6 @@ pub struct Target {
     pub embedded: bool,
 }
 
-/// How a job ended. The result exists from the moment the job began.
-#[derive(Debug)]
-pub struct Outcome {
-    /// What came of it.
-    pub result: JobResult,
-    /// The first output that failed.
-    pub lost: Option<SinkError>,
-}
-
 /// What a job may do beside its plan.
 #[derive(Debug, Default)]
 pub struct Options<'a> {
@@ -206,14 +197,14 @@ pub enum RunError {
 /// Does what a plan says to a server, and tells the outputs.
 ///
 /// # Errors
-/// When it cannot begin. Once it has begun there is an [`Outcome`], whatever happens.
+/// When it cannot begin. Once it has begun there is a result, whatever happens.
 pub async fn run(
     plan: Plan,
     target: &Target,
     options: Options<'_>,
     sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
-) -> Result<Outcome, PrepareError> {
+) -> Result<JobResult, PrepareError> {
     let outputs = Outputs::new(sinks);
     shutdown.begin(false);
     let Plan { common, job } = plan;
@@ -244,7 +235,7 @@ pub async fn run_among_faults(
     sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
     shape: impl FnOnce(JobResult) -> JobResult,
-) -> Result<Outcome, PrepareError> {
+) -> Result<JobResult, PrepareError> {
     stream(plan, target, Outputs::new(sinks), shutdown, shape).await
 }
 
@@ -254,7 +245,7 @@ async fn stream(
     mut outputs: Outputs,
     shutdown: &Shutdown,
     shape: impl FnOnce(JobResult) -> JobResult,
-) -> Result<Outcome, PrepareError> {
+) -> Result<JobResult, PrepareError> {
     let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
     let preparing = prepare::prepare(plan, target, ingest.handle());
@@ -262,7 +253,5 @@ async fn stream(
     let (mut run, keeper) =
         Run::measure(plan, prepared, (&ingest, &examine), &mut outputs, shutdown).await?;
     let found = check::check(&mut run, plan, keeper, &examine, &mut outputs, shutdown).await;
-    let result = shape(run.report(found));
-    let lost = outputs.finish(&result);
-    Ok(Outcome { result, lost })
+    Ok(outputs.finish(shape(run.report(found))))
 }

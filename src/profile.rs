@@ -45,6 +45,9 @@ pub struct Profile {
     pub drain_timeout_s: Option<Located<Number>>,
     /// How the rows are checked at the end. Default: "full".
     pub audit: Option<Located<Audit>>,
+    /// Share of the rows due that may be dropped, such as 0.01; with more, the exit code is 6.
+    /// Default: 0.
+    pub allow_dropped: Option<Located<Number>>,
     /// Conditions that the result must meet, such as "response_p99_ms < 50".
     pub thresholds: Option<Vec<Located<String>>>,
     /// What is streamed.

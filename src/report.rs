@@ -4,9 +4,11 @@ mod benchmark;
 mod faults;
 mod gpu;
 mod index;
+mod outcome;
 mod query;
 mod stream;
 mod sweep;
+mod table;
 mod words;
 
 use crate::result::{Body, JobResult};
@@ -23,7 +25,7 @@ pub fn summary(result: &JobResult) -> String {
         Body::Stream(run) => stream::write(&mut out, result, run),
         Body::Benchmark(run) => benchmark::write_text(&mut out, result, run),
         Body::Sweep(run) => sweep::write_text(&mut out, result, run),
-        Body::Faults(run) => faults::write(&mut out, &run.faults),
+        Body::Faults(run) => faults::write(&mut out, result, &run.faults),
     };
     out
 }
@@ -41,10 +43,11 @@ pub fn markdown(result: &JobResult) -> String {
 
 /// What may be said of the job, in a line.
 pub fn verdict_line(result: &JobResult) -> String {
-    match &result.body {
-        Body::Stream(run) => stream::verdict_line(result, run),
-        Body::Benchmark(run) => benchmark::verdicts(result, run).join("; "),
-        Body::Sweep(run) => sweep::verdicts(result, &run.sweep).join("; "),
-        Body::Faults(run) => faults::verdict(&run.faults).to_owned(),
-    }
+    let lines = match &result.body {
+        Body::Stream(run) => stream::verdicts(result, run),
+        Body::Benchmark(run) => benchmark::verdicts(result, run),
+        Body::Sweep(run) => sweep::verdicts(result, &run.sweep),
+        Body::Faults(run) => faults::verdicts(result, &run.faults),
+    };
+    lines.join("; ")
 }

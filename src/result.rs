@@ -13,8 +13,11 @@ pub mod gpu;
 pub mod index;
 pub mod query;
 mod read;
+#[cfg(test)]
+pub(crate) mod sample;
 mod saved_plan;
 pub mod server;
+mod shortfall;
 pub mod stream;
 pub mod sweep;
 pub mod table;
@@ -22,7 +25,9 @@ pub mod table;
 use serde::{Deserialize, Serialize};
 
 pub use read::{INDEX, RESULT, ReadError, Saved, read};
+pub use shortfall::{Shortfall, ShortfallKind};
 
+use crate::exit;
 use crate::profile::{Delivery, Profile};
 
 /// Version of the format of `result.json` and `index.json`; docs/result.md describes it. Additions
@@ -80,6 +85,9 @@ pub struct JobResult {
     pub gpus: gpu::GpusReport,
     /// Each threshold with its verdict; empty until the end.
     pub thresholds: Vec<ThresholdReport>,
+    /// What was asked for and not done, though the job came to its end; empty until then.
+    #[serde(default)]
+    pub shortfalls: Vec<Shortfall>,
     /// What came of it.
     #[serde(flatten)]
     pub body: Body,
@@ -146,6 +154,38 @@ impl JobResult {
         let readers = self.plan.readers.as_ref().filter(|readers| readers.writes == Some(true))?;
         let names = readers.queries.iter().flatten().filter_map(|query| query.name.as_deref());
         Some(names.map(String::as_str).collect())
+    }
+
+    /// Notes what can be said of a job once it has ended.
+    pub fn conclude(&mut self) {
+        self.shortfalls = shortfall::shortfalls(self);
+    }
+
+    /// The exit code that the result stands for: of all that fit, the gravest.
+    pub fn exit_code(&self) -> u8 {
+        let wrong = !self.rows_add_up() || !self.answers_agree() || self.is_disproved();
+        // Of a step that was not made ready the others were measured, and what was asked for is not
+        // all there.
+        let early = matches!(self.status, Status::Failed | Status::Running);
+        let fitting = [
+            (wrong, exit::INTEGRITY),
+            (early || self.unready_step().is_some(), exit::ENDED_EARLY),
+            (!self.shortfalls.is_empty(), exit::SHORTFALL),
+            (matches!(self.status, Status::Interrupted | Status::Aborted), exit::INTERRUPTED),
+            (!self.thresholds_hold(), exit::THRESHOLD),
+        ];
+        exit::gravest(fitting.into_iter().filter_map(|(fits, code)| fits.then_some(code)))
+    }
+
+    /// The first step of a benchmark that was not made ready or not undone, and why.
+    pub fn unready_step(&self) -> Option<(&str, &str)> {
+        let Body::Benchmark(run) = &self.body else { return None };
+        run.steps.iter().find_map(|step| Some((step.name.as_str(), step.error.as_deref()?)))
+    }
+
+    /// Whether a run among faults shows the table to be other than it should be.
+    fn is_disproved(&self) -> bool {
+        matches!(&self.body, Body::Faults(run) if run.faults.is_wrong())
     }
 
     /// Whether every threshold holds.

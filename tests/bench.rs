@@ -151,7 +151,10 @@ async fn an_arm_that_fails_is_given_up_and_the_other_is_measured() {
         "SELECT 1 / (CASE current_setting('enable_seqscan') WHEN 'off' THEN 0 ELSE 1 END)";
     let after = "[[bench.queries]]\nname = \"after\"\nsql = \"SELECT count(*) FROM {table}\"\n";
     let ended = run(&database, &format!("{}{after}{ARMS}{TABLE}", one(failing)), &[]).await;
-    let result = ended.done();
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
+    let shortfalls = result["shortfalls"].as_array().unwrap();
+    assert_eq!((shortfalls.len(), &shortfalls[0]["kind"]), (1, &json!("query_failed")));
     let query = &result["steps"][0]["queries"][0];
     assert_eq!((&query["halted"], &query["times"]), (&json!("arm_failed"), &Value::Null));
     assert_eq!(query["answers"]["checks"], 0);
@@ -168,6 +171,7 @@ async fn an_arm_that_fails_is_given_up_and_the_other_is_measured() {
     for text in [&saved(&ended, "summary.md"), &ended.stdout] {
         assert!(text.contains("ERROR 22012") && text.contains("an arm failed"), "{text}");
         assert!(text.contains("An arm failed: q\n"), "{text}");
+        assert!(text.contains("NOT DONE AS ASKED: `q` (no_seqscan) failed each time, "), "{text}");
         assert!(text.contains("q (no_seqscan): failed 2 times: "), "{text}");
     }
 }
@@ -419,7 +423,7 @@ async fn the_result_holds_nothing_that_is_not_described() {
         let query = "steps[].queries[]";
         let key = key.strip_prefix(&format!("{query}.arms[].")).unwrap_or(key);
         let gpu = format!("{query}.gpus[].");
-        let common = key.starts_with("gpus") || key.starts_with("thresholds");
+        let common = ["gpus", "thresholds", "shortfalls"].iter().any(|of| key.starts_with(of));
         match key.strip_prefix(&gpu) {
             Some(gpu) => result.contains(&format!("`gpus.devices[].{gpu}`")),
             None if common => result.contains(&format!("`{key}`")),

@@ -43,13 +43,18 @@ pub(crate) fn document(name: &str) -> (PathBuf, String) {
 
 /// Compares the part of a document between its markers with what the code says.
 fn check_part(document_name: &str, part: &str, generated: &str) {
-    let (path, text) = document(document_name);
     let (begin, end) = (format!("<!-- {part}: generated -->\n"), format!("<!-- {part}: end -->"));
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| {
+    check_between(document_name, part, [&begin, &end], &format!("\n{generated}\n"));
+}
+
+/// The same for a document with markers of its own.
+fn check_between(document_name: &str, part: &str, [begin, end]: [&str; 2], generated: &str) {
+    let (path, text) = document(document_name);
+    let (before, rest) = text.split_once(begin).unwrap_or_else(|| {
         panic!("{document_name} has no line `{}`", begin.trim_end());
     });
-    let (_, after) = rest.split_once(&end).unwrap();
-    let wanted = format!("{before}{begin}\n{generated}\n{end}{after}");
+    let (_, after) = rest.split_once(end).unwrap();
+    let wanted = format!("{before}{begin}{generated}{end}{after}");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(path, wanted).unwrap();
     } else {
@@ -206,7 +211,20 @@ fn the_table_of_hints_is_current() {
 
 #[test]
 fn the_exit_codes_are_current() {
-    check_part("README.md", "exit codes", &format!("```\n{}\n```\n", exit::HELP));
+    let help = exit::help();
+    for document in ["README.md", "docs/operations.md"] {
+        check_part(document, "exit codes", &format!("```\n{help}\n```\n"));
+    }
+    let comment: Vec<String> = help.lines().map(|line| format!("# {line}")).collect();
+    check_between(
+        "deploy/kubernetes/job.yaml",
+        "exit codes",
+        ["# exit codes: generated\n", "# exit codes: end"],
+        &format!("{}\n", comment.join("\n")),
+    );
+    // `--help` prints the same.
+    let long = Cli::command().render_long_help().to_string();
+    assert!(long.contains(&help), "{long}");
 }
 
 /// A short run of the program, with fake GPUs: the last scrape that saw the measurement, and the result.

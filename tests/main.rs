@@ -20,6 +20,7 @@ mod embedded;
 mod endings;
 mod estimates;
 mod executions;
+mod exits;
 mod faults;
 mod gpu_service;
 mod gpus;

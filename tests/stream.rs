@@ -270,7 +270,9 @@ async fn a_query_that_fails_is_counted_and_the_run_goes_on() {
     let mut args = vec!["run", file.to_str().unwrap(), "--database-url", &address];
     args.extend(["--rate", "300", "--warmup", "0s", "--duration", "2s", "--output", "out"]);
     args.extend(["--metrics-addr", "off", "--statement-timeout", "200ms"]);
-    let result = Program::start(&args).end().await.done();
+    let ended = Program::start(&args).end().await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
     assert_eq!(result["stream"]["rows_found"], 600);
     let codes = |query: usize| {
         let errors = result["queries"][query]["errors"].as_object().unwrap();

@@ -75,6 +75,7 @@ async fn a_product_by_set_measures_each_combination_once_a_round() {
 [bench]
 [[bench.queries]]
 name = "as_set"
+answers = "off"
 sql = "SELECT 1 / (current_setting('work_mem') || current_setting('max_parallel_workers_per_gather') IN ('1MB0', '1MB2', '8MB0', '8MB2'))::int"
 [sweep]
 [[sweep.settings]]
@@ -160,6 +161,7 @@ async fn with_pg_strom_the_gpu_is_on_and_its_settings_are_real_ones() {
 [bench]
 [[bench.queries]]
 name = "as_set"
+answers = "off"
 sql = "SELECT 1 / (current_setting('pg_strom.enabled') || current_setting('pg_strom.enable_gpuscan') IN ('onon', 'onoff'))::int"
 [sweep]
 [[sweep.settings]]
@@ -368,7 +370,7 @@ async fn a_reload_needs_leave_and_is_undone_at_the_end() {
     let before = configuration(&server).await;
     // Fails with any other value than those of the sweep.
     let profile = format!(
-        "[bench]\n[[bench.queries]]\nname = \"as_set\"\nsql = \"SELECT 1 / \
+        "[bench]\n[[bench.queries]]\nname = \"as_set\"\nanswers = \"off\"\nsql = \"SELECT 1 / \
          (current_setting('autovacuum_naptime') IN ('61s', '2min'))::int\"\n{NAPTIME}"
     );
     let refused = start_at(Some(&address), &profile, &[]).end().await;
@@ -456,6 +458,7 @@ async fn only_a_server_of_our_own_is_restarted() {
 [bench]
 [[bench.queries]]
 name = "as_set"
+answers = "off"
 sql = "SELECT 1 / (current_setting('max_connections') || current_setting('autovacuum_naptime') IN ('501min', '502min', '601min', '602min'))::int"
 [sweep]
 rounds = 8

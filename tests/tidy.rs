@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pace", &[]),
     ("record", &[]),
     ("profile", &[]),
-    ("result", &["profile", "quantity", "record", "stats"]),
+    ("result", &["exit", "profile", "quantity", "record", "stats"]),
     ("report", &["quantity", "record", "result", "stats"]),
     ("watch", &["record", "result"]),
     ("row", &["pace"]),

@@ -1,12 +1,13 @@
 //! `faults`: an ordinary run through a proxy, an injector beside it, and the proof at the end.
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rand::RngExt;
 
 use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
-use crate::engine::{self, Outcome, Shutdown, Target};
+use crate::engine::{self, Shutdown, Target};
 use crate::exit;
 use crate::inject::proxy::Proxy;
 use crate::inject::{Injector, Kind, Ledger, Orders, came};
@@ -86,22 +87,23 @@ async fn run(
     let stop = shutdown.with_own_stop();
     let orders = orders(args, &plan.job, seed, duration);
     let mut injector = Injector::new(orders, &mut server, &proxy, ledger.clone(), over.clone());
+    // Why the injector gave up, if it did.
+    let broken = OnceLock::new();
     let ran = async {
-        let with_faults = |result| among_faults(result, seed, &ledger);
-        let outcome = engine::run_among_faults(plan, &target, sinks, &stop, with_faults).await;
+        let with_faults = |result| among_faults(result, seed, &ledger, broken.get());
+        let result = engine::run_among_faults(plan, &target, sinks, &stop, with_faults).await;
         over.cancel();
-        outcome
+        result
     };
     let injected = async {
-        let injected = injector.run().await;
-        // A fault that cannot be mended ends the run, too.
-        if injected.is_ok() {
-            over.cancelled().await;
+        match injector.run().await {
+            Ok(()) => over.cancelled().await,
+            // A fault that cannot be mended ends the run, too.
+            Err(error) => drop(broken.set(error.to_string())),
         }
         stop.stop.cancel();
-        injected
     };
-    let (outcome, injected) = tokio::select! {
+    let (result, ()) = tokio::select! {
         both = async { tokio::join!(ran, injected) } => both,
         never = proxy.serve() => match never {},
         never = serve(endpoint.as_ref()) => match never {},
@@ -109,24 +111,13 @@ async fn run(
     if let Err(error) = server.stop().await {
         tracing::warn!("{error}");
     }
-    let outcome = outcome?;
-    let Outcome { result, lost } = outcome;
+    let result = result?;
     show(&args.output, &result, || {
         format!("{}results     {}\n", summary(&result), results.display())
     })?;
-    let Body::Faults(report) = &result.body else {
-        return Err(Failure::new(exit::UNEXPECTED, "the run among faults was no stream"));
-    };
-    let report = &report.faults;
-    let failed = result.error.clone().or_else(|| lost.map(|lost| lost.to_string()));
-    match failed.or_else(|| injected.err().map(|error| error.to_string())) {
-        _ if report.is_wrong() => Ok(exit::INTEGRITY),
-        Some(error) => Err(Failure::new(exit::ENDED_EARLY, error)),
-        None if matches!(result.status, Status::Interrupted | Status::Aborted) => {
-            Ok(exit::INTERRUPTED)
-        }
-        None if report.right => Ok(exit::DONE),
-        None => Ok(exit::INTEGRITY),
+    match (result.exit_code(), &result.error) {
+        (exit::ENDED_EARLY, Some(error)) => Err(Failure::new(exit::ENDED_EARLY, error)),
+        (code, _) => Ok(code),
     }
 }
 
@@ -142,8 +133,17 @@ fn orders(args: &FaultsArgs, job: &StreamJob, seed: u64, duration: Duration) -> 
     }
 }
 
-/// The result of the stream with what came of the faults.
-fn among_faults(result: JobResult, seed: u64, ledger: &Ledger) -> JobResult {
+/// The result of the stream with what came of the faults, or why one of them could not be mended.
+fn among_faults(
+    mut result: JobResult,
+    seed: u64,
+    ledger: &Ledger,
+    broken: Option<&String>,
+) -> JobResult {
+    if let Some(error) = broken {
+        result.status = Status::Failed;
+        result.error.get_or_insert_with(|| error.clone());
+    }
     let body = match result.body {
         Body::Stream(run) => {
             let faults = came(seed, ledger, result.error.as_ref(), &run);

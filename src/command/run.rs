@@ -7,15 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
-use crate::engine::{self, Options, Outcome, Shutdown, Target};
+use crate::engine::{self, Options, Shutdown, Target};
 use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
 use crate::report::{index_text, summary, verdict_line};
-use crate::result::benchmark::StepReport;
 use crate::result::index::{Index, IndexEntry};
-use crate::result::{Body, JobResult, Status};
 use crate::sink::Sink;
 use crate::sink::folder::{Folder, IndexFolder};
 use crate::sink::prometheus::Endpoint;
@@ -104,7 +102,6 @@ impl Session<'_> {
             None => IndexFolder::open_new(Path::new("results"), &stamp())?,
         };
         let mut index = Index::of(plans.iter().map(|plan| plan.common.name.clone()));
-        let mut worst = exit::DONE;
         let of = plans.len();
         for (number, plan) in plans.into_iter().enumerate() {
             if number > 0 && !self.pause(self.args.batch.cooldown).await {
@@ -136,22 +133,17 @@ impl Session<'_> {
                 entry.conclude(&ended.verdict);
             }
             folder.save(&index)?;
-            // Rows or answers that are wrong outweigh whatever else went wrong.
-            if worst == exit::DONE || ended.code == exit::INTEGRITY {
-                worst = ended.code;
-            }
             if ended.code != exit::DONE && self.args.batch.fail_fast {
                 break;
             }
         }
-        if self.shutdown.stop.is_cancelled() && worst == exit::DONE {
-            worst = exit::INTERRUPTED;
-        }
+        let interrupted = self.shutdown.stop.is_cancelled().then_some(exit::INTERRUPTED);
+        let code = exit::gravest(interrupted.into_iter().chain([index.exit_code()]));
         if self.args.output.format == Format::Text {
             let results = folder.path().display();
             print(&format!("\n{}results in {results}\n", index_text(&index)))?;
         }
-        Ok(worst)
+        Ok(code)
     }
 
     /// Waits; `false` if the run is over meanwhile.
@@ -181,27 +173,22 @@ impl Session<'_> {
         let work = async {
             let allow_alter_system = self.args.batch.allow_alter_system;
             let options = Options { server: self.server.as_mut(), allow_alter_system };
-            let outcome = engine::run(plan, &target, options, sinks, self.shutdown).await?;
-            let result = &outcome.result;
-            show(args, result, || {
-                format!("{}results     {}\n", summary(result), results.display())
+            let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
+            show(args, &result, || {
+                format!("{}results     {}\n", summary(&result), results.display())
             })?;
             if endpoint.is_some() {
                 self.linger(args.metrics_linger).await;
             }
-            Ok::<_, Failure>(outcome)
+            Ok::<_, Failure>(result)
         };
-        let Outcome { result, lost } = tokio::select! {
-            outcome = work => outcome?,
+        let result = tokio::select! {
+            result = work => result?,
             never = serve(endpoint.as_ref()) => match never {},
         };
-        let code = match exit_code(&result) {
-            exit::DONE if lost.is_some() => exit::ENDED_EARLY,
-            code => code,
-        };
-        let error = result.error.clone().or_else(|| step_error(&result));
-        let error = error.or_else(|| lost.map(|lost| lost.to_string()));
-        Ok(Ended { code, verdict: verdict_line(&result), error })
+        let unready = |(step, why)| format!("step `{step}`: {why}");
+        let error = result.error.clone().or_else(|| result.unready_step().map(unready));
+        Ok(Ended { code: result.exit_code(), verdict: verdict_line(&result), error })
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.
@@ -288,31 +275,6 @@ pub(super) fn show(
             print(&format!("{json}\n"))
         }
     }
-}
-
-/// The exit code that a result stands for; `exit.rs` has the table.
-pub(super) fn exit_code(result: &JobResult) -> u8 {
-    if !result.rows_add_up() || !result.answers_agree() {
-        exit::INTEGRITY
-    } else if result.status == Status::Failed || step_error(result).is_some() {
-        // Of a step that was not made ready the others were measured, and what was asked for is
-        // not all there.
-        exit::ENDED_EARLY
-    } else if matches!(result.status, Status::Interrupted | Status::Aborted) {
-        exit::INTERRUPTED
-    } else if result.thresholds_hold() {
-        exit::DONE
-    } else {
-        exit::THRESHOLD
-    }
-}
-
-/// The first step that was not made ready or not undone.
-fn step_error(result: &JobResult) -> Option<String> {
-    let Body::Benchmark(run) = &result.body else { return None };
-    let failed =
-        |step: &StepReport| Some(format!("step `{}`: {}", step.name, step.error.as_ref()?));
-    run.steps.iter().find_map(failed)
 }
 
 fn named(common: &Common) -> String {

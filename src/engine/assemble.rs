@@ -137,6 +137,7 @@ fn envelope(plan: Profile, server: &ServerReport, gpus: GpusReport, body: Body) 
         server: server.clone(),
         gpus,
         thresholds: Vec::new(),
+        shortfalls: Vec::new(),
         body,
     }
 }

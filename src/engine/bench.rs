@@ -8,7 +8,7 @@ use super::gpus::Gpus;
 use super::outputs::{Filling, Outputs};
 use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
-use super::{FillOptions, Outcome, PrepareError, Shutdown, Target};
+use super::{FillOptions, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ImportError, Options, Source};
 use crate::bench::{BenchError, Bencher};
 use crate::dataset::Prepared;
@@ -47,7 +47,7 @@ pub(super) async fn run(
     target: &Target,
     mut outputs: Outputs,
     shutdown: &Shutdown,
-) -> Result<Outcome, PrepareError> {
+) -> Result<JobResult, PrepareError> {
     let bench = &plan.job;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server) = shutdown.unless_stopped(meet(target)).await??;
@@ -108,8 +108,7 @@ pub(super) async fn run(
     control.close().await;
     ticker.stop().await;
     let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
-    let lost = outputs.finish(&result);
-    Ok(Outcome { result, lost })
+    Ok(outputs.finish(result))
 }
 
 /// Makes the profile's tables ready, and tells the outputs how.

@@ -67,6 +67,9 @@ pub(super) async fn check(
             }
         }
     };
+    if found.not_checked.as_deref() == Some(INTERRUPTED) {
+        run.cut_off(Status::Aborted);
+    }
     // Only now: no other loader may come in between.
     keeper.end().await;
     found

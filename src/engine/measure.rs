@@ -368,6 +368,13 @@ impl<'a> Run<'a> {
         self.status
     }
 
+    /// Notes that a signal cut the run off, or what had to be done at its end.
+    pub(super) fn cut_off(&mut self, status: Status) {
+        if matches!(self.status, Status::Done | Status::Interrupted) {
+            self.status = status;
+        }
+    }
+
     /// What the audit needs to know.
     pub(super) fn evidence(&self) -> Evidence<'_> {
         let first_ids = self.table.first_ids.iter();
@@ -409,10 +416,10 @@ impl<'a> Run<'a> {
             biased;
             () = ends_now => {
                 cut_off.cancel();
-                self.status = match shutdown.abort.is_cancelled() {
+                self.cut_off(match shutdown.abort.is_cancelled() {
                     true => Status::Aborted,
                     false => Status::Interrupted,
-                };
+                });
                 finishing.await
             }
             finished = &mut finishing => finished,

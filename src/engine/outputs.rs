@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::dataset::{self, Stage};
 use crate::record::Interval;
-use crate::result::JobResult;
+use crate::result::{JobResult, Shortfall};
 use crate::sink::{Progress, Sink, SinkError, Start};
 
 /// The outputs of a job.
@@ -53,16 +53,19 @@ impl Outputs {
         self.each(|sink| sink.checkpoint(result));
     }
 
-    /// Tells them the final result and closes them; the first failure of all, if there was one.
-    pub(super) fn finish(self, result: &JobResult) -> Option<SinkError> {
-        let mut lost = self.lost;
+    /// Says all that can be said of the job, tells the outputs the final result and closes them.
+    /// Returns it; that an output failed is part of it.
+    pub(super) fn finish(self, mut result: JobResult) -> JobResult {
+        result.conclude();
+        result.shortfalls.extend(self.lost.map(Shortfall::output_lost));
         for sink in self.sinks {
-            if let Err(error) = sink.finish(result) {
+            if let Err(error) = sink.finish(&result) {
                 tracing::error!("{error}");
-                lost.get_or_insert(error);
+                // Too late for the outputs that are closed; the exit code and the terminal say it.
+                result.shortfalls.push(Shortfall::output_lost(error));
             }
         }
-        lost
+        result
     }
 
     fn each(&mut self, mut to: impl FnMut(&mut Box<dyn Sink>) -> Result<(), SinkError>) {

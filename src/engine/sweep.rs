@@ -11,7 +11,7 @@ use super::gpus::Gpus;
 use super::outputs::Outputs;
 use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
 use super::ticker::Ticker;
-use super::{Options, Outcome, PrepareError, Shutdown, Target};
+use super::{Options, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
 use crate::pg;
 use crate::pg::embedded::Server;
@@ -21,7 +21,7 @@ use crate::plan::{GpuChoice, Plan, Query, SweepJob};
 use crate::quantity::format_duration;
 use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
-use crate::result;
+use crate::result::{self, JobResult};
 use crate::sink::{QueryStart, Start};
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
@@ -78,7 +78,7 @@ pub(super) async fn run(
     options: Options<'_>,
     mut outputs: Outputs,
     shutdown: &Shutdown,
-) -> Result<Outcome, PrepareError> {
+) -> Result<JobResult, PrepareError> {
     let (SweepJob { bench, sweep }, seed) = (&plan.job, plan.common.seed);
     // Before tables are filled: what the server does not take must not cost minutes.
     let checked = check(target, sweep, options.allow_alter_system).await?;
@@ -162,8 +162,7 @@ pub(super) async fn run(
         }
     };
     let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
-    let lost = outputs.finish(&result);
-    Ok(Outcome { result, lost })
+    Ok(outputs.finish(result))
 }
 
 /// A sweep under way.

@@ -37,7 +37,7 @@ impl Kind {
         match key {
             "name" | "description" | "seed" | "tables" => true,
             "stream" | "readers" | "recovery" | "warmup_s" | "duration_s" | "drain_timeout_s"
-            | "audit" => self == Self::Stream,
+            | "audit" | "allow_dropped" => self == Self::Stream,
             "bench" => matches!(self, Self::Benchmark | Self::Sweep),
             "sweep" => self == Self::Sweep,
             // Of a sweep, arms are a fault of their own.

@@ -89,11 +89,12 @@ fn kind(document: &Table, report: &mut Report<'_>) -> Kind {
 
 /// Keys of the root that some job has; others are faults of their own.
 fn is_known(key: &str) -> bool {
-    const KEYS: [&str; 11] = [
+    const KEYS: [&str; 12] = [
         "warmup_s",
         "duration_s",
         "drain_timeout_s",
         "audit",
+        "allow_dropped",
         "thresholds",
         "stream",
         "readers",

@@ -477,6 +477,17 @@ pub const SETTINGS: &[Setting] = &[
         help: "How the rows are checked at the end [default: full]",
     },
     Setting {
+        flag: "--allow-dropped",
+        variable: Some("STROM_LOAD_ALLOW_DROPPED"),
+        keys: &["allow_dropped"],
+        form: Form::Value(share),
+        value_name: "SHARE",
+        heading: "Faults",
+        help: "Share of the rows due that may be dropped, such as 1% [default: 0%]\n\n\
+               Rows are dropped when they exceed --backlog-rows, or are still overdue --drain-timeout \
+               after the end. With more than this share the exit code is 6.",
+    },
+    Setting {
         flag: "--gpu-interval",
         variable: Some("STROM_LOAD_GPU_INTERVAL"),
         keys: &["watch.gpu_interval_ms"],

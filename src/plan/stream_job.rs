@@ -34,6 +34,14 @@ const DRAIN_TIMEOUT: Limits = Limits {
     range: "0 s to 1 day",
     fix: "choose a time such as 30 s",
 };
+const ALLOW_DROPPED: Limits = Limits {
+    default: 0.0,
+    min: 0.0,
+    max: 1.0,
+    is_whole: false,
+    range: "0 to 1",
+    fix: "choose a share of the rows due, such as 0.01 in a profile or 1% in --allow-dropped",
+};
 
 /// Rows that are streamed into a table, with readers beside.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +60,8 @@ pub struct StreamJob {
     pub recovery: Recovery,
     /// How the rows are checked at the end.
     pub audit: Audit,
+    /// Share of the rows due that may be dropped.
+    pub allow_dropped: f64,
 }
 
 impl Resolver<'_> {
@@ -70,6 +80,7 @@ impl Resolver<'_> {
             readers: self.readers(profile),
             recovery: self.recovery(profile.recovery.get_or_insert_default(), &stream),
             audit: self.choice(&mut profile.audit, Audit::Full),
+            allow_dropped: self.number("allow_dropped", &mut profile.allow_dropped, &ALLOW_DROPPED),
             stream,
         }
     }

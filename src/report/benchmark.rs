@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::words;
+use super::table::{self, Align, TableRow};
+use super::{outcome, words};
 use crate::quantity::{format_count, format_duration};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{
@@ -41,12 +42,13 @@ pub(super) fn write_markdown(
         if let Some(arrow) = &step.arrow {
             writeln!(out, "{}\n", arrow_line(arrow))?;
         }
-        words::markdown_table(out, &rows(step))?;
+        table::markdown_table(out, &rows(step))?;
         for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "- {line}")?;
         }
         writeln!(out)?;
     }
+    outcome::thresholds_markdown(out, result)?;
     writeln!(
         out,
         "Ratio: the median of the first arm ÷ the median of the other, with a {:.0} % interval \
@@ -77,12 +79,15 @@ pub(super) fn write_text(out: &mut String, result: &JobResult, run: &BenchmarkRu
         if let Some(arrow) = &step.arrow {
             writeln!(out, "  {}", arrow_line(arrow))?;
         }
-        words::text_table(out, &rows(step))?;
+        table::text_table(out, &rows(step), Align::Left)?;
         for line in step.queries.iter().flat_map(|query| notes(query, steps)) {
             writeln!(out, "  {line}")?;
         }
     }
-    Ok(())
+    if !result.thresholds.is_empty() {
+        writeln!(out)?;
+    }
+    outcome::thresholds(out, result)
 }
 
 fn arrow_line(arrow: &Exported) -> String {
@@ -135,6 +140,8 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     if !wrong.is_empty() {
         lines.push(format!("WRONG ANSWERS, timings invalid: {wrong}"));
     }
+    lines.extend(outcome::shortfalls(result));
+    lines.extend(outcome::failed_thresholds(result));
     let says = |verdict: Verdict| {
         names(report, move |query| {
             query.valid && query.times.as_ref().is_some_and(|times| times.verdict == verdict)
@@ -225,7 +232,7 @@ fn confidence(report: &BenchmarkRun) -> f64 {
 }
 
 /// The table of a step, its header first.
-fn rows(step: &StepReport) -> Vec<Vec<String>> {
+fn rows(step: &StepReport) -> Vec<TableRow> {
     let most = step.queries.iter().map(|query| query.arms.len()).max().unwrap_or(0);
     let with_arms = step.queries.iter().find(|query| query.arms.len() == most);
     let mut header = vec!["query".to_owned()];
@@ -241,7 +248,7 @@ fn rows(step: &StepReport) -> Vec<Vec<String>> {
         header.push("answers".to_owned());
     }
     let columns = header.len();
-    let mut rows = vec![header];
+    let mut rows = vec![TableRow::from(header)];
     for query in &step.queries {
         let mut row = vec![query.query.clone()];
         row.extend(query.arms.iter().map(time));
@@ -261,7 +268,7 @@ fn rows(step: &StepReport) -> Vec<Vec<String>> {
             row.push(words::answers(&query.answers));
         }
         row.resize(columns, String::new());
-        rows.push(row);
+        rows.push(row.into());
     }
     rows
 }

@@ -3,20 +3,30 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::outcome;
 use super::stream::differences;
+use super::table::{Align, TableRow, text_table};
 use crate::quantity::{format_count, format_duration};
+use crate::result::JobResult;
 use crate::result::faults::{FaultsReport, Kind, KindReport, RowsReport};
 
 /// The faults of a run, plain text, one screen.
-pub(super) fn write(out: &mut String, faults: &FaultsReport) -> std::fmt::Result {
+pub(super) fn write(
+    out: &mut String,
+    result: &JobResult,
+    faults: &FaultsReport,
+) -> std::fmt::Result {
     let measured = format_duration(Duration::from_secs_f64(faults.measured_s));
-    writeln!(out, "\nfaults: {measured} measured, seed {}\n", faults.seed)?;
-    writeln!(
-        out,
-        "{:20}{:>9}{:>9}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
-        "fault", "injected", "survived", "outages", "p50", "p90", "p99", "max", "slowest"
-    )?;
-    faults.faults.iter().chain([&faults.all]).try_for_each(|kind| kind_row(out, kind))?;
+    writeln!(out, "\nfaults: {measured} measured, seed {}", faults.seed)?;
+    outcome::shortfalls(result).try_for_each(|line| writeln!(out, "{line}"))?;
+    outcome::failed_thresholds(result).try_for_each(|line| writeln!(out, "{line}"))?;
+    writeln!(out)?;
+    let header =
+        ["fault", "injected", "survived", "outages", "p50", "p90", "p99", "max", "slowest"];
+    let kinds = faults.faults.iter().chain([&faults.all]).map(kind_row);
+    let rows: Vec<TableRow> =
+        std::iter::once(header.map(str::to_owned).to_vec().into()).chain(kinds).collect();
+    text_table(out, &rows, Align::Right(1, header.len()))?;
     writeln!(
         out,
         "\noutage: of a producer, from the first failure to the next success\n\
@@ -61,31 +71,42 @@ pub(super) fn write(out: &mut String, faults: &FaultsReport) -> std::fmt::Result
     if let Some(error) = &faults.error {
         writeln!(out, "error       {}", error.replace('\n', "\n            "))?;
     }
+    outcome::thresholds(out, result)?;
     writeln!(out, "verdict     {}", verdict(faults))
 }
 
+/// What may be said of the run, most important first.
+pub(super) fn verdicts(result: &JobResult, faults: &FaultsReport) -> Vec<String> {
+    let mut lines = vec![verdict(faults).to_owned()];
+    lines.extend(outcome::shortfalls(result));
+    lines.extend(outcome::failed_thresholds(result));
+    lines
+}
+
 /// What the audit says of the rows.
-pub(super) fn verdict(faults: &FaultsReport) -> &'static str {
+fn verdict(faults: &FaultsReport) -> &'static str {
     match (faults.right, faults.rows.lost) {
+        (true, _) if faults.all.injected == 0 => {
+            "each acknowledged row is there once; no fault was made, so this proves nothing"
+        }
         (true, _) => "each acknowledged row is there once, as sent, and no other",
         (false, Some(_)) => "THE TABLE IS NOT WHAT WAS SENT",
         (false, None) => "unknown: the table was not read back",
     }
 }
 
-fn kind_row(out: &mut String, kind: &KindReport) -> std::fmt::Result {
-    let name = kind.kind.map_or("all", Kind::name);
-    write!(out, "{name:20}{:>9}{:>9}", kind.injected, kind.survived)?;
+fn kind_row(kind: &KindReport) -> TableRow {
+    let name = kind.kind.map_or("all", Kind::name).to_owned();
+    let mut cells = vec![name, format_count(kind.injected), format_count(kind.survived)];
     match &kind.recovery {
         Some(p) => {
-            write!(out, "{:>9}", p.count)?;
-            let shown = [p.p50_ms, p.p90_ms, p.p99_ms, p.max_ms];
-            shown.iter().try_for_each(|ms| write!(out, "{:>10}", format_ms(*ms)))?;
+            cells.push(format_count(p.count));
+            cells.extend([p.p50_ms, p.p90_ms, p.p99_ms, p.max_ms].map(format_ms));
         }
-        None => write!(out, "{:>9}{:>10}{:>10}{:>10}{:>10}", 0, "-", "-", "-", "-")?,
+        None => cells.extend(["0", "-", "-", "-", "-"].map(str::to_owned)),
     }
-    let slowest = kind.slowest_batch_ms.map_or_else(|| "-".to_owned(), format_ms);
-    writeln!(out, "{slowest:>10}")
+    cells.push(kind.slowest_batch_ms.map_or_else(|| "-".to_owned(), format_ms));
+    cells.into()
 }
 
 fn format_ms(ms: f64) -> String {
@@ -101,6 +122,7 @@ mod tests {
     use super::*;
     use crate::record::Times;
     use crate::result::faults::MemoryReport;
+    use crate::result::sample;
 
     fn times(ms: &[u64]) -> Times {
         let mut times = Times::default();
@@ -149,7 +171,7 @@ mod tests {
 
     fn render(report: &FaultsReport) -> String {
         let mut out = String::new();
-        write(&mut out, report).unwrap();
+        write(&mut out, &sample::faults(), report).unwrap();
         out
     }
 

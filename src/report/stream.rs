@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::quantity::{format_count, format_duration, format_rate};
 use crate::record::{PartitionAudit, Percentiles};
 
-use super::gpu;
+use super::table::{Align, TableRow, text_table};
+use super::{gpu, outcome, words};
 use crate::result::stream::{Bottleneck, StreamRun};
 use crate::result::{JobResult, Status};
 
@@ -23,11 +24,11 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
     queries::executions(out, &run.queries)?;
     queries::comparisons(out, &run.comparisons)?;
     gpu::summary(out, &result.gpus)?;
-    verdicts(out, result, run)
+    ending(out, result, run)
 }
 
-/// What may be said of the run, in a line.
-pub(super) fn verdict_line(result: &JobResult, run: &StreamRun) -> String {
+/// What may be said of the run, most important first.
+pub(super) fn verdicts(result: &JobResult, run: &StreamRun) -> Vec<String> {
     let rate = format_rate(run.stream.achieved_rows_per_s);
     let rows = match (result.rows_add_up(), run.stream.rows_found) {
         (false, _) => "THE TABLE IS NOT WHAT WAS SENT",
@@ -35,7 +36,10 @@ pub(super) fn verdict_line(result: &JobResult, run: &StreamRun) -> String {
         (true, None) => "rows not checked",
     };
     let answers = if result.answers_agree() { "" } else { ", ANSWERS DIFFER" };
-    format!("{rate}, {rows}{answers}")
+    let mut lines = vec![format!("{rate}, {rows}{answers}")];
+    lines.extend(outcome::shortfalls(result));
+    lines.extend(outcome::failed_thresholds(result));
+    lines
 }
 
 fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -48,6 +52,8 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     };
     let measured = format_duration(Duration::from_secs_f64(run.measured_s));
     writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;
+    outcome::shortfalls(report).try_for_each(|line| writeln!(out, "{line}"))?;
+    outcome::failed_thresholds(report).try_for_each(|line| writeln!(out, "{line}"))?;
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
     let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
@@ -111,20 +117,18 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
         writeln!(out, "{label:12}{count} {end}")?;
     }
     writeln!(out)?;
-    let header = ["p50", "p90", "p99", "p99.9", "max"];
-    write!(out, "{:24}", "latency")?;
-    header.iter().try_for_each(|name| write!(out, "{name:>10}"))?;
-    writeln!(out)?;
+    let header = ["latency", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
+    let mut rows = vec![TableRow::from(header)];
     let open = stream.target_rows_per_s.is_some();
     if open {
-        row(out, "wait (due → sent)", stream.wait.as_ref())?;
+        rows.push(row("wait (due → sent)", stream.wait.as_ref()));
     }
-    row(out, "service (sent → ack)", stream.service.as_ref())?;
+    rows.push(row("service (sent → ack)", stream.service.as_ref()));
     if open {
-        row(out, "response (due → ack)", stream.response.as_ref())?;
-        row(out, "row (own due → ack)", stream.row_latency.as_ref())?;
+        rows.push(row("response (due → ack)", stream.response.as_ref()));
+        rows.push(row("row (own due → ack)", stream.row_latency.as_ref()));
     }
-    Ok(())
+    text_table(out, &rows, Align::Right(1, 5))
 }
 
 fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -135,7 +139,7 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
     }
     let Some(rows) = stream.rows_found else {
         let why = stream.not_checked.as_deref().unwrap_or("switched off");
-        return writeln!(out, "            not checked: {}", why.replace('\n', " "));
+        return writeln!(out, "            not checked: {}", words::one_line(why));
     };
     let rows = format_count(rows);
     let writers = report.writing_readers().filter(|_| !report.rows_add_up());
@@ -181,21 +185,13 @@ pub fn differences(
     Ok(())
 }
 
-fn row(out: &mut String, name: &str, times: Option<&Percentiles>) -> std::fmt::Result {
-    // Padded by hand: width counts the arrow's bytes as one character, which suits.
-    write!(out, "{name:24}")?;
-    match times {
-        None => writeln!(out, "{:>10}", "none"),
-        Some(p) => {
-            for ms in [p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.max_ms] {
-                write!(out, "{:>10}", format_ms(ms))?;
-            }
-            writeln!(out)
-        }
-    }
+fn row(name: &str, times: Option<&Percentiles>) -> TableRow {
+    let of = |p: &Percentiles| [p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.max_ms].map(format_ms);
+    let none = || std::array::from_fn(|_| "-".to_owned());
+    std::iter::once(name.to_owned()).chain(times.map_or_else(none, of)).collect::<Vec<_>>().into()
 }
 
-fn verdicts(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
+fn ending(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
     let loader = &run.loader;
     let who = match loader.bottleneck {
         Bottleneck::None => "nobody",
@@ -209,12 +205,7 @@ fn verdicts(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::
         loader.cpu_ratio * 100.0,
         mib(loader.resident_peak_bytes)
     )?;
-    for threshold in &report.thresholds {
-        let verdict = if threshold.passed { "held" } else { "FAILED" };
-        let value =
-            threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
-        writeln!(out, "threshold   {}: {value}, {verdict}", threshold.threshold)?;
-    }
+    outcome::thresholds(out, report)?;
     if let Some(error) = &report.error {
         writeln!(out, "error       {}", error.replace('\n', "\n            "))?;
     }

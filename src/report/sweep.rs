@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-use super::{benchmark, words};
+use super::table::{self, Align, TableRow};
+use super::{benchmark, outcome, words};
 use crate::quantity::format_duration;
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
@@ -22,6 +23,8 @@ pub(super) fn verdicts(result: &JobResult, sweep: &SweepReport) -> Vec<String> {
         lines.push(format!("THE CONFIGURATION WAS NOT PUT BACK: {error}"));
     }
     lines.extend(sweep.queries.iter().filter_map(|query| wrong(sweep, query)));
+    lines.extend(outcome::shortfalls(result));
+    lines.extend(outcome::failed_thresholds(result));
     lines.extend(sweep.queries.iter().map(|query| verdict(sweep, query)));
     if !sweep.skipped.is_empty() {
         let names: Vec<&str> = sweep.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
@@ -90,7 +93,7 @@ pub(super) fn write_markdown(out: &mut String, result: &JobResult, run: &SweepRu
     writeln!(out, "{}\n", about(sweep))?;
     for query in &sweep.queries {
         writeln!(out, "## {}\n", query.query)?;
-        words::markdown_table(out, &rows(sweep, query))?;
+        table::markdown_table(out, &rows(sweep, query))?;
         let notes = notes(sweep, query);
         for line in &notes {
             writeln!(out, "- {line}")?;
@@ -99,6 +102,7 @@ pub(super) fn write_markdown(out: &mut String, result: &JobResult, run: &SweepRu
             writeln!(out)?;
         }
     }
+    outcome::thresholds_markdown(out, result)?;
     let confidence = sweep.queries.first().map_or(0.95, |query| query.confidence) * 100.0;
     writeln!(
         out,
@@ -119,12 +123,15 @@ pub(super) fn write_text(out: &mut String, result: &JobResult, run: &SweepRun) -
     writeln!(out, "  {}", about(sweep))?;
     for query in &sweep.queries {
         writeln!(out, "\n{}", query.query)?;
-        words::text_table(out, &rows(sweep, query))?;
+        table::text_table(out, &rows(sweep, query), Align::Left)?;
         for line in notes(sweep, query) {
             writeln!(out, "  {line}")?;
         }
     }
-    Ok(())
+    if !result.thresholds.is_empty() {
+        writeln!(out)?;
+    }
+    outcome::thresholds(out, result)
 }
 
 fn about(sweep: &SweepReport) -> String {
@@ -149,7 +156,7 @@ fn about(sweep: &SweepReport) -> String {
 }
 
 /// Best first, its header before.
-fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
+fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
     let mut header: Vec<String> = sweep.settings.iter().map(|swept| swept.name.clone()).collect();
     let own = ["median (interval)", "times best", "may be best", "rounds", "ran on", "answers"];
     header.extend(own.map(str::to_owned));
@@ -190,7 +197,7 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<Vec<String>> {
         });
         row
     };
-    std::iter::once(header).chain(order.into_iter().map(row)).collect()
+    std::iter::once(header).chain(order.into_iter().map(row)).map(TableRow::from).collect()
 }
 
 fn time(cell: &CellReport) -> String {

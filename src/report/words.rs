@@ -99,35 +99,6 @@ pub(super) fn differences<'a>(
     lines
 }
 
-/// Rows of cells, the header first, as a table of Markdown.
-pub(super) fn markdown_table(out: &mut String, rows: &[Vec<String>]) -> fmt::Result {
-    for (number, row) in rows.iter().enumerate() {
-        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        writeln!(out, "| {} |", cells.join(" | "))?;
-        if number == 0 {
-            writeln!(out, "|{}", "---|".repeat(row.len()))?;
-        }
-    }
-    writeln!(out)
-}
-
-/// The same for a terminal, in columns.
-pub(super) fn text_table(out: &mut String, rows: &[Vec<String>]) -> fmt::Result {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(&widths) {
-            write!(line, "{cell:width$}  ")?;
-        }
-        writeln!(out, "{}", line.trim_end())?;
-    }
-    Ok(())
-}
-
 /// A text of several lines in one.
 pub(super) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
+use crate::exit;
 
 /// Several runs, one behind the other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +78,11 @@ impl Index {
         };
         let runs = profiles.map(entry).collect();
         Self { format_version: FORMAT_VERSION, kind: IndexKind::Index, runs }
+    }
+
+    /// The exit code that all jobs together stand for: the gravest of those that have ended.
+    pub fn exit_code(&self) -> u8 {
+        exit::gravest(self.runs.iter().filter_map(|run| run.exit_code))
     }
 }
 

@@ -202,7 +202,7 @@ pub(super) async fn looked_at(site: &Site, ended: &Ended, code: i32) -> Value {
     let said = &ended.stderr;
     assert_eq!(ended.code, Some(code), "{said}");
     let result = ended.result();
-    let status = if code == 130 { "interrupted" } else { "failed" };
+    let status = if code == 4 { "failed" } else { "interrupted" };
     assert_eq!(result["status"], status, "{said}");
     for partition in result["stream"]["partitions"].as_array().unwrap() {
         let (mut named, mut allowed) = (Vec::new(), 0);

@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use super::format_ms;
 use crate::quantity::{format_count, format_rate};
 use crate::record::Percentiles;
+use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::query::{ComparisonReport, QueriesDue, QueryReport};
 
@@ -22,72 +23,69 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
     if queries.is_empty() {
         return Ok(());
     }
-    let longest = |of: fn(&QueryReport) -> usize| queries.iter().map(of).max().unwrap_or(0);
-    let (width, arms) =
-        (longest(|query| query.query.len()).max(5), longest(|query| query.arm.len()).max(3));
-    writeln!(
-        out,
-        "\n{:width$}  {:arms$} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}  ran on",
-        "query", "arm", "rate", "p50", "p99", "max", "answer age", "errors"
-    )?;
+    let header = ["query", "arm", "rate", "p50", "p99", "max", "answer age", "errors", "ran on"];
+    let mut rows = vec![TableRow::from(header.map(str::to_owned).to_vec())];
     for query in queries {
         let response = query.response.as_ref();
-        let cell =
-            |of: fn(&Percentiles) -> f64| response.map_or("none".into(), |p| format_ms(of(p)));
-        let age = query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms));
-        writeln!(
-            out,
-            "{:width$}  {:arms$} {:>8}{:>10}{:>10}{:>10}{:>12}{:>8}  {}",
-            query.query,
-            query.arm,
-            format_rate(query.queries_per_s),
+        let cell = |of: fn(&Percentiles) -> f64| response.map_or("-".into(), |p| format_ms(of(p)));
+        let cells = vec![
+            query.query.clone(),
+            query.arm.clone(),
+            response.map_or("-".to_owned(), |_| format_rate(query.queries_per_s)),
             cell(|p| p.p50_ms),
             cell(|p| p.p99_ms),
             cell(|p| p.max_ms),
-            age,
-            query.errors.values().sum::<u64>(),
-            query.evidence()
-        )?;
-        for (code, count) in &query.errors {
-            writeln!(out, "{:width$}  SQLSTATE {code}: {}", "", format_count(*count))?;
-        }
-        notes(out, query, width)?;
+            query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms)),
+            errors(query),
+            query.evidence(),
+        ];
+        let sqlstates = query.errors.iter();
+        let mut lines: Vec<String> = sqlstates
+            .map(|(code, count)| format!("SQLSTATE {code}: {}", format_count(*count)))
+            .collect();
+        lines.extend(notes(query));
+        rows.push(TableRow { cells, notes: lines });
     }
-    Ok(())
+    writeln!(out)?;
+    text_table(out, &rows, Align::Right(2, 7))
+}
+
+/// How many executions failed, or that there is nothing to say of that.
+fn errors(query: &QueryReport) -> String {
+    let errors: u64 = query.errors.values().sum();
+    match (errors, query.interrupted, query.executions) {
+        (0, 0, 0) => "not measured".to_owned(),
+        (0, cut_off, 0) => format!("{} interrupted", format_count(cut_off)),
+        (errors, ..) => format_count(errors),
+    }
 }
 
 /// Why a query is not on the GPU, what fell back, and whether its plan changed.
-fn notes(out: &mut String, query: &QueryReport, width: usize) -> fmt::Result {
+fn notes(query: &QueryReport) -> Vec<String> {
+    let mut notes = Vec::new();
     if query.interrupted > 0 {
         let count = format_count(query.interrupted);
-        writeln!(out, "{:width$}  {count} cut off by the end of the run", "")?;
+        notes.push(format!("{count} cut off by the end of the run"));
     }
-    let Some(plan) = &query.plan else { return Ok(()) };
+    let Some(plan) = &query.plan else { return notes };
     if let Some(error) = &plan.error {
-        writeln!(out, "{:width$}  no plan: {}", "", error.replace('\n', " "))?;
+        notes.push(format!("no plan: {}", error.replace('\n', " ")));
     }
     if query.fallback_rows > 0 {
         let rows = format_count(query.fallback_rows);
-        writeln!(out, "{:width$}  {rows} rows fell back to the CPU", "")?;
+        notes.push(format!("{rows} rows fell back to the CPU"));
     }
     if plan.changed > 0 {
         let times = format_count(plan.changed);
-        write!(out, "{:width$}  the plan changed {times} times", "")?;
-        match plan.changes.first() {
-            Some(first) => writeln!(
-                out,
-                ", first after {:.0} s: {} -> {}",
-                first.at_s, first.from_shape, first.to_shape
-            )?,
-            None => writeln!(out)?,
-        }
+        let first = plan.changes.first().map_or_else(String::new, |first| {
+            format!(", first after {:.0} s: {} -> {}", first.at_s, first.from_shape, first.to_shape)
+        });
+        notes.push(format!("the plan changed {times} times{first}"));
     }
     let silent = query.errors.keys();
     let silent = silent.filter_map(|code| words::why_silent(query.gpu, Some(plan), code));
-    for why in words::why_not_gpu(query.gpu, plan).into_iter().chain(silent) {
-        writeln!(out, "{:width$}  {why}", "")?;
-    }
-    Ok(())
+    notes.extend(words::why_not_gpu(query.gpu, plan).into_iter().chain(silent));
+    notes
 }
 
 /// The two arms of each query, compared.
@@ -95,34 +93,29 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
     if comparisons.is_empty() {
         return Ok(());
     }
-    let width = comparisons.iter().map(|c| c.query.len()).max().unwrap_or(0).max(8);
-    writeln!(
-        out,
-        "\n{:width$} {:>10}{:>10}  {:24}{:24}{:>6}  answers",
-        "compared", "base", "other", "ratio of medians (95 %)", "verdict", "pairs"
-    )?;
+    let header =
+        ["compared", "base", "other", "ratio of medians (95 %)", "verdict", "pairs", "answers"];
+    let mut rows = vec![TableRow::from(header.map(str::to_owned).to_vec())];
     for comparison in comparisons {
         let times = comparison.times.as_ref();
         let cell = |of: fn(&crate::stats::Comparison) -> Option<f64>| {
             times.and_then(of).map_or("-".to_owned(), |ns| format_ms(ns / 1e6))
         };
-        writeln!(
-            out,
-            "{:width$} {:>10}{:>10}  {:24}{:24}{:>6}  {}",
-            comparison.query,
+        let cells = vec![
+            comparison.query.clone(),
             cell(|times| times.median_a_ns),
             cell(|times| times.median_b_ns),
             words::ratio(times),
             verdict(comparison),
-            comparison.pairs,
-            answers(comparison)
-        )?;
+            comparison.pairs.to_string(),
+            answers(comparison),
+        ];
         let arms = comparison.arms.iter().map(String::as_str);
-        for line in words::differences(arms, &comparison.answers) {
-            writeln!(out, "  {line}")?;
-        }
+        let notes = words::differences(arms, &comparison.answers);
+        rows.push(TableRow { cells, notes });
     }
-    Ok(())
+    writeln!(out)?;
+    text_table(out, &rows, Align::Right(1, 2))
 }
 
 /// By the interval, never by the point; and nothing is faster that answers wrongly.

@@ -1,0 +1,41 @@
+//! What every job may come to: what was asked for and not done, and its thresholds.
+
+use std::fmt::{self, Write as _};
+
+use crate::result::{JobResult, ThresholdReport};
+
+/// What was asked for and not done, a line each.
+pub(super) fn shortfalls(result: &JobResult) -> impl Iterator<Item = String> + '_ {
+    result.shortfalls.iter().map(|shortfall| format!("NOT DONE AS ASKED: {shortfall}"))
+}
+
+/// Thresholds that do not hold, a line each.
+pub(super) fn failed_thresholds(result: &JobResult) -> impl Iterator<Item = String> + '_ {
+    let failed = result.thresholds.iter().filter(|threshold| !threshold.passed);
+    failed.map(|threshold| format!("THRESHOLD FAILED: {}", line(threshold)))
+}
+
+/// Every threshold with its verdict, for a terminal.
+pub(super) fn thresholds(out: &mut String, result: &JobResult) -> fmt::Result {
+    for threshold in &result.thresholds {
+        writeln!(out, "threshold   {}", line(threshold))?;
+    }
+    Ok(())
+}
+
+/// The same for Markdown; nothing without any.
+pub(super) fn thresholds_markdown(out: &mut String, result: &JobResult) -> fmt::Result {
+    for threshold in &result.thresholds {
+        writeln!(out, "- threshold {}", line(threshold))?;
+    }
+    if !result.thresholds.is_empty() {
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn line(threshold: &ThresholdReport) -> String {
+    let verdict = if threshold.passed { "held" } else { "FAILED" };
+    let value = threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
+    format!("`{}`: {value}, {verdict}", threshold.threshold)
+}

@@ -1,0 +1,218 @@
+//! Exit codes of real runs that came to their end: 0, 6 where not all that was asked for was done,
+//! and which code counts where several fit.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Database, Ended, Program, scratch};
+
+const TABLE: &str = "l40s_realtime_stream";
+
+fn start(address: &str, profile: &str, args: &[&str]) -> Program {
+    let folder = scratch();
+    let path = folder.path().join("asked.toml");
+    fs::write(&path, format!("warmup_s = 0\nduration_s = 2\n[stream]\n{profile}")).unwrap();
+    let mut all = vec!["run", path.to_str().unwrap(), "--database-url", address];
+    all.extend(["--metrics-addr", "off", "--output", "out"]);
+    if !args.contains(&"--rate") {
+        all.extend(["--rate", "1000"]);
+    }
+    all.extend(args);
+    Program::start_in(folder, &all, &[])
+}
+
+async fn run(database: &Database, profile: &str, args: &[&str]) -> Ended {
+    start(&database.address(), profile, args).end().await
+}
+
+fn reader(sql: &str) -> String {
+    format!("[readers]\ncount = 2\n[[readers.queries]]\nname = \"w\"\nsql = \"{sql}\"\n")
+}
+
+/// The kinds of what was not done, as saved; each is in the first lines of the summaries too.
+fn shortfalls(ended: &Ended) -> Vec<String> {
+    let result = ended.result();
+    let shortfalls = result["shortfalls"].as_array().unwrap();
+    let markdown = fs::read_to_string(ended.work().join("out/summary.md")).unwrap();
+    for (number, shortfall) in shortfalls.iter().enumerate() {
+        let line = format!("NOT DONE AS ASKED: {}", shortfall["what"].as_str().unwrap());
+        let shown = ended.stdout.lines().filter(|line| !line.is_empty());
+        let first: Vec<&str> = shown.skip(1).take(shortfalls.len()).map(str::trim).collect();
+        assert_eq!(first[number], line, "{}", ended.stdout);
+        assert!(markdown.contains(&line), "{markdown}");
+    }
+    let kind = |shortfall: &Value| shortfall["kind"].as_str().unwrap().to_owned();
+    shortfalls.iter().map(kind).collect()
+}
+
+/// Waits until rows are stored.
+async fn streaming(database: &Database) {
+    database.until(&format!("SELECT to_regclass('{TABLE}') IS NOT NULL")).await;
+    database.until(&format!("SELECT count(*) > 0 FROM {TABLE}")).await;
+}
+
+#[tokio::test]
+async fn a_query_that_fails_each_time_is_not_what_was_asked_for() {
+    for (sql, code) in [
+        ("SELECT sum(1 / (id - id)) FROM {table}", "22012"),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "57P01"),
+    ] {
+        let database = Database::create().await;
+        // On an empty table there is nothing to divide.
+        run(&database, "", &["--duration", "500ms", "--readers", "0"]).await.done();
+        let ended = run(&database, &reader(sql), &[]).await;
+        assert_eq!(ended.code, Some(6), "{sql}\n{}", ended.stderr);
+        assert_eq!(shortfalls(&ended), ["query_failed"], "{sql}");
+        assert_eq!(ended.result()["status"], "done");
+        let said = ended.result()["shortfalls"][0]["what"].as_str().unwrap().to_owned();
+        assert!(said.starts_with("`w` (cpu) failed each time, "), "{said}");
+        assert!(said.contains(code), "{said}");
+        // A figure that was not measured does not hold, and outweighs nothing.
+        let ended = run(&database, &reader(sql), &["--threshold", "query_p99_ms < 1000"]).await;
+        assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_is_cut_off_is_interrupted_and_no_failure() {
+    let database = Database::create().await;
+    let ended = run(&database, &reader("SELECT pg_sleep(60)"), &[]).await;
+    let result = ended.done();
+    assert_eq!(
+        (&result["shortfalls"], &result["queries"][0]["interrupted"]),
+        (&Value::Array(Vec::new()), &2.into())
+    );
+    let row = ended.stdout.lines().find(|line| line.starts_with("w ")).unwrap();
+    let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+    assert_eq!(cells, ["w", "cpu", "-", "-", "-", "-", "-", "2 interrupted", "cpu"], "{row}");
+    // Unless somebody wants to know.
+    let args = ["--threshold", "query_p99_ms < 100000"];
+    let ended = run(&database, &reader("SELECT pg_sleep(60)"), &args).await;
+    assert_eq!(ended.code, Some(99), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn rows_that_were_dropped_are_a_shortfall_beyond_what_is_allowed() {
+    for (allowed, code) in [(None, 6), (Some("1%"), 6), (Some("100%"), 0)] {
+        let database = Database::create().await;
+        let mut args = vec!["--readers", "0", "--backlog-rows", "300", "--drain-timeout", "30s"];
+        args.extend(["--threshold", "errors < 0"].iter().filter(|_| allowed.is_none()));
+        args.extend(allowed.iter().flat_map(|share| ["--allow-dropped", share]));
+        let program = start(&database.address(), "", &args);
+        streaming(&database).await;
+        let other = database.session().await;
+        other
+            .execute(&format!(
+                "BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(2.5)"
+            ))
+            .await;
+        other.execute("COMMIT").await;
+        let ended = program.end().await;
+        assert_eq!(ended.code, Some(code), "{allowed:?}\n{}", ended.stderr);
+        assert!(ended.result()["stream"]["rows_dropped"].as_u64().unwrap() > 0);
+        let kinds: &[&str] = if code == 6 { &["rows_dropped"] } else { &[] };
+        assert_eq!(shortfalls(&ended), kinds);
+    }
+}
+
+#[tokio::test]
+async fn an_audit_that_was_asked_for_and_not_made_is_a_shortfall() {
+    // By the server's end of the sessions that read back.
+    let database = Database::create().await;
+    let program = start(&database.address(), "", &["--readers", "0", "--rate", "max"]);
+    let audit = "FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+                 AND application_name = 'strom-load audit'";
+    database.until(&format!("SELECT count(*) > 0 {audit}")).await;
+    database.rows(&format!("SELECT pg_terminate_backend(pid) {audit}")).await;
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(shortfalls(&ended), ["not_audited"]);
+    let result = ended.result();
+    assert_eq!((&result["status"], &result["stream"]["audit"]), (&"done".into(), &Value::Null));
+    assert!(ended.stdout.contains("not checked: "), "{}", ended.stdout);
+
+    // By a right that is gone; counting needs it as well.
+    for audit in ["full", "count", "off"] {
+        let database = Database::create().await;
+        let role = format!("auditor_{}_{audit}", database.name);
+        database.execute(&format!("CREATE ROLE {role} LOGIN")).await;
+        run(&database, "", &["--duration", "500ms", "--readers", "0"]).await.done();
+        database.execute(&format!("GRANT SELECT, INSERT ON {TABLE} TO {role}")).await;
+        let args = ["--readers", "0", "--audit", audit];
+        let program = start(&database.address_of(&role), "", &args);
+        let rows = database.number(&format!("SELECT count(*) FROM {TABLE}")).await;
+        database.until(&format!("SELECT count(*) > {rows} FROM {TABLE}")).await;
+        database.execute(&format!("REVOKE SELECT ON {TABLE} FROM {role}")).await;
+        let ended = program.end().await;
+        let code = if audit == "off" { 0 } else { 6 };
+        assert_eq!(ended.code, Some(code), "{audit}\n{}", ended.stderr);
+        let kinds: &[&str] = if code == 6 { &["not_audited"] } else { &[] };
+        assert_eq!(shortfalls(&ended), kinds);
+        database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_were_to_be_compared_and_were_not_are_a_shortfall() {
+    // Works alone, and not within the transaction in which both answers are taken.
+    let sql = "SELECT 1 / (CASE current_setting('transaction_isolation') WHEN 'repeatable read' THEN 0 ELSE 1 END)";
+    let arms = "[arms.a]\nset = { enable_sort = false }\n[arms.b]\nset = {}\n";
+    let database = Database::create().await;
+    let ended = run(&database, &format!("{}{arms}", reader(sql)), &[]).await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(shortfalls(&ended), ["not_compared"]);
+    let args = ["--check-answers=false"];
+    run(&database, &format!("{}{arms}", reader(sql)), &args).await.done();
+}
+
+#[tokio::test]
+async fn an_output_that_is_lost_is_a_shortfall() {
+    let database = Database::create().await;
+    let program = start(&database.address(), "", &["--readers", "0", "--duration", "3s"]);
+    streaming(&database).await;
+    fs::remove_dir_all(program.folder.path().join("work/out")).unwrap();
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(ended.stderr.contains("an output is lost, and the run goes on"), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("NOT DONE AS ASKED: an output is not whole: "),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("3,000 acknowledged"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn faults_that_were_not_made_prove_nothing() {
+    let args = ["faults", "--duration", "1ms", "--metrics-addr", "off", "--output", "out"];
+    let ended = Program::start(&args).end().await;
+    assert_eq!(ended.code, Some(6), "{}{}", ended.stdout, ended.stderr);
+    assert_eq!(shortfalls(&ended), ["nothing_injected"]);
+    assert!(!ended.stdout.contains("verdict     each acknowledged row is there once, as sent"));
+}
+
+#[tokio::test]
+async fn of_several_profiles_the_gravest_code_counts() {
+    let database = Database::create().await;
+    let address = database.address();
+    let folder = scratch();
+    let (dead, slow) = (folder.path().join("dead.toml"), folder.path().join("slow.toml"));
+    let short = "warmup_s = 0\nduration_s = 1\n";
+    fs::write(&dead, format!("{short}[stream]\n{}", reader("SELECT 1 / (random() * 0)::int")))
+        .unwrap();
+    fs::write(&slow, format!("{short}thresholds = [\"errors < 0\"]\n[stream]\n")).unwrap();
+    let (dead, slow) = (dead.display().to_string(), slow.display().to_string());
+    for order in [[&dead, &slow], [&slow, &dead]] {
+        let mut args = vec!["run", order[0], order[1], "--database-url", &address];
+        args.extend(["--metrics-addr", "off", "--output", "out"]);
+        let ended = Program::start(&args).end().await;
+        assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+        let index = fs::read_to_string(ended.work().join("out/index.json")).unwrap();
+        let index: Value = serde_json::from_str(&index).unwrap();
+        let codes = index["runs"].as_array().unwrap().iter().map(|run| &run["exit_code"]);
+        let mut codes: Vec<u64> = codes.map(|code| code.as_u64().unwrap()).collect();
+        codes.sort_unstable();
+        assert_eq!(codes, [6, 99]);
+    }
+}
