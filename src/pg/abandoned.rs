@@ -2,14 +2,13 @@
 //! timeout or because a run is aborted, leaves it running on the server. They are collected here,
 //! by the one place that runs statements, and cancelled when a command ends.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::Client;
 
-use super::cancel::Canceller;
-use super::tls::Connector;
+use super::cancel::{Canceller, Way};
 
 /// How long cancelling all of them may take: an end that was asked for must come.
 const CANCEL_ALL_MAX: Duration = Duration::from_secs(2);
@@ -22,17 +21,17 @@ static ABANDONED: Mutex<Vec<Canceller>> = Mutex::new(Vec::new());
 /// A statement in progress; dropped before its end, it is abandoned.
 pub(super) struct Unfinished<'a> {
     pub(super) client: &'a Client,
-    pub(super) connector: &'a Option<Connector>,
+    pub(super) way: &'a Arc<Way>,
     pub(super) finished: bool,
 }
 
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            let (token, connector) = (self.client.cancel_token(), self.connector.clone());
+            let (token, way) = (self.client.cancel_token(), Arc::clone(self.way));
             let mut abandoned = ABANDONED.lock().unwrap_or_else(PoisonError::into_inner);
             if abandoned.len() < ABANDONED_MAX {
-                abandoned.push(Canceller { token, connector });
+                abandoned.push(Canceller { token, way });
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use tokio::net::lookup_host;
@@ -11,6 +12,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use super::address::{Host, ServerHost, Target};
+use super::cancel::Way;
 use super::session::Driver;
 use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
@@ -211,11 +213,11 @@ impl Attempt<'_> {
             };
             let (client, driver, state) =
                 opened.map_err(|error| self.failure(Cause::Client(error)))?;
-            let connector = tls.cloned();
+            let way = Arc::new(Way { config: config.clone(), connector: tls.cloned() });
             let mut session = Session {
                 client,
                 driver,
-                connector,
+                way,
                 notices: None,
                 ended: None,
                 listener: None,

@@ -6,6 +6,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 
 use super::abandoned::Unfinished;
-use super::cancel::Canceller;
+use super::cancel::{Canceller, Way};
 use super::silence::{Heard, Listener};
-use super::tls::Connector;
+
 use super::{Error, QUERY_CANCELED};
 
 /// How long a broken connection is listened to: what there is to hear has mostly arrived.
@@ -35,8 +36,8 @@ pub(super) type Driver =
 pub struct Session {
     pub(super) client: Client,
     pub(super) driver: Driver,
-    /// What encrypts it; a cancel request is encrypted in the same way.
-    pub(super) connector: Option<Connector>,
+    /// How the server was reached: a cancel request goes the same way.
+    pub(super) way: Arc<Way>,
     /// Why it ended, if that came in together with the last answer.
     pub(super) ended: Option<Error>,
     /// Messages that came beside the answers; `None`: they are only logged.
@@ -97,9 +98,9 @@ impl Session {
         if let Some(reason) = self.ended.take() {
             return Err(reason);
         }
-        let Self { client, driver, connector, notices, ended: end, listener, heard, .. } = self;
+        let Self { client, driver, way, notices, ended: end, listener, heard, .. } = self;
         let (client, listener) = (&*client, listener.as_deref());
-        let mut unfinished = Unfinished { client, connector, finished: false };
+        let mut unfinished = Unfinished { client, way, finished: false };
         let mut work = pin!(work(client));
         let first = loop {
             let working = poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx));
@@ -112,8 +113,8 @@ impl Session {
             };
             let silence = format!("no answer for {} s, {}", listener.limit.as_secs(), look.fact);
             if !(look.at_work && at_length) {
-                let (token, connector) = (client.cancel_token(), connector.clone());
-                Canceller { token, connector }.cancel().await;
+                let (token, way) = (client.cancel_token(), Arc::clone(way));
+                Canceller { token, way }.cancel().await;
                 unfinished.finished = true;
                 let error = Error::lost(act, silence);
                 return Err(match look.fix {
@@ -209,7 +210,7 @@ impl Session {
 
     /// A handle that cancels what this session runs.
     pub fn canceller(&self) -> Canceller {
-        Canceller { token: self.client.cancel_token(), connector: self.connector.clone() }
+        Canceller { token: self.client.cancel_token(), way: Arc::clone(&self.way) }
     }
 
     /// Does `work`, which `token` cancels on the server. `None`: it was cancelled. The session is
