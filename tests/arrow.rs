@@ -462,3 +462,45 @@ async fn an_import_that_the_server_refuses_says_why_and_leaves_no_table() {
     let error = drop_table(&mut session, &name).await.unwrap_err();
     assert_eq!(error.sqlstate(), Some("42809"), "{error}");
 }
+
+/// As in a run: what the server does not take is found before anything is done, and leaves nothing.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_a_fix() {
+    let database = Database::create().await;
+    let role = format!("{}_reader", database.name);
+    let sql = format!("CREATE TABLE closed (x int); CREATE ROLE {role} LOGIN");
+    database.execute(&sql).await;
+    let (superuser, reader) = (database.address(), database.address_of(&role));
+    for (address, what, said) in [
+        (
+            &superuser,
+            ["--from", "nosuch"],
+            "relation \"nosuch\" does not exist (SQLSTATE 42P01)\n  fix: name a table or view that is \
+             there, with its schema if need be\n",
+        ),
+        (
+            &reader,
+            ["--from", "closed"],
+            "permission denied for table closed (SQLSTATE 42501)\n  fix: let the owner run: GRANT SELECT \
+             ON \"closed\" TO …\n",
+        ),
+        (
+            &superuser,
+            ["--query", "SELECT 1 AS a; DROP TABLE closed"],
+            "cannot insert multiple commands into a prepared statement (SQLSTATE 42601)\n  fix: correct \
+             it; it is one SELECT, VALUES or TABLE\n",
+        ),
+        (
+            &superuser,
+            ["--query", "SELECT 1 AS a\nFROM tabel"],
+            "relation \"tabel\" does not exist (SQLSTATE 42P01)\n  fix: correct it; it is one SELECT, \
+             VALUES or TABLE\n  2 | FROM tabel\n    |      ^\n",
+        ),
+    ] {
+        let args = ["arrow", "--file", "out.arrow", "--database-url", address];
+        let ended = Program::start(&[&args[..], &what].concat()).end().await;
+        assert_eq!(ended.code, Some(3), "{what:?}: {}", ended.stderr);
+        assert!(ended.stderr.ends_with(said), "{what:?}: {}", ended.stderr);
+        assert_eq!(std::fs::read_dir(ended.work()).unwrap().count(), 0, "{what:?}");
+    }
+}

@@ -10,7 +10,7 @@ use arrow_schema::{ArrowError, Field, Schema};
 use tempfile::NamedTempFile;
 
 use crate::pg::{self, Session};
-use crate::plan::TableName;
+use crate::plan::{Caret, TableName};
 pub use crate::result::table::{Exported, ExportedColumn};
 
 use super::column::{Column, Unsupported};
@@ -57,6 +57,16 @@ pub enum ExportError {
     /// The server failed, or refused the query.
     #[error(transparent)]
     Server(#[from] pg::Error),
+    /// The server does not take the query.
+    #[error("{error}\n  fix: {fix}{caret}")]
+    Query {
+        /// What it says.
+        error: pg::Error,
+        /// What mends it.
+        fix: String,
+        /// The place in a query that was given, as lines of their own; may be empty.
+        caret: String,
+    },
     /// A file or folder is in the way, is missing, or full.
     #[error("failed to write `{path}`: {source}\n  fix: {fix}")]
     File {
@@ -68,7 +78,7 @@ pub enum ExportError {
         fix: &'static str,
     },
     /// A table without columns.
-    #[error("there are no columns to write")]
+    #[error("there are no columns to write\n  fix: name a table, or give a query, that has some")]
     NoColumns,
     /// A column whose type has no form in the file.
     #[error(
@@ -110,7 +120,7 @@ impl ExportError {
     /// Whether it was found out before anything was read.
     pub fn is_early(&self) -> bool {
         match self {
-            Self::Type { .. } | Self::NoColumns => true,
+            Self::Type { .. } | Self::NoColumns | Self::Query { .. } => true,
             Self::File { source, .. } => source.kind() != io::ErrorKind::StorageFull,
             _ => false,
         }
@@ -124,6 +134,31 @@ impl Source {
             // COPY takes it in parentheses.
             Self::Query(sql) => sql.trim_end_matches([';', ' ', '\t', '\n', '\r']).to_owned(),
         }
+    }
+
+    /// The server does not take the query, or is lost.
+    fn refused(&self, error: pg::Error) -> ExportError {
+        if error.is_lost() {
+            return error.into();
+        }
+        let caret = match self {
+            Self::Table(_) => None,
+            Self::Query(sql) => error.position().and_then(|at| Caret::at(sql, at)),
+        };
+        let caret = caret.map_or_else(String::new, |caret| format!("\n{caret}"));
+        let fix = match (self, error.sqlstate()) {
+            (Self::Table(table), Some("42501")) => {
+                format!("let the owner run: GRANT SELECT ON {table} TO …")
+            }
+            (Self::Table(_), _) => {
+                "name a table or view that is there, with its schema if need be".to_owned()
+            }
+            (Self::Query(_), Some("42501")) => {
+                "let the owner of what it reads grant SELECT on it".to_owned()
+            }
+            (Self::Query(_), _) => "correct it; it is one SELECT, VALUES or TABLE".to_owned(),
+        };
+        ExportError::Query { error, fix, caret: caret.replace('\n', "\n  ") }
     }
 }
 
@@ -150,7 +185,7 @@ pub async fn export(
     // Read only: a query given by hand changes nothing.
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     session.execute("begin", begin).await?;
-    let written = read_and_write(session, &source.query(), draft, place, options, progress).await;
+    let written = read_and_write(session, source, draft, place, options, progress).await;
     let ended = session.execute("end the transaction", "ROLLBACK").await;
     let (draft, mut exported) = written?;
     ended?;
@@ -160,13 +195,14 @@ pub async fn export(
 
 async fn read_and_write(
     session: &mut Session,
-    query: &str,
+    source: &Source,
     draft: NamedTempFile,
     place: Place<'_>,
     options: Options,
     mut progress: impl FnMut(u64),
 ) -> Result<(NamedTempFile, Exported), ExportError> {
-    let typed = session.typed_columns(query).await?;
+    let query = source.query();
+    let typed = session.typed_columns(&query).await.map_err(|error| source.refused(error))?;
     if typed.is_empty() {
         return Err(ExportError::NoColumns);
     }
@@ -200,7 +236,12 @@ async fn read_and_write(
         }
         Ok(())
     };
-    session.try_read_back(query, each).await??;
+    let read = session.try_read_back(&query, each).await;
+    read.map_err(|error| match error.sqlstate() {
+        // Rights are asked for when the query begins.
+        Some("42501") => source.refused(error),
+        _ => error.into(),
+    })??;
     writer.finish()
 }
 
