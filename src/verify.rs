@@ -13,8 +13,8 @@ use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
 use crate::report::{differences, may_have_written};
-use crate::result::FORMAT_VERSION;
 use crate::result::server::ServerIdentity;
+use crate::result::{self, FORMAT_VERSION, INDEX, RESULT, Saved};
 
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
@@ -96,8 +96,33 @@ pub enum SavedRunError {
         /// What happened.
         source: std::io::Error,
     },
+    /// It is the result of a job that streams nothing.
+    #[error(
+        "`{path}` is the result of a {kind}: no rows were streamed, so there are none to verify\n  \
+         fix: name the folder of a run with a stream, or of `strom-load faults`; `strom-load report` \
+         shows this one"
+    )]
+    Kind {
+        /// The file.
+        path: String,
+        /// What it is.
+        kind: String,
+    },
+    /// It is the folder of several runs.
+    #[error(
+        "`{path}` holds the results of several runs\n  fix: verify the folder of each that has a \
+         stream: {}", folders.join(", ")
+    )]
+    Several {
+        /// The folder.
+        path: String,
+        /// The runs' own folders.
+        folders: Vec<String>,
+    },
     /// It is not a result of ours.
-    #[error("`{path}` is not a result of strom-load: {fact}")]
+    #[error(
+        "`{path}` is not a result of strom-load: {fact}\n  fix: name the results folder of a run"
+    )]
     Malformed {
         /// The file.
         path: String,
@@ -105,7 +130,10 @@ pub enum SavedRunError {
         fact: String,
     },
     /// It was written by another version.
-    #[error("`{path}` has format {found}, and this strom-load reads format {FORMAT_VERSION}")]
+    #[error(
+        "`{path}` has format {found}, and this strom-load reads formats 1 to {FORMAT_VERSION}\n  fix: \
+         use the strom-load that wrote it"
+    )]
     Format {
         /// The file.
         path: String,
@@ -128,7 +156,10 @@ impl SavedRun {
     /// # Errors
     /// When it holds no result, or a damaged one.
     pub fn read(folder: &Path) -> Result<Self, SavedRunError> {
-        let file = folder.join("result.json");
+        let file = folder.join(RESULT);
+        if !file.exists() && folder.join(INDEX).is_file() {
+            return Err(several(folder));
+        }
         let path = file.display().to_string();
         let text = std::fs::read_to_string(&file)
             .map_err(|source| SavedRunError::Read { path: path.clone(), source })?;
@@ -141,6 +172,16 @@ impl SavedRun {
             Some(1 | 2) => {}
             Some(found) => return Err(SavedRunError::Format { path: path.clone(), found }),
             None => return Err(missing("format_version")),
+        }
+        match result["kind"].as_str() {
+            // Format 1 named no kind of a stream.
+            None | Some("stream" | "faults") => {}
+            Some(kind) => {
+                return Err(SavedRunError::Kind { path: path.clone(), kind: kind.to_owned() });
+            }
+        }
+        if !result["plan"].is_object() {
+            return Err(missing("plan"));
         }
         // The plan is saved in the profile's own keys, so it is a profile.
         let profile =
@@ -302,5 +343,19 @@ impl SavedRun {
         };
         let _ = writeln!(out, "verdict     {verdict}");
         out
+    }
+}
+
+/// The folders of several runs, as their index names them.
+fn several(folder: &Path) -> SavedRunError {
+    let runs = match result::read(folder) {
+        Ok(Saved::Index(index)) => index.runs,
+        // Of another format, or damaged: the folders are there all the same.
+        _ => Vec::new(),
+    };
+    let own = |name: String| folder.join(name).display().to_string();
+    SavedRunError::Several {
+        path: folder.display().to_string(),
+        folders: runs.into_iter().filter_map(|run| run.folder.map(own)).collect(),
     }
 }

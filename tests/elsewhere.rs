@@ -185,3 +185,65 @@ async fn a_server_that_was_started_for_the_run_is_named_as_gone() {
     let out = run.work().join("out").display().to_string();
     right(&Program::start(&["verify", &out, "--data-dir", &data]).end().await);
 }
+
+/// What is in a results folder that is not a stream's is named, and what to do with it.
+#[tokio::test]
+async fn the_result_of_another_job_is_called_what_it_is() {
+    let database = Database::create().await;
+    let folder = scratch();
+    let work = folder.path().join("work");
+    fs::create_dir(&work).unwrap();
+    let queries = "[[bench.queries]]\nname = 'q'\nsql = 'SELECT 1'\n";
+    let bench = format!("[bench]\ntime_s = 1\n{queries}");
+    let sweep = format!(
+        "[bench]\n{queries}[sweep]\n[[sweep.settings]]\nname = 'work_mem'\nvalues = ['1MB', '2MB']\n"
+    );
+    let stream = "duration_s = 1\nwarmup_s = 0\n[stream]\nrows_per_s = 100\npartitions = 1\n";
+    fs::write(work.join("bench.toml"), bench).unwrap();
+    fs::write(work.join("sweep.toml"), sweep).unwrap();
+    fs::write(work.join("stream.toml"), stream).unwrap();
+    let address = database.address();
+    let args = ["run", "stream.toml", "bench.toml", "sweep.toml", "--metrics-addr", "off"];
+    let args = [&args[..], &["--cooldown", "0s", "--output", "out", "--database-url", &address]];
+    let ended = Program::start_in(folder, &args.concat(), &[]).end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let out = ended.work().join("out");
+    let verify = async |folder: &str| {
+        let env = [("DATABASE_URL", address.as_str())];
+        let ended = Program::start_in(scratch(), &["verify", folder], &env).end().await;
+        (ended.code, ended.stderr)
+    };
+    let at = |name: &str| out.join(name).display().to_string();
+    for (name, kind) in [("02-bench", "benchmark"), ("03-sweep", "sweep")] {
+        let (code, said) = verify(&at(name)).await;
+        let expected = format!(
+            "error: `{}/result.json` is the result of a {kind}: no rows were streamed, so there are none \
+             to verify\n  fix: name the folder of a run with a stream, or of `strom-load faults`; \
+             `strom-load report` shows this one\n",
+            at(name)
+        );
+        assert_eq!((code, said), (Some(2), expected));
+    }
+    let (code, said) = verify(&out.display().to_string()).await;
+    let each = ["01-stream", "02-bench", "03-sweep"].map(at).join(", ");
+    let expected = format!(
+        "error: `{}` holds the results of several runs\n  fix: verify the folder of each that has a \
+         stream: {each}\n",
+        out.display()
+    );
+    assert_eq!((code, said), (Some(2), expected));
+    assert_eq!(verify(&at("01-stream")).await.0, Some(0));
+
+    let odd = scratch();
+    for (text, fact) in [
+        ("{\"format_version\": 1}", "is not a result of strom-load: it has no `plan`"),
+        ("{\"format_version\": 9}", "has format 9, and this strom-load reads formats 1 to"),
+        ("{}", "is not a result of strom-load: it has no `format_version`"),
+        ("[1, 2", "is not a result of strom-load: "),
+    ] {
+        fs::write(odd.path().join("result.json"), text).unwrap();
+        let (code, said) = verify(&odd.path().display().to_string()).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(fact) && said.contains("\n  fix: "), "{said}");
+    }
+}
