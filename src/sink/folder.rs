@@ -86,14 +86,18 @@ fn replace(
     name: &str,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SinkError> {
+    let new = folder.join(format!("{name}.new"));
     let write = || -> io::Result<()> {
-        let new = folder.join(format!("{name}.new"));
         let mut file = BufWriter::new(File::create(&new)?);
         content(&mut file)?;
         file.into_inner()?.sync_all()?;
-        fs::rename(new, folder.join(name))
+        fs::rename(&new, folder.join(name))
     };
-    write().map_err(|source| failed("write", &folder.join(name), source, ""))
+    write().map_err(|source| {
+        // Half a file is of no use, and on a full disk its space is.
+        let _ = fs::remove_file(&new);
+        failed("write", &folder.join(name), source, "")
+    })
 }
 
 /// Writes the results folder.
@@ -272,5 +276,23 @@ impl Sink for Folder {
         synced.map_err(|source| self.unwritten(EXECUTIONS, source))?;
         let synced = self.gpus.as_ref().map_or(Ok(()), GpuCsv::sync);
         synced.map_err(|source| self.unwritten(GPU_CSV, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_stays_whole_and_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        save_text(folder.path(), "summary.md", "whole").unwrap();
+        let full = replace(folder.path(), "summary.md", |file| {
+            file.write_all(b"half")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert!(full.is_err());
+        assert_eq!(fs::read_to_string(folder.path().join("summary.md")).unwrap(), "whole");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }
