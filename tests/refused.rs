@@ -451,3 +451,25 @@ async fn a_fault_in_sql_is_shown_in_the_profile() {
         assert_eq!(relations(&database, "public").await, [""; 0]);
     }
 }
+
+/// As a secret of Kubernetes brings it: nobody sees the line end, and it is no part of the name.
+#[tokio::test]
+async fn line_ends_and_blanks_around_an_address_are_no_part_of_it() {
+    let database = Database::create().await;
+    let url = database.url(&format!("postgres:{}", shared().password));
+    for around in [("", "\r"), ("", "\r\n"), (" \t", " \n"), ("\u{feff}", "\n")] {
+        let url = format!("{}{url}{}", around.0, around.1);
+        let env = [("DATABASE_URL", url.as_str())];
+        let ended = Program::start_in(scratch(), &SHORT, &env).end().await;
+        assert_eq!(ended.done()["stream"]["rows_acknowledged"], 300, "{around:?}");
+    }
+    let (host, port) = (shared().socket_dir.display().to_string(), format!("{}\n", shared().port));
+    let name = format!("{}\r\n", database.name);
+    let env = [
+        ("PGHOST", host.as_str()),
+        ("PGPORT", &port),
+        ("PGDATABASE", &name),
+        ("PGUSER", "postgres\n"),
+    ];
+    Program::start_in(scratch(), &SHORT, &env).end().await.done();
+}

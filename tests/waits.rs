@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use strom_load::dataset::{DatasetError, Progress, Stage};
 use strom_load::engine::{self, FillOptions, Shutdown};
+use strom_load::pg::embedded::{Options, Server};
 use strom_load::pg::{Address, Session};
 
 use crate::datasets::sales;
-use crate::support::{Database, Program};
+use crate::support::{Database, Program, connect};
 
 const COLUMNS: &str = "id bigint, category text, region text, amount numeric(15,2), \
                        gpu_partition integer, created_at timestamptz";
@@ -118,4 +119,25 @@ async fn a_fill_says_for_whom_it_waits_and_gives_up_one_who_does_nothing() {
          2 s\n  fix: end that loader, or its session: SELECT pg_terminate_backend({pid})"
     );
     assert_eq!(error.to_string(), expected);
+}
+
+/// A COMMIT that waits for a standby which is gone holds no lock, and nobody blocks it.
+#[tokio::test]
+async fn a_synchronous_standby_that_is_gone_is_told_of() {
+    let server = Server::start(&Options::default()).await.unwrap();
+    let client = connect(server.socket_dir(), server.port()).await;
+    let standby = "ALTER SYSTEM SET synchronous_standby_names = 'ghost'";
+    client.batch_execute(standby).await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    let socket = server.socket_dir().display();
+    let address = format!("host={socket} port={} user=postgres dbname=postgres", server.port());
+    let args = ["--database-url", &address, "--metrics-addr", "off", "--output", "out", "--rate"];
+    let rest = ["300", "--duration", "1s", "--warmup", "0s", "--readers", "0"];
+    let program = Program::start(&[&args[..], &rest].concat());
+    let said = program.says("WARN waiting to create table \"l40s_realtime_stream\": ").await;
+    assert_eq!(said, "it waits for a synchronous standby");
+    client.batch_execute("ALTER SYSTEM RESET synchronous_standby_names").await.unwrap();
+    client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    program.end().await.done();
+    server.stop().await.unwrap();
 }
