@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::pace::{TELL_AFTER, TELL_EVERY};
 
@@ -106,16 +106,23 @@ impl Listener {
             if !self.tells {
                 return std::future::pending().await;
             }
+            let began = Instant::now();
             let mut silent = TELL_AFTER;
+            let mut last = None;
             loop {
                 heard.nothing_for(silent).await;
-                match self.look().await {
-                    Look { fact, at_work: true, .. } => {
-                        tracing::info!("it takes a while to {act}, {fact}");
-                    }
-                    Look { fact, .. } => tracing::warn!("waiting to {act}: {fact}"),
+                let Look { fact, at_work, .. } = self.look().await;
+                let again = last.as_ref() == Some(&fact);
+                let waited = began.elapsed().as_secs();
+                match (at_work, again) {
+                    (true, false) => tracing::info!("it takes a while to {act}, {fact}"),
+                    (true, true) => tracing::info!("it takes {waited} s by now to {act}, {fact}"),
+                    (false, false) => tracing::warn!("waiting to {act}: {fact}"),
+                    (false, true) => tracing::warn!("still waiting to {act}, {waited} s: {fact}"),
                 }
-                silent = TELL_EVERY;
+                // The same again is worth a line ever more rarely.
+                silent = if again { silent * 2 } else { TELL_EVERY };
+                last = Some(fact);
             }
         })
     }
