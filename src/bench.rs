@@ -6,22 +6,19 @@ mod measured;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
-use crate::query::timeouts::Timeouts;
-use crate::query::{Connection, Trial};
-use crate::record::{self, Execution, Latency, Recorder};
+use crate::query::{Answer, Armed, Connection, Dealer, Trial};
+use crate::record::{Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
 use crate::stats::{self, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
-use crate::strom::{self, Arm, Gpu, StromError, hint};
+use crate::strom::{Arm, StromError};
 
 pub use measured::{ArmSamples, Doing, Measured, Progress, Recorders, Watched};
 
@@ -36,10 +33,7 @@ pub struct Bencher {
     trials: Arc<[Trial]>,
     plan: Bench,
     examiner: Examiner,
-    session: Option<pg::Session>,
-    timeouts: Timeouts,
-    /// The query and arm that the session was last put into.
-    entered: Option<(usize, usize)>,
+    armed: Armed,
     recorders: Recorders,
     progress: Watched,
     /// What the times of executions count from.
@@ -52,7 +46,7 @@ pub struct Bencher {
     block: u64,
     /// By query and arm: whether this session has run it.
     warm: Vec<Vec<bool>>,
-    rng: Xoshiro256PlusPlus,
+    dealer: Dealer,
     seed: u64,
     stop: CancellationToken,
     abort: CancellationToken,
@@ -87,8 +81,9 @@ impl Bencher {
         abort: CancellationToken,
     ) -> Self {
         let evidence = plan.evidence.clone();
-        let examiner =
-            Examiner::new(connection.clone(), Arc::clone(&trials), evidence, Instant::now());
+        let timeouts = Arc::default();
+        let examining = Armed::new(connection.clone(), Arc::clone(&timeouts));
+        let examiner = Examiner::new(examining, Arc::clone(&trials), evidence, Instant::now());
         let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
         let recorders = Recorders {
             queries: trials.iter().map(by_arm).collect(),
@@ -102,14 +97,12 @@ impl Bencher {
             table_rows: None,
             block: 0,
             warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
+            armed: Armed::new(connection.clone(), timeouts),
             connection,
             trials,
             plan: plan.clone(),
             examiner,
-            session: None,
-            timeouts: Timeouts::default(),
-            entered: None,
-            rng: Xoshiro256PlusPlus::seed_from_u64(seed),
+            dealer: Dealer::new(seed),
             seed,
             stop,
             abort,
@@ -260,19 +253,13 @@ impl Bencher {
         let Trial { query, arms } = &self.trials[query];
         let statement_timeout = limit.min(self.connection.statement_timeout);
         let connection = Connection { statement_timeout, ..self.connection.clone() };
-        let probing = async {
-            let mut session = connection.open().await?;
-            strom::enter(&mut session, &arms[arm]).await?;
-            let plan = session.explain(&query.sql, false).await?;
-            session.drain(&query.sql, None).await?;
-            session.close().await;
-            Ok(Evidence::read(&plan.json).verdict)
-        };
-        let limit = connection.statement_limit() * 2;
-        let late = || Err(pg::Error::timed_out("run the query").into());
-        tokio::select! {
-            probed = tokio::time::timeout(limit, probing) => probed.unwrap_or_else(|_| late()),
-            () = self.abort.cancelled() => late(),
+        let mut armed = Armed::new(connection, Arc::default());
+        let plan = armed.explain(query, &arms[arm], false).await?;
+        let ran = armed.run(query, &arms[arm], &self.abort).await?;
+        armed.disconnect().await;
+        match ran {
+            Some(_) => Ok(Evidence::read(&plan.json).verdict),
+            None => Err(pg::Error::timed_out("run the query").into()),
         }
     }
 
@@ -313,11 +300,8 @@ impl Bencher {
 
     /// Ends its sessions; new ones are opened as they are needed, and see a new configuration.
     pub async fn disconnect(&mut self) {
-        self.entered = None;
         self.examiner.disconnect().await;
-        if let Some(session) = self.session.take() {
-            session.close().await;
-        }
+        self.armed.disconnect().await;
     }
 
     fn settings(&self) -> stats::Settings {
@@ -363,7 +347,7 @@ impl Bencher {
             }
             self.tell(query, Doing::Measuring, arms[0].times_ns.len(), shown_since);
             self.block += 1;
-            let first = if arms.len() == 2 { usize::from(self.rng.random_bool(0.5)) } else { 0 };
+            let first = self.dealer.first_of(arms.len());
             let mut times = [None; 2];
             for turn in 0..arms.len() {
                 let arm = if turn == 0 { first } else { 1 - first };
@@ -380,8 +364,8 @@ impl Bencher {
                 samples.times_ns.extend(time);
             }
             if let [Some(a_ns), Some(b_ns)] = times {
-                pairs.push(Pair { a_ns, b_ns });
-                let pair = record::Pair { times_ns: [a_ns, b_ns], first: u8::from(first == 1) };
+                let pair = Pair { a_ns, b_ns };
+                pairs.push(pair);
                 self.recorders.pairs[query].note(|tally| tally.pairs.push(pair));
             }
             let time_is_up = began.elapsed() >= self.plan.time;
@@ -428,30 +412,21 @@ impl Bencher {
         measured: bool,
     ) -> Result<Executed, BenchError> {
         self.sent = Instant::now();
-        let abort = self.abort.clone();
-        let limit = self.connection.statement_limit();
-        let executing = async {
-            let executed = tokio::time::timeout(limit, self.attempt(query, arm)).await;
-            executed.unwrap_or_else(|_| Err(pg::Error::timed_out("run the query").into()))
-        };
-        let executed = tokio::select! {
-            executed = executing => executed,
-            () = abort.cancelled() => {
-                // Dropping the session would leave the query running on the server.
-                if let Some(session) = &self.session {
-                    session.canceller().cancel().await;
-                }
+        if !self.armed.is_connected() {
+            self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
+        }
+        let trials = Arc::clone(&self.trials);
+        let (asked, arm_entered) = (&trials[query].query, &trials[query].arms[arm]);
+        match self.armed.run(asked, arm_entered, &self.abort).await {
+            Ok(None) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
-                return Ok(Executed::Aborted);
+                Ok(Executed::Aborted)
             }
-        };
-        match executed {
-            Ok((ns, rows, fallback_rows)) => {
-                self.timeouts.answered(&self.trials[query].arms[arm]);
+            Ok(Some(Answer { sent, service, rows, fallback_rows, .. })) => {
+                self.sent = sent;
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
                 // No schedule: a query is due when its session is free, so it never waits.
-                let (sent, service) = (self.sent, Duration::from_nanos(ns));
                 let latency = Latency::measure(sent, sent, sent, sent + service);
                 let one = Execution { measured, ..self.execution(query, arm, service) };
                 self.warm[query][arm] = true;
@@ -465,11 +440,11 @@ impl Bencher {
                     }
                     tally.one_by_one.push(one);
                 });
+                let ns = u64::try_from(service.as_nanos()).unwrap_or(u64::MAX);
                 Ok(Executed::Answered(ns))
             }
             Err(StromError::Server(error)) => {
-                let name = &self.trials[query].query.name;
-                tracing::warn!("`{name}` ({}): {error}", self.trials[query].arms[arm]);
+                tracing::warn!("`{}` ({arm_entered}): {error}", asked.name);
                 samples.failures += 1;
                 let failed = self.execution(query, arm, self.sent.elapsed());
                 self.recorders.queries[query][arm].note(|tally| tally.failed(failed, error.code()));
@@ -478,13 +453,18 @@ impl Bencher {
                     sqlstate: error.code().to_owned(),
                     message: error.to_string(),
                 });
-                self.entered = None;
-                let (address, arm) = (&self.connection.address, &self.trials[query].arms[arm]);
-                let looking = self.timeouts.failed(address, arm, &error);
+                let looking = self.armed.look_into(arm_entered, &error);
                 let _ = self.abort.run_until_cancelled(looking).await;
                 if error.is_lost() {
-                    self.session = None;
-                    self.reconnect().await?;
+                    // A server that restarts after a crash of its GPU service comes back within
+                    // seconds.
+                    let patience = self.connection.statement_timeout;
+                    let (stop, warm) = (self.stop.clone(), &mut self.warm);
+                    let over = async { stop.cancelled().await };
+                    // Boxed: rare, and large.
+                    let connecting = Box::pin(self.armed.reconnect(error, patience, over));
+                    connecting.await.map_err(StromError::from)?;
+                    warm.iter_mut().flatten().for_each(|warm| *warm = false);
                 }
                 Ok(Executed::Failed)
             }
@@ -504,61 +484,8 @@ impl Bencher {
         }
     }
 
-    async fn attempt(&mut self, query: usize, arm: usize) -> Result<(u64, u64, u64), StromError> {
-        let trials = Arc::clone(&self.trials);
-        let trial = &trials[query];
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => {
-                self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
-                self.connection.open().await?
-            }
-        };
-        let wanted = &trial.arms[arm];
-        let same = |(query, arm): (usize, usize)| trials[query].arms[arm] == *wanted;
-        let entering = !self.entered.is_some_and(same);
-        self.entered = Some((query, arm));
-        // Back at its place before anything can fail: whether it is lost is for the caller.
-        let session = self.session.insert(session);
-        if entering {
-            strom::enter(session, wanted).await?;
-            if wanted.gpu == Gpu::On {
-                session.keep_notices();
-            }
-        }
-        self.sent = Instant::now();
-        let drained = session.drain(&trial.query.sql, None).await?;
-        let ns = u64::try_from(self.sent.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        Ok((ns, drained.rows, hint::fallback_rows(&session.take_notices())))
-    }
-
-    /// A server that restarts after a crash of its GPU service comes back within seconds.
-    async fn reconnect(&mut self) -> Result<(), BenchError> {
-        let mut backoff = crate::pace::Backoff::default();
-        let began = Instant::now();
-        loop {
-            match self.connection.open().await {
-                Ok(session) => {
-                    self.session = Some(session);
-                    self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
-                    return Ok(());
-                }
-                Err(error) if began.elapsed() > self.connection.statement_timeout => {
-                    return Err(BenchError::Strom(error.into()));
-                }
-                Err(_) if self.is_over() => return Ok(()),
-                Err(error) => {
-                    pg::note_recovery(&error);
-                    tokio::time::sleep(backoff.next_pause()).await;
-                }
-            }
-        }
-    }
-
     /// Says goodbye.
-    pub async fn close(self) {
-        if let Some(session) = self.session {
-            session.close().await;
-        }
+    pub async fn close(mut self) {
+        self.disconnect().await;
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
 pub use executions::{Execution, Executions, stays};
-pub use pairs::{Pair, PairTally};
+pub use pairs::PairTally;
 pub use times::{PackedTimes, Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a

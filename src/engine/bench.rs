@@ -16,7 +16,7 @@ use crate::engine;
 use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Common, Plan, Query, Table, TableName};
+use crate::plan::{Common, Plan, Table, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
@@ -328,7 +328,7 @@ impl StepRun<'_> {
         let watched = bencher.watched();
         if order == Order::Sequential {
             let all: Vec<usize> = (0..trials.len()).collect();
-            let work = bencher.measure_sequentially(&all);
+            let work = Box::pin(bencher.measure_sequentially(&all));
             let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
             for (trial, measured) in trials.iter().zip(measured) {
                 // All queries took turns: what the GPUs did is nobody's alone.
@@ -342,7 +342,8 @@ impl StepRun<'_> {
                 if stop.is_cancelled() {
                     break;
                 }
-                let work = bencher.measure(query);
+                // Boxed: the state machine of an execution is in each of both branches.
+                let work = Box::pin(bencher.measure(query));
                 let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
                 let gpus = ticker.take_gpus();
                 let query = assemble::benchmark_query(trial, measured, order, gpus);
@@ -364,15 +365,8 @@ pub(super) fn table_rows(tables: &[Prepared], table: Option<&TableName>) -> Opti
 
 /// The queries of a step with the table's name filled in, each with its arms.
 fn trials(bench: &Bench, step: &Step, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
-    let trial = |index: &usize| {
-        let query = &bench.queries[*index];
-        let arms = strom::arms(query.gpu.unwrap_or(bench.gpu), &bench.arms, loaded)?;
-        let query = Query { sql: fill(&query.sql, bench, step), ..query.clone() };
-        Ok(Trial { query, arms })
-    };
-    let mut trials = step.queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
-    strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
-    Ok(trials.into())
+    let queries = step.queries.iter().map(|index| &bench.queries[*index]);
+    Trial::of_all(queries, |sql| fill(sql, bench, step), (bench.gpu, &bench.arms, loaded))
 }
 
 pub(super) fn fill(sql: &str, bench: &Bench, step: &Step) -> String {

@@ -124,9 +124,9 @@ impl<'a> Run<'a> {
             producers.push(run.producer(partition, loader, &address)?);
         }
         let mut reading = Vec::new();
-        for (number, (session, connection)) in (0..).zip(readers) {
+        for (number, armed) in (0..).zip(readers) {
             let control = (&run.stop, &run.cut_off);
-            let reader = run.readers.reader(plan, number, session, connection, start, control)?;
+            let reader = run.readers.reader(plan, number, armed, start, control)?;
             reading.push(reader);
         }
         let reservation = run.table.reservation.clone();

@@ -10,8 +10,8 @@ use crate::pg;
 use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Audit, Plan, Query, Readers, StreamJob};
-use crate::query::{Connection, Trial};
+use crate::plan::{Audit, Plan, Readers, StreamJob};
+use crate::query::{Armed, Connection, Trial};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, Gpu, StromError};
@@ -31,7 +31,7 @@ pub(super) struct Prepared {
     /// Holds the partitions' reservation; must live as long as the run.
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
-    pub(super) readers: Vec<(pg::Session, Connection)>,
+    pub(super) readers: Vec<Armed>,
     pub(super) trials: Arc<[Trial]>,
     pub(super) gpus: Gpus,
 }
@@ -60,16 +60,12 @@ pub(super) async fn prepare(
         });
         producers.push(connected.await.map_err(std::io::Error::other)??);
     }
-    let mut readers = Vec::new();
+    let (mut readers, timeouts) = (Vec::new(), Arc::default());
     for reader in 0..plan.job.readers.count {
-        let connection = Connection {
-            address: address.clone(),
-            application_name: format!("strom-load reader {reader}"),
-            statement_timeout: plan.job.readers.statement_timeout,
-            writes: plan.job.readers.writes,
-            reservations: Vec::new(),
-        };
-        readers.push((connection.open().await?, connection));
+        let connection = connection(plan, address, &format!("strom-load reader {reader}"));
+        let mut armed = Armed::new(connection, Arc::clone(&timeouts));
+        armed.connect().await?;
+        readers.push(armed);
     }
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
@@ -79,9 +75,8 @@ pub(super) async fn prepare(
     check_queries(&mut control, &trials, plan.job.readers.writes).await?;
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream).await?;
-    for (session, connection) in &mut readers {
-        connection.reservations.push(table.reservation.clone());
-        connection.hold(session).await?;
+    for armed in &mut readers {
+        armed.hold(table.reservation.clone()).await?;
     }
     let mut loaders = Vec::new();
     for (session, target) in producers.into_iter().zip(&table.targets) {
@@ -147,14 +142,23 @@ fn trials(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[Trial]>, StromErr
     }
     let table = plan.job.stream.table.to_string();
     let Readers { gpu, arms, queries, .. } = &plan.job.readers;
-    let trial = |query: &Query| {
-        let arms = strom::arms(query.gpu.unwrap_or(*gpu), arms, loaded)?;
-        let query = Query { sql: query.sql.replace("{table}", &table), ..query.clone() };
-        Ok(Trial { query, arms })
-    };
-    let mut trials = queries.iter().map(trial).collect::<Result<Vec<_>, StromError>>()?;
-    strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
-    Ok(trials.into())
+    let fill = |sql: &str| sql.replace("{table}", &table);
+    Trial::of_all(queries.iter(), fill, (*gpu, arms, loaded))
+}
+
+/// How readers, and whoever looks at plans and answers beside them, connect.
+pub(super) fn connection(
+    plan: &Plan<StreamJob>,
+    address: &pg::Address,
+    application_name: &str,
+) -> Connection {
+    Connection {
+        address: address.clone(),
+        application_name: application_name.to_owned(),
+        statement_timeout: plan.job.readers.statement_timeout,
+        writes: plan.job.readers.writes,
+        reservations: Vec::new(),
+    }
 }
 
 /// What the outputs are told of a query.

@@ -14,11 +14,11 @@ use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
-use crate::query::timeouts::Timeouts;
-use crate::query::{Connection, Failures, Reader, Trial};
+use crate::query::{Armed, Connection, Failures, Reader, Trial};
 use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
+use super::prepare::connection;
 
 /// A query that is overdue by more than this is dropped, and counted: a reader that cannot keep up
 /// does not ask ever older questions.
@@ -34,7 +34,6 @@ pub(super) struct Readers {
     /// Of each reader.
     due: Vec<Recorder<ReaderTally>>,
     due_total: ReaderTally,
-    timeouts: Arc<Timeouts>,
     board: Board,
     failures: Arc<Failures>,
     /// Rows acknowledged so far, in all partitions.
@@ -50,7 +49,6 @@ impl Readers {
             trials,
             due: Vec::new(),
             due_total: ReaderTally::default(),
-            timeouts: Arc::default(),
             board: Board::default(),
             failures: Arc::default(),
             rows: Arc::default(),
@@ -76,8 +74,7 @@ impl Readers {
         &mut self,
         plan: &Plan<StreamJob>,
         number: u32,
-        session: pg::Session,
-        connection: Connection,
+        armed: Armed,
         start: Instant,
         (stop, abort): (&Arc<Stop>, &CancellationToken),
     ) -> std::io::Result<Reader> {
@@ -103,9 +100,7 @@ impl Readers {
             due,
             backlog: (own_per_s * BACKLOG.as_secs_f64()).ceil().max(1.0) as u64,
             pacer,
-            session: Some(session),
-            connection,
-            timeouts: Arc::clone(&self.timeouts),
+            armed,
             recovery: plan.job.recovery.clone(),
             trials: Arc::clone(&self.trials),
             recorders,
@@ -133,14 +128,12 @@ impl Readers {
             return None;
         }
         let connection = Connection {
-            address: address.clone(),
-            application_name: "strom-load examiner".to_owned(),
-            statement_timeout: plan.job.readers.statement_timeout,
-            writes: plan.job.readers.writes,
             reservations: vec![reservation.clone()],
+            ..connection(plan, address, "strom-load examiner")
         };
+        let armed = Armed::new(connection, Arc::default());
         let evidence = plan.job.readers.evidence.clone();
-        let examiner = Examiner::new(connection, Arc::clone(&self.trials), evidence, start);
+        let examiner = Examiner::new(armed, Arc::clone(&self.trials), evidence, start);
         let (recorders, pairs) = examiner.recorders();
         self.listen(recorders, pairs);
         self.board = examiner.board();

@@ -399,7 +399,9 @@ fn trials(bench: &Bench, checked: &Checked, loaded: bool) -> Result<Arc<[Trial]>
             GpuChoice::Alternate => GpuChoice::Auto,
             choice => choice,
         };
-        let base = strom::arms(choice, &[], loaded)?.swap_remove(0);
+        let sql = fill(&query.sql, bench, &bench.steps[0]);
+        let trial = Trial::new(query, sql, choice, &[], loaded)?;
+        let base = &trial.arms[0];
         let arm = |(number, combination): (usize, &Vec<Option<usize>>)| {
             let values = checked.values(combination);
             let own = values.iter().filter(|(swept, _)| swept.applied_by == Applying::Set);
@@ -410,9 +412,8 @@ fn trials(bench: &Bench, checked: &Checked, loaded: bool) -> Result<Arc<[Trial]>
             let set = base.set.iter().cloned().chain(set).collect();
             Arm { name: format!("combination {number}"), gpu: base.gpu, set }
         };
-        let sql = fill(&query.sql, bench, &bench.steps[0]);
         let arms = (1..).zip(&checked.combinations).map(arm).collect();
-        Ok(Trial { query: Query { sql, ..query.clone() }, arms })
+        Ok(Trial { arms, ..trial })
     };
     bench.queries.iter().map(trial).collect()
 }

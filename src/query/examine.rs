@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Comparer, Comparison, MEMORY_BYTES, Side};
-use super::{Connection, Trial};
+use super::{Armed, Trial};
 use crate::pace::Stop;
 use crate::pg;
 use crate::pg::select::Explained;
@@ -18,12 +18,10 @@ use crate::record::{PairTally, QueryTally, Recorder};
 pub use crate::result::answers::AnswerHistory;
 pub use crate::result::evidence::{HintReport, PlanChange, PlanHistory};
 use crate::strom::evidence::{Evidence, Verdict};
-use crate::strom::{self, Arm, Gpu, StromError, hint};
+use crate::strom::{Arm, Gpu, StromError, hint};
 
 /// Changes of a plan that are kept; all are counted.
 const CHANGES_KEPT: usize = 50;
-/// What both arms of a comparison see.
-const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 /// Differing answers that are kept; all are counted.
 const DIFFERENCES_KEPT: usize = 3;
 
@@ -118,7 +116,7 @@ impl Board {
 
 /// Looks at plans and compares answers, during a run and at its end.
 pub struct Examiner {
-    connection: Connection,
+    armed: Armed,
     trials: Arc<[Trial]>,
     plan: EvidencePlan,
     /// By query and arm.
@@ -127,28 +125,21 @@ pub struct Examiner {
     pairs: Vec<Recorder<PairTally>>,
     board: Board,
     start: Instant,
-    session: Option<pg::Session>,
     next_answer: usize,
 }
 
 impl Examiner {
     /// An examiner of these queries; its times count from `start`.
-    pub fn new(
-        connection: Connection,
-        trials: Arc<[Trial]>,
-        plan: EvidencePlan,
-        start: Instant,
-    ) -> Self {
+    pub fn new(armed: Armed, trials: Arc<[Trial]>, plan: EvidencePlan, start: Instant) -> Self {
         let arms = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
         Self {
-            connection,
+            armed,
             recorders: trials.iter().map(arms).collect(),
             pairs: trials.iter().map(|_| Recorder::default()).collect(),
             board: Board::of(&trials),
             trials,
             plan,
             start,
-            session: None,
             next_answer: 0,
         }
     }
@@ -224,9 +215,7 @@ impl Examiner {
 
     /// Ends what is in hand, on the server too.
     pub async fn cut_off(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.canceller().cancel().await;
-        }
+        self.armed.cut_off().await;
     }
 
     /// Takes the plan of every query in every arm.
@@ -245,44 +234,14 @@ impl Examiner {
 
     /// Takes the plan of a query in one of its arms.
     pub async fn plan_of(&mut self, query: usize, arm: usize) {
-        let limit = self.connection.statement_limit();
-        let explained = tokio::time::timeout(limit, self.explain(query, arm)).await;
-        let late = |_| Err(pg::Error::timed_out("take the plan").into());
-        let explained = explained.unwrap_or_else(late);
-        self.unless_lost(explained.as_ref().err());
+        let Trial { query: asked, arms } = &self.trials[query];
+        let explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
         self.note_plan(query, arm, explained);
     }
 
     /// Ends its session; the next look opens a new one.
     pub async fn disconnect(&mut self) {
-        if let Some(session) = self.session.take() {
-            session.close().await;
-        }
-    }
-
-    async fn session(&mut self) -> Result<&mut pg::Session, pg::Error> {
-        let session = match self.session.take() {
-            Some(session) => session,
-            None => self.connection.open().await?,
-        };
-        Ok(self.session.insert(session))
-    }
-
-    fn unless_lost(&mut self, error: Option<&StromError>) {
-        if let Some(StromError::Server(error)) = error
-            && error.is_lost()
-        {
-            self.session = None;
-        }
-    }
-
-    async fn explain(&mut self, query: usize, arm: usize) -> Result<Explained, StromError> {
-        let trials = Arc::clone(&self.trials);
-        let Trial { query, arms } = &trials[query];
-        let analyze = self.plan.analyze;
-        let session = self.session().await?;
-        strom::enter(session, &arms[arm]).await?;
-        Ok(session.explain(&query.sql, analyze).await?)
+        self.armed.disconnect().await;
     }
 
     fn note_plan(&self, query: usize, arm: usize, explained: Result<Explained, StromError>) {
@@ -390,41 +349,25 @@ impl Examiner {
         history
     }
 
-    /// Compares within the limit of two statements.
+    /// Compares the answers in two arms, on one snapshot.
     async fn timed(
         &mut self,
         query: usize,
         arms: [&Arm; 2],
     ) -> (Duration, Result<Comparison, CompareError>) {
         let began = Instant::now();
-        let limit = self.connection.statement_limit() * 2;
-        let compared = tokio::time::timeout(limit, self.compare(query, arms)).await;
-        let late = |_| Err(CompareError::from(pg::Error::timed_out("compare the answers")));
-        let compared = compared.unwrap_or_else(late);
-        if let Err(CompareError::Server(error)) = &compared {
-            self.unless_lost(Some(error));
-        }
-        (began.elapsed(), compared)
-    }
-
-    /// One transaction for both arms: they see the same rows, and `now()` is the same.
-    async fn compare(&mut self, query: usize, arms: [&Arm; 2]) -> Result<Comparison, CompareError> {
-        let trials = Arc::clone(&self.trials);
-        let Query { sql, answers, .. } = &trials[query].query;
-        let session = self.session().await?;
-        session.execute("begin a snapshot", SNAPSHOT).await?;
-        let compared = async {
-            let columns = session.columns(sql).await?;
+        let Query { sql, answers, .. } = &self.trials[query].query;
+        let compare = async |armed: &mut Armed| {
+            let columns = armed.session().await?.columns(sql).await?;
             let mut comparer = Comparer::new(columns, answers, MEMORY_BYTES);
             for (arm, side) in arms.into_iter().zip([Side::First, Side::Second]) {
-                strom::enter(session, arm).await?;
+                let session = armed.enter(arm).await?;
                 session.each_row(sql, |row| comparer.row(side, row)).await??;
             }
             Ok(comparer.finish()?)
         };
-        let compared = compared.await;
-        session.execute("end the snapshot", "ROLLBACK").await?;
-        compared
+        let compared = self.armed.in_snapshot(compare).await;
+        (began.elapsed(), compared)
     }
 }
 

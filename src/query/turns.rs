@@ -3,11 +3,40 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
 use rand::rngs::Xoshiro256PlusPlus;
+use rand::{RngExt, SeedableRng};
 
-use super::Trial;
-use crate::record::Pair;
+use super::trial::Trial;
+use crate::stats::Pair;
+
+/// Deals at random: the same seed deals the same.
+#[derive(Debug)]
+pub struct Dealer(Xoshiro256PlusPlus);
+
+impl Dealer {
+    /// The dealer of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    /// The arm that runs first, of so many; two make a pair, and either may come first.
+    pub fn first_of(&mut self, arms: usize) -> usize {
+        if arms == 2 { self.0.random_bool(0.5).into() } else { 0 }
+    }
+
+    /// One of these, by weight.
+    fn pick(&mut self, weights: &[u32]) -> usize {
+        let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
+        let mut ticket = self.0.random_range(0..total.max(1));
+        for (index, weight) in weights.iter().enumerate() {
+            match ticket.checked_sub(u64::from(*weight)) {
+                Some(rest) => ticket = rest,
+                None => return index,
+            }
+        }
+        0
+    }
+}
 
 /// Chooses the turns of one session.
 pub(super) struct Turns {
@@ -19,7 +48,7 @@ pub(super) struct Turns {
     /// Pairs, and executions of queries with one arm, that have begun.
     blocks: u64,
     pending: Option<Pending>,
-    rng: Xoshiro256PlusPlus,
+    dealer: Dealer,
 }
 
 /// What runs next.
@@ -57,14 +86,14 @@ pub(super) enum Completed {
 }
 
 impl Turns {
-    pub(super) fn new(trials: &[Trial], rng: Xoshiro256PlusPlus) -> Self {
+    pub(super) fn new(trials: &[Trial], seed: u64) -> Self {
         Self {
             weights: trials.iter().map(|trial| trial.query.weight.get()).collect(),
             arms: trials.iter().map(|trial| trial.arms.len()).collect(),
             warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
             blocks: 0,
             pending: None,
-            rng,
+            dealer: Dealer::new(seed),
         }
     }
 
@@ -74,8 +103,8 @@ impl Turns {
             return self.turn(query, 1 - first);
         }
         self.blocks += 1;
-        let query = self.pick();
-        let arm = if self.arms[query] == 2 { self.rng.random_bool(0.5).into() } else { 0 };
+        let query = self.dealer.pick(&self.weights);
+        let arm = self.dealer.first_of(self.arms[query]);
         self.turn(query, arm)
     }
 
@@ -99,11 +128,11 @@ impl Turns {
             _ if half.broken || time.is_none() => Completed::Broken,
             (Some(first), Some(second)) if !cold && !half.cold => {
                 let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                let mut times_ns = [ns(first), ns(second)];
-                if half.first == 1 {
-                    times_ns.reverse();
-                }
-                Completed::Pair(Pair { times_ns, first: half.first as u8 })
+                let (first, second) = (ns(first), ns(second));
+                Completed::Pair(match half.first {
+                    0 => Pair { a_ns: first, b_ns: second },
+                    _ => Pair { a_ns: second, b_ns: first },
+                })
             }
             _ => Completed::Cold,
         }
@@ -113,25 +142,11 @@ impl Turns {
     pub(super) fn session_lost(&mut self) {
         self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
     }
-
-    fn pick(&mut self) -> usize {
-        let total: u64 = self.weights.iter().map(|weight| u64::from(*weight)).sum();
-        let mut ticket = self.rng.random_range(0..total.max(1));
-        for (index, weight) in self.weights.iter().enumerate() {
-            match ticket.checked_sub(u64::from(*weight)) {
-                Some(rest) => ticket = rest,
-                None => return index,
-            }
-        }
-        0
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
-
-    use rand::SeedableRng;
 
     use super::*;
     use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query, SqlPlace};
@@ -151,7 +166,7 @@ mod tests {
     }
 
     fn turns(trials: &[Trial]) -> Turns {
-        Turns::new(trials, Xoshiro256PlusPlus::seed_from_u64(1))
+        Turns::new(trials, 1)
     }
 
     const MS: Option<Duration> = Some(Duration::from_millis(1));
@@ -176,9 +191,10 @@ mod tests {
             match turns.end(second, Some(Duration::from_millis(2)), true) {
                 Completed::Pair(pair) => {
                     pairs += 1;
-                    off_first += usize::from(pair.first == 0);
-                    assert_eq!(pair.times_ns[first.arm], 1_000_000);
-                    assert_eq!(pair.times_ns[second.arm], 2_000_000);
+                    off_first += usize::from(first.arm == 0);
+                    let times_ns = [pair.a_ns, pair.b_ns];
+                    assert_eq!(times_ns[first.arm], 1_000_000);
+                    assert_eq!(times_ns[second.arm], 2_000_000);
                 }
                 other => assert_eq!(other, Completed::Cold),
             }

@@ -1,19 +1,11 @@
 //! Pairs: one query run in two arms, one behind the other. The unit of every comparison.
 
 use super::Tally;
+use crate::stats::Pair;
 
 /// Pairs that are kept of a query. When there are more, every second one is let go, and from then
 /// on every second one is taken: a long run keeps an even sample of its whole length.
 const KEPT_MAX: usize = 1 << 16;
-
-/// A query in both of its arms.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair {
-    /// Service time in each arm, in nanoseconds.
-    pub times_ns: [u64; 2],
-    /// The arm that ran first.
-    pub first: u8,
-}
 
 /// What comparing the arms of a query came to since the last drain.
 #[derive(Debug, Clone, Default)]
@@ -78,12 +70,12 @@ mod tests {
         let mut total = PairTally::default();
         let runs = 300_000;
         for at in 0..runs {
-            let pair = Pair { times_ns: [at, at], first: 0 };
+            let pair = Pair { a_ns: at, b_ns: at };
             total.merge(&PairTally { pairs: vec![pair], ..PairTally::default() });
         }
         assert_eq!(total.count(), runs);
         assert!(total.pairs.len() <= KEPT_MAX + 1);
-        let steps = total.pairs.windows(2).map(|two| two[1].times_ns[0] - two[0].times_ns[0]);
+        let steps = total.pairs.windows(2).map(|two| two[1].a_ns - two[0].a_ns);
         assert!(steps.into_iter().all(|step| step == total.skip + 1));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Findings, per_second};
 use crate::plan::Query;
 use crate::query::examine;
-use crate::record::{Pair, PairTally, QueryTally, ReaderTally};
+use crate::record::{PairTally, QueryTally, ReaderTally};
 use crate::result::Status;
 use crate::result::query::{ComparisonReport, QueriesDue, QueryHistograms, QueryReport};
 use crate::stats;
@@ -71,20 +71,15 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
     let of = |query: &QueryFindings<'_>| {
         let [base, other] = query.arms else { return None };
         let pairs = query.pairs;
-        let sample = |pair: &Pair| {
-            let [a_ns, b_ns] = pair.times_ns;
-            stats::Pair { a_ns, b_ns }
-        };
-        let samples: Vec<_> = pairs.pairs.iter().map(sample).collect();
         // Resampling takes its time, and only the last report is read by people.
-        let ended = findings.status != Status::Running && !samples.is_empty();
+        let ended = findings.status != Status::Running && !pairs.pairs.is_empty();
         Some(ComparisonReport {
             query: query.query.name.clone(),
             arms: [base.name.clone(), other.name.clone()],
             pairs: pairs.count(),
             pairs_cold: pairs.cold,
             pairs_broken: pairs.broken,
-            times: ended.then(|| stats::paired_ratio(&samples, &settings)),
+            times: ended.then(|| stats::paired_ratio(&pairs.pairs, &settings)),
             valid: query.examined.answers.different == 0,
             answers: query.examined.answers.clone(),
         })

@@ -1,0 +1,329 @@
+//! A session that runs queries in arms: the one way in which a query is run, explained or compared,
+//! whoever does it. It is put into an arm when it is not in it yet, each statement has the same
+//! limit, and whatever is cut off is cancelled on the server.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::timeouts::Timeouts;
+use crate::pace::Backoff;
+use crate::pg::fault::{Remedy, remedy};
+use crate::pg::reservation::Reservation;
+use crate::pg::select::Explained;
+use crate::pg::{self, Session};
+use crate::plan::Query;
+use crate::strom::{self, Arm, Gpu, StromError, hint};
+
+/// Beyond the statement timeout, until a dead network is given up.
+const NETWORK_GRACE: Duration = Duration::from_secs(10);
+/// How long one attempt to connect may take, beyond the limits of its parts.
+const ATTEMPT_MAX: Duration = Duration::from_secs(20);
+/// What both arms of a comparison see.
+const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
+/// How a session for a profile's queries is opened.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The server.
+    pub address: pg::Address,
+    /// Its name in pg_stat_activity.
+    pub application_name: String,
+    /// Limit of one query on the server.
+    pub statement_timeout: Duration,
+    /// Whether its queries may write.
+    pub writes: bool,
+    /// The tables of the run: while it is connected no other run drops them.
+    pub reservations: Vec<Reservation>,
+}
+
+impl Connection {
+    /// Connects, with the statement timeout set, and read-only unless the queries may write.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    async fn open(&self) -> Result<Session, pg::Error> {
+        let opening = async {
+            let mut session = Session::as_configured(&self.address, &self.application_name).await?;
+            session.read_for_a_profile(self.statement_timeout, self.writes).await?;
+            for reservation in &self.reservations {
+                // If another run is entering the table, every session of this one was lost before;
+                // those that write find out.
+                reservation.join(&mut session).await?;
+            }
+            Ok(session)
+        };
+        let opened = timeout(ATTEMPT_MAX, Box::pin(opening)).await;
+        opened.unwrap_or_else(|_| Err(pg::Error::timed_out("connect")))
+    }
+}
+
+/// A session that is put into arms.
+pub struct Armed {
+    connection: Connection,
+    timeouts: Arc<Timeouts>,
+    /// `None` while the connection is lost, or not yet made.
+    session: Option<Session>,
+    /// The arm that it is in, for certain.
+    entered: Option<Arm>,
+}
+
+/// An answered query.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer {
+    /// When it was sent.
+    pub sent: Instant,
+    /// From sent to the last row.
+    pub service: Duration,
+    /// Rows received.
+    pub rows: u64,
+    /// The greatest value of the query's `newest_column`, if it had any.
+    pub newest: Option<SystemTime>,
+    /// Rows that the GPU handed back to the CPU, as far as the server says so.
+    pub fallback_rows: u64,
+}
+
+impl Armed {
+    /// A session that connects when it is needed. What is done about timeouts on the GPU is shared
+    /// by all sessions of a job.
+    pub fn new(connection: Connection, timeouts: Arc<Timeouts>) -> Self {
+        Self { connection, timeouts, session: None, entered: None }
+    }
+
+    /// Connects, unless it is connected.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn connect(&mut self) -> Result<(), pg::Error> {
+        if self.session.is_none() {
+            self.entered = None;
+            self.session = Some(self.connection.open().await?);
+        }
+        Ok(())
+    }
+
+    /// Holds another table of the run, from now on.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn hold(&mut self, reservation: Reservation) -> Result<(), pg::Error> {
+        if let Some(session) = &mut self.session {
+            reservation.join(session).await?;
+        }
+        self.connection.reservations.push(reservation);
+        Ok(())
+    }
+
+    /// Whether there is a session; a new one has run nothing yet.
+    pub fn is_connected(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// How long a statement may take: the server ends it at its timeout, and a dead network must
+    /// not outlast that by much.
+    pub fn limit(&self) -> Duration {
+        self.connection.statement_timeout + NETWORK_GRACE
+    }
+
+    /// Runs a query in an arm and drains its rows; `None` if it was cut off, on the server too.
+    ///
+    /// # Errors
+    /// When the server fails it, or the arm cannot be entered. The session is still there unless
+    /// it is lost.
+    pub async fn run(
+        &mut self,
+        query: &Query,
+        arm: &Arm,
+        cut_off: &CancellationToken,
+    ) -> Result<Option<Answer>, StromError> {
+        let limit = self.limit();
+        let work = async {
+            let entered = timeout(limit, self.enter(arm)).await;
+            let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
+            let sent = Instant::now();
+            let drained = session.drain(&query.sql, query.newest_column.as_deref());
+            let drained =
+                timeout(limit, drained).await.unwrap_or_else(|_| late("run the query"))?;
+            let service = sent.elapsed();
+            let fallback_rows = hint::fallback_rows(&session.take_notices());
+            let (rows, newest) = (drained.rows, drained.newest);
+            Ok(Answer { sent, service, rows, newest, fallback_rows })
+        };
+        let Some(ran) = cut_off.run_until_cancelled(work).await else {
+            self.cut_off().await;
+            return Ok(None);
+        };
+        let answer = self.unless_lost(ran)?;
+        self.timeouts.answered(arm);
+        Ok(Some(answer))
+    }
+
+    /// After a query failed in an arm: if it timed out on the GPU, finds out why, and wakes a GPU
+    /// service that sleeps. May take half a minute.
+    pub fn look_into<'a>(
+        &self,
+        arm: &'a Arm,
+        error: &'a pg::Error,
+    ) -> impl Future<Output = ()> + Send + use<'a> {
+        let (timeouts, address) = (Arc::clone(&self.timeouts), self.connection.address.clone());
+        async move { timeouts.failed(&address, arm, error).await }
+    }
+
+    /// The plan of a query in an arm; with `analyze` it is run.
+    ///
+    /// # Errors
+    /// As for [`Armed::run`].
+    pub async fn explain(
+        &mut self,
+        query: &Query,
+        arm: &Arm,
+        analyze: bool,
+    ) -> Result<Explained, StromError> {
+        let limit = self.limit();
+        let work = async { Ok(self.enter(arm).await?.explain(&query.sql, analyze).await?) };
+        let explained = timeout(limit, work).await;
+        self.unless_lost(explained.unwrap_or_else(|_| late("take the plan")))
+    }
+
+    /// Does `work` in a transaction in which all arms see the same rows, and `now()` is the same;
+    /// within the limit of two statements.
+    ///
+    /// # Errors
+    /// As for [`Armed::run`], or what `work` says.
+    pub async fn in_snapshot<T, E: From<StromError>>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let limit = self.limit() * 2;
+        let doing = async {
+            self.session().await?.execute("begin a snapshot", SNAPSHOT).await.map_err(wrap)?;
+            let done = work(self).await;
+            let ended = self.session().await?.execute("end the snapshot", "ROLLBACK").await;
+            // The transaction takes the settings of the arms back with it.
+            self.entered = None;
+            ended.map_err(wrap)?;
+            done
+        };
+        match timeout(limit, doing).await {
+            Ok(done) => done,
+            Err(_) => {
+                self.cut_off().await;
+                Err(wrap(pg::Error::timed_out("compare the answers")).into())
+            }
+        }
+    }
+
+    /// The session, in this arm.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses a setting or does not keep it.
+    pub async fn enter(&mut self, arm: &Arm) -> Result<&mut Session, StromError> {
+        if self.session.is_none() || self.entered.as_ref() != Some(arm) {
+            // Boxed: large in every future that may have to.
+            Box::pin(self.enter_anew(arm)).await?;
+        }
+        self.session.as_mut().ok_or_else(|| pg::Error::disconnected().into())
+    }
+
+    async fn enter_anew(&mut self, arm: &Arm) -> Result<(), StromError> {
+        self.entered = None;
+        let session = self.session().await?;
+        strom::enter(session, arm).await?;
+        if arm.gpu == Gpu::On {
+            // PG-Strom says so when it hands rows back to the CPU.
+            session.keep_notices();
+        }
+        self.entered = Some(arm.clone());
+        Ok(())
+    }
+
+    /// The session, in whatever arm it is.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn session(&mut self) -> Result<&mut Session, StromError> {
+        self.connect().await?;
+        self.session.as_mut().ok_or_else(|| pg::Error::disconnected().into())
+    }
+
+    /// Connects anew after `lost`, with growing pauses, until `patience` is over; `false` if
+    /// `over` came first.
+    ///
+    /// # Errors
+    /// What the last attempt met, when patience is over or no attempt would do.
+    pub async fn reconnect(
+        &mut self,
+        lost: pg::Error,
+        patience: Duration,
+        over: impl Future<Output = ()>,
+    ) -> Result<bool, pg::Error> {
+        self.forget();
+        let began = Instant::now();
+        let connecting = async {
+            let (mut backoff, mut error) = (Backoff::default(), lost);
+            loop {
+                let hopeless = remedy(error.code(), true) == Remedy::Fatal;
+                if hopeless || began.elapsed() > patience {
+                    return Err(error);
+                }
+                tokio::time::sleep(backoff.next_pause()).await;
+                match self.connection.open().await {
+                    Ok(session) => return Ok(session),
+                    Err(failed) => error = failed,
+                }
+                pg::note_recovery(&error);
+                tracing::debug!("{error}");
+            }
+        };
+        let connected = tokio::select! {
+            connected = connecting => connected,
+            () = over => return Ok(false),
+        };
+        self.session = Some(connected?);
+        Ok(true)
+    }
+
+    /// Ends what is in hand, on the server too, and the session with it.
+    pub async fn cut_off(&mut self) {
+        if let Some(session) = &self.session {
+            session.canceller().cancel().await;
+        }
+        self.disconnect().await;
+    }
+
+    /// Says goodbye; the next statement connects anew.
+    pub async fn disconnect(&mut self) {
+        self.entered = None;
+        if let Some(session) = self.session.take() {
+            session.close().await;
+        }
+    }
+
+    /// Lets go of a session that is lost, and of the arm if it may be in none.
+    fn unless_lost<T>(&mut self, done: Result<T, StromError>) -> Result<T, StromError> {
+        if let Err(error) = &done {
+            self.entered = None;
+            if let StromError::Server(error) = error
+                && error.is_lost()
+            {
+                self.forget();
+            }
+        }
+        done
+    }
+
+    fn forget(&mut self) {
+        self.session = None;
+        self.entered = None;
+    }
+}
+
+fn wrap(error: pg::Error) -> StromError {
+    error.into()
+}
+
+fn late<T, E: From<pg::Error>>(act: &str) -> Result<T, E> {
+    Err(pg::Error::timed_out(act).into())
+}

@@ -1,0 +1,56 @@
+//! Queries with the arms that they are run in.
+
+use std::sync::Arc;
+
+use crate::plan::{AnswerCompare, ArmPlan, GpuChoice, Query};
+use crate::strom::{self, Arm, StromError};
+
+/// A query and the arms that it is run in: one, or two that are compared; in a sweep, all of its
+/// combinations.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The query, with the table's name filled in.
+    pub query: Query,
+    /// Its arms.
+    pub arms: Vec<Arm>,
+}
+
+impl Trial {
+    /// A query with its text filled in, and the arms of this choice.
+    ///
+    /// # Errors
+    /// When the choice needs PG-Strom and it is not there.
+    pub fn new(
+        query: &Query,
+        sql: String,
+        choice: GpuChoice,
+        arms: &[ArmPlan],
+        loaded: bool,
+    ) -> Result<Self, StromError> {
+        let arms = strom::arms(choice, arms, loaded)?;
+        Ok(Self { query: Query { sql, ..query.clone() }, arms })
+    }
+
+    /// These queries, each with its text filled in and the arms of its own choice or of the common
+    /// one. Every arm names all settings that any of them sets.
+    ///
+    /// # Errors
+    /// As for [`Trial::new`].
+    pub fn of_all<'q>(
+        queries: impl Iterator<Item = &'q Query>,
+        fill: impl Fn(&str) -> String,
+        (gpu, arms, loaded): (GpuChoice, &[ArmPlan], bool),
+    ) -> Result<Arc<[Self]>, StromError> {
+        let trial = |query: &Query| {
+            Self::new(query, fill(&query.sql), query.gpu.unwrap_or(gpu), arms, loaded)
+        };
+        let mut trials = queries.map(trial).collect::<Result<Vec<_>, StromError>>()?;
+        strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
+        Ok(trials.into())
+    }
+
+    /// Whether its answers are to be compared: there are two, and the profile lets it.
+    pub fn is_compared(&self) -> bool {
+        self.arms.len() == 2 && self.query.answers.compare != AnswerCompare::Off
+    }
+}
