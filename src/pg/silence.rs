@@ -19,8 +19,8 @@ use super::Error;
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How long asking about it may take: connecting, and one look at the catalog.
 const ASK_MAX: Duration = Duration::from_secs(10);
-/// How long asking about a session that was lost may take.
-const EXPLAIN_MAX: Duration = Duration::from_secs(2);
+/// For how long the server is asked about a session that was lost.
+const EXPLAIN_MAX: Duration = Duration::from_secs(1);
 /// The limit is kept within a quarter of itself.
 const STEPS: u32 = 4;
 
@@ -129,9 +129,18 @@ impl Listener {
 
     /// Adds to the loss of the session that the server is recovering, if that is so.
     pub(super) async fn explain(&self, lost: Error) -> Error {
-        match timeout(EXPLAIN_MAX, (self.ask)()).await {
-            Ok(Look { recovering: Some(said), .. }) => lost.with_fact(&said),
-            _ => lost,
+        // The server ends the connections of a process before it finds out that it crashed.
+        let asking = async {
+            loop {
+                if let Look { recovering: Some(said), .. } = (self.ask)().await {
+                    return said;
+                }
+                sleep(EXPLAIN_MAX / 10).await;
+            }
+        };
+        match timeout(EXPLAIN_MAX, asking).await {
+            Ok(said) => lost.with_fact(&said),
+            Err(_) => lost,
         }
     }
 
