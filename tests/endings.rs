@@ -28,7 +28,7 @@ sql = "SELECT pg_sleep(3600)"
 fn start(database: &Database, profile: &str, args: &[&str]) -> Program {
     let folder = scratch();
     let path = folder.path().join("ends.toml");
-    fs::write(&path, format!("warmup_s = 0\n[stream]\n{profile}")).unwrap();
+    fs::write(&path, format!("warmup_s = 0\n{profile}")).unwrap();
     let address = database.address();
     let mut all = vec!["run", path.to_str().unwrap(), "--database-url", &address];
     all.extend(["--metrics-addr", "off", "--output", "out", "--rate", "300"]);

@@ -116,7 +116,7 @@ async fn a_crash_is_said_once_and_attempts_to_connect_are_no_errors_of_a_query()
     crash(&server, "strom-load reader 0").await;
     let ended = program.end().await;
     let result = ended.done();
-    let said = "the server crashed and is recovering; its log has more";
+    let said = "WARN the server crashed and is recovering; its log has more";
     assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
     let queries = result["queries"].as_array().unwrap().iter();
     let errors = queries.flat_map(|query| query["errors"].as_object().unwrap().values());
