@@ -7,8 +7,10 @@ mod faults;
 mod fill;
 mod metrics_address;
 mod output;
+mod profiles;
 mod server;
 mod settings;
+mod variables;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,6 +29,7 @@ pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs};
 pub use server::{EmbeddedArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
+pub use variables::unknown_variables;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,8 +76,8 @@ pub enum Command {
     /// with an index, and go on after one that fails; the exit code is then the gravest of all.
     /// Defaults named below hold where a profile says nothing.
     Run {
-        /// Profile files (TOML)
-        #[arg(required = true, value_name = "FILE")]
+        /// Profile files (TOML), or built-in profiles by name such as group-by
+        #[arg(required = true, value_name = "PROFILE", long_help = profiles::help())]
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
@@ -85,18 +88,26 @@ pub enum Command {
     /// Connects to nothing. What it prints is a complete profile: every default written out. A
     /// fault is shown with its file, line and a fix, and the exit code is 2.
     Check {
-        /// Profile files (TOML); none: the built-in profile `realtime`
-        #[arg(value_name = "FILE")]
+        /// Profile files (TOML), or built-in profiles by name; none: `realtime`
+        #[arg(value_name = "PROFILE", long_help = profiles::help())]
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
         plan: Box<SettingArgs<All>>,
     },
+    /// List the built-in profiles, each with what it is for
+    ///
+    /// A file of the same name goes before a built-in profile.
+    Profiles {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Create and fill the tables of profiles, or find that they are there
     #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
     Fill {
-        /// Profile files (TOML) with `[[tables]]`
-        #[arg(required = true, value_name = "FILE")]
+        /// Profiles with `[[tables]]`: files (TOML), or built-in ones by name
+        #[arg(required = true, value_name = "PROFILE", long_help = profiles::help())]
         files: Vec<PathBuf>,
         /// Options.
         #[command(flatten)]
@@ -216,10 +227,20 @@ impl Parsed {
         Ok(Self { cli, matches })
     }
 
+    /// Whether option `id` was given at all, typed or by the environment.
+    pub fn given(&self, id: &str) -> bool {
+        let source = self.source(id);
+        matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+    }
+
     /// Whether option `id` was typed, not taken from the environment.
     pub fn typed(&self, id: &str) -> bool {
+        self.source(id) == Some(ValueSource::CommandLine)
+    }
+
+    fn source(&self, id: &str) -> Option<ValueSource> {
         let matches = self.matches.subcommand().map_or(&self.matches, |(_, matches)| matches);
-        matches.value_source(id) == Some(ValueSource::CommandLine)
+        matches.value_source(id)
     }
 }
 

@@ -7,6 +7,7 @@ mod gpus;
 mod profiles;
 mod report;
 mod run;
+mod unused;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -26,6 +27,7 @@ use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{self, Address, embedded};
+use crate::plan::{Fault, Faults, Origin, Place};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::verify::SavedRun;
@@ -81,6 +83,7 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => profiles::check(files, &plan.overrides),
+        Some(Command::Profiles { format }) => profiles::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Report { folders }) => report::report(folders),
@@ -120,6 +123,11 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
     let job = profiles::realtime(&args.settings.overrides)?.job;
     let given = address(parsed, &args.server)?;
+    tell_notes(given.as_ref());
+    if given.is_none() && args.server.embedded.data_dir.is_none() {
+        let fix = "leave it out, or name the folder of a server with --data-dir";
+        unused::refuse(parsed, &unused::STARTING, "where no server is started", fix)?;
+    }
     // First: it blocks, and there is no session yet that would have to wait.
     let machine = doctor::machine(args.server.embedded.pg_bindir.as_deref()).await;
     let started = match (&given, &args.server.embedded.data_dir) {
@@ -167,11 +175,23 @@ struct Given {
     address: Address,
     /// Whether a password stands on the command line.
     in_argv: bool,
+    /// What is to be said of variables that have no meaning beside it.
+    notes: Vec<String>,
 }
 
 fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure> {
     let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let usage = |error| Failure::new(exit::USAGE, error);
+    if let (true, Some("")) =
+        (parsed.typed("database_url"), args.database_url.as_deref().map(str::trim))
+    {
+        return Err(Faults::from(Fault {
+            place: Place::Given(Origin::Flag("--database-url")),
+            what: "`--database-url` is empty".to_owned(),
+            fix: "name a server, or leave it out to have one started".to_owned(),
+        })
+        .into());
+    }
     let address = match args.database_url.as_deref().filter(|text| !text.trim().is_empty()) {
         Some(text) => {
             let typed = parsed.typed("database_url");
@@ -194,7 +214,18 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
         Some(path) => address.with_password_file(path).map_err(usage)?,
         None => address,
     };
-    Ok(Some(Given { address, in_argv }))
+    let doctor = matches!(parsed.cli.command, Some(Command::Doctor(_)));
+    let unused: &[_] = if doctor { &unused::STARTED_BY_DOCTOR } else { &unused::STARTED };
+    let beside = "beside a server that is given";
+    let fix = "leave it out, or name no server: neither --database-url nor DATABASE_URL, PGHOST, \
+               PGPORT, PGDATABASE or PGSERVICE";
+    let notes = unused::refuse(parsed, unused, beside, fix)?;
+    Ok(Some(Given { address, in_argv, notes }))
+}
+
+fn tell_notes(given: Option<&Given>) {
+    let notes = given.into_iter().flat_map(|given| &given.notes);
+    notes.for_each(|note| tell(&format!("note: {note}")));
 }
 
 /// For commands without a log.
@@ -224,6 +255,7 @@ async fn find_server(
     shutdown: &Shutdown,
 ) -> Result<(Address, Option<embedded::Server>), Failure> {
     if let Some(given) = address(parsed, args)? {
+        tell_notes(Some(&given));
         until_started(&given.address, START_PATIENCE, &tell, shutdown).await?;
         return Ok((given.address, None));
     }
@@ -362,6 +394,7 @@ fn log_to(screen: &Screen, level: LevelFilter, format: LogFormat) {
         LogFormat::Json => builder.json().try_init(),
         LogFormat::Text => builder.with_ansi(colour()).without_time().try_init(),
     };
+    unused::unknown_variables().iter().for_each(|unknown| tracing::warn!("{unknown}"));
 }
 
 /// Colour only for a terminal, and not if the user says NO_COLOR (no-color.org).

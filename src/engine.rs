@@ -246,10 +246,16 @@ async fn stream(
     shutdown: &Shutdown,
     shape: impl FnOnce(JobResult) -> JobResult,
 ) -> Result<JobResult, PrepareError> {
+    let tables = &plan.common.tables;
+    if !tables.is_empty() {
+        // Readers may join them.
+        bench::fill_tables(plan, target, &mut outputs, shutdown).await?;
+    }
     let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
     let preparing = prepare::prepare(plan, target, ingest.handle());
-    let prepared = shutdown.unless_stopped(preparing).await??;
+    let mut prepared = shutdown.unless_stopped(preparing).await??;
+    bench::hold_tables(&mut prepared.control, tables).await?;
     let (mut run, keeper) =
         Run::measure(plan, prepared, (&ingest, &examine), &mut outputs, shutdown).await?;
     let found = check::check(&mut run, plan, keeper, &examine, &mut outputs, shutdown).await;

@@ -17,7 +17,7 @@ use crate::sink::terminal::{Filling, Screen};
 use super::profiles::{Resolved, read};
 use super::{
     Failure, START_PATIENCE, Signals, address, embedded_address, log_warnings, print, start_server,
-    tell, until_started,
+    tell, tell_notes, until_started,
 };
 
 impl From<DatasetError> for Failure {
@@ -55,6 +55,7 @@ pub(super) async fn fill(
         return Err(Failure::new(exit::USAGE, message));
     }
     let given = address(parsed, &args.server)?;
+    tell_notes(given.as_ref());
     if given.is_none() && args.server.embedded.data_dir.is_none() {
         let message = "no server to fill\n  fix: give one with --database-url, or a folder that \
                        keeps the tables with --data-dir";

@@ -4,12 +4,17 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::Format;
 use crate::exit;
 use crate::plan::{
     self, BUILTINS, Fault, Faults, Job, Origin, Overrides, Place, Plan, ProfileSource, StreamJob,
 };
+use crate::sink::terminal::Screen;
 
-use super::{Failure, print, tell};
+use super::{Failure, log_warnings, print, tell};
 
 /// Each fault opens with `error: `; `main` writes that of the first.
 impl From<Faults> for Failure {
@@ -99,10 +104,47 @@ pub(super) fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure
 }
 
 pub(super) fn check(files: &[PathBuf], overrides: &Overrides) -> Result<u8, Failure> {
+    log_warnings(&Screen::new(true));
     let Resolved { plans, notes } = read(files, overrides)?;
     notes.iter().for_each(|note| tell(&format!("note: {note}")));
     for plan in plans {
         print(&plan::render(&plan))?;
+    }
+    Ok(exit::DONE)
+}
+
+/// A built-in profile for people and programs.
+#[derive(Serialize)]
+struct Listed {
+    name: &'static str,
+    description: String,
+    kind: &'static str,
+}
+
+/// Lists the built-in profiles.
+pub(super) fn list(format: Format) -> Result<u8, Failure> {
+    let mut listed = Vec::new();
+    for (name, _) in BUILTINS {
+        let source = plan::builtin(name).into_iter();
+        for plan in source.map(|source| Plan::resolve(&source, &Overrides::default())) {
+            let Plan { common, job } = plan?;
+            let description = common.profile.description.unwrap_or_default();
+            let kind = match job {
+                Job::Stream(_) => "stream",
+                Job::Benchmark(_) => "benchmark",
+                Job::Sweep(_) => "sweep",
+            };
+            listed.push(Listed { name, description, kind });
+        }
+    }
+    match format {
+        Format::Text => {
+            let line = |Listed { name, kind, description }: &Listed| {
+                format!("{name:14} {kind:10} {description}\n")
+            };
+            print(&listed.iter().map(line).collect::<String>())?;
+        }
+        Format::Json => print(&format!("{:#}\n", json!({ "profiles": listed })))?,
     }
     Ok(exit::DONE)
 }

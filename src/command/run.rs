@@ -20,6 +20,7 @@ use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 
 use super::profiles::{Resolved, to_run};
+use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER};
 use super::{
     Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, print,
     start_server, until_started,
@@ -53,8 +54,10 @@ enum Place<'a> {
 }
 
 pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
-    let Resolved { plans, notes } = to_run(files, &args.plan.overrides)?;
+    let Resolved { plans, mut notes } = to_run(files, &args.plan.overrides)?;
     let given = address(parsed, &args.server)?;
+    notes.extend(given.iter().flat_map(|given| given.notes.clone()));
+    notes.extend(of_no_use(parsed, &plans, args)?);
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
     notes.iter().for_each(|note| tracing::info!("{note}"));
@@ -91,6 +94,24 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
         code = work => code,
         never = signals.obey(shutdown, screen) => match never {},
     }
+}
+
+/// What is to be said of options that these plans have no use for.
+fn of_no_use(parsed: &Parsed, plans: &[Plan], args: &RunArgs) -> Result<Vec<String>, Failure> {
+    let mut notes = Vec::new();
+    if !plans.iter().any(|plan| matches!(plan.job, Job::Sweep(_))) {
+        let fix = "leave it out: only a sweep changes the server's configuration";
+        notes.extend(unused::refuse(parsed, &[ALTER_SYSTEM], "without a sweep", fix)?);
+    }
+    if matches!(args.output.metrics_addr, MetricsAddress::Off) {
+        let fix = "leave it out, or say with --metrics-addr where to serve metrics";
+        notes.extend(unused::refuse(parsed, &[METRICS_LINGER], "without metrics", fix)?);
+    }
+    if plans.len() == 1 {
+        // A script may name one profile or several.
+        notes.extend(unused::note(parsed, &[COOLDOWN, FAIL_FAST], "for one profile"));
+    }
+    Ok(notes)
 }
 
 impl Session<'_> {

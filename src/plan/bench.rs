@@ -131,31 +131,6 @@ impl Resolver<'_> {
             let fix = "add `[bench]` with one query or a few";
             self.fault::<()>(None, what.to_owned(), fix.to_owned());
         }
-        let bench = profile.bench.clone().unwrap_or_default();
-        let spans = [
-            ("order", bench.order.map(|key| key.span())),
-            ("pairs_min", bench.pairs_min.map(|key| key.span())),
-            ("pairs_max", bench.pairs_max.map(|key| key.span())),
-            ("time_s", bench.time_s.map(|key| key.span())),
-            ("precision", bench.precision.map(|key| key.span())),
-        ];
-        let written = spans.into_iter().filter_map(|(key, span)| Some((key, span?)));
-        for (key, span) in written {
-            // What was given by a flag or variable is left over.
-            if self.report.override_at(&span).is_none() {
-                let what = format!("`{key}` has no meaning for a sweep");
-                self.report.at(&span, what, "delete it; a sweep has `rounds`".to_owned());
-            }
-        }
-        let (order, pairs_min, pairs_max, time_s, precision) = (None, None, None, None, None);
-        profile.bench = profile.bench.take().map(|bench| profile::Bench {
-            order,
-            pairs_min,
-            pairs_max,
-            time_s,
-            precision,
-            ..bench
-        });
         self.bench(profile)
     }
 

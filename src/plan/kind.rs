@@ -4,6 +4,10 @@ use std::fmt;
 
 use crate::profile::document::Table;
 
+/// Keys of benchmarks that a sweep has not: it has no pairs, and rounds of its own.
+const OF_PAIRS: [&str; 5] =
+    ["bench.order", "bench.pairs_min", "bench.pairs_max", "bench.time_s", "bench.precision"];
+
 /// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -32,16 +36,19 @@ impl Kind {
         kinds.into_iter().find(|(key, _)| profile.get(key).is_some()).map(|(_, kind)| kind)
     }
 
-    /// Whether a job of this kind has the part of the profile at this key of its root.
+    /// Whether a job of this kind has the part of the profile at this dotted key.
     pub(super) fn has(self, key: &str) -> bool {
-        match key {
+        match key.split('.').next().unwrap_or_default() {
             "name" | "description" | "seed" | "tables" => true,
-            "stream" | "readers" | "recovery" | "warmup_s" | "duration_s" | "drain_timeout_s"
-            | "audit" | "allow_dropped" => self == Self::Stream,
-            "bench" => matches!(self, Self::Benchmark | Self::Sweep),
-            "sweep" => self == Self::Sweep,
             // Of a sweep, arms are a fault of their own.
-            _ => self != Self::Fill,
+            "thresholds" | "arms" | "evidence" | "watch" => self != Self::Fill,
+            "bench" => match self {
+                Self::Benchmark => true,
+                Self::Sweep => !OF_PAIRS.contains(&key),
+                Self::Stream | Self::Fill => false,
+            },
+            "sweep" => self == Self::Sweep,
+            _ => self == Self::Stream,
         }
     }
 }

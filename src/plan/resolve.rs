@@ -1,5 +1,7 @@
 //! Layers what was given over the profile over the defaults, and checks what comes out.
 
+use std::ops::Range;
+
 use super::fault::{Fault, Faults, Place};
 use super::kind::Kind;
 use super::overrides::{Override, Overrides};
@@ -8,7 +10,7 @@ use super::source::{ProfileSource, Report};
 use super::sweep::SweepJob;
 use super::watch::Watch;
 use super::{Common, Job, Plan};
-use crate::profile::document::Table;
+use crate::profile::document::{Entry, Table, Value};
 use crate::profile::{Located, Profile, Whole};
 
 const SEED: u64 = 42;
@@ -37,15 +39,20 @@ impl Plan<Option<Job>> {
     /// Every fault.
     pub fn read(source: &ProfileSource, overrides: &Overrides) -> Result<Self, Faults> {
         let (mut document, mut report) = Report::parse(source, overrides);
-        let kind = kind(&document, &mut report);
+        let told = Kind::of(&document);
+        let kind = told.unwrap_or(Kind::Stream);
+        let written = keys(&document);
         for (number, given) in overrides.iter().enumerate() {
-            let own = |key: &&&str| kind.has(key.split('.').next().unwrap_or_default());
-            for key in given.setting.keys.iter().filter(own) {
+            for key in given.setting.keys.iter().filter(|key| kind.has(key)) {
                 // What is no table is a fault of its own.
                 document.lay(key, given.node(&report.span_of(number)));
             }
         }
         let mut profile = report.read(document);
+        match told {
+            Some(kind) => refuse_others(kind, &written, &mut report),
+            None => refuse_nothing(&profile, &mut report),
+        }
         let mut resolver = Resolver::new(report, overrides);
         // A faulty value is reported and replaced, so that what follows is checked too.
         let (mut common, job) = resolver.job(source, kind, &mut profile);
@@ -55,55 +62,52 @@ impl Plan<Option<Job>> {
     }
 }
 
-/// What the profile is for. Keys of other jobs are faults.
-fn kind(document: &Table, report: &mut Report<'_>) -> Kind {
-    let Some(kind) = Kind::of(document) else {
-        let is_told = ["stream", "bench", "tables"].iter().any(|key| report.damaged(key));
-        if !is_told {
-            let what = match document.get("readers") {
-                Some(_) => "the profile has readers, and no stream that they read beside",
-                None => "the profile has no stream, no benchmark and no tables",
-            };
-            let fix = "add `[stream]`, which may be empty, or `[bench]`, or `[[tables]]` for \
-                       `strom-load fill`";
-            let place = report.file();
-            report.push(Fault { place, what: what.to_owned(), fix: fix.to_owned() });
-        }
-        return Kind::Stream;
+/// The keys of the root and those under `[bench]`, dotted, with their places.
+fn keys(document: &Table) -> Vec<(String, Range<usize>)> {
+    let dotted = |section: &str, table: &Table| -> Vec<_> {
+        let own = |entry: &Entry| (format!("{section}{}", entry.key), entry.key_span.clone());
+        table.entries().iter().map(own).collect()
     };
-    let is_bench = matches!(kind, Kind::Benchmark | Kind::Sweep);
-    for entry in document.entries() {
-        // Of a benchmark, a stream beside it is one fault.
-        let is_beside = is_bench && matches!(entry.key.as_str(), "stream" | "readers");
-        if is_known(&entry.key) && !kind.has(&entry.key) && !is_beside {
-            let what = format!("`{}` has no meaning for {kind}", entry.key);
-            let fix = match kind {
-                Kind::Fill => "delete it, or add `[stream]` or `[bench]`",
-                _ => "delete it",
-            };
-            report.at(&entry.key_span, what, fix.to_owned());
-        }
-    }
-    kind
+    let bench = match document.get("bench").map(|entry| &entry.node.value) {
+        Some(Value::Table(bench)) => dotted("bench.", bench),
+        _ => Vec::new(),
+    };
+    [dotted("", document), bench].concat()
 }
 
-/// Keys of the root that some job has; others are faults of their own.
-fn is_known(key: &str) -> bool {
-    const KEYS: [&str; 12] = [
-        "warmup_s",
-        "duration_s",
-        "drain_timeout_s",
-        "audit",
-        "allow_dropped",
-        "thresholds",
-        "stream",
-        "readers",
-        "recovery",
-        "arms",
-        "evidence",
-        "watch",
-    ];
-    KEYS.contains(&key)
+/// Refuses keys that jobs of this kind do not have.
+fn refuse_others(kind: Kind, written: &[(String, Range<usize>)], report: &mut Report<'_>) {
+    let is_bench = matches!(kind, Kind::Benchmark | Kind::Sweep);
+    for (key, span) in written {
+        // Of a benchmark, a stream beside it is one fault. What no job has is a fault of its own.
+        let is_beside = is_bench && matches!(key.as_str(), "stream" | "readers");
+        if kind.has(key) || is_beside || report.is_unknown(key) {
+            continue;
+        }
+        let what = format!("`{}` has no meaning for {kind}", key.trim_start_matches("bench."));
+        let fix = match kind {
+            Kind::Fill => "delete it, or add `[stream]` or `[bench]`",
+            Kind::Sweep if key.starts_with("bench.") => "delete it; a sweep has `rounds`",
+            _ => "delete it",
+        };
+        report.at(span, what, fix.to_owned());
+    }
+}
+
+/// Refuses a profile that says of no job.
+fn refuse_nothing(profile: &Profile, report: &mut Report<'_>) {
+    // What was meant to say it may be cut out.
+    if ["stream", "bench", "tables"].iter().any(|key| report.damaged(key)) {
+        return;
+    }
+    let what = match profile.readers {
+        Some(_) => "the profile has readers, and no stream that they read beside",
+        None => "the profile has no stream, no benchmark and no tables",
+    };
+    let fix = "add `[stream]`, which may be empty, or `[bench]`, or `[[tables]]` for `strom-load \
+               fill`";
+    let place = report.file();
+    report.push(Fault { place, what: what.to_owned(), fix: fix.to_owned() });
 }
 
 impl Resolver<'_> {

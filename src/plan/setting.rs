@@ -79,9 +79,8 @@ impl Given {
 impl Setting {
     /// The kinds of jobs beside `other` that have one of its keys.
     pub(super) fn kinds(&self, other: Kind) -> Vec<String> {
-        let root = |key: &'static str| key.split('.').next().unwrap_or_default();
         let kinds = Kind::ALL.into_iter().filter(|kind| *kind != other);
-        let kinds = kinds.filter(|kind| self.keys.iter().any(|key| kind.has(root(key))));
+        let kinds = kinds.filter(|kind| self.keys.iter().any(|key| kind.has(key)));
         kinds.map(|kind| kind.to_string()).collect()
     }
 

@@ -218,6 +218,11 @@ impl<'a> Report<'a> {
             })
     }
 
+    /// Whether no job has this dotted key.
+    pub(crate) fn is_unknown(&self, dotted: &str) -> bool {
+        self.cuts.iter().any(|cut| cut.is_unknown && cut.path.join(".") == dotted)
+    }
+
     /// Every fault found.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults

@@ -1,5 +1,7 @@
 //! Laws of the plan as a whole, and how its faults read.
 
+mod left_over;
+
 use std::time::Duration;
 
 use insta::assert_snapshot;

@@ -1,0 +1,122 @@
+//! What is given and of no use to the job is said, whatever it is.
+
+use insta::assert_snapshot;
+
+use super::*;
+
+/// A value of each setting that no default and no profile below has.
+const UNUSUAL: [(&str, &str); 32] = [
+    ("--rate", "5"),
+    ("--partitions", "9"),
+    ("--batch-rows", "7"),
+    ("--linger", "5ms"),
+    ("--table", "elsewhere"),
+    ("--recreate", "true"),
+    ("--readers", "1"),
+    ("--query-rate", "2"),
+    ("--gpu", "off"),
+    ("--check-answers", "false"),
+    ("--statement-timeout", "1s"),
+    ("--duration", "7s"),
+    ("--warmup", "1s"),
+    ("--drain-timeout", "1s"),
+    ("--seed", "7"),
+    ("--order", "sequential"),
+    ("--precision", "30%"),
+    ("--pairs-min", "3"),
+    ("--pairs-max", "500"),
+    ("--query-time", "1s"),
+    ("--threshold", "errors <= 0"),
+    ("--delivery", "at-most-once"),
+    ("--on-fault", "stop"),
+    ("--reconnect-timeout", "1s"),
+    ("--backlog-rows", "1M"),
+    ("--catch-up", "2"),
+    ("--audit", "off"),
+    ("--allow-dropped", "1%"),
+    ("--gpu-interval", "off"),
+    ("--gpu-pcie", "true"),
+    ("--rows", "7"),
+    ("--scale", "0.5"),
+];
+
+#[test]
+fn no_setting_is_taken_in_silence() {
+    let flags: Vec<_> = UNUSUAL.iter().map(|(flag, _)| *flag).collect();
+    assert!(SETTINGS.iter().all(|setting| flags.contains(&setting.flag)), "a setting is new");
+    let tables = "[[tables]]\nname = \"t\"\nrows = 10\n\
+                  columns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]\n";
+    let query = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let realtime = builtin("realtime").unwrap();
+    let profiles = [
+        ("stream", realtime.text.clone()),
+        ("stream with tables", format!("{}\n{tables}", realtime.text)),
+        ("benchmark", query.to_owned()),
+        ("benchmark with tables", format!("{query}{tables}")),
+        ("sweep", builtin("tuning-cpu").unwrap().text),
+        ("tables", tables.to_owned()),
+    ];
+    let mut used = Vec::new();
+    for (kind, text) in &profiles {
+        let source = ProfileSource { name: "test.toml".to_owned(), text: text.clone() };
+        let read = |overrides: &Overrides| Plan::read(&source, overrides).unwrap();
+        // What is done, without what is said of it.
+        let done = |plan: &Plan<Option<Job>>| {
+            let Common { seed, watch, thresholds, tables, .. } = plan.common.clone();
+            (seed, watch, thresholds, tables, plan.job.clone())
+        };
+        let plain = read(&Overrides::default());
+        assert_eq!(plain.common.left_over, []);
+        let mut own = Vec::new();
+        for (flag, value) in UNUSUAL {
+            let plan = read(&given(&[&format!("{flag}={value}")]));
+            let changes = done(&plan) != done(&plain);
+            let left: Vec<_> = plan.common.left_over.iter().map(|fault| &fault.place).collect();
+            let said = [&Place::Given(Origin::Flag(Setting::of_flag(flag).unwrap().flag))];
+            assert_eq!(left, if changes { &[][..] } else { &said[..] }, "{flag} for a {kind}");
+            own.extend(changes.then_some(flag));
+        }
+        used.push(format!("{kind}: {}", own.join(" ")));
+    }
+    assert_snapshot!(used.join("\n"));
+}
+
+#[test]
+fn what_is_left_over_says_whom_it_is_for() {
+    let left = |text: &str, words: &[&str]| {
+        let plan = Plan::read(&source(text), &given(words)).unwrap();
+        plan.common.left_over.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let all = [
+        left(bench, &["--rate=5", "--scale=2", "--recreate", "STROM_LOAD_AUDIT=off"]),
+        left("[stream]", &["--order=sequential", "--recreate=elsewhere"]),
+        left(&builtin("tuning-cpu").unwrap().text, &["--pairs-min=3", "--duration=1s"]),
+    ];
+    assert_snapshot!(all.concat().join("\n\n"));
+}
+
+#[test]
+fn keys_of_other_jobs_are_faults() {
+    let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let sweep = "[[sweep.settings]]\nname = \"work_mem\"\nvalues = [\"4MB\", \"8MB\"]\n";
+    let tables = "[[tables]]\nname = \"t\"\nrows = 10\n\
+                  columns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]\n";
+    let all = [
+        format!("warmup_s = 2\naudit = \"off\"\n{bench}[recovery]\ncatch_up_factor = 2\n"),
+        format!("{bench}[stream]\nrows_per_s = 5\n"),
+        format!("bench.pairs_min = 5\nbench.time_s = 1\n{bench}{sweep}"),
+        sweep.to_owned(),
+        format!("[watch]\ngpu_pcie = true\n{tables}"),
+        "[readers]\ncount = 0\n".to_owned(),
+        "seed = 7\n".to_owned(),
+        "[steam]\nrows_per_s = 5\n".to_owned(),
+        String::new(),
+    ];
+    let shown = all.map(|text| {
+        let source = ProfileSource { name: "test.toml".to_owned(), text };
+        let faults = Plan::read(&source, &Overrides::default()).expect_err("it is bad");
+        faults.to_string()
+    });
+    assert_snapshot!(shown.join("\n\n"));
+}
