@@ -150,7 +150,7 @@ fn btree(table: &Table, columns: &[String], keys: &[f64], sample: u64) -> f64 {
 /// How many values a column has, roughly.
 fn distinct(values: &Values) -> f64 {
     match values {
-        Values::RowId | Values::DueTime => f64::INFINITY,
+        Values::RowId | Values::DueTime | Values::Float { .. } => f64::INFINITY,
         Values::Partition => 1.0,
         Values::Label { min, max, pick: Pick::Random | Pick::Cycle, .. } => {
             (max - min) as f64 + 1.0
@@ -158,7 +158,6 @@ fn distinct(values: &Values) -> f64 {
         Values::Integer { min, max, .. } | Values::Decimal { min, max } => {
             *max as f64 - *min as f64 + 1.0
         }
-        Values::Float { .. } => f64::INFINITY,
         Values::Day { min, max, .. } => f64::from(*max) - f64::from(*min) + 1.0,
         Values::Text { max_chars, .. } => 36_f64.powf(f64::from(*max_chars)),
         Values::Boolean { .. } => 2.0,

@@ -193,7 +193,7 @@ async fn check_queries(
         if let Err(error) = session.admit(&query.sql, query.newest_column.as_deref(), writes).await
         {
             let place = query.place.show(&query.sql, error.position());
-            let place: String = place.iter().map(|line| format!("\n  {line}")).collect();
+            let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
             return Err(PrepareError::Query { query: query.name.clone(), error, place });
         }
     }

@@ -1,9 +1,4 @@
 //! Results built in memory, for tests: healthy ones, which a test then spoils.
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "helpers of tests are not test functions, which clippy exempts"
-)]
 
 use serde_json::{Value, json};
 

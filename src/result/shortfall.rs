@@ -97,10 +97,10 @@ pub(super) fn shortfalls(result: &JobResult) -> Vec<Shortfall> {
             for query in &run.sweep.queries {
                 let name = &query.query;
                 let cells = &query.combinations;
-                let tried = cells.iter().filter(|cell| cell.failures > 0);
+                let mut tried = cells.iter().filter(|cell| cell.failures > 0);
                 let answered = cells.iter().any(|cell| cell.median_ms.or(cell.cold_ms).is_some());
                 if let (false, Some(error)) =
-                    (answered, tried.last().and_then(|cell| cell.error.as_ref()))
+                    (answered, tried.next_back().and_then(|cell| cell.error.as_ref()))
                 {
                     let what = format!("`{name}` failed in every combination: {}", error.message);
                     found.push(Shortfall::new(ShortfallKind::QueryFailed, one_line(&what)));
