@@ -189,7 +189,7 @@ async fn what_strom_load_did_not_make_is_dropped_only_when_it_is_named() {
     refusals.push(refused(&database, &recreate).await);
     database.execute("DROP VIEW report; DROP TABLE l40s_sales_large").await;
     // Too many to count, so the estimate is told.
-    let many = "CREATE TABLE l40s_sales_large (mine int); \
+    let many = "CREATE TABLE l40s_sales_large (mine int) WITH (autovacuum_enabled = false); \
                 INSERT INTO l40s_sales_large SELECT generate_series(1, 1000001)";
     database.execute(many).await;
     refusals.push(refused(&database, &recreate).await);

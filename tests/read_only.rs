@@ -80,7 +80,12 @@ async fn what_writes_or_cannot_work_is_refused_before_the_run() {
         let ended = run(&database, &reader("", sql), &args).await;
         assert_eq!(ended.code, Some(3), "{sql}: {}", ended.stderr);
         let (_, error) = ended.stderr.split_once("error: ").unwrap();
-        said.extend([&*sql.replace(&program, "FILE"), "\n", error, "\n"]);
+        // Where the profile lies is chance.
+        let (before, place) = error.split_once("  --> ").unwrap_or((error, ""));
+        let place = place.rsplit_once("/profile.toml").map_or(place, |(_, place)| place);
+        let shown = [&*sql.replace(&program, "FILE"), "\n", before, "  --> profile.toml", place];
+        said.extend(shown);
+        said.push('\n');
         assert!(!ended.work().join("out").exists(), "{sql}");
     }
     assert_eq!(database.number("SELECT count(*) FROM theirs").await, 1_000);
