@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{AuditError, Evidence, audit, holds};
+use crate::ingest::audit::{AuditError, Evidence, PartitionEvidence, audit, holds};
 use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
@@ -38,6 +38,8 @@ struct SavedServer {
 
 #[derive(Debug, Deserialize)]
 struct SavedPartition {
+    /// Its number.
+    partition: u32,
     first_id: i64,
     account: Account,
 }
@@ -237,15 +239,21 @@ impl SavedRun {
         if let Some(fact) = elsewhere.filter(|_| !holds_first_row) {
             return Err(refused(fact));
         }
-        let lanes = (0..).zip(&self.partitions);
         let evidence = Evidence {
             stream,
             seed: self.plan.common.seed,
             origin_us: self.origin_us,
             complete: self.complete,
             reservation: None,
-            partitions: lanes
-                .map(|(lane, saved)| (saved.first_id, stream.schedule(lane), saved.account.clone()))
+            partitions: self
+                .partitions
+                .iter()
+                .map(|saved| PartitionEvidence {
+                    number: saved.partition,
+                    first_id: saved.first_id,
+                    schedule: stream.schedule(saved.partition),
+                    account: saved.account.clone(),
+                })
                 .collect(),
         };
         let partitions = audit(address, &evidence, &AtomicU64::new(0)).await?;
@@ -328,8 +336,8 @@ impl SavedRun {
                 sum(|partition| partition.unaccounted)
             );
         }
-        for (number, partition) in partitions.iter().enumerate() {
-            let _ = differences(&mut out, number, partition);
+        for partition in partitions {
+            let _ = differences(&mut out, partition);
         }
         let readers = &self.plan.job.readers;
         if !right && readers.writes {

@@ -87,6 +87,10 @@ pub(super) struct Found {
 /// Totals of one partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionTotals {
+    /// Its number.
+    pub(super) number: u32,
+    /// The id of its first row of this run.
+    pub(super) first_id: i64,
     /// Rows due, warm-up included.
     pub(super) rows_due: u64,
     /// Rows due in the measurement.
@@ -236,12 +240,11 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         partitions: findings
             .partitions
             .iter()
-            .enumerate()
-            .map(|(number, partition)| {
+            .map(|partition| {
                 let tally = &partition.tally;
                 PartitionReport {
-                    partition: number as u32,
-                    first_id: findings.table.first_ids.get(number).copied().unwrap_or_default(),
+                    partition: partition.number,
+                    first_id: partition.first_id,
                     rows_due: partition.rows_due,
                     rows_sent: tally.rows_sent,
                     rows_acknowledged: tally.rows_acknowledged,
@@ -259,7 +262,8 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
 }
 
 fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
-    let of = |(partition, totals): (u32, &&PartitionTotals)| {
+    let of = |totals: &&PartitionTotals| {
+        let partition = totals.number;
         totals.tally.outages.clone().into_iter().map(move |outage| OutageReport {
             partition,
             start_s: outage.start.as_secs_f64(),
@@ -268,7 +272,7 @@ fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
             recovered: outage.recovered,
         })
     };
-    (0..).zip(findings.partitions).flat_map(of).collect()
+    findings.partitions.iter().flat_map(of).collect()
 }
 
 /// Microseconds since the Unix epoch.

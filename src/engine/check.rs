@@ -125,7 +125,7 @@ async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<Found, AuditError>
 async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError> {
     let mut session =
         pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
-    let rows = pg::table::count_since(&mut session, &plan.job.stream, run.first_ids()).await?;
+    let rows = pg::table::count_since(&mut session, &plan.job.stream, run.partitions()).await?;
     session.close().await;
     Ok(Found { rows: Some(rows), ..Found::default() })
 }

@@ -8,11 +8,11 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Findings, Found, PartitionTotals, Timeline, unix_us};
-use crate::ingest::audit::{Evidence, first_row};
+use crate::ingest::audit::{Evidence, PartitionEvidence, first_row};
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
-use crate::pg::table::StreamTable;
+use crate::pg::table::{StreamPartition, StreamTable};
 use crate::plan::{Plan, StreamJob, StreamRate};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
@@ -93,9 +93,12 @@ impl<'a> Run<'a> {
             prepared;
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
-        let first_id = table.first_ids.first().copied().unwrap_or(1);
-        let (stream, seed) = (&plan.job.stream, plan.common.seed);
-        server.identity.first_row = first_row(stream, seed, first_id, unix_us(started_at))?;
+        if let Some(StreamPartition { number, first_id, .. }) = table.partitions.first() {
+            let (stream, seed, origin_us) =
+                (&plan.job.stream, plan.common.seed, unix_us(started_at));
+            server.identity.first_row = first_row(stream, seed, (*number, *first_id), origin_us)?;
+        }
+        let partitions = table.partitions.clone();
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
         let mut run = Self {
@@ -119,7 +122,7 @@ impl<'a> Run<'a> {
             cpu_before_s: process::cost().cpu_s,
         };
         let mut producers = Vec::new();
-        for (partition, loader) in (0..).zip(loaders) {
+        for (partition, loader) in partitions.into_iter().zip(loaders) {
             let _timers_belong_there = ingest.enter();
             producers.push(run.producer(partition, loader, &address)?);
         }
@@ -171,15 +174,14 @@ impl<'a> Run<'a> {
 
     fn producer(
         &mut self,
-        partition: u32,
+        partition: StreamPartition,
         loader: pg::load::Loader,
         address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
         let stream = &self.plan.job.stream;
-        let first_id = self.table.first_ids.get(partition as usize).copied().unwrap_or(1);
-        let encoder =
-            BatchEncoder::new(&stream.columns, self.plan.common.seed, partition, first_id)?;
-        let schedule = stream.schedule(partition);
+        let StreamPartition { number, target, first_id } = partition;
+        let encoder = BatchEncoder::new(&stream.columns, self.plan.common.seed, number, first_id)?;
+        let schedule = stream.schedule(number);
         let timer = Timer::precise()?;
         let pacer = match schedule {
             Some(schedule) => Pacer::open(schedule, self.start, self.plan.job.warmup, timer),
@@ -189,17 +191,16 @@ impl<'a> Run<'a> {
         };
         let pacer = pacer.catching_up_at_most(self.plan.job.recovery.catch_up_factor);
         let recorder = Recorder::default();
-        let totals = PartitionTotals::default();
+        let totals = PartitionTotals { number, first_id, ..PartitionTotals::default() };
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
-        let target = self.table.targets.get(partition as usize).cloned();
         Ok(Producer {
-            partition,
+            partition: number,
             pacer,
             loader: Some(loader),
             connection: Connection {
                 address: address.clone(),
-                application_name: format!("strom-load producer {partition}"),
-                target: target.unwrap_or_default(),
+                application_name: format!("strom-load producer {number}"),
+                target,
             },
             encoder,
             first_id,
@@ -377,10 +378,12 @@ impl<'a> Run<'a> {
 
     /// What the audit needs to know.
     pub(super) fn evidence(&self) -> Evidence<'_> {
-        let first_ids = self.table.first_ids.iter();
-        let partitions = first_ids
-            .zip(&self.lanes)
-            .map(|(first_id, lane)| (*first_id, lane.schedule, lane.totals.tally.account.clone()));
+        let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
+            number: lane.totals.number,
+            first_id: lane.totals.first_id,
+            schedule: lane.schedule,
+            account: lane.totals.tally.account.clone(),
+        });
         Evidence {
             stream: &self.plan.job.stream,
             seed: self.plan.common.seed,
@@ -438,9 +441,9 @@ impl<'a> Run<'a> {
         self.lanes.iter().map(|lane| lane.totals.tally.rows_acknowledged).sum()
     }
 
-    /// The ids that each partition began with.
-    pub(super) fn first_ids(&self) -> &[i64] {
-        &self.table.first_ids
+    /// The partitions that it loads.
+    pub(super) fn partitions(&self) -> &[StreamPartition] {
+        &self.table.partitions
     }
 
     /// The report so far, or at the end with the rows that SQL found.

@@ -79,8 +79,8 @@ pub(super) async fn prepare(
         armed.hold(table.reservation.clone()).await?;
     }
     let mut loaders = Vec::new();
-    for (session, target) in producers.into_iter().zip(&table.targets) {
-        loaders.push(Loader::prepare(session, target, None).await?);
+    for (session, partition) in producers.into_iter().zip(&table.partitions) {
+        loaders.push(Loader::prepare(session, &partition.target, None).await?);
     }
     let address = address.clone();
     gpus.ready().await;

@@ -40,8 +40,21 @@ pub struct Evidence<'a> {
     pub complete: bool,
     /// What the sessions of the run hold, if this is its end.
     pub reservation: Option<Reservation>,
-    /// Each partition's first id, schedule (none: unthrottled) and account.
-    pub partitions: Vec<(i64, Option<Schedule>, Account)>,
+    /// Each partition.
+    pub partitions: Vec<PartitionEvidence>,
+}
+
+/// What a run left of one partition.
+#[derive(Debug, Clone)]
+pub struct PartitionEvidence {
+    /// Its number.
+    pub number: u32,
+    /// The id of its first row of the run.
+    pub first_id: i64,
+    /// When its rows were due; `None`: unthrottled.
+    pub schedule: Option<Schedule>,
+    /// What became of each row.
+    pub account: Account,
 }
 
 /// Why an audit could not be made.
@@ -64,15 +77,14 @@ pub async fn audit(
     evidence: &Evidence<'_>,
     rows: &AtomicU64,
 ) -> Result<Vec<PartitionAudit>, AuditError> {
-    let partitions =
-        (0..).zip(&evidence.partitions).map(|(number, (first_id, schedule, account))| {
-            let due = schedule.map(|schedule| (schedule, evidence.origin_us));
-            audit_partition(address, evidence, number, *first_id, due, account, rows)
-        });
+    let partitions = evidence
+        .partitions
+        .iter()
+        .map(|partition| audit_partition(address, evidence, partition, rows));
     futures_util::stream::iter(partitions).buffered(READERS_MAX).try_collect().await
 }
 
-/// The first row of a run in its first partition: what only this run can have sent. `None` if it
+/// The first row of a run in a partition, by its number and first id: what only this run can have sent. `None` if it
 /// does not hold the moment at which it was due, or that is not known beforehand.
 ///
 /// # Errors
@@ -80,20 +92,21 @@ pub async fn audit(
 pub fn first_row(
     stream: &Stream,
     seed: u64,
-    first_id: i64,
+    (partition, id): (u32, i64),
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
     let is_due = |column: &Column| column.values == Values::DueTime;
-    let Some(schedule) = stream.schedule(0).filter(|_| stream.columns.iter().any(is_due)) else {
+    let Some(schedule) = stream.schedule(partition).filter(|_| stream.columns.iter().any(is_due))
+    else {
         return Ok(None);
     };
-    let mut encoder = Encoder::new(&stream.columns, seed, 0, first_id)?;
+    let mut encoder = Encoder::new(&stream.columns, seed, partition, id)?;
     let mut tuple = vec![0; encoder.max_row_bytes()];
     let mut due = schedule.due_times(0).since(origin_us);
     let encoded = encoder.encode(&mut tuple, 0, 1, &mut due);
     let mut sum = Checksum::default();
     sum.add(&tuple[..encoded.bytes]);
-    Ok(Some(FirstRow { partition: 0, id: first_id, checksum: sum.to_string() }))
+    Ok(Some(FirstRow { partition, id, checksum: sum.to_string() }))
 }
 
 /// Whether a table holds a run's first row.
@@ -114,17 +127,16 @@ pub async fn holds(
 async fn audit_partition(
     address: &Address,
     evidence: &Evidence<'_>,
-    partition: u32,
-    first_id: i64,
-    due: Option<(Schedule, i64)>,
-    account: &Account,
+    partition: &PartitionEvidence,
     rows: &AtomicU64,
 ) -> Result<PartitionAudit, AuditError> {
-    let stream = evidence.stream;
-    let mut auditor = Auditor::new(stream, evidence.seed, partition, first_id, due)?;
+    let PartitionEvidence { number, first_id, schedule, account } = partition;
+    let (stream, number, first_id) = (evidence.stream, *number, *first_id);
+    let due = schedule.map(|schedule| (schedule, evidence.origin_us));
+    let mut auditor = Auditor::new(stream, evidence.seed, number, first_id, due)?;
     // A later run's ids follow on ours.
     let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));
-    let query = rows_query(stream, partition, first_id, end);
+    let query = rows_query(stream, number, first_id, end);
     let mut session = pg::Session::own(address, "strom-load audit").await?.telling_of_waits();
     if let Some(reservation) = &evidence.reservation {
         reservation.join(&mut session).await?;
@@ -135,7 +147,7 @@ async fn audit_partition(
     };
     session.read_back(&query, see).await?;
     session.close().await;
-    Ok(auditor.conclude(account))
+    Ok(PartitionAudit { partition: number, ..auditor.conclude(account) })
 }
 
 /// Compares the rows of one partition.

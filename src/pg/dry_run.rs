@@ -12,7 +12,7 @@ use crate::row::{Column, EncodeError, Encoder, HEADER, TRAILER, Values};
 
 use super::quote_literal;
 use super::read_back::fields;
-use super::table::{StreamTable, copy_sql, rows_query};
+use super::table::{StreamPartition, StreamTable, copy_sql, rows_query};
 use super::{Error, Session};
 
 /// Why rows cannot be loaded.
@@ -42,8 +42,8 @@ pub async fn try_rows(
 ) -> Result<Vec<String>, DryRunError> {
     let act = format!("load a row of each partition into {} in a dry run", stream.table);
     let mut rows = Vec::new();
-    for (partition, first_id) in (0..).zip(&table.first_ids) {
-        rows.push(first_row(&stream.columns, seed, partition, *first_id, now_us)?);
+    for StreamPartition { number, first_id, .. } in &table.partitions {
+        rows.push(first_row(&stream.columns, seed, *number, *first_id, now_us)?);
     }
     let triggers = triggers(session, table.oid).await?;
     session.execute(&act, "SAVEPOINT dry_run").await?;
@@ -64,8 +64,8 @@ pub async fn try_rows(
     }
     if compares && !triggers.is_empty() {
         let mut altered = BTreeSet::new();
-        for ((partition, first_id), row) in (0..).zip(&table.first_ids).zip(&rows) {
-            let query = rows_query(stream, partition, *first_id, Some(first_id + 1));
+        for (StreamPartition { number, first_id, .. }, row) in table.partitions.iter().zip(&rows) {
+            let query = rows_query(stream, *number, *first_id, Some(first_id + 1));
             let differing = |found: &[u8]| differing(&stream.columns, row, found);
             session.read_back(&query, |found| altered.extend(differing(found))).await?;
         }

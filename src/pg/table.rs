@@ -27,14 +27,24 @@ pub struct StreamTable {
     pub oid: u32,
     /// What every session of the run holds.
     pub reservation: Reservation,
-    /// What each partition's producer loads.
-    pub targets: Vec<LoadTarget>,
-    /// The id of each partition's first new row: one above the highest present.
-    pub first_ids: Vec<i64>,
+    /// The partitions that the run loads.
+    pub partitions: Vec<StreamPartition>,
     /// Whether this run created the table.
     pub created: bool,
     /// How many partitions were added to a table already there.
     pub partitions_added: u32,
+}
+
+/// A partition of a table that is ready for a run.
+#[derive(Debug, Clone)]
+pub struct StreamPartition {
+    /// Its number: the value of its key, and what its rows are made from. Where it stands in a list
+    /// says nothing.
+    pub number: u32,
+    /// What its producer loads.
+    pub target: LoadTarget,
+    /// The id of its first new row: one above the highest present.
+    pub first_id: i64,
 }
 
 /// Makes the stream's table ready and reserves it for the run, with this session as the first that
@@ -81,8 +91,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     Ok(StreamTable {
         oid: table_oid,
         reservation: Reservation::of(table_oid),
-        targets: (0..stream.partitions.get()).map(|p| target(stream, table_oid, p)).collect(),
-        first_ids: first_ids(session, stream).await?,
+        partitions: partitions(session, stream, table_oid).await?,
         created,
         partitions_added: if created { 0 } else { partitions_added },
     })
@@ -96,20 +105,20 @@ pub async fn commit(session: &mut Session, stream: &Stream) -> Result<(), Error>
     session.execute(&format!("create table {}", stream.table), "COMMIT").await
 }
 
-/// Counts the rows of the partitions' ids from `first_ids` on, for the check at the end.
+/// Counts the rows of each partition from its first id on, for the check at the end.
 ///
 /// # Errors
 /// When the table cannot be read.
 pub async fn count_since(
     session: &mut Session,
     stream: &Stream,
-    first_ids: &[i64],
+    partitions: &[StreamPartition],
 ) -> Result<u64, Error> {
     let (id, partition) = key_columns(stream);
     let mut rows = 0;
-    for (number, first) in first_ids.iter().enumerate() {
+    for StreamPartition { number, first_id, .. } in partitions {
         let sql = format!(
-            "SELECT count(*) FROM {} WHERE {partition} = {number} AND {id} >= {first}",
+            "SELECT count(*) FROM {} WHERE {partition} = {number} AND {id} >= {first_id}",
             stream.table
         );
         rows += number_of(session, "count the rows", &sql).await?.max(0) as u64;
@@ -325,11 +334,15 @@ fn leaf_stem(table: &TableName) -> &str {
     &table.name[..end]
 }
 
-async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, Error> {
+async fn partitions(
+    session: &mut Session,
+    stream: &Stream,
+    oid: u32,
+) -> Result<Vec<StreamPartition>, Error> {
     let table = &stream.table;
     let (id, partition) = key_columns(stream);
     let act = format!("find the highest id in {table}");
-    let mut first_ids = Vec::new();
+    let mut partitions = Vec::new();
     for number in 0..stream.partitions.get() {
         let sql =
             format!("SELECT coalesce(max({id}), 0) FROM {table} WHERE {partition} = {number}");
@@ -347,9 +360,10 @@ async fn first_ids(session: &mut Session, stream: &Stream) -> Result<Vec<i64>, E
             )
             .with_fix("name another table with --table"));
         }
-        first_ids.push(highest.max(0) + 1);
+        let (target, first_id) = (target(stream, oid, number), highest.max(0) + 1);
+        partitions.push(StreamPartition { number, target, first_id });
     }
-    Ok(first_ids)
+    Ok(partitions)
 }
 
 async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, Error> {

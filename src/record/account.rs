@@ -88,6 +88,8 @@ impl Account {
 /// What became of a partition's rows, as the table shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionAudit {
+    /// Its number.
+    pub partition: u32,
     /// Rows of the run found, each counted once.
     pub rows_found: u64,
     /// Acknowledged rows that are not there.

@@ -49,8 +49,8 @@ pub(super) fn write(
         }
         _ => writeln!(out, "            {undecided} undecided; the table was not read back")?,
     }
-    for (number, partition) in faults.audit.iter().flatten().enumerate() {
-        differences(out, number, partition)?;
+    for partition in faults.audit.iter().flatten() {
+        differences(out, partition)?;
     }
     let errors = faults.errors.iter().map(|(code, n)| format!("{} × {code}", format_count(*n)));
     let errors: Vec<String> = errors.collect();

@@ -153,8 +153,7 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
     } else {
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
-    let mut numbered = audit.iter().enumerate();
-    numbered.try_for_each(|(number, partition)| differences(out, number, partition))?;
+    audit.iter().try_for_each(|partition| differences(out, partition))?;
     out.write_str(&who)
 }
 
@@ -164,11 +163,8 @@ pub fn may_have_written(queries: &[&str]) -> String {
 }
 
 /// The wrong rows of a partition, a line a kind; nothing if there are none.
-pub fn differences(
-    out: &mut String,
-    number: usize,
-    partition: &PartitionAudit,
-) -> std::fmt::Result {
+pub fn differences(out: &mut String, partition: &PartitionAudit) -> std::fmt::Result {
+    let number = partition.partition;
     let kinds = [
         ("lost", &partition.lost),
         ("doubled", &partition.doubled),
