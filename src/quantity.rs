@@ -1,8 +1,12 @@
-//! Quantities as people type and read them: rates, counts and durations.
+//! Quantities as people type and read them: rates, counts and durations; and numbers in files.
 //!
 //! Parsing is exact: `1.005k` is 1005, not 1004.999…; formatting rounds for the eye.
 
+mod saved;
+
 use std::time::Duration;
+
+pub use saved::{number_or_nan, numbers_or_nan};
 
 /// A rate as typed: so many a second, or as many as the server takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -197,6 +201,16 @@ pub fn format_duration(duration: Duration) -> String {
         _ if s < 172_800 => two(s / 3_600, "h", s % 3_600 / 60, "min"),
         _ => two(s / 86_400, "d", s % 86_400 / 3_600, "h"),
     }
+}
+
+/// Milliseconds as [`format_duration`] writes them; `?` for what is no length of time.
+pub fn format_ms(ms: f64) -> String {
+    format_seconds(ms / 1e3)
+}
+
+/// Seconds as [`format_duration`] writes them; `?` for what is no length of time.
+pub fn format_seconds(seconds: f64) -> String {
+    Duration::try_from_secs_f64(seconds).map_or_else(|_| "?".to_owned(), format_duration)
 }
 
 /// Groups of three digits: `1,234,567`.

@@ -16,15 +16,18 @@ mod read;
 #[cfg(test)]
 pub(crate) mod sample;
 mod saved_plan;
+pub mod schema;
 pub mod server;
 mod shortfall;
 pub mod stream;
 pub mod sweep;
 pub mod table;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use read::{INDEX, RESULT, ReadError, Saved, read};
+pub use read::{INDEX, RESULT, ReadError, Saved, parse, read};
+pub use saved_plan::as_profile;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use crate::exit;
@@ -35,7 +38,7 @@ use crate::profile::{Delivery, Profile};
 pub const FORMAT_VERSION: u32 = 2;
 
 /// How a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It goes on, or the loader was killed.
@@ -51,7 +54,7 @@ pub enum Status {
 }
 
 /// A threshold with its verdict.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdReport {
     /// As written.
     pub threshold: String,
@@ -62,7 +65,7 @@ pub struct ThresholdReport {
 }
 
 /// A job, as saved.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct JobResult {
     /// See [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -75,9 +78,12 @@ pub struct JobResult {
     /// When it began, RFC 3339 in UTC: of a stream, the start of the schedule.
     pub started_at: String,
     /// How long it has taken since, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub took_s: f64,
-    /// What was asked for, as a profile in which every default is written out.
+    /// What was asked for, as a profile in which every default is written out:
+    /// profile.schema.json describes its keys.
     #[serde(with = "saved_plan")]
+    #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     pub plan: Profile,
     /// What it was done to.
     pub server: server::ServerReport,
@@ -94,7 +100,7 @@ pub struct JobResult {
 }
 
 /// What came of a job, by its kind.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Body {
     /// A stream with readers beside it.

@@ -7,14 +7,15 @@ use std::sync::atomic::AtomicU64;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{AuditError, Evidence, PartitionEvidence, audit, holds};
+use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds};
 use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::format_count;
 use crate::record::{Account, PartitionAudit};
 use crate::report::{differences, may_have_written};
-use crate::result::server::ServerIdentity;
-use crate::result::{self, FORMAT_VERSION, INDEX, RESULT, Saved};
+use crate::result::index::Index;
+use crate::result::server::{FirstRow, ServerIdentity};
+use crate::result::{self, INDEX, RESULT, ReadError, Status};
 
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
@@ -24,6 +25,20 @@ pub struct SavedRun {
     complete: bool,
     partitions: Vec<SavedPartition>,
     server: SavedServer,
+}
+
+/// The same in the file, but for the plan.
+#[derive(Deserialize)]
+struct Saved {
+    status: Status,
+    origin_us: i64,
+    stream: SavedStream,
+    server: SavedServer,
+}
+
+#[derive(Deserialize)]
+struct SavedStream {
+    partitions: Vec<SavedPartition>,
 }
 
 /// The server of the run.
@@ -87,17 +102,9 @@ impl From<pg::Error> for VerifyError {
 /// Why a saved run could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedRunError {
-    /// The file cannot be read.
-    #[error(
-        "failed to read `{path}`: {source}\n  fix: name the results folder of a run, the one that \
-         holds result.json"
-    )]
-    Read {
-        /// The file.
-        path: String,
-        /// What happened.
-        source: std::io::Error,
-    },
+    /// The file cannot be read, or is no result of ours.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// It is the result of a job that streams nothing.
     #[error(
         "`{path}` is the result of a {kind}: no rows were streamed, so there are none to verify\n  \
@@ -121,27 +128,6 @@ pub enum SavedRunError {
         /// The runs' own folders.
         folders: Vec<String>,
     },
-    /// It is not a result of ours.
-    #[error(
-        "`{path}` is not a result of strom-load: {fact}\n  fix: name the results folder of a run"
-    )]
-    Malformed {
-        /// The file.
-        path: String,
-        /// What is wrong.
-        fact: String,
-    },
-    /// It was written by another version.
-    #[error(
-        "`{path}` has format {found}, and this strom-load reads formats 1 to {FORMAT_VERSION}\n  fix: \
-         use the strom-load that wrote it"
-    )]
-    Format {
-        /// The file.
-        path: String,
-        /// Its version.
-        found: u64,
-    },
     /// The plan in it does not resolve.
     #[error("the plan in `{path}` is damaged:\n{faults}")]
     Plan {
@@ -163,18 +149,9 @@ impl SavedRun {
             return Err(several(folder));
         }
         let path = file.display().to_string();
-        let text = std::fs::read_to_string(&file)
-            .map_err(|source| SavedRunError::Read { path: path.clone(), source })?;
-        let malformed = |fact: String| SavedRunError::Malformed { path: path.clone(), fact };
-        let result: Value =
-            serde_json::from_str(&text).map_err(|error| malformed(error.to_string()))?;
-        let missing = |key: &str| malformed(format!("it has no `{key}`"));
-        match result["format_version"].as_u64() {
-            // What the audit reads is the same in both.
-            Some(1 | 2) => {}
-            Some(found) => return Err(SavedRunError::Format { path: path.clone(), found }),
-            None => return Err(missing("format_version")),
-        }
+        // What the audit reads is the same in all formats.
+        let result: Value = result::parse(&file, 1)?;
+        let malformed = |fact: String| ReadError::Malformed { path: path.clone(), fact };
         match result["kind"].as_str() {
             // Format 1 named no kind of a stream.
             None | Some("stream" | "faults") => {}
@@ -183,26 +160,20 @@ impl SavedRun {
             }
         }
         if !result["plan"].is_object() {
-            return Err(missing("plan"));
+            return Err(malformed("it has no `plan`".to_owned()).into());
         }
         // The plan is saved in the profile's own keys, so it is a profile.
-        let profile =
-            toml::to_string(&result["plan"]).map_err(|error| malformed(error.to_string()))?;
+        let profile = result::as_profile(result["plan"].clone());
+        let profile = profile.map_err(|error| malformed(error.to_string()))?;
         let source = ProfileSource { name: path.clone(), text: profile };
         let plan = Plan::resolve(&source, &Overrides::default())
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
             .into_stream()
             .ok_or_else(|| malformed("its plan has no stream".to_owned()))?;
-        let partitions = serde_json::from_value(result["stream"]["partitions"].clone())
-            .map_err(|error| malformed(error.to_string()))?;
-        Ok(Self {
-            plan,
-            origin_us: result["origin_us"].as_i64().ok_or_else(|| missing("origin_us"))?,
-            complete: result["status"] != "running",
-            partitions,
-            server: serde_json::from_value(result["server"].clone())
-                .map_err(|error| malformed(error.to_string()))?,
-        })
+        let Saved { status, origin_us, stream, server } =
+            serde_json::from_value(result).map_err(|error| malformed(error.to_string()))?;
+        let complete = status != Status::Running;
+        Ok(Self { plan, origin_us, complete, partitions: stream.partitions, server })
     }
 
     /// Why there is no server to look in unless one is named.
@@ -228,9 +199,9 @@ impl SavedRun {
         let mut session = Session::own(address, "strom-load verify").await?;
         let here = session.identity(Some(&stream.table)).await?;
         let elsewhere = self.elsewhere(address, &here);
-        let holds_first_row = match (elsewhere, &self.server.identity.first_row) {
+        let holds_first_row = match (elsewhere, self.first_row()?) {
             (Some(_), Some(first)) if here.table_oid.is_some() => {
-                holds(&mut session, stream, first).await?
+                holds(&mut session, stream, &first).await?
             }
             _ => false,
         };
@@ -265,6 +236,18 @@ impl SavedRun {
         }
         let text = self.render(&partitions, right, elsewhere);
         Ok(Verified { partitions, right, text })
+    }
+
+    /// The run's first row. A result of format 1 does not have it, but all that it is made of.
+    fn first_row(&self) -> Result<Option<FirstRow>, AuditError> {
+        if let Some(first) = &self.server.identity.first_row {
+            return Ok(Some(first.clone()));
+        }
+        let Some(SavedPartition { partition, first_id, .. }) = self.partitions.first() else {
+            return Ok(None);
+        };
+        let (stream, seed) = (&self.plan.job.stream, self.plan.common.seed);
+        Ok(audit::first_row(stream, seed, (*partition, *first_id), self.origin_us)?)
     }
 
     /// What is another one here than where the run's rows were sent, if anything.
@@ -327,7 +310,7 @@ impl SavedRun {
             sum(|partition| partition.rows_found)
         );
         if let Some(fact) = elsewhere {
-            let _ = writeln!(out, "            {fact} than the run's, and holds its rows");
+            let _ = writeln!(out, "            {fact}, but it holds the run's rows");
         }
         if !self.complete {
             let _ = writeln!(
@@ -356,11 +339,9 @@ impl SavedRun {
 
 /// The folders of several runs, as their index names them.
 fn several(folder: &Path) -> SavedRunError {
-    let runs = match result::read(folder) {
-        Ok(Saved::Index(index)) => index.runs,
-        // Of another format, or damaged: the folders are there all the same.
-        _ => Vec::new(),
-    };
+    // Of another format, or damaged: the folders are there all the same.
+    let index = result::parse::<Index>(&folder.join(INDEX), 1);
+    let runs = index.map_or_else(|_| Vec::new(), |index| index.runs);
     let own = |name: String| folder.join(name).display().to_string();
     SavedRunError::Several {
         path: folder.display().to_string(),

@@ -34,6 +34,7 @@ mod read_only;
 mod real_server;
 mod refused;
 mod reservation;
+mod results;
 mod role_limits;
 mod signals;
 mod silence;

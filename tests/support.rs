@@ -416,7 +416,8 @@ impl Ended {
 }
 
 /// What the tests use of Python, with the versions that .ci/run installs.
-const PYTHON_PACKAGES: [&str; 2] = ["psycopg[binary]==3.3.9", "pyarrow==26.0.1"];
+const PYTHON_PACKAGES: [&str; 3] =
+    ["psycopg[binary]==3.3.9", "pyarrow==26.0.1", "jsonschema==4.26.0"];
 
 /// A Python with these packages: the one that the environment names, else one made on first use
 /// and kept with the build's other files. Blocks.

@@ -20,10 +20,10 @@ use strom_load::plan::{BUILTINS, Overrides, Plan, ProfileSource};
 const ROOMS: &[(&str, &[&str])] = &[
     ("exit", &[]),
     ("quantity", &[]),
-    ("stats", &[]),
+    ("stats", &["quantity"]),
     ("metric", &[]),
     ("pace", &[]),
-    ("record", &["stats"]),
+    ("record", &["quantity", "stats"]),
     ("profile", &[]),
     ("result", &["exit", "profile", "quantity", "record", "stats"]),
     ("report", &["quantity", "record", "result", "stats"]),

@@ -14,7 +14,10 @@ pub(super) fn report(folders: &[PathBuf]) -> Result<u8, Failure> {
     for saved in saved.map_err(|error| Failure::new(exit::USAGE, error))? {
         match saved {
             Saved::Job(result) => print(&summary(&result))?,
-            Saved::Index(index) => print(&format!("\n{}", index_text(&index)))?,
+            Saved::Index(index, jobs) => {
+                jobs.iter().try_for_each(|result| print(&summary(result)))?;
+                print(&format!("\n{}", index_text(&index)))?;
+            }
         }
     }
     Ok(exit::DONE)

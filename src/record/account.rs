@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Rows `first ..= last` by sequence number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Range {
     /// First row.
     pub first: u64,
@@ -14,7 +15,7 @@ pub struct Range {
 }
 
 /// Rows in ascending order, neighbours merged: its size grows with the gaps, not with the rows.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Ranges(Vec<Range>);
 
@@ -60,7 +61,7 @@ impl Ranges {
 }
 
 /// What became of the rows of a partition.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
     /// The server committed them, or they were found there.
     pub acknowledged: Ranges,
@@ -86,7 +87,7 @@ impl Account {
 }
 
 /// What became of a partition's rows, as the table shows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PartitionAudit {
     /// Its number.
     pub partition: u32,

@@ -1,5 +1,6 @@
 //! Histograms of durations: nanoseconds, three significant digits (HdrHistogram).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,6 +10,7 @@ use hdrhistogram::serialization::{
     DeserializeError, Deserializer as HdrReader, Serializer as _, V2DeflateSerializeError,
     V2DeflateSerializer,
 };
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
 /// Values above are recorded as this. 2^42 ns, 73 minutes: beyond any bound on a wait here.
@@ -196,11 +198,25 @@ fn decode(mut bytes: &[u8]) -> Result<Histogram<u64>, DeserializeError> {
 
 /// How [`Times`] are saved: HdrHistogram's compressed V2 encoding in base64, which its tools in other
 /// languages read, and the exact sum beside it.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Histogram")]
 struct SavedTimes {
+    /// How many durations it holds.
     count: u64,
+    /// Their sum, in nanoseconds.
     sum_ns: u64,
+    /// The histogram; empty without durations.
     hdr_v2_deflate: String,
+}
+
+impl JsonSchema for Times {
+    fn schema_name() -> Cow<'static, str> {
+        SavedTimes::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        SavedTimes::json_schema(generator)
+    }
 }
 
 impl Serialize for Times {
@@ -239,23 +255,30 @@ fn ns(value: Duration) -> u64 {
 }
 
 /// A histogram in a few figures, in milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentiles {
     /// Number of durations.
     pub count: u64,
     /// Arithmetic mean.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub mean_ms: f64,
     /// Least.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub min_ms: f64,
     /// Median.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub p50_ms: f64,
     /// 90th percentile.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub p90_ms: f64,
     /// 99th percentile.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub p99_ms: f64,
     /// 99.9th percentile.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub p999_ms: f64,
     /// Greatest.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub max_ms: f64,
 }
 

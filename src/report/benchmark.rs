@@ -1,11 +1,10 @@
 //! The benchmark's result for people: `summary.md`, and the same on a terminal. Verdict first.
 
 use std::fmt::{self, Write as _};
-use std::time::Duration;
 
 use super::table::{self, Align, TableRow};
 use super::{outcome, words};
-use crate::quantity::{format_count, format_duration};
+use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{
     BenchArmReport, BenchQueryReport, BenchmarkRun, Halted, StepReport,
@@ -103,7 +102,7 @@ fn title(step: &StepReport) -> String {
 }
 
 pub(super) fn status(report: &JobResult) -> String {
-    let took = format_duration(Duration::from_secs_f64(report.took_s));
+    let took = format_seconds(report.took_s);
     match report.status {
         Status::Running => format!("still running after {took}"),
         Status::Done => format!("done in {took}"),
@@ -276,7 +275,7 @@ fn rows(step: &StepReport) -> Vec<TableRow> {
 fn time(arm: &BenchArmReport) -> String {
     match (arm.median_ms, &arm.error) {
         (_, Some(error)) if arm.given_up => format!("ERROR {}", error.sqlstate),
-        (Some(ms), _) => format_duration(Duration::from_nanos((ms * 1e6) as u64)),
+        (Some(ms), _) => format_ms(ms),
         (None, _) => "-".to_owned(),
     }
 }

@@ -1,12 +1,11 @@
 //! What a run among faults came to, for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use super::outcome;
 use super::stream::differences;
 use super::table::{Align, TableRow, text_table};
-use crate::quantity::{format_count, format_duration};
+use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::JobResult;
 use crate::result::faults::{FaultsReport, Kind, KindReport, RowsReport};
 
@@ -16,7 +15,7 @@ pub(super) fn write(
     result: &JobResult,
     faults: &FaultsReport,
 ) -> std::fmt::Result {
-    let measured = format_duration(Duration::from_secs_f64(faults.measured_s));
+    let measured = format_seconds(faults.measured_s);
     writeln!(out, "\nfaults: {measured} measured, seed {}", faults.seed)?;
     outcome::shortfalls(result).try_for_each(|line| writeln!(out, "{line}"))?;
     outcome::failed_thresholds(result).try_for_each(|line| writeln!(out, "{line}"))?;
@@ -109,16 +108,14 @@ fn kind_row(kind: &KindReport) -> TableRow {
     cells.into()
 }
 
-fn format_ms(ms: f64) -> String {
-    format_duration(Duration::from_nanos((ms * 1e6).round() as u64))
-}
-
 fn mib(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / 1_048_576.0)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::record::Times;
     use crate::result::faults::MemoryReport;

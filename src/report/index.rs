@@ -1,9 +1,8 @@
 //! The index of several jobs in one folder, for people.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::quantity::format_duration;
+use crate::quantity::format_seconds;
 use crate::result::index::{Index, IndexEntry};
 
 /// An index as Markdown.
@@ -52,5 +51,5 @@ fn said(run: &IndexEntry) -> String {
 }
 
 fn took(run: &IndexEntry) -> String {
-    format_duration(Duration::from_secs(run.took_s as u64))
+    format_seconds(run.took_s.trunc())
 }

@@ -3,9 +3,8 @@
 mod queries;
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use crate::quantity::{format_count, format_duration, format_rate};
+use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
 use crate::record::{PartitionAudit, Percentiles};
 
 use super::table::{Align, TableRow, text_table};
@@ -50,7 +49,7 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
         Status::Aborted => "aborted mid-batch",
         Status::Failed => "ENDED EARLY by an error",
     };
-    let measured = format_duration(Duration::from_secs_f64(run.measured_s));
+    let measured = format_seconds(run.measured_s);
     writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;
     outcome::shortfalls(report).try_for_each(|line| writeln!(out, "{line}"))?;
     outcome::failed_thresholds(report).try_for_each(|line| writeln!(out, "{line}"))?;
@@ -206,10 +205,6 @@ fn ending(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Re
         writeln!(out, "error       {}", error.replace('\n', "\n            "))?;
     }
     Ok(())
-}
-
-fn format_ms(ms: f64) -> String {
-    format_duration(Duration::from_nanos((ms * 1e6).round() as u64))
 }
 
 fn mib(bytes: u64) -> String {

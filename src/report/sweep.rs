@@ -1,11 +1,10 @@
 //! A sweep's result for people.
 
 use std::fmt::{self, Write as _};
-use std::time::Duration;
 
 use super::table::{self, Align, TableRow};
 use super::{benchmark, outcome, words};
-use crate::quantity::format_duration;
+use crate::quantity::format_ms;
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
 use crate::result::sweep::{
@@ -201,13 +200,12 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
 }
 
 fn time(cell: &CellReport) -> String {
-    let duration = |ms: f64| format_duration(Duration::from_nanos((ms * 1e6) as u64));
     match (cell.median_ms, cell.low_ms, cell.high_ms, &cell.error) {
         (_, _, _, Some(error)) if cell.given_up => format!("ERROR {}", error.sqlstate),
         (Some(ms), Some(low), Some(high), _) => {
-            format!("{} ({} - {})", duration(ms), duration(low), duration(high))
+            format!("{} ({} - {})", format_ms(ms), format_ms(low), format_ms(high))
         }
-        (Some(ms), _, _, _) => duration(ms),
+        (Some(ms), _, _, _) => format_ms(ms),
         _ => "-".to_owned(),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What comparing a query's answers came to.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerHistory {
     /// Comparisons made.
     pub checks: u64,
@@ -23,15 +24,18 @@ pub struct AnswerHistory {
     /// Rows that differed where rows tie, over all comparisons.
     pub ties: u64,
     /// Largest relative difference of two numbers that were taken for the same.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub largest_difference: f64,
     /// Time that comparing cost, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub checks_s: f64,
     /// The first differing answers.
     pub differences: Vec<Comparison>,
 }
 
 /// What comparing two answers came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnswersCompared")]
 pub struct Comparison {
     /// Whether they are the same.
     pub same: bool,
@@ -40,6 +44,7 @@ pub struct Comparison {
     /// Rows that differ, but tie in the columns by which rows are chosen.
     pub ties: u64,
     /// Largest relative difference of two numbers that were taken for the same.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub largest_difference: f64,
     /// Rows that only one of them has: how many.
     pub only: [u64; 2],

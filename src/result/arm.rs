@@ -1,10 +1,12 @@
 //! What an arm of a comparison is, and why an execution in it failed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What an arm does about the GPU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ArmGpu")]
 pub enum Gpu {
     /// PG-Strom is not loaded: nothing here may be called GPU.
     Absent,
@@ -15,7 +17,7 @@ pub enum Gpu {
 }
 
 /// A setting of an arm.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArmSetting {
     /// Its name, such as `work_mem`.
     pub name: String,
@@ -24,7 +26,7 @@ pub struct ArmSetting {
 }
 
 /// Why an execution failed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ArmError {
     /// SQLSTATE.
     pub sqlstate: String,

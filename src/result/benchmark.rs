@@ -1,5 +1,6 @@
 //! What came of a benchmark.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::AnswerHistory;
@@ -10,7 +11,7 @@ use super::table::{Exported, Prepared};
 use crate::stats::Comparison;
 
 /// A step of a benchmark.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {
     /// Its name.
     pub name: String,
@@ -27,7 +28,7 @@ pub struct StepReport {
 }
 
 /// What came of one query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BenchQueryReport {
     /// Its name.
     pub query: String,
@@ -38,6 +39,7 @@ pub struct BenchQueryReport {
     /// How the arms followed each other.
     pub interleaved: bool,
     /// How long all of it took, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub took_s: f64,
     /// Each of its arms.
     pub arms: Vec<BenchArmReport>,
@@ -52,7 +54,7 @@ pub struct BenchQueryReport {
 }
 
 /// What came of one arm of a query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BenchArmReport {
     /// Its name.
     pub arm: String,
@@ -89,7 +91,7 @@ pub struct BenchArmReport {
 }
 
 /// Why a query's measurement ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Halted {
     /// The ratio is known as exactly as was asked for.
@@ -105,7 +107,7 @@ pub enum Halted {
 }
 
 /// A benchmark.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BenchmarkRun {
     /// The tables of the profile, as they were found or made.
     pub tables: Vec<Prepared>,

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Where a query's relations are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "PlanVerdict")]
 pub enum Verdict {
     /// Every relation, by GPU nodes.
     Gpu,
@@ -41,7 +43,7 @@ impl fmt::Display for Verdict {
 }
 
 /// What a plan proves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// In a word.
     pub verdict: Verdict,
@@ -86,7 +88,7 @@ fn hash(shape: &str) -> u64 {
 }
 
 /// A node that runs on the GPU.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GpuNode {
     /// PG-Strom's name for it.
     pub kind: String,
@@ -99,7 +101,7 @@ pub struct GpuNode {
 }
 
 /// What was found out about a query in one arm.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PlanHistory {
     /// What the last plan proves; `None` if none could be taken.
     pub evidence: Option<Evidence>,
@@ -110,6 +112,7 @@ pub struct PlanHistory {
     /// Plans taken.
     pub looks: u64,
     /// Time that taking them cost, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub looks_s: f64,
     /// Why the last plan could not be taken, if it could not.
     pub error: Option<String>,
@@ -123,7 +126,7 @@ pub struct PlanHistory {
 }
 
 /// A plan in a line, and what stands for it where executions are saved one by one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlanShape {
     /// [`Evidence::shape_hash`].
     pub hash: String,
@@ -142,7 +145,7 @@ impl PlanHistory {
 }
 
 /// A known reason, and what can be done about it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct HintReport {
     /// What the query does.
     pub cause: String,
@@ -151,9 +154,10 @@ pub struct HintReport {
 }
 
 /// A plan that is another one than before.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlanChange {
     /// When it was seen, in seconds since the start of the schedule.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub at_s: f64,
     /// What the plan proved before.
     pub from: Verdict,

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stream::StreamRun;
 use crate::record::{PartitionAudit, Percentiles};
 
 /// A run among faults.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FaultsReport {
     /// What places, kinds and pauses were drawn from.
     pub seed: u64,
     /// Measured time, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub measured_s: f64,
     /// Each kind that was made.
     pub faults: Vec<KindReport>,
@@ -36,7 +38,7 @@ pub struct FaultsReport {
 }
 
 /// The faults of one kind.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KindReport {
     /// The kind; none for all together.
     pub kind: Option<Kind>,
@@ -51,7 +53,7 @@ pub struct KindReport {
 }
 
 /// What became of the rows of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct RowsReport {
     /// Due.
     pub due: u64,
@@ -72,7 +74,7 @@ pub struct RowsReport {
 }
 
 /// Memory of the loader.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryReport {
     /// Its peak in the first minute; none for a run that was shorter.
     pub peak_after_1_min_bytes: Option<u64>,
@@ -81,8 +83,11 @@ pub struct MemoryReport {
 }
 
 /// A kind of fault.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "FaultKind")]
 pub enum Kind {
     /// `pg_terminate_backend` of a producer or reader.
     BackendTerminated,
@@ -149,7 +154,7 @@ impl FromStr for Kind {
 }
 
 /// A stream among faults.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct FaultsRun {
     /// The stream.
     #[serde(flatten)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The GPUs of the machine that strom-load runs on.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct GpusReport {
     /// Time between two samples, in milliseconds; `None`: switched off.
     pub interval_ms: Option<f64>,
@@ -18,7 +19,7 @@ pub struct GpusReport {
 }
 
 /// One GPU in the measurement. `None` is what its driver did not tell.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GpuReport {
     /// What it is.
     #[serde(flatten)]
@@ -28,6 +29,7 @@ pub struct GpuReport {
     /// Samples that answered nothing.
     pub samples_failed: u64,
     /// Seconds that the samples of utilisation stand for.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub watched_s: f64,
     /// Mean share of time in which a kernel ran.
     pub utilization_mean_ratio: Option<f64>,
@@ -64,6 +66,7 @@ pub struct GpuReport {
     /// Greatest PCIe throughput to the GPU.
     pub pcie_received_max_bytes_per_s: Option<f64>,
     /// Seconds for which clocks were held down, by reason; reasons that never held are left out.
+    #[serde(default, deserialize_with = "crate::quantity::numbers_or_nan")]
     pub throttled_s: Option<BTreeMap<String, f64>>,
     /// Memory errors mended.
     pub ecc_corrected: Option<u64>,
@@ -78,7 +81,8 @@ pub struct GpuReport {
 }
 
 /// What a GPU is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GpuDevice")]
 pub struct Gpu {
     /// The driver's number for it, from 0.
     pub index: u32,

@@ -1,12 +1,13 @@
 //! Several jobs in one folder.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FORMAT_VERSION;
 use crate::exit;
 
 /// Several runs, one behind the other.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Index {
     /// See [`FORMAT_VERSION`].
     pub format_version: u32,
@@ -17,7 +18,7 @@ pub struct Index {
 }
 
 /// One of several runs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct IndexEntry {
     /// Its profile.
     pub profile: String,
@@ -26,6 +27,7 @@ pub struct IndexEntry {
     /// Exit code that it would have had alone; `None` if it has not ended.
     pub exit_code: Option<u8>,
     /// How long it took, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub took_s: f64,
     /// What may be said of it, in a line.
     pub verdict: String,
@@ -35,7 +37,7 @@ pub struct IndexEntry {
 }
 
 /// Tells an index from the result of one job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum IndexKind {
     /// The only one.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::AnswerHistory;
@@ -11,7 +12,7 @@ use crate::record::{Percentiles, Times};
 use crate::stats::Comparison;
 
 /// What became of the queries that were due by their schedule, warm-up included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueriesDue {
     /// Queries that fell due.
     pub due: u64,
@@ -22,7 +23,7 @@ pub struct QueriesDue {
 }
 
 /// What came of one query in one arm.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueryReport {
     /// The query's name.
     pub query: String,
@@ -35,6 +36,7 @@ pub struct QueryReport {
     /// Executions answered, warm-up included.
     pub executions: u64,
     /// Measured executions per second.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub queries_per_s: f64,
     /// Rows received.
     pub rows: u64,
@@ -61,7 +63,7 @@ pub struct QueryReport {
 }
 
 /// The two arms of a query, compared.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ComparisonReport {
     /// The query's name.
     pub query: String,
@@ -82,7 +84,7 @@ pub struct ComparisonReport {
 }
 
 /// The histograms that the figures of a query in an arm are taken from.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct QueryHistograms {
     /// From due to sent.
     pub wait: Times,

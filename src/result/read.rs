@@ -1,6 +1,10 @@
 //! Reads a saved result back.
 
+use std::io::ErrorKind;
 use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::index::Index;
 use super::{FORMAT_VERSION, JobResult};
@@ -15,8 +19,8 @@ pub const INDEX: &str = "index.json";
 pub enum Saved {
     /// One job.
     Job(Box<JobResult>),
-    /// Several, each in a folder of its own.
-    Index(Index),
+    /// Several, each in a folder of its own. Those that have begun are read as well.
+    Index(Index, Vec<JobResult>),
 }
 
 /// Why a results folder could not be read.
@@ -25,7 +29,7 @@ pub enum ReadError {
     /// The file cannot be read.
     #[error(
         "failed to read `{path}`: {source}\n  fix: name the results folder of a run, the one that \
-         holds result.json"
+         holds {RESULT}"
     )]
     Unreadable {
         /// The file.
@@ -33,9 +37,10 @@ pub enum ReadError {
         /// What happened.
         source: std::io::Error,
     },
-    /// It is not a result of strom-load.
+    /// It is not a result of strom-load, or was damaged.
     #[error(
-        "`{path}` is not a result of strom-load: {fact}\n  fix: name the results folder of a run"
+        "`{path}` is not a result of strom-load, or is damaged: {fact}\n  fix: name the results \
+         folder of a run"
     )]
     Malformed {
         /// The file.
@@ -43,23 +48,40 @@ pub enum ReadError {
         /// What is wrong.
         fact: String,
     },
-    /// It was written by a version with another format.
+    /// It was written by an older version.
     #[error(
-        "`{path}` has format {found}, and this strom-load reads format {FORMAT_VERSION}\n  fix: \
-         use the strom-load that wrote it"
+        "`{path}` has format {found}, and this strom-load shows format {FORMAT_VERSION}, and verifies \
+         the rows of format 1 too; fix: show it with the strom-load that wrote it{version}"
     )]
-    Format {
+    Older {
         /// The file.
         path: String,
-        /// Its version.
+        /// Its format.
         found: u64,
+        /// What wrote it, in parentheses; empty where that is not known.
+        version: String,
+    },
+    /// It was written by a newer version.
+    #[error(
+        "`{path}` has format {found}, and this strom-load reads format {FORMAT_VERSION}; fix: use the \
+         strom-load that wrote it{version}, or a newer one"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its format.
+        found: u64,
+        /// What wrote it, in parentheses; empty where that is not known.
+        version: String,
     },
 }
 
 /// The part of every result that tells what it is.
-#[derive(serde::Deserialize)]
+#[derive(Deserialize)]
 struct Head {
     format_version: u64,
+    /// An index has none.
+    strom_load_version: Option<String>,
 }
 
 /// Reads a results folder: of one job, or of several with an index.
@@ -68,13 +90,30 @@ struct Head {
 /// When it holds no result, a damaged one, or one of another format.
 pub fn read(folder: &Path) -> Result<Saved, ReadError> {
     let index = folder.join(INDEX);
-    if index.is_file() {
-        return parse(&index).map(Saved::Index);
+    if !index.is_file() {
+        return job(folder).map(|result| Saved::Job(Box::new(result)));
     }
-    parse(&folder.join(RESULT)).map(|result| Saved::Job(Box::new(result)))
+    let index: Index = parse(&index, FORMAT_VERSION)?;
+    let mut jobs = Vec::new();
+    for begun in index.runs.iter().filter_map(|run| run.folder.as_ref()) {
+        match job(&folder.join(begun)) {
+            // What failed before it began has no result.
+            Err(ReadError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            read => jobs.push(read?),
+        }
+    }
+    Ok(Saved::Index(index, jobs))
 }
 
-fn parse<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ReadError> {
+fn job(folder: &Path) -> Result<JobResult, ReadError> {
+    parse(&folder.join(RESULT), FORMAT_VERSION)
+}
+
+/// Reads what `T` needs of a file that has at least the format `oldest`.
+///
+/// # Errors
+/// As for [`read`].
+pub fn parse<T: DeserializeOwned>(file: &Path, oldest: u32) -> Result<T, ReadError> {
     let path = file.display().to_string();
     let text = std::fs::read_to_string(file)
         .map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
@@ -82,9 +121,14 @@ fn parse<T: serde::de::DeserializeOwned>(file: &Path) -> Result<T, ReadError> {
         path: path.clone(),
         fact: error.to_string(),
     };
-    let head: Head = serde_json::from_str(&text).map_err(malformed)?;
-    if head.format_version != u64::from(FORMAT_VERSION) {
-        return Err(ReadError::Format { path, found: head.format_version });
+    let Head { format_version: found, strom_load_version } =
+        serde_json::from_str(&text).map_err(malformed)?;
+    let version = strom_load_version.map_or_else(String::new, |version| format!(" ({version})"));
+    if found < u64::from(oldest) {
+        return Err(ReadError::Older { path, found, version });
+    }
+    if found > u64::from(FORMAT_VERSION) {
+        return Err(ReadError::Newer { path, found, version });
     }
     serde_json::from_str(&text).map_err(malformed)
 }

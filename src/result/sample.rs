@@ -62,7 +62,7 @@ fn run() -> StreamRun {
             "rows_acknowledged": 60_000, "rows_dropped": 0, "rows_undecided": 0,
             "rows_found": 60_000,
             "audit": [{
-                "rows_found": 60_000, "lost": [], "doubled": [], "altered": [], "unexpected": [],
+                "partition": 0, "rows_found": 60_000, "lost": [], "doubled": [], "altered": [], "unexpected": [],
                 "undecided_found": 0, "unaccounted": 0,
             }],
             "measured": { "rows_due": 50_000, "rows_acknowledged": 50_000, "rate_ratio": 1.0 },

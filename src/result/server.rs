@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::format_duration;
@@ -12,7 +13,7 @@ use crate::quantity::format_duration;
 const CLOSE: Duration = Duration::from_millis(100);
 
 /// The server of a run.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServerReport {
     /// Its address, without secrets.
     pub address: String,
@@ -29,7 +30,7 @@ pub struct ServerReport {
 }
 
 /// What tells a server, its database and the run's table from any other of the same name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerIdentity {
     /// The number that the cluster was given when it was made, `pg_control_system()`; `None` where
     /// the role may not ask.
@@ -45,7 +46,7 @@ pub struct ServerIdentity {
 }
 
 /// A row that only one run can have sent, as it holds the moment at which it was due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FirstRow {
     /// Its partition.
     pub partition: u32,
@@ -56,7 +57,7 @@ pub struct FirstRow {
 }
 
 /// Facts about a server, taken once at the start.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ServerFacts {
     /// `SHOW server_version`.
     pub version: String,
@@ -69,11 +70,13 @@ pub struct ServerFacts {
 }
 
 /// How far the server's clock is off this machine's.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockOffset {
     /// The server's clock less ours, in milliseconds: above 0 it is ahead.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub offset_ms: f64,
     /// Half a round trip: the true offset lies within so much of `offset_ms`.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub uncertainty_ms: f64,
 }
 

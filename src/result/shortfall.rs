@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::AnswerHistory;
@@ -13,7 +14,7 @@ use crate::profile::{Answers, Audit, Query};
 use crate::quantity::format_count;
 
 /// Something that was asked for and not done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortfall {
     /// What it is.
     pub kind: ShortfallKind,
@@ -22,7 +23,7 @@ pub struct Shortfall {
 }
 
 /// What was asked for and not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ShortfallKind {
     /// More rows that were due were never sent than the profile allows.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::query::{ComparisonReport, QueriesDue, QueryReport};
 use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
 
 /// What came of the stream.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StreamReport {
     /// Whether this run created the table.
     pub table_created: bool,
@@ -20,6 +21,7 @@ pub struct StreamReport {
     /// Target; `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
     /// Rows acknowledged in the measurement, per second.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub achieved_rows_per_s: f64,
     /// Rows due, warm-up included.
     pub rows_due: u64,
@@ -71,13 +73,15 @@ pub struct StreamReport {
 }
 
 /// A time in which a partition's producer got nothing done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OutageReport {
     /// The partition.
     pub partition: u32,
     /// When the first attempt failed, in seconds since the start of the schedule.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub start_s: f64,
     /// Until the next success, or until it was given up, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub length_s: f64,
     /// SQLSTATE of the first error.
     pub sqlstate: String,
@@ -86,18 +90,19 @@ pub struct OutageReport {
 }
 
 /// Rows of the measurement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct MeasuredRows {
     /// Rows due.
     pub rows_due: u64,
     /// Rows committed.
     pub rows_acknowledged: u64,
     /// Committed as a share of due.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub rate_ratio: f64,
 }
 
 /// What came of one partition.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PartitionReport {
     /// Its number.
     pub partition: u32,
@@ -127,15 +132,18 @@ pub struct PartitionReport {
 }
 
 /// Cost of and verdict on the loader.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LoaderReport {
     /// CPU time of the loader in the run, in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub cpu_s: f64,
     /// The same as a share of all cores over the measured time.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub cpu_ratio: f64,
     /// Greatest resident memory, in bytes.
     pub resident_peak_bytes: u64,
     /// Share of the producers' time spent generating and encoding.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub encode_ratio: f64,
     /// Lateness of batches whose producer was free: ours alone.
     pub own_delay: Option<Percentiles>,
@@ -146,7 +154,7 @@ pub struct LoaderReport {
 }
 
 /// Who set the limit of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bottleneck {
     /// The schedule was kept: nobody.
@@ -158,11 +166,13 @@ pub enum Bottleneck {
 }
 
 /// One point of the result's `intervals`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalReport {
     /// Start, in seconds since the start of the schedule.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub start_s: f64,
     /// Length in seconds.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub length_s: f64,
     /// The phase at its end.
     pub phase: Phase,
@@ -191,12 +201,13 @@ pub struct IntervalReport {
 }
 
 /// A stream and the queries beside it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StreamRun {
     /// Start of the schedule in microseconds since the Unix epoch: the origin of the rows' due
     /// times.
     pub origin_us: i64,
     /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub measured_s: f64,
     /// The stream.
     pub stream: StreamReport,
@@ -214,7 +225,7 @@ pub struct StreamRun {
 }
 
 /// The histograms that the figures of a stream's batches and rows are taken from.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct StreamHistograms {
     /// Batches: from due to sent.
     pub wait: Times,

@@ -1,5 +1,6 @@
 //! What came of a sweep.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::answers::AnswerHistory;
@@ -8,7 +9,7 @@ use super::evidence::PlanHistory;
 use super::table::Prepared;
 
 /// A sweep, as saved.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SweepReport {
     /// Which combinations were asked for.
     pub mode: String,
@@ -33,7 +34,7 @@ pub struct SweepReport {
 }
 
 /// A value in a combination.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SettingReport {
     /// The setting.
     pub name: String,
@@ -42,7 +43,7 @@ pub struct SettingReport {
 }
 
 /// What came of a query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SweepQueryReport {
     /// Its name.
     pub query: String,
@@ -55,13 +56,14 @@ pub struct SweepQueryReport {
     /// Rounds that a combination needs before it can be excluded.
     pub rounds_min: usize,
     /// With this probability all that are as good as the best are among those.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub confidence: f64,
     /// What came of each combination, in their order.
     pub combinations: Vec<CellReport>,
 }
 
 /// What came of a combination in a query.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CellReport {
     /// Rounds in which it was measured.
     pub rounds: usize,
@@ -98,7 +100,7 @@ pub struct CellReport {
 }
 
 /// A value of a setting.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Value {
     /// As the profile has it.
     pub written: String,
@@ -107,7 +109,7 @@ pub struct Value {
 }
 
 /// A setting that was left out.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its name.
     pub name: String,
@@ -116,7 +118,7 @@ pub struct Skipped {
 }
 
 /// What has to be done for a new value to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Applying {
     /// SET.
@@ -137,7 +139,7 @@ pub enum Applying {
 }
 
 /// A setting of a sweep.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SweptReport {
     /// Its name.
     pub name: String,
@@ -150,7 +152,7 @@ pub struct SweptReport {
 }
 
 /// A sweep with its tables.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SweepRun {
     /// The tables of the profile, as they were found or made.
     pub tables: Vec<Prepared>,

@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A table that is ready.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prepared {
     /// Its name, as a person writes it.
     pub table: String,
@@ -16,8 +17,10 @@ pub struct Prepared {
     /// Rows that were loaded just now.
     pub rows_loaded: u64,
     /// Seconds that loading them took; 0 if there were none.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub load_s: f64,
     /// Seconds that keys, indexes, VACUUM and ANALYZE took.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub finish_s: f64,
     /// Keys and indexes that were built just now.
     pub built: Vec<String>,
@@ -32,8 +35,9 @@ pub struct Prepared {
 }
 
 /// What became of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "TableState")]
 pub enum State {
     /// It was not there.
     Created,
@@ -60,7 +64,7 @@ impl fmt::Display for State {
 }
 
 /// What was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exported {
     /// Rows.
     pub rows: u64,
@@ -73,7 +77,7 @@ pub struct Exported {
 }
 
 /// A column as it was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExportedColumn {
     /// Its name.
     pub name: String,

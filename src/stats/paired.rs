@@ -1,5 +1,6 @@
 //! Two arms measured in pairs: the ratio of their medians, its interval, and a verdict.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{Ranked, Resampler};
@@ -54,8 +55,9 @@ impl Settings {
 }
 
 /// What the interval says of arm B beside arm A. The point never decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TimesVerdict")]
 pub enum Verdict {
     /// The whole interval is above 1: B takes less time than A.
     Faster,
@@ -68,7 +70,8 @@ pub enum Verdict {
 }
 
 /// Arm A beside arm B.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TimesCompared")]
 pub struct Comparison {
     /// What may be said.
     pub verdict: Verdict,
@@ -83,12 +86,15 @@ pub struct Comparison {
     /// Upper end of the interval of the ratio; absent with too few pairs.
     pub high: Option<f64>,
     /// Confidence of the interval.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub confidence: f64,
     /// Pairs measured. All of them count: nothing is an outlier.
     pub pairs: usize,
     /// Independent pairs that they are worth.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub effective_pairs: f64,
     /// Pairs ÷ effective pairs, from the order of measurement.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub autocorrelation_time: f64,
 }
 

@@ -2,8 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::format_ms;
-use crate::quantity::{format_count, format_rate};
+use crate::quantity::{format_count, format_ms, format_rate};
 use crate::record::Percentiles;
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
