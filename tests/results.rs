@@ -280,7 +280,7 @@ async fn what_is_no_result_is_one_error() {
         // Where in a file it is damaged changes with the file.
         let without_place = |line: &str| line.split(" at line ").next().unwrap().to_owned();
         let said: Vec<String> = said.lines().map(without_place).collect();
-        text.push_str(&format!("{what}\n{}\n\n", said.join("\n")));
+        text.extend([what, "\n", &said.join("\n"), "\n\n"]);
     }
     let format_1 = fixtures().join(FORMAT_1);
     let ended = report_of(&format_1).await;
