@@ -21,7 +21,7 @@ use crate::query::{Connection, Trial};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
 use crate::result::{Body, JobResult, Status};
-use crate::sink::{QueryStart, Start};
+use crate::sink::QueryStart;
 use crate::strom::{self, StromError};
 use crate::sweep::{self, SweepError};
 
@@ -72,21 +72,9 @@ pub(super) async fn run(
         .await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
-    let facts = server.facts.clone();
     let mut draft = Draft::begin(plan, server, BenchmarkRun { tables, steps: Vec::new() });
     let queries = query_starts(bench, &steps);
-    let start = Start {
-        profile: &plan.common.name,
-        server: &facts,
-        started_at: draft.started_at(),
-        planned: None,
-        stream: None,
-        queries: &queries,
-        gpus: gpus.found(),
-    };
-    outputs.begin(&start, &draft.so_far(&gpus))?;
-    let arms = queries.iter().map(|query| query.arms.len()).sum();
-    let mut ticker = Ticker::begin(&mut outputs, gpus, queries.len(), arms);
+    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus)?;
     let of = bench.steps.len();
     let mut ended = Ok(());
     for ((number, step), trials) in (1..).zip(&bench.steps).zip(steps) {

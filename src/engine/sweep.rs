@@ -22,7 +22,7 @@ use crate::quantity::format_duration;
 use crate::query::examine::Findings;
 use crate::query::{Connection, Trial};
 use crate::result::{self, JobResult};
-use crate::sink::{QueryStart, Start};
+use crate::sink::QueryStart;
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
@@ -103,21 +103,9 @@ pub(super) async fn run(
     let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
     let run = assemble::sweep_begun(&checked, sweep, &trials);
     let run = result::sweep::SweepRun { tables, sweep: run };
-    let facts = server_report.facts.clone();
     let mut draft = Draft::begin(plan, server_report, run);
     let queries: Vec<QueryStart> = trials.iter().map(query_start).collect();
-    let start = Start {
-        profile: &plan.common.name,
-        server: &facts,
-        started_at: draft.started_at(),
-        planned: None,
-        stream: None,
-        queries: &queries,
-        gpus: gpus.found(),
-    };
-    outputs.begin(&start, &draft.so_far(&gpus))?;
-    let arms = queries.iter().map(|query| query.arms.len()).sum();
-    let mut ticker = Ticker::begin(&mut outputs, gpus, queries.len(), arms);
+    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus)?;
     ticker.step(&trials);
     let rows =
         table_rows(&draft.run.tables, bench.steps[0].table.as_ref().or(bench.table.as_ref()));

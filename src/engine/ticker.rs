@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::TICK;
-use super::assemble;
+use super::assemble::{self, Draft};
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use crate::bench::{Doing, Recorders, Watched};
@@ -16,9 +16,9 @@ use crate::quantity::format_duration;
 use crate::query::Trial;
 use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, PairTally, Phase, QueryTally, Recorder, Tally};
-use crate::result::JobResult;
 use crate::result::gpu::GpuReport;
-use crate::sink::Progress;
+use crate::result::{Body, JobResult};
+use crate::sink::{Progress, QueryStart, SinkError, Start};
 
 /// Between two looks at how far a query is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -42,26 +42,40 @@ pub(super) struct Ticker<'a> {
 }
 
 impl<'a> Ticker<'a> {
-    /// Of a job that begins now, with so many queries and so many combinations of query and arm.
-    pub(super) fn begin(
+    /// Tells the outputs what is known of a job that begins now, and feeds them from now on.
+    ///
+    /// # Errors
+    /// When an output cannot be written.
+    pub(super) fn open<B: Clone + Into<Body>>(
         outputs: &'a mut Outputs,
+        draft: &Draft<B>,
+        queries: &[QueryStart],
         gpus: Gpus,
-        queries: usize,
-        query_arms: usize,
-    ) -> Self {
+    ) -> Result<Self, SinkError> {
+        let nothing_yet = draft.so_far(&gpus);
+        let start = Start {
+            profile: nothing_yet.profile(),
+            server: &nothing_yet.server.facts,
+            started_at: draft.started_at(),
+            planned: None,
+            stream: None,
+            queries,
+            gpus: gpus.found(),
+        };
+        outputs.begin(&start, &nothing_yet)?;
         let now = Instant::now();
         gpus.begin(std::time::Instant::now());
-        Self {
+        Ok(Self {
             outputs,
             gpus,
             began: now,
             last: now,
-            queries: vec![Vec::new(); query_arms],
-            pairs: vec![Vec::new(); queries],
+            queries: vec![Vec::new(); queries.iter().map(|query| query.arms.len()).sum()],
+            pairs: vec![Vec::new(); queries.len()],
             begin: (0, 0),
             next: (0, 0),
             gpus_since: Vec::new(),
-        }
+        })
     }
 
     /// The step of these queries begins; its place is behind those of the steps before it.
