@@ -22,8 +22,11 @@ use crate::strom::{Arm, StromError};
 
 pub use measured::{ArmSamples, Doing, Measured, Progress, Recorders, Watched};
 
-/// Failures of an arm in a row after which it is given up.
-const FAILURES_MAX: u32 = 2;
+/// Failures of an arm after which it is given up.
+const FAILURES_MAX: u64 = 2;
+/// Failures that do not count, as the GPU service slept and was woken: a query that puts it to sleep
+/// each time is given up, too.
+const SLEPT_MAX: u64 = 3;
 /// Executions of an arm whose other arm was given up: enough to say what it takes alone.
 const ALONE: usize = 3;
 
@@ -448,13 +451,15 @@ impl Bencher {
                 samples.failures += 1;
                 let failed = self.execution(query, arm, self.sent.elapsed());
                 self.recorders.queries[query][arm].note(|tally| tally.failed(failed, error.code()));
-                samples.given_up = samples.failures >= u64::from(FAILURES_MAX);
                 samples.error = Some(ArmError {
                     sqlstate: error.code().to_owned(),
                     message: error.to_string(),
                 });
-                let looking = self.armed.look_into(arm_entered, &error);
-                let _ = self.abort.run_until_cancelled(looking).await;
+                let settling = self.armed.settle(arm_entered, &error);
+                let settling = self.stop.run_until_cancelled(settling);
+                let woken = self.abort.run_until_cancelled(settling).await.flatten();
+                samples.slept += u64::from(woken == Some(true));
+                samples.given_up = samples.failures - samples.slept.min(SLEPT_MAX) >= FAILURES_MAX;
                 if error.is_lost() {
                     // A server that restarts after a crash of its GPU service comes back within
                     // seconds.

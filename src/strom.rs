@@ -10,7 +10,8 @@ pub mod settings;
 
 pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter};
 pub use service::{
-    GpuService, Roused, WAKE_SQL, WOKEN, await_gpu_service, probe, rouse, wake_gpu_service,
+    ASLEEP_AGAIN, GpuService, Roused, WAKE_SQL, WOKEN, await_gpu_service, probe, rouse,
+    wake_gpu_service,
 };
 
 use crate::pg;

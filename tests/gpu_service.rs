@@ -33,6 +33,20 @@ impl Strom {
         fs::write(self.asleep(), "").unwrap();
     }
 
+    /// Lets the probe be answered without the GPU, as in the seconds after a reload.
+    fn plan_without_gpu(&self) {
+        fs::write(self.cpu_plans(), "").unwrap();
+    }
+
+    /// Ends that: only now does the probe find a service asleep.
+    fn plan_with_gpu(&self) {
+        fs::remove_file(self.cpu_plans()).unwrap();
+    }
+
+    fn cpu_plans(&self) -> PathBuf {
+        self.server.data_dir().join("pg_strom.cpu_plans")
+    }
+
     fn asleep(&self) -> PathBuf {
         self.server.data_dir().join("pg_strom.asleep")
     }
@@ -183,6 +197,57 @@ async fn a_service_that_falls_asleep_in_a_run_is_woken_after_the_first_timeout()
     strom.stop().await;
 }
 
+/// What is said of a look that met a CPU plan.
+const PROVES_NOTHING: &str = "a small one is planned without it";
+const WOKEN: &str = "GPU service was asleep";
+
+#[tokio::test]
+async fn a_look_that_proves_nothing_is_repeated_and_a_second_sleep_is_ended_too() {
+    let strom = Strom::start().await;
+    let program = start(&strom, READER, &strom.address, &["--duration", "forever"]);
+    until("queries are answered", || program.stderr().contains("queries ")).await;
+    strom.plan_without_gpu();
+    strom.put_to_sleep();
+    program.says(PROVES_NOTHING).await;
+    assert!(strom.asleep().exists(), "nothing proves yet that it sleeps");
+    strom.plan_with_gpu();
+    until("it is woken", || !strom.asleep().exists()).await;
+    program.says(WOKEN).await;
+    strom.put_to_sleep();
+    until("it is woken again", || !strom.asleep().exists()).await;
+    until("that is said", || program.stderr().matches(WOKEN).count() == 2).await;
+    program.signal(Signal::INT);
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches(WOKEN).count(), 2, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches(PROVES_NOTHING).count(), 1, "{}", ended.stderr);
+    assert_eq!(ask(&strom.server, "SHOW pg_strom.max_async_tasks").await, "16");
+    let result = ended.result();
+    assert!(errors(arm(&result, "on")) >= 3, "{}", arm(&result, "on"));
+    assert_eq!(errors(arm(&result, "off")), 0);
+    strom.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_that_sleeps_at_the_end_is_woken_before_answers_are_compared() {
+    let strom = Strom::start().await;
+    let program = start(&strom, READER, &strom.address, &["--duration", "9s"]);
+    until("queries are answered", || program.stderr().contains("queries ")).await;
+    strom.plan_without_gpu();
+    strom.put_to_sleep();
+    program.says(PROVES_NOTHING).await;
+    strom.plan_with_gpu();
+    let ended = program.end().await;
+    let result = ended.done();
+    assert!(!strom.asleep().exists());
+    assert_eq!(ended.stderr.matches(WOKEN).count(), 1, "{}", ended.stderr);
+    assert!(!ended.stderr.contains("were not compared"), "{}", ended.stderr);
+    let answers = &result["comparisons"][0]["answers"];
+    assert!(answers["checks"].as_u64().unwrap() >= 1, "{answers}");
+    assert_eq!(answers["failed"], 0, "{answers}");
+    strom.stop().await;
+}
+
 #[tokio::test]
 async fn a_role_that_may_not_wake_the_service_is_told_how() {
     let strom = Strom::start().await;
@@ -238,7 +303,10 @@ async fn a_benchmark_goes_on_where_the_service_falls_asleep() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    strom.plan_without_gpu();
     strom.put_to_sleep();
+    program.says(PROVES_NOTHING).await;
+    strom.plan_with_gpu();
     until("it is woken", || !strom.asleep().exists()).await;
     let ended = program.end().await;
     let result = ended.done();

@@ -23,6 +23,8 @@ pub struct ArmSamples {
     pub rows: u64,
     /// Executions that failed.
     pub failures: u64,
+    /// Those of them after which the GPU service was found asleep and woken.
+    pub slept: u64,
     /// Why the last of those did.
     pub error: Option<ArmError>,
     /// Whether it was given up.

@@ -89,8 +89,8 @@ impl<'a> Run<'a> {
         shutdown: &Shutdown,
     ) -> Result<(Self, Keeper), PrepareError> {
         let ingest = ingest.handle();
-        let Prepared { address, mut server, table, control, loaders, readers, trials, gpus } =
-            prepared;
+        let Prepared { address, mut server, table, control, loaders, .. } = prepared;
+        let (readers, timeouts) = (prepared.readers, prepared.timeouts);
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         if let Some(StreamPartition { number, first_id, .. }) = table.partitions.first() {
@@ -114,9 +114,9 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
-            readers: Readers::new(trials),
+            readers: Readers::new(prepared.trials, timeouts),
             examiner: None,
-            gpus,
+            gpus: prepared.gpus,
             timeline: Timeline::default(),
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,

@@ -11,7 +11,7 @@ use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Audit, Plan, Readers, StreamJob};
-use crate::query::{Armed, Connection, Trial};
+use crate::query::{Armed, Connection, Timeouts, Trial};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, Gpu, StromError};
@@ -32,6 +32,8 @@ pub(super) struct Prepared {
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<Armed>,
+    /// What the readers and the examiner know of timeouts on the GPU.
+    pub(super) timeouts: Arc<Timeouts>,
     pub(super) trials: Arc<[Trial]>,
     pub(super) gpus: Gpus,
 }
@@ -60,7 +62,7 @@ pub(super) async fn prepare(
         });
         producers.push(connected.await.map_err(std::io::Error::other)??);
     }
-    let (mut readers, timeouts) = (Vec::new(), Arc::default());
+    let (mut readers, timeouts) = (Vec::new(), Arc::<Timeouts>::default());
     for reader in 0..plan.job.readers.count {
         let connection = connection(plan, address, &format!("strom-load reader {reader}"));
         let mut armed = Armed::new(connection, Arc::clone(&timeouts));
@@ -84,7 +86,7 @@ pub(super) async fn prepare(
     }
     let address = address.clone();
     gpus.ready().await;
-    Ok(Prepared { address, server, table, control, loaders, readers, trials, gpus })
+    Ok(Prepared { address, server, table, control, loaders, readers, timeouts, trials, gpus })
 }
 
 /// Loads the first rows and takes them back; mentions triggers that may stop later ones.

@@ -14,7 +14,7 @@ use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
-use crate::query::{Armed, Connection, Failures, Reader, Trial};
+use crate::query::{Armed, Connection, Failures, Reader, Timeouts, Trial};
 use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
@@ -36,12 +36,13 @@ pub(super) struct Readers {
     due_total: ReaderTally,
     board: Board,
     failures: Arc<Failures>,
+    timeouts: Arc<Timeouts>,
     /// Rows acknowledged so far, in all partitions.
     rows: Arc<AtomicU64>,
 }
 
 impl Readers {
-    pub(super) fn new(trials: Arc<[Trial]>) -> Self {
+    pub(super) fn new(trials: Arc<[Trial]>, timeouts: Arc<Timeouts>) -> Self {
         let combinations: usize = trials.iter().map(|trial| trial.arms.len()).sum();
         Self {
             tallies: (0..combinations).map(|_| Default::default()).collect(),
@@ -51,6 +52,7 @@ impl Readers {
             due_total: ReaderTally::default(),
             board: Board::default(),
             failures: Arc::default(),
+            timeouts,
             rows: Arc::default(),
         }
     }
@@ -131,7 +133,7 @@ impl Readers {
             reservations: vec![reservation.clone()],
             ..connection(plan, address, "strom-load examiner")
         };
-        let armed = Armed::new(connection, Arc::default());
+        let armed = Armed::new(connection, Arc::clone(&self.timeouts));
         let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(armed, Arc::clone(&self.trials), evidence, start);
         let (recorders, pairs) = examiner.recorders();

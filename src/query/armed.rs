@@ -160,15 +160,42 @@ impl Armed {
         Ok(Some(answer))
     }
 
-    /// After a query failed in an arm: if it timed out on the GPU, finds out why, and wakes a GPU
-    /// service that sleeps. May take half a minute.
-    pub fn look_into<'a>(
+    /// After a query failed in an arm: if it timed out on the GPU, finds out why, unless another
+    /// session does, and wakes a GPU service that sleeps. May take half a minute.
+    pub fn look_into(
         &self,
-        arm: &'a Arm,
-        error: &'a pg::Error,
-    ) -> impl Future<Output = ()> + Send + use<'a> {
+        arm: &Arm,
+        error: &pg::Error,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let (timeouts, address) = (Arc::clone(&self.timeouts), self.connection.address.clone());
-        async move { timeouts.failed(&address, arm, error).await }
+        // Noted now: the look may be cut off before it begins.
+        let timed_out = timeouts.note(arm, error);
+        async move {
+            if timed_out {
+                timeouts.look(&address).await;
+            }
+        }
+    }
+
+    /// The same for somebody who can wait until it is known; whether the service was woken, so that
+    /// it is worth while to try again.
+    pub fn settle(
+        &self,
+        arm: &Arm,
+        error: &pg::Error,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        let (timeouts, address) = (Arc::clone(&self.timeouts), self.connection.address.clone());
+        let timed_out = timeouts.note(arm, error);
+        async move { timed_out && timeouts.settle(&address).await }
+    }
+
+    /// Has the GPU service awake, if a query timed out on the GPU and it is not known why.
+    /// `telling` is called before that takes its time.
+    pub async fn settle_timeouts(&mut self, telling: impl FnOnce()) {
+        if self.timeouts.is_unexplained() {
+            telling();
+            self.timeouts.settle(&self.connection.address).await;
+        }
     }
 
     /// The plan of a query in an arm; with `analyze` it is run.

@@ -192,6 +192,8 @@ impl Examiner {
     pub async fn finish(&mut self, told: &(dyn Fn(String) + Sync), cut_off: &CancellationToken) {
         let work = async {
             let of = self.trials.len();
+            let telling = || told("looking at PG-Strom's GPU service".to_owned());
+            self.armed.settle_timeouts(telling).await;
             for query in 0..of {
                 told(format!("taking plans, {} of {of}", query + 1));
                 self.plans_of(query).await;
@@ -235,7 +237,12 @@ impl Examiner {
     /// Takes the plan of a query in one of its arms.
     pub async fn plan_of(&mut self, query: usize, arm: usize) {
         let Trial { query: asked, arms } = &self.trials[query];
-        let explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
+        let mut explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
+        if let Err(StromError::Server(error)) = &explained
+            && self.armed.settle(&arms[arm], error).await
+        {
+            explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
+        }
         self.note_plan(query, arm, explained);
     }
 
@@ -349,13 +356,29 @@ impl Examiner {
         history
     }
 
-    /// Compares the answers in two arms, on one snapshot.
+    /// Compares the answers in two arms; once more if the GPU service slept and was woken.
     async fn timed(
         &mut self,
         query: usize,
         arms: [&Arm; 2],
     ) -> (Duration, Result<Comparison, CompareError>) {
         let began = Instant::now();
+        let mut compared = self.compared(query, arms).await;
+        if let Err(CompareError::Server(StromError::Server(error))) = &compared
+            && let Some(on_gpu) = arms.iter().find(|arm| arm.gpu == Gpu::On)
+            && self.armed.settle(on_gpu, error).await
+        {
+            compared = self.compared(query, arms).await;
+        }
+        (began.elapsed(), compared)
+    }
+
+    /// Compares the answers in two arms, on one snapshot.
+    async fn compared(
+        &mut self,
+        query: usize,
+        arms: [&Arm; 2],
+    ) -> Result<Comparison, CompareError> {
         let Query { sql, answers, .. } = &self.trials[query].query;
         let compare = async |armed: &mut Armed| {
             let columns = armed.session().await?.columns(sql).await?;
@@ -366,8 +389,7 @@ impl Examiner {
             }
             Ok(comparer.finish()?)
         };
-        let compared = self.armed.in_snapshot(compare).await;
-        (began.elapsed(), compared)
+        self.armed.in_snapshot(compare).await
     }
 }
 

@@ -107,6 +107,10 @@ pub async fn await_gpu_service(address: &Address) -> Result<(), StromError> {
     Ok(())
 }
 
+/// What is said of a service that sleeps again, and that our role may not wake.
+pub const ASLEEP_AGAIN: &str = "PG-Strom's GPU service does not answer again, and our role may not \
+                                wake it; the SQL that does was shown before";
+
 /// What is said of a service that was woken.
 pub const WOKEN: &str = "PG-Strom's GPU service was asleep, as it is after a reload of the \
                                 configuration; woken: pg_strom.max_async_tasks was changed and put \
@@ -190,6 +194,6 @@ async fn change_and_put_back(session: &mut Session) -> Result<(), pg::Error> {
     let Some(tasks) = session.text(ACT, &read).await? else { return Ok(()) };
     let tasks: u32 = tasks.parse().unwrap_or(1);
     let other = if tasks > 1 { tasks - 1 } else { tasks + 1 };
-    session.execute(ACT, &format!("SET {SHARED} = {other}")).await?;
-    session.execute(ACT, &format!("SET {SHARED} = {tasks}")).await
+    // At once: whoever is cut off in between would leave the other value to the whole server.
+    session.execute(ACT, &format!("SET {SHARED} = {other}; SET {SHARED} = {tasks}")).await
 }
