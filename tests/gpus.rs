@@ -271,6 +271,8 @@ async fn a_run_samples_the_gpus_into_every_output() {
     assert_eq!(second["pg_strom_memory_max_bytes"], Value::Null);
     assert!(near(number(&second["power_mean_watts"]), 30.0, 1e-6), "{second}");
     assert!(ended.stdout.contains("GPU 0       Stub H100 80GB"), "{}", ended.stdout);
+    let who = "GPUs        PG-Strom used GPU 0 only; busy with other work: GPU 1\n";
+    assert!(ended.stdout.contains(who), "{}", ended.stdout);
 
     let rows = csv(&ended);
     let of_first = || rows.iter().filter(|row| field(row, "index") == "0");

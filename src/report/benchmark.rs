@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
-use super::{outcome, words};
+use super::{gpu, outcome, words};
 use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{
@@ -183,6 +183,7 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     if !failed.is_empty() {
         lines.push(format!("An arm failed: {failed}"));
     }
+    lines.extend(gpu::who_worked(&result.gpus, result.server.pg_strom_loaded));
     lines
 }
 

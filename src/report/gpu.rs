@@ -20,8 +20,52 @@ impl GpuReport {
     }
 }
 
+/// Which of several GPUs PG-Strom worked on, in a sentence; `None` where there are not several, or
+/// nobody knows of a PG-Strom.
+pub(super) fn who_worked(gpus: &GpusReport, pg_strom_loaded: bool) -> Option<String> {
+    let answered: Vec<_> = gpus.devices.iter().filter(|gpu| gpu.samples > 0).collect();
+    let holds = |gpu: &GpuReport| {
+        gpu.pg_strom_memory_max_bytes.is_some() || gpu.pg_strom_utilization_max_ratio.is_some()
+    };
+    let busy = |gpu: &GpuReport| {
+        let peaks = [gpu.utilization_max_ratio, gpu.pg_strom_utilization_max_ratio];
+        peaks.into_iter().flatten().any(|peak| peak > 0.0)
+    };
+    let seen = answered.iter().any(|gpu| holds(gpu));
+    if answered.len() < 2 || !(seen || pg_strom_loaded) {
+        return None;
+    }
+    let (used, unused): (Vec<_>, Vec<_>) =
+        answered.into_iter().partition(|gpu| busy(gpu) && (holds(gpu) || !seen));
+    let numbers = |gpus: &[&GpuReport]| {
+        let name = |gpu: &&GpuReport| format!("GPU {}", gpu.gpu.index);
+        gpus.iter().map(name).collect::<Vec<_>>().join(", ")
+    };
+    let (others, idle): (Vec<_>, Vec<_>) = unused.iter().copied().partition(|gpu| busy(gpu));
+    let only = if used.len() == 1 { " only" } else { "" };
+    let mut line = match (seen, used.is_empty()) {
+        (true, true) => "PG-Strom was not seen at work on any GPU".to_owned(),
+        (false, true) => "no GPU was seen at work".to_owned(),
+        (true, false) => format!("PG-Strom used {}{only}", numbers(&used)),
+        (false, false) => format!("at work: {}{only}", numbers(&used)),
+    };
+    for (gpus, did) in [(idle, "idle"), (others, "busy with other work")] {
+        if !gpus.is_empty() && !used.is_empty() {
+            let _ = write!(line, "; {did}: {}", numbers(&gpus));
+        }
+    }
+    if !seen {
+        line.push_str("; whose work it was cannot be seen from here");
+    }
+    Some(line)
+}
+
 /// The summary's lines on GPUs; nothing where there is none.
-pub(super) fn summary(out: &mut String, gpus: &GpusReport) -> std::fmt::Result {
+pub(super) fn summary(
+    out: &mut String,
+    gpus: &GpusReport,
+    pg_strom_loaded: bool,
+) -> std::fmt::Result {
     for gpu in &gpus.devices {
         let name = gpu.gpu.name.as_deref().unwrap_or("unnamed");
         write!(out, "\nGPU {:<8}{name}", gpu.gpu.index)?;
@@ -68,7 +112,10 @@ pub(super) fn summary(out: &mut String, gpus: &GpusReport) -> std::fmt::Result {
             writeln!(out, "            {errors} MEMORY ERRORS that ECC could not mend")?;
         }
     }
-    Ok(())
+    match who_worked(gpus, pg_strom_loaded) {
+        Some(line) => writeln!(out, "\nGPUs        {line}"),
+        None => Ok(()),
+    }
 }
 
 fn gib(bytes: u64) -> String {
@@ -86,7 +133,7 @@ mod tests {
         let gpus =
             GpusReport { interval_ms: Some(100.0), not_watched: None, driver: None, devices };
         let mut out = String::new();
-        summary(&mut out, &gpus).unwrap();
+        summary(&mut out, &gpus, true).unwrap();
         out.trim_start().to_owned()
     }
 
@@ -124,6 +171,45 @@ mod tests {
                         clocks held down: power_cap 1.0 s
                         2 MEMORY ERRORS that ECC could not mend
         ");
+    }
+
+    #[test]
+    fn of_several_gpus_it_is_said_which_worked() {
+        let gpu = |index: u32, peak: f64, pg_strom: Option<f64>| GpuReport {
+            gpu: Gpu { index, ..Gpu::default() },
+            samples: 9,
+            utilization_max_ratio: Some(peak),
+            pg_strom_memory_max_bytes: pg_strom.map(|_| 1 << 30),
+            pg_strom_utilization_max_ratio: pg_strom,
+            ..GpuReport::default()
+        };
+        let says = |devices: &[GpuReport], loaded: bool| {
+            let devices = devices.to_vec();
+            let gpus = GpusReport { interval_ms: None, not_watched: None, driver: None, devices };
+            who_worked(&gpus, loaded)
+        };
+        let (used, idle) = (gpu(0, 0.6, Some(0.3)), gpu(1, 0.0, None));
+        let both = [used.clone(), idle.clone()];
+        assert_eq!(says(&both, true).unwrap(), "PG-Strom used GPU 0 only; idle: GPU 1");
+        assert_eq!(
+            says(&[used.clone(), gpu(1, 0.4, None), gpu(2, 0.0, Some(0.0))], true).unwrap(),
+            "PG-Strom used GPU 0 only; idle: GPU 2; busy with other work: GPU 1"
+        );
+        // A sample of the process may miss what the GPU's own does not.
+        let all = [used.clone(), gpu(1, 0.2, Some(0.0))];
+        assert_eq!(says(&all, true).unwrap(), "PG-Strom used GPU 0, GPU 1");
+        assert_eq!(
+            says(&[gpu(0, 0.0, Some(0.0)), idle.clone()], true).unwrap(),
+            "PG-Strom was not seen at work on any GPU"
+        );
+        // Without a view of the process nothing is called PG-Strom's.
+        let foreign = [gpu(0, 0.6, None), idle.clone()];
+        assert_eq!(
+            says(&foreign, true).unwrap(),
+            "at work: GPU 0 only; idle: GPU 1; whose work it was cannot be seen from here"
+        );
+        assert_eq!(says(&foreign, false), None);
+        assert_eq!(says(&[used, GpuReport { samples: 0, ..idle }], true), None);
     }
 
     #[test]

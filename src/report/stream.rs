@@ -22,7 +22,7 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
     queries::due(out, run.queries_due.as_ref())?;
     queries::executions(out, &run.queries)?;
     queries::comparisons(out, &run.comparisons)?;
-    gpu::summary(out, &result.gpus)?;
+    gpu::summary(out, &result.gpus, result.server.pg_strom_loaded)?;
     ending(out, result, run)
 }
 

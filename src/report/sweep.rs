@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
-use super::{benchmark, outcome, words};
+use super::{benchmark, gpu, outcome, words};
 use crate::quantity::format_ms;
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
@@ -29,6 +29,7 @@ pub(super) fn verdicts(result: &JobResult, sweep: &SweepReport) -> Vec<String> {
         let names: Vec<&str> = sweep.skipped.iter().map(|skipped| skipped.name.as_str()).collect();
         lines.push(format!("Left out, not on this server: {}", names.join(", ")));
     }
+    lines.extend(gpu::who_worked(&result.gpus, result.server.pg_strom_loaded));
     lines
 }
 
