@@ -86,7 +86,7 @@ metrics! {
     QUERY_ROWS = Counter "strom_load_query_rows_total" ["query", "arm"]
         "Rows received from queries.";
     QUERY_VERDICT = Gauge "strom_load_query_verdict_info" ["query", "arm", "verdict"]
-        "1 for what the last plan proved about the GPU (gpu, mixed, cpu, unknown), else 0.";
+        "1 for what the last plan proved about the GPU (gpu, mixed, cpu, remote, unknown), else 0.";
     PLAN_CHANGES = Counter "strom_load_query_plan_changes_total" ["query", "arm"]
         "Times that the plan of a query was found changed.";
     FALLBACK_ROWS = Counter "strom_load_query_fallback_rows_total" ["query", "arm"]
@@ -200,7 +200,7 @@ labels! {
     "partition" Bound::PerRun("P"), "number of the partition, from 0";
     "query" Bound::PerRun("Q"), "name of the query in the profile";
     "arm" Bound::PerRun("A"), "`cpu` without PG-Strom, else `off` and `on`, or the profile's own";
-    "verdict" Bound::Fixed(4), "`gpu`, `mixed`, `cpu`, `unknown`";
+    "verdict" Bound::Fixed(5), "`gpu`, `mixed`, `cpu`, `remote`, `unknown`";
     "result" Bound::Fixed(3), "`same`, `different`, `failed`";
     "gpu" Bound::PerRun("G"), "the driver's number of the GPU, from 0";
     "uuid" Bound::Implied, "identity of the GPU; empty if the driver does not tell";

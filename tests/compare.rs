@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Database, Ended, Program, scratch, with_stand_in};
+use crate::support::{Database, Ended, Program, scratch, shared, with_stand_in};
 
 /// Runs a profile to its end; the keys of a short run are put before it.
 async fn run(database: &Database, profile: &str, args: &[&str]) -> Ended {
@@ -179,6 +179,40 @@ sql = "SELECT count(*) FROM {table}"
     let arms: Vec<_> = arms.map(|query| query["arm"].as_str().unwrap()).collect();
     assert_eq!(arms, ["off", "on", "off"], "a query may have arms of its own");
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_another_server_reads_is_called_remote() {
+    let database = Database::create().await;
+    let (host, port) = (shared().socket_dir.display(), shared().port);
+    let (name, password) = (&database.name, &shared().password);
+    let far = format!(
+        "CREATE EXTENSION postgres_fdw;
+         CREATE TABLE near AS SELECT n AS id FROM generate_series(1, 1000) AS n;
+         CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw
+             OPTIONS (host '{host}', port '{port}', dbname '{name}');
+         CREATE USER MAPPING FOR postgres SERVER itself
+             OPTIONS (user 'postgres', password '{password}');
+         CREATE FOREIGN TABLE far (id int) SERVER itself OPTIONS (table_name 'near');"
+    );
+    database.execute(&far).await;
+    let profile = r#"
+[[readers.queries]]
+name = "far"
+sql = "SELECT sum(far.id) FROM far JOIN near USING (id)"
+[[readers.queries]]
+name = "near"
+sql = "SELECT sum(id) FROM near"
+"#;
+    let ended = run(&database, profile, &[]).await;
+    let result = ended.done();
+    let evidence = &named(&result["queries"], "far", "cpu")["plan"]["evidence"];
+    assert_eq!(evidence["verdict"], "remote", "{evidence}");
+    assert_eq!(evidence["remote_relations"], serde_json::json!(["far"]));
+    let evidence = &named(&result["queries"], "near", "cpu")["plan"]["evidence"];
+    assert_eq!(evidence["verdict"], "cpu");
+    let shown = "remote (by the CPU: near; by another server: far)";
+    assert!(ended.stdout.contains(shown), "{}", ended.stdout);
 }
 
 #[tokio::test]

@@ -265,7 +265,8 @@ impl Examiner {
         };
         let trial = &self.trials[query];
         let evidence = Evidence::read(&explained.json);
-        let off_gpu = trial.arms[arm].gpu == Gpu::On && evidence.verdict != Verdict::Gpu;
+        let off_gpu = trial.arms[arm].gpu == Gpu::On
+            && !matches!(evidence.verdict, Verdict::Gpu | Verdict::Remote);
         let hints = hint::hints(&trial.query.sql).filter(|_| off_gpu);
         let hints = hints
             .map(|hint| HintReport { cause: hint.cause.to_owned(), fix: hint.fix.to_owned() })

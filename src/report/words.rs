@@ -50,7 +50,8 @@ pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
     let says = plan.reasons.iter().map(|reason| format!("PG-Strom says: {reason}"));
     let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
     let mut why: Vec<String> = says.chain(known).collect();
-    if why.is_empty() && plan.evidence.is_some() {
+    let elsewhere = matches!(verdict, Some(evidence::Verdict::Remote | evidence::Verdict::Mixed));
+    if why.is_empty() && plan.evidence.is_some() && !elsewhere {
         why.push(format!("why: {UNKNOWN}"));
     }
     why

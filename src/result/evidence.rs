@@ -6,24 +6,31 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a query's relations are read.
+use crate::quantity::format_count;
+
+/// Where PG-Strom says of a node how many rows fell back to the CPU.
+pub const FALLBACK: &str = "Fallback-stats";
+
+/// Where a query's rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "PlanVerdict")]
 pub enum Verdict {
-    /// Every relation, by GPU nodes.
+    /// All by GPU nodes.
     Gpu,
-    /// Some by GPU nodes, some by the CPU.
+    /// Some by GPU nodes; some by the CPU or another server, or handed back to the CPU.
     Mixed,
     /// All by the CPU.
     Cpu,
+    /// By another server, as far as this plan tells, and none by GPU nodes of this one.
+    Remote,
     /// There is no plan that could be read.
     Unknown,
 }
 
 impl Verdict {
     /// All verdicts.
-    pub const ALL: [Self; 4] = [Self::Gpu, Self::Mixed, Self::Cpu, Self::Unknown];
+    pub const ALL: [Self; 5] = [Self::Gpu, Self::Mixed, Self::Cpu, Self::Remote, Self::Unknown];
 
     /// Its name in metrics and reports.
     pub fn name(self) -> &'static str {
@@ -31,6 +38,7 @@ impl Verdict {
             Self::Gpu => "gpu",
             Self::Mixed => "mixed",
             Self::Cpu => "cpu",
+            Self::Remote => "remote",
             Self::Unknown => "unknown",
         }
     }
@@ -53,6 +61,15 @@ pub struct Evidence {
     pub nodes: Vec<GpuNode>,
     /// Relations that the CPU reads, other than as the input of a GPU node.
     pub cpu_relations: Vec<String>,
+    /// Relations that the CPU joins or aggregates into the input of a GPU node.
+    #[serde(default)]
+    pub cpu_inputs: Vec<String>,
+    /// Relations that another server reads.
+    #[serde(default)]
+    pub remote_relations: Vec<String>,
+    /// Rows that the GPU nodes read, by PG-Strom's count; only ANALYZE tells.
+    #[serde(default)]
+    pub gpu_rows: Option<u64>,
     /// Rows that went back to the CPU, by PG-Strom's count; only ANALYZE tells.
     pub fallback_rows: Option<u64>,
     /// The plan in a line, for people, and to tell whether it changed.
@@ -68,16 +85,46 @@ impl Evidence {
 
     /// The verdict with what it rests on, for people: `gpu (GpuPreAgg, GPU-Sort)`.
     pub fn describe(&self) -> String {
+        let mut parts = vec![self.kinds.join(", ")];
+        let mut list = |words: &str, relations: &[String]| {
+            if !relations.is_empty() {
+                parts.push(format!("{words}: {}", relations.join(", ")));
+            }
+        };
+        list("input made by the CPU from", &self.cpu_inputs);
+        list("by the CPU", &self.cpu_relations);
+        list("by another server", &self.remote_relations);
+        parts.extend(self.share());
+        parts.retain(|part| !part.is_empty());
         match self.verdict {
-            Verdict::Gpu => format!("gpu ({})", self.kinds.join(", ")),
-            Verdict::Mixed => format!(
-                "mixed ({}; by the CPU: {})",
-                self.kinds.join(", "),
-                self.cpu_relations.join(", ")
-            ),
+            Verdict::Gpu | Verdict::Mixed | Verdict::Remote => {
+                format!("{} ({})", self.verdict, parts.join("; "))
+            }
             Verdict::Cpu => "cpu".to_owned(),
             Verdict::Unknown => "no plan could be read".to_owned(),
         }
+    }
+
+    /// Whether rows went back to the CPU; PG-Strom speaks of it only then. Only ANALYZE tells.
+    pub fn fell_back(&self) -> bool {
+        let says = |node: &GpuNode| node.details.contains_key(FALLBACK);
+        self.fallback_rows.map_or_else(|| self.nodes.iter().any(says), |rows| rows > 0)
+    }
+
+    /// How much of what GPU nodes read stayed on the GPU, in words.
+    fn share(&self) -> Option<String> {
+        if !self.fell_back() {
+            let all = self.verdict == Verdict::Gpu && self.gpu_rows? > 0;
+            return all.then(|| "100 % of rows".to_owned());
+        }
+        Some(match (self.fallback_rows, self.gpu_rows) {
+            (Some(rows), Some(read)) if rows <= read => match rows * 100 / read {
+                0 => "under 1 % of rows fell back to the CPU".to_owned(),
+                percent => format!("{percent} % of rows fell back to the CPU"),
+            },
+            (Some(rows), _) => format!("{} rows fell back to the CPU", format_count(rows)),
+            (None, _) => "rows fell back to the CPU".to_owned(),
+        })
     }
 }
 
