@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::pg::clock::ClockOffset;
+use crate::pg::connections::{Admitted, admitted};
 use crate::pg::{self, Address, Session, embedded};
 use crate::plan::{StreamJob, StreamRate};
 use crate::strom::server::{self, ServerProcess, StromServer};
@@ -51,6 +52,15 @@ const KEY_SETTINGS: &[&str] = &[
     "work_mem",
 ];
 
+/// The settings that end a session or a statement by time.
+const TIME_LIMITS: &[&str] = &[
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "lock_timeout",
+    "statement_timeout",
+    "transaction_timeout",
+];
+
 /// What was found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -79,6 +89,8 @@ pub struct Load {
     pub partitions: u32,
     /// Its readers.
     pub readers: u32,
+    /// Sessions that it needs at once.
+    pub sessions: u64,
 }
 
 impl Load {
@@ -92,12 +104,8 @@ impl Load {
             },
             partitions: job.stream.partitions.get(),
             readers: job.readers.count,
+            sessions: job.sessions(),
         }
-    }
-
-    /// Sessions that it needs at once, with the one that controls the run.
-    fn sessions(&self) -> u64 {
-        u64::from(self.partitions) + u64::from(self.readers) + 1
     }
 }
 
@@ -150,6 +158,10 @@ pub struct Server {
     pub dev_shm_bytes: Option<u64>,
     /// The settings that decide about loads and queries, and that our role may see.
     pub settings: Vec<Setting>,
+    /// The limits of time that a new session of our role has here.
+    pub time_limits: Vec<Setting>,
+    /// How many sessions the server, the database and our role admit.
+    pub connections: Vec<Admitted>,
     /// Its PG-Strom.
     pub pg_strom: StromServer,
     /// Whether its GPU service answers; `None` where there is none to ask.
@@ -209,6 +221,8 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
     let processes = server::locate(&mut session).await?;
     let mut settings = settings::probe(&mut session, KEY_SETTINGS).await?;
     settings.retain(|setting| setting.value.is_some());
+    let mut time_limits = settings::probe(&mut session, TIME_LIMITS).await?;
+    time_limits.retain(|limit| limit.number().is_some_and(|limit| limit > 0.0));
     session.close().await;
     let mut session = Session::own(address, "strom-load doctor").await?.telling_of_waits();
     let sql = "SELECT pg_catalog.current_setting('server_version'), \
@@ -220,6 +234,7 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
     let text = |column: usize| rows.first().and_then(|row| row.get(column)?.clone());
     let table = table::examine(&mut session, &job.stream.table).await?;
     let clock = session.clock_offset().await?;
+    let connections = admitted(&mut session).await?;
     session.close().await;
     // Last, as it may take ten seconds; without a GPU there is no service.
     let gpu_service = match pg_strom.found_gpu {
@@ -238,6 +253,8 @@ pub async fn server(address: &Address, job: &StreamJob) -> Result<Server, pg::Er
         processes,
         dev_shm_bytes: processes.and_then(dev_shm_bytes),
         settings,
+        time_limits,
+        connections,
         pg_strom,
         gpu_service,
         table,

@@ -33,7 +33,6 @@ use crate::strom::StromError;
 use crate::sweep::SweepError;
 
 pub use fill::{FillOptions, fill};
-pub use limits::Admits;
 use measure::Run;
 use outputs::Outputs;
 use threads::Threads;
@@ -132,7 +131,7 @@ pub enum PrepareError {
         /// Connections that it can have.
         have: u64,
         /// Who sets the limit.
-        admits: Admits,
+        admits: pg::connections::Admits,
     },
     /// More sockets and timers than this process may have.
     #[error(

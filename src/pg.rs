@@ -6,6 +6,7 @@ mod admit;
 mod cancel;
 pub mod clock;
 mod connect;
+pub mod connections;
 pub mod copy;
 mod disk;
 pub mod dry_run;

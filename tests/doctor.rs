@@ -323,3 +323,47 @@ async fn every_key_of_the_report_is_described() {
     assert!(missing.is_empty(), "docs/doctor.md does not name {missing:#?}");
     server.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn limits_of_role_and_database_are_said_with_what_is_done_about_them() {
+    let database = Database::create().await;
+    let (name, role) = (&database.name, format!("limited_{}", database.name));
+    let set = format!(
+        "CREATE ROLE {role} LOGIN CONNECTION LIMIT 3; \
+         ALTER ROLE {role} SET statement_timeout = '150ms'; \
+         ALTER DATABASE {name} SET idle_session_timeout = '10min'; \
+         ALTER DATABASE {name} CONNECTION LIMIT 50"
+    );
+    database.execute(&set).await;
+    let address = database.address_of(&role);
+    let load = ["--partitions", "2", "--readers", "2"];
+    let narrow = report(&address, &load).await;
+    let fact = |report: &Value, id: &str| {
+        let advice = report["advice"].as_array().unwrap();
+        let item = advice.iter().find(|item| item["id"] == id);
+        item.map(|item| item["fact"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(
+        fact(&narrow, "few-connections").unwrap(),
+        format!("the load needs 6 sessions, and role {role} admits 3")
+    );
+    let limits =
+        "idle_session_timeout = 10min of the database, statement_timeout = 150ms of the role";
+    assert_eq!(fact(&narrow, "time-limits").unwrap(), limits);
+    assert_eq!(
+        fact(&narrow, "connection-limit").unwrap(),
+        format!("database {name} admits 49 sessions, and the load needs 6"),
+        "one of 50 is this test's own"
+    );
+    // What the doctor counts is what a run is refused by.
+    let run = [&["--database-url", &*address, "--metrics-addr", "off"][..], &load].concat();
+    let refused = Program::start(&run).end().await;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    database.execute(&format!("ALTER ROLE {role} CONNECTION LIMIT 6")).await;
+    assert_eq!(fact(&report(&address, &load).await, "few-connections"), None);
+    // Nobody limits a superuser's sessions.
+    let superuser = report(&database.address(), &load).await;
+    assert_eq!(superuser["server"]["connections"].as_array().unwrap().len(), 1);
+    let drop = format!("DROP ROLE {role}; ALTER DATABASE {name} RESET ALL");
+    database.execute(&drop).await;
+}

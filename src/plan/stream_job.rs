@@ -64,6 +64,16 @@ pub struct StreamJob {
     pub allow_dropped: f64,
 }
 
+impl StreamJob {
+    /// Sessions that it needs at once: one a producer and a reader, one that looks at plans and
+    /// answers beside readers, and one that controls the run and holds its table.
+    pub fn sessions(&self) -> u64 {
+        let readers = u64::from(self.readers.count);
+        let examiner = u64::from(readers > 0);
+        u64::from(self.stream.partitions.get()) + readers + examiner + 1
+    }
+}
+
 impl Resolver<'_> {
     pub(super) fn stream_job(&mut self, profile: &mut Profile) -> StreamJob {
         let stream = self.stream(profile.stream.get_or_insert_default());

@@ -172,7 +172,7 @@ impl Armed {
         let timed_out = timeouts.note(arm, error);
         async move {
             if timed_out {
-                timeouts.look(&address).await;
+                Box::pin(timeouts.look(&address)).await;
             }
         }
     }
@@ -186,7 +186,8 @@ impl Armed {
     ) -> impl Future<Output = bool> + Send + use<> {
         let (timeouts, address) = (Arc::clone(&self.timeouts), self.connection.address.clone());
         let timed_out = timeouts.note(arm, error);
-        async move { timed_out && timeouts.settle(&address).await }
+        // Boxed: rare, and large.
+        async move { timed_out && Box::pin(timeouts.settle(&address)).await }
     }
 
     /// Has the GPU service awake, if a query timed out on the GPU and it is not known why.
@@ -194,7 +195,7 @@ impl Armed {
     pub async fn settle_timeouts(&mut self, telling: impl FnOnce()) {
         if self.timeouts.is_unexplained() {
             telling();
-            self.timeouts.settle(&self.connection.address).await;
+            Box::pin(self.timeouts.settle(&self.connection.address)).await;
         }
     }
 

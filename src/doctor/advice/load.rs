@@ -1,6 +1,7 @@
 //! What makes a load easier, or an answer faster or slower, than it should be.
 
 use crate::doctor::{Load, Server};
+use crate::pg::connections::{Admits, Admitted};
 use crate::quantity::format_bytes;
 use crate::strom::settings::Setting;
 
@@ -28,7 +29,8 @@ pub(super) fn advise(load: &Load, server: &Server) -> Vec<Advice> {
     advice.extend(kind(server));
     advice.extend(small_wal(load, server));
     advice.extend(workers(server));
-    advice.extend(few_connections(load, server));
+    advice.extend(connections(load, server));
+    advice.extend(time_limits(server));
     advice.extend(memory(server));
     advice.extend(superuser(load, server));
     advice.extend(restart_pending(server));
@@ -184,21 +186,64 @@ fn workers(server: &Server) -> Vec<Advice> {
     advice
 }
 
-fn few_connections(load: &Load, server: &Server) -> Option<Advice> {
-    let number = |name: &str| server.setting(name).and_then(Setting::number);
-    let reserved = number("superuser_reserved_connections").unwrap_or_default();
-    let have = number("max_connections")? - reserved;
-    let need = load.sessions();
-    if need as f64 <= have {
-        return None;
-    }
-    Some(item(
-        "few-connections",
-        Warning,
-        format!("the load needs {need} sessions, and the server allows {have}"),
-        "a run is refused before it starts",
-        "raise max_connections and restart the server, or use fewer partitions or readers",
-    ))
+fn connections(load: &Load, server: &Server) -> Vec<Advice> {
+    let need = load.sessions;
+    let item = |Admitted { by, sessions }: &Admitted| {
+        let who = by.who();
+        let fewer = "or use fewer partitions or readers";
+        if need > *sessions {
+            return Some(item(
+                "few-connections",
+                Warning,
+                format!("the load needs {need} sessions, and {who} admits {sessions}"),
+                "a run is refused before it starts",
+                match by {
+                    Admits::Server => format!("{} and restart the server, {fewer}", by.fix()),
+                    Admits::Database(_) | Admits::Role(_) => format!("{}, {fewer}", by.fix()),
+                },
+            ));
+        }
+        // The server's own limit is nothing special.
+        let special = *by != Admits::Server;
+        special.then(|| {
+            item(
+                "connection-limit",
+                Note,
+                format!("{who} admits {sessions} sessions, and the load needs {need}"),
+                "strom-load cannot override a CONNECTION LIMIT: sessions of others that come during \
+                 a run may keep it from connecting again after a fault",
+                format!("{}, if others work there too", by.fix()),
+            )
+        })
+    };
+    server.connections.iter().filter_map(item).collect()
+}
+
+/// Limits that would end the work of a run, if it let them.
+fn time_limits(server: &Server) -> Option<Advice> {
+    let limit = |setting: &Setting| {
+        let value = setting.value.as_deref().unwrap_or_default();
+        let by = match setting.source.as_deref() {
+            Some("user") => " of the role",
+            Some("database") => " of the database",
+            Some("database user") => " of the role in this database",
+            Some("global") => " of all roles",
+            Some("client") => " of the connection",
+            _ => " of the server",
+        };
+        format!("{} = {value}{by}", setting.name)
+    };
+    let limits: Vec<String> = server.time_limits.iter().map(limit).collect();
+    (!limits.is_empty()).then(|| {
+        item(
+            "time-limits",
+            Note,
+            limits.join(", "),
+            "strom-load overrides them in its sessions: they end neither a load, nor a reader that \
+             waits, nor the reading back of all rows",
+            "nothing to do; a profile's queries have a limit of their own, --statement-timeout",
+        )
+    })
 }
 
 fn superuser(load: &Load, server: &Server) -> Option<Advice> {

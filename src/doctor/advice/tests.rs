@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::doctor::{Load, Machine, Part, Report, Server, Table, text};
 use crate::pg::clock::ClockOffset;
+use crate::pg::connections::{Admits, Admitted};
 use crate::strom::GpuService;
 use crate::strom::server::tests::{printed, with};
 use crate::strom::server::{Device, ServerProcess, StromServer};
@@ -13,7 +14,13 @@ use crate::watch::gpu::{Gpu, GpuNow, GpuProcess};
 use super::*;
 
 fn load() -> Load {
-    Load { table: "l40s_realtime_stream".into(), rows_per_s: Some(3000), partitions: 3, readers: 2 }
+    Load {
+        table: "l40s_realtime_stream".into(),
+        rows_per_s: Some(3000),
+        partitions: 3,
+        readers: 2,
+        sessions: 7,
+    }
 }
 
 fn setting(name: &str, value: &str, raw: &str, unit: Option<&str>) -> Setting {
@@ -24,6 +31,10 @@ fn setting(name: &str, value: &str, raw: &str, unit: Option<&str>) -> Setting {
         unit: unit.map(str::to_owned),
         ..Setting::absent(name)
     }
+}
+
+fn limit(name: &str, value: &str, source: &str) -> Setting {
+    Setting { source: Some(source.to_owned()), ..setting(name, value, value, Some("ms")) }
 }
 
 fn placeholder(name: &str) -> Setting {
@@ -109,6 +120,8 @@ fn server(pg_strom: StromServer) -> Server {
             setting("superuser_reserved_connections", "3", "3", None),
             setting("synchronous_commit", "on", "on", None),
         ],
+        time_limits: Vec::new(),
+        connections: vec![Admitted { by: Admits::Server, sessions: 97 }],
         gpu_service: pg_strom.found_gpu.filter(|found| *found).map(|_| GpuService::Answers),
         pg_strom,
         table: Some(table([3 << 30; 3])),
@@ -156,6 +169,16 @@ fn bad_load() -> Server {
     change(&mut bad, "jit", "on");
     change(&mut bad, "debug_assertions", "on");
     change(&mut bad, "max_connections", "8");
+    bad.connections = vec![
+        Admitted { by: Admits::Server, sessions: 5 },
+        Admitted { by: Admits::Database("sales".to_owned()), sessions: 7 },
+        Admitted { by: Admits::Role("\"Me\"".to_owned()), sessions: 6 },
+    ];
+    bad.time_limits = vec![
+        limit("idle_session_timeout", "10min", "user"),
+        limit("statement_timeout", "150ms", "database"),
+        limit("lock_timeout", "1s", "configuration file"),
+    ];
     change(&mut bad, "max_parallel_workers_per_gather", "0");
     change(&mut bad, "max_worker_processes", "4");
     change(&mut bad, "max_wal_size", "64");
