@@ -103,6 +103,16 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// List the figures that a threshold may name, by kind of job
+    ///
+    /// A threshold is a figure, one of < <= > >=, and a number, as in 'response_p99_ms < 50'. QUERY,
+    /// ARM and STEP stand for names of the profile. In a benchmark of several steps a figure of a
+    /// query has `step.STEP.` before it. docs/thresholds.md has more.
+    Thresholds {
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Create and fill the tables of profiles, or find that they are there
     #[command(long_about = fill::ABOUT, after_help = fill::EXAMPLES)]
     Fill {

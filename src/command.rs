@@ -7,6 +7,7 @@ mod gpus;
 mod profiles;
 mod report;
 mod run;
+mod thresholds;
 mod unused;
 
 use std::fmt::Display;
@@ -84,6 +85,7 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
         Some(Command::Check { files, plan }) => profiles::check(files, &plan.overrides),
         Some(Command::Profiles { format }) => profiles::list(*format),
+        Some(Command::Thresholds { format }) => thresholds::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
         Some(Command::Report { folders }) => report::report(folders),

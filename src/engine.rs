@@ -5,6 +5,7 @@ mod assemble;
 mod bench;
 mod check;
 mod fill;
+mod gate;
 mod gpus;
 mod keeper;
 mod limits;
@@ -63,6 +64,11 @@ impl Shutdown {
     #[must_use]
     pub fn with_own_stop(&self) -> Self {
         Self { stop: CancellationToken::new(), ..self.clone() }
+    }
+
+    /// The same with a stop that comes with the outer one, or before it.
+    fn with_inner_stop(&self) -> Self {
+        Self { stop: self.stop.child_token(), ..self.clone() }
     }
 
     fn begin(&self, begun: bool) {

@@ -9,6 +9,7 @@ pub mod arm;
 pub mod benchmark;
 pub mod evidence;
 pub mod faults;
+pub mod figure;
 pub mod gpu;
 pub mod index;
 pub mod query;
@@ -51,6 +52,8 @@ pub enum Status {
     Aborted,
     /// An error ended it.
     Failed,
+    /// A threshold that says `abort` did not hold, and ended it.
+    Stopped,
 }
 
 /// A threshold with its verdict.
@@ -62,6 +65,10 @@ pub struct ThresholdReport {
     pub value: Option<f64>,
     /// Whether it holds. A figure that was not measured does not hold.
     pub passed: bool,
+    /// When it ended the job, in seconds since the start of the schedule, if it did: `value` is what
+    /// the figure came to then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted_at_s: Option<f64>,
 }
 
 /// A job, as saved.

@@ -27,6 +27,7 @@ use strom_load::exit;
 use strom_load::metric::{self, BUCKETS_S, Bound, Kind, LABELS, Label, Metric};
 use strom_load::pg::fault::{RULES, Rule};
 use strom_load::plan::Setting;
+use strom_load::result::figure::FIGURES;
 use strom_load::strom::hint::HINTS;
 
 use crate::gpus::{Titled, stub};
@@ -207,6 +208,20 @@ fn the_table_of_hints_is_current() {
     }
     table.push('\n');
     check_part("docs/gpu-truth.md", "hints", &table);
+}
+
+#[test]
+fn the_table_of_figures_is_current() {
+    let mut table = "| figure | of | what it says |\n|---|---|---|\n".to_owned();
+    for figure in FIGURES {
+        let kinds = match figure.kinds() {
+            kinds if kinds.len() == 4 => "every job".to_owned(),
+            kinds => kinds.join(", "),
+        };
+        let at_end = if figure.at_end { "; known at the end" } else { "" };
+        let _ = writeln!(table, "| `{}` | {kinds} | {}{at_end} |", figure.name, figure.help);
+    }
+    check_part("docs/thresholds.md", "figures", &table);
 }
 
 #[test]

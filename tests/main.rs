@@ -44,6 +44,7 @@ mod stream;
 mod support;
 mod sweeps;
 mod synthetic;
+mod thresholds;
 mod tidy;
 mod untouched;
 mod usage;

@@ -301,10 +301,6 @@ async fn a_threshold_decides_the_exit_code() {
         .map(|threshold| threshold["passed"].as_bool().unwrap())
         .collect();
     assert_eq!(verdicts, [true, true, false]);
-    // Without readers there is nothing to compare, and that is not a pass.
-    let ended =
-        stream(&database, &[&common[..], &["--threshold", "query_p99_ms < 1e9"]].concat()).await;
-    assert_eq!(ended.code, Some(99), "{}", ended.stderr);
 }
 
 #[tokio::test]

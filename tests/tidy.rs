@@ -29,7 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["quantity", "record", "result", "stats"]),
     ("watch", &["record", "result"]),
     ("row", &["pace"]),
-    ("plan", &["pace", "profile", "quantity", "row", "stats"]),
+    ("plan", &["pace", "profile", "quantity", "result", "row", "stats"]),
     ("pg", &["pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
     ("arrow", &["pg", "plan", "result", "row"]),

@@ -30,7 +30,8 @@ impl Offer for FaultsSettings {
         let offered = |(flag, default, help)| {
             Some(Offered::some(flag, "Faults", Some(help))?.with_default(default))
         };
-        settings.into_iter().filter_map(offered).collect()
+        let threshold = Offered::some("--threshold", "Faults", None);
+        settings.into_iter().filter_map(offered).chain(threshold).collect()
     }
 }
 

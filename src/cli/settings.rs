@@ -1,13 +1,12 @@
 //! The options that are settings of a profile, made from their table.
 
-use std::fmt::Write as _;
 use std::marker::PhantomData;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParser};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::plan::{FIGURES, Figure, Form, Given, Overrides, SETTINGS, Setting};
+use crate::plan::{Form, Given, Overrides, SETTINGS, Setting};
 
 /// The settings that a subcommand offers.
 pub trait Offer {
@@ -67,13 +66,7 @@ impl Offered {
     fn arg(&self) -> Arg {
         let Setting { variable, form, value_name, .. } = *self.setting;
         let short = self.help.split("\n\n").next().unwrap_or_default();
-        let mut long = self.help.to_owned();
-        if self.setting.flag == "--threshold" {
-            for Figure { name, help } in FIGURES {
-                // Writing to a String cannot fail.
-                let _ = write!(long, "\n  {name:20} {help}");
-            }
-        }
+        let long = self.help;
         let arg = Arg::new(self.id())
             .long(self.id())
             .value_name(value_name)

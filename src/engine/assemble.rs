@@ -10,16 +10,16 @@ mod timeline;
 
 use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, StreamJob, StreamRate, Threshold};
+use crate::plan::{Plan, StreamJob, StreamRate};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
-use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, Times, WorkTimes};
+use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, WorkTimes};
 use crate::result::gpu::GpusReport;
 use crate::result::server::ServerReport;
 use crate::result::stream::{
     MeasuredRows, OutageReport, PartitionReport, StreamHistograms, StreamReport, StreamRun,
 };
-use crate::result::{Body, FORMAT_VERSION, JobResult, Status, ThresholdReport};
+use crate::result::{Body, FORMAT_VERSION, JobResult, Status};
 use crate::watch::process::ProcessCost;
 
 pub(super) use benchmark::benchmark_query;
@@ -122,9 +122,6 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
     result.status = findings.status;
     result.error.clone_from(&findings.error);
     result.began(findings.started_at, findings.took);
-    if findings.status != Status::Running {
-        judge(&mut result, &plan.common.thresholds);
-    }
     result
 }
 
@@ -152,36 +149,6 @@ impl JobResult {
         self.started_at = humantime::format_rfc3339_millis(at).to_string();
         self.took_s = took.as_secs_f64();
     }
-}
-
-/// Judges the thresholds.
-pub(super) fn judge(result: &mut JobResult, thresholds: &[Threshold]) {
-    let Some(run) = result.stream() else { return };
-    let mut response = Times::default();
-    run.queries.iter().for_each(|query| response.merge(&query.histograms.response));
-    let query_errors = run.queries.iter().flat_map(|query| query.errors.values());
-    let errors: u64 = run.stream.errors.values().chain(query_errors).sum();
-    let stream = &run.stream;
-    let figure = |name: &str| match name {
-        "response_p50_ms" => stream.response.map(|p| p.p50_ms),
-        "response_p99_ms" => stream.response.map(|p| p.p99_ms),
-        "response_p999_ms" => stream.response.map(|p| p.p999_ms),
-        "response_max_ms" => stream.response.map(|p| p.max_ms),
-        "wait_p99_ms" => stream.wait.map(|p| p.p99_ms),
-        "service_p99_ms" => stream.service.map(|p| p.p99_ms),
-        "row_latency_p99_ms" => stream.row_latency.map(|p| p.p99_ms),
-        "rate_ratio" => Some(stream.measured.rate_ratio),
-        "rows_dropped" => Some(stream.rows_dropped as f64),
-        "errors" => Some(errors as f64),
-        "query_p99_ms" => response.percentiles().map(|p| p.p99_ms),
-        _ => None,
-    };
-    let judged = thresholds.iter().map(|threshold| {
-        let value = figure(&threshold.figure);
-        let passed = value.is_some_and(|value| threshold.op.holds(value, threshold.limit));
-        ThresholdReport { threshold: threshold.to_string(), value, passed }
-    });
-    result.thresholds = judged.collect();
 }
 
 fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) -> StreamReport {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::assemble::{self, Draft};
+use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::{Filling, Outputs};
 use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
@@ -16,7 +17,7 @@ use crate::engine;
 use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::bench::{Bench, Order, Step};
-use crate::plan::{Common, Plan, Table, TableName};
+use crate::plan::{Plan, Table, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
@@ -46,9 +47,9 @@ pub(super) async fn run(
     plan: &Plan<Bench>,
     target: &Target,
     mut outputs: Outputs,
-    shutdown: &Shutdown,
+    outer: &Shutdown,
 ) -> Result<JobResult, PrepareError> {
-    let bench = &plan.job;
+    let (bench, shutdown) = (&plan.job, &outer.with_inner_stop());
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server) = shutdown.unless_stopped(meet(target)).await??;
     let loaded = server.pg_strom_loaded;
@@ -74,7 +75,8 @@ pub(super) async fn run(
     gpus.ready().await;
     let mut draft = Draft::begin(plan, server, BenchmarkRun { tables, steps: Vec::new() });
     let queries = query_starts(bench, &steps);
-    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus)?;
+    let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
+    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
     let of = bench.steps.len();
     let mut ended = Ok(());
     for ((number, step), trials) in (1..).zip(&bench.steps).zip(steps) {
@@ -95,7 +97,7 @@ pub(super) async fn run(
     }
     control.close().await;
     ticker.stop().await;
-    let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
+    let result = ended_result(&draft, &ticker, ended, outer);
     Ok(outputs.finish(result))
 }
 
@@ -146,7 +148,6 @@ fn query_starts(bench: &Bench, steps: &[Arc<[Trial]>]) -> Vec<QueryStart> {
 /// The result of a job that has ended.
 pub(super) fn ended_result<B: Clone + Into<Body>>(
     draft: &Draft<B>,
-    common: &Common,
     ticker: &Ticker<'_>,
     ended: Result<(), Ended>,
     shutdown: &Shutdown,
@@ -154,12 +155,13 @@ pub(super) fn ended_result<B: Clone + Into<Body>>(
     let (status, error) = match ended {
         Ok(()) if shutdown.abort.is_cancelled() => (Status::Aborted, None),
         Ok(()) if shutdown.stop.is_cancelled() => (Status::Interrupted, None),
+        Ok(()) if ticker.gate().has_ended() => (Status::Stopped, None),
         Ok(()) => (Status::Done, None),
         Err(ended) => (Status::Failed, Some(ended.to_string())),
     };
     let mut result = draft.so_far(ticker.gpus());
     (result.status, result.error) = (status, error);
-    assemble::judge(&mut result, &common.thresholds);
+    ticker.gate().judge(&mut result);
     result
 }
 

@@ -23,6 +23,7 @@ use crate::row::BatchEncoder;
 use crate::sink::{QueryStart, Start, StreamStart};
 use crate::watch::process;
 
+use super::gate::Gate;
 use super::gpus::Gpus;
 use super::keeper::Keeper;
 use super::outputs::Outputs;
@@ -61,6 +62,7 @@ pub(super) struct Run<'a> {
     examiner: Option<Examiner>,
     gpus: Gpus,
     timeline: Timeline,
+    gate: Gate,
     last_tick: Instant,
     cpu_before_s: f64,
 }
@@ -118,6 +120,7 @@ impl<'a> Run<'a> {
             examiner: None,
             gpus: prepared.gpus,
             timeline: Timeline::default(),
+            gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
             cpu_before_s: process::cost().cpu_s,
         };
@@ -240,6 +243,11 @@ impl<'a> Run<'a> {
                 _ = ticks.tick() => {
                     let interval = self.tick();
                     outputs.interval(&interval);
+                    if self.fails_a_threshold(interval.phase) {
+                        self.status = Status::Stopped;
+                        self.stop.now();
+                        self.cut_off.cancel();
+                    }
                     if Instant::now() >= next_checkpoint {
                         next_checkpoint = Instant::now() + CHECKPOINT;
                         outputs.checkpoint(&self.report(Found::default()));
@@ -270,6 +278,18 @@ impl<'a> Run<'a> {
         } else if self.status == Status::Running {
             self.status = Status::Done;
         }
+    }
+
+    /// Whether a threshold ends the run.
+    fn fails_a_threshold(&mut self, phase: Phase) -> bool {
+        let measured = Instant::now().saturating_duration_since(self.start + self.plan.job.warmup);
+        self.status == Status::Running
+            && phase == Phase::Measure
+            && self.gate.may_end(measured)
+            && {
+                let so_far = self.report(Found::default());
+                self.gate.ends(&so_far, measured)
+            }
     }
 
     fn ended(&mut self, ended: Result<Ended, JoinError>) {
@@ -371,7 +391,7 @@ impl<'a> Run<'a> {
 
     /// Notes that a signal cut the run off, or what had to be done at its end.
     pub(super) fn cut_off(&mut self, status: Status) {
-        if matches!(self.status, Status::Done | Status::Interrupted) {
+        if matches!(self.status, Status::Done | Status::Interrupted | Status::Stopped) {
             self.status = status;
         }
     }
@@ -404,10 +424,12 @@ impl<'a> Run<'a> {
     ) {
         let Some(mut examiner) = self.examiner.take() else { return };
         let cut_off = CancellationToken::new();
+        let is_stopped = self.status == Status::Stopped;
         let ends_now = async {
             tokio::select! {
                 () = shutdown.stop.cancelled() => {}
                 () = shutdown.abort.cancelled() => {}
+                () = std::future::ready(()), if is_stopped => {}
             }
         };
         let finishing = {
@@ -419,16 +441,18 @@ impl<'a> Run<'a> {
             biased;
             () = ends_now => {
                 cut_off.cancel();
-                self.cut_off(match shutdown.abort.is_cancelled() {
-                    true => Status::Aborted,
-                    false => Status::Interrupted,
-                });
+                match shutdown.abort.is_cancelled() {
+                    true => self.cut_off(Status::Aborted),
+                    false if is_stopped => {}
+                    false => self.cut_off(Status::Interrupted),
+                }
                 finishing.await
             }
             finished = &mut finishing => finished,
         };
-        if cut_off.is_cancelled() && self.readers.not_compared(self.plan, "interrupted") {
-            tracing::warn!("answers were not compared: interrupted");
+        let why = if is_stopped { "a threshold ended the run" } else { "interrupted" };
+        if cut_off.is_cancelled() && self.readers.not_compared(self.plan, why) {
+            tracing::warn!("answers were not compared: {why}");
         }
         if let Err(broken) = finished {
             self.fail(RunError::Task(broken.to_string()));
@@ -450,7 +474,7 @@ impl<'a> Run<'a> {
     pub(super) fn report(&self, found: Found) -> JobResult {
         let mut cost = process::cost();
         cost.cpu_s -= self.cpu_before_s;
-        assemble::stream(&Findings {
+        let mut result = assemble::stream(&Findings {
             plan: self.plan,
             server: &self.server,
             started_at: self.started_at,
@@ -469,7 +493,11 @@ impl<'a> Run<'a> {
             gpus: self.gpus.found(),
             gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,
-        })
+        });
+        if self.status != Status::Running {
+            self.gate.judge(&mut result);
+        }
+        result
     }
 }
 

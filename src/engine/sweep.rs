@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill, fill_tables, hold_tables, table_rows};
+use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
@@ -77,9 +78,10 @@ pub(super) async fn run(
     target: &Target,
     options: Options<'_>,
     mut outputs: Outputs,
-    shutdown: &Shutdown,
+    outer: &Shutdown,
 ) -> Result<JobResult, PrepareError> {
     let (SweepJob { bench, sweep }, seed) = (&plan.job, plan.common.seed);
+    let shutdown = &outer.with_inner_stop();
     // Before tables are filled: what the server does not take must not cost minutes.
     let checked = check(target, sweep, options.allow_alter_system).await?;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
@@ -105,7 +107,8 @@ pub(super) async fn run(
     let run = result::sweep::SweepRun { tables, sweep: run };
     let mut draft = Draft::begin(plan, server_report, run);
     let queries: Vec<QueryStart> = trials.iter().map(query_start).collect();
-    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus)?;
+    let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
+    let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
     ticker.step(&trials);
     let rows =
         table_rows(&draft.run.tables, bench.steps[0].table.as_ref().or(bench.table.as_ref()));
@@ -149,7 +152,7 @@ pub(super) async fn run(
             ended.and(Err(Ended::NotRestored(error)))
         }
     };
-    let result = ended_result(&draft, &plan.common, &ticker, ended, shutdown);
+    let result = ended_result(&draft, &ticker, ended, outer);
     Ok(outputs.finish(result))
 }
 
@@ -192,6 +195,9 @@ impl Sweeping<'_> {
             self.cells.end_round(round);
             self.note(draft);
             ticker.checkpoint(&draft.so_far(ticker.gpus()));
+            if self.is_over() {
+                break;
+            }
         }
         Ok(())
     }

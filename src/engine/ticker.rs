@@ -6,9 +6,11 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use super::TICK;
 use super::assemble::{self, Draft};
+use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::Outputs;
 use crate::bench::{Doing, Recorders, Watched};
@@ -27,6 +29,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Ticker<'a> {
     outputs: &'a mut Outputs,
     gpus: Gpus,
+    gate: Gate,
+    /// Ends the job.
+    stop: CancellationToken,
     began: Instant,
     last: Instant,
     /// By query and arm.
@@ -42,7 +47,8 @@ pub(super) struct Ticker<'a> {
 }
 
 impl<'a> Ticker<'a> {
-    /// Tells the outputs what is known of a job that begins now, and feeds them from now on.
+    /// Tells the outputs what is known of a job that begins now, and feeds them from now on. A
+    /// threshold that ends it cancels `stop`.
     ///
     /// # Errors
     /// When an output cannot be written.
@@ -51,6 +57,7 @@ impl<'a> Ticker<'a> {
         draft: &Draft<B>,
         queries: &[QueryStart],
         gpus: Gpus,
+        (gate, stop): (Gate, CancellationToken),
     ) -> Result<Self, SinkError> {
         let nothing_yet = draft.so_far(&gpus);
         let start = Start {
@@ -68,6 +75,8 @@ impl<'a> Ticker<'a> {
         Ok(Self {
             outputs,
             gpus,
+            gate,
+            stop,
             began: now,
             last: now,
             queries: vec![Vec::new(); queries.iter().map(|query| query.arms.len()).sum()],
@@ -194,9 +203,18 @@ impl<'a> Ticker<'a> {
         self.outputs.progress(&Progress::Done(line));
     }
 
-    /// Saves the result so far.
+    /// Saves the result so far, and ends the job if a threshold says so.
     pub(super) fn checkpoint(&mut self, result: &JobResult) {
         self.outputs.checkpoint(result);
+        let measured = self.began.elapsed();
+        if self.gate.may_end(measured) && self.gate.ends(result, measured) {
+            self.stop.cancel();
+        }
+    }
+
+    /// The thresholds.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The last tick: takes the last samples of the GPUs.

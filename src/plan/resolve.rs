@@ -133,9 +133,12 @@ impl Resolver<'_> {
         };
         let watched = kind.has("watch");
         let watch = watched.then(|| self.watch(profile.watch.get_or_insert_default()));
-        let thresholds = match watched {
-            true => self.thresholds(profile.thresholds.get_or_insert_default()),
-            false => Vec::new(),
+        let thresholds = match &job {
+            Some(job) => {
+                let whole = self.queries_are_whole(profile, job);
+                self.thresholds(profile.thresholds.get_or_insert_default(), job, whole)
+            }
+            None => Vec::new(),
         };
         let common = Common {
             name,
@@ -147,6 +150,24 @@ impl Resolver<'_> {
             profile: Box::default(),
         };
         (common, job)
+    }
+
+    /// Whether every query that the profile has can be told: none is faulty.
+    fn queries_are_whole(&self, profile: &Profile, job: &Job) -> bool {
+        let (written, resolved) = match job {
+            Job::Stream(job) => {
+                (profile.readers.as_ref().and_then(|of| of.queries.as_ref()), &job.readers.queries)
+            }
+            Job::Benchmark(bench) => {
+                (profile.bench.as_ref().and_then(|of| of.queries.as_ref()), &bench.queries)
+            }
+            Job::Sweep(job) => {
+                (profile.bench.as_ref().and_then(|of| of.queries.as_ref()), &job.bench.queries)
+            }
+        };
+        let damaged = ["readers", "readers.queries", "readers.count", "bench", "bench.queries"];
+        written.map_or(0, Vec::len) == resolved.len()
+            && !damaged.iter().any(|key| self.report.damaged(key))
     }
 
     /// What was given and is of no use to the job.

@@ -408,7 +408,9 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "CONDITION",
         heading: "Run",
         help: "Exit with 99 unless this holds, such as 'response_p99_ms < 50'; repeatable\n\n\
-               A figure, one of < <= > >=, and a number. Figures:",
+               A figure, one of < <= > >=, and a number; `strom-load thresholds` lists the figures. \
+               `abort` behind it ends the run as soon as it does not hold, `abort after 10s` not \
+               before that time: 'errors <= 0 abort after 10s'.",
     },
     Setting {
         flag: "--delivery",

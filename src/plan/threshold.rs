@@ -1,20 +1,34 @@
-//! Thresholds: `figure op number`, and the figures they may name.
+//! Thresholds: `figure op number`, which may end the job, and how they are judged.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::fault::suggest;
+use super::kind::Kind;
 use super::resolver::Resolver;
+use super::{ArmPlan, Audit, GpuChoice, Job, Query};
 use crate::profile::Located;
+use crate::quantity::{format_duration, parse_duration};
+use crate::result::figure::{NameError, NamedFigure, Subjects};
+use crate::result::{JobResult, ThresholdReport};
+
+/// Names that are shown for one that is unknown.
+const NEAREST_MAX: usize = 3;
+/// Where one can look up what a threshold may name.
+const LISTED: &str = "`strom-load thresholds` lists the figures";
 
 /// A condition on a figure of the result, for example `response_p99_ms < 50`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
-    /// Name of the figure.
-    pub figure: String,
+    /// The figure.
+    pub figure: NamedFigure,
     /// Comparison.
     pub op: ThresholdOp,
     /// Limit.
     pub limit: f64,
+    /// From this long after the start of the measurement on, the job ends once the condition does
+    /// not hold; `None`: never.
+    pub abort_after: Option<Duration>,
 }
 
 /// Comparison of a threshold.
@@ -30,47 +44,103 @@ pub enum ThresholdOp {
     AtLeast,
 }
 
-/// A figure of the result that a threshold may name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Figure {
-    /// Name, with its unit.
-    pub name: &'static str,
-    /// What it says.
-    pub help: &'static str,
+impl Threshold {
+    /// How it stands in a result. A figure that was not measured does not hold.
+    pub fn judge(&self, result: &JobResult) -> ThresholdReport {
+        let value = self.figure.value(result);
+        let passed = value.is_some_and(|value| self.op.holds(value, self.limit));
+        ThresholdReport { threshold: self.to_string(), value, passed, aborted_at_s: None }
+    }
 }
 
-/// Every figure that a threshold may name.
-pub const FIGURES: [Figure; 11] = [
-    Figure { name: "response_p50_ms", help: "median from a batch's due time to its commit" },
-    Figure { name: "response_p99_ms", help: "99th percentile from due time to commit" },
-    Figure { name: "response_p999_ms", help: "99.9th percentile from due time to commit" },
-    Figure { name: "response_max_ms", help: "longest time from due time to commit" },
-    Figure { name: "wait_p99_ms", help: "99th percentile from due time to sending" },
-    Figure { name: "service_p99_ms", help: "99th percentile from sending to commit" },
-    Figure {
-        name: "row_latency_p99_ms",
-        help: "99th percentile from a row's due time to its commit",
-    },
-    Figure { name: "rate_ratio", help: "rows committed, as a share of the rows that were due" },
-    Figure { name: "rows_dropped", help: "rows that were due and never sent" },
-    Figure { name: "errors", help: "failed batches and queries" },
-    Figure { name: "query_p99_ms", help: "99th percentile of the readers' queries" },
-];
-
 impl Resolver<'_> {
-    pub(super) fn thresholds(&mut self, written: &mut [Located<String>]) -> Vec<Threshold> {
+    pub(super) fn thresholds(
+        &mut self,
+        written: &mut [Located<String>],
+        job: &Job,
+        queries_are_whole: bool,
+    ) -> Vec<Threshold> {
+        let (queries, arms, steps) = (job.query_names(), job.arm_names(), job.step_names());
+        let subjects = Subjects {
+            kind: job.kind().result_kind(),
+            queries: &queries,
+            arms: &arms,
+            steps: &steps,
+        };
+        let audit = match job {
+            Job::Stream(job) => Some(job.audit),
+            Job::Benchmark(_) | Job::Sweep(_) => None,
+        };
         let mut thresholds = Vec::new();
         for written in written {
             self.note_use(written);
-            match parse_threshold(written) {
+            let parsed = Draft::parse(written)
+                .and_then(|draft| draft.of(&subjects).map_err(|bad| draft.unnamed(&bad)))
+                .and_then(|threshold| threshold.known_in_time(audit));
+            match parsed {
                 Ok(threshold) => {
                     *written = threshold.to_string().into();
                     thresholds.push(threshold);
                 }
+                // A query that is faulty itself may be the one that is named.
+                Err(bad) if bad.is_of_subjects && !queries_are_whole => {}
                 Err(bad) => self.report.at(&written.span(), bad.what, bad.fix),
             }
         }
         thresholds
+    }
+}
+
+impl Job {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Stream(_) => Kind::Stream,
+            Self::Benchmark(_) => Kind::Benchmark,
+            Self::Sweep(_) => Kind::Sweep,
+        }
+    }
+
+    /// The queries that are run.
+    fn query_names(&self) -> Vec<&str> {
+        let queries: &[Query] = match self {
+            Self::Stream(job) if job.readers.count == 0 => &[],
+            Self::Stream(job) => &job.readers.queries,
+            Self::Benchmark(bench) => &bench.queries,
+            Self::Sweep(job) => &job.bench.queries,
+        };
+        queries.iter().map(|query| query.name.as_str()).collect()
+    }
+
+    /// The arms that some query may run in; what the server has decides.
+    fn arm_names(&self) -> Vec<&str> {
+        let (choice, planned, queries): (GpuChoice, &[ArmPlan], &[Query]) = match self {
+            Self::Stream(job) => (job.readers.gpu, &job.readers.arms, &job.readers.queries),
+            Self::Benchmark(bench) => (bench.gpu, &bench.arms, &bench.queries),
+            Self::Sweep(_) => return Vec::new(),
+        };
+        let mut names: Vec<&str> = Vec::new();
+        for choice in queries.iter().map(|query| query.gpu.unwrap_or(choice)) {
+            let own: Vec<&str> = match choice {
+                GpuChoice::Auto if !planned.is_empty() => {
+                    planned.iter().map(|arm| arm.name.as_str()).collect()
+                }
+                GpuChoice::Auto => vec!["cpu", "off", "on"],
+                GpuChoice::Off => vec!["cpu", "off"],
+                GpuChoice::On => vec!["on"],
+                GpuChoice::Alternate => vec!["off", "on"],
+            };
+            names.extend(own);
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The steps of a benchmark that has several.
+    fn step_names(&self) -> Vec<&str> {
+        let Self::Benchmark(bench) = self else { return Vec::new() };
+        let named = bench.steps.iter().filter_map(|step| step.name.as_deref());
+        if bench.steps.len() > 1 { named.collect() } else { Vec::new() }
     }
 }
 
@@ -98,45 +168,169 @@ impl ThresholdOp {
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.figure, self.op.symbol(), self.limit)
+        write!(f, "{} {} {}", self.figure, self.op.symbol(), self.limit)?;
+        match self.abort_after {
+            None => Ok(()),
+            Some(Duration::ZERO) => f.write_str(" abort"),
+            Some(after) => {
+                let after = format_duration(after).replace(' ', "");
+                write!(f, " abort after {after}")
+            }
+        }
     }
 }
 
 /// What is wrong with a threshold, and how to mend it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ThresholdFault {
-    pub(crate) what: String,
-    pub(crate) fix: String,
+struct ThresholdFault {
+    what: String,
+    fix: String,
+    /// Whether the names of steps, queries and arms are what is wrong.
+    is_of_subjects: bool,
 }
 
-pub(crate) fn parse_threshold(text: &str) -> Result<Threshold, ThresholdFault> {
-    let wrong_form = |what: String| ThresholdFault {
-        what,
-        fix: "write a figure, one of < <= > >=, and a number: \"response_p99_ms < 50\"".to_owned(),
-    };
-    let op_start = text
-        .find(['<', '>', '='])
-        .ok_or_else(|| wrong_form(format!("threshold `{text}` compares nothing")))?;
-    let (figure, rest) = text.split_at(op_start);
-    let limit_start = rest.find(|c| !matches!(c, '<' | '>' | '=')).unwrap_or(rest.len());
-    let (op, limit) = rest.split_at(limit_start);
-    let (figure, limit) = (figure.trim(), limit.trim());
-    let op = match op {
-        "<" => ThresholdOp::Below,
-        "<=" => ThresholdOp::AtMost,
-        ">" => ThresholdOp::Above,
-        ">=" => ThresholdOp::AtLeast,
-        _ => return Err(wrong_form(format!("`{op}` is not a comparison"))),
-    };
-    if !FIGURES.iter().any(|known| known.name == figure) {
-        return Err(ThresholdFault {
-            what: format!("threshold names an unknown figure `{figure}`"),
-            fix: suggest(figure, FIGURES.iter().map(|known| known.name)),
-        });
+impl ThresholdFault {
+    fn new(what: String, fix: impl Into<String>) -> Self {
+        Self { what, fix: fix.into(), is_of_subjects: false }
     }
-    match limit.parse::<f64>() {
-        Ok(limit) if limit.is_finite() => Ok(Threshold { figure: figure.to_owned(), op, limit }),
-        _ => Err(wrong_form(format!("`{limit}` is not a number"))),
+}
+
+/// A threshold as written: its figure is a text.
+#[derive(Debug)]
+struct Draft<'a> {
+    figure: &'a str,
+    op: ThresholdOp,
+    limit: f64,
+    abort_after: Option<Duration>,
+}
+
+impl<'a> Draft<'a> {
+    fn parse(text: &'a str) -> Result<Self, ThresholdFault> {
+        let wrong_form = |what: String| {
+            ThresholdFault::new(
+                what,
+                "write a figure, one of < <= > >=, and a number: \"response_p99_ms < 50\"; `abort` \
+                 or `abort after 10s` behind it ends the run",
+            )
+        };
+        let op_start = text
+            .find(['<', '>', '='])
+            .ok_or_else(|| wrong_form(format!("threshold `{text}` compares nothing")))?;
+        let (figure, rest) = text.split_at(op_start);
+        let limit_start = rest.find(|c| !matches!(c, '<' | '>' | '=')).unwrap_or(rest.len());
+        let (op, rest) = rest.split_at(limit_start);
+        let op = match op {
+            "<" => ThresholdOp::Below,
+            "<=" => ThresholdOp::AtMost,
+            ">" => ThresholdOp::Above,
+            ">=" => ThresholdOp::AtLeast,
+            _ => return Err(wrong_form(format!("`{op}` is not a comparison"))),
+        };
+        let mut words = rest.split_whitespace();
+        let limit = words.next().unwrap_or_default();
+        let limit = match limit.parse::<f64>() {
+            Ok(limit) if limit.is_finite() => limit,
+            _ => return Err(wrong_form(format!("`{limit}` is not a number"))),
+        };
+        let abort_after = match words.collect::<Vec<_>>().as_slice() {
+            [] => None,
+            ["abort"] => Some(Duration::ZERO),
+            ["abort", "after", time @ ..] if !time.is_empty() => {
+                let time = parse_duration(&time.concat());
+                Some(time.map_err(|error| wrong_form(error.to_string()))?)
+            }
+            [first, ..] => {
+                return Err(wrong_form(format!("`{first}` behind the number means nothing")));
+            }
+        };
+        Ok(Self { figure: figure.trim(), op, limit, abort_after })
+    }
+
+    fn of(&self, subjects: &Subjects<'_>) -> Result<Threshold, NameError> {
+        let Self { op, limit, abort_after, .. } = *self;
+        Ok(Threshold { figure: subjects.find(self.figure)?, op, limit, abort_after })
+    }
+
+    fn unnamed(&self, error: &NameError) -> ThresholdFault {
+        let name = self.figure;
+        let (what, fix) = match error {
+            NameError::Unknown { what: "figure", known, .. } => (
+                format!("threshold names an unknown figure `{name}`"),
+                match nearest_few(name, known).as_slice() {
+                    [] => LISTED.to_owned(),
+                    near => format!("did you mean {}? {LISTED}", near.join(" or ")),
+                },
+            ),
+            NameError::Unknown { what, part, known } if known.is_empty() => (
+                format!("threshold `{name}` names the {what} `{part}`, and there is none"),
+                LISTED.to_owned(),
+            ),
+            NameError::Unknown { what: "arm", part, known } => (
+                format!("threshold `{name}` names an unknown arm `{part}`"),
+                format!("write one of {}", known.join(", ")),
+            ),
+            NameError::Unknown { what, part, known } => (
+                format!("threshold `{name}` names an unknown {what} `{part}`"),
+                suggest(part, known.iter().map(String::as_str)),
+            ),
+            NameError::OfOthers(kinds) => (
+                format!("`{name}` is a figure of other jobs: {}", kinds.join(", ")),
+                format!("delete it; {LISTED} by job"),
+            ),
+            NameError::WhichStep => (
+                format!("`{name}` does not say which step of the benchmark is meant"),
+                format!("write it as `step.NAME.{name}`"),
+            ),
+            NameError::NoQueries => (
+                format!("`{name}` is about queries, and there are none"),
+                "delete it, or let there be readers".to_owned(),
+            ),
+        };
+        let is_of_subjects = match error {
+            NameError::Unknown { what, .. } => *what != "figure",
+            NameError::NoQueries => true,
+            NameError::OfOthers(_) | NameError::WhichStep => false,
+        };
+        ThresholdFault { is_of_subjects, ..ThresholdFault::new(what, fix) }
+    }
+}
+
+/// The known figures that `name` resembles, the nearest first. Of a dotted name that is wrong in its
+/// last part only that part is compared; where it lacks a part, the others decide.
+fn nearest_few(name: &str, known: &[String]) -> Vec<String> {
+    let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    let (parts, own) = (name.split('.').count(), last(name));
+    let edits = |figure: &String| {
+        if figure.contains('.') || parts > 1 {
+            let alike = figure.split('.').next() == name.split('.').next();
+            let unlike = if !figure.contains('.') || alike { 0 } else { 100 };
+            unlike + strsim::osa_distance(&own, &last(figure))
+        } else {
+            strsim::osa_distance(name, figure)
+        }
+    };
+    let mut near: Vec<(usize, &String)> = known.iter().map(|own| (edits(own), own)).collect();
+    near.retain(|(edits, _)| *edits <= (own.chars().count() / 3).max(1));
+    near.sort();
+    near.dedup();
+    near.into_iter().take(NEAREST_MAX).map(|(_, name)| format!("`{name}`")).collect()
+}
+
+impl Threshold {
+    /// Refuses what would not be known when it is to be judged.
+    fn known_in_time(self, audit: Option<Audit>) -> Result<Self, ThresholdFault> {
+        let figure = self.figure.figure;
+        if self.abort_after.is_some() && figure.at_end {
+            let what = format!("`{}` is known only at the end, too late to abort", self.figure);
+            return Err(ThresholdFault::new(what, "leave `abort` out"));
+        }
+        match audit {
+            Some(Audit::Count | Audit::Off) if figure.is_of_audit() => {
+                let what = format!("`{}` is known only by the full audit", self.figure);
+                Err(ThresholdFault::new(what, "set `audit` to \"full\", or delete the threshold"))
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -144,23 +338,78 @@ pub(crate) fn parse_threshold(text: &str) -> Result<Threshold, ThresholdFault> {
 mod tests {
     use super::*;
 
+    fn subjects() -> Subjects<'static> {
+        Subjects {
+            kind: "stream",
+            steps: &[],
+            queries: &["top10", "category_sum"],
+            arms: &["cpu", "off", "on"],
+        }
+    }
+
+    fn parse(text: &str, subjects: &Subjects<'_>) -> Result<Threshold, ThresholdFault> {
+        let draft = Draft::parse(text)?;
+        draft.of(subjects).map_err(|bad| draft.unnamed(&bad))?.known_in_time(Some(Audit::Full))
+    }
+
     #[test]
     fn a_threshold_reads_back() {
-        for text in
-            ["response_p99_ms < 50", "rate_ratio >= 0.99", "errors <= 0", "rows_dropped > 1"]
-        {
-            assert_eq!(parse_threshold(text).unwrap().to_string(), text);
+        for text in [
+            "response_p99_ms < 50",
+            "rate_ratio >= 0.99",
+            "rows_dropped > 1",
+            "errors <= 0 abort",
+            "query.top10.on.p99_ms < 1.5 abort after 90s",
+            "ratio.category_sum.low >= 1.2",
+        ] {
+            assert_eq!(parse(text, &subjects()).unwrap().to_string(), text);
         }
-        assert_eq!(parse_threshold("errors<=0").unwrap().to_string(), "errors <= 0");
+        let written = parse("errors<=0   abort  after 1m 30 s", &subjects()).unwrap();
+        assert_eq!(written.to_string(), "errors <= 0 abort after 90s");
     }
 
     #[test]
     fn a_bad_threshold_is_explained() {
-        let fix = |text| parse_threshold(text).unwrap_err().fix;
-        assert_eq!(fix("response_p9_ms < 50"), "did you mean `response_p99_ms`?");
-        for text in ["", "errors", "errors == 0", "errors < many", "errors < inf", "errors <"] {
-            assert!(fix(text).starts_with("write a figure"), "{text}");
+        let bad = |text, subjects: &Subjects<'_>| {
+            let bad = parse(text, subjects).unwrap_err();
+            format!("{text}\n  {}\n  {}", bad.what, bad.fix)
+        };
+        let stream = [
+            "response_p9_ms < 50",
+            "speed > 1",
+            "query.top1.on.p99_ms < 1",
+            "query.top10.gpu.p99_ms < 1",
+            "query.top10.on.p9_ms < 1",
+            "query.top10.p99_ms < 1",
+            "query.top10.best_ms < 1",
+            "ratio.top11.low > 1",
+            "ratio.top10.lower > 1",
+            "step.one.ratio.top10.low > 1",
+            "ratio.top10.low > 1 abort",
+            "errors <= 0 abrot",
+            "errors <= 0 abort after soon",
+            "errors == 0",
+        ];
+        let steps = Subjects { kind: "benchmark", steps: &["plain", "index"], ..subjects() };
+        let bench = [
+            "rows_lost <= 0",
+            "ratio.top10.low > 1",
+            "step.plane.ratio.top10.low > 1",
+            "step.plain.errors <= 0",
+            "query.top10.on.p99_ms < 1",
+        ];
+        let none = Subjects { queries: &[], ..subjects() };
+        let shown: Vec<String> = stream
+            .map(|text| bad(text, &subjects()))
+            .into_iter()
+            .chain(bench.map(|text| bad(text, &steps)))
+            .chain(["query_p99_ms < 1", "gpu_proven >= 1"].map(|text| bad(text, &none)))
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+        for text in ["", "errors", "errors < many", "errors < inf", "errors <"] {
+            assert!(parse(text, &subjects()).unwrap_err().fix.starts_with("write a figure"));
         }
+        parse("step.index.ratio.top10.low > 1", &steps).unwrap();
     }
 
     #[test]

@@ -108,6 +108,7 @@ pub(super) fn status(report: &JobResult) -> String {
         Status::Done => format!("done in {took}"),
         Status::Interrupted | Status::Aborted => format!("interrupted after {took}"),
         Status::Failed => format!("ENDED EARLY by an error after {took}"),
+        Status::Stopped => format!("ENDED EARLY by a threshold after {took}"),
     }
 }
 

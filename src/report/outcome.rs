@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use crate::quantity::format_seconds;
 use crate::result::{JobResult, ThresholdReport};
 
 /// What was asked for and not done, a line each.
@@ -37,5 +38,7 @@ pub(super) fn thresholds_markdown(out: &mut String, result: &JobResult) -> fmt::
 fn line(threshold: &ThresholdReport) -> String {
     let verdict = if threshold.passed { "held" } else { "FAILED" };
     let value = threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
-    format!("`{}`: {value}, {verdict}", threshold.threshold)
+    let ended =
+        threshold.aborted_at_s.map(|at| format!(" after {}, which ended it", format_seconds(at)));
+    format!("`{}`: {value}, {verdict}{}", threshold.threshold, ended.unwrap_or_default())
 }

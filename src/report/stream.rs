@@ -48,6 +48,7 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
         Status::Interrupted => "interrupted; what was due is stored",
         Status::Aborted => "aborted mid-batch",
         Status::Failed => "ENDED EARLY by an error",
+        Status::Stopped => "ENDED EARLY by a threshold",
     };
     let measured = format_seconds(run.measured_s);
     writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;

@@ -65,7 +65,7 @@ pub(super) fn shortfalls(result: &JobResult) -> Vec<Shortfall> {
     if result.status == Status::Running {
         return Vec::new();
     }
-    let cut_off = matches!(result.status, Status::Interrupted | Status::Aborted);
+    let cut_off = matches!(result.status, Status::Interrupted | Status::Aborted | Status::Stopped);
     let mut found = Vec::new();
     match &result.body {
         Body::Stream(run) => stream(&mut found, result, run),
@@ -481,6 +481,7 @@ mod tests {
             threshold: "errors < 0".to_owned(),
             value: Some(0.0),
             passed: false,
+            aborted_at_s: None,
         });
         let coded = |result: &JobResult| {
             let mut result = result.clone();

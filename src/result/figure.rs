@@ -1,0 +1,481 @@
+//! The figures of a result that a condition may name: one table of their names, what they say, and
+//! how each is read from a result.
+
+use std::fmt;
+
+use super::answers::AnswerHistory;
+use super::arm::Gpu;
+use super::benchmark::{BenchArmReport, BenchQueryReport};
+use super::evidence::{PlanHistory, Verdict};
+use super::query::QueryReport;
+use super::stream::StreamRun;
+use super::sweep::SweepQueryReport;
+use super::{Body, JobResult};
+use crate::record::{PartitionAudit, Percentiles, Ranges, Times};
+use crate::stats::Comparison;
+
+/// In a figure's name, a word that stands for the name of a step, a query or an arm.
+const PLACEHOLDERS: [&str; 3] = ["STEP", "QUERY", "ARM"];
+
+/// A figure of a result.
+#[derive(Debug)]
+pub struct Figure {
+    /// Its name, with its unit; `QUERY` and `ARM` stand for names of the profile.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Whether it is known only once the job has ended.
+    pub at_end: bool,
+    of: Of,
+}
+
+/// What a figure is read from.
+#[derive(Debug)]
+enum Of {
+    Job(fn(&JobResult) -> Option<f64>),
+    /// The queries of a job.
+    Queries(fn(&JobResult) -> Option<f64>),
+    Stream(fn(&StreamRun) -> Option<f64>),
+    /// The readers of a stream.
+    Readers(fn(&StreamRun) -> Option<f64>),
+    /// Rows of a kind that only the full audit finds.
+    Audit(fn(&PartitionAudit) -> &Ranges),
+    /// A query of a stream's readers in an arm.
+    Reader(fn(&QueryReport) -> Option<f64>),
+    /// A query of a benchmark in an arm.
+    Bench(fn(&BenchArmReport) -> Option<f64>),
+    /// The two arms of a query of a stream or a benchmark.
+    Ratio(fn(&Comparison) -> Option<f64>),
+    /// A query of a sweep.
+    Swept(fn(&SweepQueryReport) -> Option<f64>),
+}
+
+macro_rules! figures {
+    ($($of:ident $name:literal $(($at_end:ident))?, $help:literal, $value:expr;)*) => {
+        /// Every figure, in the order of the documents. One name may stand for the same of a stream
+        /// and of a benchmark.
+        pub static FIGURES: &[Figure] = &[$(Figure {
+            name: $name,
+            help: $help,
+            at_end: figures!(@at_end $($at_end)?),
+            of: Of::$of($value),
+        }),*];
+    };
+    (@at_end at_end) => { true };
+    (@at_end) => { false };
+}
+
+figures! {
+    Stream "rows_per_s", "rows acknowledged per second",
+        |run| Some(run.stream.achieved_rows_per_s);
+    Stream "rate_ratio", "rows committed, as a share of the rows that were due",
+        |run| Some(run.stream.measured.rate_ratio);
+    Stream "response_p50_ms", "median from a batch's due time to its commit",
+        |run| run.stream.response.map(|of| of.p50_ms);
+    Stream "response_p90_ms", "90th percentile from due time to commit",
+        |run| run.stream.response.map(|of| of.p90_ms);
+    Stream "response_p99_ms", "99th percentile from due time to commit",
+        |run| run.stream.response.map(|of| of.p99_ms);
+    Stream "response_p999_ms", "99.9th percentile from due time to commit",
+        |run| run.stream.response.map(|of| of.p999_ms);
+    Stream "response_max_ms", "longest time from due time to commit",
+        |run| run.stream.response.map(|of| of.max_ms);
+    Stream "wait_p99_ms", "99th percentile from due time to sending",
+        |run| run.stream.wait.map(|of| of.p99_ms);
+    Stream "service_p99_ms", "99th percentile from sending to commit",
+        |run| run.stream.service.map(|of| of.p99_ms);
+    Stream "row_latency_p99_ms", "99th percentile from a row's due time to its commit",
+        |run| run.stream.row_latency.map(|of| of.p99_ms);
+    Stream "own_delay_p99_ms", "99th percentile of the delay that is strom-load's own",
+        |run| run.loader.own_delay.map(|of| of.p99_ms);
+    Stream "rows_dropped", "rows that were due and never sent",
+        |run| Some(run.stream.rows_dropped as f64);
+    Stream "rows_undecided", "rows that were sent, and nobody could tell what became of them",
+        |run| Some(run.stream.rows_undecided as f64);
+    Audit "rows_lost" (at_end), "acknowledged rows that are not in the table, by the full audit",
+        |audit| &audit.lost;
+    Audit "rows_doubled" (at_end), "rows that are in the table more than once, by the full audit",
+        |audit| &audit.doubled;
+    Audit "rows_altered" (at_end), "rows that are there with other values, by the full audit",
+        |audit| &audit.altered;
+    Stream "outages", "times in which a partition's producer got nothing done",
+        |run| Some(run.stream.outages.len() as f64);
+    Stream "outage_max_s", "the longest of those",
+        |run| Some(run.stream.outages.iter().map(|outage| outage.length_s).fold(0.0, f64::max));
+    Readers "queries_per_s", "queries answered per second",
+        |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum());
+    Readers "query_p50_ms", "median response time of the readers' queries",
+        |run| responses(run).map(|of| of.p50_ms);
+    Readers "query_p99_ms", "99th percentile of the response time of the readers' queries",
+        |run| responses(run).map(|of| of.p99_ms);
+    Readers "query_errors", "queries that failed",
+        |run| Some(query_errors(run) as f64);
+    Readers "queries_dropped", "queries that were due and never asked; needs a query rate",
+        |run| run.queries_due.map(|queries| queries.dropped as f64);
+    Readers "answer_age_p99_ms", "99th percentile of the age of the newest row in an answer",
+        |run| merged(run, |query| &query.histograms.answer_age).map(|of| of.p99_ms);
+    Job "errors", "failed batches and queries",
+        |result| Some(errors(result) as f64);
+    Queries "answers_different", "comparisons that found the arms' answers to differ",
+        answers_different;
+    Queries "gpu_proven",
+        "share of the queries with the GPU switched on whose plan proves that the GPU did the work",
+        gpu_proven;
+    Reader "query.QUERY.ARM.p50_ms", "median response time of a query in an arm",
+        |query| query.response.map(|of| of.p50_ms);
+    Reader "query.QUERY.ARM.p90_ms", "90th percentile",
+        |query| query.response.map(|of| of.p90_ms);
+    Reader "query.QUERY.ARM.p99_ms", "99th percentile",
+        |query| query.response.map(|of| of.p99_ms);
+    Reader "query.QUERY.ARM.p999_ms", "99.9th percentile",
+        |query| query.response.map(|of| of.p999_ms);
+    Reader "query.QUERY.ARM.max_ms", "longest response time",
+        |query| query.response.map(|of| of.max_ms);
+    Reader "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the newest row's age",
+        |query| query.answer_age.map(|of| of.p99_ms);
+    Reader "query.QUERY.ARM.queries_per_s", "answers per second",
+        |query| Some(query.queries_per_s);
+    Reader "query.QUERY.ARM.executions", "answers, warm-up included",
+        |query| Some(query.executions as f64);
+    Reader "query.QUERY.ARM.errors", "executions that failed",
+        |query| Some(query.errors.values().sum::<u64>() as f64);
+    Reader "query.QUERY.ARM.gpu_proven", "1 if its plan proves that the GPU did the work, else 0",
+        |query| proven(query.plan.as_ref());
+    Bench "query.QUERY.ARM.p50_ms", "median service time of a query in an arm",
+        |arm| arm.median_ms;
+    Bench "query.QUERY.ARM.min_ms", "shortest service time",
+        |arm| arm.min_ms;
+    Bench "query.QUERY.ARM.max_ms", "longest service time",
+        |arm| arm.max_ms;
+    Bench "query.QUERY.ARM.cold_ms", "service time of the first execution",
+        |arm| arm.cold_ms;
+    Bench "query.QUERY.ARM.queries_per_s", "what one session can run of it in a second",
+        |arm| arm.queries_per_s;
+    Bench "query.QUERY.ARM.executions", "measured executions",
+        |arm| Some(arm.executions as f64);
+    Bench "query.QUERY.ARM.errors", "executions that failed",
+        |arm| Some(arm.failures as f64);
+    Bench "query.QUERY.ARM.gpu_proven", "1 if its plan proves that the GPU did the work, else 0",
+        |arm| proven(arm.plan.as_ref());
+    Ratio "ratio.QUERY.value" (at_end), "median of the first arm ÷ median of the second: off ÷ on",
+        |times| times.ratio;
+    Ratio "ratio.QUERY.low" (at_end), "lower end of the interval of that ratio",
+        |times| times.low;
+    Ratio "ratio.QUERY.high" (at_end), "upper end",
+        |times| times.high;
+    Ratio "ratio.QUERY.pairs" (at_end), "pairs that it rests on",
+        |times| Some(times.pairs as f64);
+    Swept "query.QUERY.best_ms", "least median service time of a query over all combinations",
+        |query| medians(query).reduce(f64::min);
+    Swept "query.QUERY.worst_ms", "greatest median",
+        |query| medians(query).reduce(f64::max);
+    Swept "query.QUERY.errors", "executions that failed",
+        |query| Some(query.combinations.iter().map(|cell| cell.failures).sum::<u64>() as f64);
+}
+
+impl Figure {
+    /// The kinds of jobs that have it, as results name them.
+    pub fn kinds(&self) -> &'static [&'static str] {
+        match self.of {
+            Of::Job(_) | Of::Queries(_) => &["stream", "faults", "benchmark", "sweep"],
+            Of::Stream(_) | Of::Readers(_) | Of::Audit(_) | Of::Reader(_) => &["stream", "faults"],
+            Of::Bench(_) => &["benchmark"],
+            Of::Ratio(_) => &["stream", "faults", "benchmark"],
+            Of::Swept(_) => &["sweep"],
+        }
+    }
+
+    /// Whether only the full audit finds it out.
+    pub(crate) fn is_of_audit(&self) -> bool {
+        matches!(self.of, Of::Audit(_))
+    }
+
+    /// Whether there is none without queries.
+    fn is_of_queries(&self) -> bool {
+        !matches!(self.of, Of::Job(_) | Of::Stream(_) | Of::Audit(_))
+    }
+}
+
+/// A figure of a certain step, query and arm, as far as it has those.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedFigure {
+    /// Which.
+    pub figure: &'static Figure,
+    /// The step of a benchmark; `None` where it has but one.
+    pub step: Option<String>,
+    /// The query.
+    pub query: Option<String>,
+    /// The arm.
+    pub arm: Option<String>,
+}
+
+/// Two are the same if they have one name and are read from the same.
+impl PartialEq for Figure {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl NamedFigure {
+    /// What it comes to in a result; `None` if it was not measured.
+    pub fn value(&self, result: &JobResult) -> Option<f64> {
+        let value = match self.figure.of {
+            Of::Job(value) | Of::Queries(value) => value(result),
+            Of::Stream(value) | Of::Readers(value) => value(result.stream()?),
+            Of::Audit(rows) => audited(result.stream()?, rows),
+            Of::Reader(value) => {
+                let mut queries = result.stream()?.queries.iter();
+                value(queries.find(|query| self.is_of(&query.query, Some(&query.arm)))?)
+            }
+            Of::Bench(value) => {
+                let mut arms = self.benched(result)?.arms.iter();
+                value(arms.find(|arm| self.arm.as_ref() == Some(&arm.arm))?)
+            }
+            Of::Ratio(value) => value(self.times(result)?),
+            Of::Swept(value) => {
+                let Body::Sweep(run) = &result.body else { return None };
+                value(run.sweep.queries.iter().find(|query| self.is_of(&query.query, None))?)
+            }
+        };
+        value.filter(|value| value.is_finite())
+    }
+
+    fn is_of(&self, query: &String, arm: Option<&String>) -> bool {
+        self.query.as_ref() == Some(query) && self.arm.as_ref() == arm
+    }
+
+    fn benched<'a>(&self, result: &'a JobResult) -> Option<&'a BenchQueryReport> {
+        let Body::Benchmark(run) = &result.body else { return None };
+        let is_step = |name: &String| self.step.as_ref().is_none_or(|own| own == name);
+        let mut steps = run.steps.iter().filter(|step| is_step(&step.name));
+        steps.find_map(|step| {
+            step.queries.iter().find(|query| self.query.as_ref() == Some(&query.query))
+        })
+    }
+
+    /// The two arms compared; not if their answers differ, which makes a ratio mean nothing.
+    fn times<'a>(&self, result: &'a JobResult) -> Option<&'a Comparison> {
+        if let Some(run) = result.stream() {
+            let mut pairs = run.comparisons.iter();
+            let pair = pairs.find(|pair| self.is_of(&pair.query, None))?;
+            return pair.times.as_ref().filter(|_| pair.valid);
+        }
+        let query = self.benched(result)?;
+        query.times.as_ref().filter(|_| query.valid)
+    }
+}
+
+impl fmt::Display for NamedFigure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(step) = &self.step {
+            write!(f, "step.{step}.")?;
+        }
+        for (number, part) in self.figure.name.split('.').enumerate() {
+            let name = match part {
+                "QUERY" => self.query.as_deref(),
+                "ARM" => self.arm.as_deref(),
+                _ => None,
+            };
+            let dot = if number > 0 { "." } else { "" };
+            write!(f, "{dot}{}", name.unwrap_or(part))?;
+        }
+        Ok(())
+    }
+}
+
+/// What a job has of which figures can be.
+#[derive(Debug, Clone, Copy)]
+pub struct Subjects<'a> {
+    /// Its kind, as results name it.
+    pub kind: &'static str,
+    /// The steps of a benchmark; empty where it has but one, and in other jobs.
+    pub steps: &'a [&'a str],
+    /// Its queries.
+    pub queries: &'a [&'a str],
+    /// The arms that they may run in.
+    pub arms: &'a [&'a str],
+}
+
+/// Why a text names no figure of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    /// This part of it is no name of that kind: a figure, a step, a query or an arm.
+    Unknown {
+        /// What the part should name.
+        what: &'static str,
+        /// The part.
+        part: String,
+        /// What it could be.
+        known: Vec<String>,
+    },
+    /// The figure is of these kinds of jobs.
+    OfOthers(&'static [&'static str]),
+    /// The job has several steps, and the name does not say which of them is meant.
+    WhichStep,
+    /// The job has no queries.
+    NoQueries,
+}
+
+impl Subjects<'_> {
+    /// The figure of that name.
+    ///
+    /// # Errors
+    /// When the job has none.
+    pub fn find(&self, name: &str) -> Result<NamedFigure, NameError> {
+        let mut parts: Vec<&str> = name.split('.').collect();
+        let unknown = |what, part: &str, known: &[&str]| NameError::Unknown {
+            what,
+            part: part.to_owned(),
+            known: known.iter().map(|known| (*known).to_owned()).collect(),
+        };
+        let mut step = None;
+        if let ["step", named, ..] = *parts {
+            if !self.steps.contains(&named) {
+                return Err(unknown("step", named, self.steps));
+            }
+            step = Some(named.to_owned());
+            parts.drain(..2);
+        }
+        let fits = |figure: &&'static Figure| {
+            let mut own = figure.name.split('.');
+            let fits = own
+                .clone()
+                .zip(&parts)
+                .all(|(own, part)| PLACEHOLDERS.contains(&own) || own == *part);
+            fits && own.by_ref().count() == parts.len()
+        };
+        let fitting: Vec<&'static Figure> = FIGURES.iter().filter(fits).collect();
+        let Some(figure) = fitting.iter().find(|figure| figure.kinds().contains(&self.kind)) else {
+            return Err(match fitting.first() {
+                Some(figure) => NameError::OfOthers(figure.kinds()),
+                None => self.unknown_figure(name, &parts),
+            });
+        };
+        if self.queries.is_empty() && figure.is_of_queries() {
+            return Err(NameError::NoQueries);
+        }
+        let mut named = NamedFigure { figure, step, query: None, arm: None };
+        for (own, part) in figure.name.split('.').zip(&parts) {
+            let (what, known, place) = match own {
+                "QUERY" => ("query", self.queries, &mut named.query),
+                "ARM" => ("arm", self.arms, &mut named.arm),
+                _ => continue,
+            };
+            if !known.contains(part) {
+                return Err(unknown(what, part, known));
+            }
+            *place = Some((*part).to_owned());
+        }
+        let of_step = matches!(figure.of, Of::Bench(_) | Of::Ratio(_)) && !self.steps.is_empty();
+        match (of_step, &named.step) {
+            (true, None) => Err(NameError::WhichStep),
+            (false, Some(_)) => Err(self.unknown_figure(name, &parts)),
+            _ => Ok(named),
+        }
+    }
+
+    /// What may stand where `parts` names no figure: of the same query, or any.
+    fn unknown_figure(&self, name: &str, parts: &[&str]) -> NameError {
+        let own = FIGURES.iter().filter(|figure| figure.kinds().contains(&self.kind));
+        let last = |figure: &Figure| figure.name.rsplit('.').next().unwrap_or_default().to_owned();
+        let alike: Vec<&Figure> = own
+            .clone()
+            .filter(|figure| {
+                let [kind, .., _] = parts else { return false };
+                figure.name.split('.').next() == Some(kind)
+                    && figure.name.split('.').count() == parts.len()
+            })
+            .collect();
+        match (alike.as_slice(), parts.last()) {
+            ([_, ..], Some(part)) => NameError::Unknown {
+                what: "figure",
+                part: (*part).to_owned(),
+                known: alike.into_iter().map(last).collect(),
+            },
+            _ => NameError::Unknown {
+                what: "figure",
+                part: name.to_owned(),
+                known: own.map(|figure| figure.name.to_owned()).collect(),
+            },
+        }
+    }
+}
+
+/// Rows of a kind that the audit found; `None` where rows were not read back.
+fn audited(run: &StreamRun, of: fn(&PartitionAudit) -> &Ranges) -> Option<f64> {
+    let audit = run.stream.audit.as_ref()?;
+    Some(audit.iter().map(|partition| of(partition).rows()).sum::<u64>() as f64)
+}
+
+fn merged(run: &StreamRun, of: fn(&QueryReport) -> &Times) -> Option<Percentiles> {
+    let mut times = Times::default();
+    run.queries.iter().for_each(|query| times.merge(of(query)));
+    times.percentiles()
+}
+
+fn responses(run: &StreamRun) -> Option<Percentiles> {
+    merged(run, |query| &query.histograms.response)
+}
+
+fn query_errors(run: &StreamRun) -> u64 {
+    run.queries.iter().flat_map(|query| query.errors.values()).sum()
+}
+
+fn medians(query: &SweepQueryReport) -> impl Iterator<Item = f64> {
+    query.combinations.iter().filter_map(|cell| cell.median_ms)
+}
+
+fn errors(result: &JobResult) -> u64 {
+    match &result.body {
+        Body::Stream(_) | Body::Faults(_) => result
+            .stream()
+            .map_or(0, |run| run.stream.errors.values().sum::<u64>() + query_errors(run)),
+        Body::Benchmark(run) => {
+            run.queries().flat_map(|query| &query.arms).map(|arm| arm.failures).sum()
+        }
+        Body::Sweep(run) => run.sweep.cells().map(|cell| cell.failures).sum(),
+    }
+}
+
+/// `None` where nothing was compared.
+fn answers_different(result: &JobResult) -> Option<f64> {
+    let answers: Vec<&AnswerHistory> = match &result.body {
+        Body::Stream(_) | Body::Faults(_) => {
+            result.stream()?.comparisons.iter().map(|pair| &pair.answers).collect()
+        }
+        Body::Benchmark(run) => run.queries().map(|query| &query.answers).collect(),
+        Body::Sweep(run) => run.sweep.cells().map(|cell| &cell.answers).collect(),
+    };
+    let compared = answers.iter().any(|answers| answers.checks > 0);
+    compared.then(|| answers.iter().map(|answers| answers.different).sum::<u64>() as f64)
+}
+
+/// 1 or 0; `None` before a plan was looked at.
+fn proven(plan: Option<&PlanHistory>) -> Option<f64> {
+    let plan = plan.filter(|plan| plan.looks > 0)?;
+    let verdict = plan.evidence.as_ref().map(|evidence| evidence.verdict);
+    Some(f64::from(u8::from(verdict == Some(Verdict::Gpu))))
+}
+
+/// The mean over all queries with the GPU switched on; `None` where there is none, or one whose plan
+/// was not looked at.
+fn gpu_proven(result: &JobResult) -> Option<f64> {
+    let plans: Vec<(Gpu, Option<&PlanHistory>)> = match &result.body {
+        Body::Stream(_) | Body::Faults(_) => {
+            let queries = result.stream()?.queries.iter();
+            queries.map(|query| (query.gpu, query.plan.as_ref())).collect()
+        }
+        Body::Benchmark(run) => {
+            let arms = run.queries().flat_map(|query| &query.arms);
+            arms.map(|arm| (arm.gpu, arm.plan.as_ref())).collect()
+        }
+        Body::Sweep(run) => run.sweep.cells().map(|cell| (cell.gpu, cell.plan.as_ref())).collect(),
+    };
+    let on = plans.into_iter().filter(|(gpu, _)| *gpu == Gpu::On);
+    let proven = on.map(|(_, plan)| proven(plan)).collect::<Option<Vec<f64>>>()?;
+    (!proven.is_empty()).then(|| proven.iter().sum::<f64>() / proven.len() as f64)
+}
+
+#[cfg(test)]
+#[path = "figure/tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! Every figure is read from the place that it names: each result is spoilt in one place, and the
+//! figure follows.
+
+use super::*;
+use crate::result::sample;
+
+const SUBJECTS: Subjects<'static> =
+    Subjects { kind: "stream", steps: &[], queries: &["sum"], arms: &["off", "on"] };
+
+fn value(result: &JobResult, name: &str) -> Option<f64> {
+    Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(result)
+}
+
+/// Every figure of a result with what it comes to.
+fn all(result: &JobResult) -> String {
+    let own = FIGURES.iter().filter(|figure| figure.kinds().contains(&result.kind()));
+    let of = |figure: &Figure| {
+        let name = figure.name.replace("QUERY", "sum").replace("ARM", "on");
+        let value = value(result, &name).map_or("-".to_owned(), |value| format!("{value}"));
+        format!("{name} {value}\n")
+    };
+    own.map(of).collect()
+}
+
+#[test]
+fn each_figure_has_one_name_in_a_job() {
+    for kind in ["stream", "faults", "benchmark", "sweep"] {
+        let mut names: Vec<&str> = FIGURES
+            .iter()
+            .filter(|figure| figure.kinds().contains(&kind))
+            .map(|figure| figure.name)
+            .collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count, "{kind}");
+    }
+}
+
+#[test]
+fn the_figures_of_each_kind_of_result() {
+    let shown = [sample::stream(), sample::benchmark(), sample::sweep(), sample::faults()]
+        .map(|result| format!("{}:\n{}", result.kind(), all(&result)));
+    insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_figure_follows_what_it_names() {
+    let spoilt = |spoil: fn(&mut StreamRun)| {
+        let mut result = sample::stream();
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        spoil(run);
+        result
+    };
+    let lost = spoilt(|run| {
+        let audit = run.stream.audit.as_mut().unwrap();
+        audit[0].lost.push(5, 3);
+        audit[0].altered.push(9, 1);
+    });
+    let rows = ["rows_lost", "rows_doubled", "rows_altered"].map(|name| value(&lost, name));
+    assert_eq!(rows, [Some(3.0), Some(0.0), Some(1.0)]);
+    let unseen = spoilt(|run| run.stream.audit = None);
+    assert_eq!(value(&unseen, "rows_lost"), None, "nobody looked");
+    let failing = spoilt(|run| {
+        run.stream.errors = [("40001".to_owned(), 2)].into();
+        run.queries[1].errors = [("22012".to_owned(), 5)].into();
+    });
+    let errors = ["errors", "query_errors", "query.sum.on.errors", "query.sum.off.errors"];
+    assert_eq!(errors.map(|name| value(&failing, name)), [7.0, 5.0, 5.0, 0.0].map(Some));
+    let mut faster = sample::benchmark();
+    assert_eq!(value(&faster, "ratio.sum.low"), Some(2.5));
+    let Body::Benchmark(run) = &mut faster.body else { panic!("no benchmark") };
+    run.steps[0].queries[0].valid = false;
+    assert_eq!(value(&faster, "ratio.sum.low"), None, "its answers differ");
+    let Body::Benchmark(run) = &mut faster.body else { panic!("no benchmark") };
+    let mut second = run.steps[0].clone();
+    second.name = "index".to_owned();
+    second.queries[0].arms[1].median_ms = Some(1.0);
+    run.steps[0].name = "plain".to_owned();
+    run.steps.push(second);
+    let subjects = Subjects { kind: "benchmark", steps: &["plain", "index"], ..SUBJECTS };
+    let of_step = |step: &str| {
+        let name = format!("step.{step}.query.sum.on.p50_ms");
+        let figure = subjects.find(&name).unwrap();
+        assert_eq!(figure.to_string(), name);
+        figure.value(&faster)
+    };
+    assert_eq!((of_step("plain"), of_step("index")), (Some(4.0), Some(1.0)));
+}
+
+#[test]
+fn the_gpu_is_proven_by_plans_alone() {
+    let mut result = sample::stream();
+    let proven = ["gpu_proven", "query.sum.on.gpu_proven"];
+    assert_eq!(proven.map(|name| value(&result, name)), [None, None], "no plan was looked at");
+    let plan = |looks, node: &str| {
+        let plan = serde_json::json!([{ "Plan": {
+            "Node Type": "Custom Scan", "Custom Plan Provider": node, "Relation Name": "sales",
+        } }]);
+        let evidence = Some(super::super::evidence::Evidence::read(&plan.to_string()));
+        Some(PlanHistory { evidence, looks, ..PlanHistory::default() })
+    };
+    for (looks, node, expected) in
+        [(0, "GpuPreAgg", None), (1, "GpuPreAgg", Some(1.0)), (1, "Citus Adaptive", Some(0.0))]
+    {
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        run.queries[1].plan = plan(looks, node);
+        assert_eq!(proven.map(|name| value(&result, name)), [expected; 2], "{node}");
+    }
+    let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+    run.queries.remove(1);
+    assert_eq!(value(&result, "gpu_proven"), None, "the GPU was never on");
+}
