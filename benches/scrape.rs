@@ -20,7 +20,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use strom_load::pg::embedded::{Options, Server};
-use strom_load::record::{Interval, PairTally, PartitionInterval, Phase, QueryTally, StreamTally};
+use strom_load::record::{
+    Interval, PairTally, PartitionInterval, Phase, QueryTally, ReaderTally, StreamTally,
+};
 use strom_load::result::server::{ClockOffset, ServerFacts};
 use strom_load::sink::prometheus::Endpoint;
 use strom_load::sink::{Sink, Start, StreamStart};
@@ -72,12 +74,14 @@ impl Page {
             settings: BTreeMap::new(),
             clock: ClockOffset::default(),
         };
+        let numbers: Vec<u32> = (0..partitions).collect();
         sink.begin(&Start {
             profile: "realtime",
             planned: None,
             stream: Some(StreamStart {
-                partitions,
+                partitions: &numbers,
                 target_rows_per_s: Some(3_000),
+                queries_are_due: false,
                 drain_timeout: Duration::from_secs(30),
             }),
             server: &facts,
@@ -108,6 +112,7 @@ impl Page {
             partitions: partitions.collect(),
             queries: Vec::<QueryTally>::new(),
             pairs: Vec::<PairTally>::new(),
+            queries_due: ReaderTally::default(),
             gpus: Vec::new(),
         };
         Ok(self.sink.interval(&interval)?)

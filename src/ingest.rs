@@ -182,6 +182,7 @@ impl Producer {
                 }
                 Attempt::Failed(failure) => failure,
             };
+            self.note_failure(failure.error.code(), outage.is_some());
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
             match self.recover(slot, failure, outage).await {
                 Verdict::Resend => {}
@@ -257,10 +258,7 @@ impl Producer {
                 sent: slot.rows,
                 counted: committed.rows,
             }),
-            Err(failure) => {
-                self.note_error(failure.error.code());
-                Attempt::Failed(failure)
-            }
+            Err(failure) => Attempt::Failed(failure),
         }
     }
 
@@ -277,8 +275,12 @@ impl Producer {
         });
     }
 
-    fn note_error(&self, code: &str) {
-        self.recorder.note(|tally| *tally.errors.entry(code.to_owned()).or_default() += 1);
+    /// Notes what went wrong. An outage is one error, however often it was tried to end it.
+    fn note_failure(&self, code: &str, in_outage: bool) {
+        self.recorder.note(|tally| {
+            let kind = if in_outage { &mut tally.attempts_failed } else { &mut tally.errors };
+            *kind.entry(code.to_owned()).or_default() += 1;
+        });
     }
 
     fn acknowledge(&self, slot: &Slot, latency: &Latency) {

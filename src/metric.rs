@@ -72,7 +72,9 @@ metrics! {
     COPY_BYTES = Counter "strom_load_copy_bytes_total" ["partition"]
         "COPY data sent.";
     STREAM_ERRORS = Counter "strom_load_stream_errors_total" ["partition", "sqlstate"]
-        "Batches that failed, by SQLSTATE.";
+        "Batches that failed, by the SQLSTATE of the first failure.";
+    ATTEMPTS_FAILED = Counter "strom_load_recovery_attempts_failed_total" ["partition", "sqlstate"]
+        "Attempts to recover that failed within an outage: to connect, to ask, to send again.";
     BATCH_WAIT = Histogram "strom_load_batch_wait_seconds" ["partition"]
         "Time of a batch from due to sent.";
     BATCH_SERVICE = Histogram "strom_load_batch_service_seconds" ["partition"]
@@ -83,6 +85,10 @@ metrics! {
         "Time of a row from its own due time to its acknowledgement.";
     QUERIES = Counter "strom_load_queries_total" ["query", "arm"]
         "Queries answered.";
+    QUERIES_DUE = Counter "strom_load_queries_due_total" []
+        "Queries that fell due by the schedule, asked or dropped; absent without a query rate.";
+    QUERIES_DROPPED = Counter "strom_load_queries_dropped_total" []
+        "Queries that were due and never asked; absent without a query rate.";
     QUERY_ROWS = Counter "strom_load_query_rows_total" ["query", "arm"]
         "Rows received from queries.";
     QUERY_VERDICT = Gauge "strom_load_query_verdict_info" ["query", "arm", "verdict"]
@@ -197,7 +203,7 @@ labels! {
     "profile" Bound::Fixed(1), "name of the profile";
     "server_version" Bound::Fixed(1), "version of the server";
     "phase" Bound::Fixed(3), "`warmup`, `measure`, `drain`";
-    "partition" Bound::PerRun("P"), "number of the partition, from 0";
+    "partition" Bound::PerRun("P"), "number of the partition: the value of its partition key";
     "query" Bound::PerRun("Q"), "name of the query in the profile";
     "arm" Bound::PerRun("A"), "`cpu` without PG-Strom, else `off` and `on`, or the profile's own";
     "verdict" Bound::Fixed(5), "`gpu`, `mixed`, `cpu`, `remote`, `unknown`";

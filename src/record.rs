@@ -93,8 +93,11 @@ pub struct StreamTally {
     pub outage: Times,
     /// Outages that ended the producer.
     pub outages_unrecovered: u64,
-    /// Errors by SQLSTATE.
+    /// Batches that failed, by the SQLSTATE of the first failure.
     pub errors: BTreeMap<String, u64>,
+    /// What failed after that until the next success: attempts to connect, to ask about a batch, to
+    /// send it again; by SQLSTATE.
+    pub attempts_failed: BTreeMap<String, u64>,
 }
 
 /// What the executions of one query in one arm came to since the last drain.
@@ -199,6 +202,7 @@ impl Tally for StreamTally {
         self.outage.merge(&other.outage);
         self.outages_unrecovered += other.outages_unrecovered;
         add_counts(&mut self.errors, &other.errors);
+        add_counts(&mut self.attempts_failed, &other.attempts_failed);
     }
 }
 
@@ -297,6 +301,8 @@ pub struct Interval {
     pub queries: Vec<QueryTally>,
     /// One for each query.
     pub pairs: Vec<PairTally>,
+    /// What became of the queries that were due.
+    pub queries_due: ReaderTally,
     /// One for each GPU that is watched.
     pub gpus: Vec<gpu::GpuTally>,
 }

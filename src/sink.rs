@@ -24,7 +24,7 @@ pub struct Start<'a> {
     /// Warm-up and measurement together, where that is known.
     pub planned: Option<Duration>,
     /// The stream, of a job that has one.
-    pub stream: Option<StreamStart>,
+    pub stream: Option<StreamStart<'a>>,
     /// The queries with their arms, in the order of [`Interval::queries`].
     pub queries: &'a [QueryStart],
     /// The GPUs that are watched.
@@ -33,11 +33,13 @@ pub struct Start<'a> {
 
 /// A stream that starts.
 #[derive(Debug, Clone, Copy)]
-pub struct StreamStart {
-    /// Partitions, in the order of [`Interval::partitions`].
-    pub partitions: u32,
+pub struct StreamStart<'a> {
+    /// The numbers of the partitions, in the order of [`Interval::partitions`].
+    pub partitions: &'a [u32],
     /// Target over all of them; `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
+    /// Whether a schedule says when queries are due.
+    pub queries_are_due: bool,
     /// How long overdue batches may still be sent after the end.
     pub drain_timeout: Duration,
 }

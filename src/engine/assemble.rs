@@ -197,6 +197,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         outages_unrecovered: total.outages_unrecovered,
         outages: outage_reports(findings),
         errors: total.errors.clone(),
+        attempts_failed: total.attempts_failed.clone(),
         histograms: StreamHistograms {
             wait: wait.clone(),
             service: service.clone(),

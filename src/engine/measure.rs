@@ -138,12 +138,14 @@ impl<'a> Run<'a> {
         let reservation = run.table.reservation.clone();
         let examiner = run.readers.examiner(plan, &address, &reservation, start);
         let queries: Vec<QueryStart> = run.readers.trials().iter().map(query_start).collect();
+        let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
         let stream = StreamStart {
-            partitions: plan.job.stream.partitions.get(),
+            partitions: &numbers,
             target_rows_per_s: match plan.job.stream.rate {
                 StreamRate::RowsPerSecond(rate) => Some(rate.get()),
                 StreamRate::Max => None,
             },
+            queries_are_due: plan.job.readers.queries_per_s.is_some(),
             drain_timeout: plan.job.drain_timeout,
         };
         let begin = Start {
@@ -158,7 +160,8 @@ impl<'a> Run<'a> {
         outputs.begin(&begin, &run.report(Found::default()))?;
         let keeper = Keeper::of(control, address, reservation);
         let mut tasks = JoinSet::new();
-        for (partition, producer) in (0..).zip(producers) {
+        for producer in producers {
+            let partition = producer.partition;
             let ended = async move { Ended::Producer(partition, producer.run().await) };
             tasks.spawn_on(ended, ingest);
         }
@@ -345,7 +348,7 @@ impl<'a> Run<'a> {
             PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
         });
         let partitions = partitions.collect();
-        let (queries, pairs) = self.readers.drain();
+        let (queries, pairs, queries_due) = self.readers.drain();
         let interval = Interval {
             start: self.last_tick.saturating_duration_since(self.start),
             length: now.saturating_duration_since(self.last_tick),
@@ -353,6 +356,7 @@ impl<'a> Run<'a> {
             partitions,
             queries,
             pairs,
+            queries_due,
             gpus: self.gpus.drain(),
         };
         self.timeline.add(&interval);

@@ -162,8 +162,9 @@ impl Readers {
         }
     }
 
-    /// What happened since the last call: by query and arm, and by query.
-    pub(super) fn drain(&mut self) -> (Vec<QueryTally>, Vec<PairTally>) {
+    /// What happened since the last call: by query and arm, and by query; and what became of the
+    /// queries that were due.
+    pub(super) fn drain(&mut self) -> (Vec<QueryTally>, Vec<PairTally>, ReaderTally) {
         fn all<T: Tally>(
             tallies: &mut [(Vec<Recorder<T>>, T)],
             mut add: impl FnMut(&mut T, &mut T),
@@ -176,16 +177,16 @@ impl Readers {
             };
             tallies.iter_mut().map(drain).collect()
         }
-        for due in &self.due {
-            self.due_total.merge(&due.drain());
-        }
+        let mut due = ReaderTally::default();
+        self.due.iter().for_each(|of_one| due.merge(&of_one.drain()));
+        self.due_total.merge(&due);
         let queries = all(&mut self.tallies, |total, tally| {
             // The outputs take them one by one; nobody sums them up.
             let one_by_one = mem::take(&mut tally.one_by_one);
             total.merge(tally);
             tally.one_by_one = one_by_one;
         });
-        (queries, all(&mut self.pairs, |total, tally| total.merge(tally)))
+        (queries, all(&mut self.pairs, |total, tally| total.merge(tally)), due)
     }
 
     /// What became of the queries that were due so far.

@@ -17,7 +17,7 @@ use crate::bench::{Doing, Recorders, Watched};
 use crate::quantity::format_duration;
 use crate::query::Trial;
 use crate::record::gpu::GpuUsage;
-use crate::record::{Interval, PairTally, Phase, QueryTally, Recorder, Tally};
+use crate::record::{Interval, PairTally, Phase, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::gpu::GpuReport;
 use crate::result::{Body, JobResult};
 use crate::sink::{Progress, QueryStart, SinkError, Start};
@@ -169,6 +169,8 @@ impl<'a> Ticker<'a> {
             partitions: Vec::new(),
             queries: drain(&self.queries),
             pairs: drain(&self.pairs),
+            // No schedule says when they are.
+            queries_due: ReaderTally::default(),
             gpus,
         };
         self.last = now;

@@ -105,7 +105,7 @@ impl Producer {
                 Ok(verdict) => return verdict,
                 Err(failed) => {
                     pg::note_recovery(&failed);
-                    self.note_error(failed.code());
+                    self.note_failure(failed.code(), true);
                     error = failed;
                 }
             }

@@ -64,8 +64,11 @@ pub struct StreamReport {
     pub outages_unrecovered: u64,
     /// The first outages of each partition, one by one.
     pub outages: Vec<OutageReport>,
-    /// Errors by SQLSTATE.
+    /// Batches that failed, by the SQLSTATE of the first failure.
     pub errors: BTreeMap<String, u64>,
+    /// Attempts to recover that failed within an outage, by SQLSTATE.
+    #[serde(default)]
+    pub attempts_failed: BTreeMap<String, u64>,
     /// What the latencies above are taken from.
     pub histograms: StreamHistograms,
     /// Each partition.

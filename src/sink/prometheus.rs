@@ -14,7 +14,7 @@ use std::time::SystemTime;
 use tokio::net::TcpListener;
 
 use crate::metric::{self, Metric, SQLSTATE_OTHER, SQLSTATES_MAX};
-use crate::record::{Interval, Phase};
+use crate::record::{Interval, Phase, ReaderTally};
 use crate::result::JobResult;
 use crate::strom::evidence::Verdict;
 use crate::watch::process;
@@ -99,6 +99,8 @@ struct Handles {
     queries: Vec<QueryHandles>,
     /// By query; `None` for one with a single arm.
     pairs: Vec<Option<PairHandles>>,
+    /// Queries that were due, and those of them that were dropped, where there is a schedule.
+    queries_due: Option<[SeriesId; 2]>,
     gpus: GpuHandles,
 }
 
@@ -118,6 +120,7 @@ struct PartitionHandles {
     batches_late: SeriesId,
     bytes: SeriesId,
     errors: HashMap<String, SeriesId>,
+    attempts_failed: HashMap<String, SeriesId>,
 }
 
 struct QueryHandles {
@@ -156,8 +159,12 @@ impl Handles {
             let id = page.series(metric::TARGET_RATE, &[]);
             page.set(id, Some(rate as f64));
         }
-        let partitions = start.stream.map_or(0, |stream| stream.partitions);
-        let partitions = (0..partitions).map(|number| {
+        let queries_due = start.stream.filter(|stream| stream.queries_are_due);
+        let queries_due = queries_due.map(|_| {
+            [metric::QUERIES_DUE, metric::QUERIES_DROPPED].map(|metric| page.series(metric, &[]))
+        });
+        let partitions = start.stream.map_or(&[][..], |stream| stream.partitions);
+        let partitions = partitions.iter().map(|number| {
             let number = number.to_string();
             let mut counter = |metric| page.series(metric, &[&number]);
             PartitionHandles {
@@ -174,6 +181,7 @@ impl Handles {
                 batches_late: counter(metric::BATCHES_LATE),
                 bytes: counter(metric::COPY_BYTES),
                 errors: HashMap::new(),
+                attempts_failed: HashMap::new(),
                 number,
             }
         });
@@ -217,7 +225,7 @@ impl Handles {
         let pairs = pairs.collect();
         let phases = Phase::ALL.map(|p| (p, page.series(metric::PHASE, &[p.name()])));
         let gpus = GpuHandles::new(page, start.gpus);
-        Self { phases: phases.into(), partitions, queries, pairs, gpus }
+        Self { phases: phases.into(), partitions, queries, pairs, queries_due, gpus }
     }
 }
 
@@ -280,6 +288,9 @@ impl Sink for PrometheusSink {
             count_errors(page, &mut to.errors, &tally.errors, |page, code| {
                 page.series(metric::STREAM_ERRORS, &[number, code])
             });
+            count_errors(page, &mut to.attempts_failed, &tally.attempts_failed, |page, code| {
+                page.series(metric::ATTEMPTS_FAILED, &[number, code])
+            });
             let batch = &tally.batch;
             let times = [&batch.wait, &batch.service, &batch.response, &tally.row, &tally.outage];
             to.times.iter().zip(times).for_each(|(id, times)| page.observe(*id, times));
@@ -312,6 +323,11 @@ impl Sink for PrometheusSink {
             page.add(to.same, tally.answers_same);
             page.add(to.different, tally.answers_different);
             page.add(to.failed, tally.answers_failed);
+        }
+        if let Some([due, dropped]) = handles.queries_due {
+            let ReaderTally { asked, dropped: never_asked } = interval.queries_due;
+            page.add(due, asked + never_asked);
+            page.add(dropped, never_asked);
         }
         handles.gpus.update(page, &interval.gpus);
         Ok(())

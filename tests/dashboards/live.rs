@@ -16,7 +16,7 @@ use tokio::time::sleep;
 
 use super::{Dashboard, Target, dashboards, list, root, text, unknown_names};
 use crate::gpus::{Titled, stub};
-use crate::support::{Program, ask, password, scratch, with_stand_in};
+use crate::support::{Program, ask, connect, password, scratch, with_stand_in};
 
 /// Panels that cannot have data in such a run, each with the reason.
 const WITHOUT_DATA: &[(&str, &str)] = &[];
@@ -44,6 +44,7 @@ answers_every_s = 1
 [readers]
 count = 2
 gpu = "alternate"
+queries_per_s = 40
 [[readers.queries]]
 name = "newest"
 newest_column = "newest"
@@ -189,6 +190,12 @@ async fn every_panel_has_data_in_a_real_run() {
     let fault = "SELECT count(pg_terminate_backend(pid))::text FROM pg_stat_activity \
                  WHERE application_name IN ('strom-load producer 1', 'strom-load reader 0')";
     assert_eq!(ask(&server, fault).await, "2");
+    // One in which attempts to recover fail, too: whatever connects is ended for a second.
+    let fault = "DO $$ BEGIN FOR i IN 1 .. 500 LOOP PERFORM pg_stat_clear_snapshot(); \
+                 PERFORM pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = 'strom-load producer 1'; \
+                 PERFORM pg_sleep(0.002); END LOOP; END $$";
+    connect(server.socket_dir(), server.port()).await.batch_execute(fault).await.unwrap();
 
     let all = dashboards();
     let targets: Vec<_> = all.iter().flat_map(Dashboard::targets).collect();

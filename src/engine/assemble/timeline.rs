@@ -182,7 +182,7 @@ impl Point {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{PartitionInterval, Phase, StreamTally};
+    use crate::record::{PartitionInterval, Phase, ReaderTally, StreamTally};
 
     fn tick(number: u64) -> Interval {
         let mut tally = StreamTally { rows_acknowledged: 10, ..StreamTally::default() };
@@ -195,6 +195,7 @@ mod tests {
             partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
             pairs: Vec::new(),
+            queries_due: ReaderTally::default(),
         }
     }
 

@@ -124,8 +124,8 @@ fn mega(bytes_per_s: Option<f64>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Phase;
     use crate::record::gpu::GpuTally;
+    use crate::record::{Phase, ReaderTally};
 
     #[test]
     fn a_row_reads_as_nvidia_smi_writes_it() {
@@ -153,6 +153,7 @@ mod tests {
             partitions: Vec::new(),
             queries: Vec::new(),
             pairs: Vec::new(),
+            queries_due: ReaderTally::default(),
             gpus,
         };
         csv.write(&interval(vec![tally])).unwrap();

@@ -16,8 +16,9 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
         profile: "realtime",
         planned: None,
         stream: Some(StreamStart {
-            partitions: 3,
+            partitions: &[4, 5, 9],
             target_rows_per_s: Some(3_000),
+            queries_are_due: true,
             drain_timeout: Duration::from_secs(30),
         }),
         server: &ServerFacts {
@@ -51,6 +52,7 @@ fn second(number: u64) -> Interval {
         partitions: partitions.collect(),
         queries: Vec::new(),
         pairs: Vec::new(),
+        queries_due: ReaderTally { asked: 9, dropped: 1 },
         gpus: Vec::new(),
     }
 }
@@ -75,8 +77,13 @@ fn seconds_that_nobody_scrapes_leave_nothing_behind() {
     assert_eq!(exposition.page().bytes(), room_before);
     assert_eq!(series(&exposition).len(), before.len());
     let page = exposition.render();
-    let count = "strom_load_batch_response_seconds_count{partition=\"2\"} 40000\n";
-    assert!(page.contains(count), "{page}");
+    for sample in [
+        "strom_load_batch_response_seconds_count{partition=\"9\"} 40000\n",
+        "strom_load_queries_due_total 40000\n",
+        "strom_load_queries_dropped_total 4000\n",
+    ] {
+        assert!(page.contains(sample), "{page}");
+    }
 }
 
 #[test]
@@ -87,7 +94,7 @@ fn sqlstates_past_the_bound_share_a_series_and_none_is_lost() {
     }
     let page = exposition.render();
     let errors = page.lines().filter_map(|line| {
-        let rest = line.strip_prefix("strom_load_stream_errors_total{partition=\"0\",")?;
+        let rest = line.strip_prefix("strom_load_stream_errors_total{partition=\"4\",")?;
         let (labels, count) = rest.rsplit_once(' ').unwrap();
         Some((labels.to_owned(), count.parse::<u64>().unwrap()))
     });
