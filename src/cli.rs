@@ -135,6 +135,9 @@ pub enum Command {
         /// Where the server is.
         #[command(flatten)]
         server: ServerArgs,
+        /// Show no progress on standard error
+        #[arg(long, short, help_heading = "Output")]
+        quiet: bool,
     },
     /// Print the summary of saved results again
     ///

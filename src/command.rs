@@ -9,10 +9,10 @@ mod report;
 mod run;
 mod thresholds;
 mod unused;
+mod verify;
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -31,7 +31,6 @@ use crate::pg::{self, Address, embedded};
 use crate::plan::{Fault, Faults, Origin, Place};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
-use crate::verify::SavedRun;
 use crate::watch::gpu;
 
 /// How long a server that starts or recovers is waited for, where no --reconnect-timeout says.
@@ -87,7 +86,9 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Profiles { format }) => profiles::list(*format),
         Some(Command::Thresholds { format }) => thresholds::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
-        Some(Command::Verify { folder, server }) => verify(parsed, folder, server).await,
+        Some(Command::Verify { folder, server, quiet }) => {
+            verify::verify(parsed, folder, server, *quiet).await
+        }
         Some(Command::Report { folders }) => report::report(folders),
         Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
         Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
@@ -95,20 +96,6 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
-}
-
-async fn verify(parsed: &Parsed, folder: &Path, args: &ServerArgs) -> Result<u8, Failure> {
-    log_warnings(&Screen::new(true));
-    let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let no_server = saved.no_server();
-    let (address, server) = find_server(parsed, args, &no_server, &Shutdown::default()).await?;
-    let verified = saved.verify(&address).await;
-    if let Some(server) = server {
-        let _ = server.stop().await;
-    }
-    let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
-    print(&verified.text)?;
-    Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
 }
 
 fn gpus(format: Format) -> Result<u8, Failure> {

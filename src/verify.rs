@@ -190,11 +190,28 @@ impl SavedRun {
         )
     }
 
-    /// Reads the table back and compares.
+    /// What is being done once so many rows are read, for whoever waits.
+    pub fn doing(&self, read: u64) -> String {
+        let so_far = match read {
+            0 => String::new(),
+            read => format!(", {} so far", format_count(read)),
+        };
+        format!("reading {} rows back{so_far}", format_count(self.rows_acknowledged()))
+    }
+
+    fn rows_acknowledged(&self) -> u64 {
+        self.partitions.iter().map(|saved| saved.account.acknowledged.rows()).sum()
+    }
+
+    /// Reads the table back and compares; counts the rows that are `read`.
     ///
     /// # Errors
     /// When the server does not let it, or is not the one that the rows were sent to.
-    pub async fn verify(&self, address: &Address) -> Result<Verified, VerifyError> {
+    pub async fn verify(
+        &self,
+        address: &Address,
+        read: &AtomicU64,
+    ) -> Result<Verified, VerifyError> {
         let stream = &self.plan.job.stream;
         let mut session = Session::own(address, "strom-load verify").await?;
         let here = session.identity(Some(&stream.table)).await?;
@@ -227,7 +244,7 @@ impl SavedRun {
                 })
                 .collect(),
         };
-        let partitions = audit(address, &evidence, &AtomicU64::new(0)).await?;
+        let partitions = audit(address, &evidence, read).await?;
         let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
         let right = partitions.iter().all(|partition| partition.is_right(may_double));
         // A copy of the run's table: what it lacks, the run's own table may have.
@@ -299,14 +316,13 @@ impl SavedRun {
         elsewhere: Option<&str>,
     ) -> String {
         let sum = |of: fn(&PartitionAudit) -> u64| format_count(partitions.iter().map(of).sum());
-        let acknowledged = self.partitions.iter().map(|saved| saved.account.acknowledged.rows());
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
             "table       {}\nrows        {} acknowledged, {} read back",
             self.plan.job.stream.table,
-            format_count(acknowledged.sum()),
+            format_count(self.rows_acknowledged()),
             sum(|partition| partition.rows_found)
         );
         if let Some(fact) = elsewhere {

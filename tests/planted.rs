@@ -145,3 +145,28 @@ async fn a_loader_killed_after_a_checkpoint_is_verified_and_a_gap_is_found() {
     let finding = "partition 0: 1 lost, first rows 10..=10";
     assert!(verified.stdout.contains(finding), "{}", verified.stdout);
 }
+
+#[tokio::test]
+async fn verify_says_how_far_it_is_unless_it_shall_be_quiet() {
+    let database = Database::create().await;
+    let run = Program::run(&database, &["--readers", "0", "--duration", "1s", "--warmup", "0s"]);
+    let ended = run.end().await;
+    let sent = ended.done()["stream"]["rows_acknowledged"].as_u64().unwrap();
+    let (results, address) = (ended.work().join("out"), database.address());
+    let verify = ["verify", results.to_str().unwrap(), "--database-url", &address];
+    // Nobody reads it while it is locked.
+    database.execute(&format!("BEGIN; LOCK TABLE {TABLE}")).await;
+    let (told, quiet) = (Program::start(&verify), Program::start(&[&verify[..], &["-q"]].concat()));
+    let doing = format!("reading {} rows back", strom_load::quantity::format_count(sent));
+    told.says(&doing).await;
+    // No more is said for five seconds, where nothing can be redrawn.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    database.execute("ROLLBACK").await;
+    let (told, quiet) = (told.end().await, quiet.end().await);
+    for ended in [&told, &quiet] {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(ended.stdout.contains("each acknowledged row is there as sent"));
+    }
+    assert_eq!(told.stderr.matches(&doing).count(), 1, "{}", told.stderr);
+    assert!(!quiet.stderr.contains("reading "), "{}", quiet.stderr);
+}

@@ -41,9 +41,16 @@ impl Screen {
         self.live
     }
 
-    /// A line that is redrawn in place.
-    pub fn spinner(&self) -> ProgressBar {
-        self.bars.add(ProgressBar::new_spinner())
+    /// A message that is redrawn in place, where that can be.
+    fn spinner(&self) -> ProgressBar {
+        if !self.live {
+            return ProgressBar::hidden();
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        bar
     }
 
     /// Prints a line, above the block if there is one.
@@ -130,6 +137,14 @@ impl Terminal {
             period: Period::default(),
             rows_acknowledged: 0,
         }
+    }
+
+    /// Progress of what is no job, so that nothing begins it.
+    pub fn begun(screen: Screen) -> Self {
+        let bar = screen.spinner();
+        let mut terminal = Self::new(screen);
+        terminal.bar = bar;
+        terminal
     }
 
     fn show(&mut self, interval: &Interval) {
@@ -251,13 +266,8 @@ impl Sink for Terminal {
         self.planned = start.planned;
         let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
         self.queries = names.collect();
-        if self.screen.live {
-            self.bar = self.screen.bars.add(ProgressBar::new_spinner());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-                self.bar.set_style(style);
-            }
-            self.bar.set_message("starting");
-        }
+        self.bar = self.screen.spinner();
+        self.bar.set_message("starting");
         Ok(())
     }
 
@@ -316,7 +326,12 @@ impl Sink for Terminal {
     }
 
     fn finish(self: Box<Self>, _result: &JobResult) -> Result<(), SinkError> {
-        self.bar.finish_and_clear();
         Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use crate::dataset::{self, Estimate, Prepared, Stage};
 use crate::quantity::{format_bytes, format_count, format_duration};
@@ -23,12 +23,7 @@ pub struct Filling {
 impl Filling {
     /// Progress on `screen`.
     pub fn new(screen: Screen) -> Self {
-        let bar = ProgressBar::hidden();
-        let bar = if screen.live { screen.bars.add(ProgressBar::new_spinner()) } else { bar };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
-            bar.set_style(style);
-        }
-        Self { screen, bar, last: Mutex::new(None) }
+        Self { bar: screen.spinner(), screen, last: Mutex::new(None) }
     }
 
     /// Whether a plain line is due: at once where `what` is new, else every few seconds.

@@ -1,0 +1,62 @@
+//! `strom-load verify`: the audit of a saved run, with its progress.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use crate::cli::{Parsed, ServerArgs};
+use crate::engine::Shutdown;
+use crate::exit;
+use crate::pg::Address;
+use crate::sink::terminal::{Screen, Terminal};
+use crate::sink::{Progress, Sink as _};
+use crate::verify::{SavedRun, Verified, VerifyError};
+
+use super::{Failure, find_server, log_warnings, print};
+
+/// Between two looks at how far it is.
+const TICK: Duration = Duration::from_secs(1);
+
+pub(super) async fn verify(
+    parsed: &Parsed,
+    folder: &Path,
+    args: &ServerArgs,
+    quiet: bool,
+) -> Result<u8, Failure> {
+    let screen = Screen::new(quiet);
+    log_warnings(&screen);
+    let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let no_server = saved.no_server();
+    let (address, server) = find_server(parsed, args, &no_server, &Shutdown::default()).await?;
+    let terminal = (!quiet).then(|| Terminal::begun(screen));
+    let verified = read_back(&saved, &address, terminal).await;
+    if let Some(server) = server {
+        let _ = server.stop().await;
+    }
+    let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    print(&verified.text)?;
+    Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
+}
+
+async fn read_back(
+    saved: &SavedRun,
+    address: &Address,
+    mut terminal: Option<Terminal>,
+) -> Result<Verified, VerifyError> {
+    let read = AtomicU64::new(0);
+    let verifying = saved.verify(address, &read);
+    tokio::pin!(verifying);
+    let mut ticks = interval_at(Instant::now() + TICK, TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            verified = &mut verifying => return verified,
+            _ = ticks.tick() => {
+                let doing = saved.doing(read.load(Ordering::Relaxed));
+                terminal.iter_mut().for_each(|it| it.progress(&Progress::Doing(&doing)));
+            }
+        }
+    }
+}
