@@ -269,6 +269,10 @@ async fn a_step_that_cannot_be_made_ready_is_said_and_the_next_one_runs() {
     assert_eq!(result["steps"].as_array().unwrap().len(), 3);
     let said = result["steps"][1]["error"].as_str().unwrap();
     assert!(said.contains("column \"nowhere\" does not exist"), "{said}");
+    // The line of the profile that has the statement.
+    let line = 1 + profile.lines().position(|line| line.starts_with("before = ")).unwrap();
+    assert!(said.ends_with(&format!("measured.toml:{line}")), "{said}");
+    assert!(ended.stderr.contains(&format!("measured.toml:{line}")), "{}", ended.stderr);
     assert_eq!(result["steps"][1]["queries"], json!([]));
     assert_eq!(result["steps"][2]["queries"][0]["arms"][0]["executions"], 2);
     assert!(saved(&ended, "summary.md").contains("\n- Not made ready: indexed\n"));

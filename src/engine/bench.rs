@@ -16,7 +16,7 @@ use crate::dataset::Prepared;
 use crate::engine;
 use crate::pg;
 use crate::pg::reservation::Reservation;
-use crate::plan::bench::{Bench, Order, Step};
+use crate::plan::bench::{Bench, Order, Statement, Step};
 use crate::plan::{Plan, Table, TableName};
 use crate::query::{Connection, Trial};
 use crate::report::query_line;
@@ -225,12 +225,12 @@ impl StepRun<'_> {
             Ok(()) => outcome = self.measure(control, draft, ticker).await,
             // Cut off by the second Ctrl-C: no fault of the step's.
             Err(_) if self.shutdown.abort.is_cancelled() => {}
-            Err(error) => draft.run.steps[at].error = Some(error.to_string()),
+            Err(error) => draft.run.steps[at].error = Some(error),
         }
         // Whatever happened: the next step must find things as this one did.
         if let Err(error) = self.statements(control, &self.step.after).await {
             tracing::warn!("step `{}` was not undone: {error}", self.step.name());
-            draft.run.steps[at].error.get_or_insert(error.to_string());
+            draft.run.steps[at].error.get_or_insert(error);
         }
         if let (Some(_), Some(table)) = (&file, &self.step.table)
             && let Err(error) = arrow::drop_table(control, table).await
@@ -270,7 +270,7 @@ impl StepRun<'_> {
     }
 
     /// Makes the step ready; an abort cuts it off, which building an index can take long to be.
-    async fn before(&self, control: &mut pg::Session) -> Result<(), pg::Error> {
+    async fn before(&self, control: &mut pg::Session) -> Result<(), String> {
         let statements = &self.step.before;
         control.canceller().when(&self.shutdown.abort, self.statements(control, statements)).await
     }
@@ -278,12 +278,17 @@ impl StepRun<'_> {
     async fn statements(
         &self,
         control: &mut pg::Session,
-        statements: &[String],
-    ) -> Result<(), pg::Error> {
-        for statement in statements {
-            let sql = fill(statement, self.bench, self.step);
+        statements: &[Statement],
+    ) -> Result<(), String> {
+        for Statement { sql, place } in statements {
+            let sql = fill(sql, self.bench, self.step);
             let act = format!("run `{}`", sql.lines().next().unwrap_or_default());
-            control.at_length().execute(&act, &sql).await?;
+            let ran = control.at_length().execute(&act, &sql).await;
+            ran.map_err(|error| match place.show(&sql, error.position()).first() {
+                // Of the lines below it none: the act names the statement.
+                Some(place) => format!("{error}\n  {place}"),
+                None => error.to_string(),
+            })?;
         }
         Ok(())
     }

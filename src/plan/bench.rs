@@ -8,7 +8,7 @@ use super::fault::suggest;
 use super::limits::{Limits, STATEMENT_TIMEOUT};
 use super::query::Query;
 use super::resolver::{Resolver, seconds};
-use super::{GpuChoice, TableName};
+use super::{GpuChoice, SqlPlace, TableName};
 use crate::profile::{self, Located, Profile, Whole};
 
 pub use crate::profile::Order;
@@ -90,11 +90,20 @@ pub struct Step {
     /// Makes that table a foreign table over an Arrow file.
     pub arrow: Option<ArrowSource>,
     /// Statements that make it ready.
-    pub before: Vec<String>,
+    pub before: Vec<Statement>,
     /// Statements that undo that.
-    pub after: Vec<String>,
+    pub after: Vec<Statement>,
     /// Queries that are run, by their index.
     pub queries: Vec<usize>,
+}
+
+/// A statement around a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Its text.
+    pub sql: String,
+    /// Where that stands.
+    pub place: SqlPlace,
 }
 
 /// Where the rows of a step's Arrow file come from.
@@ -266,12 +275,20 @@ impl Resolver<'_> {
                 name: Some(name.to_string()),
                 arrow: self.arrow_source(step, table.as_ref()),
                 table,
-                before: step.before.clone().unwrap_or_default(),
-                after: step.after.clone().unwrap_or_default(),
+                before: self.statements(step.before.as_deref()),
+                after: self.statements(step.after.as_deref()),
                 queries: chosen,
             });
         }
         steps
+    }
+
+    fn statements(&self, written: Option<&[Located<String>]>) -> Vec<Statement> {
+        let statement = |written: &Located<String>| Statement {
+            sql: written.to_string(),
+            place: self.report.sql_place(&written.span()),
+        };
+        written.unwrap_or_default().iter().map(statement).collect()
     }
 
     fn arrow_source(

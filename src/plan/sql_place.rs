@@ -1,4 +1,4 @@
-//! Where a query's text stands in its profile, so that what a server says of it leads there.
+//! Where a query's text, or a statement's, stands in its profile, so that what a server says of it leads there.
 
 use std::ops::Range;
 
@@ -20,6 +20,8 @@ impl PartialEq for SqlPlace {
         true
     }
 }
+
+impl Eq for SqlPlace {}
 
 impl SqlPlace {
     /// The place of the string that `span` of `text`, the content of `file`, holds with its quotes.

@@ -63,10 +63,10 @@ pub struct Step {
     pub arrow_folder: Option<String>,
     /// Statements that make it ready, such as `CREATE INDEX`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<Vec<String>>,
+    pub before: Option<Vec<Located<String>>>,
     /// Statements that undo that; they are run whatever happens.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub after: Option<Vec<String>>,
+    pub after: Option<Vec<Located<String>>>,
     /// Names of the queries. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queries: Option<Vec<Located<String>>>,
