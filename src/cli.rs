@@ -29,7 +29,7 @@ pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs};
 pub use server::{EmbeddedArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
-pub use variables::unknown_variables;
+pub use variables::{unknown_variables, variables_without_use};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -110,6 +110,28 @@ async fn what_only_a_part_of_the_call_has_a_use_for_is_noted() {
 }
 
 #[tokio::test]
+async fn what_is_about_several_profiles_is_noted_for_one() {
+    let one = ["run", "realtime", "--fail-fast", "--database-url", "host=127.0.0.1 port=1 user=me"];
+    let ended = Program::start_in(scratch(), &one, &[("STROM_LOAD_COOLDOWN", "1s")]).end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    for option in ["STROM_LOAD_COOLDOWN", "--fail-fast"] {
+        let note = format!("INFO `{option}` has no meaning for one profile\n");
+        assert_eq!(ended.stderr.matches(&note).count(), 1, "{}", ended.stderr);
+    }
+}
+
+#[tokio::test]
+async fn fill_notes_the_variables_that_are_for_other_subcommands() {
+    let env = [("STROM_LOAD_RATE", "5"), ("STROM_LOAD_SEED", "7"), ("STROM_LOAD_AUDIT", "off")];
+    let fill = ["fill", "basic", "--database-url", "host=127.0.0.1 port=1 user=me"];
+    let ended = Program::start_in(scratch(), &fill, &env).end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let notes: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("note: ")).collect();
+    let note = |name: &str| format!("note: `STROM_LOAD_{name}` has no meaning for fill");
+    assert_eq!(notes, [note("AUDIT"), note("RATE")]);
+}
+
+#[tokio::test]
 async fn a_variable_that_nobody_knows_is_a_warning() {
     let env = [
         ("STROM_LOAD_RTAE", "5"),

@@ -35,6 +35,22 @@ pub fn unknown_variables(
     unknown
 }
 
+/// The variables that strom-load knows and `subcommand` has no option for.
+pub fn variables_without_use(
+    subcommand: &str,
+    all: impl IntoIterator<Item = (String, String)>,
+) -> Vec<String> {
+    let (command, mut known, mut used) = (Cli::command(), Vec::new(), Vec::new());
+    collect(&command, &mut known);
+    command.find_subcommand(subcommand).iter().for_each(|command| collect(command, &mut used));
+    let is_unused =
+        |name: &String| name.starts_with(PREFIX) && known.contains(name) && !used.contains(name);
+    let set = all.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut unused: Vec<_> = set.map(|(name, _)| name).filter(is_unused).collect();
+    unused.sort();
+    unused
+}
+
 fn collect(command: &clap::Command, known: &mut Vec<String>) {
     let variables = command.get_arguments().filter_map(|arg| arg.get_env()?.to_str());
     known.extend(variables.map(str::to_owned));
@@ -76,6 +92,16 @@ mod tests {
         assert_eq!(near("STROM_LOAD_RTAE").as_deref(), Some("STROM_LOAD_RATE"));
         assert_eq!(near("STROM_LOAD_WARM_UP").as_deref(), Some("STROM_LOAD_WARMUP"));
         assert_eq!(near("STROM_LOAD_COLOUR_OF_THE_SKY_AT_NIGHT"), None);
+    }
+
+    #[test]
+    fn fill_has_a_use_for_its_own_options_alone() {
+        let set = ["ROWS", "RATE", "DATA_DIR", "METRICS_ADDR", "SEED", "RTAE"];
+        let set = set.map(|name| (format!("STROM_LOAD_{name}"), "5".to_owned()));
+        let empty = ("STROM_LOAD_READERS".to_owned(), String::new());
+        let all = set.into_iter().chain([empty]);
+        let unused = variables_without_use("fill", all);
+        assert_eq!(unused, ["STROM_LOAD_METRICS_ADDR", "STROM_LOAD_RATE"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::sink::terminal::{Filling, Screen};
 use super::profiles::{Resolved, read};
 use super::{
     Failure, START_PATIENCE, Signals, address, embedded_address, log_warnings, print, start_server,
-    tell, tell_notes, until_started,
+    tell, tell_notes, until_started, unused,
 };
 
 impl From<DatasetError> for Failure {
@@ -47,7 +47,8 @@ pub(super) async fn fill(
     args: &FillArgs,
 ) -> Result<u8, Failure> {
     let Resolved { plans, notes } = read(files, &args.settings.overrides)?;
-    notes.iter().for_each(|note| tell(&format!("note: {note}")));
+    let unused = unused::variables_without_use("fill");
+    notes.iter().chain(&unused).for_each(|note| tell(&format!("note: {note}")));
     let tables: Vec<Table> = plans.into_iter().flat_map(|plan| plan.common.tables).collect();
     if tables.is_empty() {
         let message = "no profile has a table to fill\n  fix: add one under `[[tables]]`; \

@@ -68,12 +68,22 @@ pub(super) fn note(parsed: &Parsed, options: &[Optional], here: &str) -> Vec<Str
     given.map(|option| format!("`{}` has no meaning {here}", name(option))).collect()
 }
 
+/// What is to be said of strom-load's variables that are set and that a subcommand has no option
+/// for.
+pub(super) fn variables_without_use(subcommand: &str) -> Vec<String> {
+    let unused = cli::variables_without_use(subcommand, variables());
+    unused.into_iter().map(|name| format!("`{name}` has no meaning for {subcommand}")).collect()
+}
+
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().unwrap_or_default()))
+    })
+}
+
 /// What is to be said of variables that are called as strom-load's are and are none.
 pub(super) fn unknown_variables() -> Vec<String> {
-    let all = std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().unwrap_or_default()))
-    });
-    let unknown = cli::unknown_variables(all);
+    let unknown = cli::unknown_variables(variables());
     let said = unknown.into_iter().map(|(name, near)| match near {
         Some(near) => format!("`{name}` is no variable of strom-load; did you mean `{near}`?"),
         None => format!("`{name}` is no variable of strom-load; docs/options.md has them"),
