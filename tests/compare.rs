@@ -86,6 +86,8 @@ async fn a_planted_wrong_answer_is_found_and_invalidates_the_arm() {
     let database = Database::create().await;
     let profile = format!(
         "{TWO_ARMS}
+[evidence]
+answers_every_s = 1
 [[readers.queries]]
 name = \"planted\"
 sql = \"SELECT id, CASE WHEN current_setting('enable_seqscan') = 'off' AND id = 77 THEN NULL \
@@ -98,7 +100,11 @@ ELSE region END AS region FROM {{table}} WHERE gpu_partition = 0\"
     assert_eq!(result["status"], "done");
     let comparison = &result["comparisons"][0];
     assert_eq!(comparison["valid"], false);
-    assert_eq!(comparison["answers"]["different"], 1);
+    let different = comparison["answers"]["different"].as_u64().unwrap();
+    assert!(different > 1, "{comparison}");
+    assert_eq!(ended.stderr.matches("are different: ").count(), 1, "{}", ended.stderr);
+    let total = format!("the answers of `planted` were different {different} times of {different}");
+    assert_eq!(ended.stderr.matches(&total).count(), 1, "{}", ended.stderr);
     let difference = &comparison["answers"]["differences"][0];
     assert_eq!(difference["only"], serde_json::json!([1, 1]));
     assert_eq!(difference["examples"][1][0], serde_json::json!({"id": "77", "region": null}));

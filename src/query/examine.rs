@@ -54,16 +54,27 @@ impl AnswerHistory {
         let same = comparison.same;
         if !same {
             let [first, second] = comparison.only;
-            tracing::error!(
-                "the answers of `{name}` are different: {first} rows only in the first, {second} \
-                 only in the second"
-            );
+            // Said once; how often it came is said at the end.
+            if self.different == 0 {
+                tracing::error!(
+                    "the answers of `{name}` are different: {first} rows only in the first, \
+                     {second} only in the second"
+                );
+            }
             self.different += 1;
             if self.differences.len() < DIFFERENCES_KEPT {
                 self.differences.push(comparison);
             }
         }
         Some(same)
+    }
+
+    /// Says how often answers were different, if that was more than once.
+    fn tell_total(&self, name: &str) {
+        let Self { different, checks, .. } = self;
+        if *different > 1 {
+            tracing::error!("the answers of `{name}` were different {different} times of {checks}");
+        }
     }
 }
 
@@ -212,6 +223,9 @@ impl Examiner {
             biased;
             () = cut_off.cancelled() => self.cut_off().await,
             () = work => self.disconnect().await,
+        }
+        for (trial, found) in self.trials.iter().zip(self.board.snapshot()) {
+            found.answers.tell_total(&trial.query.name);
         }
     }
 
