@@ -78,7 +78,13 @@ impl Stop {
 #[derive(Debug)]
 enum Mode {
     /// Work is due by a schedule, whether or not the last piece is done.
-    Open(Schedule),
+    Open {
+        schedule: Schedule,
+        /// The first row that is due after the warm-up.
+        measured: u64,
+        /// The first row after those that were last given up.
+        resumed: Option<u64>,
+    },
     /// Work is due whenever the worker asks for it.
     Closed { rows: NonZeroU64 },
 }
@@ -99,7 +105,8 @@ pub struct Pacer {
 impl Pacer {
     /// Paces by `schedule`, whose time zero is `start`; slots due `measure_after` later count.
     pub fn open(schedule: Schedule, start: Instant, measure_after: Duration, timer: Timer) -> Self {
-        Self::new(Mode::Open(schedule), start, measure_after, timer)
+        let measured = schedule.rows_before(ns(measure_after));
+        Self::new(Mode::Open { schedule, measured, resumed: None }, start, measure_after, timer)
     }
 
     /// Hands out `rows` whenever asked, from `start` on.
@@ -123,14 +130,20 @@ impl Pacer {
     /// Gives up the oldest rows that are due, so that at most `backlog_rows` are overdue. Returns
     /// the first of them and how many; none where there is no schedule.
     pub fn shed(&mut self, backlog_rows: u64, stop: &Stop) -> Option<(u64, u64)> {
-        let Mode::Open(schedule) = &self.mode else { return None };
         let now = Instant::now();
         let until = stop.end().map_or(now, |end| end.min(now));
-        let due = schedule.rows_before(self.offset_ns(until));
+        let until_ns = self.offset_ns(until);
+        let Mode::Open { schedule, resumed, .. } = &mut self.mode else { return None };
+        let due = schedule.rows_before(until_ns);
         let excess = due.saturating_sub(self.next_row).saturating_sub(backlog_rows);
+        if excess == 0 {
+            return None;
+        }
         let first = self.next_row;
         self.next_row += excess;
-        (excess > 0).then_some((first, excess))
+        // The server failed all lanes alike: without this they would go on in step.
+        *resumed = Some(self.next_row);
+        Some((first, excess))
     }
 
     /// The next slot, or `None` when everything due before the end was handed out.
@@ -168,7 +181,7 @@ impl Pacer {
 
     /// Works out when the slot after `slot` may come, if both are overdue.
     fn hold_back(&mut self, slot: &Slot) {
-        if let Mode::Open(schedule) = &self.mode {
+        if let Mode::Open { schedule, .. } = &self.mode {
             let next = slot.first_row + slot.rows;
             let span_ns = schedule.due_ns(next).saturating_sub(schedule.due_ns(slot.first_row));
             let span = Duration::from_nanos((span_ns as f64 / self.catch_up_factor) as u64);
@@ -178,14 +191,20 @@ impl Pacer {
 
     fn upcoming(&self, stop: &Stop) -> Option<(u64, Instant, bool)> {
         match &self.mode {
-            Mode::Open(schedule) => {
+            Mode::Open { schedule, measured, resumed } => {
                 let end_ns = stop.end().map_or(u64::MAX, |end| self.offset_ns(end));
-                let measure_ns = self.measure_ns();
-                let measured = schedule.due_ns(self.next_row) >= measure_ns;
+                let measure_ns = ns(self.measure_after);
+                let row = self.next_row;
+                let is_measured = row >= *measured;
                 // No batch straddles the end of the warm-up: each row is on one side of it.
-                let edge_ns = if measured { end_ns } else { end_ns.min(measure_ns) };
-                let batch = schedule.batch(self.next_row, edge_ns)?;
-                Some((batch.rows, self.start + Duration::from_nanos(batch.due_ns), measured))
+                let edge_ns = if is_measured { end_ns } else { end_ns.min(measure_ns) };
+                let opening = if row == *measured {
+                    Some(schedule.events_before(measure_ns))
+                } else {
+                    (row == 0 || *resumed == Some(row)).then(|| schedule.first_event(row))
+                };
+                let batch = schedule.batch(row, edge_ns, opening)?;
+                Some((batch.rows, self.start + Duration::from_nanos(batch.due_ns), is_measured))
             }
             Mode::Closed { rows } => {
                 let now = Instant::now().max(self.start);
@@ -203,7 +222,7 @@ impl Pacer {
     /// Rows due before the end that were never handed out.
     pub fn left(&self, stop: &Stop) -> u64 {
         match (&self.mode, stop.end()) {
-            (Mode::Open(schedule), Some(end)) => {
+            (Mode::Open { schedule, .. }, Some(end)) => {
                 schedule.rows_before(self.offset_ns(end)).saturating_sub(self.next_row)
             }
             _ => 0,
@@ -213,7 +232,7 @@ impl Pacer {
     /// The due times of the slot's rows in microseconds, from the origin of `start`.
     pub fn due_times(&self, slot: &Slot) -> DueTimes {
         match &self.mode {
-            Mode::Open(schedule) => schedule.due_times(slot.first_row),
+            Mode::Open { schedule, .. } => schedule.due_times(slot.first_row),
             Mode::Closed { .. } => {
                 let since = slot.due.saturating_duration_since(self.start);
                 DueTimes::constant(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
@@ -224,7 +243,7 @@ impl Pacer {
     /// How long before the slot itself its first and its last row were due.
     pub fn row_lead(&self, slot: &Slot) -> (Duration, Duration) {
         match &self.mode {
-            Mode::Open(schedule) => {
+            Mode::Open { schedule, .. } => {
                 let lead = |row| {
                     let due = self.start + Duration::from_nanos(schedule.due_ns(row));
                     slot.due.saturating_duration_since(due)
@@ -235,13 +254,13 @@ impl Pacer {
         }
     }
 
-    fn measure_ns(&self) -> u64 {
-        u64::try_from(self.measure_after.as_nanos()).unwrap_or(u64::MAX)
-    }
-
     fn offset_ns(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
+        ns(at.saturating_duration_since(self.start))
     }
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -299,6 +318,40 @@ mod tests {
             assert_eq!(slot.measured, slot.first_row >= 10);
         }
         assert_eq!((warmup, measured), (10, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn producers_commit_in_turn_after_the_warm_up_and_after_an_outage() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let stop = Stop::at(Some(at(20_000)));
+        let lane = async |lane| {
+            let (rate, linger) = (Rate::per_second(nz(3_000)), Duration::from_millis(100));
+            let schedule = Schedule::new(rate, lane, nz(3), nz(100), linger);
+            let mut pacer =
+                Pacer::open(schedule, start, Duration::from_millis(1_550), Timer::Wheel);
+            let mut due = Vec::new();
+            while let Some(slot) = pacer.next(&stop).await.unwrap() {
+                due.push(slot.due);
+                if (at(5_000)..at(5_100)).contains(&slot.due) {
+                    tokio::time::sleep_until(at(10_000)).await;
+                    pacer.shed(1_000, &stop).unwrap();
+                }
+            }
+            due
+        };
+        let due = tokio::join!(lane(0), lane(1), lane(2));
+        let mut due = [due.0, due.1, due.2].concat();
+        due.sort_unstable();
+        for part in [0..1_500, 1_700..5_000, 9_200..19_900] {
+            let ends = due.iter().filter(|due| (at(part.start)..at(part.end)).contains(due));
+            let ends: Vec<&Instant> = ends.collect();
+            assert!(ends.len() > 30);
+            for pair in ends.windows(2) {
+                let gap_ms = pair[1].duration_since(*pair[0]).as_micros() as f64 / 1e3;
+                assert!((32.0..35.0).contains(&gap_ms), "{gap_ms} ms after {part:?}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
