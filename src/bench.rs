@@ -100,7 +100,7 @@ impl Bencher {
             table_rows: None,
             block: 0,
             warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
-            armed: Armed::new(connection.clone(), timeouts),
+            armed: Armed::new(connection.clone(), timeouts).finding_plans(),
             connection,
             trials,
             plan: plan.clone(),
@@ -425,13 +425,17 @@ impl Bencher {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
                 Ok(Executed::Aborted)
             }
-            Ok(Some(Answer { sent, service, rows, fallback_rows, .. })) => {
+            Ok(Some(Answer { sent, service, rows, fallback_rows, ran, .. })) => {
                 self.sent = sent;
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
                 // No schedule: a query is due when its session is free, so it never waits.
                 let latency = Latency::measure(sent, sent, sent, sent + service);
-                let one = Execution { measured, ..self.execution(query, arm, service) };
+                let plan = ran.as_ref().map(|ran| ran.by.hash);
+                let one = Execution { plan, measured, ..self.execution(query, arm, service) };
+                if measured {
+                    samples.by_plan.note(ran.as_ref(), one.start, service, fallback_rows);
+                }
                 self.warm[query][arm] = true;
                 self.recorders.queries[query][arm].note(|tally| {
                     tally.executions += 1;
@@ -440,6 +444,7 @@ impl Bencher {
                     if measured {
                         tally.executions_measured += 1;
                         tally.times.record(&latency);
+                        tally.ran(ran.as_ref(), one.start, service, fallback_rows);
                     }
                     tally.one_by_one.push(one);
                 });

@@ -19,6 +19,7 @@ mod identity;
 pub mod load;
 pub(crate) mod mark;
 mod own;
+mod plans;
 mod pooler;
 mod quote;
 pub mod read_back;

@@ -5,6 +5,7 @@ pub mod answer;
 mod armed;
 pub mod examine;
 mod failures;
+mod plans;
 mod timeouts;
 mod trial;
 mod turns;
@@ -177,6 +178,7 @@ impl Reader {
         let execution = Execution {
             answer_age: age,
             measured: slot.measured,
+            plan: answer.ran.as_ref().map(|ran| ran.by.hash),
             ..self.execution(turn, (sent, rows), latency.service)
         };
         recorder.note(|tally| {
@@ -186,6 +188,8 @@ impl Reader {
             if slot.measured {
                 tally.executions_measured += 1;
                 tally.times.record(&latency);
+                let (ran, fell) = (answer.ran.as_ref(), answer.fallback_rows);
+                tally.ran(ran, execution.start, latency.service, fell);
                 if let Some(age) = age {
                     tally.answer_age.record(age);
                 }

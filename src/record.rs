@@ -4,6 +4,7 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+mod by_plan;
 mod executions;
 pub mod gpu;
 mod pairs;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
+pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::PairTally;
 pub use times::{PackedTimes, Percentiles, Times};
@@ -117,8 +119,8 @@ pub struct QueryTally {
     pub fallback_rows: u64,
     /// What the last plan proved about the GPU, in a word; `None`: no new plan was taken.
     pub evidence: Option<&'static str>,
-    /// Hash of the last plan's shape; `None`: no new plan was taken.
-    pub plan: Option<u64>,
+    /// The measured executions by plan.
+    pub by_plan: ByPlan,
     /// Times that the plan was found changed.
     pub plan_changes: u64,
     /// Times of the measured executions.
@@ -173,6 +175,18 @@ pub trait Tally: Default {
 }
 
 impl QueryTally {
+    /// Notes by which plan a measured execution ran that was sent at `start`.
+    pub fn ran(
+        &mut self,
+        ran: Option<&Ran>,
+        start: Duration,
+        service: Duration,
+        fallback_rows: u64,
+    ) {
+        self.by_plan.note(ran, start, service, fallback_rows);
+        self.evidence = ran.map(|ran| ran.by.verdict).or(self.evidence);
+    }
+
     /// Adds an execution that failed, with its SQLSTATE.
     pub fn failed(&mut self, mut execution: Execution, sqlstate: &str) {
         *self.errors.entry(sqlstate.to_owned()).or_default() += 1;
@@ -222,7 +236,7 @@ impl Tally for QueryTally {
         self.reconnects += other.reconnects;
         self.fallback_rows += other.fallback_rows;
         self.evidence = other.evidence.or(self.evidence);
-        self.plan = other.plan.or(self.plan);
+        self.by_plan.merge(&other.by_plan);
         self.plan_changes += other.plan_changes;
         self.times.merge(&other.times);
         self.answer_age.merge(&other.answer_age);

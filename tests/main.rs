@@ -26,6 +26,7 @@ mod gpu_service;
 mod gpus;
 mod oracle;
 mod outputs;
+mod plans;
 mod planted;
 mod poolers;
 mod profiles;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::query::examine::Findings;
-use crate::record::{PairTally, QueryTally, Recorder};
+use crate::record::{ByPlan, PairTally, QueryTally, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
 use crate::stats::Comparison;
@@ -31,6 +31,9 @@ pub struct ArmSamples {
     pub given_up: bool,
     /// Rows that the GPU handed back to the CPU, as far as the server says so.
     pub fallback_rows: u64,
+    /// The measured executions by plan.
+    #[serde(skip)]
+    pub by_plan: ByPlan,
 }
 
 /// What a query came to.

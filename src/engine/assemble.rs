@@ -4,6 +4,7 @@ mod benchmark;
 mod draft;
 mod gpus;
 mod loader;
+mod plans;
 mod queries;
 mod sweep;
 mod timeline;

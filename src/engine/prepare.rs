@@ -65,7 +65,7 @@ pub(super) async fn prepare(
     let (mut readers, timeouts) = (Vec::new(), Arc::<Timeouts>::default());
     for reader in 0..plan.job.readers.count {
         let connection = connection(plan, address, &format!("strom-load reader {reader}"));
-        let mut armed = Armed::new(connection, Arc::clone(&timeouts));
+        let mut armed = Armed::new(connection, Arc::clone(&timeouts)).finding_plans();
         armed.connect().await?;
         readers.push(armed);
     }

@@ -228,13 +228,15 @@ impl Sweeping<'_> {
             if anew && round > 0 {
                 // What a reload or a restart made cold is not what is compared.
                 let mut warming = ArmSamples::default();
-                let work = self.bencher.once(query, combination, &mut warming, false, block);
+                let work =
+                    Box::pin(self.bencher.once(query, combination, &mut warming, false, block));
                 ticker.during("", None, work).await?;
             }
             let is_over = self.is_over();
             let samples = self.cells.samples(query, combination);
             if !samples.given_up && !is_over {
-                let work = self.bencher.once(query, combination, samples, round > 0, block);
+                let work =
+                    Box::pin(self.bencher.once(query, combination, samples, round > 0, block));
                 let took = ticker.during("", None, work).await?;
                 self.cells.note(query, combination, round, took);
             }

@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use super::abandoned::Unfinished;
 use super::cancel::{Canceller, Way};
 use super::silence::{Heard, Listener};
-
 use super::{Error, QUERY_CANCELED};
 
 /// How long a broken connection is listened to: what there is to hear has mostly arrived.
@@ -26,8 +25,11 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 /// How long an orderly goodbye may take before the socket is just closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most messages kept between two calls of [`Session::take_notices`]: a statement that raises one
-/// for each row must not fill the memory.
+/// for each row must not fill the memory. The last takes the place of the one before.
 const NOTICES_MAX: usize = 1000;
+
+/// The source file of messages with plans.
+const PLANS_FROM: &str = "auto_explain.c";
 
 pub(super) type Driver =
     Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
@@ -57,6 +59,14 @@ pub struct Notice {
     pub message: String,
     /// The server's source file that it comes from.
     pub file: Option<String>,
+}
+
+impl Notice {
+    /// The plan in it, as JSON, if it is a message of auto_explain.
+    pub fn plan(&self) -> Option<&str> {
+        let is_plan = self.file.as_deref() == Some(PLANS_FROM);
+        is_plan.then(|| self.message.split_once("plan:\n").map(|(_, plan)| plan)).flatten()
+    }
 }
 
 impl Session {
@@ -301,9 +311,30 @@ fn ended(act: &str, reason: Option<&tokio_postgres::Error>) -> Error {
 }
 
 fn keep(notices: Option<&mut Vec<Notice>>, notice: &DbError) {
-    tracing::debug!(severity = notice.severity(), "{}", notice.message());
-    if let Some(notices) = notices.filter(|notices| notices.len() < NOTICES_MAX) {
+    // A plan with each statement would bury everything else.
+    if notice.file() != Some(PLANS_FROM) {
+        tracing::debug!(severity = notice.severity(), "{}", notice.message());
+    }
+    if let Some(notices) = notices {
         let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
+        notices.truncate(NOTICES_MAX - 1);
         notices.push(Notice { message, file });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_auto_explain_says_what_the_plan_was() {
+        let notice = |file: &str| Notice {
+            message: "duration: 0.012 ms  plan:\n{\"Plan\": {}}".to_owned(),
+            file: Some(file.to_owned()),
+        };
+        assert_eq!(notice("auto_explain.c").plan(), Some("{\"Plan\": {}}"));
+        assert_eq!(notice("pl_exec.c").plan(), None);
+        let other = Notice { message: "duration".to_owned(), ..notice("auto_explain.c") };
+        assert_eq!(other.plan(), None);
     }
 }

@@ -8,13 +8,16 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::plans::Plans;
 use super::timeouts::Timeouts;
 use crate::pace::Backoff;
 use crate::pg::fault::{Remedy, remedy};
 use crate::pg::reservation::Reservation;
 use crate::pg::select::Explained;
+use crate::pg::session::Notice;
 use crate::pg::{self, Session};
 use crate::plan::Query;
+use crate::record::Ran;
 use crate::strom::{self, Arm, Gpu, StromError, hint};
 
 /// Beyond the statement timeout, until a dead network is given up.
@@ -68,10 +71,12 @@ pub struct Armed {
     session: Option<Session>,
     /// The arm that it is in, for certain.
     entered: Option<Arm>,
+    /// What finds out by which plan each execution ran; `None`: nobody wants to know.
+    plans: Option<Plans>,
 }
 
 /// An answered query.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Answer {
     /// When it was sent.
     pub sent: Instant,
@@ -83,13 +88,21 @@ pub struct Answer {
     pub newest: Option<SystemTime>,
     /// Rows that the GPU handed back to the CPU, as far as the server says so.
     pub fallback_rows: u64,
+    /// The plan that it ran by, as far as that is known.
+    pub ran: Option<Ran>,
 }
 
 impl Armed {
     /// A session that connects when it is needed. What is done about timeouts on the GPU is shared
     /// by all sessions of a job.
     pub fn new(connection: Connection, timeouts: Arc<Timeouts>) -> Self {
-        Self { connection, timeouts, session: None, entered: None }
+        Self { connection, timeouts, session: None, entered: None, plans: None }
+    }
+
+    /// The same, for queries that are measured: it finds out by which plan each of them runs.
+    #[must_use]
+    pub fn finding_plans(self) -> Self {
+        Self { plans: Some(Plans::default()), ..self }
     }
 
     /// Connects, unless it is connected.
@@ -99,9 +112,18 @@ impl Armed {
     pub async fn connect(&mut self) -> Result<(), pg::Error> {
         if self.session.is_none() {
             self.entered = None;
-            self.session = Some(self.connection.open().await?);
+            let session = Box::pin(self.open()).await?;
+            self.session = Some(session);
         }
         Ok(())
+    }
+
+    async fn open(&mut self) -> Result<Session, pg::Error> {
+        let mut session = self.connection.open().await?;
+        if let Some(plans) = &mut self.plans {
+            plans.begin(&mut session).await?;
+        }
+        Ok(session)
     }
 
     /// Holds another table of the run, from now on.
@@ -142,22 +164,52 @@ impl Armed {
         let work = async {
             let entered = timeout(limit, self.enter(arm)).await;
             let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
+            // They are of other statements.
+            session.take_notices();
             let sent = Instant::now();
             let drained = session.drain(&query.sql, query.newest_column.as_deref());
             let drained =
                 timeout(limit, drained).await.unwrap_or_else(|_| late("run the query"))?;
             let service = sent.elapsed();
-            let fallback_rows = hint::fallback_rows(&session.take_notices());
+            let notices = session.take_notices();
+            let fallback_rows = hint::fallback_rows(&notices);
             let (rows, newest) = (drained.rows, drained.newest);
-            Ok(Answer { sent, service, rows, newest, fallback_rows })
+            Ok((Answer { sent, service, rows, newest, fallback_rows, ran: None }, notices))
         };
         let Some(ran) = cut_off.run_until_cancelled(work).await else {
             self.cut_off().await;
             return Ok(None);
         };
-        let answer = self.unless_lost(ran)?;
+        let (answer, notices) = self.unless_lost(ran)?;
         self.timeouts.answered(arm);
-        Ok(Some(answer))
+        // Boxed, as is a new session: large in every future that runs queries.
+        let ran = Box::pin(self.ran_by(query, arm, &notices, cut_off)).await;
+        Ok(Some(Answer { ran, ..answer }))
+    }
+
+    /// The plan of a query that was just answered in an arm, with these messages. That the session
+    /// is lost over it is the next statement's affair.
+    async fn ran_by(
+        &mut self,
+        query: &Query,
+        arm: &Arm,
+        notices: &[Notice],
+        cut_off: &CancellationToken,
+    ) -> Option<Ran> {
+        let limit = self.limit();
+        let (plans, session) = (self.plans.as_mut()?, self.session.as_mut()?);
+        let looking = timeout(limit, plans.of_last(session, query, arm, notices));
+        match cut_off.run_until_cancelled(looking).await {
+            Some(Ok(Ok(ran))) => ran,
+            Some(Ok(Err(_))) => {
+                self.forget();
+                None
+            }
+            Some(Err(_)) | None => {
+                self.cut_off().await;
+                None
+            }
+        }
     }
 
     /// After a query failed in an arm: if it timed out on the GPU, finds out why, unless another
@@ -297,7 +349,7 @@ impl Armed {
                     return Err(error);
                 }
                 tokio::time::sleep(backoff.next_pause()).await;
-                match self.connection.open().await {
+                match Box::pin(self.open()).await {
                     Ok(session) => return Ok(session),
                     Err(failed) => error = failed,
                 }

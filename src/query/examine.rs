@@ -319,7 +319,6 @@ impl Examiner {
         }
         self.recorders[query][arm].note(|tally| {
             tally.evidence = Some(evidence.verdict.name());
-            tally.plan = Some(evidence.shape_hash());
             tally.plan_changes += u64::from(change.is_some());
         });
     }

@@ -20,6 +20,8 @@ pub struct Execution {
     pub block: u64,
     /// Rows that the query's table had when it was sent, as far as they are known.
     pub rows: Option<u64>,
+    /// Hash of the plan that it ran by, as far as that is known.
+    pub plan: Option<u64>,
     /// Age of the newest event in the answer.
     pub answer_age: Option<Duration>,
     /// Whether it is in the histograms.

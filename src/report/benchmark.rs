@@ -321,6 +321,8 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
             notes.push(format!("{name} ({}): {rows} rows fell back to the CPU", arm.arm));
         }
         let Some(plan) = arm.plan.as_ref() else { continue };
+        let flips = words::plan_flips(plan).into_iter();
+        notes.extend(flips.map(|line| format!("{name} ({}): {}", arm.arm, line.trim_start())));
         let why = words::why_not_gpu(arm.gpu, plan).into_iter();
         notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
     }

@@ -15,12 +15,9 @@ impl QueryReport {
 
 /// What a plan proves, for people. An arm that is on and did not use the GPU is never called GPU.
 pub(super) fn describe(gpu: Gpu, plan: Option<&PlanHistory>) -> String {
-    let Some(evidence) = plan.and_then(|plan| plan.evidence.as_ref()) else {
-        return "no plan".to_owned();
-    };
-    match (gpu, evidence.verdict) {
-        (Gpu::On, Verdict::Cpu) => "on, but ran on the CPU".to_owned(),
-        _ => evidence.describe(),
+    match (gpu, plan.map(PlanHistory::verdict)) {
+        (Gpu::On, Some(Verdict::Cpu)) => "on, but ran on the CPU".to_owned(),
+        _ => plan.and_then(PlanHistory::describe).unwrap_or_else(|| "no plan".to_owned()),
     }
 }
 

@@ -215,7 +215,13 @@ fn time(cell: &CellReport) -> String {
 fn notes(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<String> {
     let name = &query.query;
     let mut said = Vec::new();
-    for cell in &query.combinations {
+    let mut flips = Vec::new();
+    for (cell, combination) in query.combinations.iter().zip(&sweep.combinations) {
+        if let Some(line) =
+            cell.plan.as_ref().and_then(|plan| words::plan_flips(plan).into_iter().next())
+        {
+            flips.push(format!("{name}, {}: {line}", spelled(combination)));
+        }
         let Some(error) = &cell.error else { continue };
         said.push(format!("{name}: failed: {}", words::one_line(&error.message)));
         let why = words::why_silent(cell.gpu, cell.plan.as_ref(), &error.sqlstate);
@@ -223,6 +229,7 @@ fn notes(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<String> {
     }
     said.sort();
     said.dedup();
+    said.extend(flips);
     let cells = query.combinations.iter().zip(&sweep.combinations);
     let (wrong, right): (Vec<_>, Vec<_>) = cells.partition(|(cell, _)| !cell.valid);
     let uncompared = right.into_iter().find(|(cell, _)| cell.answers.error.is_some());

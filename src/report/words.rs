@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::JobResult;
 use crate::result::answers::{AnswerHistory, Row};
 use crate::result::arm::Gpu;
@@ -11,6 +11,8 @@ use crate::stats::{Comparison, Verdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
+/// Plans of a query that are shown; the result file has more.
+const PLANS_SHOWN: usize = 5;
 
 /// SQLSTATE of a statement that was cancelled, by hand or by a timeout.
 const QUERY_CANCELED: &str = "57014";
@@ -43,18 +45,43 @@ pub(super) fn verdict(other: &str, verdict: Verdict) -> String {
 
 /// Why an arm that is on did not run wholly on the GPU: nothing if it did, or is not on.
 pub(super) fn why_not_gpu(gpu: Gpu, plan: &PlanHistory) -> Vec<String> {
-    let verdict = plan.evidence.as_ref().map(|evidence| evidence.verdict);
+    let known = plan.evidence.is_some() || !plan.executed.is_empty();
+    let verdict = known.then(|| plan.verdict());
     if gpu != Gpu::On || verdict == Some(evidence::Verdict::Gpu) {
         return Vec::new();
     }
     let says = plan.reasons.iter().map(|reason| format!("PG-Strom says: {reason}"));
     let known = plan.hints.iter().map(|hint| format!("why: {}; {}", hint.cause, hint.fix));
     let mut why: Vec<String> = says.chain(known).collect();
-    let elsewhere = matches!(verdict, Some(evidence::Verdict::Remote | evidence::Verdict::Mixed));
-    if why.is_empty() && plan.evidence.is_some() && !elsewhere {
+    if why.is_empty() && verdict == Some(evidence::Verdict::Cpu) {
         why.push(format!("why: {UNKNOWN}"));
     }
     why
+}
+
+/// The plans that a query flipped between, each with the executions that ran by it: nothing where
+/// there was one.
+pub(super) fn plan_flips(plan: &PlanHistory) -> Vec<String> {
+    if plan.executed.len() < 2 {
+        return Vec::new();
+    }
+    let kinds = plan.kinds();
+    let kinds = kinds.iter().enumerate().map(|(at, (words, count))| {
+        let executions = if at == 0 { " executions" } else { "" };
+        format!("{}{executions} {words}", format_count(*count))
+    });
+    let mut lines = vec![format!("plan changed: {}", kinds.collect::<Vec<_>>().join(", "))];
+    for executed in plan.executed.iter().take(PLANS_SHOWN) {
+        let median = executed.service.as_ref().map_or("-".to_owned(), |p| format_ms(p.p50_ms));
+        let count = format_count(executed.executions);
+        let (first, last) = (format_seconds(executed.first_s), format_seconds(executed.last_s));
+        let (_, words) = plan.proves(executed);
+        lines.push(format!(
+            "  {words}, {count} from {first} to {last}, median {median}: {}",
+            executed.shape
+        ));
+    }
+    lines
 }
 
 /// What may have kept an arm that is on from answering within its timeout.
@@ -124,7 +151,90 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::result::evidence::Evidence;
+    use crate::report::query::describe;
+    use crate::result::evidence::{Evidence, ExecutedPlan};
+
+    fn executed(executions: u64, plan: &str, from_s: f64) -> ExecutedPlan {
+        let (verdict, words, shape) = match plan {
+            "cpu" => (evidence::Verdict::Cpu, "cpu".to_owned(), "Seq Scan facts".to_owned()),
+            kind => (evidence::Verdict::Gpu, format!("gpu ({kind})"), format!("{kind} facts")),
+        };
+        let (hash, ms) = (shape.clone(), std::time::Duration::from_millis);
+        let mut times = crate::record::Times::default();
+        times.record_n(ms(if plan == "cpu" { 1200 } else { 24 }), executions);
+        let service = times.percentiles();
+        let (first_s, last_s, fallback_rows) = (from_s, from_s + 30.0, 0);
+        ExecutedPlan {
+            hash,
+            verdict,
+            words,
+            shape,
+            executions,
+            first_s,
+            last_s,
+            fallback_rows,
+            service,
+        }
+    }
+
+    #[test]
+    fn what_ran_by_several_plans_is_told_by_each() {
+        let history = |executed: &[ExecutedPlan]| PlanHistory {
+            executed: executed.to_vec(),
+            ..PlanHistory::default()
+        };
+        let flipped = history(&[executed(40, "GpuScan", 0.1), executed(12, "cpu", 31.0)]);
+        assert_eq!(flipped.verdict(), evidence::Verdict::Mixed);
+        let told = describe(Gpu::On, Some(&flipped));
+        assert_eq!(told, "mixed plans: 77 % gpu (GpuScan), 23 % cpu");
+        insta::assert_snapshot!(plan_flips(&flipped).join("\n"), @r"
+        plan changed: 40 executions gpu (GpuScan), 12 cpu
+          gpu (GpuScan), 40 from 100 ms to 30.1 s, median 24 ms: GpuScan facts
+          cpu, 12 from 31 s to 61 s, median 1.2 s: Seq Scan facts
+        ");
+        // Both are the GPU's.
+        let other = history(&[executed(1, "GpuScan", 0.1), executed(1, "GpuPreAgg", 31.0)]);
+        assert_eq!(other.verdict(), evidence::Verdict::Gpu);
+        assert!(why_not_gpu(Gpu::On, &other).is_empty());
+        // One plan is no flip, and is told as ever.
+        let one = history(&[executed(52, "cpu", 0.1)]);
+        assert_eq!(describe(Gpu::On, Some(&one)), "on, but ran on the CPU");
+        assert!(plan_flips(&one).is_empty());
+    }
+
+    #[test]
+    fn rows_that_fell_back_make_of_an_execution_no_gpu() {
+        let mut fell = executed(40, "GpuScan", 0.1);
+        fell.fallback_rows = 1_000_000;
+        let history = PlanHistory { executed: vec![fell], ..PlanHistory::default() };
+        assert_eq!(history.verdict(), evidence::Verdict::Mixed);
+        assert_eq!(
+            describe(Gpu::On, Some(&history)),
+            "mixed (GpuScan; 1,000,000 rows fell back to the CPU)"
+        );
+    }
+
+    #[test]
+    fn a_look_that_ran_the_plan_knows_more_of_it_than_its_text() {
+        let look = |rows: &str| {
+            Evidence::read(&format!(
+                r#"[{{"Plan": {{"Node Type": "Custom Scan", "Custom Plan Provider": "GpuScan",
+                     "Relation Name": "facts", "Actual Loops": 1, {rows}
+                     "Scan-Engine": "VFS with GPU0; ntuples=1000"}}}}]"#
+            ))
+        };
+        let history = |evidence| PlanHistory {
+            evidence: Some(evidence),
+            executed: vec![executed(40, "GpuScan", 0.1)],
+            ..PlanHistory::default()
+        };
+        let all = history(look(""));
+        assert_eq!(describe(Gpu::On, Some(&all)), "gpu (GpuScan; 100 % of rows)");
+        let some = history(look(r#""Fallback-stats": "depth[0]=400","#));
+        assert_eq!(some.verdict(), evidence::Verdict::Mixed);
+        let told = describe(Gpu::On, Some(&some));
+        assert_eq!(told, "mixed (GpuScan; 40 % of rows fell back to the CPU)");
+    }
 
     #[test]
     fn only_a_timeout_on_the_gpu_is_laid_to_its_service() {

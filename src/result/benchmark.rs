@@ -116,10 +116,9 @@ pub struct BenchmarkRun {
 }
 
 impl BenchArmReport {
-    /// What the plan proves.
+    /// What its plans prove.
     pub fn verdict(&self) -> Verdict {
-        let evidence = self.plan.as_ref().and_then(|plan| plan.evidence.as_ref());
-        evidence.map_or(Verdict::Unknown, |evidence| evidence.verdict)
+        self.plan.as_ref().map_or(Verdict::Unknown, PlanHistory::verdict)
     }
 }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::format_count;
+use crate::record::Percentiles;
 
 /// Where PG-Strom says of a node how many rows fell back to the CPU.
 pub const FALLBACK: &str = "Fallback-stats";
@@ -31,6 +32,11 @@ pub enum Verdict {
 impl Verdict {
     /// All verdicts.
     pub const ALL: [Self; 5] = [Self::Gpu, Self::Mixed, Self::Cpu, Self::Remote, Self::Unknown];
+
+    /// The verdict of this name.
+    pub fn of_name(name: &str) -> Self {
+        Self::ALL.into_iter().find(|verdict| verdict.name() == name).unwrap_or(Self::Unknown)
+    }
 
     /// Its name in metrics and reports.
     pub fn name(self) -> &'static str {
@@ -170,6 +176,43 @@ pub struct PlanHistory {
     /// The first plans that were seen, each once.
     #[serde(default)]
     pub shapes: Vec<PlanShape>,
+    /// The measured executions by plan, by when each was first seen.
+    #[serde(default)]
+    pub executed: Vec<ExecutedPlan>,
+    /// Measured executions of which the server itself said the plan.
+    #[serde(default)]
+    pub logged: u64,
+    /// Measured executions whose plan was asked for beside them, on their session.
+    #[serde(default)]
+    pub looked: u64,
+    /// Measured executions whose plan is not known.
+    #[serde(default)]
+    pub unknown: u64,
+}
+
+/// Measured executions that ran by one plan.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct ExecutedPlan {
+    /// What stands for it where executions are saved one by one.
+    pub hash: String,
+    /// What it proves, as it was executed.
+    pub verdict: Verdict,
+    /// The same with what it rests on.
+    pub words: String,
+    /// The plan in a line.
+    pub shape: String,
+    /// Executions.
+    pub executions: u64,
+    /// When the first of them was sent, in seconds since the start of the schedule.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub first_s: f64,
+    /// When the last of them was sent.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub last_s: f64,
+    /// Rows that the GPU handed back to the CPU, by the server's messages.
+    pub fallback_rows: u64,
+    /// From sent to the last row.
+    pub service: Option<Percentiles>,
 }
 
 /// A plan in a line, and what stands for it where executions are saved one by one.
@@ -182,6 +225,62 @@ pub struct PlanShape {
 }
 
 impl PlanHistory {
+    /// What the measured executions prove together, or the last plan if none was measured.
+    pub fn verdict(&self) -> Verdict {
+        let mut all = self.executed.iter().map(|plan| self.proves(plan).0);
+        match all.next() {
+            Some(first) if all.all(|verdict| verdict == first) => first,
+            Some(_) => Verdict::Mixed,
+            None => self.evidence.as_ref().map_or(Verdict::Unknown, |last| last.verdict),
+        }
+    }
+
+    /// The same with what it rests on, for people; `None` if nothing is known.
+    pub fn describe(&self) -> Option<String> {
+        let kinds = self.kinds();
+        match kinds.as_slice() {
+            [] => self.evidence.as_ref().map(Evidence::describe),
+            [(words, _)] => Some(words.clone()),
+            kinds => {
+                let all: u64 = kinds.iter().map(|(_, executions)| executions).sum();
+                let share = |(words, executions): &(String, u64)| {
+                    let percent = *executions as f64 * 100.0 / all.max(1) as f64;
+                    format!("{percent:.0} % {words}")
+                };
+                let shares: Vec<_> = kinds.iter().map(share).collect();
+                Some(format!("mixed plans: {}", shares.join(", ")))
+            }
+        }
+    }
+
+    /// The measured executions by what their plans prove, in words.
+    pub fn kinds(&self) -> Vec<(String, u64)> {
+        let mut kinds: Vec<(String, u64)> = Vec::new();
+        for plan in &self.executed {
+            let (_, words) = self.proves(plan);
+            match kinds.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, executions)) => *executions += plan.executions,
+                None => kinds.push((words, plan.executions)),
+            }
+        }
+        kinds
+    }
+
+    /// What executions by a plan prove. A look at the same plan may have run it, and then knows
+    /// what fell back and what never ran.
+    pub fn proves(&self, plan: &ExecutedPlan) -> (Verdict, String) {
+        let look = self.evidence.as_ref().filter(|look| look.shape == plan.shape);
+        let inner = plan.words.strip_prefix("gpu (").and_then(|words| words.strip_suffix(')'));
+        match (plan.fallback_rows, inner, look) {
+            (rows @ 1.., Some(inner), _) => {
+                let rows = format_count(rows);
+                (Verdict::Mixed, format!("mixed ({inner}; {rows} rows fell back to the CPU)"))
+            }
+            (_, _, Some(look)) => (look.verdict, look.describe()),
+            _ => (plan.verdict, plan.words.clone()),
+        }
+    }
+
     /// Notes that this plan was seen, once, as long as there are fewer than `most`.
     pub fn saw(&mut self, evidence: &Evidence, most: usize) {
         let hash = format!("{:016x}", evidence.shape_hash());

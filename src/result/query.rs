@@ -97,9 +97,8 @@ pub struct QueryHistograms {
 }
 
 impl QueryReport {
-    /// What the last plan proves.
+    /// What its plans prove.
     pub fn verdict(&self) -> Verdict {
-        let evidence = self.plan.as_ref().and_then(|plan| plan.evidence.as_ref());
-        evidence.map_or(Verdict::Unknown, |evidence| evidence.verdict)
+        self.plan.as_ref().map_or(Verdict::Unknown, PlanHistory::verdict)
     }
 }

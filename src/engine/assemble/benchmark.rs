@@ -1,5 +1,6 @@
 //! A benchmark's queries, as they are saved.
 
+use super::plans::plan_history;
 use crate::bench::{ArmSamples, Measured};
 use crate::plan::bench::Order;
 use crate::query::Trial;
@@ -38,7 +39,7 @@ pub(in crate::engine) fn benchmark_query(
             given_up: samples.given_up,
             fallback_rows: samples.fallback_rows,
             times_ns: samples.times_ns,
-            plan: plans.next(),
+            plan: plan_history(plans.next(), &samples.by_plan),
         }
     };
     BenchQueryReport {

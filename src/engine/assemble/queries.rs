@@ -1,5 +1,6 @@
 //! The queries of a stream and their arms compared, as they are saved.
 
+use super::plans::plan_history;
 use super::{Findings, per_second};
 use crate::plan::Query;
 use crate::query::examine;
@@ -58,7 +59,7 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
                 answer_age: tally.answer_age.clone(),
             },
             valid: number == 0 || !different,
-            plan: query.examined.plans.get(number).cloned(),
+            plan: plan_history(query.examined.plans.get(number).cloned(), &tally.by_plan),
         };
         arms.map(report).collect::<Vec<_>>()
     };

@@ -1,5 +1,6 @@
 //! A sweep's combinations, as they are saved.
 
+use super::plans::plan_history;
 use crate::bench::ArmSamples;
 use crate::plan::sweep::{Mode, Sweep};
 use crate::query::Trial;
@@ -159,7 +160,7 @@ pub(in crate::engine) fn note_sweep(
             cell.rows = samples.rows;
             cell.cold_ms = samples.cold_ns.map(|ns| ns as f64 / 1e6);
             cell.times_ns = rounds.iter().map(|round| round[number]).collect();
-            cell.plan = plans.next();
+            cell.plan = plan_history(plans.next(), &samples.by_plan);
         }
     }
 }

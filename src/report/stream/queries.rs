@@ -74,13 +74,16 @@ fn notes(query: &QueryReport) -> Vec<String> {
         let rows = format_count(query.fallback_rows);
         notes.push(format!("{rows} rows fell back to the CPU"));
     }
-    if plan.changed > 0 {
+    let flips = words::plan_flips(plan);
+    // What was executed says it better than the looks in between.
+    if plan.changed > 0 && flips.is_empty() {
         let times = format_count(plan.changed);
         let first = plan.changes.first().map_or_else(String::new, |first| {
             format!(", first after {:.0} s: {} -> {}", first.at_s, first.from_shape, first.to_shape)
         });
         notes.push(format!("the plan changed {times} times{first}"));
     }
+    notes.extend(flips);
     let silent = query.errors.keys();
     let silent = silent.filter_map(|code| words::why_silent(query.gpu, Some(plan), code));
     notes.extend(words::why_not_gpu(query.gpu, plan).into_iter().chain(silent));

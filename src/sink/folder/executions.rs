@@ -22,8 +22,8 @@ const HEAD: &str = "weight,reader,block,start_s,service_ns,measured,cold,sqlstat
 pub(super) struct ExecutionsCsv {
     folder: PathBuf,
     file: File,
-    /// The names of each query and arm, and the hash of its last plan.
-    arms: Vec<(String, String, Option<u64>)>,
+    /// The names of each query and arm.
+    arms: Vec<(String, String)>,
     lines: u64,
     weight: u64,
 }
@@ -36,7 +36,7 @@ impl ExecutionsCsv {
     ) -> io::Result<Self> {
         let mut file = File::create(folder.join(EXECUTIONS))?;
         file.write_all(HEAD.as_bytes())?;
-        let arms = query_arms.map(|(query, arm)| (quoted(query), quoted(arm), None));
+        let arms = query_arms.map(|(query, arm)| (quoted(query), quoted(arm)));
         Ok(Self { folder: folder.to_owned(), file, arms: arms.collect(), lines: 0, weight: 1 })
     }
 
@@ -48,12 +48,11 @@ impl ExecutionsCsv {
             self.thin(weight)?;
         }
         let mut text = String::new();
-        for ((query, arm, plan), tally) in self.arms.iter_mut().zip(queries) {
-            *plan = tally.plan.or(*plan);
+        for ((query, arm), tally) in self.arms.iter().zip(queries) {
             for execution in tally.one_by_one.kept() {
                 if stays(execution.reader, execution.block, self.weight) {
                     self.lines += 1;
-                    line(&mut text, self.weight, execution, *plan, query, arm);
+                    line(&mut text, self.weight, execution, query, arm);
                 }
             }
         }
@@ -97,16 +96,9 @@ impl ExecutionsCsv {
     }
 }
 
-fn line(
-    text: &mut String,
-    weight: u64,
-    execution: &Execution,
-    plan: Option<u64>,
-    query: &str,
-    arm: &str,
-) {
-    let Execution { start, service, reader, block, rows, answer_age, measured, cold, error } =
-        execution;
+fn line(text: &mut String, weight: u64, execution: &Execution, query: &str, arm: &str) {
+    let Execution { start, service, reader, block, rows, .. } = execution;
+    let Execution { plan, answer_age, measured, cold, error, .. } = execution;
     let or_empty = |value: Option<String>| value.unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -168,9 +160,8 @@ mod tests {
         let failed = Execution { cold: true, error: Some("57014".to_owned()), ..answered.clone() };
         let failed = Execution { answer_age: None, rows: None, measured: false, ..failed };
         csv.write(&[tally([answered.clone()]), tally([])]).unwrap();
-        // The last plan known for an arm holds until there is another.
-        let with_plan = QueryTally { plan: Some(0xab), ..tally([answered.clone()]) };
-        csv.write(&[with_plan, tally([failed])]).unwrap();
+        let with_plan = Execution { plan: Some(0xab), ..answered.clone() };
+        csv.write(&[tally([with_plan]), tally([failed])]).unwrap();
         csv.write(&[tally([answered]), tally([])]).unwrap();
         let text = fs::read_to_string(folder.path().join(EXECUTIONS)).unwrap();
         insta::assert_snapshot!(text, @r"
@@ -178,7 +169,7 @@ mod tests {
         1,2,7,1.250001,4200017,1,0,,31000,150.250,,top10,off
         1,2,7,1.250001,4200017,1,0,,31000,150.250,00000000000000ab,top10,off
         1,2,7,1.250001,4200017,0,1,57014,,,,top10,on
-        1,2,7,1.250001,4200017,1,0,,31000,150.250,00000000000000ab,top10,off
+        1,2,7,1.250001,4200017,1,0,,31000,150.250,,top10,off
         ");
     }
 
