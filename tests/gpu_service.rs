@@ -313,6 +313,9 @@ async fn a_benchmark_goes_on_where_the_service_falls_asleep() {
     assert_eq!(ended.stderr.matches("GPU service was asleep").count(), 1, "{}", ended.stderr);
     let arms = result["steps"][0]["queries"][0]["arms"].as_array().unwrap();
     let on = arms.iter().find(|arm| arm["arm"] == "on").unwrap();
-    assert_eq!((&on["failures"], &on["given_up"]), (&1.into(), &false.into()), "{on}");
+    // The one that timed out; none, where that was the comparison, which is made again.
+    assert!(on["failures"].as_u64() <= Some(1) && on["given_up"] == false, "{on}");
+    let answers = &result["steps"][0]["queries"][0]["answers"];
+    assert_eq!((&answers["checks"], &answers["failed"]), (&1.into(), &0.into()), "{answers}");
     strom.stop().await;
 }

@@ -73,7 +73,7 @@ impl Timeouts {
     pub async fn settle(&self, address: &Address) -> bool {
         let Ok(_one) = self.looking.acquire().await else { return false };
         for look in 0..SETTLE_LOOKS {
-            if !self.is_unexplained() {
+            if !self.known().is_open(Instant::now()) {
                 break;
             }
             if look > 0 {
@@ -111,6 +111,8 @@ impl Timeouts {
 #[derive(Debug, Default)]
 struct Known {
     unexplained: bool,
+    /// Whether the last look found a service that stays silent, whatever is done.
+    is_silent: bool,
     /// When the last look ended.
     looked: Option<Instant>,
     /// From then on, until the next look.
@@ -141,6 +143,12 @@ impl Known {
         self.unexplained && self.looked.is_none_or(|at| at + self.pause <= now)
     }
 
+    /// Whether somebody who can wait should look: at once, but not again and again at a service that
+    /// stays silent, which takes half a minute each time.
+    fn is_open(&self, now: Instant) -> bool {
+        self.unexplained && (!self.is_silent || self.is_due(now))
+    }
+
     /// Notes what a look has found; what is to be said of it. The same again is not said, unless
     /// the service was woken again.
     fn found(&mut self, found: &Result<Roused, pg::Error>, now: Instant) -> Option<Words> {
@@ -150,6 +158,7 @@ impl Known {
             _ => (self.pause * 2).clamp(PAUSE_MIN, PAUSE_MAX),
         };
         self.unexplained = matches!(found, Err(_) | Ok(Roused::Awake(GpuService::NotUsed)));
+        self.is_silent = matches!(found, Ok(Roused::MayNotWake | Roused::Dead));
         let about = found.as_ref().map_or_else(ToString::to_string, |found| format!("{found:?}"));
         let said = self.said.replace(about);
         if said == self.said && !matches!(found, Ok(Roused::Woken)) {
@@ -216,6 +225,28 @@ mod tests {
         found(&mut known, NOT_USED);
         known.timed_out(true);
         assert!(!known.is_due(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_can_wait_looks_until_something_is_proved() {
+        let mut known = Known::default();
+        known.timed_out(false);
+        for _ in 0..3 {
+            assert!(known.is_open(Instant::now()));
+            found(&mut known, NOT_USED);
+        }
+        found(&mut known, ANSWERS);
+        assert!(!known.is_open(Instant::now()));
+        // It may have fallen asleep since.
+        known.timed_out(false);
+        assert!(known.is_open(Instant::now()));
+        found(&mut known, Roused::Dead);
+        assert!(!known.is_open(Instant::now()));
+        // Another timeout tells nothing new for a while.
+        known.timed_out(false);
+        assert!(!known.is_open(Instant::now()));
+        tokio::time::advance(PAUSE_MAX).await;
+        assert!(known.is_open(Instant::now()));
     }
 
     const NOT_USED: Roused = Roused::Awake(GpuService::NotUsed);
