@@ -13,7 +13,7 @@ use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Answer, Armed, Connection, Dealer, Trial};
-use crate::record::{Execution, Latency, Recorder};
+use crate::record::{Blame, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
 use crate::stats::{self, HaltReason, Pair, Stopping};
@@ -430,7 +430,8 @@ impl Bencher {
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
                 // No schedule: a query is due when its session is free, so it never waits.
-                let latency = Latency::measure(sent, sent, sent, sent + service);
+                let (late, own) = (Blame::default(), Duration::ZERO);
+                let latency = Latency::measure(sent, sent, sent + service, late, own);
                 let plan = ran.as_ref().map(|ran| ran.by.hash);
                 let one = Execution { plan, measured, ..self.execution(query, arm, service) };
                 if measured {

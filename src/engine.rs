@@ -13,6 +13,7 @@ mod measure;
 mod outputs;
 mod prepare;
 mod readers;
+mod self_watch;
 mod sweep;
 mod threads;
 mod ticker;

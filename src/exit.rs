@@ -32,7 +32,7 @@ pub const CODES: [(u8, &str); 9] = [
     (
         SHORTFALL,
         "finished, but not what was asked: rows dropped or undecided, a query that failed each \
-         time, a check that was not made, an output lost",
+         time, a check that was not made, an output lost, a rate missed by the loader's own fault",
     ),
     (THRESHOLD, "a threshold failed"),
     (INTERRUPTED, "interrupted; the report is written"),

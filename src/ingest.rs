@@ -12,11 +12,11 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Pacer, Slot, Stop, Watchdog};
+use crate::pace::{Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
 use crate::pg::load::{LoadFailure, LoadTarget, Loader};
 use crate::plan::{Recovery, Stream};
-use crate::record::{LATE_AFTER, Latency, Recorder, StreamTally};
+use crate::record::{Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally};
 use crate::row::BatchEncoder;
 
 use recover::{Outage, Verdict};
@@ -41,6 +41,10 @@ pub struct Producer {
     pub recovery: Recovery,
     /// Bounds the wait for a batch's answer.
     pub watchdog: Watchdog,
+    /// Whether its thread ran when it should have.
+    pub heartbeat: Arc<Heartbeat>,
+    /// Why its batches are late.
+    pub attribution: Attribution,
     /// Start of the schedule.
     pub start: Instant,
     /// The same, in microseconds since the Unix epoch.
@@ -142,7 +146,7 @@ impl Producer {
         // A slot in hand that was never sent, and whatever is due behind it.
         let first_unsent = unsent.map_or(self.pacer.handed_out(), |slot| slot.first_row);
         let rows = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);
-        self.recorder.note(|tally| tally.account.dropped.push(first_unsent, rows));
+        self.drop_rows(first_unsent, rows);
         if let Some(loader) = self.loader {
             loader.into_session().close().await;
         }
@@ -160,15 +164,31 @@ impl Producer {
         let partitions = u64::from(self.stream.partitions.get());
         let limit = self.recovery.backlog_rows.get().div_ceil(partitions);
         if let Some((first, rows)) = self.pacer.shed(limit, &self.stop) {
-            self.recorder.note(|tally| tally.account.dropped.push(first, rows));
+            self.drop_rows(first, rows);
         }
+    }
+
+    /// Notes rows that are never sent, and why they were not by now.
+    fn drop_rows(&self, first: u64, rows: u64) {
+        let middle = first + rows / 2;
+        let due = self.pacer.due(middle).filter(|due| rows > 0 && self.pacer.is_measured(*due));
+        let late = due.map(|due| self.attribution.unsent(due, Instant::now()));
+        let batches = rows as f64 / f64::from(self.stream.batch_rows.get());
+        self.recorder.note(|tally| {
+            tally.account.dropped.push(first, rows);
+            if let Some(late) = &late {
+                tally.blame.add(late, batches);
+            }
+        });
     }
 
     /// Sends a slot until its fate is known. `false`: the run is over.
     async fn deliver(&mut self, slot: &Slot, free: Instant) -> Result<bool, ProduceError> {
         let mut outage: Option<Outage> = None;
+        let begun = Instant::now();
+        let late = self.attribution.wait(slot.due, free, slot.held_until, begun);
         loop {
-            let attempt = self.send(slot, free, outage.is_some()).await;
+            let attempt = self.send(slot, (begun, late), outage.is_some()).await;
             let failure = match attempt {
                 Attempt::Acknowledged => break,
                 Attempt::Aborted => {
@@ -184,11 +204,17 @@ impl Producer {
             };
             self.note_failure(failure.error.code(), outage.is_some());
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
-            match self.recover(slot, failure, outage).await {
+            // What is shed meanwhile waits for the server, as this batch does.
+            self.served(slot, late, begun, Duration::ZERO);
+            let verdict = self.recover(slot, failure, outage).await;
+            self.served(slot, late, begun, Duration::ZERO);
+            match verdict {
                 Verdict::Resend => {}
                 Verdict::Acknowledged => {
-                    let now = Instant::now();
-                    let latency = Latency::measure(slot.due, now, outage.sent(slot), now);
+                    let (sent, now) = (outage.sent(slot), Instant::now());
+                    let late = self.late_again(late, begun, sent);
+                    let own = self.heartbeat.paused(sent, now);
+                    let latency = Latency::measure(slot.due, sent, now, late, own);
                     self.acknowledge(slot, &latency);
                     break;
                 }
@@ -212,8 +238,25 @@ impl Producer {
         Ok(true)
     }
 
-    /// Makes one attempt to load a slot.
-    async fn send(&mut self, slot: &Slot, free: Instant, again: bool) -> Attempt {
+    /// Why a batch is late that was `late` when it was first sent at `begun`, and is sent again: it
+    /// waited for the server meanwhile, as far as the loader did not stand still.
+    fn late_again(&self, late: Blame, begun: Instant, sent: Instant) -> Blame {
+        let own = self.heartbeat.paused(begun, sent);
+        let server = sent.saturating_duration_since(begun).saturating_sub(own);
+        late.and(Blame { own, server, held: Duration::ZERO })
+    }
+
+    /// Notes that a slot is in hand no longer, or how it stands: late from the first on, and in hand
+    /// since `begun`. It took `encode` to make its rows.
+    fn served(&mut self, slot: &Slot, late: Blame, begun: Instant, encode: Duration) {
+        let now = Instant::now();
+        let own = self.heartbeat.paused(begun, now).max(encode);
+        let whole = now.saturating_duration_since(begun);
+        self.attribution.served(slot.due, late, Service { whole, own });
+    }
+
+    /// Makes one attempt to load a slot, which was `late` when it was first tried at `begun`.
+    async fn send(&mut self, slot: &Slot, (begun, late): (Instant, Blame), again: bool) -> Attempt {
         let Some(loader) = self.loader.as_mut() else {
             let error = pg::Error::disconnected();
             return Attempt::Failed(LoadFailure { error, in_doubt: None });
@@ -230,7 +273,7 @@ impl Producer {
             chunk
         };
         let another_follows = self.pacer.is_behind(&self.stop);
-        let sent = Instant::now();
+        let sent = if again { Instant::now() } else { begun };
         let outcome = tokio::select! {
             outcome = loader.load(next_chunk, another_follows) => Some(outcome),
             () = self.watchdog.strikes(sent) => None,
@@ -245,9 +288,11 @@ impl Producer {
             }
             None => Err(loader.give_up(self.recovery.reconnect_timeout)),
         };
-        // A repeated attempt's time before it is the outage's, not ours.
-        let free = if again { sent } else { free.max(slot.held_until) };
-        let latency = Latency::measure(slot.due, free, sent, Instant::now());
+        let answered = Instant::now();
+        self.served(slot, late, begun, encode);
+        let late = if again { self.late_again(late, begun, sent) } else { late };
+        let own = self.heartbeat.paused(sent, answered).max(encode);
+        let latency = Latency::measure(slot.due, sent, answered, late, own);
         self.note_sent(slot, again, bytes, encode);
         match outcome {
             Ok(committed) if committed.rows == slot.rows => {
@@ -297,6 +342,8 @@ impl Producer {
                 tally.rows_acknowledged_measured += slot.rows;
                 tally.batch.record(latency);
                 tally.own_delay.record(latency.own_delay);
+                tally.without_own.record(latency.response.saturating_sub(latency.own_delay));
+                tally.blame.add(&latency.late, 1.0);
                 tally.row.record_evenly(
                     latency.response + last_lead,
                     latency.response + first_lead,

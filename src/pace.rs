@@ -6,6 +6,7 @@
 //! HdrHistogram, against coordinated omission).
 
 mod backoff;
+mod heartbeat;
 mod pacer;
 mod patience;
 mod schedule;
@@ -13,6 +14,7 @@ mod timer;
 mod watchdog;
 
 pub use backoff::Backoff;
+pub use heartbeat::{Heartbeat, Pulse};
 pub use pacer::{Pacer, Slot, Stop};
 pub use patience::{TELL_AFTER, TELL_EVERY, told};
 pub use schedule::{Batch, DueTimes, Rate, Schedule};

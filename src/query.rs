@@ -17,10 +17,12 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Pacer, Slot, Stop};
+use crate::pace::{Heartbeat, Pacer, Slot, Stop};
 use crate::pg;
 use crate::plan::{OnFault, Recovery};
-use crate::record::{Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder};
+use crate::record::{
+    Attribution, Blame, Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder, Service,
+};
 use crate::strom::StromError;
 pub use armed::{Answer, Armed, Connection};
 pub use failures::Failures;
@@ -52,6 +54,10 @@ pub struct Reader {
     pub backlog: u64,
     /// What the log says of queries that fail.
     pub failures: Arc<Failures>,
+    /// Whether its thread ran when it should have.
+    pub heartbeat: Arc<Heartbeat>,
+    /// Why its queries are late.
+    pub attribution: Attribution,
     /// Its number.
     pub number: u32,
     /// Start of the schedule.
@@ -105,10 +111,14 @@ impl Reader {
                 self.due.note(|tally| tally.dropped += 1);
                 break;
             }
-            self.due.note(|tally| tally.asked += 1);
+            let late = self.attribution.wait(slot.due, free, slot.held_until, Instant::now());
+            self.due.note(|tally| {
+                tally.asked += 1;
+                tally.blame.add(&late, 1.0);
+            });
             let turn = turns.next();
             let (began, rows) = (Instant::now(), self.rows.load(Ordering::Relaxed));
-            let (time, answered) = match self.ask(&slot, turn, free).await {
+            let (time, answered) = match self.ask(&slot, turn, late).await {
                 Ok(Asked::Answered(service)) => (slot.measured.then_some(service), true),
                 Ok(Asked::Aborted) => break,
                 Err(ReadError::Server(error)) => {
@@ -133,18 +143,33 @@ impl Reader {
             };
             self.note_pair(turn.query, turns.end(turn, time, answered));
             free = Instant::now();
+            let whole = free.saturating_duration_since(began);
+            let service = Service { whole, own: self.heartbeat.paused(began, free) };
+            self.attribution.served(slot.due, late, service);
         }
         let left = self.pacer.left(&self.stop);
-        self.due.note(|tally| tally.dropped += left);
+        self.drop_queries(self.pacer.handed_out(), left);
         self.armed.disconnect().await;
         Ok(())
     }
 
     /// Gives up what the backlog cannot hold.
     fn shed(&mut self) {
-        if let Some((_, queries)) = self.pacer.shed(self.backlog, &self.stop) {
-            self.due.note(|tally| tally.dropped += queries);
+        if let Some((first, queries)) = self.pacer.shed(self.backlog, &self.stop) {
+            self.drop_queries(first, queries);
         }
+    }
+
+    /// Notes queries that are never asked, and why they were not by now.
+    fn drop_queries(&self, first: u64, queries: u64) {
+        let due = self.pacer.due(first + queries / 2).filter(|_| queries > 0);
+        let late = due.map(|due| self.attribution.unsent(due, Instant::now()));
+        self.due.note(|tally| {
+            tally.dropped += queries;
+            if let Some(late) = &late {
+                tally.blame.add(late, queries as f64);
+            }
+        });
     }
 
     fn note_pair(&self, query: usize, completed: Completed) {
@@ -157,7 +182,7 @@ impl Reader {
     }
 
     /// Runs one query.
-    async fn ask(&mut self, slot: &Slot, turn: Turn, free: Instant) -> Result<Asked, ReadError> {
+    async fn ask(&mut self, slot: &Slot, turn: Turn, late: Blame) -> Result<Asked, ReadError> {
         let recorder = &self.recorders[turn.query][turn.arm];
         let trial = &self.trials[turn.query];
         let rows = self.rows.load(Ordering::Relaxed);
@@ -171,7 +196,8 @@ impl Reader {
             return Ok(Asked::Aborted);
         };
         let (sent, answered) = (answer.sent, answer.sent + answer.service);
-        let latency = Latency::measure(slot.due, free.max(slot.held_until), sent, answered);
+        let own = self.heartbeat.paused(sent, answered);
+        let latency = Latency::measure(slot.due, sent, answered, late, own);
         let age = answer
             .newest
             .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());

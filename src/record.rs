@@ -4,6 +4,7 @@
 //! swapping, so a lock is held for a few instructions and never across an await.
 
 mod account;
+mod blame;
 mod by_plan;
 mod executions;
 pub mod gpu;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
+pub use blame::{Attribution, Blame, BlameSums, Service};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::PairTally;
@@ -32,7 +34,7 @@ pub const LATE_AFTER: Duration = Duration::from_millis(1);
 /// Outages that are kept one by one; their lengths are in a histogram, however many there are.
 const OUTAGES_KEPT: usize = 200;
 
-/// The three clocks of one piece of work, and whose fault the wait was.
+/// The three clocks of one piece of work, and the loader's own part in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Latency {
     /// From due to sent.
@@ -41,19 +43,29 @@ pub struct Latency {
     pub service: Duration,
     /// From due to answered: what a user feels. Always `wait + service`.
     pub response: Duration,
-    /// The part of the wait in which the worker was free: our own lateness, not the server's.
+    /// Why it was late when it was sent.
+    pub late: Blame,
+    /// The part of the response that the loader or its machine caused.
     pub own_delay: Duration,
 }
 
 impl Latency {
-    /// Work due at `due`, by a worker free (to do it) since `free`, sent at `sent`, answered at
-    /// `answered`.
-    pub fn measure(due: Instant, free: Instant, sent: Instant, answered: Instant) -> Self {
+    /// Work due at `due`, sent at `sent` and late for these reasons, answered at `answered`;
+    /// meanwhile the loader stood still, or was at work itself, for `own`.
+    pub fn measure(
+        due: Instant,
+        sent: Instant,
+        answered: Instant,
+        late: Blame,
+        own: Duration,
+    ) -> Self {
+        let service = answered.saturating_duration_since(sent);
         Self {
             wait: sent.saturating_duration_since(due),
-            service: answered.saturating_duration_since(sent),
+            service,
             response: answered.saturating_duration_since(due.min(sent)),
-            own_delay: sent.saturating_duration_since(due.max(free)),
+            own_delay: late.own + own.min(service),
+            late,
         }
     }
 }
@@ -83,8 +95,13 @@ pub struct StreamTally {
     pub batch: WorkTimes,
     /// Each measured row, from its own due time to its acknowledgement.
     pub row: Times,
-    /// Our own part of the wait of the measured batches.
+    /// The part of the response of the measured batches that the loader or its machine caused.
     pub own_delay: Times,
+    /// The response without that.
+    pub without_own: Times,
+    /// Why the measured batches were late, and rows that were due in the measurement and given up:
+    /// these count as so many batches as they would have filled.
+    pub blame: BlameSums,
     /// Batches sent again after a fault.
     pub batches_resent: u64,
     /// What became of each row.
@@ -134,12 +151,14 @@ pub struct QueryTally {
 }
 
 /// What became of one reader's queries that were due, whichever they were.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub struct ReaderTally {
     /// Queries that were asked.
     pub asked: u64,
     /// Queries that were due and never asked: too far overdue, or still waiting at the end.
     pub dropped: u64,
+    /// Why queries were late, those included that were dropped.
+    pub blame: BlameSums,
 }
 
 /// Histograms of the three clocks.
@@ -209,6 +228,8 @@ impl Tally for StreamTally {
         self.batch.merge(&other.batch);
         self.row.merge(&other.row);
         self.own_delay.merge(&other.own_delay);
+        self.without_own.merge(&other.without_own);
+        self.blame.merge(&other.blame);
         self.batches_resent += other.batches_resent;
         self.account.append(&other.account);
         self.outages.extend(other.outages.iter().cloned());
@@ -224,6 +245,7 @@ impl Tally for ReaderTally {
     fn merge(&mut self, other: &Self) {
         self.asked += other.asked;
         self.dropped += other.dropped;
+        self.blame.merge(&other.blame);
     }
 }
 
@@ -340,11 +362,14 @@ mod tests {
     async fn a_wait_behind_the_server_is_not_ours() {
         let due = Instant::now();
         let ms = |ms| due + Duration::from_millis(ms);
-        let latency = Latency::measure(due, ms(30), ms(32), ms(40));
+        let late = Attribution::default().wait(due, ms(30), due, ms(32));
+        let own = Duration::from_millis(3);
+        let latency = Latency::measure(due, ms(32), ms(40), late, own);
         assert_eq!(latency.wait, Duration::from_millis(32));
         assert_eq!(latency.service, Duration::from_millis(8));
         assert_eq!(latency.response, Duration::from_millis(40));
-        assert_eq!(latency.own_delay, Duration::from_millis(2));
+        assert_eq!(latency.late.server, Duration::from_millis(30));
+        assert_eq!(latency.own_delay, Duration::from_millis(5));
     }
 
     #[test]

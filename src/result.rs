@@ -12,6 +12,7 @@ pub mod faults;
 pub mod figure;
 pub mod gpu;
 pub mod index;
+pub mod loader;
 pub mod query;
 mod read;
 #[cfg(test)]

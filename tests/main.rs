@@ -8,6 +8,7 @@
 
 mod arrow;
 mod bench;
+mod blame;
 mod clock;
 mod compare;
 mod dashboards;

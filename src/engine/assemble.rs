@@ -21,7 +21,8 @@ use crate::result::stream::{
     MeasuredRows, OutageReport, PartitionReport, StreamHistograms, StreamReport, StreamRun,
 };
 use crate::result::{Body, FORMAT_VERSION, JobResult, Status};
-use crate::watch::process::ProcessCost;
+
+use super::self_watch::OwnFindings;
 
 pub(super) use benchmark::benchmark_query;
 pub(super) use draft::Draft;
@@ -64,8 +65,8 @@ pub(super) struct Findings<'a> {
     pub(super) audit: Option<Vec<PartitionAudit>>,
     /// Why they were not looked for.
     pub(super) not_checked: Option<String>,
-    /// What the run cost this process.
-    pub(super) cost: ProcessCost,
+    /// What the run cost this process, and how it fared.
+    pub(super) own: OwnFindings,
     /// The GPUs that are watched.
     pub(super) gpus: &'a crate::watch::gpu::Found,
     /// What each of them did in the measurement.
@@ -112,7 +113,7 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
-        queries_due: queries::due(findings),
+        queries_due: loader::queries_due(findings),
         queries: queries::reports(findings.queries, measured_s),
         comparisons: queries::comparisons(findings),
         loader,
@@ -205,6 +206,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
             response: response.clone(),
             row_latency: total.row.clone(),
             own_delay: total.own_delay.clone(),
+            without_own: total.without_own.clone(),
         },
         partitions: findings
             .partitions

@@ -16,12 +16,13 @@ use crate::pg::table::{StreamPartition, StreamTable};
 use crate::plan::{Plan, StreamJob, StreamRate};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
-use crate::record::{Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally};
+use crate::record::{
+    Attribution, Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally,
+};
 use crate::result::server::ServerReport;
 use crate::result::{JobResult, Status};
 use crate::row::BatchEncoder;
 use crate::sink::{QueryStart, Start, StreamStart};
-use crate::watch::process;
 
 use super::gate::Gate;
 use super::gpus::Gpus;
@@ -29,6 +30,7 @@ use super::keeper::Keeper;
 use super::outputs::Outputs;
 use super::prepare::{Prepared, query_start};
 use super::readers::Readers;
+use super::self_watch::SelfWatch;
 use super::threads::Threads;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
@@ -64,7 +66,7 @@ pub(super) struct Run<'a> {
     timeline: Timeline,
     gate: Gate,
     last_tick: Instant,
-    cpu_before_s: f64,
+    own: SelfWatch,
 }
 
 /// One partition as seen from here.
@@ -122,7 +124,7 @@ impl<'a> Run<'a> {
             timeline: Timeline::default(),
             gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
-            cpu_before_s: process::cost().cpu_s,
+            own: SelfWatch::begin(ingest, examine.handle()),
         };
         let mut producers = Vec::new();
         for (partition, loader) in partitions.into_iter().zip(loaders) {
@@ -132,7 +134,8 @@ impl<'a> Run<'a> {
         let mut reading = Vec::new();
         for (number, armed) in (0..).zip(readers) {
             let control = (&run.stop, &run.cut_off);
-            let reader = run.readers.reader(plan, number, armed, start, control)?;
+            let beats = run.own.readers();
+            let reader = run.readers.reader(plan, number, armed, start, beats, control)?;
             reading.push(reader);
         }
         let reservation = run.table.reservation.clone();
@@ -213,6 +216,8 @@ impl<'a> Run<'a> {
             stream: stream.clone(),
             recovery: self.plan.job.recovery.clone(),
             watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
+            heartbeat: self.own.producers(),
+            attribution: Attribution::default(),
             start: self.start,
             origin_us: unix_us(self.started_at),
             rows: self.readers.rows(),
@@ -234,6 +239,7 @@ impl<'a> Run<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut next_checkpoint = self.start + TICK;
         let (mut stopped, mut aborted) = (false, false);
+        let mut measures_from = Some(self.start + self.plan.job.warmup);
         loop {
             let end = self.stop.end();
             let drain_end = end.map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
@@ -243,6 +249,10 @@ impl<'a> Run<'a> {
                     Some(ended) => self.ended(ended),
                     None => break,
                 },
+                () = until(measures_from), if measures_from.is_some() => {
+                    measures_from = None;
+                    self.own.measurement_begins();
+                }
                 _ = ticks.tick() => {
                     let interval = self.tick();
                     outputs.interval(&interval);
@@ -272,6 +282,7 @@ impl<'a> Run<'a> {
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
             }
         }
+        self.own.measurement_ends();
         self.readers.tell_failures();
         self.gpus.stop().await;
         let interval = self.tick();
@@ -360,6 +371,7 @@ impl<'a> Run<'a> {
             gpus: self.gpus.drain(),
         };
         self.timeline.add(&interval);
+        self.own.look();
         self.last_tick = now;
         interval
     }
@@ -476,8 +488,6 @@ impl<'a> Run<'a> {
 
     /// The report so far, or at the end with the rows that SQL found.
     pub(super) fn report(&self, found: Found) -> JobResult {
-        let mut cost = process::cost();
-        cost.cpu_s -= self.cpu_before_s;
         let mut result = assemble::stream(&Findings {
             plan: self.plan,
             server: &self.server,
@@ -493,7 +503,7 @@ impl<'a> Run<'a> {
             rows_found: found.rows,
             audit: found.audit,
             not_checked: found.not_checked,
-            cost,
+            own: self.own.findings(),
             gpus: self.gpus.found(),
             gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,

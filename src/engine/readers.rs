@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Pacer, Rate, Schedule, Stop, Timer};
+use crate::pace::{Heartbeat, Pacer, Rate, Schedule, Stop, Timer};
 use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Board, Examiner, Findings};
 use crate::query::{Armed, Connection, Failures, Reader, Timeouts, Trial};
-use crate::record::{PairTally, QueryTally, ReaderTally, Recorder, Tally};
+use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
 use super::prepare::connection;
@@ -78,6 +78,7 @@ impl Readers {
         number: u32,
         armed: Armed,
         start: Instant,
+        heartbeat: Arc<Heartbeat>,
         (stop, abort): (&Arc<Stop>, &CancellationToken),
     ) -> std::io::Result<Reader> {
         let timer = Timer::precise()?;
@@ -108,6 +109,8 @@ impl Readers {
             recorders,
             pairs,
             failures: Arc::clone(&self.failures),
+            heartbeat,
+            attribution: Attribution::default(),
             number,
             start,
             rows: self.rows(),

@@ -229,6 +229,19 @@ impl Pacer {
         }
     }
 
+    /// When a row is due; `None` where there is no schedule.
+    pub fn due(&self, row: u64) -> Option<Instant> {
+        match &self.mode {
+            Mode::Open(schedule) => Some(self.start + Duration::from_nanos(schedule.due_ns(row))),
+            Mode::Closed { .. } => None,
+        }
+    }
+
+    /// Whether what is due at `due` belongs to the measurement.
+    pub fn is_measured(&self, due: Instant) -> bool {
+        due >= self.start + self.measure_after
+    }
+
     /// The due times of the slot's rows in microseconds, from the origin of `start`.
     pub fn due_times(&self, slot: &Slot) -> DueTimes {
         match &self.mode {

@@ -9,9 +9,11 @@ use crate::record::{PartitionAudit, Percentiles};
 
 use super::table::{Align, TableRow, text_table};
 use super::{gpu, outcome, words};
-use crate::result::stream::{Bottleneck, StreamRun};
+use crate::result::stream::StreamRun;
 use crate::result::{JobResult, Status};
 
+/// CPU time of the checks after a run that is worth a line.
+const CHECK_CPU_SHOWN_S: f64 = 1.0;
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
 
@@ -36,9 +38,23 @@ pub(super) fn verdicts(result: &JobResult, run: &StreamRun) -> Vec<String> {
     };
     let answers = if result.answers_agree() { "" } else { ", ANSWERS DIFFER" };
     let mut lines = vec![format!("{rate}, {rows}{answers}")];
+    lines.extend(own_delay(run));
     lines.extend(outcome::shortfalls(result));
     lines.extend(outcome::failed_thresholds(result));
     lines
+}
+
+/// That the response times are the loader's and not the server's, if they are.
+fn own_delay(run: &StreamRun) -> Option<String> {
+    let (own, response) = (run.loader.own_delay?, run.stream.response?);
+    run.loader.late_by.is_own().then(|| {
+        format!(
+            "OWN DELAY: the loader or its machine, not the server, explains the response p99 of {}: \
+             its own part is {} at p99",
+            format_ms(response.p99_ms),
+            format_ms(own.p99_ms)
+        )
+    })
 }
 
 fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -54,6 +70,9 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;
     outcome::shortfalls(report).try_for_each(|line| writeln!(out, "{line}"))?;
     outcome::failed_thresholds(report).try_for_each(|line| writeln!(out, "{line}"))?;
+    if let Some(line) = own_delay(run) {
+        writeln!(out, "{line}")?;
+    }
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
     let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
@@ -126,6 +145,7 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
     rows.push(row("service (sent → ack)", stream.service.as_ref()));
     if open {
         rows.push(row("response (due → ack)", stream.response.as_ref()));
+        rows.push(row("  our own delay in it", run.loader.own_delay.as_ref()));
         rows.push(row("row (own due → ack)", stream.row_latency.as_ref()));
     }
     text_table(out, &rows, Align::Right(1, 5))
@@ -189,18 +209,20 @@ fn row(name: &str, times: Option<&Percentiles>) -> TableRow {
 
 fn ending(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
     let loader = &run.loader;
-    let who = match loader.bottleneck {
-        Bottleneck::None => "nobody",
-        Bottleneck::Server => "the server",
-        Bottleneck::Loader => "THE LOADER, so these figures say little about the server",
-    };
-    writeln!(out, "\nbottleneck  {who}: {}", loader.reason)?;
+    writeln!(out, "\nbottleneck  {}: {}", words::who(loader.bottleneck), loader.reason)?;
     writeln!(
         out,
         "loader      {:.1} % of the machine's CPU, {} of memory at most",
         loader.cpu_ratio * 100.0,
         mib(loader.resident_peak_bytes)
     )?;
+    if loader.check_cpu_s >= CHECK_CPU_SHOWN_S {
+        let check = format_seconds(loader.check_cpu_s);
+        writeln!(
+            out,
+            "            {check} of CPU time more to compare answers and read rows back"
+        )?;
+    }
     outcome::thresholds(out, report)?;
     if let Some(error) = &report.error {
         writeln!(out, "error       {}", error.replace('\n', "\n            "))?;

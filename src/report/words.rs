@@ -7,6 +7,7 @@ use crate::result::JobResult;
 use crate::result::answers::{AnswerHistory, Row};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
+use crate::result::loader::Bottleneck;
 use crate::stats::{Comparison, Verdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
@@ -125,6 +126,16 @@ pub(super) fn differences<'a>(
         }
     }
     lines
+}
+
+/// Who set a limit, or made work late.
+pub(super) fn who(bottleneck: Bottleneck) -> &'static str {
+    match bottleneck {
+        Bottleneck::None => "nobody",
+        Bottleneck::Server => "the server",
+        Bottleneck::Loader => "THE LOADER, so these figures say little about the server",
+        Bottleneck::Machine => "THE MACHINE, so these figures say little about the server",
+    }
 }
 
 /// A text of several lines in one.

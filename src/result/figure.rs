@@ -111,7 +111,7 @@ figures! {
     Readers "query_errors", "queries that failed",
         |run| Some(query_errors(run) as f64);
     Readers "queries_dropped", "queries that were due and never asked; needs a query rate",
-        |run| run.queries_due.map(|queries| queries.dropped as f64);
+        |run| run.queries_due.as_ref().map(|queries| queries.dropped as f64);
     Readers "answer_age_p99_ms", "99th percentile of the age of the newest row in an answer",
         |run| merged(run, |query| &query.histograms.answer_age).map(|of| of.p99_ms);
     Job "errors", "failed batches and queries",

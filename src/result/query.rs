@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::answers::AnswerHistory;
 use super::arm::{ArmSetting, Gpu};
 use super::evidence::{PlanHistory, Verdict};
-use crate::record::{Percentiles, Times};
+use super::loader::Bottleneck;
+use crate::record::{BlameSums, Percentiles, Times};
 use crate::stats::Comparison;
 
 /// What became of the queries that were due by their schedule, warm-up included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct QueriesDue {
     /// Queries that fell due.
     pub due: u64,
@@ -20,6 +21,15 @@ pub struct QueriesDue {
     pub asked: u64,
     /// Queries that were never asked: too far overdue, or still waiting at the end.
     pub dropped: u64,
+    /// Who kept the readers from their schedule.
+    #[serde(default)]
+    pub bottleneck: Bottleneck,
+    /// Why, in words.
+    #[serde(default)]
+    pub reason: String,
+    /// Why queries were late, those included that were dropped: sums in seconds.
+    #[serde(default)]
+    pub blame: BlameSums,
 }
 
 /// What came of one query in one arm.

@@ -13,6 +13,11 @@ use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query};
 use crate::quantity::format_count;
 
+/// Share of the target below which a rate was missed.
+const RATE_KEPT: f64 = 0.99;
+/// How figures open that the loader's own delay is part of.
+const OF_RESPONSE: [&str; 4] = ["response_", "row_latency_", "service_", "wait_"];
+
 /// Something that was asked for and not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Shortfall {
@@ -40,6 +45,9 @@ pub enum ShortfallKind {
     NothingInjected,
     /// An output could not be written to its end.
     OutputLost,
+    /// The rate, or a threshold on the response time, was missed by the loader's own fault or its
+    /// machine's, so that neither says anything of the server.
+    OwnDelay,
 }
 
 impl fmt::Display for Shortfall {
@@ -125,6 +133,30 @@ pub(super) fn shortfalls(result: &JobResult) -> Vec<Shortfall> {
     found
 }
 
+/// A rate, or a threshold on a response time, that was missed by the loader's own fault.
+fn own_delay(result: &JobResult, run: &StreamRun) -> Option<Shortfall> {
+    let (stream, loader) = (&run.stream, &run.loader);
+    let is_missed = |target| stream.achieved_rows_per_s < RATE_KEPT * target as f64;
+    if loader.bottleneck.is_own() && stream.target_rows_per_s.is_some_and(is_missed) {
+        let what = format!(
+            "the rate was missed by the loader or its machine, not by the server: {}",
+            loader.reason
+        );
+        return Some(Shortfall::new(ShortfallKind::OwnDelay, what));
+    }
+    let is_of_response = |text: &str| OF_RESPONSE.iter().any(|of| text.starts_with(of));
+    let mut failed = result.thresholds.iter().filter(|threshold| !threshold.passed);
+    let failed = failed.find(|threshold| is_of_response(&threshold.threshold))?;
+    loader.late_by.is_own().then(|| {
+        let threshold = &failed.threshold;
+        let what = format!(
+            "`{threshold}` does not hold by the loader's own delay or its machine's, so it says \
+             nothing of the server"
+        );
+        Shortfall::new(ShortfallKind::OwnDelay, what)
+    })
+}
+
 fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
     let stream = &run.stream;
     // Cut off in the middle, rows stay unsent and batches in doubt: that was asked for.
@@ -159,6 +191,9 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
             let what = format!("the rows were not checked in the table: {}", one_line(why));
             found.push(Shortfall::new(ShortfallKind::NotAudited, what));
         }
+    }
+    if !matches!(result.status, Status::Interrupted | Status::Aborted) {
+        found.extend(own_delay(result, run));
     }
     let mut failed = Vec::new();
     // What is answered in the warm-up alone is not measured.
@@ -342,6 +377,39 @@ mod tests {
         // The first one did not: the server did.
         let (code, _) = of(with(Status::Interrupted, spoilt(sample::stream(), unseen)));
         assert_eq!(code, exit::SHORTFALL);
+    }
+
+    #[test]
+    fn what_the_loader_itself_has_missed_is_a_shortfall() {
+        use crate::result::loader::Bottleneck;
+        let own = |achieved: f64, bottleneck, late_by| {
+            spoilt(sample::stream(), |run| {
+                run.stream.achieved_rows_per_s = achieved;
+                (run.loader.bottleneck, run.loader.late_by) = (bottleneck, late_by);
+            })
+        };
+        for who in [Bottleneck::Loader, Bottleneck::Machine] {
+            let (code, said) = of(own(4_000.0, who, who));
+            assert_eq!((code, said.len()), (exit::SHORTFALL, 1), "{said:?}");
+            assert!(said[0].starts_with("the rate was missed by the loader"), "{said:?}");
+            // Late, and the rate was kept: that is said elsewhere.
+            assert_eq!(of(own(4_999.0, Bottleneck::None, who)), ALL_DONE);
+        }
+        assert_eq!(of(own(4_000.0, Bottleneck::Server, Bottleneck::Server)), ALL_DONE);
+        let judged = |late_by, threshold: &str| {
+            let mut result = own(5_000.0, Bottleneck::None, late_by);
+            result.thresholds.push(super::super::ThresholdReport {
+                threshold: threshold.to_owned(),
+                value: Some(1e3),
+                passed: false,
+                aborted_at_s: None,
+            });
+            of(result).0
+        };
+        let slow = "response_p99_ms < 50";
+        assert_eq!(judged(Bottleneck::Loader, slow), exit::SHORTFALL);
+        assert_eq!(judged(Bottleneck::Server, slow), exit::THRESHOLD);
+        assert_eq!(judged(Bottleneck::Loader, "errors < 0"), exit::THRESHOLD);
     }
 
     #[test]

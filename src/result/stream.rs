@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::loader::LoaderReport;
 use super::query::{ComparisonReport, QueriesDue, QueryReport};
 use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
 
@@ -134,40 +135,6 @@ pub struct PartitionReport {
     pub response_histogram: Option<Times>,
 }
 
-/// Cost of and verdict on the loader.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct LoaderReport {
-    /// CPU time of the loader in the run, in seconds.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub cpu_s: f64,
-    /// The same as a share of all cores over the measured time.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub cpu_ratio: f64,
-    /// Greatest resident memory, in bytes.
-    pub resident_peak_bytes: u64,
-    /// Share of the producers' time spent generating and encoding.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub encode_ratio: f64,
-    /// Lateness of batches whose producer was free: ours alone.
-    pub own_delay: Option<Percentiles>,
-    /// Who set the limit.
-    pub bottleneck: Bottleneck,
-    /// Why, in words.
-    pub reason: String,
-}
-
-/// Who set the limit of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Bottleneck {
-    /// The schedule was kept: nobody.
-    None,
-    /// The server.
-    Server,
-    /// strom-load or its machine.
-    Loader,
-}
-
 /// One point of the result's `intervals`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalReport {
@@ -238,6 +205,9 @@ pub struct StreamHistograms {
     pub response: Times,
     /// Rows: from the row's own due time to its acknowledgement.
     pub row_latency: Times,
-    /// Batches: the part of the wait in which the producer was free.
+    /// Batches: the part of the response that the loader or its machine caused.
     pub own_delay: Times,
+    /// Batches: the response without that.
+    #[serde(default)]
+    pub without_own: Times,
 }

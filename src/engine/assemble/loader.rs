@@ -1,10 +1,12 @@
-//! The loader about itself: what it cost, and whether it, not the server, was the bottleneck.
+//! The loader about itself: what it cost, how it fared, and who is to blame for what was late.
 
-use std::thread;
-
+use crate::engine::threads::cores;
 use crate::plan::StreamRate;
-use crate::record::{ReaderTally, StreamTally};
-use crate::result::stream::{Bottleneck, LoaderReport, StreamReport};
+use crate::quantity::{format_ms, format_seconds};
+use crate::record::{BlameSums, ReaderTally, StreamTally};
+use crate::result::loader::{Bottleneck, LoaderReport, MachineReport, ThreadsReport};
+use crate::result::query::QueriesDue;
+use crate::result::stream::StreamReport;
 
 use super::Findings;
 
@@ -12,34 +14,92 @@ use super::Findings;
 const ENCODE_SHARE_MAX: f64 = 0.5;
 /// Share of all cores above which the loader itself takes away what the server needs.
 const CPU_SHARE_MAX: f64 = 0.8;
+/// Share of all cores above which other programs take away what loader and server need.
+const OTHERS_SHARE_MAX: f64 = 0.5;
 /// A schedule counts as kept when this share of the rows due was acknowledged.
 const RATE_RATIO_MIN: f64 = 0.999;
-
 /// The queries' schedule counts as kept while no more than this share of them was dropped.
 const QUERIES_DROPPED_MAX: f64 = 0.01;
+/// Below this a delay is nobody's fault: any machine that does other things has some milliseconds.
+const DELAY_MIN_MS: f64 = 10.0;
+/// Whoever makes this share of a time explains it.
+const EXPLAINS: f64 = 0.5;
+/// Whose threads they are, in the order of the heartbeats.
+const THREADS: [&str; 3] = ["producers", "readers", "examiner"];
 
 pub(super) fn loader(
     findings: &Findings<'_>,
     total: &StreamTally,
     stream: &StreamReport,
 ) -> LoaderReport {
-    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
-    let whole_s = findings.measured.as_secs_f64() + findings.plan.job.warmup.as_secs_f64();
-    let share = |part_s: f64, of: f64| if whole_s > 0.0 { part_s / whole_s / of } else { 0.0 };
+    let own = &findings.own;
+    let share =
+        |part_s: f64, of: f64| if own.over_s > 0.0 { part_s / own.over_s / of } else { 0.0 };
     let producers = findings.partitions.len().max(1) as f64;
+    let machine = &own.machine;
+    let threads = THREADS.into_iter().zip(own.pulses).map(|(threads, pulse)| ThreadsReport {
+        threads: threads.to_owned(),
+        largest_gap_ms: pulse.largest_gap.as_secs_f64() * 1e3,
+        paused_s: pulse.paused.as_secs_f64(),
+    });
     let mut report = LoaderReport {
-        cpu_s: findings.cost.cpu_s,
-        cpu_ratio: share(findings.cost.cpu_s, cores),
-        resident_peak_bytes: findings.cost.resident_peak_bytes,
+        cpu_s: own.cpu_s,
+        cpu_ratio: share(own.cpu_s, cores() as f64),
+        check_cpu_s: own.check_cpu_s,
+        resident_peak_bytes: own.resident_peak_bytes,
         encode_ratio: share(total.encode.as_secs_f64(), producers),
         own_delay: total.own_delay.percentiles(),
+        blame: total.blame,
+        threads: threads.collect(),
+        machine: MachineReport {
+            others_cpu_ratio: machine.others_s(own.cpu_s).map(|s| share(s, cores() as f64)),
+            run_delay_s: machine.run_delay_s,
+            postgres_run_delay_s: own.postgres_run_delay_s,
+            steal_s: machine.steal_s,
+            cpu_pressure_s: machine.cpu_pressure_s,
+            io_pressure_s: machine.io_pressure_s,
+            memory_pressure_s: machine.memory_pressure_s,
+        },
         bottleneck: Bottleneck::None,
         reason: String::new(),
+        late_by: Bottleneck::None,
     };
-    let (bottleneck, reason) = judge(&report, findings, total, stream);
-    report.bottleneck = bottleneck;
-    report.reason = reason;
+    report.late_by = late_by(&report, total, stream);
+    (report.bottleneck, report.reason) = judge(&report, findings, total, stream);
     report
+}
+
+/// Who explains the 99th percentile of the response, whether or not the rate was kept.
+fn late_by(report: &LoaderReport, total: &StreamTally, stream: &StreamReport) -> Bottleneck {
+    let (Some(response), Some(wait)) = (stream.response, stream.wait) else {
+        return Bottleneck::None;
+    };
+    let without = total.without_own.percentiles().map_or(response.p99_ms, |of| of.p99_ms);
+    let enough = (response.p99_ms * EXPLAINS).max(DELAY_MIN_MS);
+    if response.p99_ms - without >= enough {
+        return loader_or_others(report);
+    }
+    // Of those that waited, the sum of all causes tells.
+    if wait.p99_ms >= enough {
+        return match report.blame.own_ratio() {
+            Some(own) if own > EXPLAINS => loader_or_others(report),
+            Some(_) => Bottleneck::Server,
+            None => Bottleneck::None,
+        };
+    }
+    Bottleneck::None
+}
+
+/// Where the loader's own threads were late: its fault, or that of whoever took the processors. Threads
+/// that had no processor were ready to run; those that were stopped were not.
+fn loader_or_others(report: &LoaderReport) -> Bottleneck {
+    let machine = &report.machine;
+    let paused_s = report.threads.first().map_or(0.0, |threads| threads.paused_s);
+    let was_ready = machine.run_delay_s.is_some_and(|delay_s| delay_s > EXPLAINS * paused_s);
+    match machine.others_cpu_ratio {
+        Some(share) if share > OTHERS_SHARE_MAX && was_ready => Bottleneck::Machine,
+        _ => Bottleneck::Loader,
+    }
 }
 
 fn judge(
@@ -48,46 +108,109 @@ fn judge(
     total: &StreamTally,
     stream: &StreamReport,
 ) -> (Bottleneck, String) {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
     if report.cpu_ratio > CPU_SHARE_MAX {
-        let share = report.cpu_ratio * 100.0;
-        return (Bottleneck::Loader, format!("the loader took {share:.0} % of all cores"));
+        let share = percent(report.cpu_ratio);
+        return (Bottleneck::Loader, format!("the loader took {share} of all cores"));
     }
     if report.encode_ratio > ENCODE_SHARE_MAX {
-        let share = report.encode_ratio * 100.0;
-        let reason = format!("producers spent {share:.0} % of their time making rows");
-        return (Bottleneck::Loader, reason);
+        let share = percent(report.encode_ratio);
+        return (Bottleneck::Loader, format!("producers spent {share} of their time making rows"));
     }
     if findings.plan.job.stream.rate == StreamRate::Max {
-        let share = (1.0 - report.encode_ratio).max(0.0) * 100.0;
-        let reason = format!("producers waited for the server {share:.0} % of their time");
+        let share = percent((1.0 - report.encode_ratio).max(0.0));
+        let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
     }
     if stream.measured.rate_ratio >= RATE_RATIO_MIN && !fell_behind(findings, stream) {
-        let ReaderTally { asked, dropped } = findings.queries_due;
-        let due = asked + dropped;
-        if findings.plan.job.readers.queries_per_s.is_some()
-            && dropped as f64 > QUERIES_DROPPED_MAX * due as f64
-            // Each reader may have one in hand when the run ends, and one due behind it.
-            && dropped > u64::from(findings.plan.job.readers.count)
-        {
-            let share = dropped as f64 / due as f64 * 100.0;
-            let reason = format!(
-                "rows kept their schedule, but {share:.0} % of the queries were never asked, as \
-                 the readers waited for answers"
-            );
-            return (Bottleneck::Server, reason);
-        }
-        return (Bottleneck::None, "the schedule was kept".to_owned());
+        return (Bottleneck::None, kept(report));
     }
-    let (own, all) = (total.own_delay.sum_s(), total.batch.wait.sum_s());
-    if own > 0.5 * all {
-        let share = own / all * 100.0;
-        let reason = format!("{share:.0} % of the batches' wait passed with a producer free");
-        (Bottleneck::Loader, reason)
-    } else {
-        let share = (1.0 - own / all.max(f64::MIN_POSITIVE)) * 100.0;
-        let reason = format!("{share:.0} % of the batches' wait was spent behind the server");
-        (Bottleneck::Server, reason)
+    let late_ms = |of: Option<crate::record::Percentiles>| of.map_or(0.0, |of| of.p99_ms);
+    let was_late = late_ms(stream.wait).max(late_ms(report.own_delay)) >= DELAY_MIN_MS;
+    if !was_late && stream.rows_dropped + stream.rows_undecided == 0 {
+        let reason = "the schedule was kept, but for the last batches of so short a run";
+        return (Bottleneck::None, reason.to_owned());
+    }
+    let Some(own) = total.blame.own_ratio() else {
+        return (Bottleneck::Server, "nothing was answered in time".to_owned());
+    };
+    let held = held(&total.blame);
+    if own > EXPLAINS {
+        let reason = format!(
+            "{} of the batches' wait was its own or its machine's{}{}{held}",
+            percent(own),
+            stood_still(report),
+            others(report)
+        );
+        return (loader_or_others(report), reason);
+    }
+    if let Some(share) = starved(report, findings, total) {
+        let reason = format!(
+            "PostgreSQL's processes waited for a processor for {} of the time in which they were \
+             asked{}",
+            percent(share),
+            others(report)
+        );
+        return (Bottleneck::Machine, reason);
+    }
+    let share = percent(1.0 - own);
+    let reason = format!("{share} of the batches' wait was for the server or the way to it{held}");
+    (Bottleneck::Server, reason)
+}
+
+/// The share of the server's time in which its processes had no processor, if other programs took the
+/// processors and that explains the time. Known only of a server on this machine.
+fn starved(report: &LoaderReport, findings: &Findings<'_>, total: &StreamTally) -> Option<f64> {
+    report.machine.others_cpu_ratio.filter(|share| *share > OTHERS_SHARE_MAX)?;
+    let queries = findings.queries.iter().flat_map(|query| &query.tallies);
+    let queries_s: f64 = queries.map(|tally| tally.times.service.sum_s()).sum();
+    let asked_s = total.batch.service.sum_s() + queries_s;
+    let share = report.machine.postgres_run_delay_s? / asked_s.max(f64::MIN_POSITIVE);
+    (share > EXPLAINS).then(|| share.min(1.0))
+}
+
+/// That other programs took the processors, if they did.
+fn others(report: &LoaderReport) -> String {
+    match report.machine.others_cpu_ratio {
+        Some(share) if share > OTHERS_SHARE_MAX => {
+            format!("; other programs took {:.0} % of this machine's cores", share * 100.0)
+        }
+        _ => String::new(),
+    }
+}
+
+/// What is to be said of a schedule that was kept.
+fn kept(report: &LoaderReport) -> String {
+    match report.late_by {
+        Bottleneck::None => "the schedule was kept".to_owned(),
+        Bottleneck::Server => {
+            "the schedule was kept; the slowest batches waited for the server".to_owned()
+        }
+        Bottleneck::Loader | Bottleneck::Machine => {
+            format!(
+                "the schedule was kept; the slowest batches waited for the loader or its \
+                 machine{}",
+                stood_still(report)
+            )
+        }
+    }
+}
+
+/// The longest time in which the producers' threads did not run, if it is worth a word.
+fn stood_still(report: &LoaderReport) -> String {
+    let gap_ms = report.threads.first().map_or(0.0, |threads| threads.largest_gap_ms);
+    match gap_ms {
+        gap if gap < DELAY_MIN_MS => String::new(),
+        gap => format!(", which stood still for up to {}", format_ms(gap)),
+    }
+}
+
+/// The part of the wait in which overdue batches were held back, if it is worth a word.
+fn held(blame: &BlameSums) -> String {
+    let all_s = blame.own_s + blame.server_s + blame.held_s;
+    match blame.held_s {
+        held if held < 0.1 * all_s => String::new(),
+        held => format!("; catching up held batches back for {} more", format_seconds(held)),
     }
 }
 
@@ -97,4 +220,29 @@ fn fell_behind(findings: &Findings<'_>, stream: &StreamReport) -> bool {
         .target_rows_per_s
         .is_some_and(|target| stream.achieved_rows_per_s < RATE_RATIO_MIN * target as f64 * 0.99)
         && findings.plan.job.duration.is_some()
+}
+
+/// What became of the queries that were due, if a schedule says when they are.
+pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
+    findings.plan.job.readers.queries_per_s?;
+    let ReaderTally { asked, dropped, blame } = findings.queries_due;
+    let due = asked + dropped;
+    // Each reader may have one in hand when the run ends, and one due behind it.
+    let few = u64::from(findings.plan.job.readers.count);
+    let kept = dropped as f64 <= QUERIES_DROPPED_MAX * due as f64 || dropped <= few;
+    let share = dropped as f64 / due.max(1) as f64 * 100.0;
+    let (bottleneck, reason) = match blame.own_ratio() {
+        _ if kept => (Bottleneck::None, "the queries' schedule was kept".to_owned()),
+        Some(own) if own > EXPLAINS => {
+            let reason =
+                format!("{share:.0} % were never asked, as the loader or its machine stood still");
+            (Bottleneck::Loader, reason)
+        }
+        _ => {
+            let reason =
+                format!("{share:.0} % were never asked, as the readers waited for answers");
+            (Bottleneck::Server, reason)
+        }
+    };
+    Some(QueriesDue { due, asked, dropped, bottleneck, reason, blame })
 }

@@ -4,9 +4,9 @@ use super::plans::plan_history;
 use super::{Findings, per_second};
 use crate::plan::Query;
 use crate::query::examine;
-use crate::record::{PairTally, QueryTally, ReaderTally};
+use crate::record::{PairTally, QueryTally};
 use crate::result::Status;
-use crate::result::query::{ComparisonReport, QueriesDue, QueryHistograms, QueryReport};
+use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport};
 use crate::stats;
 use crate::strom::Arm;
 
@@ -23,13 +23,6 @@ pub(in crate::engine) struct QueryFindings<'a> {
     pub(in crate::engine) pairs: &'a PairTally,
     /// Its plans and answers.
     pub(in crate::engine) examined: examine::Findings,
-}
-
-/// What became of the queries that were due, if a schedule says when they are.
-pub(super) fn due(findings: &Findings<'_>) -> Option<QueriesDue> {
-    findings.plan.job.readers.queries_per_s?;
-    let ReaderTally { asked, dropped } = findings.queries_due;
-    Some(QueriesDue { due: asked + dropped, asked, dropped })
 }
 
 pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<QueryReport> {

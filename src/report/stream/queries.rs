@@ -6,15 +6,22 @@ use crate::quantity::{format_count, format_ms, format_rate};
 use crate::record::Percentiles;
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
+use crate::result::loader::Bottleneck;
 use crate::result::query::{ComparisonReport, QueriesDue, QueryReport};
 
-/// Queries that were due and never asked; nothing is said if there are none.
+/// Queries that were due and never asked, and who kept them; nothing is said if there are none.
 pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
-    let Some(QueriesDue { due, asked, dropped }) = due.filter(|due| due.dropped > 0) else {
+    let Some(QueriesDue { due, asked, dropped, bottleneck, reason, .. }) =
+        due.filter(|due| due.dropped > 0)
+    else {
         return Ok(());
     };
     let [due, asked, dropped] = [due, asked, dropped].map(|count| format_count(*count));
-    writeln!(out, "\nqueries     {due} due, {asked} asked, {dropped} dropped")
+    writeln!(out, "\nqueries     {due} due, {asked} asked, {dropped} dropped")?;
+    match bottleneck {
+        Bottleneck::None => Ok(()),
+        who => writeln!(out, "            {}: {reason}", words::who(*who)),
+    }
 }
 
 /// Each query in each arm.
