@@ -189,7 +189,8 @@ fn every_key_of_a_saved_result_is_described() {
 }
 
 /// Keys under which there are names of the user's or the server's, not of ours.
-const DATA: [&str; 6] = ["settings", "errors", "throttled_s", "examples", "details", "set"];
+const DATA: [&str; 7] =
+    ["settings", "errors", "attempts_failed", "throttled_s", "examples", "details", "set"];
 
 /// Adds a key to each object that has keys of ours.
 fn add_keys(value: &mut Value, key: &str) {

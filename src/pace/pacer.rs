@@ -232,7 +232,9 @@ impl Pacer {
     /// When a row is due; `None` where there is no schedule.
     pub fn due(&self, row: u64) -> Option<Instant> {
         match &self.mode {
-            Mode::Open(schedule) => Some(self.start + Duration::from_nanos(schedule.due_ns(row))),
+            Mode::Open { schedule, .. } => {
+                Some(self.start + Duration::from_nanos(schedule.due_ns(row)))
+            }
             Mode::Closed { .. } => None,
         }
     }

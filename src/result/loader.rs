@@ -15,7 +15,7 @@ pub struct LoaderReport {
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub cpu_ratio: f64,
     /// CPU time after that, in seconds: comparing answers, reading rows back.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::quantity::number_or_nan")]
     pub check_cpu_s: f64,
     /// Greatest resident memory, in bytes.
     pub resident_peak_bytes: u64,

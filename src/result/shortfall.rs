@@ -13,8 +13,6 @@ use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query};
 use crate::quantity::format_count;
 
-/// Share of the target below which a rate was missed.
-const RATE_KEPT: f64 = 0.99;
 /// How figures open that the loader's own delay is part of.
 const OF_RESPONSE: [&str; 4] = ["response_", "row_latency_", "service_", "wait_"];
 
@@ -135,9 +133,8 @@ pub(super) fn shortfalls(result: &JobResult) -> Vec<Shortfall> {
 
 /// A rate, or a threshold on a response time, that was missed by the loader's own fault.
 fn own_delay(result: &JobResult, run: &StreamRun) -> Option<Shortfall> {
-    let (stream, loader) = (&run.stream, &run.loader);
-    let is_missed = |target| stream.achieved_rows_per_s < RATE_KEPT * target as f64;
-    if loader.bottleneck.is_own() && stream.target_rows_per_s.is_some_and(is_missed) {
+    let loader = &run.loader;
+    if loader.bottleneck.is_own() && run.stream.missed_rate(run.measured_s) {
         let what = format!(
             "the rate was missed by the loader or its machine, not by the server: {}",
             loader.reason
@@ -382,22 +379,22 @@ mod tests {
     #[test]
     fn what_the_loader_itself_has_missed_is_a_shortfall() {
         use crate::result::loader::Bottleneck;
-        let own = |achieved: f64, bottleneck, late_by| {
+        let own = |measured_s: f64, bottleneck, late_by| {
             spoilt(sample::stream(), |run| {
-                run.stream.achieved_rows_per_s = achieved;
+                run.measured_s = measured_s;
                 (run.loader.bottleneck, run.loader.late_by) = (bottleneck, late_by);
             })
         };
         for who in [Bottleneck::Loader, Bottleneck::Machine] {
-            let (code, said) = of(own(4_000.0, who, who));
+            let (code, said) = of(own(12.0, who, who));
             assert_eq!((code, said.len()), (exit::SHORTFALL, 1), "{said:?}");
             assert!(said[0].starts_with("the rate was missed by the loader"), "{said:?}");
             // Late, and the rate was kept: that is said elsewhere.
-            assert_eq!(of(own(4_999.0, Bottleneck::None, who)), ALL_DONE);
+            assert_eq!(of(own(10.4, Bottleneck::None, who)), ALL_DONE);
         }
-        assert_eq!(of(own(4_000.0, Bottleneck::Server, Bottleneck::Server)), ALL_DONE);
+        assert_eq!(of(own(12.0, Bottleneck::Server, Bottleneck::Server)), ALL_DONE);
         let judged = |late_by, threshold: &str| {
-            let mut result = own(5_000.0, Bottleneck::None, late_by);
+            let mut result = own(10.0, Bottleneck::None, late_by);
             result.thresholds.push(super::super::ThresholdReport {
                 threshold: threshold.to_owned(),
                 value: Some(1e3),

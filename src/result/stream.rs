@@ -211,3 +211,21 @@ pub struct StreamHistograms {
     #[serde(default)]
     pub without_own: Times,
 }
+
+/// A schedule counts as kept when this share of the rows due was acknowledged,
+const RATE_RATIO_MIN: f64 = 0.999;
+/// and what was overdue at its end took no longer than this, as a share of its length
+const OVERRUN_MAX: f64 = 0.01;
+/// and in seconds, whichever is more.
+const OVERRUN_MAX_S: f64 = 0.5;
+
+impl StreamReport {
+    /// Whether a target rate was not kept in a measurement that took `measured_s` with its drain:
+    /// rows are missing, or finishing what was overdue took noticeably long.
+    pub fn missed_rate(&self, measured_s: f64) -> bool {
+        let Some(target) = self.target_rows_per_s else { return false };
+        let planned_s = self.measured.rows_due as f64 / target as f64;
+        let overrun_max_s = (planned_s * OVERRUN_MAX).max(OVERRUN_MAX_S);
+        self.measured.rate_ratio < RATE_RATIO_MIN || measured_s - planned_s > overrun_max_s
+    }
+}

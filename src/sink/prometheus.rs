@@ -325,7 +325,7 @@ impl Sink for PrometheusSink {
             page.add(to.failed, tally.answers_failed);
         }
         if let Some([due, dropped]) = handles.queries_due {
-            let ReaderTally { asked, dropped: never_asked } = interval.queries_due;
+            let ReaderTally { asked, dropped: never_asked, .. } = interval.queries_due;
             page.add(due, asked + never_asked);
             page.add(dropped, never_asked);
         }

@@ -3,7 +3,7 @@
 use crate::engine::threads::cores;
 use crate::plan::StreamRate;
 use crate::quantity::{format_ms, format_seconds};
-use crate::record::{BlameSums, ReaderTally, StreamTally};
+use crate::record::{BlameSums, Percentiles, ReaderTally, StreamTally};
 use crate::result::loader::{Bottleneck, LoaderReport, MachineReport, ThreadsReport};
 use crate::result::query::QueriesDue;
 use crate::result::stream::StreamReport;
@@ -16,14 +16,14 @@ const ENCODE_SHARE_MAX: f64 = 0.5;
 const CPU_SHARE_MAX: f64 = 0.8;
 /// Share of all cores above which other programs take away what loader and server need.
 const OTHERS_SHARE_MAX: f64 = 0.5;
-/// A schedule counts as kept when this share of the rows due was acknowledged.
-const RATE_RATIO_MIN: f64 = 0.999;
 /// The queries' schedule counts as kept while no more than this share of them was dropped.
 const QUERIES_DROPPED_MAX: f64 = 0.01;
 /// Below this a delay is nobody's fault: any machine that does other things has some milliseconds.
 const DELAY_MIN_MS: f64 = 10.0;
 /// Whoever makes this share of a time explains it.
 const EXPLAINS: f64 = 0.5;
+/// Nobody was late, and yet the rate was not quite reached.
+const SHORT: &str = "the schedule was kept, but for the last batches of so short a run";
 /// Whose threads they are, in the order of the heartbeats.
 const THREADS: [&str; 3] = ["producers", "readers", "examiner"];
 
@@ -82,12 +82,22 @@ fn late_by(report: &LoaderReport, total: &StreamTally, stream: &StreamReport) ->
     // Of those that waited, the sum of all causes tells.
     if wait.p99_ms >= enough {
         return match report.blame.own_ratio() {
-            Some(own) if own > EXPLAINS => loader_or_others(report),
-            Some(_) => Bottleneck::Server,
-            None => Bottleneck::None,
+            Some(own) if own <= EXPLAINS => Bottleneck::Server,
+            Some(_) if is_late(report.own_delay) => loader_or_others(report),
+            _ => Bottleneck::None,
         };
     }
     Bottleneck::None
+}
+
+/// Whether a delay is long enough to be somebody's fault.
+fn is_late(delay: Option<Percentiles>) -> bool {
+    delay.is_some_and(|delay| delay.p99_ms >= DELAY_MIN_MS)
+}
+
+/// Whether every row that was due is there: what was lost is in no percentile.
+fn nothing_lost(stream: &StreamReport) -> bool {
+    stream.rows_dropped + stream.rows_undecided == 0
 }
 
 /// Where the loader's own threads were late: its fault, or that of whoever took the processors. Threads
@@ -122,20 +132,20 @@ fn judge(
         let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
     }
-    if stream.measured.rate_ratio >= RATE_RATIO_MIN && !fell_behind(findings, stream) {
+    if !stream.missed_rate(findings.measured.as_secs_f64()) {
         return (Bottleneck::None, kept(report));
     }
-    let late_ms = |of: Option<crate::record::Percentiles>| of.map_or(0.0, |of| of.p99_ms);
-    let was_late = late_ms(stream.wait).max(late_ms(report.own_delay)) >= DELAY_MIN_MS;
-    if !was_late && stream.rows_dropped + stream.rows_undecided == 0 {
-        let reason = "the schedule was kept, but for the last batches of so short a run";
-        return (Bottleneck::None, reason.to_owned());
+    if !is_late(stream.wait) && !is_late(report.own_delay) && nothing_lost(stream) {
+        return (Bottleneck::None, SHORT.to_owned());
     }
     let Some(own) = total.blame.own_ratio() else {
         return (Bottleneck::Server, "nothing was answered in time".to_owned());
     };
     let held = held(&total.blame);
     if own > EXPLAINS {
+        if !is_late(report.own_delay) && nothing_lost(stream) {
+            return (Bottleneck::None, SHORT.to_owned());
+        }
         let reason = format!(
             "{} of the batches' wait was its own or its machine's{}{}{held}",
             percent(own),
@@ -212,14 +222,6 @@ fn held(blame: &BlameSums) -> String {
         held if held < 0.1 * all_s => String::new(),
         held => format!("; catching up held batches back for {} more", format_seconds(held)),
     }
-}
-
-/// Whether finishing the overdue rows took noticeably longer than planned.
-fn fell_behind(findings: &Findings<'_>, stream: &StreamReport) -> bool {
-    stream
-        .target_rows_per_s
-        .is_some_and(|target| stream.achieved_rows_per_s < RATE_RATIO_MIN * target as f64 * 0.99)
-        && findings.plan.job.duration.is_some()
 }
 
 /// What became of the queries that were due, if a schedule says when they are.

@@ -52,7 +52,7 @@ fn second(number: u64) -> Interval {
         partitions: partitions.collect(),
         queries: Vec::new(),
         pairs: Vec::new(),
-        queries_due: ReaderTally { asked: 9, dropped: 1 },
+        queries_due: ReaderTally { asked: 9, dropped: 1, ..ReaderTally::default() },
         gpus: Vec::new(),
     }
 }
