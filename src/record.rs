@@ -203,7 +203,13 @@ impl QueryTally {
         fallback_rows: u64,
     ) {
         self.by_plan.note(ran, start, service, fallback_rows);
-        self.evidence = ran.map(|ran| ran.by.verdict).or(self.evidence);
+        // That a plan is the GPU's is for a look to say, which may have run it and seen what fell
+        // back.
+        self.evidence = match ran.map(|ran| ran.by.verdict) {
+            Some("gpu") if fallback_rows > 0 => Some("mixed"),
+            Some("gpu") | None => self.evidence,
+            lower => lower,
+        };
     }
 
     /// Adds an execution that failed, with its SQLSTATE.
@@ -370,6 +376,22 @@ mod tests {
         assert_eq!(latency.response, Duration::from_millis(40));
         assert_eq!(latency.late.server, Duration::from_millis(30));
         assert_eq!(latency.own_delay, Duration::from_millis(5));
+    }
+
+    #[test]
+    fn an_execution_alone_makes_no_verdict_gpu() {
+        let ran = |verdict| {
+            let (words, shape) = (String::new(), String::new());
+            Ran { by: Arc::new(RanBy { hash: 1, verdict, words, shape }), logged: true }
+        };
+        let mut tally = QueryTally { evidence: Some("mixed"), ..QueryTally::default() };
+        let mut after = |verdict, fallback_rows| {
+            tally.ran(Some(&ran(verdict)), Duration::ZERO, Duration::ZERO, fallback_rows);
+            tally.evidence
+        };
+        assert_eq!(after("gpu", 0), Some("mixed"));
+        assert_eq!(after("cpu", 0), Some("cpu"));
+        assert_eq!(after("gpu", 12), Some("mixed"));
     }
 
     #[test]

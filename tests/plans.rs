@@ -108,6 +108,31 @@ async fn a_query_that_would_feel_it_is_asked_about_instead() {
 }
 
 #[tokio::test]
+async fn a_plan_too_long_to_be_sent_with_each_answer_is_asked_for() {
+    let database = Database::create().await;
+    let part = |n: u32| {
+        let to = n + 1;
+        format!("CREATE TABLE flip_{n} PARTITION OF flip FOR VALUES FROM ({n}) TO ({to});")
+    };
+    let parts: String = (0..150).map(part).collect();
+    let parts = format!("CREATE TABLE flip (id int) PARTITION BY RANGE (id); {parts}");
+    database.execute(&parts).await;
+    let folder = scratch();
+    let path = folder.path().join("long.toml");
+    let all = READERS.replace(" WHERE id BETWEEN 10 AND 20", "").replace("SECONDS", "0.11");
+    fs::write(&path, all.replace("queries_per_s = 12\n", "")).unwrap();
+    let address = database.address();
+    let args = ["run", path.to_str().unwrap(), "--database-url", &address, "--metrics-addr", "off"];
+    let args = [&args[..], &["--duration", "4s", "--rate", "100", "--output", "out"]].concat();
+    let result = Program::start_in(folder, &args, &[]).end().await.done();
+    let plan = &result["queries"][0]["plan"];
+    let [logged, looked] = ["logged", "looked"].map(|key| plan[key].as_u64().unwrap());
+    // The first of each reader; a busy machine may make more of them slow.
+    assert!(logged >= 1 && looked > logged && plan["unknown"] == 0, "{plan}");
+    assert_eq!(plan["executed"].as_array().unwrap().len(), 1, "{plan}");
+}
+
+#[tokio::test]
 async fn where_the_server_may_not_say_so_it_is_asked() {
     let database = Database::create().await;
     indexed(&database).await;

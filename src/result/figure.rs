@@ -450,11 +450,10 @@ fn answers_different(result: &JobResult) -> Option<f64> {
     compared.then(|| answers.iter().map(|answers| answers.different).sum::<u64>() as f64)
 }
 
-/// 1 or 0; `None` before a plan was looked at.
+/// 1 or 0; `None` before a plan was looked at or executed.
 fn proven(plan: Option<&PlanHistory>) -> Option<f64> {
-    let plan = plan.filter(|plan| plan.looks > 0)?;
-    let verdict = plan.evidence.as_ref().map(|evidence| evidence.verdict);
-    Some(f64::from(u8::from(verdict == Some(Verdict::Gpu))))
+    let plan = plan.filter(|plan| plan.looks > 0 || !plan.executed.is_empty())?;
+    Some(f64::from(u8::from(plan.verdict() == Verdict::Gpu)))
 }
 
 /// The mean over all queries with the GPU switched on; `None` where there is none, or one whose plan

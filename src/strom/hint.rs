@@ -87,9 +87,9 @@ pub const HINTS: &[Hint] = &[
     Hint {
         cause: "a window function: it runs on the CPU, the GPU supplies at most the sort, and prunes \
                 only under `row_number() <= constant` and the like",
-        fix: "filter by row_number(), rank() or dense_rank() in an outer query, with \
-              pg_strom.cpu_fallback = off",
-        source: "seen on 6.1; read in the source",
+        fix: "none on 6.1; on 6.2-dev filter by row_number(), rank() or dense_rank() in an outer \
+              query, with pg_strom.cpu_fallback = off",
+        source: "seen on 6.1 and 6.2-dev",
         signs: &[") over ("],
     },
 ];

@@ -107,6 +107,16 @@ fn the_gpu_is_proven_by_plans_alone() {
         run.queries[1].plan = plan(looks, node);
         assert_eq!(proven.map(|name| value(&result, name)), [expected; 2], "{node}");
     }
+    // The last plan is the GPU's, and one execution ran by another.
+    let executed = serde_json::json!({
+        "hash": "1", "verdict": "cpu", "words": "cpu", "shape": "Seq Scan sales",
+        "executions": 1, "first_s": 0.1, "last_s": 0.1, "fallback_rows": 0, "service": null,
+    });
+    let mut flipped = plan(1, "GpuPreAgg").unwrap();
+    flipped.executed = vec![serde_json::from_value(executed).unwrap()];
+    let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+    run.queries[1].plan = Some(flipped);
+    assert_eq!(proven.map(|name| value(&result, name)), [Some(0.0); 2]);
     let Body::Stream(run) = &mut result.body else { panic!("no stream") };
     run.queries.remove(1);
     assert_eq!(value(&result, "gpu_proven"), None, "the GPU was never on");
