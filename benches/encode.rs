@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
-use strom_load::pace::{DueTimes, Rate, Schedule};
+use strom_load::pace::{Course, DueTimes, Rate, Schedule};
 use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
@@ -116,7 +116,7 @@ fn columns() -> Vec<Column> {
 fn due_times() -> DueTimes {
     let lane = Rate::per_second(NonZeroU64::MIN.saturating_add(2_999));
     let three = NonZeroU64::MIN.saturating_add(2);
-    Schedule::new(lane, 0, three, NonZeroU64::MIN, Duration::ZERO)
+    Schedule::new(Course::even(lane), 0, three, NonZeroU64::MIN, Duration::ZERO)
         .due_times(0)
         .since(1_795_000_000_000_000)
 }

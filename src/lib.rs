@@ -20,6 +20,7 @@ pub mod plan;
 pub mod profile;
 pub mod quantity;
 pub mod query;
+mod random;
 pub mod record;
 pub mod report;
 pub mod result;

@@ -3,6 +3,7 @@
 //! `Plan::resolve` layers flags over the environment over the file over the defaults, and
 //! reports every fault at once.
 
+mod arrival;
 pub mod bench;
 mod builtin;
 mod caret;

@@ -98,6 +98,8 @@ pub struct Stream {
     pub partitions: Option<Located<Whole>>,
     /// Rows per second over all partitions, or "max". Default: 3000.
     pub rows_per_s: Option<Located<RateOrMax>>,
+    /// How rows follow each other at that rate. Default: "constant".
+    pub arrival: Option<Located<Arrival>>,
     /// Most rows in one transaction. Default: 100, or 20000 if the rate is "max".
     pub batch_rows: Option<Located<Whole>>,
     /// Longest time in milliseconds that the first row of a batch waits for the others.
@@ -108,6 +110,29 @@ pub struct Stream {
     pub recreate: Option<Located<Recreate>>,
     /// The table's columns, in order. Default: those of the real-time workload.
     pub columns: Option<Vec<Located<Column>>>,
+}
+
+/// How rows or queries follow each other at a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrival {
+    /// At equal distances.
+    Constant,
+    /// Each by itself, as those of many independent users: a Poisson process.
+    Poisson,
+    /// In bursts of four times the rate: one each five seconds, for one second, at random.
+    Burst,
+}
+
+impl Arrival {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Poisson => "poisson",
+            Self::Burst => "burst",
+        }
+    }
 }
 
 /// One column of a table.
@@ -246,6 +271,8 @@ pub struct Readers {
     /// Queries per second over all readers, or "max": each reader starts its next query when the
     /// last one is answered. Default: "max".
     pub queries_per_s: Option<Located<RateOrMax>>,
+    /// How queries follow each other at that rate. Default: "constant".
+    pub arrival: Option<Located<Arrival>>,
     /// Whether queries run on the GPU. Default: "auto".
     pub gpu: Option<Located<Gpu>>,
     /// Seconds after which the server cancels a query. Default: 60.

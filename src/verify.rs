@@ -227,6 +227,7 @@ impl SavedRun {
         if let Some(fact) = elsewhere.filter(|_| !holds_first_row) {
             return Err(refused(fact));
         }
+        let course = stream.course(self.plan.common.seed);
         let evidence = Evidence {
             stream,
             seed: self.plan.common.seed,
@@ -239,7 +240,9 @@ impl SavedRun {
                 .map(|saved| PartitionEvidence {
                     number: saved.partition,
                     first_id: saved.first_id,
-                    schedule: stream.schedule(saved.partition),
+                    schedule: course
+                        .as_ref()
+                        .map(|course| stream.schedule(course, saved.partition)),
                     account: saved.account.clone(),
                 })
                 .collect(),

@@ -370,3 +370,31 @@ async fn two_loaders_with_servers_of_their_own_do_not_meet() {
         assert!(!folder.exists(), "{} is left", folder.display());
     }
 }
+
+#[tokio::test]
+async fn random_arrivals_depend_on_the_seed_and_not_on_the_partitions() {
+    let database = Database::create().await;
+    for arrival in ["poisson", "burst"] {
+        let mut moments = Vec::new();
+        for partitions in ["1", "3"] {
+            let table = format!("{arrival}_{partitions}");
+            let args = ["--rate", "2000", "--arrival", arrival, "--partitions", partitions];
+            let result =
+                stream(&database, &[&args[..], &["--table", &table]].concat()).await.done();
+            let figures = &result["stream"];
+            assert_eq!(figures["rows_found"], figures["rows_due"], "{arrival}");
+            // By number of all: row `id` of a partition is event (id − 1) × lanes + partition.
+            let sql = format!(
+                "SELECT md5(string_agg((extract(epoch FROM created_at - (SELECT min(created_at) \
+                 FROM {table})) * 1e6)::bigint::text, ' ' \
+                 ORDER BY (id - 1) * {partitions} + gpu_partition)) || count(*) FROM {table}"
+            );
+            moments.push(database.text(&sql).await);
+            let early = format!(
+                "SELECT count(*) FROM {table} WHERE pg_xact_commit_timestamp(xmin) < created_at"
+            );
+            assert_eq!(database.number(&early).await, 0, "{arrival}");
+        }
+        assert_eq!(moments[0], moments[1], "{arrival}");
+    }
+}

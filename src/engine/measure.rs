@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::assemble::{self, Findings, Found, PartitionTotals, Timeline, unix_us};
 use crate::ingest::audit::{Evidence, PartitionEvidence, first_row};
 use crate::ingest::{Connection, ProduceError, Producer};
-use crate::pace::{Pacer, Schedule, Stop, Timer, Watchdog};
+use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::{StreamPartition, StreamTable};
 use crate::plan::{Plan, StreamJob, StreamRate};
@@ -52,6 +52,8 @@ pub(super) struct Run<'a> {
     /// Time zero of all schedules, on both clocks.
     start: Instant,
     started_at: SystemTime,
+    /// When rows are due; `None` when unthrottled.
+    course: Option<Course>,
     stop: Arc<Stop>,
     abort: CancellationToken,
     /// Ends readers and examiner in the middle of a query; so does `abort`.
@@ -112,6 +114,7 @@ impl<'a> Run<'a> {
             table,
             start,
             started_at,
+            course: plan.job.stream.course(plan.common.seed),
             stop: Arc::new(Stop::at(end)),
             cut_off: abort.child_token(),
             abort,
@@ -190,9 +193,9 @@ impl<'a> Run<'a> {
         let stream = &self.plan.job.stream;
         let StreamPartition { number, target, first_id } = partition;
         let encoder = BatchEncoder::new(&stream.columns, self.plan.common.seed, number, first_id)?;
-        let schedule = stream.schedule(number);
+        let schedule = self.course.as_ref().map(|course| stream.schedule(course, number));
         let timer = Timer::precise()?;
-        let pacer = match schedule {
+        let pacer = match schedule.clone() {
             Some(schedule) => Pacer::open(schedule, self.start, self.plan.job.warmup, timer),
             None => {
                 Pacer::closed(stream.batch_rows.into(), self.start, self.plan.job.warmup, timer)
@@ -417,7 +420,7 @@ impl<'a> Run<'a> {
         let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
             number: lane.totals.number,
             first_id: lane.totals.first_id,
-            schedule: lane.schedule,
+            schedule: lane.schedule.clone(),
             account: lane.totals.tally.account.clone(),
         });
         Evidence {

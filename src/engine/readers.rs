@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::pace::{Heartbeat, Pacer, Rate, Schedule, Stop, Timer};
+use crate::pace::{Heartbeat, Pacer, Stop, Timer};
 use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
@@ -82,12 +82,10 @@ impl Readers {
         (stop, abort): (&Arc<Stop>, &CancellationToken),
     ) -> std::io::Result<Reader> {
         let timer = Timer::precise()?;
-        let readers = NonZeroU64::new(plan.job.readers.count.into()).unwrap_or(NonZeroU64::MIN);
-        let queries_per_s = plan.job.readers.queries_per_s;
-        let pacer = match queries_per_s.and_then(rate_of) {
-            Some(rate) => {
-                let one = NonZeroU64::MIN;
-                let schedule = Schedule::new(rate, number.into(), readers, one, Duration::ZERO);
+        let readers = &plan.job.readers;
+        let pacer = match readers.course(plan.common.seed) {
+            Some(course) => {
+                let schedule = readers.schedule(&course, number);
                 Pacer::open(schedule, start, plan.job.warmup, timer)
             }
             None => Pacer::closed(NonZeroU64::MIN, start, plan.job.warmup, timer),
@@ -98,7 +96,7 @@ impl Readers {
         self.listen(&recorders, &pairs);
         let due = Recorder::default();
         self.due.push(due.clone());
-        let own_per_s = queries_per_s.unwrap_or_default() / f64::from(plan.job.readers.count);
+        let own_per_s = readers.peak_per_s().unwrap_or_default() / f64::from(readers.count);
         Ok(Reader {
             due,
             backlog: (own_per_s * BACKLOG.as_secs_f64()).ceil().max(1.0) as u64,
@@ -214,10 +212,4 @@ impl Readers {
         }
         findings
     }
-}
-
-/// A query rate as an exact ratio: thousandths of a query in 1000 s.
-fn rate_of(queries_per_s: f64) -> Option<Rate> {
-    let events = NonZeroU64::new((queries_per_s * 1e6).round() as u64)?;
-    Rate::each(events, Duration::from_secs(1_000_000))
 }

@@ -96,10 +96,10 @@ pub fn first_row(
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
     let is_due = |column: &Column| column.values == Values::DueTime;
-    let Some(schedule) = stream.schedule(partition).filter(|_| stream.columns.iter().any(is_due))
-    else {
+    let Some(course) = stream.course(seed).filter(|_| stream.columns.iter().any(is_due)) else {
         return Ok(None);
     };
+    let schedule = stream.schedule(&course, partition);
     let mut encoder = Encoder::new(&stream.columns, seed, partition, id)?;
     let mut tuple = vec![0; encoder.max_row_bytes()];
     let mut due = schedule.due_times(0).since(origin_us);
@@ -132,7 +132,7 @@ async fn audit_partition(
 ) -> Result<PartitionAudit, AuditError> {
     let PartitionEvidence { number, first_id, schedule, account } = partition;
     let (stream, number, first_id) = (evidence.stream, *number, *first_id);
-    let due = schedule.map(|schedule| (schedule, evidence.origin_us));
+    let due = schedule.as_ref().map(|schedule| (schedule.clone(), evidence.origin_us));
     let mut auditor = Auditor::new(stream, evidence.seed, number, first_id, due)?;
     // A later run's ids follow on ours.
     let end = evidence.complete.then(|| first_id.saturating_add(account.end() as i64));

@@ -281,16 +281,16 @@ fn ns(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::Rate;
+    use crate::pace::{Course, Rate};
 
     fn nz(value: u64) -> NonZeroU64 {
         NonZeroU64::new(value).unwrap()
     }
 
     fn pacer(rate: u64, batch_rows: u64, measure_after_s: u64) -> Pacer {
-        let rate = Rate::per_second(nz(rate));
+        let course = Course::even(Rate::per_second(nz(rate)));
         let linger = Duration::from_secs(3_600);
-        let schedule = Schedule::new(rate, 0, nz(1), nz(batch_rows), linger);
+        let schedule = Schedule::new(course, 0, nz(1), nz(batch_rows), linger);
         Pacer::open(schedule, Instant::now(), Duration::from_secs(measure_after_s), Timer::Wheel)
     }
 
@@ -341,8 +341,9 @@ mod tests {
         let at = |ms| start + Duration::from_millis(ms);
         let stop = Stop::at(Some(at(20_000)));
         let lane = async |lane| {
-            let (rate, linger) = (Rate::per_second(nz(3_000)), Duration::from_millis(100));
-            let schedule = Schedule::new(rate, lane, nz(3), nz(100), linger);
+            let linger = Duration::from_millis(100);
+            let course = Course::even(Rate::per_second(nz(3_000)));
+            let schedule = Schedule::new(course, lane, nz(3), nz(100), linger);
             let mut pacer =
                 Pacer::open(schedule, start, Duration::from_millis(1_550), Timer::Wheel);
             let mut due = Vec::new();

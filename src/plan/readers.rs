@@ -1,12 +1,15 @@
 //! The plan of the readers beside a stream.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::GpuChoice;
+use super::arrival::{QUERIES, peak_factor};
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::limits::{Limits, STATEMENT_TIMEOUT};
 use super::query::Query;
 use super::resolver::Resolver;
+use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
 use crate::profile::{Profile, RateOrMax};
 
 const READERS: Limits = Limits {
@@ -33,6 +36,8 @@ pub struct Readers {
     pub count: u32,
     /// Queries per second over all readers; `None`: closed loop.
     pub queries_per_s: Option<f64>,
+    /// How the queries follow each other.
+    pub arrival: Arrival,
     /// Which GPU arms the queries run in.
     pub gpu: GpuChoice,
     /// The arms of the profile, instead of the GPU's: none, or two.
@@ -45,6 +50,28 @@ pub struct Readers {
     pub evidence: EvidencePlan,
     /// The queries; at least one if there are readers.
     pub queries: Vec<Query>,
+}
+
+impl Readers {
+    /// When the queries of all readers are due; `None` in a closed loop.
+    pub fn course(&self, seed: u64) -> Option<Course> {
+        // An exact ratio: thousandths of a query in 1000 s.
+        let events = NonZeroU64::new((self.queries_per_s? * 1e6).round() as u64)?;
+        let rate = Rate::each(events, Duration::from_secs(1_000_000))?;
+        let arrivals = Arrivals::new(self.arrival, seed, QUERIES);
+        Some(Course { arrivals, curve: Curve::steady(rate) })
+    }
+
+    /// The part of a reader in the course.
+    pub fn schedule(&self, course: &Course, reader: u32) -> Schedule {
+        let readers = NonZeroU64::new(self.count.into()).unwrap_or(NonZeroU64::MIN);
+        Schedule::new(course.clone(), reader.into(), readers, NonZeroU64::MIN, Duration::ZERO)
+    }
+
+    /// Most queries per second over all readers.
+    pub fn peak_per_s(&self) -> Option<f64> {
+        self.queries_per_s.map(|rate| rate * peak_factor(self.arrival))
+    }
 }
 
 impl Resolver<'_> {
@@ -68,10 +95,12 @@ impl Resolver<'_> {
         let rate = &mut readers.queries_per_s;
         rate.get_or_insert_with(|| RateOrMax::Max.into());
         let queries_per_s = self.number_or_word("queries_per_s", rate, &QUERIES_PER_S);
+        let arrival = self.arrival(&mut readers.arrival, queries_per_s, "queries_per_s");
         let writes = *readers.writes.get_or_insert(false);
         Readers {
             count,
             queries_per_s,
+            arrival,
             gpu: self.choice(&mut readers.gpu, GpuChoice::Auto),
             statement_timeout: self.time(
                 "statement_timeout_s",

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+use super::arrival::peak_factor;
 use super::limits::Limits;
 use super::resolver::Resolver;
 use super::stream::{Stream, StreamRate};
@@ -82,7 +83,9 @@ impl Resolver<'_> {
     fn backlog(&mut self, value: &mut Option<Located<Whole>>, stream: &Stream) -> NonZeroU64 {
         let a_batch_each = u64::from(stream.batch_rows.get()) * u64::from(stream.partitions.get());
         let usual = match stream.rate {
-            StreamRate::RowsPerSecond(rate) => BACKLOG_S * rate.get() as f64,
+            StreamRate::RowsPerSecond(rate) => {
+                BACKLOG_S * rate.get() as f64 * peak_factor(stream.arrival)
+            }
             StreamRate::Max => BACKLOG_ROWS_UNTHROTTLED,
         };
         let limits = Limits { default: usual.max(a_batch_each as f64), ..BACKLOG_ROWS };

@@ -9,7 +9,7 @@ use clap::builder::PossibleValue;
 use super::Recreate;
 use super::kind::Kind;
 use crate::profile::document::Value;
-use crate::profile::{Audit, Delivery, Gpu, OnFault, Order};
+use crate::profile::{Arrival, Audit, Delivery, Gpu, OnFault, Order};
 use crate::quantity::{
     Cadence, Rate, RunLength, format_duration, parse_cadence, parse_count, parse_duration,
     parse_factor, parse_rate, parse_run_length,
@@ -211,6 +211,19 @@ pub const SETTINGS: &[Setting] = &[
                producer sends its next batch once the last one is committed.",
     },
     Setting {
+        flag: "--arrival",
+        variable: Some("STROM_LOAD_ARRIVAL"),
+        keys: &["stream.arrival"],
+        form: Form::Choice(words::<Arrival>),
+        value_name: "ARRIVAL",
+        heading: "Stream",
+        help: "How rows follow each other at the rate [default: constant]\n\n\
+               constant: at equal distances. poisson: each by itself, as those of many independent users. \
+               burst: at four times the rate for a second of each five, at a random place, and a quarter of \
+               it between. All keep the mean, and depend on the seed alone, however many partitions there \
+               are.",
+    },
+    Setting {
         flag: "--partitions",
         variable: Some("STROM_LOAD_PARTITIONS"),
         keys: &["stream.partitions"],
@@ -283,6 +296,15 @@ pub const SETTINGS: &[Setting] = &[
         help: "Queries per second over all readers, or max [default: max]\n\n\
                With max each reader asks again as soon as it is answered. With a rate, queries fall due \
                by a schedule, as rows do.",
+    },
+    Setting {
+        flag: "--query-arrival",
+        variable: Some("STROM_LOAD_QUERY_ARRIVAL"),
+        keys: &["readers.arrival"],
+        form: Form::Choice(words::<Arrival>),
+        value_name: "ARRIVAL",
+        heading: "Readers",
+        help: "How queries follow each other at --query-rate, as in --arrival [default: constant]",
     },
     Setting {
         flag: "--gpu",

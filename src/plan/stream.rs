@@ -3,11 +3,12 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::arrival::ROWS;
 use super::column::{resolve_columns, written};
 use super::limits::Limits;
 use super::resolver::{Resolver, milliseconds};
 use super::{Recreate, TableName};
-use crate::pace::{Rate, Schedule};
+use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
 use crate::profile::{self, Located, RateOrMax};
 use crate::row::Column;
 
@@ -58,6 +59,8 @@ pub struct Stream {
     pub partitions: NonZeroU32,
     /// Rows per second over all partitions.
     pub rate: StreamRate,
+    /// How the rows follow each other.
+    pub arrival: Arrival,
     /// Most rows in one transaction.
     pub batch_rows: NonZeroU32,
     /// Longest time the first row of a batch waits for the others.
@@ -76,13 +79,20 @@ pub enum StreamRate {
 }
 
 impl Stream {
-    /// When the rows of a partition are due; `None` if the stream is unthrottled. The run and its
+    /// When the rows of all partitions are due; `None` if the stream is unthrottled. The run and its
     /// audit make the rows' due times from this alone.
-    pub fn schedule(&self, partition: u32) -> Option<Schedule> {
+    pub fn course(&self, seed: u64) -> Option<Course> {
         let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
+        Some(Course {
+            arrivals: Arrivals::new(self.arrival, seed, ROWS),
+            curve: Curve::steady(Rate::per_second(rate)),
+        })
+    }
+
+    /// The part of a partition in the course.
+    pub fn schedule(&self, course: &Course, partition: u32) -> Schedule {
         let (lanes, batch_rows) = (self.partitions.into(), self.batch_rows.into());
-        let rate = Rate::per_second(rate);
-        Some(Schedule::new(rate, partition.into(), lanes, batch_rows, self.linger))
+        Schedule::new(course.clone(), partition.into(), lanes, batch_rows, self.linger)
     }
 }
 
@@ -95,6 +105,11 @@ impl Resolver<'_> {
         };
         let partitions = self.number("partitions", &mut stream.partitions, &PARTITIONS);
         let batch_rows = self.number("batch_rows", &mut stream.batch_rows, &limits);
+        let arrival = match rate {
+            StreamRate::RowsPerSecond(rate) => Some(rate.get() as f64),
+            StreamRate::Max => None,
+        };
+        let arrival = self.arrival(&mut stream.arrival, arrival, "rows_per_s");
         let table = self.target(&mut stream.table);
         let columns = resolve_columns(&mut self.report, stream.columns.as_deref());
         stream.columns = Some(written(&columns));
@@ -102,6 +117,7 @@ impl Resolver<'_> {
             columns,
             partitions: NonZeroU32::new(partitions as u32).unwrap_or(NonZeroU32::MIN),
             rate,
+            arrival,
             batch_rows: NonZeroU32::new(batch_rows as u32).unwrap_or(NonZeroU32::MIN),
             linger: milliseconds(self.number("linger_ms", &mut stream.linger_ms, &LINGER_MS)),
             recreate: self.recreate(&mut stream.recreate, &table),

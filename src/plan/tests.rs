@@ -1,5 +1,6 @@
 //! Laws of the plan as a whole, and how its faults read.
 
+mod arrivals;
 mod left_over;
 
 use std::time::Duration;

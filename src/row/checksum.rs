@@ -56,7 +56,7 @@ fn hash(bytes: &[u8]) -> u64 {
     last[..tail.len()].copy_from_slice(tail);
     state = step(state, u64::from_le_bytes(last));
     // SplitMix64's finaliser: without it the last bytes reach only some of the bits.
-    super::random::mix(state)
+    crate::random::mix(state)
 }
 
 #[cfg(test)]

@@ -96,7 +96,8 @@ impl Encoder {
             let column = widest.map(|(column, _)| column.name.clone()).unwrap_or_default();
             return Err(EncodeError::TooWide { column, row_bytes });
         }
-        Ok(Self { fields, block: Block::new(tuple_head, row_bytes) })
+        let has_due = fields.iter().any(Field::is_due);
+        Ok(Self { fields, block: Block::new(tuple_head, row_bytes, has_due) })
     }
 
     /// Bytes of buffer that a row may need, which is more than it takes.
@@ -121,12 +122,9 @@ impl Encoder {
             let space = &mut out[done.bytes..];
             let fitting = (space.len() / self.max_row_bytes()) as u64;
             let row = first_row.wrapping_add(done.rows);
-            match self.block.begin(row, fitting.min(rows - done.rows), *due) {
+            match self.block.begin(row, fitting.min(rows - done.rows), due) {
                 0 => return done,
-                begun => {
-                    done.rows += begun;
-                    due.skip(begun);
-                }
+                begun => done.rows += begun,
             }
             for field in &self.fields {
                 field.put(&mut self.block);

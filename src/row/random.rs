@@ -1,20 +1,10 @@
 //! Random numbers by row: any row's draw is a pure function of (seed, partition, column, row).
 //!
-//! The generator is SplitMix64 (Guy L. Steele Jr., Doug Lea, Christine H. Flood, "Fast Splittable
-//! Pseudorandom Number Generators", OOPSLA 2014, doi:10.1145/2660193.2660195) read at any place:
-//! its state is a counter, so output `n` needs no output before it. Each column has a stream of
-//! its own, so adding a column leaves the values of the others as they were.
+//! The generator is SplitMix64 read at any place: its state is a counter, so output `n` needs no output
+//! before it. Each column has a stream of its own, so adding a column leaves the values of the others
+//! as they were.
 
-/// The odd constant nearest 2⁶⁴ ÷ golden ratio, by which SplitMix64 counts.
-const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// SplitMix64's finaliser: a bijection of 64 bits in which each input bit moves every output bit.
-#[inline]
-pub(super) const fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
+use crate::random::{GAMMA, mix, output};
 
 /// A row's sequence number in its partition, and the same as a counter of the generator.
 #[derive(Debug, Clone, Copy)]
@@ -45,10 +35,9 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(seed: u64, partition: u32, column: usize) -> Self {
         // Split once for each level, as the paper does: a stream's key is an output of its parent.
-        let split = |key, index| Self { key }.bits(Row::new(index));
-        let of_seed = split(seed, 1);
-        let of_partition = split(of_seed, u64::from(partition) + 1);
-        Self { key: split(of_partition, column as u64 + 1) }
+        let of_seed = output(seed, 1);
+        let of_partition = output(of_seed, u64::from(partition) + 1);
+        Self { key: output(of_partition, column as u64 + 1) }
     }
 
     /// 64 random bits for the row.

@@ -5,8 +5,9 @@ use insta::assert_snapshot;
 use super::*;
 
 /// A value of each setting that no default and no profile below has.
-const UNUSUAL: [(&str, &str); 32] = [
+const UNUSUAL: [(&str, &str); 34] = [
     ("--rate", "5"),
+    ("--arrival", "poisson"),
     ("--partitions", "9"),
     ("--batch-rows", "7"),
     ("--linger", "5ms"),
@@ -14,6 +15,7 @@ const UNUSUAL: [(&str, &str); 32] = [
     ("--recreate", "true"),
     ("--readers", "1"),
     ("--query-rate", "2"),
+    ("--query-arrival", "burst"),
     ("--gpu", "off"),
     ("--check-answers", "false"),
     ("--statement-timeout", "1s"),
@@ -47,7 +49,9 @@ fn no_setting_is_taken_in_silence() {
     let tables = "[[tables]]\nname = \"t\"\nrows = 10\n\
                   columns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]\n";
     let query = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
-    let realtime = builtin("realtime").unwrap();
+    let mut realtime = builtin("realtime").unwrap();
+    // Without a rate there is no arrival.
+    realtime.text = realtime.text.replace("[readers]\n", "[readers]\nqueries_per_s = 3\n");
     let profiles = [
         ("stream", realtime.text.clone()),
         ("stream with tables", format!("{}\n{tables}", realtime.text)),

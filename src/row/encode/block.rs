@@ -4,7 +4,7 @@
 //! several rows at once, since no row waits for the length of the one before. Each row has room
 //! for its longest form, and is moved to its place when its length is known.
 
-use crate::pace::DueTimes;
+use crate::pace::{DueTimes, Progression};
 use crate::row::random::Row;
 
 /// Most rows in the making.
@@ -26,7 +26,18 @@ pub(super) struct Block {
     rows: usize,
     /// Where each row ends so far.
     ends: [usize; ROWS_MAX],
-    due: DueTimes,
+    due: Due,
+}
+
+/// When the rows are due.
+#[derive(Debug, Clone)]
+enum Due {
+    /// No field asks.
+    Unasked,
+    /// Evenly, from here on.
+    Even(Progression),
+    /// One by one.
+    Each(Box<[i64; ROWS_MAX]>),
 }
 
 impl Block {
@@ -36,8 +47,8 @@ impl Block {
     }
 
     /// A block of rows that begin with `tuple_head`, which is written here once, and take
-    /// `row_bytes_max` of room.
-    pub(super) fn new(tuple_head: [u8; 2], row_bytes_max: usize) -> Self {
+    /// `row_bytes_max` of room; `has_due` if a field is made of the due time.
+    pub(super) fn new(tuple_head: [u8; 2], row_bytes_max: usize, has_due: bool) -> Self {
         let rows_max = (BYTES_MAX / row_bytes_max).clamp(1, ROWS_MAX);
         let mut bytes = vec![0; row_bytes_max * rows_max].into_boxed_slice();
         for row in bytes.chunks_exact_mut(row_bytes_max) {
@@ -51,7 +62,7 @@ impl Block {
             first: Row::new(0),
             rows: 0,
             ends: [0; ROWS_MAX],
-            due: DueTimes::constant(0),
+            due: if has_due { Due::Each(Box::new([0; ROWS_MAX])) } else { Due::Unasked },
         }
     }
 
@@ -60,12 +71,24 @@ impl Block {
         self.row_bytes_max
     }
 
-    /// Begins up to `rows` rows; returns how many.
-    pub(super) fn begin(&mut self, first_row: u64, rows: u64, due: DueTimes) -> u64 {
+    /// Begins up to `rows` rows; returns how many. `due` moves on by as many.
+    pub(super) fn begin(&mut self, first_row: u64, rows: u64, due: &mut DueTimes) -> u64 {
         self.first = Row::new(first_row);
         self.rows = self.rows_max.min(usize::try_from(rows).unwrap_or(usize::MAX));
         self.ends[..self.rows].fill(self.tuple_head_bytes);
-        self.due = due;
+        match (&mut self.due, due.as_even()) {
+            (Due::Unasked, _) => due.skip(self.rows as u64),
+            (own, Some(even)) => {
+                *own = Due::Even(even);
+                due.skip(self.rows as u64);
+            }
+            (Due::Each(due_us), None) => due_us[..self.rows].fill_with(|| due.advance()),
+            (own @ Due::Even(_), None) => {
+                let mut due_us = Box::new([0; ROWS_MAX]);
+                due_us[..self.rows].fill_with(|| due.advance());
+                *own = Due::Each(due_us);
+            }
+        }
         self.rows as u64
     }
 
@@ -89,8 +112,15 @@ impl Block {
     /// Appends a field to every row, made of its due time.
     #[inline]
     pub(super) fn put_due(&mut self, write: impl Fn(i64, &mut [u8]) -> usize) {
-        let mut due = self.due;
-        self.put(|_, space| write(due.advance(), space));
+        if let Due::Even(mut due) = self.due {
+            return self.put(|_, space| write(due.advance(), space));
+        }
+        let Due::Each(due_us) = &self.due else { return };
+        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
+        let rows = rows.zip(&mut self.ends[..self.rows]);
+        for ((bytes, end), due_us) in rows.zip(due_us.iter()) {
+            *end += write(*due_us, &mut bytes[*end..]);
+        }
     }
 
     /// Moves the rows to the front of `out`, which has room for as many of the longest; returns

@@ -115,6 +115,11 @@ impl Field {
         }
     }
 
+    /// Whether it is made of the row's due time.
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self, Self::DueTimestamp | Self::DueDate)
+    }
+
     /// Most bytes of buffer that [`Field::put`] writes a row, more than it keeps in some cases.
     pub(super) fn max_bytes(&self) -> usize {
         match self {

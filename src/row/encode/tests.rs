@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::pace::{Rate, Schedule};
+use crate::pace::{Course, Rate, Schedule};
 use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Pick, Values};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
@@ -101,9 +101,8 @@ fn every_kind() -> Vec<Column> {
 
 fn due_times(first_row: u64) -> DueTimes {
     let nz = |value| NonZeroU64::new(value).unwrap();
-    Schedule::new(Rate::per_second(nz(3_001)), 0, nz(3), nz(1), Duration::ZERO)
-        .due_times(first_row)
-        .since(MOMENT_US)
+    let course = Course::even(Rate::per_second(nz(3_001)));
+    Schedule::new(course, 0, nz(3), nz(1), Duration::ZERO).due_times(first_row).since(MOMENT_US)
 }
 
 /// `rows` rows, in calls with as much room as `rooms` say in turn.
