@@ -79,7 +79,7 @@ impl Beats {
         self.largest_gap = self.largest_gap.max(gap.saturating_sub(PERIOD));
         if gap > GAP_MAX {
             let pause = (self.last + PERIOD, now);
-            self.paused += gap - PERIOD;
+            self.paused += gap.saturating_sub(PERIOD);
             if self.pauses.len() == PAUSES_KEPT {
                 self.pauses.pop_front();
             }

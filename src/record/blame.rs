@@ -140,7 +140,7 @@ impl Attribution {
     /// Notes that this work, due at `due` and late for these reasons, was served.
     pub fn served(&mut self, due: Instant, wait: Blame, service: Service) {
         let own = service.own.min(service.whole);
-        let fresh = service.whole - own;
+        let fresh = service.whole.saturating_sub(own);
         self.carried = wait.and(Blame { own, server: fresh, held: Duration::ZERO });
         self.fresh = fresh;
         self.due = Some(due);
@@ -155,7 +155,7 @@ impl Attribution {
         let passed = due.saturating_duration_since(last);
         let fits = passed.min(self.fresh);
         let rest = Blame { server: self.carried.server.saturating_sub(fits), ..self.carried };
-        rest.scaled_to(rest.total().saturating_sub(passed - fits))
+        rest.scaled_to(rest.total().saturating_sub(passed.saturating_sub(fits)))
     }
 }
 
