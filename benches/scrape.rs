@@ -80,7 +80,7 @@ impl Page {
             planned: None,
             stream: Some(StreamStart {
                 partitions: &numbers,
-                target_rows_per_s: Some(3_000),
+                target_rows_per_s: Some(3_000.0),
                 queries_are_due: false,
                 drain_timeout: Duration::from_secs(30),
             }),
@@ -109,6 +109,7 @@ impl Page {
             start: Duration::from_secs(second),
             length: Duration::from_secs(1),
             phase: Phase::Measure,
+            target_rows_per_s: Some(3_000.0),
             partitions: partitions.collect(),
             queries: Vec::<QueryTally>::new(),
             pairs: Vec::<PairTally>::new(),

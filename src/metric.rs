@@ -46,7 +46,7 @@ metrics! {
     START_TIME = Gauge "strom_load_start_time_seconds" []
         "Start of the schedule, in seconds since the Unix epoch.";
     TARGET_RATE = Gauge "strom_load_target_rows_per_second" []
-        "Target rate over all partitions; absent when unthrottled.";
+        "Target rate over all partitions, as it is now; absent when unthrottled.";
     ROWS_DUE = Counter "strom_load_rows_due_total" ["partition"]
         "Rows that fell due by the schedule.";
     ROWS_SENT = Counter "strom_load_rows_sent_total" ["partition"]

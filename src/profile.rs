@@ -9,6 +9,7 @@ pub(crate) mod document;
 mod evidence;
 mod scalar;
 mod schema;
+mod shape;
 mod sweep;
 mod table;
 
@@ -20,9 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use bench::{Bench, Order, Step};
 pub use evidence::{Answers, Arm, Evidence};
 pub use scalar::{
-    Located, MillisecondsOrOff, Number, RateOrMax, Recreate, SecondsOrForever, SettingValue, Whole,
+    Located, MillisecondsOrOff, Number, RateOrMax, Recreate, SecondsOrForever, SettingValue, Time,
+    Whole,
 };
 pub use schema::schema;
+pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 
@@ -97,7 +100,11 @@ pub struct Stream {
     /// LIST partitions, each with one producer on its own connection: 1 to 1024. Default: 3.
     pub partitions: Option<Located<Whole>>,
     /// Rows per second over all partitions, or "max". Default: 3000.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_s: Option<Located<RateOrMax>>,
+    /// How the rate goes over time. Default: it stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shape: Option<Located<Shape>>,
     /// How rows follow each other at that rate. Default: "constant".
     pub arrival: Option<Located<Arrival>>,
     /// Most rows in one transaction. Default: 100, or 20000 if the rate is "max".
@@ -337,7 +344,7 @@ pub struct Recovery {
     /// Seconds that one outage may last before it ends the run. Default: 60.
     pub reconnect_timeout_s: Option<Located<Number>>,
     /// Rows over all partitions that may be overdue; older ones are dropped, and counted. At
-    /// least one batch of each partition. Default: 60 seconds of the rate, or 1000000 if the rate
+    /// least one batch of each partition. Default: 60 seconds of the highest rate, or 1000000 if it
     /// is "max".
     pub backlog_rows: Option<Located<Whole>>,
     /// After an outage, overdue rows are sent at most at this multiple of the rate; above 1.

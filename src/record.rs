@@ -337,6 +337,9 @@ pub struct Interval {
     pub length: Duration,
     /// The phase at its end.
     pub phase: Phase,
+    /// Rows per second that were asked for over all partitions; `None` where none are: unthrottled,
+    /// after the end of the schedule, and in what is no stream.
+    pub target_rows_per_s: Option<f64>,
     /// One for each partition.
     pub partitions: Vec<PartitionInterval>,
     /// One for each query and arm.

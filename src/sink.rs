@@ -36,8 +36,8 @@ pub struct Start<'a> {
 pub struct StreamStart<'a> {
     /// The numbers of the partitions, in the order of [`Interval::partitions`].
     pub partitions: &'a [u32],
-    /// Target over all of them; `None` when unthrottled.
-    pub target_rows_per_s: Option<u64>,
+    /// Target over all of them when it begins; `None` when unthrottled.
+    pub target_rows_per_s: Option<f64>,
     /// Whether a schedule says when queries are due.
     pub queries_are_due: bool,
     /// How long overdue batches may still be sent after the end.

@@ -398,3 +398,36 @@ async fn random_arrivals_depend_on_the_seed_and_not_on_the_partitions() {
         assert_eq!(moments[0], moments[1], "{arrival}");
     }
 }
+
+#[tokio::test]
+async fn a_ramp_falls_due_as_the_area_below_it_and_says_its_target() {
+    let database = Database::create().await;
+    let folder = crate::support::scratch();
+    let file = folder.path().join("ramp.toml");
+    let profile = "warmup_s = 0\nduration_s = 8\n[readers]\ncount = 0\n[stream.shape]\n\
+                   stages = [{ to = 3000, over = \"6s\" }]\n";
+    fs::write(&file, profile).unwrap();
+    let address = database.address();
+    let file = file.to_str().unwrap();
+    let args = ["run", file, "--metrics-addr", "off", "--output", "out", "--database-url"];
+    let ended = Program::start(&[&args[..], &[&address]].concat()).end().await;
+    let result = ended.done();
+    let rows: i64 = dense(&database, TABLE).await.iter().sum();
+    assert_eq!(rows, 9_000 + 6_000, "half of 6 s × 3000/s, and 2 s of the last rate");
+    assert_eq!(number(&result["stream"]["rows_due"]), rows);
+    assert_eq!(result["stream"]["target_rows_per_s"], 1_875, "the mean of 8 s");
+    let mut due = 0.0;
+    for interval in result["intervals"].as_array().unwrap() {
+        let figure = |key: &str| interval[key].as_f64();
+        let Some(target) = figure("target_rows_per_s") else { continue };
+        let (start, length) = (figure("start_s").unwrap(), figure("length_s").unwrap());
+        let area = |at: f64| if at < 6.0 { 250.0 * at * at } else { 3_000.0 * at - 9_000.0 };
+        // The last one has the end of the schedule in it, or the drain.
+        let end = (start + length).min(8.0);
+        let wanted = (area(end) - area(start)) / (end - start);
+        assert!((target - wanted).abs() < 2.0, "{target} of {wanted} at {start} s");
+        due += target * (end - start);
+    }
+    assert!((due - 15_000.0).abs() < 15.0, "{due}");
+    assert!(ended.stderr.contains(" rows/s of 1,"), "{}", ended.stderr);
+}

@@ -11,7 +11,7 @@ mod timeline;
 
 use std::time::{Duration, SystemTime};
 
-use crate::plan::{Plan, StreamJob, StreamRate};
+use crate::plan::{Plan, StreamJob};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
 use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, WorkTimes};
@@ -47,6 +47,8 @@ pub(super) struct Findings<'a> {
     pub(super) measured: Duration,
     /// Time since the start of the schedule.
     pub(super) took: Duration,
+    /// The schedule after the warm-up: its length and its mean rate; `None` when unthrottled.
+    pub(super) scheduled: Option<(Duration, f64)>,
     /// How it stands.
     pub(super) status: Status,
     /// What ended it early.
@@ -165,10 +167,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         table_created: findings.table.created,
         partitions_added: findings.table.partitions_added,
         rows_before: findings.table.created.then_some(0),
-        target_rows_per_s: match findings.plan.job.stream.rate {
-            StreamRate::RowsPerSecond(rate) => Some(rate.get()),
-            StreamRate::Max => None,
-        },
+        target_rows_per_s: findings.scheduled.map(|(_, target)| target.round() as u64),
         achieved_rows_per_s: per_second(acknowledged_measured, measured_s),
         rows_due: sum(|partition| partition.rows_due),
         rows_sent: total.rows_sent,
@@ -186,6 +185,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
             } else {
                 acknowledged_measured as f64 / due_measured as f64
             },
+            scheduled_s: findings.scheduled.map(|(length, _)| length.as_secs_f64()),
         },
         batches: total.batches,
         batches_late: total.batches_late,

@@ -13,7 +13,7 @@ use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::{StreamPartition, StreamTable};
-use crate::plan::{Plan, StreamJob, StreamRate};
+use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{
@@ -147,10 +147,7 @@ impl<'a> Run<'a> {
         let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
         let stream = StreamStart {
             partitions: &numbers,
-            target_rows_per_s: match plan.job.stream.rate {
-                StreamRate::RowsPerSecond(rate) => Some(rate.get()),
-                StreamRate::Max => None,
-            },
+            target_rows_per_s: run.target_per_s(Duration::ZERO, TICK),
             queries_are_due: plan.job.readers.queries_per_s.is_some(),
             drain_timeout: plan.job.drain_timeout,
         };
@@ -363,7 +360,10 @@ impl<'a> Run<'a> {
         });
         let partitions = partitions.collect();
         let (queries, pairs, queries_due) = self.readers.drain();
+        let began = self.last_tick.saturating_duration_since(self.start);
+        let target = self.target_per_s(began, end.saturating_duration_since(self.start));
         let interval = Interval {
+            target_rows_per_s: target,
             start: self.last_tick.saturating_duration_since(self.start),
             length: now.saturating_duration_since(self.last_tick),
             phase: self.phase(now),
@@ -377,6 +377,24 @@ impl<'a> Run<'a> {
         self.own.look();
         self.last_tick = now;
         interval
+    }
+
+    /// Rows per second that are asked for between two moments since the start; `None` if that is no
+    /// time, or there is no schedule.
+    fn target_per_s(&self, from: Duration, to: Duration) -> Option<f64> {
+        let course = self.course.as_ref().filter(|_| from < to)?;
+        Some(course.target_per_s(from, to))
+    }
+
+    /// The schedule from the end of the warm-up on, as far as it has come: its length and its mean rate.
+    fn scheduled(&self) -> Option<(Duration, f64)> {
+        let warmup = self.plan.job.warmup;
+        let now = Instant::now();
+        let end = self.stop.end().map_or(now, |end| end.min(now));
+        let to = end.saturating_duration_since(self.start);
+        // Before the measurement its target is what will be asked for at first.
+        let target = self.target_per_s(warmup, to.max(warmup + TICK))?;
+        Some((to.saturating_sub(warmup), target))
     }
 
     fn phase(&self, now: Instant) -> Phase {
@@ -497,6 +515,7 @@ impl<'a> Run<'a> {
             started_at: self.started_at,
             measured: self.measured(),
             took: self.start.elapsed(),
+            scheduled: self.scheduled(),
             status: self.status,
             error: self.error.as_ref().map(ToString::to_string),
             table: &self.table,

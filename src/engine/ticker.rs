@@ -166,6 +166,7 @@ impl<'a> Ticker<'a> {
             start: self.last.duration_since(self.began),
             length: now.duration_since(self.last),
             phase: Phase::Measure,
+            target_rows_per_s: None,
             partitions: Vec::new(),
             queries: drain(&self.queries),
             pairs: drain(&self.pairs),

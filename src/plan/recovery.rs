@@ -3,10 +3,9 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::arrival::peak_factor;
 use super::limits::Limits;
 use super::resolver::Resolver;
-use super::stream::{Stream, StreamRate};
+use super::stream::Stream;
 use super::{Delivery, OnFault};
 use crate::profile::{self, Located, Whole};
 use crate::quantity::format_count;
@@ -82,12 +81,9 @@ impl Resolver<'_> {
     /// A backlog that cannot hold one batch of each partition would drop rows without any outage.
     fn backlog(&mut self, value: &mut Option<Located<Whole>>, stream: &Stream) -> NonZeroU64 {
         let a_batch_each = u64::from(stream.batch_rows.get()) * u64::from(stream.partitions.get());
-        let usual = match stream.rate {
-            StreamRate::RowsPerSecond(rate) => {
-                BACKLOG_S * rate.get() as f64 * peak_factor(stream.arrival)
-            }
-            StreamRate::Max => BACKLOG_ROWS_UNTHROTTLED,
-        };
+        let usual = stream.peak_rows_per_s().map_or(BACKLOG_ROWS_UNTHROTTLED, |peak| {
+            (BACKLOG_S * peak).ceil().min(BACKLOG_ROWS.max)
+        });
         let limits = Limits { default: usual.max(a_batch_each as f64), ..BACKLOG_ROWS };
         let rows = self.number("backlog_rows", value, &limits) as u64;
         let is_known =

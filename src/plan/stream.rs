@@ -3,12 +3,13 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::arrival::ROWS;
+use super::arrival::{ROWS, peak_factor};
 use super::column::{resolve_columns, written};
 use super::limits::Limits;
 use super::resolver::{Resolver, milliseconds};
+use super::shape::Shape;
 use super::{Recreate, TableName};
-use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
+use crate::pace::{Arrival, Arrivals, Course, Schedule};
 use crate::profile::{self, Located, RateOrMax};
 use crate::row::Column;
 
@@ -57,8 +58,10 @@ pub struct Stream {
     pub columns: Vec<Column>,
     /// Number of LIST partitions, each with one producer and one connection.
     pub partitions: NonZeroU32,
-    /// Rows per second over all partitions.
+    /// Rows per second over all partitions; of stages, the highest.
     pub rate: StreamRate,
+    /// How the rate goes over time.
+    pub shape: Shape,
     /// How the rows follow each other.
     pub arrival: Arrival,
     /// Most rows in one transaction.
@@ -85,8 +88,14 @@ impl Stream {
         let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
         Some(Course {
             arrivals: Arrivals::new(self.arrival, seed, ROWS),
-            curve: Curve::steady(Rate::per_second(rate)),
+            curve: self.shape.curve(rate)?,
         })
+    }
+
+    /// Most rows per second over all partitions, for longer than by chance; `None`: unthrottled.
+    pub fn peak_rows_per_s(&self) -> Option<f64> {
+        let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
+        Some(rate.get() as f64 * self.shape.peak_factor() * peak_factor(self.arrival))
     }
 
     /// The part of a partition in the course.
@@ -98,7 +107,12 @@ impl Stream {
 
 impl Resolver<'_> {
     pub(super) fn stream(&mut self, stream: &mut profile::Stream) -> Stream {
-        let rate = self.rate(&mut stream.rows_per_s);
+        let (shape, highest) = self.shape(&mut stream.shape, stream.rows_per_s.as_ref());
+        let rate = match highest {
+            // Stages are the rate, and what is written beside them is a fault.
+            Some(highest) => StreamRate::RowsPerSecond(highest),
+            None => self.rate(&mut stream.rows_per_s),
+        };
         let limits = match rate {
             StreamRate::RowsPerSecond(_) => BATCH_ROWS,
             StreamRate::Max => Limits { default: BATCH_ROWS_UNTHROTTLED, ..BATCH_ROWS },
@@ -117,6 +131,7 @@ impl Resolver<'_> {
             columns,
             partitions: NonZeroU32::new(partitions as u32).unwrap_or(NonZeroU32::MIN),
             rate,
+            shape,
             arrival,
             batch_rows: NonZeroU32::new(batch_rows as u32).unwrap_or(NonZeroU32::MIN),
             linger: milliseconds(self.number("linger_ms", &mut stream.linger_ms, &LINGER_MS)),

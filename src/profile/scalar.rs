@@ -152,6 +152,15 @@ pub enum MillisecondsOrOff {
     Off,
 }
 
+/// A time: a number of seconds, or as people write it, such as "90s" or "5m".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Time {
+    /// Seconds.
+    Seconds(Number),
+    /// With its unit.
+    Written(String),
+}
+
 /// Whether a table that is there is dropped first: true, false, or the name of the table that may be
 /// dropped whoever made it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,6 +203,36 @@ impl<'de> Deserialize<'de> for SettingValue {
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<SettingValue, E> {
                 Ok(SettingValue(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(Wanted)
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Wanted;
+        impl Visitor<'_> for Wanted {
+            type Value = Time;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds, or a time such as \"90s\"")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Time, E> {
+                Ok(Time::Seconds(Number(value as f64)))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Time, E> {
+                Ok(Time::Seconds(Number(value as f64)))
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Time, E> {
+                Ok(Time::Seconds(Number(value)))
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Time, E> {
+                Ok(Time::Written(value.to_owned()))
             }
         }
         deserializer.deserialize_any(Wanted)
@@ -323,6 +362,15 @@ impl Serialize for Number {
     }
 }
 
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seconds(number) => number.serialize(serializer),
+            Self::Written(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
 impl Serialize for Recreate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -382,6 +430,7 @@ inline_schema! {
     Number => { "type": "number" },
     SettingValue => { "type": ["string", "number", "boolean"] },
     Recreate => { "type": ["boolean", "string"] },
+    Time => { "type": ["number", "string"] },
     RateOrMax => { "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "max" }] },
     SecondsOrForever => {
         "anyOf": [{ "type": "number", "exclusiveMinimum": 0 }, { "const": "forever" }]

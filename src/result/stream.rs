@@ -19,7 +19,7 @@ pub struct StreamReport {
     /// Rows that the table held before; `None`: it was there, and they were not counted.
     #[serde(default)]
     pub rows_before: Option<u64>,
-    /// Target; `None` when unthrottled.
+    /// Target; of a rate that changes, its mean over the measurement. `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
     /// Rows acknowledged in the measurement, per second.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
@@ -103,6 +103,9 @@ pub struct MeasuredRows {
     /// Committed as a share of due.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub rate_ratio: f64,
+    /// Length of the schedule after the warm-up, in seconds; `None` when unthrottled.
+    #[serde(default)]
+    pub scheduled_s: Option<f64>,
 }
 
 /// What came of one partition.
@@ -146,6 +149,9 @@ pub struct IntervalReport {
     pub length_s: f64,
     /// The phase at its end.
     pub phase: Phase,
+    /// Rows per second that were asked for; `None` when unthrottled, and after the schedule's end.
+    #[serde(default)]
+    pub target_rows_per_s: Option<f64>,
     /// Rows that fell due.
     pub rows_due: u64,
     /// Rows acknowledged.
@@ -224,7 +230,9 @@ impl StreamReport {
     /// rows are missing, or finishing what was overdue took noticeably long.
     pub fn missed_rate(&self, measured_s: f64) -> bool {
         let Some(target) = self.target_rows_per_s else { return false };
-        let planned_s = self.measured.rows_due as f64 / target as f64;
+        // Results of before have no length: with a constant arrival the rows tell it.
+        let by_rows = self.measured.rows_due as f64 / target as f64;
+        let planned_s = self.measured.scheduled_s.unwrap_or(by_rows);
         let overrun_max_s = (planned_s * OVERRUN_MAX).max(OVERRUN_MAX_S);
         self.measured.rate_ratio < RATE_RATIO_MIN || measured_s - planned_s > overrun_max_s
     }

@@ -95,6 +95,7 @@ pub struct PrometheusSink {
 /// Handles looked up once.
 struct Handles {
     phases: Vec<(Phase, SeriesId)>,
+    target: Option<SeriesId>,
     partitions: Vec<PartitionHandles>,
     queries: Vec<QueryHandles>,
     /// By query; `None` for one with a single arm.
@@ -155,10 +156,11 @@ impl Handles {
         let since_epoch = since_epoch.unwrap_or_default().as_secs_f64();
         let id = page.series(metric::START_TIME, &[]);
         page.set(id, Some(since_epoch));
-        if let Some(rate) = start.stream.and_then(|stream| stream.target_rows_per_s) {
+        let target = start.stream.and_then(|stream| stream.target_rows_per_s).map(|rate| {
             let id = page.series(metric::TARGET_RATE, &[]);
-            page.set(id, Some(rate as f64));
-        }
+            page.set(id, Some(rate));
+            id
+        });
         let queries_due = start.stream.filter(|stream| stream.queries_are_due);
         let queries_due = queries_due.map(|_| {
             [metric::QUERIES_DUE, metric::QUERIES_DROPPED].map(|metric| page.series(metric, &[]))
@@ -225,7 +227,7 @@ impl Handles {
         let pairs = pairs.collect();
         let phases = Phase::ALL.map(|p| (p, page.series(metric::PHASE, &[p.name()])));
         let gpus = GpuHandles::new(page, start.gpus);
-        Self { phases: phases.into(), partitions, queries, pairs, queries_due, gpus }
+        Self { phases: phases.into(), target, partitions, queries, pairs, queries_due, gpus }
     }
 }
 
@@ -266,6 +268,9 @@ impl Sink for PrometheusSink {
         let page = &mut *self.exposition.page();
         for (phase, id) in &handles.phases {
             page.set(*id, Some(f64::from(u8::from(*phase == interval.phase))));
+        }
+        if let (Some(id), Some(target)) = (handles.target, interval.target_rows_per_s) {
+            page.set(id, Some(target));
         }
         for (partition, to) in interval.partitions.iter().zip(&mut handles.partitions) {
             let tally = &partition.tally;

@@ -101,7 +101,7 @@ pub struct Terminal {
     told: Option<Instant>,
     /// Whether rows are streamed: they, not words, are the progress then.
     streams: bool,
-    target: Option<u64>,
+    target: Option<f64>,
     planned: Option<Duration>,
     drain_timeout: Duration,
     /// When the schedule ended, since its start.
@@ -115,9 +115,22 @@ pub struct Terminal {
 #[derive(Default)]
 struct Period {
     length: Duration,
+    /// The mean so far.
+    target_rows_per_s: Option<f64>,
     stream: StreamTally,
     queries: Vec<QueryTally>,
     gpus: Vec<GpuUsage>,
+}
+
+impl Period {
+    /// Takes the target of an interval into the mean.
+    fn target(&mut self, interval: &Interval) {
+        let Some(target) = interval.target_rows_per_s else { return };
+        let share =
+            interval.length.as_secs_f64() / (self.length + interval.length).as_secs_f64().max(1e-9);
+        let own = self.target_rows_per_s.unwrap_or(target);
+        self.target_rows_per_s = Some(own + (target - own) * share);
+    }
 }
 
 impl Terminal {
@@ -162,7 +175,7 @@ impl Terminal {
         let rate =
             format_count((self.period.stream.rows_acknowledged as f64 / seconds).round() as u64);
         match self.target {
-            Some(target) => format!("{rate} rows/s of {}", format_count(target)),
+            Some(target) => format!("{rate} rows/s of {}", format_count(target.round() as u64)),
             None => format!("{rate} rows/s"),
         }
     }
@@ -279,6 +292,8 @@ impl Sink for Terminal {
         if interval.phase == Phase::Drain {
             self.ended.get_or_insert(interval.start);
         }
+        self.period.target(interval);
+        self.target = self.period.target_rows_per_s.or(self.target);
         self.period.length += interval.length;
         for partition in &interval.partitions {
             self.period.stream.merge(&partition.tally);

@@ -100,6 +100,7 @@ impl Growing {
             start_s: 0.0,
             length_s: 0.0,
             phase: interval.phase,
+            target_rows_per_s: interval.target_rows_per_s,
             rows_due: 0,
             rows_acknowledged: 0,
             backlog_rows: 0,
@@ -131,6 +132,14 @@ impl Growing {
     }
 
     fn append(&mut self, next: &Self) {
+        let weighed = |point: &Self| Some((point.figures.target_rows_per_s?, point.length));
+        self.figures.target_rows_per_s = match (weighed(self), weighed(next)) {
+            (Some((own, length)), Some((other, more))) => {
+                let share = more.as_secs_f64() / (length + more).as_secs_f64().max(1e-9);
+                Some(((own + (other - own) * share) * 1e3).round() / 1e3)
+            }
+            (own, other) => own.or(other).map(|(target, _)| target),
+        };
         self.length = (next.start + next.length).saturating_sub(self.start);
         self.figures.rows_due += next.figures.rows_due;
         self.figures.rows_acknowledged += next.figures.rows_acknowledged;
@@ -192,6 +201,7 @@ mod tests {
             length: Duration::from_secs(1),
             phase: Phase::Measure,
             gpus: Vec::new(),
+            target_rows_per_s: Some(number as f64),
             partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
             pairs: Vec::new(),
@@ -211,6 +221,10 @@ mod tests {
             point.start_s + point.length_s
         });
         assert!((end - 20_000.0).abs() < 1e-6);
+        for point in &points {
+            let mean = point.start_s + (point.length_s - 1.0) / 2.0;
+            assert!((point.target_rows_per_s.unwrap() - mean).abs() < 0.1, "{point:?}");
+        }
         let all = timeline.points.iter().fold(Times::default(), |mut all, point| {
             all.merge(&point.response.clone().unpack());
             all

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::pace::{Arrival, Burst};
+use crate::pace::{Arrival, Burst, Stage};
 
 #[test]
 fn an_arrival_comes_from_the_file_or_from_a_flag() {
@@ -43,6 +43,57 @@ fn nothing_arrives_where_nothing_falls_due() {
     assert_snapshot!(faults.join("\n"));
     // What is written of a plan is complete, and says so of constant arrivals too.
     plan("stream = { rows_per_s = \"max\", arrival = \"constant\" }", &Overrides::default());
+}
+
+#[test]
+fn a_shape_has_stages_or_a_sine() {
+    let stages =
+        "[stream.shape]\nstages = [{ to = 30_000, over = \"1m\" }, { to = 500, over = 0 }]";
+    let staged = plan(stages, &Overrides::default()).job;
+    let stage = |to, s| Stage { to, over: Duration::from_secs(s) };
+    assert_eq!(staged.stream.shape, Shape::Stages(vec![stage(30_000, 60), stage(500, 0)]));
+    assert_eq!(staged.stream.rate, StreamRate::RowsPerSecond(30_000.try_into().unwrap()));
+    assert_eq!(staged.recovery.backlog_rows.get(), 1_800_000, "a minute of the peak");
+    let sine = "[stream]\nrows_per_s = 1000\nshape.sine = { amplitude = 0.5, period_s = 600 }\n\
+                arrival = \"burst\"";
+    let waved = plan(sine, &Overrides::default()).job;
+    let period = Duration::from_secs(600);
+    assert_eq!(waved.stream.shape, Shape::Sine { amplitude: 0.5, period });
+    assert_eq!(waved.recovery.backlog_rows.get(), 60 * 1_500 * 4);
+    let flag =
+        plan("[stream.shape]\nsine = { amplitude = 1, period_s = 1 }", &given(&["--rate=7"]));
+    assert_eq!(flag.job.stream.peak_rows_per_s(), Some(14.0));
+    for text in [stages, sine] {
+        let first = resolve(text).unwrap();
+        assert_eq!(resolve(&render(&first)).unwrap(), first);
+    }
+}
+
+#[test]
+fn a_shape_that_cannot_be_says_why() {
+    let stages = [
+        "{ to = -1, over = 5 }, { to = 2.5, over = 1 }, { to = 1_000_000_001, over = 1 }",
+        "{ over = 0 }, { to = 5 }, { to = 5, ovre = 5 }, 7",
+        "{ to = 5, over = -1 }, { to = 5, over = \"soon\" }, { to = 5, over = 1e12 }",
+        "{ to = 5, over = 0 }, { to = 6, over = 0 }, { to = 6, over = 1 }",
+        "{ to = 0, over = 5 }",
+        &"{ to = 1_000_000_000, over = 315_360_000 }, ".repeat(40),
+        "",
+    ];
+    let stages = stages.map(|stages| format!("[stream.shape]\nstages = [{stages}]\n"));
+    let others = [
+        "[stream]\nrows_per_s = \"max\"\nshape.sine = { amplitude = 0.5, period_s = 600 }\n",
+        "[stream]\nrows_per_s = 5\nshape.stages = [{ to = 5, over = 0 }]\n",
+        "[stream.shape]\n",
+        "[stream.shape]\nstages = [{ to = 5, over = 0 }]\nsine = { amplitude = 0.5, period_s = 600 }\n",
+        "[stream.shape]\nsine = { amplitude = 1.5 }\n",
+        "[stream.shape]\nsine = { amplitude = -0.5, period_s = 0 }\n",
+    ];
+    let file = stages.iter().map(String::as_str).chain(others).map(faults);
+    let staged = "[stream.shape]\nstages = [{ to = 5, over = 0 }]\n";
+    let flags = ["--rate=5", "--rate=max"].map(|flag| faults_with(staged, &given(&[flag])));
+    let all: Vec<String> = file.chain(flags).collect();
+    assert_snapshot!(all.join("\n\n"));
 }
 
 proptest! {

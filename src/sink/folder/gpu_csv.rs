@@ -150,6 +150,7 @@ mod tests {
             start: Duration::from_secs(1),
             length: Duration::from_secs(1),
             phase: Phase::Measure,
+            target_rows_per_s: None,
             partitions: Vec::new(),
             queries: Vec::new(),
             pairs: Vec::new(),

@@ -17,7 +17,7 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
         planned: None,
         stream: Some(StreamStart {
             partitions: &[4, 5, 9],
-            target_rows_per_s: Some(3_000),
+            target_rows_per_s: Some(3_000.0),
             queries_are_due: true,
             drain_timeout: Duration::from_secs(30),
         }),
@@ -49,6 +49,7 @@ fn second(number: u64) -> Interval {
         start: Duration::from_secs(number),
         length: Duration::from_secs(1),
         phase: Phase::Measure,
+        target_rows_per_s: Some(3_000.0),
         partitions: partitions.collect(),
         queries: Vec::new(),
         pairs: Vec::new(),
@@ -84,6 +85,21 @@ fn seconds_that_nobody_scrapes_leave_nothing_behind() {
     ] {
         assert!(page.contains(sample), "{page}");
     }
+}
+
+#[test]
+fn the_target_is_the_rate_as_it_is_now() {
+    let (exposition, mut sink) = begun();
+    let target = |exposition: &Exposition| {
+        let page = exposition.render();
+        let name = "strom_load_target_rows_per_second ";
+        page.lines().find_map(|line| line.strip_prefix(name)?.parse::<f64>().ok())
+    };
+    assert_eq!(target(&exposition), Some(3_000.0));
+    sink.interval(&Interval { target_rows_per_s: Some(4_500.5), ..second(0) }).unwrap();
+    assert_eq!(target(&exposition), Some(4_500.5));
+    sink.interval(&Interval { target_rows_per_s: None, ..second(1) }).unwrap();
+    assert_eq!(target(&exposition), Some(4_500.5), "of a schedule that is over, the last one");
 }
 
 #[test]
