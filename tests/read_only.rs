@@ -123,6 +123,50 @@ async fn what_a_function_hides_is_refused_when_it_runs() {
     assert_eq!(database.number("SELECT count(*) FROM written").await, executions);
 }
 
+/// A query that switches off what keeps readers from writing fails, and the next one still cannot.
+#[tokio::test]
+async fn what_switches_read_only_off_is_a_failed_query() {
+    let database = theirs().await;
+    database
+        .execute(
+            "CREATE TABLE written (x int); CREATE FUNCTION hidden() RETURNS int LANGUAGE plpgsql AS \
+             $$ BEGIN INSERT INTO written VALUES (1); RETURN 1; END $$",
+        )
+        .await;
+    let queries = |section: &str| {
+        let query = |name: &str, sql: &str| {
+            format!("[[{section}.queries]]\nname = '{name}'\nsql = \"{sql}\"\n")
+        };
+        let switch = "SELECT set_config('default_transaction_read_only', 'off', false)";
+        query("switch", switch) + &query("write", "SELECT hidden()") + &query("read", "SELECT 1")
+    };
+    let stream = format!("[stream]\n[readers]\ncount = 2\n{}", queries("readers"));
+    let ended = run(&database, &stream, &SHORT).await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
+    let tried = |name: &str| {
+        let mut all = result["queries"].as_array().unwrap().iter();
+        let query = all.find(|query| query["query"] == name).unwrap();
+        (query["executions"].as_u64().unwrap(), query["errors"].clone())
+    };
+    for (name, code) in [("switch", "XX000"), ("write", "25006")] {
+        let (executions, errors) = tried(name);
+        assert_eq!(executions, 0, "{name}");
+        let codes: Vec<_> = errors.as_object().unwrap().keys().cloned().collect();
+        assert_eq!(codes, [code], "{name}");
+    }
+    let (executions, errors) = tried("read");
+    assert!(executions > 0 && errors == serde_json::json!({}), "{errors}");
+    let said = "it sets default_transaction_read_only off";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert_eq!(database.number("SELECT count(*) FROM written").await, 0);
+
+    let short = ["--pairs-min", "2", "--pairs-max", "2", "--query-time", "2s"];
+    let ended = run(&database, &queries("bench"), &short).await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert_eq!(database.number("SELECT count(*) FROM written").await, 0);
+}
+
 #[tokio::test]
 async fn readers_that_may_write_are_named_where_rows_are_wrong() {
     let database = Database::create().await;

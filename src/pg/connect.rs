@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use tokio::net::lookup_host;
@@ -13,7 +14,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use super::address::{Host, ServerHost, Target};
 use super::cancel::Way;
-use super::session::Driver;
+use super::session::{Driver, Guard, READ_ONLY};
 use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
 use super::{Address, Error, Session};
@@ -211,7 +212,7 @@ impl Attempt<'_> {
                 None => open(config, NoTls).await,
                 Some(connector) => open(config, connector.clone()).await,
             };
-            let (client, driver, state) =
+            let Opened { client, driver, state, told_read_only } =
                 opened.map_err(|error| self.failure(Cause::Client(error)))?;
             let way = Arc::new(Way { config: config.clone(), connector: tls.cloned() });
             let mut session = Session {
@@ -223,6 +224,8 @@ impl Attempt<'_> {
                 listener: None,
                 heard: Heard::default(),
                 at_length: false,
+                told_read_only,
+                guard: Guard::Absent,
             };
             if self.wanted != Target::Any {
                 let state = match state {
@@ -274,22 +277,36 @@ fn is_unwelcome(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| code.code() == "28000")
 }
 
-async fn open<T>(
-    config: &Config,
-    tls: T,
-) -> Result<(Client, Driver, Option<State>), tokio_postgres::Error>
+/// A connection that is open.
+struct Opened {
+    client: Client,
+    driver: Driver,
+    /// What the server says it is, if it does.
+    state: Option<State>,
+    /// Kept current by the driver; see [`Session`].
+    told_read_only: Arc<AtomicBool>,
+}
+
+async fn open<T>(config: &Config, tls: T) -> Result<Opened, tokio_postgres::Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
     let (client, mut connection) = config.connect(tls).await?;
     let is_on = |name| connection.parameter(name).map(|value| value == "on");
-    let state = match (is_on("in_hot_standby"), is_on("default_transaction_read_only")) {
+    let state = match (is_on("in_hot_standby"), is_on(READ_ONLY)) {
         (Some(standby), Some(read_only)) => Some(State { standby, read_only }),
         _ => None,
     };
-    let driver = futures_util::stream::poll_fn(move |cx| connection.poll_message(cx));
-    Ok((client, Box::pin(driver), state))
+    let told_read_only = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&told_read_only);
+    let driver = futures_util::stream::poll_fn(move |cx| {
+        let polled = connection.poll_message(cx);
+        // The client library keeps such messages to itself, and its own copy of the value.
+        told.store(connection.parameter(READ_ONLY) == Some("on"), Ordering::Relaxed);
+        polled
+    });
+    Ok(Opened { client, driver: Box::pin(driver), state, told_read_only })
 }
 
 /// Turns the failures at all hosts into one error with the usual remedy.

@@ -83,6 +83,14 @@ impl Error {
         Self::refused(act, "another strom-load is at the table")
     }
 
+    /// A query that is to read only has switched that off, so its session was closed.
+    pub fn let_write() -> Self {
+        Self::refused("run the query", "it sets default_transaction_read_only off").with_fix(
+            "leave that out of the query; if the queries are to write, set `writes = true` beside \
+             them",
+        )
+    }
+
     /// Nothing came back in time.
     pub fn timed_out(act: impl Into<String>) -> Self {
         Self::lost(act, "no answer in time")

@@ -1,10 +1,12 @@
 //! The two kinds of sessions: those of our own, in which strom-load itself asks, and those that are
 //! as the server has them, in which it asks as a user would. There is no third way to connect.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::pace::told;
 
+use super::session::{Guard, READ_ONLY};
 use super::silence::{Ask, Listener, Look};
 use super::{Address, Error, Session, connect, pooler, start};
 
@@ -105,9 +107,28 @@ impl Session {
             ("transaction_timeout", "0"),
         ];
         if !writes {
-            settings.push(("default_transaction_read_only", "on"));
+            settings.push((READ_ONLY, "on"));
         }
-        self.execute("set the reader's session up", &set(&settings)).await
+        self.execute("set the reader's session up", &set(&settings)).await?;
+        if !writes {
+            // Known by now: the server tells before it is ready for the next statement.
+            let is_told = self.told_read_only.load(Ordering::Relaxed);
+            self.guard = if is_told { Guard::Told } else { Guard::Renewed };
+        }
+        Ok(())
+    }
+
+    /// Has the next query read only, if it is to: a query can switch that off for those after it.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub async fn stay_read_only(&mut self) -> Result<(), Error> {
+        match self.guard {
+            Guard::Absent | Guard::Told => Ok(()),
+            Guard::Renewed => {
+                self.execute("keep the reader from writing", &set(&[(READ_ONLY, "on")])).await
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Most messages kept between two calls of [`Session::take_notices`]: a statement that raises one
 /// for each row must not fill the memory. The last takes the place of the one before.
 const NOTICES_MAX: usize = 1000;
+
+/// What makes a session's transactions read-only, unless they say otherwise.
+pub(super) const READ_ONLY: &str = "default_transaction_read_only";
 
 /// The source file of messages with plans.
 const PLANS_FROM: &str = "auto_explain.c";
@@ -50,6 +54,22 @@ pub struct Session {
     pub(super) heard: Heard,
     /// Whether the next statement may take as long as the server is at work on it.
     pub(super) at_length: bool,
+    /// Whether the server last said that its transactions are read-only by default. It says so with
+    /// each change, before the answer that made it is complete.
+    pub(super) told_read_only: Arc<AtomicBool>,
+    /// What keeps a profile's queries from writing.
+    pub(super) guard: Guard,
+}
+
+/// What keeps the queries of a session from writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// Nothing: they may.
+    Absent,
+    /// The default of its transactions, and the server says when that changes.
+    Told,
+    /// The same, set anew for each query: a pooler keeps to itself what the server says.
+    Renewed,
 }
 
 /// A message of the server beside its answers.
@@ -92,6 +112,11 @@ impl Session {
         if let Some(listener) = &mut self.listener {
             listener.limit = limit;
         }
+    }
+
+    /// Whether its queries are to read only, and one of them has switched that off for those after it.
+    pub fn is_let_write(&self) -> bool {
+        self.guard == Guard::Told && !self.told_read_only.load(Ordering::Relaxed)
     }
 
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes

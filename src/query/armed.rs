@@ -164,6 +164,7 @@ impl Armed {
         let work = async {
             let entered = timeout(limit, self.enter(arm)).await;
             let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
+            session.stay_read_only().await?;
             // They are of other statements.
             session.take_notices();
             let sent = Instant::now();
@@ -182,6 +183,9 @@ impl Armed {
         };
         let (answer, notices) = self.unless_lost(ran)?;
         self.timeouts.answered(arm);
+        if self.leave_if_let_write().await {
+            return Err(wrap(pg::Error::let_write()));
+        }
         // Boxed, as is a new session: large in every future that runs queries.
         let ran = Box::pin(self.ran_by(query, arm, &notices, cut_off)).await;
         Ok(Some(Answer { ran, ..answer }))
@@ -300,6 +304,7 @@ impl Armed {
     /// # Errors
     /// When the server cannot be reached, or refuses a setting or does not keep it.
     pub async fn enter(&mut self, arm: &Arm) -> Result<&mut Session, StromError> {
+        self.leave_if_let_write().await;
         if self.session.is_none() || self.entered.as_ref() != Some(arm) {
             // Boxed: large in every future that may have to.
             Box::pin(self.enter_anew(arm)).await?;
@@ -324,6 +329,7 @@ impl Armed {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn session(&mut self) -> Result<&mut Session, StromError> {
+        self.leave_if_let_write().await;
         self.connect().await?;
         self.session.as_mut().ok_or_else(|| pg::Error::disconnected().into())
     }
@@ -371,6 +377,16 @@ impl Armed {
             session.canceller().cancel().await;
         }
         self.disconnect().await;
+    }
+
+    /// Leaves a session in which a query has switched off what keeps it from writing; whether it has.
+    /// Nothing was written yet: the switch is for the transactions after it.
+    async fn leave_if_let_write(&mut self) -> bool {
+        let is_let_write = self.session.as_ref().is_some_and(Session::is_let_write);
+        if is_let_write {
+            self.disconnect().await;
+        }
+        is_let_write
     }
 
     /// Says goodbye; the next statement connects anew.
