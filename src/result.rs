@@ -33,7 +33,7 @@ pub use saved_plan::as_profile;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use crate::exit;
-use crate::profile::{Delivery, Profile};
+use crate::profile::{Audit, Delivery, Profile};
 
 /// Version of the format of `result.json` and `index.json`; docs/result.md describes it. Additions
 /// keep it, everything else raises it.
@@ -168,6 +168,11 @@ impl JobResult {
         let readers = self.plan.readers.as_ref().filter(|readers| readers.writes == Some(true))?;
         let names = readers.queries.iter().flatten().filter_map(|query| query.name.as_deref());
         Some(names.map(String::as_str).collect())
+    }
+
+    /// Whether the rows of a stream are to be looked for in the table.
+    pub fn asks_for_audit(&self) -> bool {
+        self.plan.audit.as_ref().is_none_or(|audit| **audit != Audit::Off)
     }
 
     /// Notes what can be said of a job once it has ended.

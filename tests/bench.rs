@@ -234,7 +234,25 @@ async fn an_interrupt_undoes_the_step() {
         let ended = program.end().await;
         assert_eq!(ended.code, Some(130), "{}", ended.stderr);
         assert_eq!(ended.result()["status"], status);
-        assert_eq!(ended.result()["steps"].as_array().unwrap().len(), 2, "the third never began");
+        let steps = ended.result()["steps"].as_array().unwrap().clone();
+        let not_begun: Vec<_> = steps.iter().map(|step| step["not_begun"].clone()).collect();
+        let of_third = match times {
+            1 => serde_json::json!(["q"]),
+            _ => serde_json::json!(["q", "fast"]),
+        };
+        // In the second step `q` was begun, and cut off by the second signal.
+        let of_second = if times == 1 { Value::Null } else { serde_json::json!(["fast"]) };
+        assert_eq!(not_begun, [Value::Null, of_second, of_third]);
+        assert_eq!(steps[2]["queries"], serde_json::json!([]));
+        let (_, third) = ended.stdout.split_once("\nafter").unwrap();
+        let row = third.lines().find(|line| line.starts_with("q ")).unwrap();
+        assert_eq!(row.split_whitespace().take(3).collect::<Vec<_>>(), ["q", "not", "measured"]);
+        if times == 2 {
+            let (_, second) = ended.stdout.split_once("\nindexed").unwrap();
+            let row = second.lines().find(|line| line.starts_with("q ")).unwrap();
+            assert_eq!(row.split_whitespace().nth(1), Some("interrupted"), "{row}");
+            assert!(ended.stderr.contains("q: cpu interrupted"), "{}", ended.stderr);
+        }
         assert_eq!(database.text(INDEX_IS_THERE).await, "f");
         assert_eq!(database.text(asleep).await, "f", "the query was left running");
     }

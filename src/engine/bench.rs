@@ -97,8 +97,40 @@ pub(super) async fn run(
     }
     control.close().await;
     ticker.stop().await;
+    if shutdown.stop.is_cancelled() || ended.is_err() {
+        note_not_begun(bench, &mut draft.run.steps);
+    }
     let result = ended_result(&draft, &ticker, ended, outer);
     Ok(outputs.finish(result))
+}
+
+/// A step of which nothing is done yet.
+fn step_report(name: &str, table: Option<&TableName>) -> StepReport {
+    StepReport {
+        name: name.to_owned(),
+        table: table.map(TableName::as_written),
+        error: None,
+        skipped: None,
+        arrow: None,
+        queries: Vec::new(),
+        not_begun: Vec::new(),
+    }
+}
+
+/// Adds what an end kept from being begun: queries of a step, and whole steps.
+fn note_not_begun(bench: &Bench, steps: &mut Vec<StepReport>) {
+    for step in bench.steps.iter().skip(steps.len()) {
+        steps.push(step_report(step.name(), step.table.as_ref().or(bench.table.as_ref())));
+    }
+    for (step, report) in bench.steps.iter().zip(steps) {
+        // Of these no query was to be run.
+        if report.skipped.is_some() || report.error.is_some() {
+            continue;
+        }
+        let names = step.queries.iter().map(|query| &bench.queries[*query].name);
+        let begun = |name: &String| report.queries.iter().any(|query| query.query == *name);
+        report.not_begun = names.filter(|name| !begun(name)).cloned().collect();
+    }
 }
 
 /// Makes the profile's tables ready, and tells the outputs how.
@@ -198,14 +230,7 @@ impl StepRun<'_> {
     ) -> Result<(), Ended> {
         ticker.step(&self.trials);
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
-        draft.run.steps.push(StepReport {
-            name: self.step.name().to_owned(),
-            table: table.map(TableName::as_written),
-            error: None,
-            skipped: None,
-            arrow: None,
-            queries: Vec::new(),
-        });
+        draft.run.steps.push(step_report(self.step.name(), table));
         let at = draft.run.steps.len() - 1;
         let mut outcome = Ok(());
         let (canceller, abort) = (control.canceller(), &self.shutdown.abort);

@@ -115,7 +115,8 @@ pub(super) fn status(report: &JobResult) -> String {
 /// A query that is done, in a line.
 pub fn query_line(query: &BenchQueryReport) -> String {
     let arm = |arm: &BenchArmReport| match arm.median_ms {
-        Some(_) => format!("{} {}", arm.arm, time(arm)),
+        Some(_) => format!("{} {}", arm.arm, time(query, arm)),
+        None if query.is_cut_off(arm) => format!("{} interrupted", arm.arm),
         None => format!("{} failed", arm.arm),
     };
     let times: Vec<String> = query.arms.iter().map(arm).collect();
@@ -252,7 +253,7 @@ fn rows(step: &StepReport) -> Vec<TableRow> {
     let mut rows = vec![TableRow::from(header)];
     for query in &step.queries {
         let mut row = vec![query.query.clone()];
-        row.extend(query.arms.iter().map(time));
+        row.extend(query.arms.iter().map(|arm| time(query, arm)));
         if compared {
             row.resize(1 + most, "-".to_owned());
             row.push(words::ratio(query.times.as_ref()));
@@ -271,13 +272,20 @@ fn rows(step: &StepReport) -> Vec<TableRow> {
         row.resize(columns, String::new());
         rows.push(row.into());
     }
+    for name in &step.not_begun {
+        let mut row = vec![name.clone()];
+        row.resize(columns - 1, "-".to_owned());
+        row.insert(1, "not measured".to_owned());
+        rows.push(row.into());
+    }
     rows
 }
 
-fn time(arm: &BenchArmReport) -> String {
+fn time(query: &BenchQueryReport, arm: &BenchArmReport) -> String {
     match (arm.median_ms, &arm.error) {
         (_, Some(error)) if arm.given_up => format!("ERROR {}", error.sqlstate),
         (Some(ms), _) => format_ms(ms),
+        (None, _) if query.is_cut_off(arm) => "interrupted".to_owned(),
         (None, _) => "-".to_owned(),
     }
 }
@@ -291,6 +299,7 @@ fn verdict(query: &BenchQueryReport) -> String {
     let mut verdict = match &query.times {
         Some(times) => words::verdict(&other.arm, times.verdict),
         None if query.halted == Halted::ArmFailed => "an arm failed".to_owned(),
+        None if query.halted == Halted::Stopped => "interrupted".to_owned(),
         None => "not measured".to_owned(),
     };
     if !query.interleaved {

@@ -158,7 +158,11 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         writeln!(out, "            {rows} undecided: sent, and their fate could not be found out")?;
     }
     let Some(rows) = stream.rows_found else {
-        let why = stream.not_checked.as_deref().unwrap_or("switched off");
+        let unsaid = match report.status {
+            Status::Running if report.asks_for_audit() => "the run has not ended",
+            _ => "switched off",
+        };
+        let why = stream.not_checked.as_deref().unwrap_or(unsaid);
         return writeln!(out, "            not checked: {}", words::one_line(why));
     };
     let rows = format_count(rows);

@@ -207,6 +207,7 @@ fn time(cell: &CellReport) -> String {
             format!("{} ({} - {})", format_ms(ms), format_ms(low), format_ms(high))
         }
         (Some(ms), _, _, _) => format_ms(ms),
+        (None, _, _, None) => "not measured".to_owned(),
         _ => "-".to_owned(),
     }
 }

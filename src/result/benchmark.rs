@@ -23,8 +23,11 @@ pub struct StepReport {
     pub skipped: Option<String>,
     /// The Arrow file that it was about.
     pub arrow: Option<Exported>,
-    /// Its queries.
+    /// Its queries, as far as they were begun.
     pub queries: Vec<BenchQueryReport>,
+    /// The names of its queries that were never begun, since the benchmark was ended before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_begun: Vec<String>,
 }
 
 /// What came of one query.
@@ -111,8 +114,15 @@ pub enum Halted {
 pub struct BenchmarkRun {
     /// The tables of the profile, as they were found or made.
     pub tables: Vec<Prepared>,
-    /// The steps done so far.
+    /// The steps so far; in the end all of them.
     pub steps: Vec<StepReport>,
+}
+
+impl BenchQueryReport {
+    /// Whether an arm of it was cut off or never begun, rather than failed.
+    pub fn is_cut_off(&self, arm: &BenchArmReport) -> bool {
+        self.halted == Halted::Stopped && arm.executions == 0 && arm.failures == 0
+    }
 }
 
 impl BenchArmReport {
