@@ -110,7 +110,9 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
-    let job = profiles::realtime(&args.settings.overrides)?.job;
+    let (plan, notes) = profiles::realtime(&args.settings.overrides)?;
+    let job = plan.job;
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
     let given = address(parsed, &args.server)?;
     tell_notes(given.as_ref());
     if given.is_none() && args.server.embedded.data_dir.is_none() {
@@ -397,8 +399,23 @@ fn print(text: &str) -> Result<(), Failure> {
         // `| head` has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => {
-            Err(Failure::new(exit::UNEXPECTED, format!("failed to write to stdout: {error}")))
+            Err(Failure::new(exit::SHORTFALL, format!("failed to write to stdout: {error}")))
         }
         Ok(()) => Ok(()),
+    }
+}
+
+/// How a command ends that has come to a `code` and printed what it came to, or failed to: the gravest
+/// counts. The error that ended a job early is told.
+fn ended(code: u8, error: Option<String>, printed: Result<(), Failure>) -> Result<u8, Failure> {
+    let unprinted = printed.err();
+    let codes = unprinted.iter().map(|failure| failure.code);
+    let code_of_all = exit::gravest(codes.chain([code]));
+    let early = error.filter(|_| code == exit::ENDED_EARLY);
+    let errors: Vec<String> =
+        early.into_iter().chain(unprinted.map(|failure| failure.message)).collect();
+    match errors.as_slice() {
+        [] => Ok(code_of_all),
+        errors => Err(Failure::new(code_of_all, errors.join("\nerror: "))),
     }
 }

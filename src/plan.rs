@@ -13,6 +13,7 @@ mod evidence;
 mod fault;
 mod kind;
 mod limits;
+mod measured;
 mod overrides;
 mod query;
 mod readers;
@@ -87,11 +88,26 @@ pub struct Common {
     pub thresholds: Vec<Threshold>,
     /// Tables that are filled with generated rows.
     pub tables: Vec<Table>,
-    /// What flags and the environment give and this job has no use for, with what is to be said of
-    /// it.
-    pub left_over: Vec<Fault>,
+    /// What flags and the environment give and this job has no use for.
+    pub left_over: Vec<LeftOver>,
     /// The profile in which every default is written out: it resolves to this plan.
     pub profile: Box<Profile>,
+}
+
+/// What a flag or a variable gives and a job has no use for. Of several profiles another may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOver {
+    /// Which value of a setting that may be given more than once; `None`: the setting.
+    pub value: Option<String>,
+    /// What is to be said of it if no profile has a use for it.
+    pub fault: Fault,
+}
+
+impl LeftOver {
+    /// Whether both are of the same flag or variable, and the same value.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.value == other.value && self.fault.place == other.fault.place
+    }
 }
 
 /// What is done.

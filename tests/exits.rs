@@ -216,3 +216,51 @@ async fn of_several_profiles_the_gravest_code_counts() {
         assert_eq!(codes, [6, 99]);
     }
 }
+
+/// What is not printed is an output lost: graver than a threshold, and less grave than lost rows.
+#[tokio::test]
+async fn a_summary_that_cannot_be_printed_is_an_output_lost() {
+    let deletes = "[readers]\ncount = 1\nqueries_per_s = 2\nwrites = true\n[[readers.queries]]\n\
+                   name = \"zap\"\nsql = \"DELETE FROM {table} WHERE id % 7 = 3\"\n";
+    for (profile, more, code) in [
+        ("", &["--readers", "0"][..], 6),
+        ("", &["--readers", "0", "--threshold", "rows_per_s < 1"], 6),
+        (deletes, &[], 5),
+    ] {
+        let database = Database::create().await;
+        let folder = scratch();
+        let path = folder.path().join("full.toml");
+        let text = format!("warmup_s = 0\nduration_s = 2\n[stream]\nrows_per_s = 700\n{profile}");
+        fs::write(&path, text).unwrap();
+        let (path, address) = (path.to_str().unwrap(), database.address());
+        let mut args = vec!["run", path, "--database-url", &address];
+        args.extend(["--metrics-addr", "off", "--output", "out"]);
+        args.extend(more);
+        let ended = Program::start_after("exec >/dev/full", &args, &[]).end().await;
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let said = "error: failed to write to stdout: No space left on device (os error 28)\n";
+        assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
+        // The run itself has nothing to do with it.
+        assert_eq!(ended.result()["status"], "done");
+        let args = ["report", ended.work().join("out").to_str().unwrap()].map(str::to_owned);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let ended = Program::start_after("exec >/dev/full", &args, &[]).end().await;
+        assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+        // Of several the rest runs all the same, and the index is saved.
+        if code == 6 && more.len() == 2 {
+            let several = ["run", path, path, "--database-url", &address, "--metrics-addr", "off"];
+            let args = [&several[..], &["--readers", "0", "--output", "out"]].concat();
+            let ended = Program::start_after("exec >/dev/full", &args, &[]).end().await;
+            assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+            let index = fs::read(ended.work().join("out/index.json")).unwrap();
+            let index: Value = serde_json::from_slice(&index).unwrap();
+            let codes: Vec<_> =
+                index["runs"].as_array().unwrap().iter().map(|run| &run["exit_code"]).collect();
+            assert_eq!(codes, [&Value::from(0), &Value::from(0)]);
+        }
+    }
+    for args in [&["check", "realtime"][..], &["thresholds"], &["profiles"]] {
+        let ended = Program::start_after("exec >/dev/full", args, &[]).end().await;
+        assert_eq!(ended.code, Some(6), "{args:?}\n{}", ended.stderr);
+    }
+}

@@ -15,11 +15,17 @@ async fn what_is_no_profile_is_one_fault() {
     let utf16: Vec<u8> = "\u{feff}[stream]\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let large = vec![b'#'; (16 << 20) + 1];
     let long = format!("x = [{}}}\n", " ".repeat(70_000));
-    let files: [(&str, &[u8]); 7] = [
+    let page = (0..40).map(|n| format!("<p class=\"x\">para {n}</p>\n")).collect::<String>();
+    let script = "export A0=b; foo \"$x\" | bar\n".repeat(40);
+    let ini = (0..40).map(|n| format!("x{n} = y\nport = 5 ; c\n")).collect::<String>();
+    let files: [(&str, &[u8]); 10] = [
         ("program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3e\0"),
         ("utf-16.toml", &utf16),
         ("latin-1.toml", b"name = 'x'\n# caf\xe9\n"),
         ("readme.md", PROSE.as_bytes()),
+        ("page.html", page.as_bytes()),
+        ("script.sh", script.as_bytes()),
+        ("settings.ini", ini.as_bytes()),
         ("large.toml", &large),
         ("folder/x.toml", b""),
         ("long.toml", long.as_bytes()),
@@ -110,14 +116,25 @@ async fn what_only_a_part_of_the_call_has_a_use_for_is_noted() {
 }
 
 #[tokio::test]
-async fn what_is_about_several_profiles_is_noted_for_one() {
-    let one = ["run", "realtime", "--fail-fast", "--database-url", "host=127.0.0.1 port=1 user=me"];
-    let ended = Program::start_in(scratch(), &one, &[("STROM_LOAD_COOLDOWN", "1s")]).end().await;
-    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    for option in ["STROM_LOAD_COOLDOWN", "--fail-fast"] {
-        let note = format!("INFO `{option}` has no meaning for one profile\n");
-        assert_eq!(ended.stderr.matches(&note).count(), 1, "{}", ended.stderr);
+async fn what_is_about_several_profiles_is_refused_for_one() {
+    let one = ["run", "realtime", "--database-url", "host=127.0.0.1 port=1 user=me"];
+    let run = async |more: &[&str], env: &[(&str, &str)]| {
+        Program::start_in(scratch(), &[&one, more].concat(), env).end().await
+    };
+    for (flags, name) in
+        [(&["--fail-fast"][..], "--fail-fast"), (&["--cooldown", "1s"], "--cooldown")]
+    {
+        let ended = run(flags, &[]).await;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let said = format!("error: `{name}` has no meaning for one profile\n");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        assert!(ended.stderr.contains("fix: leave it out, or name several"), "{}", ended.stderr);
     }
+    // A variable may be set for other calls.
+    let ended = run(&[], &[("STROM_LOAD_COOLDOWN", "1s")]).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let note = "INFO `STROM_LOAD_COOLDOWN` has no meaning for one profile\n";
+    assert_eq!(ended.stderr.matches(note).count(), 1, "{}", ended.stderr);
 }
 
 #[tokio::test]

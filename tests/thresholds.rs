@@ -115,7 +115,7 @@ async fn what_names_nothing_is_refused_before_anything_starts() {
         (STREAM, "query.row.cpu.p99_ms < 1", "did you mean `rows`?"),
         (STREAM, "query.rows.gpu.p99_ms < 1", "write one of cpu, off, on"),
         (STREAM, "ratio.rows.lo > 1", "did you mean `low`?"),
-        (BENCH, "rows_lost <= 0", "is a figure of other jobs: stream, faults"),
+        (BENCH, "rows_lost <= 0", "is a figure of other jobs (stream, faults)"),
         (BENCH, "query.first.on.p50_ms < 1", "write one of a, b"),
         (SWEEP, "query.one.cpu.p50_ms < 1", "is a figure of other jobs"),
         (STREAM, "errors <= 0 abort later", "`abort` or `abort after 10s` behind it"),
@@ -189,4 +189,36 @@ async fn the_figures_are_listed() {
     for figure in listed["figures"].as_array().unwrap() {
         assert!(text.stdout.contains(figure["name"].as_str().unwrap()), "{figure}");
     }
+}
+
+#[tokio::test]
+async fn a_threshold_may_be_for_some_of_the_profiles() {
+    let database = Database::create().await;
+    let thresholds = of(&["errors <= 0", "rows_lost <= 0", "query.one.best_ms > 0"]);
+    let ended = run(&database, &[STREAM, SWEEP], &thresholds).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for note in [
+        "`rows_lost` is a figure of other jobs (stream, faults): so not for job1\n",
+        "`query.one.best_ms` is a figure of other jobs (sweep): so not for job0\n",
+    ] {
+        assert_eq!(ended.stderr.matches(note).count(), 1, "{}", ended.stderr);
+    }
+    let folder = ended.work().join("out");
+    for (name, judged) in [
+        ("01-job0", ["errors <= 0", "rows_lost <= 0"]),
+        ("02-job1", ["errors <= 0", "query.one.best_ms > 0"]),
+    ] {
+        let result = fs::read(folder.join(name).join("result.json")).unwrap();
+        let result: Value = serde_json::from_slice(&result).unwrap();
+        let thresholds = result["thresholds"].as_array().unwrap().iter();
+        let names: Vec<&str> = thresholds.map(|it| it["threshold"].as_str().unwrap()).collect();
+        assert_eq!(names, judged);
+    }
+    // Of none of them: nothing starts.
+    let ended =
+        run(&database, &[STREAM, SWEEP], &of(&["ratio.rows.low > 1", "query.x.a.p50_ms < 1"]))
+            .await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("names an unknown query `x`"), "{}", ended.stderr);
+    assert!(!ended.work().join("out").exists());
 }

@@ -22,7 +22,7 @@ use crate::sink::terminal::Screen;
 
 use super::profiles::realtime;
 use super::run::{announce, open_outputs, serve, show, stamp};
-use super::{Failure, Signals, init_logging, start_server};
+use super::{Failure, Signals, ended, init_logging, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
 const DRAIN_TIMEOUT: &str = "60s";
@@ -30,7 +30,7 @@ const DRAIN_TIMEOUT: &str = "60s";
 const SPARE_SLOTS: u32 = 12;
 
 pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
-    let plan = plan_of(args)?;
+    let (plan, notes) = plan_of(args)?;
     let Some(duration) = plan.job.duration else {
         let message =
             "`--duration` is forever, and faults have an end\n  fix: choose a time such as 1h";
@@ -38,6 +38,7 @@ pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
     };
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
+    notes.iter().for_each(|note| tracing::info!("{note}"));
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
     let seed = args.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
@@ -47,8 +48,8 @@ pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
     }
 }
 
-/// The built-in profile, with what was given.
-fn plan_of(args: &FaultsArgs) -> Result<Plan<StreamJob>, Failure> {
+/// The built-in profile, with what was given, and what is to be said of that.
+fn plan_of(args: &FaultsArgs) -> Result<(Plan<StreamJob>, Vec<String>), Failure> {
     let mut overrides = args.settings.overrides.clone();
     let own = [("--warmup", "0s"), ("--drain-timeout", DRAIN_TIMEOUT)];
     for (flag, value) in own {
@@ -112,13 +113,10 @@ async fn run(
         tracing::warn!("{error}");
     }
     let result = result?;
-    show(&args.output, &result, || {
+    let printed = show(&args.output, &result, || {
         format!("{}results     {}\n", summary(&result), results.display())
-    })?;
-    match (result.exit_code(), &result.error) {
-        (exit::ENDED_EARLY, Some(error)) => Err(Failure::new(exit::ENDED_EARLY, error)),
-        (code, _) => Ok(code),
-    }
+    });
+    ended(result.exit_code(), result.error, printed)
 }
 
 fn orders(args: &FaultsArgs, job: &StreamJob, seed: u64, duration: Duration) -> Orders {

@@ -10,7 +10,8 @@ use serde_json::json;
 use crate::cli::Format;
 use crate::exit;
 use crate::plan::{
-    self, BUILTINS, Fault, Faults, Job, Origin, Overrides, Place, Plan, ProfileSource, StreamJob,
+    self, BUILTINS, Fault, Faults, Job, LeftOver, Origin, Overrides, Place, Plan, ProfileSource,
+    StreamJob,
 };
 use crate::sink::terminal::Screen;
 
@@ -36,7 +37,7 @@ pub(super) struct Resolved<J> {
 /// one is found before the first has run.
 pub(super) fn to_run(files: &[PathBuf], overrides: &Overrides) -> Result<Resolved<Job>, Failure> {
     let plans = resolve_each(files, |source| Plan::resolve(source, overrides))?;
-    without_left_over(plans, overrides)
+    without_left_over(plans)
 }
 
 /// Resolves profiles that may have tables alone.
@@ -45,7 +46,7 @@ pub(super) fn read(
     overrides: &Overrides,
 ) -> Result<Resolved<Option<Job>>, Failure> {
     let plans = resolve_each(files, |source| Plan::read(source, overrides))?;
-    without_left_over(plans, overrides)
+    without_left_over(plans)
 }
 
 fn resolve_each<J>(
@@ -64,43 +65,45 @@ fn resolve_each<J>(
     Faults::joined(faults).map_or(Ok(plans), |faults| Err(faults.into()))
 }
 
-/// A flag that none of the profiles has a use for is a fault. What only some of them have a use for
-/// is noted, and so is a variable that none has: it may be set for other calls.
-fn without_left_over<J>(
-    plans: Vec<Plan<J>>,
-    overrides: &Overrides,
-) -> Result<Resolved<J>, Failure> {
+/// A flag, or a value of one, that none of the profiles has a use for is a fault. What only some of
+/// them have a use for is noted, and so is a variable that none has: it may be set for other calls.
+fn without_left_over<J>(plans: Vec<Plan<J>>) -> Result<Resolved<J>, Failure> {
     let (mut notes, mut faults) = (Vec::new(), Vec::new());
-    for given in overrides {
-        let place = Place::Given(given.origin.clone());
+    let mut seen: Vec<&LeftOver> = Vec::new();
+    for first in plans.iter().flat_map(|plan| &plan.common.left_over) {
+        if seen.iter().any(|own| own.is_same(first)) {
+            continue;
+        }
+        seen.push(first);
         let left: Vec<_> = plans
             .iter()
             .filter_map(|plan| {
-                let fault = plan.common.left_over.iter().find(|fault| fault.place == place)?;
-                Some((plan.common.name.as_str(), fault))
+                let left = plan.common.left_over.iter().find(|own| own.is_same(first))?;
+                Some((plan.common.name.as_str(), &left.fault))
             })
             .collect();
-        let Some((_, first)) = left.first() else { continue };
-        let is_flag = matches!(given.origin, Origin::Flag(_));
+        let is_flag = matches!(first.fault.place, Place::Given(Origin::Flag(_)));
         let by_none = left.len() == plans.len();
         if is_flag && by_none {
             faults.extend(left.iter().map(|(_, fault)| Faults::from((*fault).clone())));
         } else if is_flag {
             let names: Vec<_> = left.iter().map(|(name, _)| *name).collect();
-            notes.push(format!("{}: so not for {}", first.what, names.join(", ")));
+            notes.push(format!("{}: so not for {}", first.fault.what, names.join(", ")));
         } else if by_none {
-            notes.push(first.what.clone());
+            notes.push(first.fault.what.clone());
         }
     }
     Faults::joined(faults).map_or(Ok(Resolved { plans, notes }), |faults| Err(faults.into()))
 }
 
-/// The built-in stream, with what was given.
-pub(super) fn realtime(overrides: &Overrides) -> Result<Plan<StreamJob>, Failure> {
+/// The built-in stream, with what was given, and what is to be said of the call.
+pub(super) fn realtime(overrides: &Overrides) -> Result<(Plan<StreamJob>, Vec<String>), Failure> {
     let profile = plan::builtin("realtime").map(|profile| Plan::resolve(&profile, overrides));
-    let plan = profile.transpose()?;
-    plan.and_then(Plan::into_stream)
-        .ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"))
+    let Resolved { plans, notes } = without_left_over(profile.transpose()?.into_iter().collect())?;
+    let plan = plans.into_iter().find_map(Plan::into_stream);
+    let plan =
+        plan.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no stream in the profile `realtime`"));
+    Ok((plan?, notes))
 }
 
 pub(super) fn check(files: &[PathBuf], overrides: &Overrides) -> Result<u8, Failure> {

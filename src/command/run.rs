@@ -22,7 +22,7 @@ use crate::sink::terminal::{Screen, Terminal};
 use super::profiles::{Resolved, to_run};
 use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER};
 use super::{
-    Failure, Given, START_PATIENCE, Signals, address, embedded_address, init_logging, print,
+    Failure, Given, START_PATIENCE, Signals, address, embedded_address, ended, init_logging, print,
     start_server, until_started,
 };
 
@@ -43,6 +43,8 @@ struct Ended {
     code: u8,
     verdict: String,
     error: Option<String>,
+    /// Whether its summary could be printed.
+    printed: Result<(), Failure>,
 }
 
 /// Where one run's results go.
@@ -78,12 +80,8 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     let work = async {
         let code = match <[Plan; 1]>::try_from(plans) {
             Ok([plan]) => {
-                session.one(plan, &Place::Alone).await.and_then(|ended| match ended.error {
-                    Some(error) if ended.code == exit::ENDED_EARLY => {
-                        Err(Failure::new(ended.code, error))
-                    }
-                    _ => Ok(ended.code),
-                })
+                let one = session.one(plan, &Place::Alone).await;
+                one.and_then(|one| ended(one.code, one.error, one.printed))
             }
             Err(plans) => session.all(plans).await,
         };
@@ -108,8 +106,8 @@ fn of_no_use(parsed: &Parsed, plans: &[Plan], args: &RunArgs) -> Result<Vec<Stri
         notes.extend(unused::refuse(parsed, &[METRICS_LINGER], "without metrics", fix)?);
     }
     if plans.len() == 1 {
-        // A script may name one profile or several.
-        notes.extend(unused::note(parsed, &[COOLDOWN, FAIL_FAST], "for one profile"));
+        let fix = "leave it out, or name several profiles";
+        notes.extend(unused::refuse(parsed, &[COOLDOWN, FAIL_FAST], "for one profile", fix)?);
     }
     Ok(notes)
 }
@@ -124,6 +122,8 @@ impl Session<'_> {
         };
         let mut index = Index::of(plans.iter().map(|plan| plan.common.name.clone()));
         let of = plans.len();
+        // Outputs beside those of the runs that could not be written: each is told once.
+        let mut lost: Vec<Failure> = Vec::new();
         for (number, plan) in plans.into_iter().enumerate() {
             if number > 0 && !self.pause(self.args.batch.cooldown).await {
                 break;
@@ -138,7 +138,7 @@ impl Session<'_> {
             let ended = self.one(plan, &Place::Within(&folder.path().join(&name))).await;
             let ended = ended.unwrap_or_else(|failure| {
                 let (code, message) = (failure.code, failure.message);
-                Ended { code, verdict: message.clone(), error: Some(message) }
+                Ended { code, verdict: message.clone(), error: Some(message), printed: Ok(()) }
             });
             if let Some(error) = &ended.error {
                 tracing::error!("{profile}: {error}");
@@ -153,18 +153,28 @@ impl Session<'_> {
                 };
                 entry.conclude(&ended.verdict);
             }
-            folder.save(&index)?;
+            let saved = folder.save(&index).map_err(|error| Failure::new(exit::SHORTFALL, error));
+            for failure in [ended.printed, saved].into_iter().filter_map(Result::err) {
+                if lost.iter().all(|own| own.message != failure.message) {
+                    tracing::error!("{}", failure.message);
+                    lost.push(failure);
+                }
+            }
             if ended.code != exit::DONE && self.args.batch.fail_fast {
                 break;
             }
         }
         let interrupted = self.shutdown.stop.is_cancelled().then_some(exit::INTERRUPTED);
-        let code = exit::gravest(interrupted.into_iter().chain([index.exit_code()]));
-        if self.args.output.format == Format::Text {
-            let results = folder.path().display();
-            print(&format!("\n{}results in {results}\n", index_text(&index)))?;
-        }
-        Ok(code)
+        let codes = interrupted.into_iter().chain([index.exit_code()]);
+        let code = exit::gravest(codes.chain(lost.iter().map(|failure| failure.code)));
+        let printed = match self.args.output.format {
+            Format::Text => {
+                let results = folder.path().display();
+                print(&format!("\n{}results in {results}\n", index_text(&index)))
+            }
+            Format::Json => Ok(()),
+        };
+        ended(code, None, printed)
     }
 
     /// Waits; `false` if the run is over meanwhile.
@@ -195,21 +205,21 @@ impl Session<'_> {
             let allow_alter_system = self.args.batch.allow_alter_system;
             let options = Options { server: self.server.as_mut(), allow_alter_system };
             let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
-            show(args, &result, || {
+            let printed = show(args, &result, || {
                 format!("{}results     {}\n", summary(&result), results.display())
-            })?;
+            });
             if endpoint.is_some() {
                 self.linger(args.metrics_linger).await;
             }
-            Ok::<_, Failure>(result)
+            Ok::<_, Failure>((result, printed))
         };
-        let result = tokio::select! {
+        let (result, printed) = tokio::select! {
             result = work => result?,
             never = serve(endpoint.as_ref()) => match never {},
         };
         let unready = |(step, why)| format!("step `{step}`: {why}");
         let error = result.error.clone().or_else(|| result.unready_step().map(unready));
-        Ok(Ended { code: result.exit_code(), verdict: verdict_line(&result), error })
+        Ok(Ended { code: result.exit_code(), verdict: verdict_line(&result), error, printed })
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.

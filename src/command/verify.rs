@@ -14,7 +14,7 @@ use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Progress, Sink as _};
 use crate::verify::{SavedRun, Verified, VerifyError};
 
-use super::{Failure, find_server, log_warnings, print};
+use super::{Failure, ended, find_server, log_warnings, print};
 
 /// Between two looks at how far it is.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,8 +36,8 @@ pub(super) async fn verify(
         let _ = server.stop().await;
     }
     let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
-    print(&verified.text)?;
-    Ok(if verified.right { exit::DONE } else { exit::INTEGRITY })
+    let code = if verified.right { exit::DONE } else { exit::INTEGRITY };
+    ended(code, None, print(&verified.text))
 }
 
 async fn read_back(

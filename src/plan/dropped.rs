@@ -151,7 +151,7 @@ columns = [{ name = "id", type = "bigint", values = "row_id" }]
         faults.push(resolve(bench, Some("l40s_realtime_stream")));
         // A flag may be for another profile of the call.
         let faults = faults.into_iter().map(|plan| match plan {
-            Ok(plan) => plan.common.left_over[0].to_string(),
+            Ok(plan) => plan.common.left_over[0].fault.to_string(),
             Err(faults) => faults.to_string(),
         });
         let faults: Vec<_> = faults.collect();

@@ -8,7 +8,7 @@ use super::arrival::{QUERIES, peak_factor};
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::limits::{Limits, STATEMENT_TIMEOUT};
 use super::query::Query;
-use super::resolver::Resolver;
+use super::resolver::{Idle, Resolver};
 use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
 use crate::profile::{Profile, RateOrMax};
 
@@ -28,6 +28,10 @@ const QUERIES_PER_S: Limits = Limits {
     range: "0.000001 to 1,000,000",
     fix: "choose queries per second over all readers, or leave it out for a closed loop",
 };
+
+/// For what is about readers where there are none.
+const NO_READERS: Idle =
+    Idle { here: "without readers", fix: "leave it out, or let there be readers" };
 
 /// Who reads beside the stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,7 +101,8 @@ impl Resolver<'_> {
         let queries_per_s = self.number_or_word("queries_per_s", rate, &QUERIES_PER_S);
         let arrival = self.arrival(&mut readers.arrival, queries_per_s, "queries_per_s");
         let writes = *readers.writes.get_or_insert(false);
-        Readers {
+        let evidence = profile.evidence.get_or_insert_default();
+        let resolved = Readers {
             count,
             queries_per_s,
             arrival,
@@ -110,7 +115,15 @@ impl Resolver<'_> {
             queries: self.queries(queries),
             arms: self.arms(profile.arms.as_ref(), writes, "[readers]"),
             writes,
-            evidence: self.evidence(profile.evidence.get_or_insert_default()),
+            evidence: self.evidence(evidence),
+        };
+        if count == 0 {
+            self.note_idle(readers.queries_per_s.as_ref(), NO_READERS);
+            self.note_idle(readers.arrival.as_ref(), NO_READERS);
+            self.note_idle(readers.gpu.as_ref(), NO_READERS);
+            self.note_idle(readers.statement_timeout_s.as_ref(), NO_READERS);
+            self.note_idle(evidence.check_answers.as_ref(), NO_READERS);
         }
+        resolved
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::limits::Limits;
 use super::resolver::Resolver;
-use super::stream::Stream;
+use super::stream::{NO_SCHEDULE, Stream, StreamRate};
 use super::{Delivery, OnFault};
 use crate::profile::{self, Located, Whole};
 use crate::quantity::format_count;
@@ -61,7 +61,7 @@ impl Resolver<'_> {
         recovery: &mut profile::Recovery,
         stream: &Stream,
     ) -> Recovery {
-        Recovery {
+        let resolved = Recovery {
             delivery: self.choice(&mut recovery.delivery, Delivery::ExactlyOnce),
             on_fault: self.choice(&mut recovery.on_fault, OnFault::Recover),
             reconnect_timeout: self.time(
@@ -75,7 +75,12 @@ impl Resolver<'_> {
                 &mut recovery.catch_up_factor,
                 &CATCH_UP_FACTOR,
             ),
+        };
+        if stream.rate == StreamRate::Max {
+            self.note_idle(recovery.backlog_rows.as_ref(), NO_SCHEDULE);
+            self.note_idle(recovery.catch_up_factor.as_ref(), NO_SCHEDULE);
         }
+        resolved
     }
 
     /// A backlog that cannot hold one batch of each partition would drop rows without any outage.
@@ -89,6 +94,7 @@ impl Resolver<'_> {
         let is_known =
             |key| !self.replaced.contains(&key) && !self.report.damaged(&format!("stream.{key}"));
         if let Some(written) = value.as_ref().filter(|_| rows < a_batch_each)
+            && stream.rate != StreamRate::Max
             && is_known("batch_rows")
             && is_known("partitions")
         {

@@ -5,11 +5,11 @@ use std::ops::Range;
 use super::fault::{Fault, Faults, Place};
 use super::kind::Kind;
 use super::overrides::{Override, Overrides};
-use super::resolver::Resolver;
+use super::resolver::{Idle, Resolver};
 use super::source::{ProfileSource, Report};
 use super::sweep::SweepJob;
 use super::watch::Watch;
-use super::{Common, Job, Plan};
+use super::{Common, Job, LeftOver, Plan};
 use crate::profile::document::{Entry, Table, Value};
 use crate::profile::{Located, Profile, Whole};
 
@@ -171,27 +171,32 @@ impl Resolver<'_> {
     }
 
     /// What was given and is of no use to the job.
-    fn of_no_use(&self, kind: Kind, common: &Common, job: Option<&Job>) -> Vec<Fault> {
-        let fault = |given: &Override| {
+    fn of_no_use(&self, kind: Kind, common: &Common, job: Option<&Job>) -> Vec<LeftOver> {
+        let fault = |(given, idle): (&Override, Option<Idle>)| {
             let Override { setting, origin, .. } = given;
             let name = origin.name();
             let unknown = match setting.flag {
                 "--recreate" => self.unknown_for_recreate(common, job),
                 _ => None,
             };
-            let (what, fix) = unknown.unwrap_or_else(|| match setting.kinds(kind).as_slice() {
-                [] => (
-                    format!("`{name}` is about `[[tables]]`, and the profile has none"),
-                    "leave it out".to_owned(),
-                ),
-                kinds => (
-                    format!("`{name}` has no meaning for {kind}"),
-                    format!("leave it out: it is for {}", kinds.join(" or ")),
-                ),
+            let idle = idle.map(|Idle { here, fix }| {
+                (format!("`{name}` has no meaning {here}"), fix.to_owned())
             });
-            Fault { place: Place::Given(origin.clone()), what, fix }
+            let (what, fix) =
+                unknown.or(idle).unwrap_or_else(|| match setting.kinds(kind).as_slice() {
+                    [] => (
+                        format!("`{name}` is about `[[tables]]`, and the profile has none"),
+                        "leave it out".to_owned(),
+                    ),
+                    kinds => (
+                        format!("`{name}` has no meaning for {kind}"),
+                        format!("leave it out: it is for {}", kinds.join(" or ")),
+                    ),
+                });
+            let fault = Fault { place: Place::Given(origin.clone()), what, fix };
+            LeftOver { value: None, fault }
         };
-        self.left_over().map(fault).collect()
+        self.left_over().map(fault).chain(self.elsewhere.iter().cloned()).collect()
     }
 
     fn profile_name(&mut self, source: &ProfileSource, name: Option<&Located<String>>) -> String {

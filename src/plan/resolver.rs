@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 
+use super::LeftOver;
 use super::fault::Fault;
 use super::limits::Limits;
 use super::overrides::{Override, Overrides};
@@ -79,12 +80,25 @@ pub(super) fn milliseconds(ms: f64) -> Duration {
     Duration::from_micros((ms * 1e3).round() as u64)
 }
 
+/// Why a value has no use, though the job has a place for it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Idle {
+    /// Behind "has no meaning".
+    pub(super) here: &'static str,
+    /// How to mend it.
+    pub(super) fix: &'static str,
+}
+
 /// Takes one value after the other out of a profile, and writes defaults into it.
 pub(super) struct Resolver<'a> {
     pub(super) report: Report<'a>,
     overrides: &'a Overrides,
     /// By override, whether the job has a use for it.
     taken: Vec<bool>,
+    /// By override, beside which other choice it has none, and how to mend that.
+    idle: Vec<Option<Idle>>,
+    /// Single values that this job has no use for.
+    pub(super) elsewhere: Vec<LeftOver>,
     /// Keys of numbers that were faulty; a value that depends on one of them is not judged by it.
     pub(super) replaced: Vec<&'static str>,
 }
@@ -92,13 +106,23 @@ pub(super) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     pub(super) fn new(report: Report<'a>, overrides: &'a Overrides) -> Self {
         let taken = overrides.iter().map(|_| false).collect();
-        Self { report, overrides, taken, replaced: Vec::new() }
+        let idle = overrides.iter().map(|_| None).collect();
+        Self { report, overrides, taken, idle, elsewhere: Vec::new(), replaced: Vec::new() }
     }
 
-    /// What was given and nothing has taken.
-    pub(super) fn left_over(&self) -> impl Iterator<Item = &'a Override> {
-        let left = self.taken.iter().zip(self.overrides).filter(|(taken, _)| !**taken);
-        left.map(|(_, given)| given)
+    /// What was given and nothing has taken, with the other choice that makes it idle, if one does.
+    pub(super) fn left_over(&self) -> impl Iterator<Item = (&'a Override, Option<Idle>)> {
+        let left = self.taken.iter().zip(&self.idle).zip(self.overrides);
+        left.filter(|((taken, _), _)| !**taken).map(|((_, idle), given)| (given, *idle))
+    }
+
+    /// Notes that a value, though it is of the job, changes nothing beside another choice. The file may
+    /// have it all the same: that choice may be made by a flag.
+    pub(super) fn note_idle<T>(&mut self, value: Option<&Located<T>>, idle: Idle) {
+        if let Some(number) = value.and_then(|value| self.report.override_at(&value.span())) {
+            self.taken[number] = false;
+            self.idle[number] = Some(idle);
+        }
     }
 
     /// Notes that a value is of use to the job.

@@ -488,7 +488,7 @@ pub const SETTINGS: &[Setting] = &[
         heading: "Faults",
         help: "Send overdue rows at most at this multiple of the rate [default: 4]\n\n\
                A server that has just come back is not run over by its backlog. Above 1, or the backlog \
-               would never shrink; without effect with --rate max.",
+               would never shrink; refused with --rate max, which has no backlog.",
     },
     Setting {
         flag: "--audit",

@@ -147,7 +147,7 @@ impl<'a> Report<'a> {
     }
 
     /// What a place is, for people.
-    fn place(&self, span: &Range<usize>) -> Place {
+    pub(super) fn place(&self, span: &Range<usize>) -> Place {
         let given = self.override_at(span).and_then(|number| self.overrides.get(number));
         match given {
             Some(given) => Place::Given(given.origin.clone()),
@@ -240,7 +240,13 @@ impl<'a> Report<'a> {
         let lines = || (1..).zip(text.lines());
         let all = lines().filter(|(_, line)| !line.trim().is_empty()).count();
         // A line that was meant to be TOML is worth a fault of its own.
-        let is_meant = |line: &str| line.contains('=') || line.trim_start().starts_with('[');
+        let known = known_keys();
+        let is_meant = |line: &str| match line.split_once('=') {
+            Some((key, _)) => {
+                key.split('.').all(|part| known.contains(part.trim().trim_matches(['"', '\''])))
+            }
+            None => line.trim_start().starts_with('[') && line.trim_end().ends_with(']'),
+        };
         let foreign = lines()
             .filter(|(number, line)| self.unparsed_lines.contains(number) && !is_meant(line))
             .count();
@@ -276,6 +282,23 @@ impl<'a> Report<'a> {
         let place = Place::of_span(&self.source.name, &self.source.text, &span);
         self.push(Fault { place, what, fix });
     }
+}
+
+/// Every key that some part of a profile has.
+fn known_keys() -> BTreeSet<String> {
+    fn add(found: &mut BTreeSet<String>, of: &serde_json::Value) {
+        if let Some(properties) = of.get("properties").and_then(serde_json::Value::as_object) {
+            found.extend(properties.keys().cloned());
+        }
+        match of {
+            serde_json::Value::Object(map) => map.values().for_each(|value| add(found, value)),
+            serde_json::Value::Array(all) => all.iter().for_each(|value| add(found, value)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    add(&mut found, crate::profile::schema().as_value());
+    found
 }
 
 const NO_PROFILE_FIX: &str =

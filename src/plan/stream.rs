@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::arrival::{ROWS, peak_factor};
 use super::column::{resolve_columns, written};
 use super::limits::Limits;
-use super::resolver::{Resolver, milliseconds};
+use super::resolver::{Idle, Resolver, milliseconds};
 use super::shape::Shape;
 use super::{Recreate, TableName};
 use crate::pace::{Arrival, Arrivals, Course, Schedule};
@@ -49,6 +49,12 @@ const LINGER_MS: Limits = Limits {
     range: "1 ms to 60 s",
     fix: "choose how long a row may wait for its batch, such as 100 ms",
 };
+/// For what is about a schedule where there is none.
+pub(super) const NO_SCHEDULE: Idle = Idle {
+    here: "with the rate max, which has no schedule",
+    fix: "leave it out, or choose a rate",
+};
+
 /// What is streamed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
@@ -127,6 +133,11 @@ impl Resolver<'_> {
         let table = self.target(&mut stream.table);
         let columns = resolve_columns(&mut self.report, stream.columns.as_deref());
         stream.columns = Some(written(&columns));
+        let linger = milliseconds(self.number("linger_ms", &mut stream.linger_ms, &LINGER_MS));
+        if rate == StreamRate::Max {
+            self.note_idle(stream.linger_ms.as_ref(), NO_SCHEDULE);
+            self.note_idle(stream.arrival.as_ref(), NO_SCHEDULE);
+        }
         Stream {
             columns,
             partitions: NonZeroU32::new(partitions as u32).unwrap_or(NonZeroU32::MIN),
@@ -134,7 +145,7 @@ impl Resolver<'_> {
             shape,
             arrival,
             batch_rows: NonZeroU32::new(batch_rows as u32).unwrap_or(NonZeroU32::MIN),
-            linger: milliseconds(self.number("linger_ms", &mut stream.linger_ms, &LINGER_MS)),
+            linger,
             recreate: self.recreate(&mut stream.recreate, &table),
             table,
         }

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::fault::suggest;
+use super::fault::{Fault, suggest};
 use super::kind::Kind;
 use super::resolver::Resolver;
-use super::{ArmPlan, Audit, GpuChoice, Job, Query};
+use super::{Job, LeftOver};
 use crate::profile::Located;
 use crate::quantity::{format_duration, parse_duration};
 use crate::result::figure::{NameError, NamedFigure, Subjects};
@@ -56,7 +56,7 @@ impl Threshold {
 impl Resolver<'_> {
     pub(super) fn thresholds(
         &mut self,
-        written: &mut [Located<String>],
+        written: &mut Vec<Located<String>>,
         job: &Job,
         queries_are_whole: bool,
     ) -> Vec<Threshold> {
@@ -67,26 +67,34 @@ impl Resolver<'_> {
             arms: &arms,
             steps: &steps,
         };
-        let audit = match job {
-            Job::Stream(job) => Some(job.audit),
-            Job::Benchmark(_) | Job::Sweep(_) => None,
-        };
         let mut thresholds = Vec::new();
-        for written in written {
+        written.retain_mut(|written| {
             self.note_use(written);
             let parsed = Draft::parse(written)
                 .and_then(|draft| draft.of(&subjects).map_err(|bad| draft.unnamed(&bad)))
-                .and_then(|threshold| threshold.known_in_time(audit));
+                .and_then(Threshold::known_in_time)
+                .and_then(|threshold| threshold.measured_by(job));
             match parsed {
                 Ok(threshold) => {
                     *written = threshold.to_string().into();
                     thresholds.push(threshold);
                 }
                 // A query that is faulty itself may be the one that is named.
-                Err(bad) if bad.is_of_subjects && !queries_are_whole => {}
+                Err(bad) if bad.of == Of::Subjects && !queries_are_whole => {}
+                // Another profile of the call may have it.
+                Err(bad)
+                    if bad.of != Of::Itself
+                        && self.report.override_at(&written.span()).is_some() =>
+                {
+                    let place = self.report.place(&written.span());
+                    let fault = Fault { place, what: bad.what, fix: bad.fix };
+                    self.elsewhere.push(LeftOver { value: Some(written.to_string()), fault });
+                    return false;
+                }
                 Err(bad) => self.report.at(&written.span(), bad.what, bad.fix),
             }
-        }
+            true
+        });
         thresholds
     }
 }
@@ -100,37 +108,18 @@ impl Job {
         }
     }
 
-    /// The queries that are run.
+    /// The names of the queries that are run.
     fn query_names(&self) -> Vec<&str> {
-        let queries: &[Query] = match self {
-            Self::Stream(job) if job.readers.count == 0 => &[],
-            Self::Stream(job) => &job.readers.queries,
-            Self::Benchmark(bench) => &bench.queries,
-            Self::Sweep(job) => &job.bench.queries,
-        };
-        queries.iter().map(|query| query.name.as_str()).collect()
+        self.queries().iter().map(|query| query.name.as_str()).collect()
     }
 
-    /// The arms that some query may run in; what the server has decides.
+    /// The arms that some query may run in.
     fn arm_names(&self) -> Vec<&str> {
-        let (choice, planned, queries): (GpuChoice, &[ArmPlan], &[Query]) = match self {
-            Self::Stream(job) => (job.readers.gpu, &job.readers.arms, &job.readers.queries),
-            Self::Benchmark(bench) => (bench.gpu, &bench.arms, &bench.queries),
-            Self::Sweep(_) => return Vec::new(),
-        };
-        let mut names: Vec<&str> = Vec::new();
-        for choice in queries.iter().map(|query| query.gpu.unwrap_or(choice)) {
-            let own: Vec<&str> = match choice {
-                GpuChoice::Auto if !planned.is_empty() => {
-                    planned.iter().map(|arm| arm.name.as_str()).collect()
-                }
-                GpuChoice::Auto => vec!["cpu", "off", "on"],
-                GpuChoice::Off => vec!["cpu", "off"],
-                GpuChoice::On => vec!["on"],
-                GpuChoice::Alternate => vec!["off", "on"],
-            };
-            names.extend(own);
+        if matches!(self, Self::Sweep(_)) {
+            return Vec::new();
         }
+        let mut names: Vec<&str> =
+            self.queries().iter().flat_map(|query| self.arms_of(query)).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -182,16 +171,31 @@ impl fmt::Display for Threshold {
 
 /// What is wrong with a threshold, and how to mend it.
 #[derive(Debug, PartialEq, Eq)]
-struct ThresholdFault {
+pub(super) struct ThresholdFault {
     what: String,
     fix: String,
-    /// Whether the names of steps, queries and arms are what is wrong.
-    is_of_subjects: bool,
+    of: Of,
+}
+
+/// What a threshold is faulty by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// By itself: it is so for every profile.
+    Itself,
+    /// By what this profile is or does.
+    Profile,
+    /// By the steps, queries and arms of this profile.
+    Subjects,
 }
 
 impl ThresholdFault {
     fn new(what: String, fix: impl Into<String>) -> Self {
-        Self { what, fix: fix.into(), is_of_subjects: false }
+        Self { what, fix: fix.into(), of: Of::Itself }
+    }
+
+    /// A fault of this profile, and not of others.
+    pub(super) fn of_profile(what: String, fix: impl Into<String>) -> Self {
+        Self { what, fix: fix.into(), of: Of::Profile }
     }
 }
 
@@ -256,9 +260,9 @@ impl<'a> Draft<'a> {
         let (what, fix) = match error {
             NameError::Unknown { what: "figure", known, .. } => (
                 format!("threshold names an unknown figure `{name}`"),
-                match nearest_few(name, known).as_slice() {
-                    [] => LISTED.to_owned(),
-                    near => format!("did you mean {}? {LISTED}", near.join(" or ")),
+                match nearest_few(name, known) {
+                    (true, near) => format!("did you mean {}? {LISTED}", near.join(" or ")),
+                    (false, far) => format!("the nearest are {}; {LISTED}", far.join(", ")),
                 },
             ),
             NameError::Unknown { what, part, known } if known.is_empty() => (
@@ -274,7 +278,7 @@ impl<'a> Draft<'a> {
                 suggest(part, known.iter().map(String::as_str)),
             ),
             NameError::OfOthers(kinds) => (
-                format!("`{name}` is a figure of other jobs: {}", kinds.join(", ")),
+                format!("`{name}` is a figure of other jobs ({})", kinds.join(", ")),
                 format!("delete it; {LISTED} by job"),
             ),
             NameError::WhichStep => (
@@ -286,51 +290,51 @@ impl<'a> Draft<'a> {
                 "delete it, or let there be readers".to_owned(),
             ),
         };
-        let is_of_subjects = match error {
-            NameError::Unknown { what, .. } => *what != "figure",
-            NameError::NoQueries => true,
-            NameError::OfOthers(_) | NameError::WhichStep => false,
+        let of = match error {
+            NameError::Unknown { what: "figure", .. } | NameError::WhichStep => Of::Itself,
+            NameError::Unknown { .. } | NameError::NoQueries => Of::Subjects,
+            NameError::OfOthers(_) => Of::Profile,
         };
-        ThresholdFault { is_of_subjects, ..ThresholdFault::new(what, fix) }
+        ThresholdFault { what, fix, of }
     }
 }
 
-/// The known figures that `name` resembles, the nearest first. Of a dotted name that is wrong in its
-/// last part only that part is compared; where it lacks a part, the others decide.
-fn nearest_few(name: &str, known: &[String]) -> Vec<String> {
+/// The known figures that `name` resembles, the nearest first; where none is near, the least far, and
+/// `false`.
+/// Of a dotted name that is wrong in its last part only that part is compared; where it lacks a part,
+/// the others decide.
+fn nearest_few(name: &str, known: &[String]) -> (bool, Vec<String>) {
+    let name = name.to_lowercase();
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
-    let (parts, own) = (name.split('.').count(), last(name));
+    let (parts, own) = (name.split('.').count(), last(&name));
     let edits = |figure: &String| {
-        if figure.contains('.') || parts > 1 {
+        let (written, of, far) = if figure.contains('.') || parts > 1 {
             let alike = figure.split('.').next() == name.split('.').next();
-            let unlike = if !figure.contains('.') || alike { 0 } else { 100 };
-            unlike + strsim::osa_distance(&own, &last(figure))
+            (&own, last(figure), if !figure.contains('.') || alike { 0 } else { 100 })
         } else {
-            strsim::osa_distance(name, figure)
-        }
+            (&name, figure.clone(), 0)
+        };
+        // `p99` is a part of `query_p99_ms`, however many letters that has more.
+        let is_part = written.len() >= 3 && of.split('_').any(|part| part == written);
+        if is_part { far + 1 } else { far + strsim::osa_distance(written, &of) }
     };
-    let mut near: Vec<(usize, &String)> = known.iter().map(|own| (edits(own), own)).collect();
-    near.retain(|(edits, _)| *edits <= (own.chars().count() / 3).max(1));
-    near.sort();
-    near.dedup();
-    near.into_iter().take(NEAREST_MAX).map(|(_, name)| format!("`{name}`")).collect()
+    let mut all: Vec<(usize, &String)> = known.iter().map(|known| (edits(known), known)).collect();
+    all.sort();
+    all.dedup();
+    let is_near = |edits: usize| edits <= (own.chars().count() / 3).max(1);
+    let near = all.iter().filter(|(edits, _)| is_near(*edits)).count();
+    let shown = if near > 0 { near.min(NEAREST_MAX) } else { NEAREST_MAX };
+    (near > 0, all.into_iter().take(shown).map(|(_, name)| format!("`{name}`")).collect())
 }
 
 impl Threshold {
-    /// Refuses what would not be known when it is to be judged.
-    fn known_in_time(self, audit: Option<Audit>) -> Result<Self, ThresholdFault> {
-        let figure = self.figure.figure;
-        if self.abort_after.is_some() && figure.at_end {
+    /// Refuses to abort by what is known too late.
+    fn known_in_time(self) -> Result<Self, ThresholdFault> {
+        if self.abort_after.is_some() && self.figure.figure.at_end {
             let what = format!("`{}` is known only at the end, too late to abort", self.figure);
             return Err(ThresholdFault::new(what, "leave `abort` out"));
         }
-        match audit {
-            Some(Audit::Count | Audit::Off) if figure.is_of_audit() => {
-                let what = format!("`{}` is known only by the full audit", self.figure);
-                Err(ThresholdFault::new(what, "set `audit` to \"full\", or delete the threshold"))
-            }
-            _ => Ok(self),
-        }
+        Ok(self)
     }
 }
 
@@ -349,7 +353,7 @@ mod tests {
 
     fn parse(text: &str, subjects: &Subjects<'_>) -> Result<Threshold, ThresholdFault> {
         let draft = Draft::parse(text)?;
-        draft.of(subjects).map_err(|bad| draft.unnamed(&bad))?.known_in_time(Some(Audit::Full))
+        draft.of(subjects).map_err(|bad| draft.unnamed(&bad))?.known_in_time()
     }
 
     #[test]
@@ -377,6 +381,9 @@ mod tests {
         let stream = [
             "response_p9_ms < 50",
             "speed > 1",
+            "p99 < 5",
+            "RESPONSE_P99_MS < 5",
+            "ratio < 1",
             "query.top1.on.p99_ms < 1",
             "query.top10.gpu.p99_ms < 1",
             "query.top10.on.p9_ms < 1",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::limits::Limits;
-use super::resolver::{Resolver, milliseconds};
+use super::resolver::{Idle, Resolver, milliseconds};
 use crate::profile;
 
 /// Below it the driver would be asked more often than it looks itself.
@@ -14,6 +14,12 @@ const GPU_INTERVAL_MS: Limits = Limits {
     is_whole: false,
     range: "10 ms to 10 s",
     fix: "choose the time between two samples, such as 100 ms, or `off`",
+};
+
+/// For what is about GPUs where none is sampled.
+const NOT_SAMPLED: Idle = Idle {
+    here: "while GPUs are not sampled",
+    fix: "leave it out, or choose an interval for --gpu-interval",
 };
 
 /// What is watched beside the load.
@@ -34,10 +40,11 @@ impl Resolver<'_> {
     pub(super) fn watch(&mut self, watch: &mut profile::Watch) -> Watch {
         let interval = &mut watch.gpu_interval_ms;
         let interval_ms = self.number_or_word("gpu_interval_ms", interval, &GPU_INTERVAL_MS);
-        Watch {
-            gpu_interval: interval_ms.map(milliseconds),
-            gpu_pcie: self.choice(&mut watch.gpu_pcie, false),
+        let gpu_pcie = self.choice(&mut watch.gpu_pcie, false);
+        if interval_ms.is_none() {
+            self.note_idle(watch.gpu_pcie.as_ref(), NOT_SAMPLED);
         }
+        Watch { gpu_interval: interval_ms.map(milliseconds), gpu_pcie }
     }
 }
 

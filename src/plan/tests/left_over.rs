@@ -75,7 +75,7 @@ fn no_setting_is_taken_in_silence() {
         for (flag, value) in UNUSUAL {
             let plan = read(&given(&[&format!("{flag}={value}")]));
             let changes = done(&plan) != done(&plain);
-            let left: Vec<_> = plan.common.left_over.iter().map(|fault| &fault.place).collect();
+            let left: Vec<_> = plan.common.left_over.iter().map(|left| &left.fault.place).collect();
             let said = [&Place::Given(Origin::Flag(Setting::of_flag(flag).unwrap().flag))];
             assert_eq!(left, if changes { &[][..] } else { &said[..] }, "{flag} for a {kind}");
             own.extend(changes.then_some(flag));
@@ -89,7 +89,7 @@ fn no_setting_is_taken_in_silence() {
 fn what_is_left_over_says_whom_it_is_for() {
     let left = |text: &str, words: &[&str]| {
         let plan = Plan::read(&source(text), &given(words)).unwrap();
-        plan.common.left_over.iter().map(ToString::to_string).collect::<Vec<_>>()
+        plan.common.left_over.iter().map(|left| left.fault.to_string()).collect::<Vec<_>>()
     };
     let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
     let all = [
@@ -98,6 +98,89 @@ fn what_is_left_over_says_whom_it_is_for() {
         left(&builtin("tuning-cpu").unwrap().text, &["--pairs-min=3", "--duration=1s"]),
     ];
     assert_snapshot!(all.concat().join("\n\n"));
+}
+
+/// What is said of each flag that another choice leaves without use.
+#[test]
+fn what_another_choice_leaves_idle_is_left_over() {
+    let realtime = builtin("realtime").unwrap().text;
+    let readers = [
+        "--query-rate=5",
+        "--query-arrival=burst",
+        "--gpu=on",
+        "--check-answers=false",
+        "--statement-timeout=5s",
+    ];
+    let schedule = ["--arrival=constant", "--linger=5ms", "--backlog-rows=10", "--catch-up=3"];
+    let cases = [
+        (realtime.as_str(), "--readers=0", &readers[..]),
+        ("[stream]\nrows_per_s = 5\n", "--seed=7", &readers),
+        (&realtime, "--rate=max", &schedule),
+        ("[stream]\nrows_per_s = \"max\"\n", "--seed=7", &schedule),
+        (&realtime, "--gpu-interval=off", &["--gpu-pcie"]),
+    ];
+    let mut said = Vec::new();
+    for (text, choice, idle) in cases {
+        let plan = Plan::read(&source(text), &given(&[&[choice], idle].concat())).unwrap();
+        let left = plan.common.left_over.iter();
+        let flags: Vec<_> = left.clone().map(|left| left.fault.place.clone()).collect();
+        let name = |word: &&str| Setting::of_flag(word.split('=').next().unwrap()).unwrap().flag;
+        let all: Vec<_> = idle.iter().map(|word| Place::Given(Origin::Flag(name(word)))).collect();
+        assert_eq!(flags, all, "{choice}");
+        said.push(format!("{choice}\n{}", left.clone().next().unwrap().fault));
+        // In the file they may stand for a call without that choice.
+        let plan = Plan::read(&source(&realtime), &given(&[choice])).unwrap();
+        assert_eq!(plan.common.left_over, []);
+    }
+    assert_snapshot!(said.join("\n\n"));
+}
+
+/// A threshold of the command line may be meant for another profile of the call; in a file it is a
+/// fault.
+#[test]
+fn a_threshold_that_is_not_for_this_profile_is_left_over() {
+    let query = "name = \"q\"\nsql = \"SELECT 1\"\n";
+    let stream = format!("[stream]\n[readers]\ncount = 1\n[[readers.queries]]\n{query}");
+    let off = format!("{stream}gpu = \"off\"\n");
+    let cases = [
+        (builtin("tuning-cpu").unwrap().text, "response_p99_ms < 5"),
+        (stream.clone(), "query.other.cpu.p50_ms < 5"),
+        (stream.clone(), "queries_dropped <= 0"),
+        (stream.clone(), "answer_age_p99_ms < 5"),
+        (stream.clone(), "query.q.cpu.answer_age_p99_ms < 5"),
+        (format!("{stream}[evidence]\ncheck_answers = false\n"), "answers_different <= 0"),
+        (format!("{stream}answers = \"off\"\n"), "answers_different <= 0"),
+        (off.clone(), "answers_different <= 0"),
+        (off.clone(), "gpu_proven >= 1"),
+        (off.clone(), "ratio.q.low > 1"),
+        (
+            format!("{off}[[readers.queries]]\nname = \"r\"\nsql = \"SELECT 2\"\n"),
+            "query.q.on.p50_ms < 1",
+        ),
+        (format!("audit = \"count\"\n{stream}"), "rows_lost <= 0"),
+        ("[stream]\n".to_owned(), "query_p99_ms < 5"),
+    ];
+    let mut said = Vec::new();
+    for (text, threshold) in cases {
+        let with = given(&[&format!("--threshold={threshold}"), "--threshold=errors <= 0"]);
+        let plan = Plan::read(&source(&text), &with).unwrap();
+        let left = plan.common.left_over.as_slice();
+        assert_eq!(left.len(), 1, "{threshold}: {left:?}");
+        assert_eq!(left[0].value.as_deref(), Some(threshold));
+        // What is left is judged, and what is written out resolves.
+        assert_eq!(plan.common.thresholds.len(), 1);
+        let written = format!("thresholds = [\"{threshold}\"]\n{text}");
+        let faults = Plan::read(&source(&written), &Overrides::default()).unwrap_err();
+        let whats: Vec<_> = faults.iter().map(|fault| fault.what.clone()).collect();
+        assert_eq!(whats, [left[0].fault.what.clone()], "{threshold}");
+        said.push(format!("{threshold}\n{}", left[0].fault));
+    }
+    assert_snapshot!(said.join("\n\n"));
+    // What is wrong with any profile is a fault.
+    let with = given(&["--threshold=ratio.q.low > 1 abort"]);
+    Plan::read(&source(&stream), &with).unwrap_err();
+    let with = given(&["--threshold=p99 < 1"]);
+    Plan::read(&source(&stream), &with).unwrap_err();
 }
 
 #[test]
