@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
-use strom_load::pace::{Course, DueTimes, Rate, Schedule};
+use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
 use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
@@ -49,8 +49,10 @@ fn main() -> Result<(), Failure> {
 
     let mut buffer = vec![0; CHUNK_BYTES];
     let mut cases: Vec<Case<'_>> = vec![
-        Case::new("generate + encode", encoding(&all)),
-        Case::new("generate + encode, again", encoding(&all)),
+        Case::new("generate + encode", encoding(&all, &due_times())),
+        Case::new("generate + encode, again", encoding(&all, &due_times())),
+        Case::new("the same, Poisson", encoding(&all, &due_times_of(poisson(), steady()))),
+        Case::new("the same, a sine", encoding(&all, &due_times_of(even(), sine()?))),
         Case::new("ToSql of ready values", || {
             write_to_sql(values.iter().copied(), |bytes| drop(black_box(bytes))).is_ok()
         }),
@@ -63,7 +65,7 @@ fn main() -> Result<(), Failure> {
         }),
     ];
     for (name, encoder) in &alone {
-        cases.push(Case::new(&format!("  {name} alone"), encoding(encoder)));
+        cases.push(Case::new(&format!("  {name} alone"), encoding(encoder, &due_times())));
     }
     for _ in 0..ROUNDS {
         for case in &mut cases {
@@ -114,19 +116,40 @@ fn columns() -> Vec<Column> {
 
 /// Due times of 1,000 rows a second, from a moment in 2026.
 fn due_times() -> DueTimes {
-    let lane = Rate::per_second(NonZeroU64::MIN.saturating_add(2_999));
+    due_times_of(even(), steady())
+}
+
+fn due_times_of(arrivals: Arrivals, curve: Curve) -> DueTimes {
     let three = NonZeroU64::MIN.saturating_add(2);
-    Schedule::new(Course::even(lane), 0, three, NonZeroU64::MIN, Duration::ZERO)
+    Schedule::new(Course { arrivals, curve }, 0, three, NonZeroU64::MIN, Duration::ZERO)
         .due_times(0)
         .since(1_795_000_000_000_000)
 }
 
+const ROWS_PER_S: NonZeroU64 = NonZeroU64::MIN.saturating_add(2_999);
+
+fn even() -> Arrivals {
+    Arrivals::new(Arrival::Constant, 42, 0)
+}
+
+fn poisson() -> Arrivals {
+    Arrivals::new(Arrival::Poisson, 42, 0)
+}
+
+fn steady() -> Curve {
+    Curve::steady(Rate::per_second(ROWS_PER_S))
+}
+
+fn sine() -> Result<Curve, Failure> {
+    Ok(Curve::wave(ROWS_PER_S, 0.5, Duration::from_secs(600)).ok_or("no wave")?)
+}
+
 /// One pass over all rows, a chunk at a time into the same buffer.
-fn encoding(encoder: &Encoder) -> impl FnMut() -> bool + use<> {
-    let mut encoder = encoder.clone();
+fn encoding(encoder: &Encoder, due: &DueTimes) -> impl FnMut() -> bool + use<> {
+    let (mut encoder, first) = (encoder.clone(), due.clone());
     let mut buffer = vec![0; CHUNK_BYTES];
     move || {
-        let (mut row, mut due) = (0, due_times());
+        let (mut row, mut due) = (0, first.clone());
         while row < ROWS {
             let chunk = encoder.encode(black_box(&mut buffer), row, ROWS - row, &mut due);
             black_box(&buffer[..chunk.bytes]);

@@ -120,7 +120,14 @@ impl Producer {
             self.shed();
             let slot = match self.pacer.next(&self.stop).await {
                 Ok(Some(slot)) => slot,
-                Ok(None) => break,
+                Ok(None) => {
+                    // Where the rate is 0 from now on, the run is not over yet.
+                    tokio::select! {
+                        () = self.stop.over() => {}
+                        () = self.abort.cancelled() => {}
+                    }
+                    break;
+                }
                 Err(timer) => {
                     error = Some(timer.into());
                     break;

@@ -34,6 +34,19 @@ impl Rate {
         self.events.get() as f64 * NS_PER_S as f64 / self.per_ns.get() as f64
     }
 
+    /// When an event is due, in whole nanoseconds, if events come evenly. As `reaches` of its position,
+    /// and faster.
+    pub(super) fn due_ns(self, event: u64) -> u64 {
+        let due = u128::from(event) * u128::from(self.per_ns.get());
+        u64::try_from(due / u128::from(self.events.get())).unwrap_or(u64::MAX)
+    }
+
+    /// How many events are due before `at_ns`, if they come evenly.
+    pub(super) fn events_before(self, at_ns: u64) -> u64 {
+        let events = u128::from(at_ns) * u128::from(self.events.get());
+        u64::try_from(events.div_ceil(self.per_ns.get().into())).unwrap_or(u64::MAX)
+    }
+
     /// When a position is reached, in whole nanoseconds.
     pub(super) fn reaches(self, position: Position) -> u64 {
         let (per, events) = (u128::from(self.per_ns.get()), u128::from(self.events.get()));
@@ -72,6 +85,20 @@ mod tests {
                 let reached = rate.reaches(position);
                 prop_assert_eq!(reached < at_ns, position < first, "{} at {}", reached, position);
             }
+        }
+
+        #[test]
+        fn events_that_come_evenly_are_at_whole_positions(
+            events in 1u64..2_000_000_000, per_ns in 1u64..1_000_000_000_000_000,
+            event in 0u64..1 << 40, at_ns in 0u64..1_000_000_000_000_000_000,
+        ) {
+            let rate = Rate {
+                events: NonZeroU64::new(events).unwrap(),
+                per_ns: NonZeroU64::new(per_ns).unwrap(),
+            };
+            prop_assert_eq!(rate.due_ns(event), rate.reaches(Position::from(event) << FRACTION_BITS));
+            let positions = rate.first_not_before(at_ns).div_ceil(1 << FRACTION_BITS);
+            prop_assert_eq!(u128::from(rate.events_before(at_ns)), positions.min(u64::MAX.into()));
         }
     }
 }

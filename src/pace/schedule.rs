@@ -136,11 +136,10 @@ impl Schedule {
 
     /// Due times in whole microseconds from the start, beginning with row `first_row`.
     pub fn due_times(&self, first_row: u64) -> DueTimes {
-        let Course { arrivals, curve } = &self.course;
         let (event, lanes) = (self.event(first_row), self.lanes.get());
-        match curve.as_steady() {
-            Some(rate) if arrivals.is_even() => DueTimes::even(rate, event, lanes),
-            _ => DueTimes::drawn(arrivals, curve, event, lanes),
+        match self.course.as_even() {
+            Some(rate) => DueTimes::even(rate, event, lanes),
+            None => DueTimes::drawn(&self.course.arrivals, &self.course.curve, event, lanes),
         }
     }
 }
@@ -151,12 +150,23 @@ impl Course {
         Self { arrivals: Arrivals::new(Arrival::Constant, 0, 0), curve: Curve::steady(rate) }
     }
 
+    /// The rate, if nothing else is to be known of it.
+    fn as_even(&self) -> Option<Rate> {
+        self.curve.as_steady().filter(|_| self.arrivals.is_even())
+    }
+
     fn due_ns(&self, event: u64) -> u64 {
-        self.curve.reaches(self.arrivals.position(event))
+        match self.as_even() {
+            Some(rate) => rate.due_ns(event),
+            None => self.curve.reaches(self.arrivals.position(event)),
+        }
     }
 
     fn events_before(&self, at_ns: u64) -> u64 {
-        self.arrivals.before(self.curve.first_not_before(at_ns))
+        match self.as_even() {
+            Some(rate) => rate.events_before(at_ns),
+            None => self.arrivals.before(self.curve.first_not_before(at_ns)),
+        }
     }
 
     /// The rate that is asked for between two moments, in events per second: of a Poisson process the

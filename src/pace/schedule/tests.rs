@@ -286,3 +286,43 @@ fn every_arrival_keeps_the_rate() {
         assert!(deviations.abs() < 3.0, "{deviations} standard deviations at {minute} min");
     }
 }
+
+#[test]
+fn batches_in_a_burst_are_full() {
+    let burst = Burst { block: 15_000, dense: 12_000, length: 3_000 };
+    let schedule = dealt(&course(Arrival::Burst(burst), 3_000), 0, 3, 100, 100);
+    let (mut next, mut full, mut lingered) = (0, 0, 0);
+    while next < 50_000 {
+        let batch = schedule.batch(next, u64::MAX, None).unwrap();
+        // 4000 rows a second in this lane, or 250.
+        let took_ns = batch.due_ns - schedule.due_ns(next);
+        match batch.rows {
+            100 => full += 1,
+            25 | 26 => lingered += 1,
+            rows => assert!((25..100).contains(&rows), "{rows}"),
+        }
+        assert!(took_ns <= 100_000_000);
+        next += batch.rows;
+    }
+    // Ten blocks of 4000 rows in their bursts and 1000 beside them; each burst has two ends.
+    assert!((380..=400).contains(&full), "{full}");
+    assert!((360..=400).contains(&lingered), "{lingered}");
+}
+
+#[test]
+fn the_due_times_are_those_of_the_last_release() {
+    // A saved run is verified by them.
+    let burst = Burst { block: 15_000, dense: 12_000, length: 3_000 };
+    let due = |arrival| {
+        let schedule = dealt(&course(arrival, 3_000), 0, 1, 100, 100);
+        [0, 1, 2, 100_000, 1_000_000_007].map(|row| schedule.due_ns(row))
+    };
+    assert_eq!(
+        due(Arrival::Poisson),
+        [317_794, 437_628, 575_717, 33_321_894_767, 333_347_399_313_554]
+    );
+    assert_eq!(
+        due(Arrival::Burst(burst)),
+        [0, 1_333_333, 2_666_666, 34_158_192_574, 333_330_849_109_821]
+    );
+}
