@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
-use crate::query::{Answer, Armed, Connection, Dealer, Trial};
+use crate::query::{Answer, Armed, Connection, Dealer, Failures, Trial};
 use crate::record::{Blame, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
@@ -38,6 +38,8 @@ pub struct Bencher {
     examiner: Examiner,
     armed: Armed,
     recorders: Recorders,
+    /// What the log says of queries that fail.
+    failures: Failures,
     progress: Watched,
     /// What the times of executions count from.
     start: Instant,
@@ -94,6 +96,7 @@ impl Bencher {
         };
         Self {
             recorders,
+            failures: Failures::default(),
             progress: Watched::default(),
             start: Instant::now(),
             sent: Instant::now(),
@@ -453,7 +456,7 @@ impl Bencher {
                 Ok(Executed::Answered(ns))
             }
             Err(StromError::Server(error)) => {
-                tracing::warn!("`{}` ({arm_entered}): {error}", asked.name);
+                self.failures.note(&asked.name, &arm_entered.name, &error);
                 samples.failures += 1;
                 let failed = self.execution(query, arm, self.sent.elapsed());
                 self.recorders.queries[query][arm].note(|tally| tally.failed(failed, error.code()));
@@ -497,6 +500,7 @@ impl Bencher {
 
     /// Says goodbye.
     pub async fn close(mut self) {
+        self.failures.tell_totals();
         self.disconnect().await;
     }
 }

@@ -15,6 +15,7 @@ mod variables;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -235,7 +236,16 @@ impl Parsed {
         if args.iter().any(|arg| arg == "-h") {
             command = without_variables(command);
         }
-        let matches = command.try_get_matches_from(args)?;
+        let known: Vec<String> =
+            command.get_subcommands().map(|own| own.get_name().to_owned()).collect();
+        let named = after_recreate(&args, &known);
+        let matches = command.try_get_matches_from(args).map_err(|error| match named {
+            Some(name) if error.kind() == ErrorKind::ArgumentConflict => Cli::command().error(
+                ErrorKind::ArgumentConflict,
+                format!("a table to drop stands behind `=`: --recreate={name}"),
+            ),
+            _ => error,
+        })?;
         let cli = Cli::from_arg_matches(&matches)?;
         Ok(Self { cli, matches })
     }
@@ -255,6 +265,14 @@ impl Parsed {
         let matches = self.matches.subcommand().map_or(&self.matches, |(_, matches)| matches);
         matches.value_source(id)
     }
+}
+
+/// What follows a bare `--recreate` and is no option nor subcommand.
+fn after_recreate(args: &[OsString], subcommands: &[String]) -> Option<String> {
+    let at = args.iter().position(|arg| arg == "--recreate")?;
+    let next = args.get(at + 1)?.to_str()?;
+    let is_name = !next.starts_with('-') && !subcommands.iter().any(|own| own == next);
+    is_name.then(|| next.to_owned())
 }
 
 /// `-h` is the short help; the variables are in `--help`.

@@ -30,6 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use read::{INDEX, RESULT, ReadError, Saved, parse, read};
 pub use saved_plan::as_profile;
+pub(crate) use shortfall::one_line;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use crate::exit;

@@ -17,6 +17,13 @@ use crate::result::index::Index;
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
 
+/// How the table can be another one on the run's own server.
+const MADE_ANEW: &str = "the table was made anew since";
+const NO_TABLE: &str = "the table is not there";
+
+/// Kinds of jobs without a stream.
+const OTHER_KINDS: [&str; 2] = ["benchmark", "sweep"];
+
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
 pub struct SavedRun {
@@ -119,13 +126,18 @@ pub enum SavedRunError {
     },
     /// It is the folder of several runs.
     #[error(
-        "`{path}` holds the results of several runs\n  fix: verify the folder of each that has a \
-         stream: {}", folders.join(", ")
+        "`{path}` holds the results of several runs{}", match folders.as_slice() {
+            [] => ", and none of them has a stream\n  fix: name the folder of a run with a stream"
+                .to_owned(),
+            folders => {
+                format!("\n  fix: verify the folder of each that has a stream: {}", folders.join(", "))
+            }
+        }
     )]
     Several {
         /// The folder.
         path: String,
-        /// The runs' own folders.
+        /// The folders of those that have a stream.
         folders: Vec<String>,
     },
     /// The plan in it does not resolve.
@@ -155,6 +167,10 @@ impl SavedRun {
         match result["kind"].as_str() {
             // Format 1 named no kind of a stream.
             None | Some("stream" | "faults") => {}
+            Some(kind) if !OTHER_KINDS.contains(&kind) => {
+                let fact = format!("its kind is `{kind}`, which this strom-load does not know");
+                return Err(malformed(fact).into());
+            }
             Some(kind) => {
                 return Err(SavedRunError::Kind { path: path.clone(), kind: kind.to_owned() });
             }
@@ -285,7 +301,8 @@ impl SavedRun {
             return Some("it is another database");
         }
         match (then.table_oid, here.table_oid) {
-            (Some(then), Some(here)) if then != here => Some("the table was made anew since"),
+            (Some(then), Some(here)) if then != here => Some(MADE_ANEW),
+            (_, None) => Some(NO_TABLE),
             _ => None,
         }
     }
@@ -296,6 +313,11 @@ impl SavedRun {
             true => {
                 "the run's server was started for the run, and is gone with its rows; if they were \
                  kept, name their folder with --data-dir"
+            }
+            // Server and database are the right ones.
+            false if [MADE_ANEW, NO_TABLE].contains(&fact) => {
+                "there is nothing to verify if the table was dropped with its rows; if it was moved \
+                 or brought back from a copy, name the server and the database that hold it"
             }
             false => "name the server and the database of the run with --database-url",
         };
@@ -361,9 +383,15 @@ fn several(folder: &Path) -> SavedRunError {
     // Of another format, or damaged: the folders are there all the same.
     let index = result::parse::<Index>(&folder.join(INDEX), 1);
     let runs = index.map_or_else(|_| Vec::new(), |index| index.runs);
-    let own = |name: String| folder.join(name).display().to_string();
+    let own = runs.into_iter().filter_map(|run| run.folder.map(|name| folder.join(name)));
     SavedRunError::Several {
         path: folder.display().to_string(),
-        folders: runs.into_iter().filter_map(|run| run.folder.map(own)).collect(),
+        folders: own.filter(|own| has_stream(own)).map(|own| own.display().to_string()).collect(),
     }
+}
+
+/// Whether a folder has the result of a job with a stream.
+fn has_stream(folder: &Path) -> bool {
+    let result = result::parse::<Value>(&folder.join(RESULT), 1);
+    result.is_ok_and(|result| matches!(result["kind"].as_str(), None | Some("stream" | "faults")))
 }

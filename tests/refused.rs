@@ -1,5 +1,7 @@
 //! What is bound to fail is refused before anything is created; and what need not fail does not.
 
+use std::fs;
+
 use crate::support::{Database, Ended, Program, connect_to, scratch, shared};
 
 const COLUMNS: &str = "id bigint, category text, region text, amount numeric(15,2), \
@@ -472,4 +474,51 @@ async fn line_ends_and_blanks_around_an_address_are_no_part_of_it() {
         ("PGUSER", "postgres\n"),
     ];
     Program::start_in(scratch(), &SHORT, &env).end().await.done();
+}
+
+/// Producers are other sessions than the one that makes the table.
+#[tokio::test]
+async fn a_temporary_table_is_refused_before_the_run() {
+    let database = Database::create().await;
+    let args = ["--table", "pg_temp.x", "--rate", "100", "--duration", "1s", "--readers", "0"];
+    let ended = Program::run(&database, &args).end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let fact = "it is a temporary table, which only the session that made it sees\n  fix: ";
+    assert!(ended.stderr.contains(fact), "{}", ended.stderr);
+}
+
+/// The log says of a dropped table only what is so for good.
+#[tokio::test]
+async fn a_table_that_is_not_dropped_after_all_is_not_said_to_be() {
+    let database = Database::create().await;
+    let args = ["--rate", "300", "--readers", "0", "--warmup", "0s", "--duration", "1s"];
+    Program::run(&database, &args).end().await.done();
+    let folder = scratch();
+    let path = folder.path().join("bad.toml");
+    let bad =
+        "[stream]\n[readers]\n[[readers.queries]]\nname = 'q'\nsql = 'SELECT nope FROM {table}'\n";
+    fs::write(&path, bad).unwrap();
+    let (path, address) = (path.display().to_string(), database.address());
+    let args = ["run", &path, "--recreate", "--database-url", &address, "--metrics-addr", "off"];
+    let ended = Program::start(&args).end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("is dropped for --recreate"), "{}", ended.stderr);
+    assert_eq!(database.number("SELECT count(*) FROM l40s_realtime_stream").await, 300);
+    let args =
+        ["--recreate", "--rate", "300", "--readers", "0", "--warmup", "0s", "--duration", "1s"];
+    let ended = Program::run(&database, &args).end().await;
+    ended.done();
+    let said = "is dropped for --recreate: made by strom-load, 300 rows";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+/// A name behind a blank is no value of `--recreate`, and is not lost in silence.
+#[tokio::test]
+async fn the_name_behind_recreate_stands_behind_an_equals_sign() {
+    let said = "a table to drop stands behind `=`: --recreate=shop";
+    for args in [&["--recreate", "shop", "--rate", "5"][..], &["run", "--recreate", "shop"]] {
+        let ended = Program::start(args).end().await;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
 }

@@ -306,3 +306,26 @@ async fn a_stall_is_charged_to_its_partition_and_no_row_is_lost() {
     let longest = database.number(&longest).await as f64;
     assert!(max >= longest * 0.99 && max < longest + 500.0, "{max} ms, by SQL {longest} ms");
 }
+
+/// `verify` ends as a run does: what it reads is cancelled on the server.
+#[tokio::test]
+async fn an_interrupt_ends_verify() {
+    let database = Database::create().await;
+    let args = ["--rate", "300", "--readers", "0", "--warmup", "0s", "--duration", "1s"];
+    let run = Program::run(&database, &args).end().await;
+    run.done();
+    let other = database.session().await;
+    other.execute("BEGIN; LOCK TABLE l40s_realtime_stream IN ACCESS EXCLUSIVE MODE").await;
+    let (folder, address) = (run.work().join("out").display().to_string(), database.address());
+    let program = Program::start(&["verify", &folder, "--database-url", &address]);
+    let waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+                   AND application_name LIKE 'strom-load%' AND wait_event_type = 'Lock'";
+    database.until(waiting).await;
+    program.signal(Signal::INT);
+    let ended = program.end().await;
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    let said = "error: interrupted before all rows were read back\n";
+    assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
+    database.until(&waiting.replace("> 0", "= 0")).await;
+    other.execute("COMMIT").await;
+}

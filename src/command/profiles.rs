@@ -36,7 +36,7 @@ pub(super) struct Resolved<J> {
 /// Resolves all profiles that are to be run before anything starts, so that a mistake in the last
 /// one is found before the first has run.
 pub(super) fn to_run(files: &[PathBuf], overrides: &Overrides) -> Result<Resolved<Job>, Failure> {
-    let plans = resolve_each(files, |source| Plan::resolve(source, overrides))?;
+    let plans = resolve_each(files, overrides, |source| Plan::resolve(source, overrides))?;
     without_left_over(plans)
 }
 
@@ -45,19 +45,21 @@ pub(super) fn read(
     files: &[PathBuf],
     overrides: &Overrides,
 ) -> Result<Resolved<Option<Job>>, Failure> {
-    let plans = resolve_each(files, |source| Plan::read(source, overrides))?;
+    let plans = resolve_each(files, overrides, |source| Plan::read(source, overrides))?;
     without_left_over(plans)
 }
 
 fn resolve_each<J>(
     files: &[PathBuf],
+    overrides: &Overrides,
     resolve: impl Fn(&ProfileSource) -> Result<Plan<J>, Faults>,
 ) -> Result<Vec<Plan<J>>, Failure> {
     let default = [PathBuf::from("realtime")];
     let files = if files.is_empty() { &default } else { files };
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for file in files {
-        match source(file).and_then(|source| resolve(&source)) {
+        match source(file, overrides.recreates_without_a_name()).and_then(|source| resolve(&source))
+        {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found),
         }
@@ -152,15 +154,25 @@ pub(super) fn list(format: Format) -> Result<u8, Failure> {
     Ok(exit::DONE)
 }
 
-/// A built-in profile goes by its name where no file of that name is in the way.
-fn source(path: &Path) -> Result<ProfileSource, Faults> {
+/// A built-in profile goes by its name where no file of that name is in the way. What follows a bare
+/// `--recreate` may be meant as the name of its table.
+fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
     let name = path.display().to_string();
     let builtin = || path.to_str().and_then(plan::builtin);
     match read_file(path) {
         Ok(bytes) => ProfileSource::decode(&name, bytes),
         Err(error) => match builtin() {
             Some(builtin) if error.kind() == ErrorKind::NotFound => Ok(builtin),
-            _ => Err(unreadable(name, &error).into()),
+            _ => {
+                let mut fault = unreadable(name.clone(), &error);
+                if after_recreate && error.kind() == ErrorKind::NotFound {
+                    fault.fix = format!(
+                        "{}; a table to drop stands behind `=`: --recreate={name}",
+                        fault.fix
+                    );
+                }
+                Err(fault.into())
+            }
         },
     }
 }

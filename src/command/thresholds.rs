@@ -36,14 +36,15 @@ fn text() -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(out, "{}:", alike.join(", "));
         for figure in figures(kind) {
-            let _ = writeln!(out, "  {:34} {}", figure.name, figure.help);
+            let at_end = if figure.at_end { "; known at the end" } else { "" };
+            let _ = writeln!(out, "  {:34} {}{at_end}", figure.name, figure.help);
         }
         out.push('\n');
         listed.extend(alike);
     }
     out.push_str(
         "QUERY and ARM stand for names of the profile. In a benchmark of several steps a figure of a \
-         query has `step.STEP.` before it.\n",
+         query has `step.STEP.` before it. What is known at the end cannot have `abort`.\n",
     );
     out
 }

@@ -14,7 +14,7 @@ use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Progress, Sink as _};
 use crate::verify::{SavedRun, Verified, VerifyError};
 
-use super::{Failure, ended, find_server, log_warnings, print};
+use super::{Failure, Signals, ended, find_server, log_warnings, print};
 
 /// Between two looks at how far it is.
 const TICK: Duration = Duration::from_secs(1);
@@ -28,14 +28,30 @@ pub(super) async fn verify(
     let screen = Screen::new(quiet);
     log_warnings(&screen);
     let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let no_server = saved.no_server();
-    let (address, server) = find_server(parsed, args, &no_server, &Shutdown::default()).await?;
-    let terminal = (!quiet).then(|| Terminal::begun(screen));
-    let verified = read_back(&saved, &address, terminal).await;
-    if let Some(server) = server {
-        let _ = server.stop().await;
-    }
-    let verified = verified.map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let work = async {
+        let no_server = saved.no_server();
+        let (address, server) = find_server(parsed, args, &no_server, &shutdown).await?;
+        let terminal = (!quiet).then(|| Terminal::begun(screen.clone()));
+        let verified = tokio::select! {
+            verified = read_back(&saved, &address, terminal) => {
+                verified.map_err(|error| Failure::new(exit::PREPARE, error))
+            }
+            // What it reads is cancelled at the end of the command.
+            () = shutdown.stop.cancelled() => {
+                Err(Failure::new(exit::INTERRUPTED, "interrupted before all rows were read back"))
+            }
+        };
+        if let Some(server) = server {
+            let _ = server.stop().await;
+        }
+        verified
+    };
+    let verified = tokio::select! {
+        verified = work => verified?,
+        never = signals.obey(&shutdown, &screen) => match never {},
+    };
     let code = if verified.right { exit::DONE } else { exit::INTEGRITY };
     ended(code, None, print(&verified.text))
 }

@@ -194,16 +194,22 @@ pub(super) async fn create(
     }
     session.execute("begin", "BEGIN").await?;
     let created = async {
-        if replace {
-            drop_for_recreate(session, table).await?;
-        }
+        let dropped = match replace {
+            true => drop_for_recreate(session, table).await?,
+            false => None,
+        };
         for (act, sql) in steps {
             session.execute(&act, &sql).await?;
         }
         session.copy_once("load a row in a dry run", &copy_sql(table), first_row).await?;
         session.execute("create it", "ROLLBACK TO SAVEPOINT empty").await?;
         session.execute("record what it is filled with", &comment_sql(table, record)).await?;
-        session.execute("create it", "COMMIT").await
+        if let Some(made) = mark::Relation::find(session, &table.name).await? {
+            made.refuse_temporary(ELSEWHERE)?;
+        }
+        session.execute("create it", "COMMIT").await?;
+        dropped.iter().for_each(|dropped| tracing::info!("{dropped}"));
+        Ok(())
     };
     let created = created.await;
     if created.is_err() {
@@ -213,13 +219,13 @@ pub(super) async fn create(
     created
 }
 
-async fn drop_for_recreate(session: &mut Session, table: &Table) -> Result<(), pg::Error> {
-    match mark::Relation::find(session, &table.name).await? {
-        None => Ok(()),
-        Some(found) => {
-            mark::drop_table(session, &table.name, &found, &table.recreate, ELSEWHERE).await
-        }
-    }
+/// What is to be said of it once that is committed, if there was one.
+async fn drop_for_recreate(
+    session: &mut Session,
+    table: &Table,
+) -> Result<Option<String>, pg::Error> {
+    let Some(found) = mark::Relation::find(session, &table.name).await? else { return Ok(None) };
+    mark::drop_table(session, &table.name, &found, &table.recreate, ELSEWHERE).await.map(Some)
 }
 
 fn comment_sql(table: &Table, record: &Record) -> String {

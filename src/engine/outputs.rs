@@ -62,7 +62,10 @@ impl Outputs {
             if let Err(error) = sink.finish(&result) {
                 tracing::error!("{error}");
                 // Too late for the outputs that are closed; the exit code and the terminal say it.
-                result.shortfalls.push(Shortfall::output_lost(error));
+                let lost = Shortfall::output_lost(error);
+                if !result.shortfalls.contains(&lost) {
+                    result.shortfalls.push(lost);
+                }
             }
         }
         result

@@ -76,7 +76,7 @@ pub(super) async fn prepare(
     server.identity.table_oid = Some(table.oid);
     check_queries(&mut control, &trials, plan.job.readers.writes).await?;
     try_rows(&mut control, plan, &table).await?;
-    table::commit(&mut control, &plan.job.stream).await?;
+    table::commit(&mut control, &plan.job.stream, &table).await?;
     for armed in &mut readers {
         armed.hold(table.reservation.clone()).await?;
     }

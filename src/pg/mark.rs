@@ -31,6 +31,8 @@ pub(crate) struct Relation {
     kind: String,
     /// Whether it belongs to the server itself.
     system: bool,
+    /// Whether only the session that made it sees it.
+    temporary: bool,
     /// Whether the comment has a mark.
     pub(super) marked: bool,
     /// Its partitions that have no mark, if it has one itself.
@@ -54,7 +56,8 @@ impl Relation {
             "SELECT c.oid, c.relkind, n.nspname, c.relname, \
              n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
              {}, (SELECT pg_catalog.json_agg(t.relid::regclass::text) \
-             FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.relid <> c.oid AND NOT {})::text \
+             FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.relid <> c.oid AND NOT {})::text, \
+             c.relpersistence = 't' \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.oid = to_regclass({})",
             marked("c.oid"),
@@ -72,8 +75,18 @@ impl Relation {
             name: TableName { schema: text(2), name: text(3).unwrap_or_default() },
             system: text(4).as_deref() == Some("t"),
             marked,
+            temporary: text(7).as_deref() == Some("t"),
             foreign_partitions: partitions.filter(|_| marked).unwrap_or_default(),
         }))
+    }
+
+    /// Refuses a temporary table: rows are sent by other sessions than the one that makes it.
+    pub(crate) fn refuse_temporary(&self, elsewhere: &str) -> Result<(), Error> {
+        if !self.temporary {
+            return Ok(());
+        }
+        let fact = "it is a temporary table, which only the session that made it sees";
+        Err(Error::refused(format!("use table {}", self.name), fact).with_fix(elsewhere))
     }
 
     /// Why it can never be dropped as a table.
@@ -102,7 +115,8 @@ pub(super) fn comment_sql(table: &TableName) -> String {
 }
 
 /// Drops the table that was found, within the transaction that the session is in, if `recreate` lets
-/// it; `elsewhere` says how to name another table. The log says what went.
+/// it; `elsewhere` says how to name another table. Returns what the log is to say once that is
+/// committed.
 ///
 /// # Errors
 /// When it may not be dropped, with how many rows would go and the flag that would let it; or when
@@ -113,7 +127,7 @@ pub(crate) async fn drop_table(
     found: &Relation,
     recreate: &Recreate,
     elsewhere: &str,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let act = format!("drop table {table} for --recreate");
     may_go(session, table, found, recreate, elsewhere).await?;
     let Relation { oid, name, .. } = found;
@@ -132,8 +146,7 @@ pub(crate) async fn drop_table(
     let drop = format!("DROP TABLE {name}");
     session.execute(&act, &drop).await.map_err(|error| explain(error, elsewhere))?;
     let whose = if found.needs_name() { "not made by strom-load" } else { "made by strom-load" };
-    tracing::info!("table {} is dropped for --recreate: {whose}, {rows}", table.as_written());
-    Ok(())
+    Ok(format!("table {} is dropped for --recreate: {whose}, {rows}", table.as_written()))
 }
 
 fn explain(error: Error, elsewhere: &str) -> Error {

@@ -33,6 +33,8 @@ pub struct StreamTable {
     pub created: bool,
     /// How many partitions were added to a table already there.
     pub partitions_added: u32,
+    /// What is to be said of a table that was dropped for it.
+    dropped: Option<String>,
 }
 
 /// A partition of a table that is ready for a run.
@@ -65,11 +67,13 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
     let mut present = Relation::find(session, table).await?;
     // A name without a schema is made anew in the schema where it was found.
     let mut name = table.clone();
+    let mut dropped = None;
     if let Some(found) = &present {
         // Before anything is dropped: not from under another loader.
         Reservation::of(found.oid).enter(session, table, ELSEWHERE).await?;
         if stream.recreate != Recreate::No {
-            mark::drop_table(session, table, found, &stream.recreate, ELSEWHERE).await?;
+            dropped =
+                Some(mark::drop_table(session, table, found, &stream.recreate, ELSEWHERE).await?);
             name = found.name.clone();
             present = None;
         }
@@ -82,6 +86,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         }
         None => create(session, stream, &name).await?,
     };
+    found.refuse_temporary(ELSEWHERE)?;
     let partitions_added = add_partitions(session, stream, &found).await?;
     let table_oid = found.oid;
     if created {
@@ -94,6 +99,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
         partitions: partitions(session, stream, table_oid).await?,
         created,
         partitions_added: if created { 0 } else { partitions_added },
+        dropped,
     })
 }
 
@@ -101,8 +107,14 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
 ///
 /// # Errors
 /// When the server is gone.
-pub async fn commit(session: &mut Session, stream: &Stream) -> Result<(), Error> {
-    session.execute(&format!("create table {}", stream.table), "COMMIT").await
+pub async fn commit(
+    session: &mut Session,
+    stream: &Stream,
+    table: &StreamTable,
+) -> Result<(), Error> {
+    session.execute(&format!("create table {}", stream.table), "COMMIT").await?;
+    table.dropped.iter().for_each(|dropped| tracing::info!("{dropped}"));
+    Ok(())
 }
 
 /// Counts the rows of each partition from its first id on, for the check at the end.

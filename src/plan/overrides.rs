@@ -101,6 +101,13 @@ impl Overrides {
         Ok(overrides)
     }
 
+    /// Whether `--recreate` is given without the name of a table.
+    pub fn recreates_without_a_name(&self) -> bool {
+        let is_bare = |given: &Given| given.value == Value::Boolean(true);
+        let mut own = self.0.iter().filter(|own| own.setting.flag == "--recreate");
+        own.any(|own| own.given.iter().all(is_bare))
+    }
+
     /// Each value.
     pub fn iter(&self) -> std::slice::Iter<'_, Override> {
         self.0.iter()

@@ -16,7 +16,8 @@ pub(super) fn write(
     faults: &FaultsReport,
 ) -> std::fmt::Result {
     let measured = format_seconds(faults.measured_s);
-    writeln!(out, "\nfaults: {measured} measured, seed {}", faults.seed)?;
+    let status = outcome::status(result);
+    writeln!(out, "\nfaults: {status}, {measured} measured, seed {}", faults.seed)?;
     outcome::shortfalls(result).try_for_each(|line| writeln!(out, "{line}"))?;
     outcome::failed_thresholds(result).try_for_each(|line| writeln!(out, "{line}"))?;
     writeln!(out)?;

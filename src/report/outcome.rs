@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::quantity::format_seconds;
-use crate::result::{JobResult, ThresholdReport};
+use crate::result::{JobResult, Status, ThresholdReport};
 
 /// What was asked for and not done, a line each.
 pub(super) fn shortfalls(result: &JobResult) -> impl Iterator<Item = String> + '_ {
@@ -13,13 +13,13 @@ pub(super) fn shortfalls(result: &JobResult) -> impl Iterator<Item = String> + '
 /// Thresholds that do not hold, a line each.
 pub(super) fn failed_thresholds(result: &JobResult) -> impl Iterator<Item = String> + '_ {
     let failed = result.thresholds.iter().filter(|threshold| !threshold.passed);
-    failed.map(|threshold| format!("THRESHOLD FAILED: {}", line(threshold)))
+    failed.map(|threshold| format!("THRESHOLD FAILED: {}", line(threshold, "")))
 }
 
 /// Every threshold with its verdict, for a terminal.
 pub(super) fn thresholds(out: &mut String, result: &JobResult) -> fmt::Result {
     for threshold in &result.thresholds {
-        writeln!(out, "threshold   {}", line(threshold))?;
+        writeln!(out, "threshold   {}", line(threshold, verdict(threshold)))?;
     }
     Ok(())
 }
@@ -27,7 +27,7 @@ pub(super) fn thresholds(out: &mut String, result: &JobResult) -> fmt::Result {
 /// The same for Markdown; nothing without any.
 pub(super) fn thresholds_markdown(out: &mut String, result: &JobResult) -> fmt::Result {
     for threshold in &result.thresholds {
-        writeln!(out, "- threshold {}", line(threshold))?;
+        writeln!(out, "- threshold {}", line(threshold, verdict(threshold)))?;
     }
     if !result.thresholds.is_empty() {
         writeln!(out)?;
@@ -35,10 +35,25 @@ pub(super) fn thresholds_markdown(out: &mut String, result: &JobResult) -> fmt::
     Ok(())
 }
 
-fn line(threshold: &ThresholdReport) -> String {
-    let verdict = if threshold.passed { "held" } else { "FAILED" };
+fn verdict(threshold: &ThresholdReport) -> &'static str {
+    if threshold.passed { ", held" } else { ", FAILED" }
+}
+
+fn line(threshold: &ThresholdReport, verdict: &str) -> String {
     let value = threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
     let ended =
         threshold.aborted_at_s.map(|at| format!(" after {}, which ended it", format_seconds(at)));
-    format!("`{}`: {value}, {verdict}{}", threshold.threshold, ended.unwrap_or_default())
+    format!("`{}`: {value}{verdict}{}", threshold.threshold, ended.unwrap_or_default())
+}
+
+/// How a job with a stream ended.
+pub(super) fn status(result: &JobResult) -> &'static str {
+    match result.status {
+        Status::Running => "still running",
+        Status::Done => "done",
+        Status::Interrupted => "interrupted; what was due is stored",
+        Status::Aborted => "aborted mid-batch",
+        Status::Failed => "ENDED EARLY by an error",
+        Status::Stopped => "ENDED EARLY by a threshold",
+    }
 }

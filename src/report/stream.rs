@@ -58,14 +58,7 @@ fn own_delay(run: &StreamRun) -> Option<String> {
 }
 
 fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
-    let status = match report.status {
-        Status::Running => "still running",
-        Status::Done => "done",
-        Status::Interrupted => "interrupted; what was due is stored",
-        Status::Aborted => "aborted mid-batch",
-        Status::Failed => "ENDED EARLY by an error",
-        Status::Stopped => "ENDED EARLY by a threshold",
-    };
+    let status = outcome::status(report);
     let measured = format_seconds(run.measured_s);
     writeln!(out, "\n{}: {status}, {measured} measured", report.profile())?;
     outcome::shortfalls(report).try_for_each(|line| writeln!(out, "{line}"))?;

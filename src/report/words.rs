@@ -8,6 +8,7 @@ use crate::result::answers::{AnswerHistory, Row};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
+pub(super) use crate::result::one_line;
 use crate::stats::{Comparison, Verdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
@@ -139,9 +140,6 @@ pub(super) fn who(bottleneck: Bottleneck) -> &'static str {
 }
 
 /// A text of several lines in one.
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 /// The summary of a job whose text is laid out for a terminal, as Markdown.
 pub(super) fn as_markdown(out: &mut String, result: &JobResult) -> fmt::Result {

@@ -263,8 +263,23 @@ fn asks_to_compare(result: &JobResult, name: &str) -> bool {
     wanted.is_none_or(|wanted| **wanted) && !is_off
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// An error of several lines in one: its detail, hint and fix are told apart.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut said = String::new();
+    for line in text.lines() {
+        let words = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let opens =
+            ["detail:", "hint (server):", "fix:"].iter().any(|part| words.starts_with(part));
+        let between = match (said.is_empty(), opens) {
+            (true, _) => "",
+            (false, true) => "; ",
+            (false, false) => " ",
+        };
+        if !words.is_empty() {
+            said.extend([between, &words]);
+        }
+    }
+    said
 }
 
 #[cfg(test)]
@@ -317,6 +332,14 @@ mod tests {
     fn with(status: Status, mut result: JobResult) -> JobResult {
         result.status = status;
         result
+    }
+
+    #[test]
+    fn the_parts_of_an_error_are_told_apart_in_a_line() {
+        let said =
+            "failed to connect:\n  refused\n  detail: none\n\n  fix: check the host\n  and port";
+        let line = "failed to connect: refused; detail: none; fix: check the host and port";
+        assert_eq!(one_line(said), line);
     }
 
     const ALL_DONE: (u8, Vec<String>) = (exit::DONE, Vec::new());
