@@ -139,8 +139,6 @@ pub(super) fn who(bottleneck: Bottleneck) -> &'static str {
     }
 }
 
-/// A text of several lines in one.
-
 /// The summary of a job whose text is laid out for a terminal, as Markdown.
 pub(super) fn as_markdown(out: &mut String, result: &JobResult) -> fmt::Result {
     let text = super::summary(result);
