@@ -1,6 +1,8 @@
 //! Every metric: name, kind, unit, labels and help, once. docs/metrics.md and the dashboards are
 //! checked against this table.
 
+use std::sync::LazyLock;
+
 /// What a metric is to Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -80,9 +82,9 @@ metrics! {
     BATCH_SERVICE = Histogram "strom_load_batch_service_seconds" ["partition"]
         "Time of a batch from sent to acknowledged.";
     BATCH_RESPONSE = Histogram "strom_load_batch_response_seconds" ["partition"]
-        "Time of a batch from due to acknowledged.";
+        "Time of a batch from due to acknowledged; of one that never was, its age when given up.";
     ROW_LATENCY = Histogram "strom_load_row_latency_seconds" ["partition"]
-        "Time of a row from its own due time to its acknowledgement.";
+        "Time of a row from its own due time to its acknowledgement, or until it was given up.";
     QUERIES = Counter "strom_load_queries_total" ["query", "arm"]
         "Queries answered.";
     QUERIES_DUE = Counter "strom_load_queries_due_total" []
@@ -108,7 +110,7 @@ metrics! {
     QUERY_SERVICE = Histogram "strom_load_query_service_seconds" ["query", "arm"]
         "Time of a query from sent to its last row.";
     QUERY_RESPONSE = Histogram "strom_load_query_response_seconds" ["query", "arm"]
-        "Time of a query from due to its last row.";
+        "Time of a query from due to its last row, or until it was cut off.";
     ANSWER_AGE = Histogram "strom_load_answer_age_seconds" ["query", "arm"]
         "Age of the newest event in an answer, when the answer arrived.";
     GPU_INFO = Gauge "strom_load_gpu_info" ["gpu", "uuid", "name", "driver"]
@@ -218,12 +220,44 @@ labels! {
         `08006` for a broken connection, `XX000` for what has none, `other` past the 32nd";
 }
 
-/// Upper bounds of the histograms' buckets, in seconds: 100 µs to 100 s in steps of 1, 2.5 and 5,
+/// Upper bounds of most histograms' buckets, in seconds: 100 µs to 100 s in steps of 1, 2.5 and 5,
 /// wide enough for a commit on a fast disk and for a window function over a large table.
 pub const BUCKETS_S: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 25.0, 50.0, 100.0,
 ];
+
+/// How many bounds [`FINE_BUCKETS_S`] has.
+const FINE_BUCKETS: i32 = 140;
+
+/// Upper bounds of the buckets of latencies that quantiles are taken of, in seconds: 100 µs to 60 s,
+/// each a tenth above the last. Prometheus takes values to be spread evenly within a bucket, so a
+/// quantile is off by a tenth where they all lie at one end of it, and by far less where they do not.
+pub static FINE_BUCKETS_S: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let (first, last) = (1e-4_f64, 60.0_f64);
+    let step = (last / first).powf(1.0 / f64::from(FINE_BUCKETS - 1));
+    let bound = |number| {
+        let exact = first * step.powi(number);
+        // Four digits are enough, and a page of them is shorter.
+        format!("{exact:.3e}").parse().unwrap_or(exact)
+    };
+    (0..FINE_BUCKETS).map(bound).collect()
+});
+
+impl Metric {
+    /// Upper bounds of its buckets in seconds, ascending; none for what is no histogram.
+    pub fn buckets_s(&self) -> &'static [f64] {
+        match self.kind {
+            Kind::Counter | Kind::Gauge => &[],
+            Kind::Histogram if FINE.contains(self) => &FINE_BUCKETS_S,
+            Kind::Histogram => BUCKETS_S,
+        }
+    }
+}
+
+/// Histograms with fine buckets: those of the stream that users feel. There are two for each partition; of
+/// queries in their arms there may be many more, and a page is to stay small.
+const FINE: [Metric; 2] = [BATCH_RESPONSE, ROW_LATENCY];
 
 #[cfg(test)]
 mod tests {

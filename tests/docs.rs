@@ -24,7 +24,7 @@ use serde_json::Value;
 use strom_load::cli::Cli;
 use strom_load::doctor::advice;
 use strom_load::exit;
-use strom_load::metric::{self, BUCKETS_S, Bound, Kind, LABELS, Label, Metric};
+use strom_load::metric::{self, Bound, Kind, LABELS, Label, Metric};
 use strom_load::pg::fault::{RULES, Rule};
 use strom_load::plan::Setting;
 use strom_load::result::figure::FIGURES;
@@ -86,7 +86,7 @@ fn series(metric: &Metric) -> String {
     let mut factors: Vec<String> = factors.filter(|factor| !factor.is_empty()).collect();
     if metric.kind == Kind::Histogram {
         // Its buckets, the one without a bound, the sum and the count.
-        factors.push((BUCKETS_S.len() + 3).to_string());
+        factors.push((metric.buckets_s().len() + 3).to_string());
     }
     if factors.is_empty() { "1".to_owned() } else { factors.join(" × ") }
 }
@@ -103,7 +103,8 @@ fn series_of(partitions: usize, query_arms: usize, queries: usize, gpus: usize) 
             Bound::PerRun("A") => query_arms,
             Bound::PerRun(_) => gpus,
         };
-        let histogram = if metric.kind == Kind::Histogram { BUCKETS_S.len() + 3 } else { 1 };
+        let histogram =
+            if metric.kind == Kind::Histogram { metric.buckets_s().len() + 3 } else { 1 };
         metric.labels.iter().map(of).product::<usize>() * histogram
     };
     metric::ALL.iter().filter(|m| !m.labels.contains(&"sqlstate")).map(count).sum()

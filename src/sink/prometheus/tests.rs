@@ -6,10 +6,14 @@ use crate::record::{PartitionInterval, StreamTally};
 use crate::result::server::{ClockOffset, ServerFacts};
 
 use super::*;
-use crate::sink::StreamStart;
+use crate::sink::{QueryStart, StreamStart};
 
 /// A sink that has begun, with the built-in profile and no queries.
 fn begun() -> (Arc<Exposition>, PrometheusSink) {
+    begun_with(&[])
+}
+
+fn begun_with(queries: &[QueryStart]) -> (Arc<Exposition>, PrometheusSink) {
     let exposition = Arc::new(Exposition::new());
     let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
     let start = Start {
@@ -27,7 +31,7 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
             settings: BTreeMap::new(),
             clock: ClockOffset::default(),
         },
-        queries: &[],
+        queries,
         started_at: SystemTime::UNIX_EPOCH,
         gpus: &crate::watch::gpu::Found::default(),
     };
@@ -130,4 +134,22 @@ fn after_the_end_it_is_in_no_phase() {
     let page = exposition.render();
     assert!(page.contains("strom_load_phase{phase=\"measure\"} 0\n"), "{page}");
     assert!(!exposition.measuring.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_page_of_three_partitions_and_ten_queries_stays_small() {
+    let arms: Vec<String> = ["off", "on"].map(str::to_owned).into();
+    let name = |number| format!("a_query_with_a_long_name_{number}");
+    let queries: Vec<_> =
+        (0..5).map(|number| QueryStart { name: name(number), arms: arms.clone() }).collect();
+    let (exposition, mut sink) = begun_with(&queries);
+    // Counts of ten digits, as after days.
+    let mut interval = second(0);
+    for partition in &mut interval.partitions {
+        partition.tally.row.record_n(Duration::from_micros(50), 9_000_000_000);
+        partition.tally.batch.response.record_n(Duration::from_micros(50), 90_000_000);
+    }
+    sink.interval(&interval).unwrap();
+    let bytes = exposition.render().len();
+    assert!(bytes < 250_000, "{bytes} bytes");
 }
