@@ -16,7 +16,9 @@ use crate::pace::{Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
 use crate::pg::load::{LoadFailure, LoadTarget, Loader};
 use crate::plan::{Recovery, Stream};
-use crate::record::{Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally};
+use crate::record::{
+    Account, Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally,
+};
 use crate::row::BatchEncoder;
 
 use recover::{Outage, Verdict};
@@ -177,15 +179,25 @@ impl Producer {
 
     /// Notes rows that are never sent, and why they were not by now.
     fn drop_rows(&self, first: u64, rows: u64) {
-        let middle = first + rows / 2;
-        let due = self.pacer.due(middle).filter(|due| rows > 0 && self.pacer.is_measured(*due));
-        let late = due.map(|due| self.attribution.unsent(due, Instant::now()));
-        let batches = rows as f64 / f64::from(self.stream.batch_rows.get());
+        self.recorder.note(|tally| tally.account.dropped.push(first, rows));
+        let Some((first, rows)) = self.pacer.measured(first, rows) else { return };
+        let due = |row| self.pacer.due(row);
+        let (Some(oldest), Some(middle), Some(newest)) =
+            (due(first), due(first + rows / 2), due(first + rows - 1))
+        else {
+            return;
+        };
+        let now = Instant::now();
+        let late = self.attribution.unsent(middle, now);
+        let batch_rows = u64::from(self.stream.batch_rows.get());
+        // The batches that they would have filled, each due with its last row.
+        let (batches, parts) = (rows.div_ceil(batch_rows), rows as f64 / batch_rows as f64);
+        let first_full = due(first + batch_rows.min(rows) - 1).unwrap_or(oldest);
+        let age = |due: Instant| now.saturating_duration_since(due);
         self.recorder.note(|tally| {
-            tally.account.dropped.push(first, rows);
-            if let Some(late) = &late {
-                tally.blame.add(late, batches);
-            }
+            tally.blame.add(&late, parts);
+            tally.row.record_evenly_at_least(age(newest), age(oldest), rows);
+            tally.given_up((age(newest), age(first_full)), late.own, batches);
         });
     }
 
@@ -199,12 +211,12 @@ impl Producer {
             let failure = match attempt {
                 Attempt::Acknowledged => break,
                 Attempt::Aborted => {
-                    self.undecided(slot);
+                    self.undecided(slot, &late);
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
                 Attempt::Impossible(error) => {
-                    self.undecided(slot);
+                    self.undecided(slot, &late);
                     return Err(error);
                 }
                 Attempt::Failed(failure) => failure,
@@ -226,16 +238,16 @@ impl Producer {
                     break;
                 }
                 Verdict::Undecided => {
-                    self.undecided(slot);
+                    self.undecided(slot, &late);
                     break;
                 }
                 Verdict::Over { in_doubt } => {
-                    self.give_up(slot, in_doubt);
+                    self.give_up(slot, &late, in_doubt);
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Verdict::Fatal { error, in_doubt } => {
-                    self.give_up(slot, in_doubt);
+                    self.give_up(slot, &late, in_doubt);
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -290,7 +302,7 @@ impl Producer {
             Some(outcome) => outcome,
             None if self.abort.is_cancelled() => {
                 loader.session().canceller().cancel().await;
-                self.note_sent(slot, again, bytes, encode);
+                self.note_sent(slot, (again, sent), bytes, encode);
                 return Attempt::Aborted;
             }
             None => Err(loader.give_up(self.recovery.reconnect_timeout)),
@@ -300,7 +312,7 @@ impl Producer {
         let late = if again { self.late_again(late, begun, sent) } else { late };
         let own = self.heartbeat.paused(sent, answered).max(encode);
         let latency = Latency::measure(slot.due, sent, answered, late, own);
-        self.note_sent(slot, again, bytes, encode);
+        self.note_sent(slot, (again, sent), bytes, encode);
         match outcome {
             Ok(committed) if committed.rows == slot.rows => {
                 self.acknowledge(slot, &latency);
@@ -314,13 +326,14 @@ impl Producer {
         }
     }
 
-    fn note_sent(&self, slot: &Slot, again: bool, bytes: u64, encode: Duration) {
+    fn note_sent(&self, slot: &Slot, (again, sent): (bool, Instant), bytes: u64, encode: Duration) {
         self.recorder.note(|tally| {
             tally.bytes += bytes;
             tally.encode += encode;
             if again {
                 tally.batches_resent += 1;
             } else {
+                tally.sent_at = Some(sent);
                 tally.rows_sent += slot.rows;
                 tally.rows_sent_measured += if slot.measured { slot.rows } else { 0 };
             }
@@ -360,17 +373,24 @@ impl Producer {
         });
     }
 
-    fn undecided(&self, slot: &Slot) {
-        self.recorder.note(|tally| tally.account.undecided.push(slot.first_row, slot.rows));
+    fn undecided(&self, slot: &Slot, late: &Blame) {
+        self.give_up(slot, late, true);
     }
 
-    /// Notes a slot that will not be sent again.
-    fn give_up(&self, slot: &Slot, in_doubt: bool) {
-        if in_doubt {
-            self.undecided(slot);
-        } else {
-            self.recorder.note(|tally| tally.account.dropped.push(slot.first_row, slot.rows));
-        }
+    /// Notes a slot that will not be sent again: dropped, or it may be there.
+    fn give_up(&self, slot: &Slot, late: &Blame, in_doubt: bool) {
+        let age = Instant::now().saturating_duration_since(slot.due);
+        let (first_lead, last_lead) = self.pacer.row_lead(slot);
+        self.recorder.note(|tally| {
+            let Account { dropped, undecided, .. } = &mut tally.account;
+            let fate = if in_doubt { undecided } else { dropped };
+            fate.push(slot.first_row, slot.rows);
+            if slot.measured {
+                let (low, high) = (age + last_lead, age + first_lead);
+                tally.row.record_evenly_at_least(low, high, slot.rows);
+                tally.given_up((age, age), late.own, 1);
+            }
+        });
     }
 
     /// Notes an outage that is over. Only one that was recovered from has a length: the others are

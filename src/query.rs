@@ -108,7 +108,12 @@ impl Reader {
             // Overdue queries are not caught up on after the end: unlike a row, a query that
             // nobody waits for any more is no use.
             if self.abort.is_cancelled() || (self.stop.is_over() && slot.due < free) {
-                self.due.note(|tally| tally.dropped += 1);
+                self.due.note(|tally| {
+                    tally.dropped += 1;
+                    if slot.measured {
+                        tally.dropped_age.record_at_least(slot.due.elapsed());
+                    }
+                });
                 break;
             }
             let late = self.attribution.wait(slot.due, free, slot.held_until, Instant::now());
@@ -124,7 +129,13 @@ impl Reader {
                 Err(ReadError::Server(error)) => {
                     let recorder = self.recorders[turn.query][turn.arm].clone();
                     let failed = self.execution(turn, (began, rows), began.elapsed());
-                    recorder.note(|tally| tally.failed(failed, error.code()));
+                    let unanswered = slot.measured && error.is_unanswered();
+                    recorder.note(|tally| {
+                        tally.failed(failed, error.code());
+                        if unanswered {
+                            tally.times.response.record_at_least(slot.due.elapsed());
+                        }
+                    });
                     let trial = &self.trials[turn.query];
                     self.failures.note(&trial.query.name, &trial.arms[turn.arm].name, &error);
                     if error.is_lost() {
@@ -164,8 +175,17 @@ impl Reader {
     fn drop_queries(&self, first: u64, queries: u64) {
         let due = self.pacer.due(first + queries / 2).filter(|_| queries > 0);
         let late = due.map(|due| self.attribution.unsent(due, Instant::now()));
+        let now = Instant::now();
+        let measured = self.pacer.measured(first, queries);
+        let ages = measured.and_then(|(first, queries)| {
+            let age = |query| self.pacer.due(query).map(|due| now.saturating_duration_since(due));
+            Some((age(first + queries - 1)?, age(first)?, queries))
+        });
         self.due.note(|tally| {
             tally.dropped += queries;
+            if let Some((youngest, oldest, queries)) = ages {
+                tally.dropped_age.record_evenly_at_least(youngest, oldest, queries);
+            }
             if let Some(late) = &late {
                 tally.blame.add(late, queries as f64);
             }
@@ -192,7 +212,12 @@ impl Reader {
             error => ReadError::Strom(error),
         })?
         else {
-            recorder.note(|tally| tally.interrupted += 1);
+            recorder.note(|tally| {
+                tally.interrupted += 1;
+                if slot.measured {
+                    tally.times.response.record_at_least(slot.due.elapsed());
+                }
+            });
             return Ok(Asked::Aborted);
         };
         let (sent, answered) = (answer.sent, answer.sent + answer.service);

@@ -8,6 +8,7 @@ mod blame;
 mod by_plan;
 mod executions;
 pub mod gpu;
+mod interval;
 mod pairs;
 mod times;
 
@@ -25,7 +26,7 @@ pub use blame::{Attribution, Blame, BlameSums, Service};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::PairTally;
-pub use times::{PackedTimes, Percentiles, Times};
+pub use times::{Intervals, PackedTimes, Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
 /// timer of the operating system can be trusted with on a busy machine.
@@ -81,6 +82,8 @@ pub struct StreamTally {
     pub rows_acknowledged_measured: u64,
     /// Rows sent that were due after the warm-up.
     pub rows_sent_measured: u64,
+    /// When a batch was last sent for the first time.
+    pub sent_at: Option<Instant>,
     /// When the server last committed a batch.
     pub acknowledged_at: Option<Instant>,
     /// Batches committed.
@@ -151,12 +154,14 @@ pub struct QueryTally {
 }
 
 /// What became of one reader's queries that were due, whichever they were.
-#[derive(Debug, Default, Clone, Copy, PartialEq)]
+#[derive(Debug, Default, Clone)]
 pub struct ReaderTally {
     /// Queries that were asked.
     pub asked: u64,
     /// Queries that were due and never asked: too far overdue, or still waiting at the end.
     pub dropped: u64,
+    /// The ages of those that were due in the measurement: their response would have been longer.
+    pub dropped_age: Times,
     /// Why queries were late, those included that were dropped.
     pub blame: BlameSums,
 }
@@ -193,6 +198,23 @@ pub trait Tally: Default {
     fn merge(&mut self, other: &Self);
 }
 
+impl StreamTally {
+    /// Adds measured batches that were given up, at ages from the youngest to the oldest: their response
+    /// would have been longer than that. The loader's own part in each age was `own`.
+    pub fn given_up(
+        &mut self,
+        (youngest, oldest): (Duration, Duration),
+        own: Duration,
+        batches: u64,
+    ) {
+        let oldest = oldest.max(youngest);
+        let without = |age: Duration| age.saturating_sub(own);
+        self.batch.response.record_evenly_at_least(youngest, oldest, batches);
+        self.without_own.record_evenly_at_least(without(youngest), without(oldest), batches);
+        self.own_delay.record_n(own, batches);
+    }
+}
+
 impl QueryTally {
     /// Notes by which plan a measured execution ran that was sent at `start`.
     pub fn ran(
@@ -226,6 +248,7 @@ impl Tally for StreamTally {
         self.rows_acknowledged += other.rows_acknowledged;
         self.rows_acknowledged_measured += other.rows_acknowledged_measured;
         self.rows_sent_measured += other.rows_sent_measured;
+        self.sent_at = self.sent_at.max(other.sent_at);
         self.acknowledged_at = self.acknowledged_at.max(other.acknowledged_at);
         self.batches += other.batches;
         self.batches_late += other.batches_late;
@@ -251,6 +274,7 @@ impl Tally for ReaderTally {
     fn merge(&mut self, other: &Self) {
         self.asked += other.asked;
         self.dropped += other.dropped;
+        self.dropped_age.merge(&other.dropped_age);
         self.blame.merge(&other.blame);
     }
 }

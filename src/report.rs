@@ -4,6 +4,7 @@ mod benchmark;
 mod faults;
 mod gpu;
 mod index;
+mod latency;
 mod outcome;
 mod query;
 mod stream;

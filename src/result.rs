@@ -65,6 +65,10 @@ pub struct ThresholdReport {
     pub threshold: String,
     /// What the figure came to; `None` if nothing was measured.
     pub value: Option<f64>,
+    /// Whether the figure is at least that, and nobody knows how much more: something was given up that
+    /// would have taken longer. Then no `<` and no `<=` holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
     /// Whether it holds. A figure that was not measured does not hold.
     pub passed: bool,
     /// When it ended the job, in seconds since the start of the schedule, if it did: `value` is what

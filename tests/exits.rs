@@ -85,11 +85,23 @@ async fn a_query_that_is_cut_off_is_interrupted_and_no_failure() {
     );
     let row = ended.stdout.lines().find(|line| line.starts_with("w ")).unwrap();
     let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-    assert_eq!(cells, ["w", "cpu", "-", "-", "-", "-", "-", "2 interrupted", "cpu"], "{row}");
-    // Unless somebody wants to know.
+    assert_eq!(&cells[..3], ["w", "cpu", "0/s"], "{row}");
+    // Nobody knows how long they would have taken, but that it is longer than this.
+    assert!(cells[3].starts_with("≥ ") && cells[5].starts_with("≥ "), "{row}");
+    assert_eq!(&cells[6..], ["-", "2 interrupted", "cpu"], "{row}");
+    let response = &result["queries"][0]["response"];
+    assert_eq!((&response["count"], &response["censored"]), (&2.into(), &2.into()), "{response}");
+    // Unless somebody wants to know: a lower bound is below nothing.
     let args = ["--threshold", "query_p99_ms < 100000"];
     let ended = run(&database, &reader("SELECT pg_sleep(60)"), &args).await;
     assert_eq!(ended.code, Some(99), "{}", ended.stderr);
+    let threshold = &ended.result()["thresholds"][0];
+    assert_eq!(threshold["at_least"], true, "{threshold}");
+    assert!(
+        ended.stdout.contains("THRESHOLD FAILED: `query_p99_ms < 100000`: ≥ "),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[tokio::test]

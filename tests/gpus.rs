@@ -269,6 +269,10 @@ async fn a_run_samples_the_gpus_into_every_output() {
     assert_eq!(second["energy_joules"], Value::Null);
     assert_eq!(second["ecc_corrected"], Value::Null);
     assert_eq!(second["pg_strom_memory_max_bytes"], Value::Null);
+    // Idle is what it draws while no kernel runs: here always the same.
+    assert!(near(number(&first["idle_power_watts"]), 120.5, 1e-6), "{first}");
+    // After the end of the schedule nothing is measured, however long finishing takes.
+    assert!((2.5..=3.3).contains(&watched_s), "{first}");
     assert!(near(number(&second["power_mean_watts"]), 30.0, 1e-6), "{second}");
     assert!(ended.stdout.contains("GPU 0       Stub H100 80GB"), "{}", ended.stdout);
     let who = "GPUs        PG-Strom used GPU 0 only; busy with other work: GPU 1\n";

@@ -431,3 +431,80 @@ async fn a_ramp_falls_due_as_the_area_below_it_and_says_its_target() {
     assert!((due - 15_000.0).abs() < 15.0, "{due}");
     assert!(ended.stderr.contains(" rows/s of 1,"), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn low_rates_are_what_they_are() {
+    let database = Database::create().await;
+    for (rate, duration, rows) in [("1", "4s", 4), ("2", "5s", 10)] {
+        let args = ["--rate", rate, "--duration", duration, "--table", &format!("slow_{rate}")];
+        let result = stream(&database, &args).await.done();
+        assert_eq!(number(&result["stream"]["measured"]["rows_acknowledged"]), rows);
+        // A machine that stalls for a second may miss even this rate; then the time says so.
+        let planned_s = rows as f64 / rate.parse::<f64>().unwrap();
+        let measured_s = result["measured_s"].as_f64().unwrap();
+        let achieved = result["stream"]["achieved_rows_per_s"].as_f64().unwrap();
+        assert!((achieved * measured_s - rows as f64).abs() < 1e-6, "{achieved} over {measured_s}");
+        assert!((planned_s..planned_s + 0.25).contains(&measured_s), "{measured_s}");
+    }
+}
+
+#[tokio::test]
+async fn a_third_of_the_rate_is_a_third_though_every_row_arrives() {
+    let database = Database::create().await;
+    let args = ["--table", "slow", "--rate", "300", "--partitions", "1", "--batch-rows", "30"];
+    stream(&database, &[&args[..], &["--duration", "1s"]].concat()).await.done();
+    let session = database.session().await;
+    session
+        .execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'; \
+             CREATE TRIGGER slow AFTER INSERT ON slow FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+        )
+        .await;
+    let gates = ["--threshold", "rate_ratio >= 0.99", "--threshold", "delivered_ratio >= 1"];
+    let ended = stream(&database, &[&args[..], &gates[..]].concat()).await;
+    assert_eq!(ended.code, Some(99), "{}", ended.stderr);
+    let result = ended.result();
+    let passed = |place: usize| result["thresholds"][place]["passed"].as_bool().unwrap();
+    assert_eq!((passed(0), passed(1)), (false, true), "{}", result["thresholds"]);
+    // 30 rows each 0.3 s are a third of 300 rows/s.
+    let ratio = result["stream"]["measured"]["rate_ratio"].as_f64().unwrap();
+    assert!((0.2..0.36).contains(&ratio), "{ratio}");
+    assert_eq!(result["stream"]["measured"]["delivered_ratio"], 1.0);
+}
+
+#[tokio::test]
+async fn rows_that_are_dropped_stay_in_the_percentiles() {
+    let database = Database::create().await;
+    let args = ["--table", "slow", "--rate", "300", "--partitions", "1", "--batch-rows", "30"];
+    stream(&database, &[&args[..], &["--duration", "1s"]].concat()).await.done();
+    let session = database.session().await;
+    session
+        .execute(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END'; \
+             CREATE TRIGGER slow AFTER INSERT ON slow FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+        )
+        .await;
+    let gates = ["--threshold", "response_p99_ms < 60000", "--threshold", "rate_ratio < 0.5"];
+    let few = ["--backlog-rows", "120", "--duration", "3s", "--allow-dropped", "100%"];
+    let ended = stream(&database, &[&args[..], &gates[..], &few[..]].concat()).await;
+    assert_eq!(ended.code, Some(99), "{}", ended.stderr);
+    let result = ended.result();
+    let stream = &result["stream"];
+    let dropped = number(&stream["rows_dropped"]);
+    assert!(dropped > 300, "{dropped}");
+    assert_eq!(number(&stream["row_latency"]["censored"]), dropped);
+    assert_eq!(number(&stream["row_latency"]["count"]), 900, "each row that was due is counted");
+    let response = &stream["response"];
+    // As many batches as they would have filled, and more where they were given up in parts.
+    let batches = number(&response["censored"]);
+    assert!(batches >= dropped / 30, "{response}");
+    assert_eq!(number(&response["count"]), number(&stream["batches"]) + batches);
+    let threshold = &result["thresholds"][0];
+    let at_least = threshold["at_least"].as_bool();
+    assert_eq!((threshold["passed"].as_bool(), at_least), (Some(false), Some(true)), "{threshold}");
+    assert_eq!(result["thresholds"][1]["passed"], true);
+    assert!(ended.stdout.contains("rows that were due in the measurement were given up"));
+    assert!(ended.stdout.contains("≥ "), "{}", ended.stdout);
+}

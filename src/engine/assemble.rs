@@ -43,12 +43,14 @@ pub(super) struct Findings<'a> {
     pub(super) server: &'a ServerReport,
     /// Start of the schedule.
     pub(super) started_at: SystemTime,
-    /// Measured time.
-    pub(super) measured: Duration,
+    /// The measured part of the schedule.
+    pub(super) scheduled: Duration,
+    /// How long after the schedule's end the last acknowledgement came, if work was overdue then.
+    pub(super) overrun: Duration,
     /// Time since the start of the schedule.
     pub(super) took: Duration,
-    /// The schedule after the warm-up: its length and its mean rate; `None` when unthrottled.
-    pub(super) scheduled: Option<(Duration, f64)>,
+    /// The mean rate of that part; `None` when unthrottled.
+    pub(super) target_per_s: Option<f64>,
     /// How it stands.
     pub(super) status: Status,
     /// What ended it early.
@@ -60,7 +62,7 @@ pub(super) struct Findings<'a> {
     /// Each query, in the plan's order.
     pub(super) queries: &'a [QueryFindings<'a>],
     /// What became of the queries that were due.
-    pub(super) queries_due: ReaderTally,
+    pub(super) queries_due: &'a ReaderTally,
     /// Rows found by SQL.
     pub(super) rows_found: Option<u64>,
     /// What reading every row back showed.
@@ -108,20 +110,23 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
     let plan = findings.plan;
     let mut total = StreamTally::default();
     findings.partitions.iter().for_each(|partition| total.merge(&partition.tally));
-    let measured_s = findings.measured.as_secs_f64();
-    let stream = stream_report(findings, &total, measured_s);
-    let loader = loader::loader(findings, &total, &stream);
+    let measured_s = (findings.scheduled + findings.overrun).as_secs_f64();
+    let stream = stream_report(findings, &total);
+    let loader = loader::loader(findings, &total, &stream, measured_s);
+    // Readers stop with the schedule: what is overdue of the rows is none of theirs.
+    let queries = queries::reports(findings.queries, findings.scheduled.as_secs_f64());
     let run = StreamRun {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
         queries_due: loader::queries_due(findings),
-        queries: queries::reports(findings.queries, measured_s),
+        queries,
         comparisons: queries::comparisons(findings),
         loader,
         intervals: findings.timeline.reports(),
     };
-    let gpus = gpus::report(plan.common.watch, findings.gpus, &findings.gpu_totals);
+    let mut gpus = gpus::report(plan.common.watch, findings.gpus, &findings.gpu_totals);
+    gpus.per_query = gpus::per_query(&gpus.devices, &run.queries);
     let mut result = envelope(plan.into(), findings.server, gpus, Body::Stream(Box::new(run)));
     result.status = findings.status;
     result.error.clone_from(&findings.error);
@@ -155,20 +160,35 @@ impl JobResult {
     }
 }
 
-fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) -> StreamReport {
+/// How long rows of the measurement took by the schedule, in seconds: `rows` rows at `per_s` rows a second
+/// stand for as many times the distance between two of them, which the measured part of a schedule is not
+/// a whole number of. Without a rate, the measured time itself.
+fn span_s(scheduled_s: f64, rows: u64, per_s: Option<f64>) -> f64 {
+    let Some(per_s) = per_s.filter(|per_s| rows > 0 && *per_s > 0.0) else { return scheduled_s };
+    // One row at most: a rate that the schedule itself did not have is not made up for.
+    let distance_s = 1.0 / per_s;
+    scheduled_s + (rows as f64 * distance_s - scheduled_s).clamp(-distance_s, distance_s)
+}
+
+fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
     let sum = |of: fn(&PartitionTotals) -> u64| {
         findings.partitions.iter().map(|partition| of(partition)).sum::<u64>()
     };
     let due_measured = sum(|partition| partition.rows_due_measured);
     let acknowledged_measured = total.rows_acknowledged_measured;
+    let target = findings.target_per_s;
+    let (scheduled_s, overrun_s) =
+        (findings.scheduled.as_secs_f64(), findings.overrun.as_secs_f64());
+    let span_s = span_s(scheduled_s, due_measured, target) + overrun_s;
+    let delivered = (due_measured > 0).then(|| acknowledged_measured as f64 / due_measured as f64);
     let WorkTimes { wait, service, response } = &total.batch;
     let with_histograms = findings.partitions.len() <= PARTITION_HISTOGRAMS_MAX;
     StreamReport {
         table_created: findings.table.created,
         partitions_added: findings.table.partitions_added,
         rows_before: findings.table.created.then_some(0),
-        target_rows_per_s: findings.scheduled.map(|(_, target)| target.round() as u64),
-        achieved_rows_per_s: per_second(acknowledged_measured, measured_s),
+        target_rows_per_s: target.map(|target| target.round() as u64),
+        achieved_rows_per_s: per_second(acknowledged_measured, span_s),
         rows_due: sum(|partition| partition.rows_due),
         rows_sent: total.rows_sent,
         rows_acknowledged: total.rows_acknowledged,
@@ -180,12 +200,12 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally, measured_s: f64) 
         measured: MeasuredRows {
             rows_due: due_measured,
             rows_acknowledged: acknowledged_measured,
-            rate_ratio: if due_measured == 0 {
-                0.0
-            } else {
-                acknowledged_measured as f64 / due_measured as f64
-            },
-            scheduled_s: findings.scheduled.map(|(length, _)| length.as_secs_f64()),
+            // Of what the schedule asked for, which random arrivals make more or less than their mean.
+            rate_ratio: delivered
+                .filter(|_| target.is_some())
+                .map(|delivered| delivered * scheduled_s / (scheduled_s + overrun_s)),
+            delivered_ratio: delivered,
+            scheduled_s: target.map(|_| scheduled_s),
         },
         batches: total.batches,
         batches_late: total.batches_late,
@@ -254,4 +274,38 @@ pub(super) fn unix_us(at: SystemTime) -> i64 {
 
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn low_rates_are_what_they_are() {
+        let is = |seconds: f64, rows, per_s, wanted: f64| {
+            (span_s(seconds, rows, per_s) - wanted).abs() < 1e-9
+        };
+        // Rows are due at 0, 1, 2, 3 and 4 s: five of them stand for 5 s, though the fifth comes early.
+        assert!(is(4.5, 5, Some(1.0), 5.0));
+        assert!(is(4.0, 4, Some(1.0), 4.0));
+        assert!(is(5.0, 10, Some(2.0), 5.0));
+        // Nothing was due, or there is no schedule.
+        assert!(is(0.5, 0, Some(1.0), 0.5));
+        assert!(is(4.0, 9, None, 4.0));
+        // Rows that came more densely than the rate says are more than the rate.
+        assert!(is(4.0, 8, Some(1.0), 5.0));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_due_at_a_rate_is_that_rate(
+            per_s in 1_u64..50, warmup_ms in 0_u64..5_000, ms in 1_000_u64..20_000,
+        ) {
+            let due = |at_ms: u64| (at_ms * per_s).div_ceil(1_000);
+            let rows = due(warmup_ms + ms) - due(warmup_ms);
+            let span_s = span_s(ms as f64 / 1e3, rows, Some(per_s as f64));
+            prop_assert!((per_second(rows, span_s) / per_s as f64 - 1.0).abs() < 1e-9);
+        }
+    }
 }

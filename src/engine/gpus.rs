@@ -1,6 +1,8 @@
 //! The thread that watches the GPUs: started before the run, told when it begins, stopped after
 //! it. A thread, since the driver's calls block.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,6 +26,8 @@ pub(super) struct Gpus {
     found: Found,
     interval: Duration,
     thread: Option<Watcher>,
+    /// Set when the measurement ends.
+    is_over: Arc<AtomicBool>,
     lanes: Vec<(Recorder<GpuTally>, GpuUsage)>,
 }
 
@@ -42,6 +46,7 @@ impl Gpus {
             found: Found::default(),
             interval: watch.gpu_interval.unwrap_or_default(),
             thread: None,
+            is_over: Arc::default(),
             lanes: Vec::new(),
         };
         if watch.gpu_interval.is_none() {
@@ -105,9 +110,15 @@ impl Gpus {
     pub(super) fn begin(&self, measured_from: Instant) {
         let Some(thread) = &self.thread else { return };
         let recorders = self.lanes.iter().map(|(recorder, _)| recorder.clone()).collect();
-        let sampling = Sampling { interval: self.interval, measured_from, recorders };
+        let is_over = Arc::clone(&self.is_over);
+        let sampling = Sampling { interval: self.interval, measured_from, is_over, recorders };
         // A thread that is gone leaves its tallies empty.
         let _ = thread.begin.send(sampling);
+    }
+
+    /// What is sampled from now on is not of the measurement.
+    pub(super) fn measurement_ends(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
     }
 
     /// What each GPU did since the last call.

@@ -20,6 +20,7 @@ use crate::record::{
     Attribution, Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally,
 };
 use crate::result::server::ServerReport;
+use crate::result::stream::overrun_max_s;
 use crate::result::{JobResult, Status};
 use crate::row::BatchEncoder;
 use crate::sink::{QueryStart, Start, StreamStart};
@@ -39,6 +40,9 @@ use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 const LEAD: Duration = Duration::from_millis(100);
 /// A batch still in hand this long after the drain should have ended is cancelled.
 const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// A batch sent no later than this after the end of the schedule was not overdue: the last ones are due
+/// at the end itself, and a timer on a busy machine takes some milliseconds.
+const SENT_LATE: Duration = Duration::from_millis(20);
 /// A query still in hand this long after the end is cut off, if the drain does not end before:
 /// unlike a row, an answer that nobody waits for any more is no use.
 const READERS_GRACE: Duration = Duration::from_secs(5);
@@ -240,6 +244,7 @@ impl<'a> Run<'a> {
         let mut next_checkpoint = self.start + TICK;
         let (mut stopped, mut aborted) = (false, false);
         let mut measures_from = Some(self.start + self.plan.job.warmup);
+        let mut schedule_ended = false;
         loop {
             let end = self.stop.end();
             let drain_end = end.map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
@@ -277,6 +282,10 @@ impl<'a> Run<'a> {
                     self.status = Status::Aborted;
                     self.stop.now();
                     self.abort.cancel();
+                }
+                () = until(end), if end.is_some() && !schedule_ended => {
+                    schedule_ended = true;
+                    self.gpus.measurement_ends();
                 }
                 () = until(readers_end), if !self.cut_off.is_cancelled() => self.cut_off.cancel(),
                 () = until(drain_end), if !self.abort.is_cancelled() => self.abort.cancel(),
@@ -386,15 +395,22 @@ impl<'a> Run<'a> {
         Some(course.target_per_s(from, to))
     }
 
-    /// The schedule from the end of the warm-up on, as far as it has come: its length and its mean rate.
-    fn scheduled(&self) -> Option<(Duration, f64)> {
+    /// The mean target over the schedule from the end of the warm-up on, as far as it has come.
+    fn scheduled_per_s(&self) -> Option<f64> {
         let warmup = self.plan.job.warmup;
-        let now = Instant::now();
-        let end = self.stop.end().map_or(now, |end| end.min(now));
-        let to = end.saturating_duration_since(self.start);
+        let to = self.end().saturating_duration_since(self.start);
         // Before the measurement its target is what will be asked for at first.
-        let target = self.target_per_s(warmup, to.max(warmup + TICK))?;
-        Some((to.saturating_sub(warmup), target))
+        self.target_per_s(warmup, to.max(warmup + TICK))
+    }
+
+    /// The end of the schedule, as far as it has come. Producers are done when nothing more falls due, which
+    /// may be a while before.
+    fn end(&self) -> Instant {
+        let (now, end) = (Instant::now(), self.stop.end());
+        match self.status {
+            Status::Running => end.unwrap_or(now).min(now),
+            _ => end.unwrap_or(now),
+        }
     }
 
     fn phase(&self, now: Instant) -> Phase {
@@ -407,13 +423,24 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// From the end of the warm-up to the end of the schedule, or to the last acknowledgement if
-    /// that came later: so that a backlog does not flatter the rate.
-    fn measured(&self) -> Duration {
+    /// The measured part of the schedule so far, and how long after its end the last acknowledgement came.
+    ///
+    /// A batch that is in flight when the schedule ends makes no rate lower: the first ones were in flight
+    /// as long, before any was acknowledged. So only a schedule that was not kept to its end has an
+    /// overrun: the last batches were sent late, or answered so late that it comes to the same.
+    fn measured(&self) -> (Duration, Duration) {
         let from = self.start + self.plan.job.warmup;
-        let acknowledged = self.lanes.iter().filter_map(|lane| lane.totals.tally.acknowledged_at);
-        let end = self.stop.end().unwrap_or_else(Instant::now).min(Instant::now());
-        acknowledged.max().map_or(end, |last| last.max(end)).saturating_duration_since(from)
+        let end = self.end();
+        let scheduled = end.saturating_duration_since(from);
+        let last = |of: fn(&StreamTally) -> Option<Instant>| {
+            let times = self.lanes.iter().filter_map(|lane| of(&lane.totals.tally));
+            times.max().map_or(Duration::ZERO, |last| last.saturating_duration_since(end))
+        };
+        let (sent, answered) = (last(|of| of.sent_at), last(|of| of.acknowledged_at));
+        let kept =
+            sent <= SENT_LATE && answered.as_secs_f64() <= overrun_max_s(scheduled.as_secs_f64());
+        let is_open = self.lanes.iter().any(|lane| lane.schedule.is_some());
+        (scheduled, if kept && is_open { Duration::ZERO } else { answered })
     }
 
     /// The server's address.
@@ -509,13 +536,15 @@ impl<'a> Run<'a> {
 
     /// The report so far, or at the end with the rows that SQL found.
     pub(super) fn report(&self, found: Found) -> JobResult {
+        let (scheduled, overrun) = self.measured();
         let mut result = assemble::stream(&Findings {
             plan: self.plan,
             server: &self.server,
             started_at: self.started_at,
-            measured: self.measured(),
+            scheduled,
+            overrun,
             took: self.start.elapsed(),
-            scheduled: self.scheduled(),
+            target_per_s: self.scheduled_per_s(),
             status: self.status,
             error: self.error.as_ref().map(ToString::to_string),
             table: &self.table,

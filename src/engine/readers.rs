@@ -191,8 +191,8 @@ impl Readers {
     }
 
     /// What became of the queries that were due so far.
-    pub(super) fn due(&self) -> ReaderTally {
-        self.due_total
+    pub(super) fn due(&self) -> &ReaderTally {
+        &self.due_total
     }
 
     /// What is known so far, by query.

@@ -239,9 +239,13 @@ impl Pacer {
         }
     }
 
-    /// Whether what is due at `due` belongs to the measurement.
-    pub fn is_measured(&self, due: Instant) -> bool {
-        due >= self.start + self.measure_after
+    /// Those of `rows` rows from `first` on that belong to the measurement: the first, and how many.
+    /// `None` without any, or without a schedule.
+    pub fn measured(&self, first: u64, rows: u64) -> Option<(u64, u64)> {
+        let Mode::Open { measured, .. } = &self.mode else { return None };
+        let from = first.max(*measured);
+        let rows = (first + rows).saturating_sub(from);
+        (rows > 0).then_some((from, rows))
     }
 
     /// The due times of the slot's rows in microseconds, from the origin of `start`.

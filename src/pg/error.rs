@@ -170,6 +170,12 @@ impl Error {
         }
     }
 
+    /// Whether the statement got no answer at all: it was cancelled, as by a timeout, or its connection
+    /// is lost. Any other error is an answer.
+    pub fn is_unanswered(&self) -> bool {
+        self.is_lost() || self.code() == super::fault::QUERY_CANCELED
+    }
+
     /// Whether the session is gone: the connection broke, or the server said that it ends it.
     pub fn is_lost(&self) -> bool {
         match &self.0.cause {

@@ -45,11 +45,22 @@ pub enum ThresholdOp {
 }
 
 impl Threshold {
-    /// How it stands in a result. A figure that was not measured does not hold.
+    /// How it stands in a result. A figure that was not measured does not hold, and a lower bound is never
+    /// below anything.
     pub fn judge(&self, result: &JobResult) -> ThresholdReport {
         let value = self.figure.value(result);
-        let passed = value.is_some_and(|value| self.op.holds(value, self.limit));
-        ThresholdReport { threshold: self.to_string(), value, passed, aborted_at_s: None }
+        let passed = value.is_some_and(|value| {
+            let may_be_more =
+                value.at_least && matches!(self.op, ThresholdOp::Below | ThresholdOp::AtMost);
+            !may_be_more && self.op.holds(value.number, self.limit)
+        });
+        ThresholdReport {
+            threshold: self.to_string(),
+            value: value.map(|value| value.number),
+            at_least: value.is_some_and(|value| value.at_least),
+            passed,
+            aborted_at_s: None,
+        }
     }
 }
 
@@ -417,6 +428,27 @@ mod tests {
             assert!(parse(text, &subjects()).unwrap_err().fix.starts_with("write a figure"));
         }
         parse("step.index.ratio.top10.low > 1", &steps).unwrap();
+    }
+
+    #[test]
+    fn a_lower_bound_is_below_nothing() {
+        use crate::result::{Body, sample};
+        let mut result = sample::stream();
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        let mut times = sample::times(&[1, 2, 3]);
+        times.record_at_least(std::time::Duration::from_millis(50));
+        run.stream.response = times.percentiles();
+        for (text, passed) in [
+            ("response_p99_ms < 10", false),
+            ("response_p99_ms < 1000", false),
+            ("response_p99_ms <= 1000", false),
+            ("response_p99_ms > 10", true),
+            ("response_p99_ms > 1000", false),
+            ("response_p50_ms < 10", true),
+        ] {
+            let report = parse(text, &subjects()).unwrap().judge(&result);
+            assert_eq!((report.passed, report.at_least), (passed, !text.contains("p50")), "{text}");
+        }
     }
 
     #[test]

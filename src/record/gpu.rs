@@ -219,6 +219,8 @@ pub struct GpuUsage {
     pub temperature_celsius: Sampled,
     /// Power drawn; its integral is in joules.
     pub power_watts: Sampled,
+    /// The same of the samples alone in which no kernel ran.
+    pub idle_power_watts: Sampled,
     /// What the energy counter grew by.
     pub energy_joules: Growth,
     /// Clock of the multiprocessors.
@@ -251,6 +253,7 @@ impl GpuUsage {
         self.memory_used_bytes.merge(&later.memory_used_bytes);
         self.memory_total_bytes = later.memory_total_bytes.or(self.memory_total_bytes);
         self.temperature_celsius.merge(&later.temperature_celsius);
+        self.idle_power_watts.merge(&later.idle_power_watts);
         self.power_watts.merge(&later.power_watts);
         self.energy_joules.merge(later.energy_joules);
         self.sm_clock_hertz.merge(&later.sm_clock_hertz);

@@ -13,6 +13,8 @@ use hdrhistogram::serialization::{
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 
+use super::interval::ranks;
+
 /// Values above are recorded as this. 2^42 ns, 73 minutes: beyond any bound on a wait here.
 const MAX_NS: u64 = 1 << 42;
 const SIGNIFICANT_DIGITS: u8 = 3;
@@ -22,6 +24,27 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Times {
     histogram: Option<Box<Histogram<u64>>>,
     sum_ns: u128,
+    censored: Censored,
+}
+
+/// Durations of which only a part is known: what was given up had lasted that long, and would have
+/// taken longer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Censored {
+    count: u64,
+    /// The least of them, in nanoseconds; 0 without any.
+    least_ns: u64,
+}
+
+impl Censored {
+    fn merge(&mut self, other: Self) {
+        self.least_ns = match (self.count, other.count) {
+            (_, 0) => self.least_ns,
+            (0, _) => other.least_ns,
+            _ => self.least_ns.min(other.least_ns),
+        };
+        self.count += other.count;
+    }
 }
 
 impl Times {
@@ -37,6 +60,19 @@ impl Times {
         if let Some(histogram) = self.histogram() {
             // Resizes as needed; the values are bounded, so it cannot fail.
             let _ = histogram.record_n(ns, count);
+        }
+    }
+
+    /// Adds one duration of at least `value`: of what was given up after that long.
+    pub fn record_at_least(&mut self, value: Duration) {
+        self.record_evenly_at_least(value, value, 1);
+    }
+
+    /// Adds `count` durations of at least these: evenly spaced from `low` to `high`, both included.
+    pub fn record_evenly_at_least(&mut self, low: Duration, high: Duration, count: u64) {
+        if count > 0 {
+            self.censored.merge(Censored { count, least_ns: ns(low) });
+            self.record_evenly(low, high, count);
         }
     }
 
@@ -66,6 +102,7 @@ impl Times {
 
     /// Adds another histogram's durations.
     pub fn merge(&mut self, other: &Self) {
+        self.censored.merge(other.censored);
         let Some(theirs) = &other.histogram else { return };
         self.sum_ns += other.sum_ns;
         match &mut self.histogram {
@@ -112,8 +149,22 @@ impl Times {
             let ns = histogram.value_at_quantile(quantile).min(histogram.max());
             ns as f64 / 1e6
         };
+        let count = histogram.len();
+        // A rank is aimed at in its middle: a quantile of just that rank may be rounded up to the next.
+        let of_rank = |rank: u64| ms((rank as f64 - 0.5) / count as f64);
+        let between =
+            |quantile| ranks(count, quantile).map(|(low, high)| [of_rank(low), of_rank(high)]);
         Some(Percentiles {
-            count: histogram.len(),
+            censored: self.censored.count,
+            censored_from_ms: (self.censored.count > 0)
+                .then_some(self.censored.least_ns as f64 / 1e6),
+            intervals: Intervals {
+                p50_ms: between(0.5),
+                p90_ms: between(0.9),
+                p99_ms: between(0.99),
+                p999_ms: between(0.999),
+            },
+            count,
             mean_ms: self.sum_ns as f64 / histogram.len() as f64 / 1e6,
             min_ms: histogram.min() as f64 / 1e6,
             p50_ms: ms(0.5),
@@ -129,7 +180,10 @@ impl Times {
         match &self.histogram {
             None => PackedTimes::Whole(self),
             Some(histogram) => match encode(histogram) {
-                Ok(bytes) => PackedTimes::Packed { bytes, sum_ns: self.sum_ns },
+                Ok(bytes) => {
+                    let Self { sum_ns, censored, .. } = self;
+                    PackedTimes::Packed(Packed { bytes, sum_ns, censored })
+                }
                 Err(_) => PackedTimes::Whole(self),
             },
         }
@@ -148,14 +202,18 @@ impl Times {
 #[derive(Debug, Clone)]
 pub enum PackedTimes {
     /// Compressed.
-    Packed {
-        /// HdrHistogram's compressed V2 encoding.
-        bytes: Vec<u8>,
-        /// The exact sum.
-        sum_ns: u128,
-    },
+    Packed(Packed),
     /// As they were: empty, or not to be compressed.
     Whole(Times),
+}
+
+/// Compressed [`Times`].
+#[derive(Debug, Clone)]
+pub struct Packed {
+    /// HdrHistogram's compressed V2 encoding.
+    bytes: Vec<u8>,
+    sum_ns: u128,
+    censored: Censored,
 }
 
 impl PackedTimes {
@@ -163,8 +221,8 @@ impl PackedTimes {
     pub fn unpack(self) -> Times {
         match self {
             // What was encoded a moment ago can be decoded.
-            Self::Packed { bytes, sum_ns } => {
-                Times { histogram: decode(&bytes).ok().map(Box::new), sum_ns }
+            Self::Packed(Packed { bytes, sum_ns, censored }) => {
+                Times { histogram: decode(&bytes).ok().map(Box::new), sum_ns, censored }
             }
             Self::Whole(times) => times,
         }
@@ -173,7 +231,7 @@ impl PackedTimes {
     /// Memory that it takes on the heap, about.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Packed { bytes, .. } => bytes.capacity(),
+            Self::Packed(packed) => packed.bytes.capacity(),
             Self::Whole(times) => {
                 let histogram = times.histogram.as_ref();
                 histogram.map_or(0, |histogram| histogram.distinct_values() * size_of::<u64>())
@@ -207,6 +265,17 @@ struct SavedTimes {
     sum_ns: u64,
     /// The histogram; empty without durations.
     hdr_v2_deflate: String,
+    /// How many of them are only known to have been at least that long: of what was given up.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    censored: u64,
+    /// The least of those, in nanoseconds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    censored_from_ns: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl JsonSchema for Times {
@@ -227,6 +296,8 @@ impl Serialize for Times {
             count: self.count(),
             sum_ns: u64::try_from(self.sum_ns).unwrap_or(u64::MAX),
             hdr_v2_deflate: BASE64.encode(bytes),
+            censored: self.censored.count,
+            censored_from_ns: self.censored.least_ns,
         }
         .serialize(serializer)
     }
@@ -246,7 +317,8 @@ impl<'de> Deserialize<'de> for Times {
             let (is, said) = (histogram.len(), saved.count);
             return Err(de::Error::custom(format!("a histogram holds {is} values, not {said}")));
         }
-        Ok(Self { histogram: Some(Box::new(histogram)), sum_ns: saved.sum_ns.into() })
+        let censored = Censored { count: saved.censored, least_ns: saved.censored_from_ns };
+        Ok(Self { histogram: Some(Box::new(histogram)), sum_ns: saved.sum_ns.into(), censored })
     }
 }
 
@@ -280,6 +352,42 @@ pub struct Percentiles {
     /// Greatest.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub max_ms: f64,
+    /// How many of the durations are only known to have been at least as long as they are counted: of
+    /// what was dropped, undecided, cut off or timed out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub censored: u64,
+    /// The least of those. A percentile from here on is a lower bound: the true one is at least that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub censored_from_ms: Option<f64>,
+    /// Where the true percentiles lie with 95 % probability.
+    #[serde(default)]
+    pub intervals: Intervals,
+}
+
+/// Between which durations the true percentile lies with 95 % probability, if the samples are
+/// independent: two order statistics. `null` where too few samples lie beyond it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PercentileIntervals")]
+pub struct Intervals {
+    /// Of the median.
+    #[serde(default)]
+    pub p50_ms: Option<[f64; 2]>,
+    /// Of the 90th percentile.
+    #[serde(default)]
+    pub p90_ms: Option<[f64; 2]>,
+    /// Of the 99th percentile.
+    #[serde(default)]
+    pub p99_ms: Option<[f64; 2]>,
+    /// Of the 99.9th percentile.
+    #[serde(default)]
+    pub p999_ms: Option<[f64; 2]>,
+}
+
+impl Percentiles {
+    /// Whether this one of its values is a lower bound: something was given up before it took so long.
+    pub fn is_at_least(&self, ms: f64) -> bool {
+        self.censored_from_ms.is_some_and(|from_ms| ms >= from_ms)
+    }
 }
 
 #[cfg(test)]
@@ -334,6 +442,35 @@ mod tests {
         assert!(unpacked.buckets().eq(times.buckets()));
         assert_eq!(unpacked.sum_ns, times.sum_ns);
         assert_eq!(Times::default().pack().unpack().count(), 0);
+    }
+
+    #[test]
+    fn what_was_given_up_counts_with_its_age_and_makes_lower_bounds() {
+        let s = Duration::from_secs;
+        let (mut answered, mut given_up) = (Times::default(), Times::default());
+        (0..60).for_each(|_| answered.record(Duration::from_millis(10)));
+        given_up.record_evenly_at_least(s(2), s(5), 40);
+        answered.merge(&given_up);
+        answered.merge(&Times::default());
+        let saved = serde_json::to_string(&answered).unwrap();
+        let read: Times = serde_json::from_str(&saved).unwrap();
+        for times in [answered.clone(), read, answered.pack().unpack()] {
+            let of = times.percentiles().unwrap();
+            assert_eq!((of.count, of.censored, of.censored_from_ms), (100, 40, Some(2_000.0)));
+            let bounds = [of.p50_ms, of.p90_ms, of.max_ms].map(|ms| of.is_at_least(ms));
+            assert_eq!(bounds, [false, true, true]);
+            assert!(of.p90_ms > 4_000.0, "{of:?}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_of_the_samples_and_null_where_there_are_too_few() {
+        let mut times = Times::default();
+        (1..=100).for_each(|ms| times.record(Duration::from_millis(ms)));
+        let of = times.percentiles().unwrap().intervals;
+        let [low, high] = of.p50_ms.unwrap();
+        assert!((low / 40.0 - 1.0).abs() < 2e-3 && (high / 61.0 - 1.0).abs() < 2e-3, "{of:?}");
+        assert_eq!((of.p99_ms, of.p999_ms), (None, None));
     }
 
     #[test]

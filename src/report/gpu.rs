@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::result::gpu::{GpuReport, GpusReport};
+use crate::quantity::{format_count, format_seconds};
+use crate::result::gpu::{GpuReport, GpusReport, PerQuery};
 
 impl GpuReport {
     /// The most telling figures in a line; `None` if it was never seen busy.
@@ -60,6 +61,19 @@ pub(super) fn who_worked(gpus: &GpusReport, pg_strom_loaded: bool) -> Option<Str
     Some(line)
 }
 
+/// What a query came to, over all GPUs and arms; `None` where the driver tells nothing of it.
+fn per_query(of: &PerQuery) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(joules) = of.joules {
+        let idle = of.idle_joules.map(|idle| format!(" (idle: {idle:.3} J)"));
+        parts.push(format!("{joules:.3} J{}", idle.unwrap_or_default()));
+    }
+    parts.extend(of.busy_s.map(|busy_s| format!("busy {}", format_seconds(busy_s))));
+    let queries = format_count(of.queries);
+    (!parts.is_empty())
+        .then(|| format!("a query of either arm: {}; mean of {queries}", parts.join(", ")))
+}
+
 /// The summary's lines on GPUs; nothing where there is none.
 pub(super) fn summary(
     out: &mut String,
@@ -89,6 +103,7 @@ pub(super) fn summary(
         }
         if let (Some(mean), Some(max)) = (gpu.power_mean_watts, gpu.power_max_watts) {
             parts.push(format!("{mean:.0} W, peak {max:.0} W"));
+            parts.extend(gpu.idle_power_watts.map(|watts| format!("idle {watts:.0} W")));
         }
         parts.extend(gpu.energy_joules.map(|joules| format!("{joules:.0} J")));
         parts.extend(gpu.temperature_max_celsius.map(|celsius| format!("{celsius:.0} °C")));
@@ -112,10 +127,12 @@ pub(super) fn summary(
             writeln!(out, "            {errors} MEMORY ERRORS that ECC could not mend")?;
         }
     }
-    match who_worked(gpus, pg_strom_loaded) {
-        Some(line) => writeln!(out, "\nGPUs        {line}"),
-        None => Ok(()),
+    let mut lines: Vec<String> = who_worked(gpus, pg_strom_loaded).into_iter().collect();
+    lines.extend(gpus.per_query.as_ref().and_then(per_query));
+    for (number, line) in lines.iter().enumerate() {
+        writeln!(out, "{}{line}", if number == 0 { "\nGPUs        " } else { "            " })?;
     }
+    Ok(())
 }
 
 fn gib(bytes: u64) -> String {
@@ -130,8 +147,13 @@ mod tests {
     fn text(report: GpuReport) -> String {
         let gpu = Gpu { name: Some("NVIDIA H100 80GB HBM3".to_owned()), ..report.gpu };
         let devices = vec![GpuReport { gpu, ..report }];
-        let gpus =
-            GpusReport { interval_ms: Some(100.0), not_watched: None, driver: None, devices };
+        let gpus = GpusReport {
+            interval_ms: Some(100.0),
+            not_watched: None,
+            driver: None,
+            devices,
+            per_query: None,
+        };
         let mut out = String::new();
         summary(&mut out, &gpus, true).unwrap();
         out.trim_start().to_owned()
@@ -185,7 +207,13 @@ mod tests {
         };
         let says = |devices: &[GpuReport], loaded: bool| {
             let devices = devices.to_vec();
-            let gpus = GpusReport { interval_ms: None, not_watched: None, driver: None, devices };
+            let gpus = GpusReport {
+                interval_ms: None,
+                not_watched: None,
+                driver: None,
+                devices,
+                per_query: None,
+            };
             who_worked(&gpus, loaded)
         };
         let (used, idle) = (gpu(0, 0.6, Some(0.3)), gpu(1, 0.0, None));

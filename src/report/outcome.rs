@@ -40,7 +40,10 @@ fn verdict(threshold: &ThresholdReport) -> &'static str {
 }
 
 fn line(threshold: &ThresholdReport, verdict: &str) -> String {
-    let value = threshold.value.map_or("not measured".to_owned(), |value| format!("{value:.4}"));
+    let value = threshold.value.map_or("not measured".to_owned(), |value| {
+        let bound = if threshold.at_least { "≥ " } else { "" };
+        format!("{bound}{value:.4}")
+    });
     let ended =
         threshold.aborted_at_s.map(|at| format!(" after {}, which ended it", format_seconds(at)));
     format!("`{}`: {value}{verdict}{}", threshold.threshold, ended.unwrap_or_default())

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
 use crate::record::{PartitionAudit, Percentiles};
 
+use super::latency::{self, Shown};
 use super::table::{Align, TableRow, text_table};
 use super::{gpu, outcome, words};
 use crate::result::stream::StreamRun;
@@ -16,6 +17,9 @@ use crate::result::{JobResult, Status};
 const CHECK_CPU_SHOWN_S: f64 = 1.0;
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
+
+/// What is shown of each of the clocks.
+const SHOWN: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
 
 /// The summary, plain text, one screen.
 pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -129,8 +133,8 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
         writeln!(out, "{label:12}{count} {end}")?;
     }
     writeln!(out)?;
-    let header = ["latency", "p50", "p90", "p99", "p99.9", "max"].map(str::to_owned).to_vec();
-    let mut rows = vec![TableRow::from(header)];
+    let header = std::iter::once("latency").chain(SHOWN.map(Shown::name)).map(str::to_owned);
+    let mut rows = vec![TableRow::from(header.collect::<Vec<_>>())];
     let open = stream.target_rows_per_s.is_some();
     if open {
         rows.push(row("wait (due → sent)", stream.wait.as_ref()));
@@ -141,7 +145,15 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
         rows.push(row("  our own delay in it", run.loader.own_delay.as_ref()));
         rows.push(row("row (own due → ack)", stream.row_latency.as_ref()));
     }
-    text_table(out, &rows, Align::Right(1, 5))
+    text_table(out, &rows, Align::Right(1, 5))?;
+    if let Some(given_up) = stream.row_latency.map(|of| of.censored).filter(|rows| *rows > 0) {
+        let rows = format_count(given_up);
+        writeln!(
+            out,
+            "≥: {rows} rows that were due in the measurement were given up, and count with their age"
+        )?;
+    }
+    Ok(())
 }
 
 fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -199,9 +211,8 @@ pub fn differences(out: &mut String, partition: &PartitionAudit) -> std::fmt::Re
 }
 
 fn row(name: &str, times: Option<&Percentiles>) -> TableRow {
-    let of = |p: &Percentiles| [p.p50_ms, p.p90_ms, p.p99_ms, p.p999_ms, p.max_ms].map(format_ms);
-    let none = || std::array::from_fn(|_| "-".to_owned());
-    std::iter::once(name.to_owned()).chain(times.map_or_else(none, of)).collect::<Vec<_>>().into()
+    let cells = std::iter::once(name.to_owned()).chain(latency::cells(times, &SHOWN)).collect();
+    TableRow { cells, notes: latency::intervals(times, &SHOWN).into_iter().collect() }
 }
 
 fn ending(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {

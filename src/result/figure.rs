@@ -29,6 +29,17 @@ pub struct Figure {
     of: Of,
 }
 
+/// What a figure comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Value {
+    /// The number.
+    pub number: f64,
+    /// Whether it is but a lower bound, as something was given up that would have taken longer.
+    pub at_least: bool,
+}
+
+type OfDurations<T> = fn(&T) -> Option<Percentiles>;
+
 /// What a figure is read from.
 #[derive(Debug)]
 enum Of {
@@ -38,6 +49,12 @@ enum Of {
     Stream(fn(&StreamRun) -> Option<f64>),
     /// The readers of a stream.
     Readers(fn(&StreamRun) -> Option<f64>),
+    /// A value of durations, of which some may be known only to have been at least as long.
+    Latency((OfDurations<StreamRun>, fn(&Percentiles) -> f64)),
+    /// The same of all readers.
+    ReadersLatency((OfDurations<StreamRun>, fn(&Percentiles) -> f64)),
+    /// The same of a query in an arm.
+    ReaderLatency((OfDurations<QueryReport>, fn(&Percentiles) -> f64)),
     /// Rows of a kind that only the full audit finds.
     Audit(fn(&PartitionAudit) -> &Ranges),
     /// A query of a stream's readers in an arm.
@@ -68,26 +85,28 @@ macro_rules! figures {
 figures! {
     Stream "rows_per_s", "rows acknowledged per second",
         |run| Some(run.stream.achieved_rows_per_s);
-    Stream "rate_ratio", "rows committed, as a share of the rows that were due",
-        |run| Some(run.stream.measured.rate_ratio);
-    Stream "response_p50_ms", "median from a batch's due time to its commit",
-        |run| run.stream.response.map(|of| of.p50_ms);
-    Stream "response_p90_ms", "90th percentile from due time to commit",
-        |run| run.stream.response.map(|of| of.p90_ms);
-    Stream "response_p99_ms", "99th percentile from due time to commit",
-        |run| run.stream.response.map(|of| of.p99_ms);
-    Stream "response_p999_ms", "99.9th percentile from due time to commit",
-        |run| run.stream.response.map(|of| of.p999_ms);
-    Stream "response_max_ms", "longest time from due time to commit",
-        |run| run.stream.response.map(|of| of.max_ms);
-    Stream "wait_p99_ms", "99th percentile from due time to sending",
-        |run| run.stream.wait.map(|of| of.p99_ms);
-    Stream "service_p99_ms", "99th percentile from sending to commit",
-        |run| run.stream.service.map(|of| of.p99_ms);
-    Stream "row_latency_p99_ms", "99th percentile from a row's due time to its commit",
-        |run| run.stream.row_latency.map(|of| of.p99_ms);
-    Stream "own_delay_p99_ms", "99th percentile of the delay that is strom-load's own",
-        |run| run.loader.own_delay.map(|of| of.p99_ms);
+    Stream "rate_ratio", "achieved rate as a share of the target; needs a rate",
+        |run| run.stream.measured.rate_ratio;
+    Stream "delivered_ratio", "rows committed in the end, as a share of the rows that were due",
+        |run| run.stream.measured.delivered_ratio;
+    Latency "response_p50_ms", "median from a batch's due time to its commit",
+        (|run| run.stream.response, |of| of.p50_ms);
+    Latency "response_p90_ms", "90th percentile from due time to commit",
+        (|run| run.stream.response, |of| of.p90_ms);
+    Latency "response_p99_ms", "99th percentile from due time to commit",
+        (|run| run.stream.response, |of| of.p99_ms);
+    Latency "response_p999_ms", "99.9th percentile from due time to commit",
+        (|run| run.stream.response, |of| of.p999_ms);
+    Latency "response_max_ms", "longest time from due time to commit",
+        (|run| run.stream.response, |of| of.max_ms);
+    Latency "wait_p99_ms", "99th percentile from due time to sending",
+        (|run| run.stream.wait, |of| of.p99_ms);
+    Latency "service_p99_ms", "99th percentile from sending to commit",
+        (|run| run.stream.service, |of| of.p99_ms);
+    Latency "row_latency_p99_ms", "99th percentile from a row's due time to its commit",
+        (|run| run.stream.row_latency, |of| of.p99_ms);
+    Latency "own_delay_p99_ms", "99th percentile of the delay that is strom-load's own",
+        (|run| run.loader.own_delay, |of| of.p99_ms);
     Stream "rows_dropped", "rows that were due and never sent",
         |run| Some(run.stream.rows_dropped as f64);
     Stream "rows_undecided", "rows that were sent, and nobody could tell what became of them",
@@ -104,16 +123,16 @@ figures! {
         |run| Some(run.stream.outages.iter().map(|outage| outage.length_s).fold(0.0, f64::max));
     Readers "queries_per_s", "queries answered per second",
         |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum());
-    Readers "query_p50_ms", "median response time of the readers' queries",
-        |run| responses(run).map(|of| of.p50_ms);
-    Readers "query_p99_ms", "99th percentile of the response time of the readers' queries",
-        |run| responses(run).map(|of| of.p99_ms);
+    ReadersLatency "query_p50_ms", "median response time of the readers' queries",
+        (|run| responses(run), |of| of.p50_ms);
+    ReadersLatency "query_p99_ms", "99th percentile of the response time of the readers' queries",
+        (|run| responses(run), |of| of.p99_ms);
     Readers "query_errors", "queries that failed",
         |run| Some(query_errors(run) as f64);
     Readers "queries_dropped", "queries that were due and never asked; needs a query rate",
         |run| run.queries_due.as_ref().map(|queries| queries.dropped as f64);
-    Readers "answer_age_p99_ms", "99th percentile of the age of the newest row in an answer",
-        |run| merged(run, |query| &query.histograms.answer_age).map(|of| of.p99_ms);
+    ReadersLatency "answer_age_p99_ms", "99th percentile of the age of the newest row in an answer",
+        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), |of| of.p99_ms);
     Job "errors", "failed batches and queries",
         |result| Some(errors(result) as f64);
     Queries "answers_different", "comparisons that found the arms' answers to differ",
@@ -121,18 +140,18 @@ figures! {
     Queries "gpu_proven",
         "share of the queries with the GPU switched on whose plan proves that the GPU did the work",
         gpu_proven;
-    Reader "query.QUERY.ARM.p50_ms", "median response time of a query in an arm",
-        |query| query.response.map(|of| of.p50_ms);
-    Reader "query.QUERY.ARM.p90_ms", "90th percentile",
-        |query| query.response.map(|of| of.p90_ms);
-    Reader "query.QUERY.ARM.p99_ms", "99th percentile",
-        |query| query.response.map(|of| of.p99_ms);
-    Reader "query.QUERY.ARM.p999_ms", "99.9th percentile",
-        |query| query.response.map(|of| of.p999_ms);
-    Reader "query.QUERY.ARM.max_ms", "longest response time",
-        |query| query.response.map(|of| of.max_ms);
-    Reader "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the newest row's age",
-        |query| query.answer_age.map(|of| of.p99_ms);
+    ReaderLatency "query.QUERY.ARM.p50_ms", "median response time of a query in an arm",
+        (|query| query.response, |of| of.p50_ms);
+    ReaderLatency "query.QUERY.ARM.p90_ms", "90th percentile",
+        (|query| query.response, |of| of.p90_ms);
+    ReaderLatency "query.QUERY.ARM.p99_ms", "99th percentile",
+        (|query| query.response, |of| of.p99_ms);
+    ReaderLatency "query.QUERY.ARM.p999_ms", "99.9th percentile",
+        (|query| query.response, |of| of.p999_ms);
+    ReaderLatency "query.QUERY.ARM.max_ms", "longest response time",
+        (|query| query.response, |of| of.max_ms);
+    ReaderLatency "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the newest row's age",
+        (|query| query.answer_age, |of| of.p99_ms);
     Reader "query.QUERY.ARM.queries_per_s", "answers per second",
         |query| Some(query.queries_per_s);
     Reader "query.QUERY.ARM.executions", "answers, warm-up included",
@@ -178,7 +197,13 @@ impl Figure {
     pub fn kinds(&self) -> &'static [&'static str] {
         match self.of {
             Of::Job(_) | Of::Queries(_) => &["stream", "faults", "benchmark", "sweep"],
-            Of::Stream(_) | Of::Readers(_) | Of::Audit(_) | Of::Reader(_) => &["stream", "faults"],
+            Of::Stream(_)
+            | Of::Readers(_)
+            | Of::Latency(_)
+            | Of::ReadersLatency(_)
+            | Of::ReaderLatency(_)
+            | Of::Audit(_)
+            | Of::Reader(_) => &["stream", "faults"],
             Of::Bench(_) => &["benchmark"],
             Of::Ratio(_) => &["stream", "faults", "benchmark"],
             Of::Swept(_) => &["sweep"],
@@ -192,7 +217,7 @@ impl Figure {
 
     /// Whether there is none without queries.
     fn is_of_queries(&self) -> bool {
-        !matches!(self.of, Of::Job(_) | Of::Stream(_) | Of::Audit(_))
+        !matches!(self.of, Of::Job(_) | Of::Stream(_) | Of::Latency(_) | Of::Audit(_))
     }
 }
 
@@ -218,15 +243,30 @@ impl PartialEq for Figure {
 
 impl NamedFigure {
     /// What it comes to in a result; `None` if it was not measured.
-    pub fn value(&self, result: &JobResult) -> Option<f64> {
+    pub fn value(&self, result: &JobResult) -> Option<Value> {
+        let of = |durations: Option<Percentiles>, ms: fn(&Percentiles) -> f64| {
+            let durations = durations?;
+            let number = ms(&durations);
+            Some(Value { number, at_least: durations.is_at_least(number) })
+        };
         let value = match self.figure.of {
+            Of::Latency((durations, ms)) | Of::ReadersLatency((durations, ms)) => {
+                of(durations(result.stream()?), ms)
+            }
+            Of::ReaderLatency((durations, ms)) => of(durations(self.read_by(result)?), ms),
+            _ => self.number(result).map(|number| Value { number, at_least: false }),
+        };
+        value.filter(|value| value.number.is_finite())
+    }
+
+    /// The same of what is no duration.
+    fn number(&self, result: &JobResult) -> Option<f64> {
+        match self.figure.of {
+            Of::Latency(_) | Of::ReadersLatency(_) | Of::ReaderLatency(_) => None,
             Of::Job(value) | Of::Queries(value) => value(result),
             Of::Stream(value) | Of::Readers(value) => value(result.stream()?),
             Of::Audit(rows) => audited(result.stream()?, rows),
-            Of::Reader(value) => {
-                let mut queries = result.stream()?.queries.iter();
-                value(queries.find(|query| self.is_of(&query.query, Some(&query.arm)))?)
-            }
+            Of::Reader(value) => value(self.read_by(result)?),
             Of::Bench(value) => {
                 let mut arms = self.benched(result)?.arms.iter();
                 value(arms.find(|arm| self.arm.as_ref() == Some(&arm.arm))?)
@@ -236,8 +276,13 @@ impl NamedFigure {
                 let Body::Sweep(run) = &result.body else { return None };
                 value(run.sweep.queries.iter().find(|query| self.is_of(&query.query, None))?)
             }
-        };
-        value.filter(|value| value.is_finite())
+        }
+    }
+
+    /// The query of a stream's readers in the arm.
+    fn read_by<'a>(&self, result: &'a JobResult) -> Option<&'a QueryReport> {
+        let mut queries = result.stream()?.queries.iter();
+        queries.find(|query| self.is_of(&query.query, Some(&query.arm)))
     }
 
     fn is_of(&self, query: &String, arm: Option<&String>) -> bool {
@@ -407,14 +452,19 @@ fn audited(run: &StreamRun, of: fn(&PartitionAudit) -> &Ranges) -> Option<f64> {
     Some(audit.iter().map(|partition| of(partition).rows()).sum::<u64>() as f64)
 }
 
-fn merged(run: &StreamRun, of: fn(&QueryReport) -> &Times) -> Option<Percentiles> {
+fn merged(run: &StreamRun, of: fn(&QueryReport) -> &Times) -> Times {
     let mut times = Times::default();
     run.queries.iter().for_each(|query| times.merge(of(query)));
-    times.percentiles()
+    times
 }
 
+/// Of all queries that were due: those that were never asked have waited at least as long.
 fn responses(run: &StreamRun) -> Option<Percentiles> {
-    merged(run, |query| &query.histograms.response)
+    let mut times = merged(run, |query| &query.histograms.response);
+    if let Some(due) = &run.queries_due {
+        times.merge(&due.dropped_age);
+    }
+    times.percentiles()
 }
 
 fn query_errors(run: &StreamRun) -> u64 {

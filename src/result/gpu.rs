@@ -16,6 +16,24 @@ pub struct GpusReport {
     pub driver: Option<String>,
     /// Each GPU.
     pub devices: Vec<GpuReport>,
+    /// What a query came to, of a stream with readers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_query: Option<PerQuery>,
+}
+
+/// All GPUs together, divided by the measured queries of all arms: what else ran on them is in it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "GpuPerQuery")]
+pub struct PerQuery {
+    /// Queries answered in the time for which the GPUs were watched.
+    pub queries: u64,
+    /// Energy for each: by the drivers' counters, or by the mean power where there is none; `None` where a
+    /// driver tells neither.
+    pub joules: Option<f64>,
+    /// Energy that idle GPUs would have taken in that time, for each; `None` where none was seen idle.
+    pub idle_joules: Option<f64>,
+    /// Seconds in which a kernel ran, for each.
+    pub busy_s: Option<f64>,
 }
 
 /// One GPU in the measurement. `None` is what its driver did not tell.
@@ -49,6 +67,9 @@ pub struct GpuReport {
     pub power_mean_watts: Option<f64>,
     /// Greatest power.
     pub power_max_watts: Option<f64>,
+    /// Mean power of the samples in which no kernel ran, also before and after the measurement.
+    #[serde(default)]
+    pub idle_power_watts: Option<f64>,
     /// Energy by the driver's counter.
     pub energy_joules: Option<f64>,
     /// Mean clock of the multiprocessors.

@@ -13,7 +13,7 @@ use crate::record::{BlameSums, Percentiles, Times};
 use crate::stats::Comparison;
 
 /// What became of the queries that were due by their schedule, warm-up included.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueriesDue {
     /// Queries that fell due.
     pub due: u64,
@@ -21,6 +21,10 @@ pub struct QueriesDue {
     pub asked: u64,
     /// Queries that were never asked: too far overdue, or still waiting at the end.
     pub dropped: u64,
+    /// The ages of those of them that were due in the measurement. They have no part in the response of
+    /// any query, as nobody had chosen one yet.
+    #[serde(default)]
+    pub dropped_age: Times,
     /// Who kept the readers from their schedule.
     #[serde(default)]
     pub bottleneck: Bottleneck,

@@ -194,7 +194,7 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
     }
     let mut failed = Vec::new();
     // What is answered in the warm-up alone is not measured.
-    for query in run.queries.iter().filter(|query| query.response.is_none()) {
+    for query in run.queries.iter().filter(|query| query.service.is_none()) {
         let errors: u64 = query.errors.values().sum();
         if errors > 0 {
             let codes: Vec<&str> = query.errors.keys().map(String::as_str).collect();
@@ -421,6 +421,7 @@ mod tests {
             result.thresholds.push(super::super::ThresholdReport {
                 threshold: threshold.to_owned(),
                 value: Some(1e3),
+                at_least: false,
                 passed: false,
                 aborted_at_s: None,
             });
@@ -437,7 +438,7 @@ mod tests {
         let failing = |errors| {
             move |run: &mut StreamRun| {
                 let query = &mut run.queries[1];
-                (query.executions, query.response) = (0, None);
+                (query.executions, query.service) = (0, None);
                 query.errors = [("22012".to_owned(), errors)].into();
                 query.errors.retain(|_, count| *count > 0);
                 query.interrupted = 2;
@@ -568,6 +569,7 @@ mod tests {
         result.thresholds.push(super::super::ThresholdReport {
             threshold: "errors < 0".to_owned(),
             value: Some(0.0),
+            at_least: false,
             passed: false,
             aborted_at_s: None,
         });

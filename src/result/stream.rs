@@ -21,7 +21,8 @@ pub struct StreamReport {
     pub rows_before: Option<u64>,
     /// Target; of a rate that changes, its mean over the measurement. `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
-    /// Rows acknowledged in the measurement, per second.
+    /// Rows due in the measurement and acknowledged, per second of the schedule; or of the time until the
+    /// last acknowledgement, if work was overdue when the schedule ended.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub achieved_rows_per_s: f64,
     /// Rows due, warm-up included.
@@ -100,9 +101,11 @@ pub struct MeasuredRows {
     pub rows_due: u64,
     /// Rows committed.
     pub rows_acknowledged: u64,
-    /// Committed as a share of due.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub rate_ratio: f64,
+    /// Achieved rate as a share of the target; `None` when unthrottled.
+    pub rate_ratio: Option<f64>,
+    /// Committed in the end, as a share of due; `None` if nothing was due.
+    #[serde(default)]
+    pub delivered_ratio: Option<f64>,
     /// Length of the schedule after the warm-up, in seconds; `None` when unthrottled.
     #[serde(default)]
     pub scheduled_s: Option<f64>,
@@ -182,7 +185,8 @@ pub struct StreamRun {
     /// Start of the schedule in microseconds since the Unix epoch: the origin of the rows' due
     /// times.
     pub origin_us: i64,
-    /// Measured time so far, in seconds: from the end of the warm-up to the last acknowledgement.
+    /// Measured time so far, in seconds: from the end of the warm-up to the end of the schedule; or to the
+    /// last acknowledgement, if work was overdue then.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub measured_s: f64,
     /// The stream.
@@ -219,11 +223,17 @@ pub struct StreamHistograms {
 }
 
 /// A schedule counts as kept when this share of the rows due was acknowledged,
-const RATE_RATIO_MIN: f64 = 0.999;
+const DELIVERED_MIN: f64 = 0.999;
 /// and what was overdue at its end took no longer than this, as a share of its length
 const OVERRUN_MAX: f64 = 0.01;
 /// and in seconds, whichever is more.
 const OVERRUN_MAX_S: f64 = 0.5;
+
+/// How long finishing what was overdue may take after a schedule of this length, in seconds, if the
+/// schedule is to count as kept.
+pub fn overrun_max_s(planned_s: f64) -> f64 {
+    (planned_s * OVERRUN_MAX).max(OVERRUN_MAX_S)
+}
 
 impl StreamReport {
     /// Whether a target rate was not kept in a measurement that took `measured_s` with its drain:
@@ -231,9 +241,9 @@ impl StreamReport {
     pub fn missed_rate(&self, measured_s: f64) -> bool {
         let Some(target) = self.target_rows_per_s else { return false };
         // Results of before have no length: with a constant arrival the rows tell it.
-        let by_rows = self.measured.rows_due as f64 / target as f64;
-        let planned_s = self.measured.scheduled_s.unwrap_or(by_rows);
-        let overrun_max_s = (planned_s * OVERRUN_MAX).max(OVERRUN_MAX_S);
-        self.measured.rate_ratio < RATE_RATIO_MIN || measured_s - planned_s > overrun_max_s
+        let MeasuredRows { rows_due, rows_acknowledged, scheduled_s, .. } = self.measured;
+        let planned_s = scheduled_s.unwrap_or(rows_due as f64 / target as f64);
+        (rows_acknowledged as f64) < DELIVERED_MIN * rows_due as f64
+            || measured_s - planned_s > overrun_max_s(planned_s)
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::plan::Watch;
 use crate::record::gpu::GpuUsage;
-use crate::result::gpu::{Gpu, GpuReport, GpusReport};
+use crate::result::gpu::{Gpu, GpuReport, GpusReport, PerQuery};
+use crate::result::query::QueryReport;
 use crate::watch::gpu::Found;
 
 /// The GPUs that are watched, each with what it did.
@@ -13,7 +14,30 @@ pub(super) fn report(watch: Watch, found: &Found, totals: &[&GpuUsage]) -> GpusR
         not_watched: not_watched.clone(),
         driver: driver.clone(),
         devices: gpus.iter().zip(totals).map(|(gpu, usage)| gpu_report(gpu, usage)).collect(),
+        per_query: None,
     }
+}
+
+/// What a query came to on these GPUs; `None` without any, or without queries.
+pub(super) fn per_query(gpus: &[GpuReport], queries: &[QueryReport]) -> Option<PerQuery> {
+    let answered: u64 = queries.iter().map(|query| query.histograms.service.count()).sum();
+    if gpus.is_empty() || answered == 0 {
+        return None;
+    }
+    // What one GPU does not tell is not known of all.
+    let each = |of: fn(&GpuReport) -> Option<f64>| {
+        let sum = gpus.iter().map(of).sum::<Option<f64>>();
+        sum.map(|sum| sum / answered as f64)
+    };
+    Some(PerQuery {
+        queries: answered,
+        // Without a counter, the samples of the power stand for the energy.
+        joules: each(|gpu| {
+            gpu.energy_joules.or_else(|| Some(gpu.power_mean_watts? * gpu.watched_s))
+        }),
+        idle_joules: each(|gpu| gpu.idle_power_watts.map(|watts| watts * gpu.watched_s)),
+        busy_s: each(|gpu| gpu.busy_s),
+    })
 }
 
 /// What one GPU did.
@@ -38,6 +62,7 @@ pub(in crate::engine) fn gpu_report(gpu: &Gpu, usage: &GpuUsage) -> GpuReport {
         temperature_max_celsius: usage.temperature_celsius.max(),
         power_mean_watts: usage.power_watts.mean(),
         power_max_watts: usage.power_watts.max(),
+        idle_power_watts: usage.idle_power_watts.mean(),
         energy_joules: usage.energy_joules.get(),
         sm_clock_mean_hertz: usage.sm_clock_hertz.mean(),
         sm_clock_max_hertz: usage.sm_clock_hertz.max(),
@@ -58,7 +83,35 @@ pub(in crate::engine) fn gpu_report(gpu: &Gpu, usage: &GpuUsage) -> GpuReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::result::Body;
     use std::time::Duration;
+
+    #[test]
+    fn a_query_comes_to_its_share_of_all_gpus() {
+        let gpu = GpuReport {
+            watched_s: 10.0,
+            busy_s: Some(4.0),
+            energy_joules: Some(1_000.0),
+            idle_power_watts: Some(60.0),
+            ..GpuReport::default()
+        };
+        let without_counter =
+            GpuReport { energy_joules: None, power_mean_watts: Some(30.0), ..gpu.clone() };
+        let Body::Stream(mut run) = crate::result::sample::stream().body else {
+            panic!("no stream")
+        };
+        let gpus = [gpu.clone(), without_counter];
+        // Five queries in each of two arms.
+        let of = per_query(&gpus, &run.queries).unwrap();
+        assert_eq!((of.queries, of.joules, of.idle_joules), (10, Some(130.0), Some(120.0)));
+        assert_eq!(of.busy_s, Some(0.8));
+        let silent = [gpu, GpuReport::default()];
+        let of = per_query(&silent, &run.queries).unwrap();
+        assert_eq!((of.joules, of.idle_joules, of.busy_s), (None, None, None));
+        run.queries.clear();
+        assert_eq!(per_query(&silent, &run.queries), None);
+        assert_eq!(per_query(&[], &run.queries), None);
+    }
 
     #[test]
     fn means_are_by_time_and_only_reasons_that_held_are_kept() {

@@ -31,6 +31,7 @@ pub(super) fn loader(
     findings: &Findings<'_>,
     total: &StreamTally,
     stream: &StreamReport,
+    measured_s: f64,
 ) -> LoaderReport {
     let own = &findings.own;
     let share =
@@ -65,7 +66,7 @@ pub(super) fn loader(
         late_by: Bottleneck::None,
     };
     report.late_by = late_by(&report, total, stream);
-    (report.bottleneck, report.reason) = judge(&report, findings, total, stream);
+    (report.bottleneck, report.reason) = judge(&report, (findings, measured_s), total, stream);
     report
 }
 
@@ -114,7 +115,7 @@ fn loader_or_others(report: &LoaderReport) -> Bottleneck {
 
 fn judge(
     report: &LoaderReport,
-    findings: &Findings<'_>,
+    (findings, measured_s): (&Findings<'_>, f64),
     total: &StreamTally,
     stream: &StreamReport,
 ) -> (Bottleneck, String) {
@@ -132,7 +133,7 @@ fn judge(
         let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
     }
-    if !stream.missed_rate(findings.measured.as_secs_f64()) {
+    if !stream.missed_rate(measured_s) {
         return (Bottleneck::None, kept(report));
     }
     if !is_late(stream.wait) && !is_late(report.own_delay) && nothing_lost(stream) {
@@ -227,7 +228,8 @@ fn held(blame: &BlameSums) -> String {
 /// What became of the queries that were due, if a schedule says when they are.
 pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
     findings.plan.job.readers.queries_per_s?;
-    let ReaderTally { asked, dropped, blame } = findings.queries_due;
+    let ReaderTally { asked, dropped, blame, dropped_age } = findings.queries_due;
+    let (asked, dropped, blame) = (*asked, *dropped, *blame);
     let due = asked + dropped;
     // Each reader may have one in hand when the run ends, and one due behind it.
     let few = u64::from(findings.plan.job.readers.count);
@@ -246,5 +248,6 @@ pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
             (Bottleneck::Server, reason)
         }
     };
-    Some(QueriesDue { due, asked, dropped, bottleneck, reason, blame })
+    let dropped_age = dropped_age.clone();
+    Some(QueriesDue { due, asked, dropped, dropped_age, bottleneck, reason, blame })
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::quantity::{format_count, format_ms, format_rate};
-use crate::record::Percentiles;
+use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::loader::Bottleneck;
@@ -24,6 +24,9 @@ pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
     }
 }
 
+/// What is shown of a query's response.
+const SHOWN: [Shown; 3] = [Shown::P50, Shown::P99, Shown::Max];
+
 /// Each query in each arm.
 pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {
     if queries.is_empty() {
@@ -33,22 +36,22 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
     let mut rows = vec![TableRow::from(header.map(str::to_owned).to_vec())];
     for query in queries {
         let response = query.response.as_ref();
-        let cell = |of: fn(&Percentiles) -> f64| response.map_or("-".into(), |p| format_ms(of(p)));
-        let cells = vec![
+        let mut cells = vec![
             query.query.clone(),
             query.arm.clone(),
             response.map_or("-".to_owned(), |_| format_rate(query.queries_per_s)),
-            cell(|p| p.p50_ms),
-            cell(|p| p.p99_ms),
-            cell(|p| p.max_ms),
+        ];
+        cells.extend(latency::cells(response, &SHOWN));
+        cells.extend([
             query.answer_age.as_ref().map_or("-".into(), |p| format_ms(p.p50_ms)),
             errors(query),
             query.evidence(),
-        ];
+        ]);
         let sqlstates = query.errors.iter();
         let mut lines: Vec<String> = sqlstates
             .map(|(code, count)| format!("SQLSTATE {code}: {}", format_count(*count)))
             .collect();
+        lines.extend(latency::intervals(response, &SHOWN));
         lines.extend(notes(query));
         rows.push(TableRow { cells, notes: lines });
     }

@@ -1,6 +1,8 @@
 //! Every figure is read from the place that it names: each result is spoilt in one place, and the
 //! figure follows.
 
+use std::time::Duration;
+
 use super::*;
 use crate::result::sample;
 
@@ -8,7 +10,8 @@ const SUBJECTS: Subjects<'static> =
     Subjects { kind: "stream", steps: &[], queries: &["sum"], arms: &["off", "on"] };
 
 fn value(result: &JobResult, name: &str) -> Option<f64> {
-    Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(result)
+    let value = Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(result);
+    value.map(|value| value.number)
 }
 
 /// Every figure of a result with what it comes to.
@@ -83,7 +86,7 @@ fn a_figure_follows_what_it_names() {
         let name = format!("step.{step}.query.sum.on.p50_ms");
         let figure = subjects.find(&name).unwrap();
         assert_eq!(figure.to_string(), name);
-        figure.value(&faster)
+        figure.value(&faster).map(|value| value.number)
     };
     assert_eq!((of_step("plain"), of_step("index")), (Some(4.0), Some(1.0)));
 }
@@ -120,4 +123,37 @@ fn the_gpu_is_proven_by_plans_alone() {
     let Body::Stream(run) = &mut result.body else { panic!("no stream") };
     run.queries.remove(1);
     assert_eq!(value(&result, "gpu_proven"), None, "the GPU was never on");
+}
+
+#[test]
+fn what_was_given_up_makes_a_lower_bound() {
+    let mut result = sample::stream();
+    let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+    let mut times = sample::times(&[1, 2, 3, 4, 100]);
+    times.record_evenly_at_least(Duration::from_secs(2), Duration::from_secs(3), 4);
+    run.stream.response = times.percentiles();
+    run.queries[1].response = times.percentiles();
+    run.queries_due = Some(super::super::query::QueriesDue {
+        due: 9,
+        asked: 8,
+        dropped: 1,
+        dropped_age: times,
+        bottleneck: Default::default(),
+        reason: String::new(),
+        blame: Default::default(),
+    });
+    let is_bound = |name: &str| {
+        let value = Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(&result);
+        value.unwrap().at_least
+    };
+    for (name, expected) in [
+        ("response_p50_ms", false),
+        ("response_p99_ms", true),
+        ("wait_p99_ms", false),
+        ("query.sum.on.p99_ms", true),
+        ("query.sum.off.p99_ms", false),
+        ("query_p99_ms", true),
+    ] {
+        assert_eq!(is_bound(name), expected, "{name}");
+    }
 }

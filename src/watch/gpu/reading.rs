@@ -140,6 +140,9 @@ impl Reducer {
                 sampled.add(value, fast);
             }
         }
+        if let (Some(0.0), Some(watts)) = (reading.utilization_ratio, reading.power_watts) {
+            usage.idle_power_watts.add(watts, fast);
+        }
         usage.memory_total_bytes = reading.memory.map(|memory| memory.total);
         if let Some(mask) = reading.throttle_mask {
             usage.throttled.add(mask, fast);

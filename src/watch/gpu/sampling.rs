@@ -1,6 +1,8 @@
 //! The sampling loop: asks each GPU at even distances and notes what it did. It blocks, so it
 //! wants a thread of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,8 @@ pub struct Sampling {
     pub interval: Duration,
     /// Samples after this moment are measured ones.
     pub measured_from: Instant,
+    /// Set at the end of the measurement: later samples are not of it.
+    pub is_over: Arc<AtomicBool>,
     /// Where the samples go, one for each GPU of the source.
     pub recorders: Vec<Recorder<GpuTally>>,
 }
@@ -60,6 +64,8 @@ struct Lane {
 }
 
 fn pass(source: &mut impl GpuSource, lanes: &mut [Lane], sampling: &Sampling, detail: Detail) {
+    // Before the reading: its time ends with it, and a sample across the end is of the measurement still.
+    let is_over = sampling.is_over.load(Ordering::Relaxed);
     for (gpu, (lane, recorder)) in lanes.iter_mut().zip(&sampling.recorders).enumerate() {
         let reading = source.read(gpu, detail);
         lane.heed(&reading);
@@ -67,8 +73,11 @@ fn pass(source: &mut impl GpuSource, lanes: &mut [Lane], sampling: &Sampling, de
         let usage = lane.reducer.step(at, detail, &reading);
         recorder.note(|tally| {
             tally.usage.merge(&usage);
-            if at > sampling.measured_from {
+            if at > sampling.measured_from && !is_over {
                 tally.measured.merge(&usage);
+            } else {
+                // A GPU may be idle before and after the measurement alone.
+                tally.measured.idle_power_watts.merge(&usage.idle_power_watts);
             }
         });
     }
@@ -113,18 +122,19 @@ mod tests {
         }
     }
 
-    fn tally(measured_from: Instant) -> GpuTally {
+    fn tally(measured_from: Instant, is_over: bool) -> GpuTally {
         let (stop, stopped) = mpsc::channel();
         let recorder = Recorder::default();
         let recorders = vec![recorder.clone()];
-        let sampling = Sampling { interval: Duration::from_millis(1), measured_from, recorders };
+        let (interval, is_over) = (Duration::from_millis(1), Arc::new(is_over.into()));
+        let sampling = Sampling { interval, measured_from, is_over, recorders };
         sample(&mut Steady { left: 5, stop: Some(stop) }, &sampling, &stopped);
         recorder.drain()
     }
 
     #[test]
     fn it_samples_until_it_is_stopped_and_once_more() {
-        let tally = tally(Instant::now());
+        let tally = tally(Instant::now(), false);
         assert_eq!(tally.usage.samples, 6);
         assert_eq!(tally.usage.utilization_ratio.mean(), Some(0.5));
         assert_eq!(tally.measured.samples, 6);
@@ -132,8 +142,15 @@ mod tests {
 
     #[test]
     fn samples_of_the_warm_up_are_not_measured() {
-        let tally = tally(Instant::now() + Duration::from_secs(3600));
+        let tally = tally(Instant::now() + Duration::from_secs(3600), false);
         assert_eq!((tally.usage.samples, tally.measured.samples), (6, 0));
+    }
+
+    #[test]
+    fn samples_after_the_end_are_not_measured_but_say_what_an_idle_gpu_draws() {
+        let tally = tally(Instant::now(), true);
+        assert_eq!((tally.usage.samples, tally.measured.samples), (6, 0));
+        assert_eq!(tally.measured.idle_power_watts, tally.usage.idle_power_watts);
     }
 
     #[test]
