@@ -45,7 +45,12 @@ fn main() -> Result<()> {
             let recorders: Vec<_> =
                 source.found().gpus.iter().map(|_| Recorder::default()).collect();
             let measured_from = Instant::now();
-            let sampling = Sampling { interval, measured_from, recorders: recorders.clone() };
+            let sampling = Sampling {
+                interval,
+                measured_from,
+                is_over: std::sync::Arc::default(),
+                recorders: recorders.clone(),
+            };
             let share = share(|stop| sample(&mut source, &sampling, stop));
             tallies.push(recorders.iter().map(|recorder| recorder.drain().usage.samples).sum());
             share

@@ -370,17 +370,23 @@ pub struct Percentiles {
 #[schemars(rename = "PercentileIntervals")]
 pub struct Intervals {
     /// Of the median.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "both_or_none")]
     pub p50_ms: Option<[f64; 2]>,
     /// Of the 90th percentile.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "both_or_none")]
     pub p90_ms: Option<[f64; 2]>,
     /// Of the 99th percentile.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "both_or_none")]
     pub p99_ms: Option<[f64; 2]>,
     /// Of the 99.9th percentile.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "both_or_none")]
     pub p999_ms: Option<[f64; 2]>,
+}
+
+/// What is no number is saved as `null`, and makes no interval.
+fn both_or_none<'de, D: Deserializer<'de>>(ends: D) -> Result<Option<[f64; 2]>, D::Error> {
+    let ends = Option::<[Option<f64>; 2]>::deserialize(ends)?;
+    Ok(ends.and_then(|[low, high]| Some([low?, high?])))
 }
 
 impl Percentiles {

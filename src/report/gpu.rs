@@ -71,7 +71,7 @@ fn per_query(of: &PerQuery) -> Option<String> {
     parts.extend(of.busy_s.map(|busy_s| format!("busy {}", format_seconds(busy_s))));
     let queries = format_count(of.queries);
     (!parts.is_empty())
-        .then(|| format!("a query of either arm: {}; mean of {queries}", parts.join(", ")))
+        .then(|| format!("a query: {}; mean of {queries} in all arms", parts.join(", ")))
 }
 
 /// The summary's lines on GPUs; nothing where there is none.

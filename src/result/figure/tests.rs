@@ -138,9 +138,9 @@ fn what_was_given_up_makes_a_lower_bound() {
         asked: 8,
         dropped: 1,
         dropped_age: times,
-        bottleneck: Default::default(),
+        bottleneck: super::super::loader::Bottleneck::default(),
         reason: String::new(),
-        blame: Default::default(),
+        blame: crate::record::BlameSums::default(),
     });
     let is_bound = |name: &str| {
         let value = Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(&result);
