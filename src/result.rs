@@ -59,7 +59,7 @@ pub enum Status {
 }
 
 /// A threshold with its verdict.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ThresholdReport {
     /// As written.
     pub threshold: String,

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::latency::{self, Shown};
 use super::outcome;
 use super::stream::differences;
 use super::table::{Align, TableRow, text_table};
@@ -101,7 +102,8 @@ fn kind_row(kind: &KindReport) -> TableRow {
     match &kind.recovery {
         Some(p) => {
             cells.push(format_count(p.count));
-            cells.extend([p.p50_ms, p.p90_ms, p.p99_ms, p.max_ms].map(format_ms));
+            let shown = [Shown::P50, Shown::P90, Shown::P99, Shown::Max];
+            cells.extend(latency::cells(Some(p), &shown));
         }
         None => cells.extend(["0", "-", "-", "-", "-"].map(str::to_owned)),
     }

@@ -421,9 +421,7 @@ mod tests {
             result.thresholds.push(super::super::ThresholdReport {
                 threshold: threshold.to_owned(),
                 value: Some(1e3),
-                at_least: false,
-                passed: false,
-                aborted_at_s: None,
+                ..super::super::ThresholdReport::default()
             });
             of(result).0
         };
@@ -569,9 +567,7 @@ mod tests {
         result.thresholds.push(super::super::ThresholdReport {
             threshold: "errors < 0".to_owned(),
             value: Some(0.0),
-            at_least: false,
-            passed: false,
-            aborted_at_s: None,
+            ..super::super::ThresholdReport::default()
         });
         let coded = |result: &JobResult| {
             let mut result = result.clone();
