@@ -15,11 +15,11 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use strom_load::dataset::{Progress, Stage};
+use strom_load::dataset::{FillProgress, Stage};
 use strom_load::engine::{self, FillOptions, Shutdown};
 use strom_load::pace::DueTimes;
 use strom_load::pg::Address;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::plan::{Overrides, Plan, ProfileSource, Recreate, Table};
 use strom_load::row::BatchEncoder;
 
@@ -45,7 +45,7 @@ struct Bench {
 
 struct Silent;
 
-impl Progress for Silent {
+impl FillProgress for Silent {
     fn show(&self, _: &str, _: Stage<'_>) {}
 }
 
@@ -67,7 +67,8 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
+    let server =
+        runtime.block_on(Server::start(&ServerOptions { settings, ..ServerOptions::default() }))?;
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fill-{}", std::process::id()));
     fs::create_dir_all(&folder)?;

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use serde_json::Value;
 use strom_load::pace::DueTimes;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::plan::{self, Overrides, Plan, StreamJob};
 use strom_load::row::{BatchEncoder, CHUNK_BYTES};
 
@@ -66,7 +66,8 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
+    let server =
+        runtime.block_on(Server::start(&ServerOptions { settings, ..ServerOptions::default() }))?;
     let source = plan::builtin("realtime").ok_or("no profile `realtime`")?;
     let plan = Plan::resolve(&source, &Overrides::default())?;
     let plan = plan.into_stream().ok_or("no stream")?;

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::Command;
 
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -24,7 +24,8 @@ fn main() -> Result<()> {
     let seconds = at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(30_u64);
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = vec![("track_commit_timestamp".to_owned(), "on".to_owned())];
-    let server = runtime.block_on(Server::start(&Options { settings, ..Options::default() }))?;
+    let server =
+        runtime.block_on(Server::start(&ServerOptions { settings, ..ServerOptions::default() }))?;
     println!("PostgreSQL {}, {seconds} s, {PARTITIONS} partitions\n", server.version());
     println!(
         "{:>9} {:>10} {:>10} {:>10} {:>18}",

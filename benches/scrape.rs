@@ -19,14 +19,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::record::{
     Interval, PairTally, PartitionInterval, Phase, QueryTally, ReaderTally, StreamTally,
 };
 use strom_load::result::server::{ClockOffset, ServerFacts};
 use strom_load::sink::prometheus::Endpoint;
 use strom_load::sink::{Sink, Start, StreamStart};
-use strom_load::watch::gpu::Found;
+use strom_load::watch::gpu::GpusFound;
 use strom_load::watch::process;
 
 #[path = "support/spread.rs"]
@@ -87,7 +87,7 @@ impl Page {
             server: &facts,
             queries: &[],
             started_at: SystemTime::now(),
-            gpus: &Found::default(),
+            gpus: &GpusFound::default(),
         })?;
         Ok(Self { endpoint, sink, partitions })
     }
@@ -179,7 +179,7 @@ impl Bench {
         let runtime = tokio::runtime::Runtime::new()?;
         let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        let options = Options { settings, ..Options::default() };
+        let options = ServerOptions { settings, ..ServerOptions::default() };
         let server = runtime.block_on(Server::start(&options))?;
         Ok(Self { runtime, server, seconds })
     }

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use strom_load::stats::{
-    Comparison, HaltReason, Pair, Settings, Stopping, Verdict, best_of, median, paired_ratio,
+    Comparison, HaltReason, Pair, Settings, Stopping, TimesVerdict, best_of, median, paired_ratio,
     theil_sen,
 };
 
@@ -122,8 +122,9 @@ fn with_early_stop(runs: u64) {
                 .map(|run| run_until_precise(&Source::new(run).pairs(noise, ratio, PAIRS_MAX), run))
                 .collect()
         };
-        let wins =
-            |found: &Comparison| Some(matches!(found.verdict, Verdict::Faster | Verdict::Slower));
+        let wins = |found: &Comparison| {
+            Some(matches!(found.verdict, TimesVerdict::Faster | TimesVerdict::Slower))
+        };
         let fixed: Vec<_> = (0..runs)
             .map(|run| {
                 let pairs = Source::new(run).pairs(noise, 1.0, 30);
@@ -138,7 +139,7 @@ fn with_early_stop(runs: u64) {
         let used: Vec<f64> = stopped.iter().map(|(found, _)| found.pairs as f64).collect();
         let found: Vec<_> = simulate(RATIO)
             .iter()
-            .map(|(found, _)| Some(found.verdict == Verdict::Faster))
+            .map(|(found, _)| Some(found.verdict == TimesVerdict::Faster))
             .collect();
         let pairs = median(&used).map_or(String::new(), |pairs| format!("{pairs:.0}"));
         row(

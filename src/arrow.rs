@@ -6,5 +6,5 @@ mod draft;
 mod export;
 mod import;
 
-pub use export::{ExportError, Exported, ExportedColumn, Options, Source, export};
+pub use export::{ExportError, ExportOptions, Exported, ExportedColumn, Source, export};
 pub use import::{ImportError, check, drop_table, import};

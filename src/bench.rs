@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
-use crate::query::{Answer, Armed, Connection, Dealer, Failures, Trial};
+use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Failures};
 use crate::record::{Blame, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
@@ -20,7 +20,7 @@ use crate::stats::{self, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
 
-pub use measured::{ArmSamples, Doing, Measured, Progress, Recorders, Watched};
+pub use measured::{ArmSamples, BenchProgress, Doing, Measured, Recorders, Watched};
 
 /// Failures of an arm after which it is given up.
 const FAILURES_MAX: u64 = 2;
@@ -33,7 +33,7 @@ const ALONE: usize = 3;
 /// Measures queries one behind the other.
 pub struct Bencher {
     connection: Connection,
-    trials: Arc<[Trial]>,
+    armed_queries: Arc<[ArmedQuery]>,
     plan: Bench,
     examiner: Examiner,
     armed: Armed,
@@ -76,10 +76,10 @@ enum Executed {
 }
 
 impl Bencher {
-    /// Measures `trials` as `plan` says. `stop` ends it between two executions, `abort` within one.
+    /// Measures `armed_queries` as `plan` says. `stop` ends it between two executions, `abort` within one.
     pub fn new(
         connection: Connection,
-        trials: Arc<[Trial]>,
+        armed_queries: Arc<[ArmedQuery]>,
         plan: &Bench,
         seed: u64,
         stop: CancellationToken,
@@ -88,11 +88,14 @@ impl Bencher {
         let evidence = plan.evidence.clone();
         let timeouts = Arc::default();
         let examining = Armed::new(connection.clone(), Arc::clone(&timeouts));
-        let examiner = Examiner::new(examining, Arc::clone(&trials), evidence, Instant::now());
-        let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
+        let examiner =
+            Examiner::new(examining, Arc::clone(&armed_queries), evidence, Instant::now());
+        let by_arm = |armed_query: &ArmedQuery| {
+            armed_query.arms.iter().map(|_| Recorder::default()).collect()
+        };
         let recorders = Recorders {
-            queries: trials.iter().map(by_arm).collect(),
-            pairs: trials.iter().map(|_| Recorder::default()).collect(),
+            queries: armed_queries.iter().map(by_arm).collect(),
+            pairs: armed_queries.iter().map(|_| Recorder::default()).collect(),
         };
         Self {
             recorders,
@@ -102,10 +105,13 @@ impl Bencher {
             sent: Instant::now(),
             table_rows: None,
             block: 0,
-            warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
+            warm: armed_queries
+                .iter()
+                .map(|armed_query| vec![false; armed_query.arms.len()])
+                .collect(),
             armed: Armed::new(connection.clone(), timeouts).finding_plans(),
             connection,
-            trials,
+            armed_queries,
             plan: plan.clone(),
             examiner,
             dealer: Dealer::new(seed),
@@ -135,8 +141,8 @@ impl Bencher {
     }
 
     fn tell(&self, query: usize, doing: Doing, pairs: usize, began: Instant) {
-        let query = self.trials[query].query.name.clone();
-        let progress = Progress { query, doing, pairs, began };
+        let query = self.armed_queries[query].query.name.clone();
+        let progress = BenchProgress { query, doing, pairs, began };
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 
@@ -146,7 +152,7 @@ impl Bencher {
     /// When the server is gone for good. A query that it refuses is part of the result.
     pub async fn measure(&mut self, query: usize) -> Result<Measured, BenchError> {
         let began = Instant::now();
-        let mut arms = vec![ArmSamples::default(); self.trials[query].arms.len()];
+        let mut arms = vec![ArmSamples::default(); self.armed_queries[query].arms.len()];
         self.tell(query, Doing::Warming, 0, began);
         self.block += 1;
         for (arm, samples) in arms.iter_mut().enumerate() {
@@ -180,7 +186,8 @@ impl Bencher {
         queries: &[usize],
     ) -> Result<Vec<Measured>, BenchError> {
         let began = Instant::now();
-        let arms = |query: &usize| vec![ArmSamples::default(); self.trials[*query].arms.len()];
+        let arms =
+            |query: &usize| vec![ArmSamples::default(); self.armed_queries[*query].arms.len()];
         let mut all: Vec<Vec<ArmSamples>> = queries.iter().map(arms).collect();
         let executions = self.plan.pairs_min as usize;
         let most = all.iter().map(Vec::len).max().unwrap_or(0);
@@ -256,7 +263,7 @@ impl Bencher {
         arm: usize,
         limit: Duration,
     ) -> Result<Verdict, StromError> {
-        let Trial { query, arms } = &self.trials[query];
+        let ArmedQuery { query, arms } = &self.armed_queries[query];
         let statement_timeout = limit.min(self.connection.statement_timeout);
         let connection = Connection { statement_timeout, ..self.connection.clone() };
         let mut armed = Armed::new(connection, Arc::default());
@@ -301,7 +308,7 @@ impl Bencher {
 
     /// What was found out about plans, by query.
     pub fn findings(&self) -> Vec<Findings> {
-        self.examiner.board().snapshot()
+        self.examiner.shared().snapshot()
     }
 
     /// Ends its sessions; new ones are opened as they are needed, and see a new configuration.
@@ -330,11 +337,11 @@ impl Bencher {
         // Unlike an execution, a look is not finished once somebody wants an end.
         if self.stop.run_until_cancelled(examining).await.is_none() {
             self.examiner.cut_off().await;
-            if answers && self.trials[query].is_compared() {
-                self.examiner.board().not_compared(query, "interrupted");
+            if answers && self.armed_queries[query].is_compared() {
+                self.examiner.shared().not_compared(query, "interrupted");
             }
         }
-        self.examiner.board().snapshot().swap_remove(query)
+        self.examiner.shared().snapshot().swap_remove(query)
     }
 
     /// Pairs in random order within, until one of the limits.
@@ -421,8 +428,8 @@ impl Bencher {
         if !self.armed.is_connected() {
             self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
         }
-        let trials = Arc::clone(&self.trials);
-        let (asked, arm_entered) = (&trials[query].query, &trials[query].arms[arm]);
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let (asked, arm_entered) = (&armed_queries[query].query, &armed_queries[query].arms[arm]);
         match self.armed.run(asked, arm_entered, &self.abort).await {
             Ok(None) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);

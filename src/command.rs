@@ -261,7 +261,7 @@ async fn start_server(
     args: &EmbeddedArgs,
     shutdown: &Shutdown,
 ) -> Result<embedded::Server, Failure> {
-    let options = embedded::Options {
+    let options = embedded::ServerOptions {
         bindir: args.pg_bindir.clone(),
         data_dir: args.data_dir.clone(),
         install: args.install_postgres,
@@ -323,7 +323,7 @@ impl Signals {
     }
 
     /// The first signal drains, the second aborts. After the run, any ends the lingering.
-    async fn obey(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
+    async fn handle(&mut self, shutdown: &Shutdown, screen: &Screen) -> std::convert::Infallible {
         for received in 1_u32.. {
             self.first().await;
             match received {

@@ -38,7 +38,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// How tables are made ready.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct DatasetOptions {
     /// Connections that load one table at the same time.
     pub connections: NonZeroU32,
     /// Read every row back and compare the checksum, also of a table that is reused.
@@ -71,7 +71,7 @@ pub enum Stage<'a> {
 }
 
 /// Who is told how it goes.
-pub trait Progress: Sync {
+pub trait FillProgress: Sync {
     /// Called at every change, and twice a second while rows are loaded.
     fn show(&self, table: &str, stage: Stage<'_>);
 }
@@ -93,8 +93,8 @@ pub type StartLane<'a> = &'a (dyn Fn(Lane) -> Lane + Sync);
 pub async fn prepare(
     address: &Address,
     tables: &[Table],
-    options: &Options,
-    progress: &dyn Progress,
+    options: &DatasetOptions,
+    progress: &dyn FillProgress,
     start: StartLane<'_>,
     (stop, abort): (&CancellationToken, &CancellationToken),
 ) -> Result<Vec<Prepared>, DatasetError> {
@@ -142,8 +142,8 @@ struct Filler<'a> {
     address: &'a Address,
     table: &'a Table,
     name: String,
-    options: &'a Options,
-    progress: &'a dyn Progress,
+    options: &'a DatasetOptions,
+    progress: &'a dyn FillProgress,
     start: StartLane<'a>,
     stop: &'a CancellationToken,
     control: Session,

@@ -19,7 +19,7 @@ use crate::strom::{self, GpuService};
 use crate::watch::gpu::{self, GpuNow};
 
 use advice::Advice;
-pub use table::{Part, Table};
+pub use table::{Part, TableFacts};
 
 /// Version of the report's JSON form, raised when a key goes or changes its meaning.
 const FORMAT_VERSION: u32 = 1;
@@ -167,7 +167,7 @@ pub struct Server {
     /// Whether its GPU service answers; `None` where there is none to ask.
     pub gpu_service: Option<GpuService>,
     /// The stream's table, if it is there.
-    pub table: Option<Table>,
+    pub table: Option<TableFacts>,
 }
 
 impl Server {

@@ -96,7 +96,7 @@ pub struct Target {
 
 /// What a job may do beside its plan.
 #[derive(Debug, Default)]
-pub struct Options<'a> {
+pub struct JobOptions<'a> {
     /// The server, if it is ours and may be restarted.
     pub server: Option<&'a mut Server>,
     /// Whether a sweep may change the configuration of a server that is not ours.
@@ -207,7 +207,7 @@ pub enum RunError {
 pub async fn run(
     plan: Plan,
     target: &Target,
-    options: Options<'_>,
+    options: JobOptions<'_>,
     sinks: Vec<Box<dyn Sink>>,
     shutdown: &Shutdown,
 ) -> Result<JobResult, PrepareError> {

@@ -21,7 +21,7 @@ use crate::record::{
 };
 use crate::row::BatchEncoder;
 
-use recover::{Outage, Verdict};
+use recover::{Decision, Outage};
 
 /// One partition's producer.
 pub struct Producer {
@@ -228,8 +228,8 @@ impl Producer {
             let verdict = self.recover(slot, failure, outage).await;
             self.served(slot, late, begun, Duration::ZERO);
             match verdict {
-                Verdict::Resend => {}
-                Verdict::Acknowledged => {
+                Decision::Resend => {}
+                Decision::Acknowledged => {
                     let (sent, now) = (outage.sent(slot), Instant::now());
                     let late = self.late_again(late, begun, sent);
                     let own = self.heartbeat.paused(sent, now);
@@ -237,16 +237,16 @@ impl Producer {
                     self.acknowledge(slot, &latency);
                     break;
                 }
-                Verdict::Undecided => {
+                Decision::Undecided => {
                     self.undecided(slot, &late);
                     break;
                 }
-                Verdict::Over { in_doubt } => {
+                Decision::Over { in_doubt } => {
                     self.give_up(slot, &late, in_doubt);
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
-                Verdict::Fatal { error, in_doubt } => {
+                Decision::Fatal { error, in_doubt } => {
                     self.give_up(slot, &late, in_doubt);
                     self.ended(Some(outage), false);
                     return Err(error);
@@ -295,7 +295,7 @@ impl Producer {
         let sent = if again { Instant::now() } else { begun };
         let outcome = tokio::select! {
             outcome = loader.load(next_chunk, another_follows) => Some(outcome),
-            () = self.watchdog.strikes(sent) => None,
+            () = self.watchdog.exceeded(sent) => None,
             () = self.abort.cancelled() => None,
         };
         let outcome = match outcome {

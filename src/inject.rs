@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pg::embedded::{EmbeddedError, Halt, Server};
 use crate::pg::{self, Address, Session};
-pub use crate::result::faults::Kind;
+pub use crate::result::faults::FaultKind;
 
 pub use came::came;
 pub use ledger::Ledger;
@@ -51,7 +51,7 @@ pub enum InjectError {
     #[error("failed to make a {kind} fault: {error}")]
     System {
         /// The fault.
-        kind: Kind,
+        kind: FaultKind,
         /// Why.
         error: std::io::Error,
     },
@@ -61,7 +61,7 @@ pub enum InjectError {
 #[derive(Debug, Clone)]
 pub struct Orders {
     /// The kinds to choose from.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<FaultKind>,
     /// Where and when: the same one gives the same kinds, places and pauses.
     pub seed: u64,
     /// How long the run's schedule is.
@@ -140,10 +140,10 @@ impl<'a> Injector<'a> {
         }
     }
 
-    async fn make(&mut self, kind: Kind) -> Result<(), InjectError> {
+    async fn make(&mut self, kind: FaultKind) -> Result<(), InjectError> {
         let system = |error| InjectError::System { kind, error };
         match kind {
-            Kind::BackendTerminated => {
+            FaultKind::BackendTerminated => {
                 let terminate = format!(
                     "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
                      WHERE application_name = '{}'",
@@ -151,7 +151,7 @@ impl<'a> Injector<'a> {
                 );
                 self.ask(&terminate).await?;
             }
-            Kind::BackendKilled => {
+            FaultKind::BackendKilled => {
                 let pid = format!(
                     "SELECT min(pid) FROM pg_stat_activity WHERE application_name = '{}'",
                     self.victim()
@@ -160,13 +160,13 @@ impl<'a> Injector<'a> {
                     self.server.kill_backend(pid)?;
                 }
             }
-            Kind::ServerKilled => self.down(Halt::Kill).await?,
-            Kind::ServerStopped => self.down(Halt::Immediate).await?,
-            Kind::ServerRestarted => self.down(Halt::Fast).await?,
-            Kind::TableLocked => self.lock_table().await?,
-            Kind::SlotsExhausted => self.take_slots().await?,
-            Kind::ConnectionReset => self.proxy.reset(),
-            Kind::ConnectionCut => {
+            FaultKind::ServerKilled => self.down(Halt::Kill).await?,
+            FaultKind::ServerStopped => self.down(Halt::Immediate).await?,
+            FaultKind::ServerRestarted => self.down(Halt::Fast).await?,
+            FaultKind::TableLocked => self.lock_table().await?,
+            FaultKind::SlotsExhausted => self.take_slots().await?,
+            FaultKind::ConnectionReset => self.proxy.reset(),
+            FaultKind::ConnectionCut => {
                 let way = if self.rng.random() { Way::ToServer } else { Way::ToClient };
                 let bytes = match way {
                     Way::ToServer => self.rng.random_range(0..20_000),
@@ -176,19 +176,19 @@ impl<'a> Injector<'a> {
                 self.proxy.cut_after(way, bytes);
                 self.cut_made(cuts).await;
             }
-            Kind::CommitCut => {
+            FaultKind::CommitCut => {
                 let linger = Duration::from_millis(self.rng.random_range(0..500));
                 let ways = [CommitCut::Before, CommitCut::Sent { linger }, CommitCut::Answered];
                 let cuts = self.proxy.cuts();
                 self.proxy.cut_commit(ways[self.rng.random_range(0..ways.len())]);
                 self.cut_made(cuts).await;
             }
-            Kind::BlackHole => {
+            FaultKind::BlackHole => {
                 self.proxy.begin_hole().map_err(system)?;
                 self.hold().await;
                 self.proxy.end_hole().map_err(system)?;
             }
-            Kind::SlowLink => {
+            FaultKind::SlowLink => {
                 let delay = Duration::from_millis(self.rng.random_range(0..20));
                 self.proxy.slow(Some(Slow { delay, bytes_per_s: 50e3 }));
                 self.hold().await;
@@ -302,11 +302,11 @@ mod tests {
 
     #[test]
     fn every_kind_is_listed_once_and_read_back_by_its_name() {
-        for (at, (kind, name, _)) in Kind::ALL.iter().enumerate() {
+        for (at, (kind, name, _)) in FaultKind::ALL.iter().enumerate() {
             assert_eq!(*kind as usize, at);
             assert_eq!(kind.name().parse(), Ok(*kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), *name);
         }
-        assert!("earthquake".parse::<Kind>().is_err());
+        assert!("earthquake".parse::<FaultKind>().is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 /// What a metric is to Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only grows.
     Counter,
     /// Goes up and down.
@@ -20,7 +20,7 @@ pub struct Metric {
     /// Full name, base unit last.
     pub name: &'static str,
     /// What it is to Prometheus.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Label names, in order.
     pub labels: &'static [&'static str],
     /// One sentence for people.
@@ -32,7 +32,7 @@ macro_rules! metrics {
         $(
             #[doc = $help]
             pub const $id: Metric = Metric {
-                name: $name, kind: Kind::$kind, labels: &[$($label),*], help: $help,
+                name: $name, kind: MetricKind::$kind, labels: &[$($label),*], help: $help,
             };
         )*
         /// All metrics, in the order in which they are documented.
@@ -248,9 +248,9 @@ impl Metric {
     /// Upper bounds of its buckets in seconds, ascending; none for what is no histogram.
     pub fn buckets_s(&self) -> &'static [f64] {
         match self.kind {
-            Kind::Counter | Kind::Gauge => &[],
-            Kind::Histogram if FINE.contains(self) => &FINE_BUCKETS_S,
-            Kind::Histogram => BUCKETS_S,
+            MetricKind::Counter | MetricKind::Gauge => &[],
+            MetricKind::Histogram if FINE.contains(self) => &FINE_BUCKETS_S,
+            MetricKind::Histogram => BUCKETS_S,
         }
     }
 }
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn names_follow_the_rules_of_prometheus() {
         for metric in ALL {
-            let counter = metric.kind == Kind::Counter;
+            let counter = metric.kind == MetricKind::Counter;
             assert_eq!(counter, metric.name.ends_with("_total"), "{}", metric.name);
             let unit = metric.name.trim_end_matches("_total").rsplit('_').next().unwrap();
             let units = [

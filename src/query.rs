@@ -3,11 +3,11 @@
 
 pub mod answer;
 mod armed;
+mod armed_query;
 pub mod examine;
 mod failures;
 mod plans;
 mod timeouts;
-mod trial;
 mod turns;
 
 use std::sync::Arc;
@@ -25,9 +25,9 @@ use crate::record::{
 };
 use crate::strom::StromError;
 pub use armed::{Answer, Armed, Connection};
+pub use armed_query::ArmedQuery;
 pub use failures::Failures;
 pub use timeouts::Timeouts;
-pub use trial::Trial;
 pub use turns::Dealer;
 use turns::{Completed, Turn, Turns};
 
@@ -43,7 +43,7 @@ pub struct Reader {
     /// What happens at a fault.
     pub recovery: Recovery,
     /// What it chooses from.
-    pub trials: Arc<[Trial]>,
+    pub armed_queries: Arc<[ArmedQuery]>,
     /// Where it notes what it did: by query, then by arm.
     pub recorders: Vec<Vec<Recorder<QueryTally>>>,
     /// Where it notes pairs, by query.
@@ -100,7 +100,7 @@ impl Reader {
     /// # Errors
     /// What ended it early. A query that the server refuses does not: it is counted.
     pub async fn run(mut self) -> Result<(), ReadError> {
-        let mut turns = Turns::new(&self.trials, self.seed);
+        let mut turns = Turns::new(&self.armed_queries, self.seed);
         let mut free = Instant::now();
         loop {
             self.shed();
@@ -136,12 +136,16 @@ impl Reader {
                             tally.times.response.record_at_least(slot.due.elapsed());
                         }
                     });
-                    let trial = &self.trials[turn.query];
-                    self.failures.note(&trial.query.name, &trial.arms[turn.arm].name, &error);
+                    let armed_query = &self.armed_queries[turn.query];
+                    self.failures.note(
+                        &armed_query.query.name,
+                        &armed_query.arms[turn.arm].name,
+                        &error,
+                    );
                     if error.is_lost() {
                         turns.session_lost();
                     }
-                    let looking = self.armed.look_into(&trial.arms[turn.arm], &error);
+                    let looking = self.armed.look_into(&armed_query.arms[turn.arm], &error);
                     if unless_over(&self.stop, &self.abort, looking).await.is_none() {
                         break;
                     }
@@ -204,9 +208,10 @@ impl Reader {
     /// Runs one query.
     async fn ask(&mut self, slot: &Slot, turn: Turn, late: Blame) -> Result<Asked, ReadError> {
         let recorder = &self.recorders[turn.query][turn.arm];
-        let trial = &self.trials[turn.query];
+        let armed_query = &self.armed_queries[turn.query];
         let rows = self.rows.load(Ordering::Relaxed);
-        let ran = self.armed.run(&trial.query, &trial.arms[turn.arm], &self.abort).await;
+        let ran =
+            self.armed.run(&armed_query.query, &armed_query.arms[turn.arm], &self.abort).await;
         let Some(answer) = ran.map_err(|error| match error {
             StromError::Server(error) => ReadError::Server(error),
             error => ReadError::Strom(error),

@@ -10,7 +10,7 @@ use crate::dataset::Stage;
 use crate::record::Interval;
 use crate::result::JobResult;
 use crate::result::server::ServerFacts;
-use crate::watch::gpu::Found;
+use crate::watch::gpu::GpusFound;
 
 /// What is known when a job starts.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +28,7 @@ pub struct Start<'a> {
     /// The queries with their arms, in the order of [`Interval::queries`].
     pub queries: &'a [QueryStart],
     /// The GPUs that are watched.
-    pub gpus: &'a Found,
+    pub gpus: &'a GpusFound,
 }
 
 /// A stream that starts.

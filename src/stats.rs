@@ -15,6 +15,6 @@ mod trend;
 pub use best::{Best, Combination, best_of, rounds_min};
 pub use center::{geometric_mean, median, quantile};
 pub use dependence::{autocorrelation_time, effective_sample_size};
-pub use paired::{Comparison, Pair, Settings, Verdict, paired_ratio};
+pub use paired::{Comparison, Pair, Settings, TimesVerdict, paired_ratio};
 pub use stopping::{Halt, HaltReason, Stopping};
 pub use trend::{Slope, theil_sen};

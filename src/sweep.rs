@@ -71,7 +71,7 @@ pub enum SweepError {
 
 /// How far a sweep is.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub struct SweepProgress {
     /// Rounds that are over; the one that is not measured is none.
     pub rounds: usize,
     /// Of so many.
@@ -84,7 +84,7 @@ pub struct Progress {
     pub elapsed: Duration,
 }
 
-impl Progress {
+impl SweepProgress {
     /// How long it will take at the pace so far.
     pub fn left(&self) -> Option<Duration> {
         let left = self.planned.saturating_sub(self.done) as f64;

@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 use strom_load::arrow::{
-    ExportError, Exported, ImportError, Options, Source, check, drop_table, export, import,
+    ExportError, ExportOptions, Exported, ImportError, Source, check, drop_table, export, import,
 };
 use strom_load::pg::{Address, Session};
 use strom_load::plan::TableName;
@@ -77,7 +77,7 @@ async fn export_query(
     database: &Database,
     sql: &str,
     path: &Path,
-    options: Options,
+    options: ExportOptions,
 ) -> Result<Exported, ExportError> {
     let mut session = session(database).await;
     let outcome = export(&mut session, &Source::Query(sql.to_owned()), path, options, |_| ()).await;
@@ -199,7 +199,8 @@ async fn pyarrow_reads_every_type_as_sql_says_it() {
             .await;
         let path = folder.path().join(format!("{table}.arrow"));
         let query = format!("SELECT x FROM {table} ORDER BY n; ");
-        let exported = export_query(&database, &query, &path, Options::default()).await.unwrap();
+        let exported =
+            export_query(&database, &query, &path, ExportOptions::default()).await.unwrap();
         assert_eq!(exported.rows, 2 * values.len() as u64, "{declared}");
         assert_eq!(exported.bytes, fs::metadata(&path).unwrap().len());
 
@@ -234,7 +235,7 @@ async fn a_table_goes_out_whole_in_bounded_batches() {
     let mut session = session(&database).await;
     let table: TableName = "public.\"Odd Name\"".parse().unwrap();
     let source = Source::Table(table);
-    let options = Options { batch_rows: 1_000, ..Options::default() };
+    let options = ExportOptions { batch_rows: 1_000, ..ExportOptions::default() };
     let exported = export(&mut session, &source, &path, options, |_| ()).await.unwrap();
     assert_eq!((exported.rows, exported.batches), (10_001, 11));
     let read = read_by_pyarrow(&path).await;
@@ -256,7 +257,7 @@ async fn a_table_goes_out_whole_in_bounded_batches() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
 
     // By bytes: each row is above 30, so 3,000 bytes end a batch before 100 rows.
-    let by_bytes = Options { batch_bytes: 3_000, replace: true, ..Options::default() };
+    let by_bytes = ExportOptions { batch_bytes: 3_000, replace: true, ..ExportOptions::default() };
     let exported = export(&mut session, &source, &path, by_bytes, |_| ()).await.unwrap();
     assert!(exported.batches > 100, "{}", exported.batches);
     assert_eq!(read_by_pyarrow(&path).await["rows"].as_array().unwrap().len(), 10_001);
@@ -265,7 +266,8 @@ async fn a_table_goes_out_whole_in_bounded_batches() {
     database.execute("CREATE TABLE none (id bigint, amount numeric(15,2))").await;
     let empty = folder.path().join("empty.arrow");
     let source = Source::Table("none".parse().unwrap());
-    let exported = export(&mut session, &source, &empty, Options::default(), |_| ()).await.unwrap();
+    let exported =
+        export(&mut session, &source, &empty, ExportOptions::default(), |_| ()).await.unwrap();
     assert_eq!((exported.rows, exported.batches), (0, 0));
     let read = read_by_pyarrow(&empty).await;
     assert_eq!(read["types"].as_array().unwrap().len(), 2);
@@ -300,7 +302,7 @@ async fn what_has_no_form_in_arrow_is_refused_and_leaves_nothing() {
         "SELECT 1 / (n - 3) AS x FROM generate_series(1, 5) n",
     ] {
         database.execute("CREATE SEQUENCE IF NOT EXISTS counted").await;
-        let outcome = export_query(&database, sql, &path, Options::default()).await;
+        let outcome = export_query(&database, sql, &path, ExportOptions::default()).await;
         let error = outcome.expect_err(sql);
         writeln!(said, "{sql}\n{error}\n").unwrap();
         assert_eq!(names_in(folder.path()), [""; 0], "{sql}");
@@ -309,7 +311,7 @@ async fn what_has_no_form_in_arrow_is_refused_and_leaves_nothing() {
     // A value early in an endless answer ends it. (In FROM, the server would keep the series.)
     let long = "SELECT (CASE n WHEN 1000 THEN 'NaN' ELSE n::numeric END)::numeric(15,2) AS x \
                 FROM (SELECT generate_series(1, 2000000000) AS n) numbers";
-    let error = export_query(&database, long, &path, Options::default()).await.unwrap_err();
+    let error = export_query(&database, long, &path, ExportOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("column `x`, row 1000: NaN"), "{error}");
 }
 
@@ -324,16 +326,18 @@ async fn files_in_the_way_are_left_alone() {
         let database = &database;
         async move { export_query(database, "SELECT 1 AS x", &path, options).await }
     };
-    let error = export(&path, Options::default()).await.unwrap_err().to_string();
+    let error = export(&path, ExportOptions::default()).await.unwrap_err().to_string();
     assert!(error.contains("already there") && error.contains("--replace"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
-    let error = export(folder.path(), Options { replace: true, ..Options::default() }).await;
+    let error =
+        export(folder.path(), ExportOptions { replace: true, ..ExportOptions::default() }).await;
     assert!(error.unwrap_err().to_string().contains("is a directory"));
-    let error = export(&folder.path().join("no/x.arrow"), Options::default()).await.unwrap_err();
+    let error =
+        export(&folder.path().join("no/x.arrow"), ExportOptions::default()).await.unwrap_err();
     assert!(error.to_string().contains("create its folder first"), "{error}");
     assert!(error.is_early());
     assert_eq!(names_in(folder.path()), ["x.arrow"]);
-    export(&path, Options { replace: true, ..Options::default() }).await.unwrap();
+    export(&path, ExportOptions { replace: true, ..ExportOptions::default() }).await.unwrap();
     assert_eq!(read_by_pyarrow(&path).await["rows"], serde_json::json!([["1"]]));
 }
 
@@ -342,7 +346,7 @@ async fn a_full_disk_is_told_and_nothing_is_left_on_it() {
     let database = Database::create().await;
     let disk = SmallDisk::mount_empty(32);
     let path = disk.path().join("x.arrow");
-    let options = Options { batch_rows: 50_000, ..Options::default() };
+    let options = ExportOptions { batch_rows: 50_000, ..ExportOptions::default() };
     let sql = "SELECT n::bigint AS n, repeat('x', 100) AS filler \
                FROM generate_series(1, 1000000) n";
     let error = export_query(&database, sql, &path, options).await.unwrap_err();
@@ -406,7 +410,7 @@ async fn an_import_that_the_server_refuses_says_why_and_leaves_no_table() {
     let database = Database::create().await;
     let folder = scratch();
     let path = folder.path().join("it's.arrow");
-    let exported = export_query(&database, "SELECT 1 AS x", &path, Options::default()).await;
+    let exported = export_query(&database, "SELECT 1 AS x", &path, ExportOptions::default()).await;
     let rows = exported.unwrap().rows;
     let mut session = session(&database).await;
     let name: TableName = "\"Foreign\"".parse().unwrap();

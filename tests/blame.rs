@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use tokio::time::sleep;
 
 use crate::proxy::{Proxy, Slow};
@@ -206,7 +206,7 @@ async fn a_table_that_was_locked() {
 #[tokio::test]
 async fn a_server_that_was_gone() {
     for _ in 0..rounds() {
-        let server = Server::start(&Options::default()).await.unwrap();
+        let server = Server::start(&ServerOptions::default()).await.unwrap();
         let folder = server.socket_dir().display();
         let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
         let program = start(&address, &["--duration", "6s", "--reconnect-timeout", "2s"]);
@@ -243,7 +243,7 @@ async fn a_server_that_is_too_slow() {
 #[tokio::test]
 async fn a_network_that_is_too_slow() {
     for _ in 0..rounds() {
-        let server = Server::start(&Options::default()).await.unwrap();
+        let server = Server::start(&ServerOptions::default()).await.unwrap();
         let proxy = Proxy::start(server.port()).await;
         proxy.slow(Some(Slow { delay: Duration::from_millis(60), bytes_per_s: 20_000.0 }));
         let (port, password) = (proxy.port(), password(&server));

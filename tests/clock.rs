@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use strom_load::pg::embedded::{Options, Server, would_start};
+use strom_load::pg::embedded::{Server, ServerOptions, would_start};
 use tempfile::TempDir;
 
 use crate::support::{Database, Program, scratch};
@@ -53,7 +53,8 @@ fn run(address: &str) -> Vec<&str> {
 async fn a_clock_an_hour_ahead_is_told_before_the_run_and_by_the_doctor() {
     let folder = bindir_with_offset("+1h").await;
     let bindir = Some(folder.path().to_owned());
-    let server = Server::start(&Options { bindir, ..Options::default() }).await.unwrap();
+    let server =
+        Server::start(&ServerOptions { bindir, ..ServerOptions::default() }).await.unwrap();
     let address = address(server.socket_dir(), server.port());
     let ended = Program::start(&run(&address)).end().await;
     let clock = ended.done()["server"]["clock"].clone();

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use strom_load::metric::{self, Kind};
+use strom_load::metric::{self, MetricKind};
 
 use promql::Name;
 
@@ -124,11 +124,11 @@ fn recorded() -> BTreeSet<String> {
 /// The metric of ours that a name in a query stands for.
 fn metric_of(name: &str) -> Option<&'static metric::Metric> {
     metric::ALL.iter().find(|metric| match metric.kind {
-        Kind::Histogram => {
+        MetricKind::Histogram => {
             let part = name.strip_prefix(metric.name);
             part.is_some_and(|part| ["_bucket", "_sum", "_count"].contains(&part))
         }
-        Kind::Counter | Kind::Gauge => metric.name == name,
+        MetricKind::Counter | MetricKind::Gauge => metric.name == name,
     })
 }
 

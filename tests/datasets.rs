@@ -2,10 +2,10 @@
 //! number of connections, reused where they fit, completed where they are half-filled.
 
 use rustix::process::Signal;
-use strom_load::dataset::{DatasetError, Prepared, Progress, Stage, State};
+use strom_load::dataset::{DatasetError, FillProgress, Prepared, Stage, State};
 use strom_load::engine::{self, FillOptions, Shutdown};
 use strom_load::pg::Address;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::plan::{Overrides, Plan, ProfileSource, Recreate, Table};
 
 use crate::faults::disk::SmallDisk;
@@ -17,7 +17,7 @@ const ROWS: u64 = 250_000;
 
 struct Silent;
 
-impl Progress for Silent {
+impl FillProgress for Silent {
     fn show(&self, _: &str, _: Stage<'_>) {}
 }
 
@@ -364,7 +364,7 @@ async fn rights_are_asked_for_by_name() {
 
 #[tokio::test]
 async fn a_full_disk_leaves_a_table_that_is_completed_later() {
-    let server = Server::start(&Options::default()).await.unwrap();
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
     let disk = SmallDisk::mount(&server, 32);
     let client = connect(server.socket_dir(), server.port()).await;
     let location = disk.tablespace().display().to_string();

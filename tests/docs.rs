@@ -24,7 +24,7 @@ use serde_json::Value;
 use strom_load::cli::Cli;
 use strom_load::doctor::advice;
 use strom_load::exit;
-use strom_load::metric::{self, Bound, Kind, LABELS, Label, Metric};
+use strom_load::metric::{self, Bound, LABELS, Label, Metric, MetricKind};
 use strom_load::pg::fault::{RULES, Rule};
 use strom_load::plan::Setting;
 use strom_load::result::figure::FIGURES;
@@ -84,7 +84,7 @@ fn factor(label: &Label) -> String {
 fn series(metric: &Metric) -> String {
     let factors = metric.labels.iter().map(|name| factor(label(name)));
     let mut factors: Vec<String> = factors.filter(|factor| !factor.is_empty()).collect();
-    if metric.kind == Kind::Histogram {
+    if metric.kind == MetricKind::Histogram {
         // Its buckets, the one without a bound, the sum and the count.
         factors.push((metric.buckets_s().len() + 3).to_string());
     }
@@ -104,7 +104,7 @@ fn series_of(partitions: usize, query_arms: usize, queries: usize, gpus: usize) 
             Bound::PerRun(_) => gpus,
         };
         let histogram =
-            if metric.kind == Kind::Histogram { metric.buckets_s().len() + 3 } else { 1 };
+            if metric.kind == MetricKind::Histogram { metric.buckets_s().len() + 3 } else { 1 };
         metric.labels.iter().map(of).product::<usize>() * histogram
     };
     metric::ALL.iter().filter(|m| !m.labels.contains(&"sqlstate")).map(count).sum()

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::pg::{Address, Session};
 use strom_load::strom::settings::{
     self,
@@ -137,7 +137,8 @@ async fn a_role_without_rights_gets_a_report_too() {
 async fn settings_that_do_not_exist_are_told_from_those_that_do() {
     let off = [("fsync", "off"), ("full_page_writes", "off"), ("max_wal_size", "64MB")];
     let settings = off.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    let server = Server::start(&Options { settings, ..Options::default() }).await.unwrap();
+    let server =
+        Server::start(&ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
     let file = server.data_dir().join("postgresql.conf");
     let mut text = std::fs::read_to_string(&file).unwrap();
     let line = text.lines().count() + 1;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 
 use crate::support::{Database, Ended, Program, ask, scratch};
 
@@ -55,7 +55,7 @@ async fn another_server_is_named_and_nothing_is_called_lost() {
     assert_eq!(identity["first_row"]["id"], 1);
 
     // A server of its own that holds a table of the name, from a run with the same seed.
-    let other = Server::start(&Options::default()).await.unwrap();
+    let other = Server::start(&ServerOptions::default()).await.unwrap();
     let address = format!(
         "host={} port={} user=postgres dbname=postgres",
         other.socket_dir().display(),

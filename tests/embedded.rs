@@ -6,22 +6,25 @@ use std::path::Path;
 use std::process::Command;
 
 use rustix::process::{Pid, Signal, getegid, geteuid, getpgid, kill_process_group};
-use strom_load::pg::embedded::{EmbeddedError, Options, Reject, Server, install};
+use strom_load::pg::embedded::{EmbeddedError, Reject, Server, ServerOptions, install};
 use tokio_postgres::NoTls;
 
 use crate::support::{self, Loader, Program, ask, connect, lives, scratch, until};
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests")]
 async fn start() -> Server {
-    Server::start(&Options::default()).await.unwrap()
+    Server::start(&ServerOptions::default()).await.unwrap()
 }
 
-fn in_dir(dir: &Path) -> Options {
-    Options { data_dir: Some(dir.to_owned()), ..Options::default() }
+fn in_dir(dir: &Path) -> ServerOptions {
+    ServerOptions { data_dir: Some(dir.to_owned()), ..ServerOptions::default() }
 }
 
-fn with_setting(name: &str, value: &str) -> Options {
-    Options { settings: vec![(name.to_owned(), value.to_owned())], ..Options::default() }
+fn with_setting(name: &str, value: &str) -> ServerOptions {
+    ServerOptions {
+        settings: vec![(name.to_owned(), value.to_owned())],
+        ..ServerOptions::default()
+    }
 }
 
 fn is_root() -> bool {
@@ -240,7 +243,8 @@ async fn the_users_settings_win_and_a_bad_one_is_found_before_there_is_a_cluster
 
 #[tokio::test]
 async fn a_given_bindir_is_used_or_explained() {
-    let given = |dir: &Path| Options { bindir: Some(dir.to_owned()), ..Options::default() };
+    let given =
+        |dir: &Path| ServerOptions { bindir: Some(dir.to_owned()), ..ServerOptions::default() };
     let why = async |dir: &Path| match Server::start(&given(dir)).await.unwrap_err() {
         EmbeddedError::Bindir(rejected) => rejected.why,
         error => panic!("{error}"),
@@ -290,7 +294,7 @@ async fn fetched_binaries_run_and_are_fetched_once() {
         assert_eq!((meta.uid(), meta.gid()), (0, getegid().as_raw()));
     }
 
-    let options = Options { bindir: Some(bindir), ..Options::default() };
+    let options = ServerOptions { bindir: Some(bindir), ..ServerOptions::default() };
     let server = Server::start(&options).await.unwrap();
     assert_eq!(server.version().major, 18);
     assert!(ask(&server, "SHOW server_version").await.starts_with("18."));

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use strom_load::dataset::{Estimate, Prepared, Progress, Stage};
+use strom_load::dataset::{Estimate, FillProgress, Prepared, Stage};
 use strom_load::engine::{self, FillOptions, Shutdown};
 use strom_load::pg::Address;
 use strom_load::plan::{Overrides, Plan, ProfileSource, Table};
@@ -15,7 +15,7 @@ use crate::support::{Database, Program, scratch};
 #[derive(Default)]
 struct Said(Mutex<Vec<Estimate>>);
 
-impl Progress for Said {
+impl FillProgress for Said {
     fn show(&self, _: &str, stage: Stage<'_>) {
         if let Stage::Begins(estimate) = stage {
             self.0.lock().unwrap().push(estimate.clone());

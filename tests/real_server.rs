@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::pg::{Address, Error, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -296,11 +296,11 @@ async fn a_password_from_every_place_and_shown_in_none() {
 
 #[tokio::test]
 async fn of_several_hosts_the_one_that_takes_writes() {
-    let read_only = Options {
+    let read_only = ServerOptions {
         settings: vec![("default_transaction_read_only".to_owned(), "on".to_owned())],
-        ..Options::default()
+        ..ServerOptions::default()
     };
-    let plain = Options::default();
+    let plain = ServerOptions::default();
     let (main, reading) = tokio::join!(Server::start(&plain), Server::start(&read_only));
     let (main, reading) = (main.unwrap(), reading.unwrap());
     let down = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-use strom_load::pg::embedded::{Halt, Options, Server};
+use strom_load::pg::embedded::{Halt, Server, ServerOptions};
 use tokio::time::sleep;
 use tokio_postgres::NoTls;
 
@@ -14,7 +14,8 @@ use crate::support::{Ended, Program, ask, scratch, until};
 /// A server that admits nobody while it starts: a standby without a hot one's leave to read.
 async fn held_back() -> Server {
     let settings = vec![("hot_standby".to_owned(), "off".to_owned())];
-    let mut server = Server::start(&Options { settings, ..Options::default() }).await.unwrap();
+    let mut server =
+        Server::start(&ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
     server.halt(Halt::Fast).await.unwrap();
     fs::write(server.data_dir().join("standby.signal"), "").unwrap();
     server
@@ -107,7 +108,7 @@ fn address(server: &Server) -> String {
 
 #[tokio::test]
 async fn a_crash_is_said_once_and_attempts_to_connect_are_no_errors_of_a_query() {
-    let server = Server::start(&Options::default()).await.unwrap();
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
     let address = address(&server);
     let args = ["--duration", "12s", "--warmup", "0s", "--metrics-addr", "off", "--readers", "2"];
     let args = [&args[..], &["--output", "out", "--database-url", &address]].concat();
@@ -128,7 +129,7 @@ async fn a_crash_is_said_once_and_attempts_to_connect_are_no_errors_of_a_query()
 
 #[tokio::test]
 async fn a_command_whose_server_crashes_says_so() {
-    let server = Server::start(&Options::default()).await.unwrap();
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
     let address = address(&server);
     let query = "SELECT i, pg_sleep(0.001 * i)::text AS slept FROM generate_series(1, 100000) i";
     let args = ["arrow", "--query", query, "--file", "out.arrow", "--database-url", &address];

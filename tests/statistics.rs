@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use strom_load::stats::{
-    Comparison, HaltReason, Pair, Settings, Stopping, Verdict, autocorrelation_time, best_of,
+    Comparison, HaltReason, Pair, Settings, Stopping, TimesVerdict, autocorrelation_time, best_of,
     effective_sample_size, geometric_mean, median, paired_ratio, quantile, theil_sen,
 };
 
@@ -21,7 +21,7 @@ fn most(runs: u64, rate: f64) -> f64 {
 }
 
 fn is_winner(comparison: &Comparison) -> bool {
-    matches!(comparison.verdict, Verdict::Faster | Verdict::Slower)
+    matches!(comparison.verdict, TimesVerdict::Faster | TimesVerdict::Slower)
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn stopping_when_precise_makes_no_winner_either() {
 #[test]
 fn a_true_difference_is_found() {
     for (name, noise) in SCENARIOS {
-        for (ratio, verdict) in [(1.2, Verdict::Faster), (1.0 / 1.2, Verdict::Slower)] {
+        for (ratio, verdict) in [(1.2, TimesVerdict::Faster), (1.0 / 1.2, TimesVerdict::Slower)] {
             let found = (0..40).filter(|run| {
                 let pairs = Source::new(*run).pairs(noise, ratio, 150);
                 paired_ratio(&pairs, &settings(*run)).verdict == verdict
@@ -98,7 +98,7 @@ fn it_looks_seldom_and_stops_at_a_look_or_when_time_is_up() {
     assert_eq!(stopping.next_look(), 20);
     assert_eq!(stopping.check(&equal[..19], false), None);
     let halt = stopping.check(&equal[..20], false).unwrap();
-    assert_eq!((halt.reason, halt.comparison.verdict), (HaltReason::Precise, Verdict::Faster));
+    assert_eq!((halt.reason, halt.comparison.verdict), (HaltReason::Precise, TimesVerdict::Faster));
 
     let noisy = Source::new(1).pairs(Noise::Lognormal, 1.0, 200);
     let mut stopping = Stopping::new(settings(1), 1e-6);
@@ -115,19 +115,22 @@ fn it_looks_seldom_and_stops_at_a_look_or_when_time_is_up() {
     assert_eq!((halt.reason, halt.comparison.pairs), (HaltReason::TimeUp, 200));
     let mut stopping = Stopping::new(settings(1), 0.05);
     let halt = stopping.check(&equal[..3], true).unwrap();
-    assert_eq!((halt.reason, halt.comparison.verdict), (HaltReason::TimeUp, Verdict::TooFewPairs));
+    assert_eq!(
+        (halt.reason, halt.comparison.verdict),
+        (HaltReason::TimeUp, TimesVerdict::TooFewPairs)
+    );
 }
 
 #[test]
 fn too_few_pairs_say_nothing() {
     let pairs = Source::new(1).pairs(Noise::Lognormal, 9.0, 19);
     let found = paired_ratio(&pairs, &settings(1));
-    assert_eq!((found.verdict, found.low, found.high), (Verdict::TooFewPairs, None, None));
+    assert_eq!((found.verdict, found.low, found.high), (TimesVerdict::TooFewPairs, None, None));
     assert!(found.ratio.is_some_and(|ratio| ratio > 8.0));
     // One long wave: many pairs, and few independent ones.
     let wave = |index: u64| Pair { a_ns: 1_000 + 10 * index, b_ns: 5_000 - 10 * index };
     let found = paired_ratio(&(0..100).map(wave).collect::<Vec<_>>(), &settings(1));
-    assert_eq!((found.pairs, found.verdict), (100, Verdict::TooFewPairs));
+    assert_eq!((found.pairs, found.verdict), (100, TimesVerdict::TooFewPairs));
     assert!(found.effective_pairs < 6.0, "{}", found.effective_pairs);
     assert_eq!(paired_ratio(&[], &settings(1)).ratio, None);
 }
@@ -332,14 +335,14 @@ proptest! {
         prop_assert!(found.effective_pairs <= pairs.len() as f64);
         prop_assert_eq!(found.ratio.is_some(), !pairs.is_empty());
         let expected = match (found.low, found.high) {
-            (Some(low), _) if low > 1.0 => Verdict::Faster,
-            (_, Some(high)) if high < 1.0 => Verdict::Slower,
+            (Some(low), _) if low > 1.0 => TimesVerdict::Faster,
+            (_, Some(high)) if high < 1.0 => TimesVerdict::Slower,
             (Some(low), Some(high)) => {
                 let ratio = found.ratio.unwrap();
                 prop_assert!(low <= ratio * (1.0 + 1e-12) && ratio <= high * (1.0 + 1e-12));
-                Verdict::NoDifferenceShown
+                TimesVerdict::NoDifferenceShown
             }
-            _ => Verdict::TooFewPairs,
+            _ => TimesVerdict::TooFewPairs,
         };
         prop_assert_eq!(found.verdict, expected);
         prop_assert_eq!(paired_ratio(&pairs, &settings), found);
@@ -348,7 +351,7 @@ proptest! {
     #[test]
     fn equal_arms_are_no_difference(ns in any::<u64>(), n in 20..50_usize) {
         let found = paired_ratio(&vec![Pair { a_ns: ns, b_ns: ns }; n], &settings(5));
-        prop_assert_eq!(found.verdict, Verdict::NoDifferenceShown);
+        prop_assert_eq!(found.verdict, TimesVerdict::NoDifferenceShown);
         prop_assert_eq!((found.low, found.high), (Some(1.0), Some(1.0)));
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures_util::{SinkExt, TryStreamExt};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
-use strom_load::pg::embedded::{Options, Server, would_start};
+use strom_load::pg::embedded::{Server, ServerOptions, would_start};
 use tempfile::TempDir;
 use tokio::time::sleep;
 use tokio_postgres::{Client, NoTls};
@@ -63,7 +63,7 @@ pub(crate) async fn with_stand_in(defines: &[&str]) -> (TempDir, Server) {
     cc.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pgstrom/stand_in.c"));
     assert!(cc.status().unwrap().success());
     let preload = ("shared_preload_libraries".to_owned(), library.display().to_string());
-    let options = Options { settings: vec![preload], ..Options::default() };
+    let options = ServerOptions { settings: vec![preload], ..ServerOptions::default() };
     (folder, Server::start(&options).await.unwrap())
 }
 
@@ -143,7 +143,8 @@ impl Loader {
 pub(crate) async fn loader_main() {
     let Some(said) = std::env::var_os(LOADER) else { return };
     let data_dir = std::env::var_os(LOADER_DATA_DIR).map(PathBuf::from);
-    let server = Server::start(&Options { data_dir, ..Options::default() }).await.unwrap();
+    let server =
+        Server::start(&ServerOptions { data_dir, ..ServerOptions::default() }).await.unwrap();
     let started = Started {
         socket_dir: server.socket_dir().to_owned(),
         port: server.port(),
@@ -185,7 +186,7 @@ pub(crate) fn shared() -> &'static Shared {
             runtime.block_on(async {
                 // The commit time of each row is what the loader's clocks are checked against.
                 let settings = vec![("track_commit_timestamp".to_owned(), "on".to_owned())];
-                let options = Options { settings, ..Options::default() };
+                let options = ServerOptions { settings, ..ServerOptions::default() };
                 let server = Server::start(&options).await.unwrap();
                 let socket_dir = server.socket_dir().to_owned();
                 let (port, password) = (server.port(), password(&server));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use tokio::time::sleep;
 
 use crate::docs::collect_keys;
@@ -48,7 +48,7 @@ async fn run(database: &Database, sweep: &str, args: &[&str]) -> Ended {
 
 /// A server whose configuration nobody else changes, and its address.
 async fn server() -> (Server, String) {
-    let server = Server::start(&Options::default()).await.unwrap();
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
     let folder = server.socket_dir().display();
     let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
     (server, address)

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use strom_load::dataset::{DatasetError, Progress, Stage};
+use strom_load::dataset::{DatasetError, FillProgress, Stage};
 use strom_load::engine::{self, FillOptions, Shutdown};
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::pg::{Address, Session};
 
 use crate::datasets::sales;
@@ -91,7 +91,7 @@ async fn a_wait_ends_with_who_held_it_up() {
 
 struct Silent;
 
-impl Progress for Silent {
+impl FillProgress for Silent {
     fn show(&self, _: &str, _: Stage<'_>) {}
 }
 
@@ -124,7 +124,7 @@ async fn a_fill_says_for_whom_it_waits_and_gives_up_one_who_does_nothing() {
 /// A COMMIT that waits for a standby which is gone holds no lock, and nobody blocks it.
 #[tokio::test]
 async fn a_synchronous_standby_that_is_gone_is_told_of() {
-    let server = Server::start(&Options::default()).await.unwrap();
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
     let client = connect(server.socket_dir(), server.port()).await;
     let standby = "ALTER SYSTEM SET synchronous_standby_names = 'ghost'";
     client.batch_execute(standby).await.unwrap();

@@ -30,7 +30,7 @@ pub enum Source {
 
 /// How a file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct ExportOptions {
     /// Most rows of a record batch.
     pub batch_rows: u64,
     /// A record batch that has come to this many bytes of COPY BINARY is closed.
@@ -39,13 +39,13 @@ pub struct Options {
     pub replace: bool,
 }
 
-impl Options {
+impl ExportOptions {
     /// Most that `batch_bytes` counts for. The server sends no row above 1 GiB, so that no column
     /// of a batch ever outgrows 32-bit offsets.
     pub const BATCH_BYTES_MAX: u64 = 1 << 29;
 }
 
-impl Default for Options {
+impl Default for ExportOptions {
     fn default() -> Self {
         Self { batch_rows: 1 << 20, batch_bytes: 128 << 20, replace: false }
     }
@@ -175,7 +175,7 @@ pub async fn export(
     session: &mut Session,
     source: &Source,
     path: &Path,
-    options: Options,
+    options: ExportOptions,
     progress: impl FnMut(u64),
 ) -> Result<Exported, ExportError> {
     let place = Place(path);
@@ -198,7 +198,7 @@ async fn read_and_write(
     source: &Source,
     draft: NamedTempFile,
     place: Place<'_>,
-    options: Options,
+    options: ExportOptions,
     mut progress: impl FnMut(u64),
 ) -> Result<(NamedTempFile, Exported), ExportError> {
     let query = source.query();
@@ -277,7 +277,7 @@ struct Writer<'a> {
     schema: Arc<Schema>,
     file: FileWriter<BufWriter<NamedTempFile>>,
     place: Place<'a>,
-    options: Options,
+    options: ExportOptions,
     rows: u64,
     batches: u64,
     batch_rows: u64,
@@ -312,7 +312,7 @@ impl Writer<'_> {
         self.rows = row;
         self.batch_rows += 1;
         self.batch_bytes += tuple.len() as u64;
-        let bytes_max = self.options.batch_bytes.min(Options::BATCH_BYTES_MAX);
+        let bytes_max = self.options.batch_bytes.min(ExportOptions::BATCH_BYTES_MAX);
         if self.batch_rows >= self.options.batch_rows || self.batch_bytes >= bytes_max {
             self.write_batch()?;
         }

@@ -53,7 +53,7 @@ pub struct Measured {
 
 /// How far a query is.
 #[derive(Debug, Clone)]
-pub struct Progress {
+pub struct BenchProgress {
     /// Its name.
     pub query: String,
     /// What is being done.
@@ -65,7 +65,7 @@ pub struct Progress {
 }
 
 /// How far a query is, for whoever shows it: read while the query is measured.
-pub type Watched = Arc<Mutex<Option<Progress>>>;
+pub type Watched = Arc<Mutex<Option<BenchProgress>>>;
 
 /// What the executions of a benchmark's queries are tallied in.
 #[derive(Debug, Clone)]

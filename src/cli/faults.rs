@@ -5,7 +5,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::settings::{Offer, Offered};
 use super::{EmbeddedArgs, OutputArgs, SettingArgs};
-use crate::inject::Kind;
+use crate::inject::FaultKind;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +47,7 @@ pub struct FaultsArgs {
     pub seed: Option<u64>,
     /// Only these kinds of faults, with commas between [default: all]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
-    pub only: Vec<Kind>,
+    pub only: Vec<FaultKind>,
     /// How the server is started.
     #[command(flatten)]
     pub embedded: EmbeddedArgs,
@@ -56,9 +56,10 @@ pub struct FaultsArgs {
     pub output: OutputArgs,
 }
 
-fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let named = |(_, name, help): &(Kind, &'static str, &'static str)| {
+fn kinds() -> impl TypedValueParser<Value = FaultKind> {
+    let named = |(_, name, help): &(FaultKind, &'static str, &'static str)| {
         PossibleValue::new(*name).help(*help)
     };
-    PossibleValuesParser::new(Kind::ALL.iter().map(named)).try_map(|name| name.parse::<Kind>())
+    PossibleValuesParser::new(FaultKind::ALL.iter().map(named))
+        .try_map(|name| name.parse::<FaultKind>())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde_json::json;
 
-use crate::arrow::{self, ExportError, Exported, ImportError, Options, Source};
+use crate::arrow::{self, ExportError, ExportOptions, Exported, ImportError, Source};
 use crate::cli::{ArrowArgs, Format, Parsed};
 use crate::engine::Shutdown;
 use crate::exit;
@@ -79,7 +79,7 @@ async fn export_and_import(
             (None, Some(sql)) => Source::Query(sql.clone()),
             (None, None) => unreachable!("clap asks for one of them"),
         };
-        let options = Options { replace: args.replace, ..Options::default() };
+        let options = ExportOptions { replace: args.replace, ..ExportOptions::default() };
         // Drawn on a terminal only.
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));

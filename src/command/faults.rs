@@ -10,7 +10,7 @@ use crate::cli::{EmbeddedArgs, FaultsArgs, LogFormat};
 use crate::engine::{self, Shutdown, Target};
 use crate::exit;
 use crate::inject::proxy::Proxy;
-use crate::inject::{Injector, Kind, Ledger, Orders, came};
+use crate::inject::{FaultKind, Injector, Ledger, Orders, came};
 use crate::pg::Address;
 use crate::pg::embedded::Server;
 use crate::plan::{Plan, StreamJob};
@@ -44,7 +44,7 @@ pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
     let seed = args.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
     tokio::select! {
         code = run(args, &plan, (seed, duration), &screen, &shutdown) => code,
-        never = signals.obey(&shutdown, &screen) => match never {},
+        never = signals.handle(&shutdown, &screen) => match never {},
     }
 }
 
@@ -120,7 +120,7 @@ async fn run(
 }
 
 fn orders(args: &FaultsArgs, job: &StreamJob, seed: u64, duration: Duration) -> Orders {
-    let all = || Kind::ALL.iter().map(|(kind, ..)| *kind).collect();
+    let all = || FaultKind::ALL.iter().map(|(kind, ..)| *kind).collect();
     Orders {
         kinds: if args.only.is_empty() { all() } else { args.only.clone() },
         seed,

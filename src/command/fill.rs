@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::{FillArgs, Format, Parsed};
-use crate::dataset::{DatasetError, Prepared, Progress, Stage};
+use crate::dataset::{DatasetError, FillProgress, Prepared, Stage};
 use crate::engine::{self, FillOptions, Shutdown};
 use crate::exit;
 use crate::pg::Address;
@@ -37,7 +37,7 @@ impl From<DatasetError> for Failure {
 /// For `--quiet`.
 pub(super) struct Silent;
 
-impl Progress for Silent {
+impl FillProgress for Silent {
     fn show(&self, _: &str, _: Stage<'_>) {}
 }
 
@@ -88,7 +88,7 @@ pub(super) async fn fill(
     };
     let prepared = tokio::select! {
         prepared = work => prepared?,
-        never = signals.obey(&shutdown, &screen) => match never {},
+        never = signals.handle(&shutdown, &screen) => match never {},
     };
     match args.format {
         Format::Text => print(&text(&prepared))?,
@@ -104,7 +104,7 @@ async fn fill_tables(
     screen: &Screen,
     shutdown: &Shutdown,
 ) -> Result<Vec<Prepared>, Failure> {
-    let progress: Box<dyn Progress> =
+    let progress: Box<dyn FillProgress> =
         if args.quiet { Box::new(Silent) } else { Box::new(Filling::new(screen.clone())) };
     let options = FillOptions {
         connections: args.connections,

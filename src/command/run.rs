@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
-use crate::engine::{self, Options, Shutdown, Target};
+use crate::engine::{self, JobOptions, Shutdown, Target};
 use crate::exit;
 use crate::pg::embedded::Server;
 use crate::plan::{Common, Job, Plan};
@@ -90,7 +90,7 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     };
     tokio::select! {
         code = work => code,
-        never = signals.obey(shutdown, screen) => match never {},
+        never = signals.handle(shutdown, screen) => match never {},
     }
 }
 
@@ -203,7 +203,7 @@ impl Session<'_> {
         announce(endpoint.as_ref(), &results);
         let work = async {
             let allow_alter_system = self.args.batch.allow_alter_system;
-            let options = Options { server: self.server.as_mut(), allow_alter_system };
+            let options = JobOptions { server: self.server.as_mut(), allow_alter_system };
             let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
             let printed = show(args, &result, || {
                 format!("{}results     {}\n", summary(&result), results.display())

@@ -50,7 +50,7 @@ pub(super) async fn verify(
     };
     let verified = tokio::select! {
         verified = work => verified?,
-        never = signals.obey(&shutdown, &screen) => match never {},
+        never = signals.handle(&shutdown, &screen) => match never {},
     };
     let code = if verified.right { exit::DONE } else { exit::INTEGRITY };
     ended(code, None, print(&verified.text))

@@ -8,7 +8,7 @@ use crate::plan::TableName;
 
 /// A table, over all of its partitions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Table {
+pub struct TableFacts {
     /// Its name, as asked for.
     pub name: String,
     /// Its partitions; a table without any is its own.
@@ -31,7 +31,7 @@ pub struct Part {
     pub all_visible_pages: u64,
 }
 
-impl Table {
+impl TableFacts {
     /// Size of all rows.
     pub fn heap_bytes(&self) -> u64 {
         self.partitions.iter().map(|part| part.heap_bytes).sum()
@@ -58,7 +58,7 @@ impl Table {
 pub(super) async fn examine(
     session: &mut Session,
     table: &TableName,
-) -> Result<Option<Table>, pg::Error> {
+) -> Result<Option<TableFacts>, pg::Error> {
     let act = format!("look at table {table}");
     let sql = format!(
         "WITH root AS (SELECT pg_catalog.to_regclass({}) AS oid) \
@@ -97,5 +97,5 @@ pub(super) async fn examine(
     let pages: u64 = partitions.iter().map(|part| part.heap_bytes / block_bytes).sum();
     let visible: u64 = partitions.iter().map(|part| part.all_visible_pages).sum();
     let all_visible_ratio = (pages > 0).then(|| (visible as f64 / pages as f64).min(1.0));
-    Ok(Some(Table { name: table.as_written(), partitions, all_visible_ratio }))
+    Ok(Some(TableFacts { name: table.as_written(), partitions, all_visible_ratio }))
 }

@@ -7,7 +7,7 @@ use crate::strom::GpuService;
 use crate::strom::server::{GpuDirect, StromServer};
 use crate::strom::settings::{Context, Setting};
 
-use super::{Machine, Report, Server, Table};
+use super::{Machine, Report, Server, TableFacts};
 
 /// Settings on one line of the server, in this order.
 const SHOWN: [&[&str]; 3] = [
@@ -137,7 +137,7 @@ fn describe_table(text: &mut String, server: &Server, wanted: &str) {
         line(text, "table", &format!("{wanted} is not there, or not visible to this role"));
         return;
     };
-    let Table { name, partitions, all_visible_ratio } = table;
+    let TableFacts { name, partitions, all_visible_ratio } = table;
     let rows: Option<u64> = partitions.iter().map(|part| part.rows_estimated).sum();
     let rows = rows
         .map_or_else(|| "rows unknown".to_owned(), |r| format!("about {} rows", format_count(r)));

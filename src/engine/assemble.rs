@@ -72,7 +72,7 @@ pub(super) struct Findings<'a> {
     /// What the run cost this process, and how it fared.
     pub(super) own: OwnFindings,
     /// The GPUs that are watched.
-    pub(super) gpus: &'a crate::watch::gpu::Found,
+    pub(super) gpus: &'a crate::watch::gpu::GpusFound,
     /// What each of them did in the measurement.
     pub(super) gpu_totals: Vec<&'a GpuUsage>,
     /// The run over time.
@@ -81,7 +81,7 @@ pub(super) struct Findings<'a> {
 
 /// What the table shows of a run.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct RowsFound {
     /// Rows of the run.
     pub(super) rows: Option<u64>,
     /// What reading each of them back showed.

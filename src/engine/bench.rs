@@ -7,10 +7,10 @@ use super::assemble::{self, Draft};
 use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::{Filling, Outputs};
-use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
+use super::prepare::{await_gpu, check_queries_apart, connect_and_inspect, query_start};
 use super::ticker::Ticker;
 use super::{FillOptions, PrepareError, Shutdown, Target};
-use crate::arrow::{self, ImportError, Options, Source};
+use crate::arrow::{self, ExportOptions, ImportError, Source};
 use crate::bench::{BenchError, Bencher};
 use crate::dataset::Prepared;
 use crate::engine;
@@ -18,7 +18,7 @@ use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::bench::{Bench, Order, Statement, Step};
 use crate::plan::{Plan, Table, TableName};
-use crate::query::{Connection, Trial};
+use crate::query::{ArmedQuery, Connection};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
 use crate::result::{Body, JobResult, Status};
@@ -51,21 +51,21 @@ pub(super) async fn run(
 ) -> Result<JobResult, PrepareError> {
     let (bench, shutdown) = (&plan.job, &outer.with_inner_stop());
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server) = shutdown.unless_stopped(meet(target)).await??;
+    let (mut control, server) = shutdown.unless_stopped(connect_and_inspect(target)).await??;
     let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
     }
-    let steps = bench.steps.iter().map(|step| trials(bench, step, loaded));
+    let steps = bench.steps.iter().map(|step| armed_queries(bench, step, loaded));
     let steps = steps.collect::<Result<Vec<_>, _>>()?;
-    for trial in &*steps[0] {
-        strom::check_settings(&mut control, &trial.arms).await?;
+    for armed_query in &*steps[0] {
+        strom::check_settings(&mut control, &armed_query.arms).await?;
     }
     // What no step makes ready is there: a query that cannot work is known before the first one is
     // measured.
     let as_it_is = |(step, _): &(&Step, _)| step.before.is_empty() && step.arrow.is_none();
-    for (_, trials) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
-        check_queries_apart(&mut control, trials, bench.writes).await?;
+    for (_, armed_queries) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
+        check_queries_apart(&mut control, armed_queries, bench.writes).await?;
     }
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown
@@ -79,7 +79,7 @@ pub(super) async fn run(
     let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
     let of = bench.steps.len();
     let mut ended = Ok(());
-    for ((number, step), trials) in (1..).zip(&bench.steps).zip(steps) {
+    for ((number, step), armed_queries) in (1..).zip(&bench.steps).zip(steps) {
         if shutdown.stop.is_cancelled() {
             break;
         }
@@ -89,7 +89,8 @@ pub(super) async fn run(
         };
         let seed = plan.common.seed;
         let reservations = &reservations;
-        let mut run = StepRun { seed, bench, step, trials, target, prefix, shutdown, reservations };
+        let mut run =
+            StepRun { seed, bench, step, armed_queries, target, prefix, shutdown, reservations };
         ended = run.run(&mut control, &mut draft, &mut ticker).await;
         if ended.is_err() {
             break;
@@ -162,17 +163,17 @@ pub(super) async fn hold_tables(
 }
 
 /// The queries of all steps, in order.
-fn query_starts(bench: &Bench, steps: &[Arc<[Trial]>]) -> Vec<QueryStart> {
+fn query_starts(bench: &Bench, steps: &[Arc<[ArmedQuery]>]) -> Vec<QueryStart> {
     let several = steps.len() > 1;
-    let of = |(step, trials): (&Step, &Arc<[Trial]>)| {
-        let named = |trial: &Trial| {
-            let start = query_start(trial);
+    let of = |(step, armed_queries): (&Step, &Arc<[ArmedQuery]>)| {
+        let named = |armed_query: &ArmedQuery| {
+            let start = query_start(armed_query);
             match several {
                 true => QueryStart { name: format!("{}/{}", step.name(), start.name), ..start },
                 false => start,
             }
         };
-        trials.iter().map(named).collect::<Vec<_>>()
+        armed_queries.iter().map(named).collect::<Vec<_>>()
     };
     bench.steps.iter().zip(steps).flat_map(of).collect()
 }
@@ -212,7 +213,7 @@ struct StepRun<'a> {
     seed: u64,
     bench: &'a Bench,
     step: &'a Step,
-    trials: Arc<[Trial]>,
+    armed_queries: Arc<[ArmedQuery]>,
     target: &'a Target,
     /// What progress opens with.
     prefix: String,
@@ -228,7 +229,7 @@ impl StepRun<'_> {
         draft: &mut Draft<BenchmarkRun>,
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
-        ticker.step(&self.trials);
+        ticker.step(&self.armed_queries);
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         draft.run.steps.push(step_report(self.step.name(), table));
         let at = draft.run.steps.len() - 1;
@@ -286,7 +287,8 @@ impl StepRun<'_> {
         let name = format!("strom-load-{}-{}.arrow", std::process::id(), self.step.name());
         let file = ArrowFile(Path::new(&source.folder).join(name));
         let rows = Source::Table(source.from.clone());
-        let exported = arrow::export(control, &rows, &file.0, Options::default(), |_| {}).await;
+        let exported =
+            arrow::export(control, &rows, &file.0, ExportOptions::default(), |_| {}).await;
         let exported = exported.map_err(|error| error.to_string())?;
         let imported = arrow::import(control, table, &file.0, exported.rows).await;
         imported.map_err(|error| error.to_string())?;
@@ -306,7 +308,7 @@ impl StepRun<'_> {
         statements: &[Statement],
     ) -> Result<(), String> {
         for Statement { sql, place } in statements {
-            let sql = fill(sql, self.bench, self.step);
+            let sql = with_table(sql, self.bench, self.step);
             let act = format!("run `{}`", sql.lines().next().unwrap_or_default());
             let ran = control.at_length().execute(&act, &sql).await;
             ran.map_err(|error| match place.show(&sql, error.position()).first() {
@@ -324,8 +326,8 @@ impl StepRun<'_> {
         draft: &mut Draft<BenchmarkRun>,
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
-        let trials = Arc::clone(&self.trials);
-        check_queries_apart(control, &trials, self.bench.writes).await?;
+        let armed_queries = Arc::clone(&self.armed_queries);
+        check_queries_apart(control, &armed_queries, self.bench.writes).await?;
         let connection = Connection {
             address: self.target.address.clone(),
             application_name: "strom-load bench".to_owned(),
@@ -336,8 +338,14 @@ impl StepRun<'_> {
         let Shutdown { stop, abort, .. } = self.shutdown;
         let (stop, abort) = (stop.clone(), abort.clone());
         let (seed, order) = (self.seed, self.bench.order);
-        let bencher =
-            Bencher::new(connection, Arc::clone(&trials), self.bench, seed, stop.clone(), abort);
+        let bencher = Bencher::new(
+            connection,
+            Arc::clone(&armed_queries),
+            self.bench,
+            seed,
+            stop.clone(),
+            abort,
+        );
         let at = draft.run.steps.len() - 1;
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         let rows = draft.run.steps[at].arrow.as_ref().map(|file| file.rows);
@@ -347,18 +355,18 @@ impl StepRun<'_> {
         ticker.take_gpus();
         let watched = bencher.watched();
         if order == Order::Sequential {
-            let all: Vec<usize> = (0..trials.len()).collect();
+            let all: Vec<usize> = (0..armed_queries.len()).collect();
             let work = Box::pin(bencher.measure_sequentially(&all));
             let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
-            for (trial, measured) in trials.iter().zip(measured) {
+            for (armed_query, measured) in armed_queries.iter().zip(measured) {
                 // All queries took turns: what the GPUs did is nobody's alone.
-                let query = assemble::benchmark_query(trial, measured, order, Vec::new());
+                let query = assemble::benchmark_query(armed_query, measured, order, Vec::new());
                 ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
                 draft.run.steps[at].queries.push(query);
             }
             ticker.checkpoint(&draft.so_far(ticker.gpus()));
         } else {
-            for (query, trial) in trials.iter().enumerate() {
+            for (query, armed_query) in armed_queries.iter().enumerate() {
                 if stop.is_cancelled() {
                     break;
                 }
@@ -366,7 +374,7 @@ impl StepRun<'_> {
                 let work = Box::pin(bencher.measure(query));
                 let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
                 let gpus = ticker.take_gpus();
-                let query = assemble::benchmark_query(trial, measured, order, gpus);
+                let query = assemble::benchmark_query(armed_query, measured, order, gpus);
                 ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
                 draft.run.steps[at].queries.push(query);
                 ticker.checkpoint(&draft.so_far(ticker.gpus()));
@@ -384,12 +392,20 @@ pub(super) fn table_rows(tables: &[Prepared], table: Option<&TableName>) -> Opti
 }
 
 /// The queries of a step with the table's name filled in, each with its arms.
-fn trials(bench: &Bench, step: &Step, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
+fn armed_queries(
+    bench: &Bench,
+    step: &Step,
+    loaded: bool,
+) -> Result<Arc<[ArmedQuery]>, StromError> {
     let queries = step.queries.iter().map(|index| &bench.queries[*index]);
-    Trial::of_all(queries, |sql| fill(sql, bench, step), (bench.gpu, &bench.arms, loaded))
+    ArmedQuery::of_all(
+        queries,
+        |sql| with_table(sql, bench, step),
+        (bench.gpu, &bench.arms, loaded),
+    )
 }
 
-pub(super) fn fill(sql: &str, bench: &Bench, step: &Step) -> String {
+pub(super) fn with_table(sql: &str, bench: &Bench, step: &Step) -> String {
     match step.table.as_ref().or(bench.table.as_ref()) {
         Some(table) => sql.replace("{table}", &table.to_string()),
         None => sql.to_owned(),

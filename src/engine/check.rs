@@ -13,7 +13,7 @@ use crate::quantity::format_count;
 use crate::result::Status;
 use crate::sink::Progress;
 
-use super::assemble::Found;
+use super::assemble::RowsFound;
 use super::keeper::Keeper;
 use super::measure::Run;
 use super::outputs::Outputs;
@@ -23,10 +23,10 @@ use super::{Shutdown, TICK};
 /// What is said of whatever a signal has cut off.
 const INTERRUPTED: &str = "interrupted";
 
-fn not_checked(why: impl Into<String>) -> Found {
+fn not_checked(why: impl Into<String>) -> RowsFound {
     let why = why.into();
     tracing::warn!("this run's rows were not checked: {why}");
-    Found { not_checked: Some(why), ..Found::default() }
+    RowsFound { not_checked: Some(why), ..RowsFound::default() }
 }
 
 /// What is being done, for whoever waits.
@@ -53,7 +53,7 @@ pub(super) async fn check(
     threads: &Threads,
     outputs: &mut Outputs,
     shutdown: &Shutdown,
-) -> Found {
+) -> RowsFound {
     let (doing, read) = (Doing::default(), AtomicU64::new(0));
     let found = {
         let looking = look(run, plan, threads, &doing, &read, shutdown);
@@ -90,11 +90,11 @@ async fn look(
     doing: &Doing,
     read: &AtomicU64,
     shutdown: &Shutdown,
-) -> Found {
+) -> RowsFound {
     let told = doing.clone();
     run.examine(threads, move |what| told.set(what), shutdown).await;
     if plan.job.audit == Audit::Off {
-        return Found::default();
+        return RowsFound::default();
     }
     if run.status() == Status::Aborted {
         return not_checked(INTERRUPTED);
@@ -116,16 +116,16 @@ async fn look(
     }
 }
 
-async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<Found, AuditError> {
+async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<RowsFound, AuditError> {
     let partitions = audit(run.address(), &run.evidence(), read).await?;
     let rows = partitions.iter().map(|partition| partition.rows_found).sum();
-    Ok(Found { rows: Some(rows), audit: Some(partitions), not_checked: None })
+    Ok(RowsFound { rows: Some(rows), audit: Some(partitions), not_checked: None })
 }
 
-async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<Found, AuditError> {
+async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<RowsFound, AuditError> {
     let mut session =
         pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
     let rows = pg::table::count_since(&mut session, &plan.job.stream, run.partitions()).await?;
     session.close().await;
-    Ok(Found { rows: Some(rows), ..Found::default() })
+    Ok(RowsFound { rows: Some(rows), ..RowsFound::default() })
 }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::dataset::{self, DatasetError, Lane, Options, Prepared, Progress};
+use crate::dataset::{self, DatasetError, DatasetOptions, FillProgress, Lane, Prepared};
 use crate::pg::Address;
 use crate::plan::Table;
 
@@ -39,14 +39,14 @@ pub async fn fill(
     address: &Address,
     tables: &[Table],
     options: FillOptions,
-    progress: &dyn Progress,
+    progress: &dyn FillProgress,
     shutdown: &Shutdown,
 ) -> Result<Vec<Prepared>, DatasetError> {
     let usual = cores().clamp(CONNECTIONS_MIN, CONNECTIONS_MAX) as u32;
     let usual = NonZeroU32::new(usual).unwrap_or(NonZeroU32::MIN);
     let connections = options.connections.unwrap_or(usual);
     let idle_max = options.idle_max.unwrap_or(IDLE_MAX);
-    let options = Options { connections, verify: options.verify, idle_max };
+    let options = DatasetOptions { connections, verify: options.verify, idle_max };
     let runtime = Threads::of_lanes(connections.get())?;
     let start = |lane: Lane| -> Lane {
         let task = runtime.handle().spawn(lane);

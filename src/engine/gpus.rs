@@ -14,7 +14,7 @@ use crate::plan::Watch;
 use crate::quantity::format_duration;
 use crate::record::Recorder;
 use crate::record::gpu::{GpuTally, GpuUsage};
-use crate::watch::gpu::{self, Driver, Found, NoGpu, Sampling};
+use crate::watch::gpu::{self, Driver, GpusFound, NoGpu, Sampling};
 
 /// Without persistence mode a driver wakes its GPUs when it is asked; that takes seconds.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(30);
@@ -23,7 +23,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The GPUs of a run.
 pub(super) struct Gpus {
-    found: Found,
+    found: GpusFound,
     interval: Duration,
     thread: Option<Watcher>,
     /// Set when the measurement ends.
@@ -33,7 +33,7 @@ pub(super) struct Gpus {
 
 /// The thread, and what it listens to.
 struct Watcher {
-    opened: Option<oneshot::Receiver<Result<Found, NoGpu>>>,
+    opened: Option<oneshot::Receiver<Result<GpusFound, NoGpu>>>,
     begin: Sender<Sampling>,
     stop: Sender<()>,
     handle: JoinHandle<()>,
@@ -43,7 +43,7 @@ impl Gpus {
     /// Starts the thread, which opens the driver meanwhile.
     pub(super) fn open(watch: Watch) -> Self {
         let mut gpus = Self {
-            found: Found::default(),
+            found: GpusFound::default(),
             interval: watch.gpu_interval.unwrap_or_default(),
             thread: None,
             is_over: Arc::default(),
@@ -102,7 +102,7 @@ impl Gpus {
     }
 
     fn leave_unwatched(&mut self, why: &str) {
-        self.found = Found { not_watched: Some(why.to_owned()), ..Found::default() };
+        self.found = GpusFound { not_watched: Some(why.to_owned()), ..GpusFound::default() };
         self.thread = None;
     }
 
@@ -149,7 +149,7 @@ impl Gpus {
     }
 
     /// What is watched.
-    pub(super) fn found(&self) -> &Found {
+    pub(super) fn found(&self) -> &GpusFound {
         &self.found
     }
 
@@ -162,7 +162,7 @@ impl Gpus {
 /// The body of the thread. It ends when the other side lets go of its channels.
 fn work(
     pcie: bool,
-    found: oneshot::Sender<Result<Found, NoGpu>>,
+    found: oneshot::Sender<Result<GpusFound, NoGpu>>,
     begun: &Receiver<Sampling>,
     stopped: &Receiver<()>,
 ) {

@@ -7,7 +7,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{self, Findings, Found, PartitionTotals, Timeline, unix_us};
+use super::assemble::{self, Findings, PartitionTotals, RowsFound, Timeline, unix_us};
 use crate::ingest::audit::{Evidence, PartitionEvidence, first_row};
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
@@ -125,7 +125,7 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
-            readers: Readers::new(prepared.trials, timeouts),
+            readers: Readers::new(prepared.armed_queries, timeouts),
             examiner: None,
             gpus: prepared.gpus,
             timeline: Timeline::default(),
@@ -147,7 +147,8 @@ impl<'a> Run<'a> {
         }
         let reservation = run.table.reservation.clone();
         let examiner = run.readers.examiner(plan, &address, &reservation, start);
-        let queries: Vec<QueryStart> = run.readers.trials().iter().map(query_start).collect();
+        let queries: Vec<QueryStart> =
+            run.readers.armed_queries().iter().map(query_start).collect();
         let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
         let stream = StreamStart {
             partitions: &numbers,
@@ -164,7 +165,7 @@ impl<'a> Run<'a> {
             queries: &queries,
             gpus: run.gpus.found(),
         };
-        outputs.begin(&begin, &run.report(Found::default()))?;
+        outputs.begin(&begin, &run.report(RowsFound::default()))?;
         let keeper = Keeper::of(control, address, reservation);
         let mut tasks = JoinSet::new();
         for producer in producers {
@@ -268,7 +269,7 @@ impl<'a> Run<'a> {
                     }
                     if Instant::now() >= next_checkpoint {
                         next_checkpoint = Instant::now() + CHECKPOINT;
-                        outputs.checkpoint(&self.report(Found::default()));
+                        outputs.checkpoint(&self.report(RowsFound::default()));
                     }
                 }
                 () = shutdown.stop.cancelled(), if !stopped => {
@@ -310,7 +311,7 @@ impl<'a> Run<'a> {
             && phase == Phase::Measure
             && self.gate.may_end(measured)
             && {
-                let so_far = self.report(Found::default());
+                let so_far = self.report(RowsFound::default());
                 self.gate.ends(&so_far, measured)
             }
     }
@@ -535,7 +536,7 @@ impl<'a> Run<'a> {
     }
 
     /// The report so far, or at the end with the rows that SQL found.
-    pub(super) fn report(&self, found: Found) -> JobResult {
+    pub(super) fn report(&self, found: RowsFound) -> JobResult {
         let (scheduled, overrun) = self.measured();
         let mut result = assemble::stream(&Findings {
             plan: self.plan,

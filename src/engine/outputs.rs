@@ -94,7 +94,7 @@ impl<'a> Filling<'a> {
     }
 }
 
-impl dataset::Progress for Filling<'_> {
+impl dataset::FillProgress for Filling<'_> {
     fn show(&self, table: &str, stage: Stage<'_>) {
         let mut outputs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         outputs.progress(&Progress::Filling(table, stage));

@@ -11,7 +11,7 @@ use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Audit, Plan, Readers, StreamJob};
-use crate::query::{Armed, Connection, Timeouts, Trial};
+use crate::query::{Armed, ArmedQuery, Connection, Timeouts};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, Gpu, StromError};
@@ -34,7 +34,7 @@ pub(super) struct Prepared {
     pub(super) readers: Vec<Armed>,
     /// What the readers and the examiner know of timeouts on the GPU.
     pub(super) timeouts: Arc<Timeouts>,
-    pub(super) trials: Arc<[Trial]>,
+    pub(super) armed_queries: Arc<[ArmedQuery]>,
     pub(super) gpus: Gpus,
 }
 
@@ -46,12 +46,12 @@ pub(super) async fn prepare(
     // First, since the driver may take its time.
     let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
-    let (mut control, mut server) = meet(target).await?;
-    let trials = trials(plan, server.pg_strom_loaded)?;
-    for trial in &*trials {
-        strom::check_settings(&mut control, &trial.arms).await?;
+    let (mut control, mut server) = connect_and_inspect(target).await?;
+    let armed_queries = armed_queries(plan, server.pg_strom_loaded)?;
+    for armed_query in &*armed_queries {
+        strom::check_settings(&mut control, &armed_query.arms).await?;
     }
-    await_gpu(address, trials.iter()).await?;
+    await_gpu(address, armed_queries.iter()).await?;
     limits::check(&mut control, &plan.job).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.job.stream.partitions.get() {
@@ -74,7 +74,7 @@ pub(super) async fn prepare(
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
     let table = table::prepare(&mut control, &plan.job.stream).await?;
     server.identity.table_oid = Some(table.oid);
-    check_queries(&mut control, &trials, plan.job.readers.writes).await?;
+    check_queries(&mut control, &armed_queries, plan.job.readers.writes).await?;
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &table).await?;
     for armed in &mut readers {
@@ -86,7 +86,17 @@ pub(super) async fn prepare(
     }
     let address = address.clone();
     gpus.ready().await;
-    Ok(Prepared { address, server, table, control, loaders, readers, timeouts, trials, gpus })
+    Ok(Prepared {
+        address,
+        server,
+        table,
+        control,
+        loaders,
+        readers,
+        timeouts,
+        armed_queries,
+        gpus,
+    })
 }
 
 /// Loads the first rows and takes them back; mentions triggers that may stop later ones.
@@ -107,7 +117,9 @@ async fn try_rows(
 }
 
 /// A session on a server that a run may use, and what the server is.
-pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport), PrepareError> {
+pub(super) async fn connect_and_inspect(
+    target: &Target,
+) -> Result<(pg::Session, ServerReport), PrepareError> {
     let mut session = pg::Session::own_backend(&target.address, "strom-load control").await?;
     let pg_strom_loaded = strom::is_loaded(&mut session).await?;
     let facts = session.facts().await?;
@@ -129,23 +141,23 @@ pub(super) async fn meet(target: &Target) -> Result<(pg::Session, ServerReport),
 /// Has the GPU answer before anything is measured on it. A query there may wait for ever.
 pub(super) async fn await_gpu<'t>(
     address: &pg::Address,
-    trials: impl Iterator<Item = &'t Trial>,
+    armed_queries: impl Iterator<Item = &'t ArmedQuery>,
 ) -> Result<(), StromError> {
-    if trials.flat_map(|trial| &trial.arms).any(|arm| arm.gpu == Gpu::On) {
+    if armed_queries.flat_map(|armed_query| &armed_query.arms).any(|arm| arm.gpu == Gpu::On) {
         strom::await_gpu_service(address).await?;
     }
     Ok(())
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.
-fn trials(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[Trial]>, StromError> {
+fn armed_queries(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[ArmedQuery]>, StromError> {
     if plan.job.readers.count == 0 {
         return Ok([].into());
     }
     let table = plan.job.stream.table.to_string();
     let Readers { gpu, arms, queries, .. } = &plan.job.readers;
     let fill = |sql: &str| sql.replace("{table}", &table);
-    Trial::of_all(queries.iter(), fill, (*gpu, arms, loaded))
+    ArmedQuery::of_all(queries.iter(), fill, (*gpu, arms, loaded))
 }
 
 /// How readers, and whoever looks at plans and answers beside them, connect.
@@ -164,21 +176,21 @@ pub(super) fn connection(
 }
 
 /// What the outputs are told of a query.
-pub(super) fn query_start(trial: &Trial) -> QueryStart {
+pub(super) fn query_start(armed_query: &ArmedQuery) -> QueryStart {
     QueryStart {
-        name: trial.query.name.clone(),
-        arms: trial.arms.iter().map(|arm| arm.name.clone()).collect(),
+        name: armed_query.query.name.clone(),
+        arms: armed_query.arms.iter().map(|arm| arm.name.clone()).collect(),
     }
 }
 
 /// The same as [`check_queries`], in a transaction of its own.
 pub(super) async fn check_queries_apart(
     session: &mut pg::Session,
-    trials: &[Trial],
+    armed_queries: &[ArmedQuery],
     writes: bool,
 ) -> Result<(), PrepareError> {
     session.execute("begin", "BEGIN").await?;
-    let checked = check_queries(session, trials, writes).await;
+    let checked = check_queries(session, armed_queries, writes).await;
     let ended = session.execute("roll back", "ROLLBACK").await;
     checked?;
     Ok(ended?)
@@ -188,10 +200,10 @@ pub(super) async fn check_queries_apart(
 /// so that nothing is run that writes without being allowed to. Within a transaction.
 async fn check_queries(
     session: &mut pg::Session,
-    trials: &[Trial],
+    armed_queries: &[ArmedQuery],
     writes: bool,
 ) -> Result<(), PrepareError> {
-    for Trial { query, .. } in trials {
+    for ArmedQuery { query, .. } in armed_queries {
         if let Err(error) = session.admit(&query.sql, query.newest_column.as_deref(), writes).await
         {
             let place = query.place.show(&query.sql, error.position());

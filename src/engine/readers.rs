@@ -13,8 +13,8 @@ use crate::pace::{Heartbeat, Pacer, Stop, Timer};
 use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
-use crate::query::examine::{Board, Examiner, Findings};
-use crate::query::{Armed, Connection, Failures, Reader, Timeouts, Trial};
+use crate::query::examine::{Examiner, Findings, SharedFindings};
+use crate::query::{Armed, ArmedQuery, Connection, Failures, Reader, Timeouts};
 use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
 
 use super::assemble::QueryFindings;
@@ -26,7 +26,7 @@ const BACKLOG: Duration = Duration::from_secs(10);
 
 /// The queries of a run.
 pub(super) struct Readers {
-    trials: Arc<[Trial]>,
+    armed_queries: Arc<[ArmedQuery]>,
     /// By query and arm, as in the report: each recorder and the total.
     tallies: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
     /// By query.
@@ -34,7 +34,7 @@ pub(super) struct Readers {
     /// Of each reader.
     due: Vec<Recorder<ReaderTally>>,
     due_total: ReaderTally,
-    board: Board,
+    shared: SharedFindings,
     failures: Arc<Failures>,
     timeouts: Arc<Timeouts>,
     /// Rows acknowledged so far, in all partitions.
@@ -42,15 +42,16 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(trials: Arc<[Trial]>, timeouts: Arc<Timeouts>) -> Self {
-        let combinations: usize = trials.iter().map(|trial| trial.arms.len()).sum();
+    pub(super) fn new(armed_queries: Arc<[ArmedQuery]>, timeouts: Arc<Timeouts>) -> Self {
+        let combinations: usize =
+            armed_queries.iter().map(|armed_query| armed_query.arms.len()).sum();
         Self {
             tallies: (0..combinations).map(|_| Default::default()).collect(),
-            pairs: trials.iter().map(|_| Default::default()).collect(),
-            trials,
+            pairs: armed_queries.iter().map(|_| Default::default()).collect(),
+            armed_queries,
             due: Vec::new(),
             due_total: ReaderTally::default(),
-            board: Board::default(),
+            shared: SharedFindings::default(),
             failures: Arc::default(),
             timeouts,
             rows: Arc::default(),
@@ -67,8 +68,8 @@ impl Readers {
         Arc::clone(&self.rows)
     }
 
-    pub(super) fn trials(&self) -> &[Trial] {
-        &self.trials
+    pub(super) fn armed_queries(&self) -> &[ArmedQuery] {
+        &self.armed_queries
     }
 
     /// Makes a reader whose tallies are drained here.
@@ -90,9 +91,11 @@ impl Readers {
             }
             None => Pacer::closed(NonZeroU64::MIN, start, plan.job.warmup, timer),
         };
-        let by_arm = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
-        let recorders: Vec<Vec<_>> = self.trials.iter().map(by_arm).collect();
-        let pairs: Vec<_> = self.trials.iter().map(|_| Recorder::default()).collect();
+        let by_arm = |armed_query: &ArmedQuery| {
+            armed_query.arms.iter().map(|_| Recorder::default()).collect()
+        };
+        let recorders: Vec<Vec<_>> = self.armed_queries.iter().map(by_arm).collect();
+        let pairs: Vec<_> = self.armed_queries.iter().map(|_| Recorder::default()).collect();
         self.listen(&recorders, &pairs);
         let due = Recorder::default();
         self.due.push(due.clone());
@@ -103,7 +106,7 @@ impl Readers {
             pacer,
             armed,
             recovery: plan.job.recovery.clone(),
-            trials: Arc::clone(&self.trials),
+            armed_queries: Arc::clone(&self.armed_queries),
             recorders,
             pairs,
             failures: Arc::clone(&self.failures),
@@ -127,7 +130,7 @@ impl Readers {
         reservation: &Reservation,
         start: Instant,
     ) -> Option<Examiner> {
-        if self.trials.is_empty() {
+        if self.armed_queries.is_empty() {
             return None;
         }
         let connection = Connection {
@@ -136,19 +139,19 @@ impl Readers {
         };
         let armed = Armed::new(connection, Arc::clone(&self.timeouts));
         let evidence = plan.job.readers.evidence.clone();
-        let examiner = Examiner::new(armed, Arc::clone(&self.trials), evidence, start);
+        let examiner = Examiner::new(armed, Arc::clone(&self.armed_queries), evidence, start);
         let (recorders, pairs) = examiner.recorders();
         self.listen(recorders, pairs);
-        self.board = examiner.board();
+        self.shared = examiner.shared();
         Some(examiner)
     }
 
     /// Notes why answers that were never compared are not; whether there are any.
     pub(super) fn not_compared(&self, plan: &Plan<StreamJob>, why: &str) -> bool {
         let mut any = false;
-        for (query, trial) in self.trials.iter().enumerate() {
-            if plan.job.readers.evidence.check_answers && trial.is_compared() {
-                any |= self.board.not_compared(query, why);
+        for (query, armed_query) in self.armed_queries.iter().enumerate() {
+            if plan.job.readers.evidence.check_answers && armed_query.is_compared() {
+                any |= self.shared.not_compared(query, why);
             }
         }
         any
@@ -197,15 +200,17 @@ impl Readers {
 
     /// What is known so far, by query.
     pub(super) fn findings(&self) -> Vec<QueryFindings<'_>> {
-        let mut examined = self.board.snapshot();
-        examined.resize_with(self.trials.len(), Findings::default);
+        let mut examined = self.shared.snapshot();
+        examined.resize_with(self.armed_queries.len(), Findings::default);
         let mut tallies = self.tallies.iter().map(|(_, total)| total);
-        let mut findings = Vec::with_capacity(self.trials.len());
-        for ((trial, (_, pairs)), examined) in self.trials.iter().zip(&self.pairs).zip(examined) {
+        let mut findings = Vec::with_capacity(self.armed_queries.len());
+        for ((armed_query, (_, pairs)), examined) in
+            self.armed_queries.iter().zip(&self.pairs).zip(examined)
+        {
             findings.push(QueryFindings {
-                query: &trial.query,
-                arms: &trial.arms,
-                tallies: tallies.by_ref().take(trial.arms.len()).collect(),
+                query: &armed_query.query,
+                arms: &armed_query.arms,
+                tallies: tallies.by_ref().take(armed_query.arms.len()).collect(),
                 pairs,
                 examined,
             });

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::assemble::{self, Cells, Draft};
-use super::bench::{Ended, ended_result, fill, fill_tables, hold_tables, table_rows};
+use super::bench::{Ended, ended_result, fill_tables, hold_tables, table_rows, with_table};
 use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::Outputs;
-use super::prepare::{await_gpu, check_queries_apart, meet, query_start};
+use super::prepare::{await_gpu, check_queries_apart, connect_and_inspect, query_start};
 use super::ticker::Ticker;
-use super::{Options, PrepareError, Shutdown, Target};
+use super::{JobOptions, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
 use crate::pg;
 use crate::pg::embedded::Server;
@@ -21,13 +21,15 @@ use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query, SweepJob};
 use crate::quantity::format_duration;
 use crate::query::examine::Findings;
-use crate::query::{Connection, Trial};
+use crate::query::{ArmedQuery, Connection};
 use crate::result::{self, JobResult};
 use crate::sink::QueryStart;
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
-use crate::sweep::{self, Applier, Checked, Order, Progress, Rights, SweepError, Swept, Value};
+use crate::sweep::{
+    self, Applier, Checked, Order, Rights, SweepError, SweepProgress, Swept, Value,
+};
 
 /// After a reload PG-Strom's GPU service goes on for some seconds before it starts anew.
 const GPU_SERVICE_DELAY: Duration = Duration::from_secs(5);
@@ -76,7 +78,7 @@ const CHANGE: Duration = Duration::from_secs(2);
 pub(super) async fn run(
     plan: &Plan<SweepJob>,
     target: &Target,
-    options: Options<'_>,
+    options: JobOptions<'_>,
     mut outputs: Outputs,
     outer: &Shutdown,
 ) -> Result<JobResult, PrepareError> {
@@ -85,12 +87,13 @@ pub(super) async fn run(
     // Before tables are filled: what the server does not take must not cost minutes.
     let checked = check(target, sweep, options.allow_alter_system).await?;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server_report) = shutdown.unless_stopped(meet(target)).await??;
+    let (mut control, server_report) =
+        shutdown.unless_stopped(connect_and_inspect(target)).await??;
     let loaded = server_report.pg_strom_loaded;
-    let trials = trials(bench, &checked, loaded)?;
-    check_queries_apart(&mut control, &trials, bench.writes).await?;
+    let armed_queries = armed_queries(bench, &checked, loaded)?;
+    check_queries_apart(&mut control, &armed_queries, bench.writes).await?;
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
-    shutdown.unless_stopped(await_gpu(&target.address, trials.iter())).await??;
+    shutdown.unless_stopped(await_gpu(&target.address, armed_queries.iter())).await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     let connection = Connection {
@@ -102,33 +105,36 @@ pub(super) async fn run(
     };
     let Shutdown { stop, abort, .. } = shutdown;
     let (stop, abort) = (stop.clone(), abort.clone());
-    let bencher = Bencher::new(connection, Arc::clone(&trials), bench, seed, stop, abort);
-    let run = assemble::sweep_begun(&checked, sweep, &trials);
+    let bencher = Bencher::new(connection, Arc::clone(&armed_queries), bench, seed, stop, abort);
+    let run = assemble::sweep_begun(&checked, sweep, &armed_queries);
     let run = result::sweep::SweepRun { tables, sweep: run };
     let mut draft = Draft::begin(plan, server_report, run);
-    let queries: Vec<QueryStart> = trials.iter().map(query_start).collect();
+    let queries: Vec<QueryStart> = armed_queries.iter().map(query_start).collect();
     let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
     let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
-    ticker.step(&trials);
+    ticker.step(&armed_queries);
     let rows =
         table_rows(&draft.run.tables, bench.steps[0].table.as_ref().or(bench.table.as_ref()));
     let bencher = bencher.noting(ticker.began(), rows);
     ticker.listen(&bencher.recorders());
     let rounds = sweep.rounds as usize;
-    announce(&bencher, &checked, &trials, rounds).await;
+    announce(&bencher, &checked, &armed_queries, rounds).await;
     let applier = Applier::begin(&target.address, &checked).await?;
     let mut sweeping = Sweeping {
         reference: reference(&checked, loaded)?,
         order: Order::new(groups(&checked), seed),
-        cells: Cells::new(trials.len(), checked.combinations.len(), rounds),
+        cells: Cells::new(armed_queries.len(), checked.combinations.len(), rounds),
         rounds,
         seed,
         done: 0,
         began: Instant::now(),
-        waits_for_gpu: trials.iter().flat_map(|trial| &trial.arms).any(|arm| arm.gpu == Gpu::On),
+        waits_for_gpu: armed_queries
+            .iter()
+            .flat_map(|armed_query| &armed_query.arms)
+            .any(|arm| arm.gpu == Gpu::On),
         in_force: None,
         checked,
-        trials,
+        armed_queries,
         bencher,
         applier,
         server: options.server,
@@ -161,7 +167,7 @@ struct Sweeping<'a> {
     /// Whose answers are the right ones.
     reference: Arm,
     checked: Checked,
-    trials: Arc<[Trial]>,
+    armed_queries: Arc<[ArmedQuery]>,
     bencher: Bencher,
     order: Order,
     cells: Cells,
@@ -221,7 +227,7 @@ impl Sweeping<'_> {
         if self.is_over() {
             return Ok(());
         }
-        let queries = self.trials.len();
+        let queries = self.armed_queries.len();
         for query in self.order.shuffled(queries) {
             // What is compared: all combinations of a query in a round.
             let block = (round * queries + query) as u64;
@@ -246,7 +252,7 @@ impl Sweeping<'_> {
             }
             self.done += 1;
             let planned = (self.rounds + 1) * self.checked.combinations.len() * queries;
-            ticker.doing(&doing(&Progress {
+            ticker.doing(&doing(&SweepProgress {
                 rounds: round.saturating_sub(1),
                 rounds_planned: self.rounds,
                 done: self.done,
@@ -262,7 +268,7 @@ impl Sweeping<'_> {
 
     /// Compares the answer in a combination with the reference's, unless they are the same arm.
     async fn answers(&mut self, query: usize, combination: usize) {
-        let arm = &self.trials[query].arms[combination];
+        let arm = &self.armed_queries[query].arms[combination];
         let is_reference = arm.gpu == self.reference.gpu && arm.set == self.reference.set;
         if is_reference || self.cells.samples(query, combination).given_up || self.is_over() {
             return;
@@ -387,17 +393,21 @@ fn reference(checked: &Checked, loaded: bool) -> Result<Arm, PrepareError> {
 }
 
 /// Each query with a combination as an arm.
-fn trials(bench: &Bench, checked: &Checked, loaded: bool) -> Result<Arc<[Trial]>, PrepareError> {
-    let trial = |query: &Query| {
+fn armed_queries(
+    bench: &Bench,
+    checked: &Checked,
+    loaded: bool,
+) -> Result<Arc<[ArmedQuery]>, PrepareError> {
+    let armed_query = |query: &Query| {
         // One arm: the combinations are what is compared.
         let choice = match query.gpu.unwrap_or(bench.gpu) {
             GpuChoice::Auto | GpuChoice::Alternate if loaded => GpuChoice::On,
             GpuChoice::Alternate => GpuChoice::Auto,
             choice => choice,
         };
-        let sql = fill(&query.sql, bench, &bench.steps[0]);
-        let trial = Trial::new(query, sql, choice, &[], loaded)?;
-        let base = &trial.arms[0];
+        let sql = with_table(&query.sql, bench, &bench.steps[0]);
+        let armed_query = ArmedQuery::new(query, sql, choice, &[], loaded)?;
+        let base = &armed_query.arms[0];
         let arm = |(number, combination): (usize, &Vec<Option<usize>>)| {
             let values = checked.values(combination);
             let own = values.iter().filter(|(swept, _)| swept.applied_by == Applying::Set);
@@ -409,9 +419,9 @@ fn trials(bench: &Bench, checked: &Checked, loaded: bool) -> Result<Arc<[Trial]>
             Arm { name: format!("combination {number}"), gpu: base.gpu, set }
         };
         let arms = (1..).zip(&checked.combinations).map(arm).collect();
-        Ok(Trial { arms, ..trial })
+        Ok(ArmedQuery { arms, ..armed_query })
     };
-    bench.queries.iter().map(trial).collect()
+    bench.queries.iter().map(armed_query).collect()
 }
 
 /// Of each combination, a number for what it has restarted, and one for what it has reloaded.
@@ -435,11 +445,16 @@ fn groups(checked: &Checked) -> Vec<(usize, usize)> {
 }
 
 /// Says what the sweep will do and how long that takes, by one execution of each query.
-async fn announce(bencher: &Bencher, checked: &Checked, trials: &[Trial], rounds: usize) {
+async fn announce(
+    bencher: &Bencher,
+    checked: &Checked,
+    armed_queries: &[ArmedQuery],
+    rounds: usize,
+) {
     let combinations = checked.combinations.len();
-    let executions = combinations * trials.len() * (rounds + 1);
+    let executions = combinations * armed_queries.len() * (rounds + 1);
     let (mut once, mut at_least) = (Duration::ZERO, "");
-    for query in 0..trials.len() {
+    for query in 0..armed_queries.len() {
         let began = Instant::now();
         if let Err(error) = bencher.probe(query, 0, TIMING_MAX).await {
             tracing::debug!("a query was not timed: {error}");
@@ -464,7 +479,7 @@ async fn announce(bencher: &Bencher, checked: &Checked, trials: &[Trial], rounds
             format!(", up to {restarts} restarts and {reloads} reloads of the server")
         }
     };
-    let queries = match trials.len() {
+    let queries = match armed_queries.len() {
         1 => "one query".to_owned(),
         queries => format!("{queries} queries"),
     };
@@ -475,8 +490,8 @@ async fn announce(bencher: &Bencher, checked: &Checked, trials: &[Trial], rounds
 }
 
 /// How far a sweep is, in a line.
-fn doing(progress: &Progress) -> String {
-    let Progress { rounds, rounds_planned, done, planned, .. } = *progress;
+fn doing(progress: &SweepProgress) -> String {
+    let SweepProgress { rounds, rounds_planned, done, planned, .. } = *progress;
     let left = progress.left().map(|left| Duration::from_secs(left.as_secs()));
     let left = left.map_or_else(String::new, |left| format!(", {} left", format_duration(left)));
     format!("{rounds} of {rounds_planned} rounds, {done} of {planned} executions{left}")

@@ -15,7 +15,7 @@ use super::gpus::Gpus;
 use super::outputs::Outputs;
 use crate::bench::{Doing, Recorders, Watched};
 use crate::quantity::format_duration;
-use crate::query::Trial;
+use crate::query::ArmedQuery;
 use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, PairTally, Phase, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::gpu::GpuReport;
@@ -88,10 +88,11 @@ impl<'a> Ticker<'a> {
     }
 
     /// The step of these queries begins; its place is behind those of the steps before it.
-    pub(super) fn step(&mut self, trials: &[Trial]) {
+    pub(super) fn step(&mut self, armed_queries: &[ArmedQuery]) {
         self.begin = self.next;
-        self.next.0 += trials.iter().map(|trial| trial.arms.len()).sum::<usize>();
-        self.next.1 += trials.len();
+        self.next.0 +=
+            armed_queries.iter().map(|armed_query| armed_query.arms.len()).sum::<usize>();
+        self.next.1 += armed_queries.len();
     }
 
     /// Drains what is tallied of the step's queries from now on.

@@ -9,7 +9,7 @@ use crate::pace::{Backoff, Slot};
 use crate::pg::fate::Fate;
 use crate::pg::fault::{Remedy, remedy};
 use crate::pg::load::{LoadFailure, Loader};
-use crate::pg::table::whereabouts;
+use crate::pg::table::batch_probe;
 use crate::pg::{self, Error};
 use crate::plan::{Delivery, OnFault};
 use crate::record;
@@ -17,7 +17,7 @@ use crate::record;
 use super::{Connection, ProduceError, Producer};
 
 /// What is to be done with a batch that was not acknowledged.
-pub(super) enum Verdict {
+pub(super) enum Decision {
     /// It is surely not in the table, or may be doubled: send it again.
     Resend,
     /// It was found in the table.
@@ -77,7 +77,7 @@ impl Producer {
         slot: &Slot,
         failure: LoadFailure,
         outage: &mut Outage,
-    ) -> Verdict {
+    ) -> Decision {
         let LoadFailure { mut error, in_doubt } = failure;
         let deadline = outage.since + self.recovery.reconnect_timeout;
         loop {
@@ -87,18 +87,18 @@ impl Producer {
                 self.loader = None;
             }
             if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {
-                return Verdict::Fatal { error: error.into(), in_doubt: doubtful };
+                return Decision::Fatal { error: error.into(), in_doubt: doubtful };
             }
             tracing::debug!(partition = self.partition, "{error}");
             let left = deadline.saturating_duration_since(Instant::now());
             if !self.pause(outage.backoff.next_pause().min(left)).await {
-                return Verdict::Over { in_doubt: doubtful };
+                return Decision::Over { in_doubt: doubtful };
             }
             // After the pause: an attempt without any time would hide the error with its own.
             if Instant::now() >= deadline {
                 let timeout_s = self.recovery.reconnect_timeout.as_secs_f64();
                 let error = ProduceError::Outage { error, timeout_s };
-                return Verdict::Fatal { error, in_doubt: doubtful };
+                return Decision::Fatal { error, in_doubt: doubtful };
             }
             self.shed();
             match self.decide(slot, in_doubt, deadline).await {
@@ -126,7 +126,7 @@ impl Producer {
         slot: &Slot,
         in_doubt: Option<u64>,
         deadline: Instant,
-    ) -> Result<Verdict, Error> {
+    ) -> Result<Decision, Error> {
         let now = Instant::now();
         let left = deadline.saturating_duration_since(now);
         let until = deadline.min(now + (left / 2).max(ATTEMPT_MIN));
@@ -136,22 +136,22 @@ impl Producer {
         };
         let Some(xid) = in_doubt else {
             self.loader = Some(loader);
-            return Ok(Verdict::Resend);
+            return Ok(Decision::Resend);
         };
         let verdict = match self.recovery.delivery {
-            Delivery::AtLeastOnce => Verdict::Resend,
-            Delivery::AtMostOnce => Verdict::Undecided,
+            Delivery::AtLeastOnce => Decision::Resend,
+            Delivery::AtMostOnce => Decision::Undecided,
             Delivery::ExactlyOnce => {
                 let first_id = self.first_id.wrapping_add(slot.first_row as i64);
                 let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
-                let batch = whereabouts(&self.stream, self.partition, first_id, last_id);
+                let batch = batch_probe(&self.stream, self.partition, first_id, last_id);
                 let fate = loader.session().fate_of(xid, &batch, deadline);
                 match bounded(&self.abort, until, fate).await? {
-                    Fate::Committed => Verdict::Acknowledged,
-                    Fate::Aborted => Verdict::Resend,
+                    Fate::Committed => Decision::Acknowledged,
+                    Fate::Aborted => Decision::Resend,
                     Fate::Undecided(why) => {
                         tracing::warn!(partition = self.partition, "a batch is undecided: {why}");
-                        Verdict::Undecided
+                        Decision::Undecided
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! What became of a run among faults, as it is saved.
 
 use crate::record::{PartitionAudit, Times};
-use crate::result::faults::{FaultsReport, Kind, KindReport, MemoryReport, RowsReport};
+use crate::result::faults::{FaultKind, FaultsReport, KindReport, MemoryReport, RowsReport};
 use crate::result::stream::StreamRun;
 
 use super::Ledger;
@@ -11,7 +11,7 @@ pub fn came(seed: u64, ledger: &Ledger, error: Option<&String>, run: &StreamRun)
     let book = ledger.take();
     let (mut outages, mut response) = (Times::default(), Times::default());
     let mut faults = Vec::new();
-    for (kind, ..) in Kind::ALL {
+    for (kind, ..) in FaultKind::ALL {
         let (injected, survived) = book.counts(kind);
         let came = book.kinds.get(&kind).cloned().unwrap_or_default();
         outages.merge(&came.outages);
@@ -55,7 +55,7 @@ pub fn came(seed: u64, ledger: &Ledger, error: Option<&String>, run: &StreamRun)
 }
 
 fn kind_report(
-    kind: Option<Kind>,
+    kind: Option<FaultKind>,
     injected: u64,
     survived: u64,
     outages: &Times,

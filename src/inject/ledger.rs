@@ -14,7 +14,7 @@ use crate::result::JobResult;
 use crate::sink::{Sink, SinkError, Start};
 use crate::watch::process;
 
-use super::{Kind, POLL};
+use super::{FaultKind, POLL};
 
 /// An outage may seem to begin this long before its fault: the two are noted on two threads.
 const SKEW: Duration = Duration::from_millis(50);
@@ -34,7 +34,7 @@ pub(super) struct Book {
     acknowledged: Vec<Option<Instant>>,
     faults: Vec<Fault>,
     /// What came of the faults of each kind.
-    pub(super) kinds: BTreeMap<Kind, Came>,
+    pub(super) kinds: BTreeMap<FaultKind, Came>,
     /// Greatest resident memory after [`MEMORY_AFTER`].
     pub(super) memory_after_a_minute: Option<u64>,
     /// The same when the schedule ended, before the audit.
@@ -43,7 +43,7 @@ pub(super) struct Book {
 
 #[derive(Debug, Clone, Copy)]
 struct Fault {
-    kind: Kind,
+    kind: FaultKind,
     begun: Instant,
     lifted: Option<Instant>,
 }
@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Notes that a fault begins; returns its number, from 1.
-    pub(super) fn begin(&self, kind: Kind) -> usize {
+    pub(super) fn begin(&self, kind: FaultKind) -> usize {
         let mut book = self.book();
         book.faults.push(Fault { kind, begun: Instant::now(), lifted: None });
         book.faults.len()
@@ -120,7 +120,7 @@ impl Book {
     }
 
     /// Faults of a kind: made, and survived.
-    pub(super) fn counts(&self, kind: Kind) -> (u64, u64) {
+    pub(super) fn counts(&self, kind: FaultKind) -> (u64, u64) {
         let mine = self.faults.iter().filter(|fault| fault.kind == kind);
         mine.fold((0, 0), |(made, survived), fault| {
             (made + 1, survived + u64::from(self.survived(fault)))
@@ -128,7 +128,7 @@ impl Book {
     }
 
     /// The last fault that had begun by then.
-    fn cause(&self, at: Instant) -> Option<Kind> {
+    fn cause(&self, at: Instant) -> Option<FaultKind> {
         let mut faults = self.faults.iter().rev();
         faults.find(|fault| fault.begun <= at + SKEW).map(|fault| fault.kind)
     }

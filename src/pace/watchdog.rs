@@ -23,7 +23,7 @@ impl Watchdog {
     }
 
     /// Returns once the work that began at `began` has taken longer than the limit. Safe to cancel.
-    pub async fn strikes(&mut self, began: Instant) {
+    pub async fn exceeded(&mut self, began: Instant) {
         let deadline = began + self.limit;
         loop {
             self.timer.as_mut().await;
@@ -47,12 +47,12 @@ mod tests {
         for _ in 0..500 {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(700)) => {}
-                () = watchdog.strikes(Instant::now()) => panic!("0.7 s is not 60 s"),
+                () = watchdog.exceeded(Instant::now()) => panic!("0.7 s is not 60 s"),
             }
         }
         for _ in 0..2 {
             let began = Instant::now();
-            watchdog.strikes(began).await;
+            watchdog.exceeded(began).await;
             assert_eq!(began.elapsed().as_secs(), 60);
         }
     }

@@ -31,7 +31,7 @@ pub use discover::Rejected;
 pub use error::EmbeddedError;
 use error::{SOCKET_PATH_MAX, at, early_fix};
 use folder::Folder;
-use guard::{Guarded, LastWill};
+use guard::{Cleanup, Guarded};
 use probe::{Binaries, probe};
 pub use probe::{Reject, Version};
 pub use settings::is_decided_by_launcher;
@@ -53,7 +53,7 @@ const PORT_TRIES: u32 = 5;
 
 /// What kind of server to start.
 #[derive(Debug, Clone, Default)]
-pub struct Options {
+pub struct ServerOptions {
     /// The folder of `initdb` and `postgres`; searched for if not given.
     pub bindir: Option<PathBuf>,
     /// Where the cluster is kept; without it, it lives in the private folder and goes with it.
@@ -121,7 +121,7 @@ pub struct Server {
 impl Server {
     /// Finds binaries, makes a cluster unless one is kept, and starts a server that is ready for
     /// connections.
-    pub async fn start(options: &Options) -> Result<Self, EmbeddedError> {
+    pub async fn start(options: &ServerOptions) -> Result<Self, EmbeddedError> {
         settings::check(&options.settings)?;
         let account = Account::resolve()
             .map_err(at("read", Path::new("/etc/passwd")))?
@@ -317,8 +317,8 @@ impl Server {
         let arguments =
             settings::arguments(port, &self.socket_dir, &[&*self.settings, &*self.over].concat());
         command.extend(arguments.into_iter().map(Into::into));
-        let will = LastWill { signal, folder };
-        let mut running = Guarded::start(&self.account, will, alive, log, command)
+        let cleanup = Cleanup { signal, folder };
+        let mut running = Guarded::start(&self.account, cleanup, alive, log, command)
             .map_err(at("start the server in", folder))?;
         let began = Instant::now();
         let deadline = began + patience;
@@ -384,12 +384,12 @@ pub async fn would_start(bindir: Option<&Path>) -> Result<(PathBuf, Version), Em
     let account = Account::resolve()
         .map_err(at("read", Path::new("/etc/passwd")))?
         .ok_or(EmbeddedError::NoAccount)?;
-    let options = Options { bindir: bindir.map(Path::to_owned), ..Options::default() };
+    let options = ServerOptions { bindir: bindir.map(Path::to_owned), ..ServerOptions::default() };
     let found = binaries(&options, &account).await?;
     Ok((found.bindir, found.version))
 }
 
-async fn binaries(options: &Options, account: &Account) -> Result<Binaries, EmbeddedError> {
+async fn binaries(options: &ServerOptions, account: &Account) -> Result<Binaries, EmbeddedError> {
     if let Some(bindir) = &options.bindir {
         let bindir = std::path::absolute(bindir).map_err(at("find", bindir))?;
         return probe(&bindir, account).await.map_err(|why| match why {

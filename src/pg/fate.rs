@@ -13,7 +13,7 @@ const TAIL_PAGES: u64 = 4_096;
 
 /// Where a batch would be found: the identities of its first and last row.
 #[derive(Debug, Clone)]
-pub struct Whereabouts {
+pub struct BatchProbe {
     /// The table, quoted.
     pub table: String,
     /// Its identity column, quoted.
@@ -53,7 +53,7 @@ impl Session {
     pub async fn fate_of(
         &mut self,
         xid: u64,
-        batch: &Whereabouts,
+        batch: &BatchProbe,
         deadline: Instant,
     ) -> Result<Fate, Error> {
         loop {
@@ -78,9 +78,8 @@ impl Session {
     }
 
     /// Looks for the batch's first and last row, in the partition's newest pages, then in all.
-    async fn look_for(&mut self, batch: &Whereabouts) -> Result<Fate, Error> {
-        let Whereabouts { table, id_column, partition_column, partition, first_id, last_id } =
-            batch;
+    async fn look_for(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
+        let BatchProbe { table, id_column, partition_column, partition, first_id, last_id } = batch;
         let act = "look for a batch in the table";
         let wanted = if first_id == last_id { 1 } else { 2 };
         let pages_sql = format!(

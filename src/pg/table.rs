@@ -4,7 +4,7 @@
 use crate::plan::{Recreate, Stream, TableName, quote_identifier};
 use crate::row::{Column, Values};
 
-use super::fate::Whereabouts;
+use super::fate::BatchProbe;
 use super::load::LoadTarget;
 use super::mark::{self, Relation};
 use super::quote::quote_literal;
@@ -389,10 +389,10 @@ fn target(stream: &Stream, oid: u32, partition: u32) -> LoadTarget {
 }
 
 /// Where a batch of rows `first_id ..= last_id` of a partition is to be found.
-pub fn whereabouts(stream: &Stream, partition: u32, first_id: i64, last_id: i64) -> Whereabouts {
+pub fn batch_probe(stream: &Stream, partition: u32, first_id: i64, last_id: i64) -> BatchProbe {
     let (id_column, partition_column) = key_columns(stream);
     let table = stream.table.to_string();
-    Whereabouts { table, id_column, partition_column, partition, first_id, last_id }
+    BatchProbe { table, id_column, partition_column, partition, first_id, last_id }
 }
 
 /// A query for the stream's columns of a partition's rows with ids from `first_id` up to but not

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Comparer, Comparison, MEMORY_BYTES, Side};
-use super::{Armed, Trial};
+use super::{Armed, ArmedQuery};
 use crate::pace::Stop;
 use crate::pg;
 use crate::pg::select::Explained;
@@ -89,15 +89,15 @@ pub struct Findings {
 
 /// The findings on all queries, shared with the engine.
 #[derive(Debug, Clone, Default)]
-pub struct Board(Arc<Mutex<Vec<Findings>>>);
+pub struct SharedFindings(Arc<Mutex<Vec<Findings>>>);
 
-impl Board {
-    fn of(trials: &[Trial]) -> Self {
-        let findings = |trial: &Trial| Findings {
-            plans: vec![PlanHistory::default(); trial.arms.len()],
+impl SharedFindings {
+    fn of(armed_queries: &[ArmedQuery]) -> Self {
+        let findings = |armed_query: &ArmedQuery| Findings {
+            plans: vec![PlanHistory::default(); armed_query.arms.len()],
             answers: AnswerHistory::default(),
         };
-        Self(Arc::new(Mutex::new(trials.iter().map(findings).collect())))
+        Self(Arc::new(Mutex::new(armed_queries.iter().map(findings).collect())))
     }
 
     /// The findings so far, by query.
@@ -128,27 +128,34 @@ impl Board {
 /// Looks at plans and compares answers, during a run and at its end.
 pub struct Examiner {
     armed: Armed,
-    trials: Arc<[Trial]>,
+    armed_queries: Arc<[ArmedQuery]>,
     plan: EvidencePlan,
     /// By query and arm.
     recorders: Vec<Vec<Recorder<QueryTally>>>,
     /// By query.
     pairs: Vec<Recorder<PairTally>>,
-    board: Board,
+    shared: SharedFindings,
     start: Instant,
     next_answer: usize,
 }
 
 impl Examiner {
     /// An examiner of these queries; its times count from `start`.
-    pub fn new(armed: Armed, trials: Arc<[Trial]>, plan: EvidencePlan, start: Instant) -> Self {
-        let arms = |trial: &Trial| trial.arms.iter().map(|_| Recorder::default()).collect();
+    pub fn new(
+        armed: Armed,
+        armed_queries: Arc<[ArmedQuery]>,
+        plan: EvidencePlan,
+        start: Instant,
+    ) -> Self {
+        let arms = |armed_query: &ArmedQuery| {
+            armed_query.arms.iter().map(|_| Recorder::default()).collect()
+        };
         Self {
             armed,
-            recorders: trials.iter().map(arms).collect(),
-            pairs: trials.iter().map(|_| Recorder::default()).collect(),
-            board: Board::of(&trials),
-            trials,
+            recorders: armed_queries.iter().map(arms).collect(),
+            pairs: armed_queries.iter().map(|_| Recorder::default()).collect(),
+            shared: SharedFindings::of(&armed_queries),
+            armed_queries,
             plan,
             start,
             next_answer: 0,
@@ -156,8 +163,8 @@ impl Examiner {
     }
 
     /// Where its findings are.
-    pub fn board(&self) -> Board {
-        self.board.clone()
+    pub fn shared(&self) -> SharedFindings {
+        self.shared.clone()
     }
 
     /// Where it notes what metrics show of them: by query, then by arm; and by query.
@@ -202,7 +209,7 @@ impl Examiner {
     /// being done; `cut_off` ends it, on the server too.
     pub async fn finish(&mut self, told: &(dyn Fn(String) + Sync), cut_off: &CancellationToken) {
         let work = async {
-            let of = self.trials.len();
+            let of = self.armed_queries.len();
             let telling = || told("looking at PG-Strom's GPU service".to_owned());
             self.armed.settle_timeouts(telling).await;
             for query in 0..of {
@@ -210,7 +217,7 @@ impl Examiner {
                 self.plans_of(query).await;
             }
             if self.plan.check_answers {
-                let compared = |query: &usize| self.trials[*query].is_compared();
+                let compared = |query: &usize| self.armed_queries[*query].is_compared();
                 let compared: Vec<usize> = (0..of).filter(compared).collect();
                 let of = compared.len();
                 for (number, query) in (1..).zip(compared) {
@@ -224,8 +231,8 @@ impl Examiner {
             () = cut_off.cancelled() => self.cut_off().await,
             () = work => self.disconnect().await,
         }
-        for (trial, found) in self.trials.iter().zip(self.board.snapshot()) {
-            found.answers.tell_total(&trial.query.name);
+        for (armed_query, found) in self.armed_queries.iter().zip(self.shared.snapshot()) {
+            found.answers.tell_total(&armed_query.query.name);
         }
     }
 
@@ -236,21 +243,21 @@ impl Examiner {
 
     /// Takes the plan of every query in every arm.
     async fn plans(&mut self) {
-        for query in 0..self.trials.len() {
+        for query in 0..self.armed_queries.len() {
             self.plans_of(query).await;
         }
     }
 
     /// Takes the plan of a query in each of its arms.
     pub async fn plans_of(&mut self, query: usize) {
-        for arm in 0..self.trials[query].arms.len() {
+        for arm in 0..self.armed_queries[query].arms.len() {
             self.plan_of(query, arm).await;
         }
     }
 
     /// Takes the plan of a query in one of its arms.
     pub async fn plan_of(&mut self, query: usize, arm: usize) {
-        let Trial { query: asked, arms } = &self.trials[query];
+        let ArmedQuery { query: asked, arms } = &self.armed_queries[query];
         let mut explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
         if let Err(StromError::Server(error)) = &explained
             && self.armed.settle(&arms[arm], error).await
@@ -270,23 +277,23 @@ impl Examiner {
         let explained = match explained {
             Ok(explained) => explained,
             Err(error) => {
-                tracing::debug!("the plan of `{}`: {error}", self.trials[query].query.name);
-                self.board.note(query, |findings| {
+                tracing::debug!("the plan of `{}`: {error}", self.armed_queries[query].query.name);
+                self.shared.note(query, |findings| {
                     findings.plans[arm].error = Some(error.to_string());
                 });
                 return;
             }
         };
-        let trial = &self.trials[query];
+        let armed_query = &self.armed_queries[query];
         let evidence = Evidence::read(&explained.json);
-        let off_gpu = trial.arms[arm].gpu == Gpu::On
+        let off_gpu = armed_query.arms[arm].gpu == Gpu::On
             && !matches!(evidence.verdict, Verdict::Gpu | Verdict::Remote);
-        let hints = hint::hints(&trial.query.sql).filter(|_| off_gpu);
+        let hints = hint::hints(&armed_query.query.sql).filter(|_| off_gpu);
         let hints = hints
             .map(|hint| HintReport { cause: hint.cause.to_owned(), fix: hint.fix.to_owned() })
             .collect();
         let mut change = None;
-        self.board.note(query, |findings| {
+        self.shared.note(query, |findings| {
             let history = &mut findings.plans[arm];
             history.looks += 1;
             history.looks_s += explained.took.as_secs_f64();
@@ -312,7 +319,7 @@ impl Examiner {
             }
         });
         if let Some(PlanChange { from, to, from_shape, to_shape, .. }) = &change {
-            let (name, arm) = (&trial.query.name, &trial.arms[arm]);
+            let (name, arm) = (&armed_query.query.name, &armed_query.arms[arm]);
             tracing::info!(
                 "the plan of `{name}` ({arm}) changed, {from} to {to}: {from_shape} -> {to_shape}"
             );
@@ -325,8 +332,8 @@ impl Examiner {
 
     /// Compares the answers of the next query that has two arms.
     async fn next_answers(&mut self) {
-        for _ in 0..self.trials.len() {
-            let query = self.next_answer % self.trials.len();
+        for _ in 0..self.armed_queries.len() {
+            let query = self.next_answer % self.armed_queries.len();
             self.next_answer += 1;
             if self.answers(query).await {
                 return;
@@ -336,14 +343,14 @@ impl Examiner {
 
     /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
     pub async fn answers(&mut self, query: usize) -> bool {
-        let trials = Arc::clone(&self.trials);
-        let Trial { query: Query { name, .. }, arms } = &trials[query];
-        let ([first, second], true) = (arms.as_slice(), trials[query].is_compared()) else {
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let ArmedQuery { query: Query { name, .. }, arms } = &armed_queries[query];
+        let ([first, second], true) = (arms.as_slice(), armed_queries[query].is_compared()) else {
             return false;
         };
         let (took, compared) = self.timed(query, [first, second]).await;
         let mut same = None;
-        self.board.note(query, |found| same = found.answers.note(name, took, compared));
+        self.shared.note(query, |found| same = found.answers.note(name, took, compared));
         self.pairs[query].note(|tally| match same {
             Some(true) => tally.answers_same += 1,
             Some(false) => tally.answers_different += 1,
@@ -360,8 +367,8 @@ impl Examiner {
         arm: usize,
         reference: &Arm,
     ) -> AnswerHistory {
-        let trials = Arc::clone(&self.trials);
-        let Trial { query: Query { name, answers, .. }, arms } = &trials[query];
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let ArmedQuery { query: Query { name, answers, .. }, arms } = &armed_queries[query];
         let mut history = AnswerHistory::default();
         if answers.compare != AnswerCompare::Off {
             let (took, compared) = self.timed(query, [reference, &arms[arm]]).await;
@@ -393,7 +400,7 @@ impl Examiner {
         query: usize,
         arms: [&Arm; 2],
     ) -> Result<Comparison, CompareError> {
-        let Query { sql, answers, .. } = &self.trials[query].query;
+        let Query { sql, answers, .. } = &self.armed_queries[query].query;
         let compare = async |armed: &mut Armed| {
             let columns = armed.session().await?.columns(sql).await?;
             let mut comparer = Comparer::new(columns, answers, MEMORY_BYTES);

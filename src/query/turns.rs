@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 
-use super::trial::Trial;
+use super::armed_query::ArmedQuery;
 use crate::stats::Pair;
 
 /// Deals at random: the same seed deals the same.
@@ -86,11 +86,17 @@ pub(super) enum Completed {
 }
 
 impl Turns {
-    pub(super) fn new(trials: &[Trial], seed: u64) -> Self {
+    pub(super) fn new(armed_queries: &[ArmedQuery], seed: u64) -> Self {
         Self {
-            weights: trials.iter().map(|trial| trial.query.weight.get()).collect(),
-            arms: trials.iter().map(|trial| trial.arms.len()).collect(),
-            warm: trials.iter().map(|trial| vec![false; trial.arms.len()]).collect(),
+            weights: armed_queries
+                .iter()
+                .map(|armed_query| armed_query.query.weight.get())
+                .collect(),
+            arms: armed_queries.iter().map(|armed_query| armed_query.arms.len()).collect(),
+            warm: armed_queries
+                .iter()
+                .map(|armed_query| vec![false; armed_query.arms.len()])
+                .collect(),
             blocks: 0,
             pending: None,
             dealer: Dealer::new(seed),
@@ -152,7 +158,7 @@ mod tests {
     use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query, SqlPlace};
     use crate::strom::arms;
 
-    fn trial(weight: u32, alternating: bool) -> Trial {
+    fn armed_query(weight: u32, alternating: bool) -> ArmedQuery {
         let query = Query {
             name: String::new(),
             weight: NonZeroU32::new(weight).unwrap(),
@@ -162,25 +168,25 @@ mod tests {
             gpu: None,
             answers: AnswerRule { compare: AnswerCompare::Rows, tolerance: None, ties: Vec::new() },
         };
-        Trial { query, arms: arms(GpuChoice::Auto, &[], alternating).unwrap() }
+        ArmedQuery { query, arms: arms(GpuChoice::Auto, &[], alternating).unwrap() }
     }
 
-    fn turns(trials: &[Trial]) -> Turns {
-        Turns::new(trials, 1)
+    fn turns(armed_queries: &[ArmedQuery]) -> Turns {
+        Turns::new(armed_queries, 1)
     }
 
     const MS: Option<Duration> = Some(Duration::from_millis(1));
 
     #[test]
     fn queries_come_up_by_weight() {
-        let mut turns = turns(&[trial(1, false), trial(3, false)]);
+        let mut turns = turns(&[armed_query(1, false), armed_query(3, false)]);
         let second = (0..10_000).filter(|_| turns.next().query == 1).count();
         assert!((7_300..7_700).contains(&second), "{second}");
     }
 
     #[test]
     fn each_pair_is_adjacent_and_in_random_order() {
-        let mut turns = turns(&[trial(1, true), trial(1, true)]);
+        let mut turns = turns(&[armed_query(1, true), armed_query(1, true)]);
         let (mut off_first, mut pairs) = (0, 0);
         for block in 1..=1000 {
             let first = turns.next();
@@ -205,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_failed_half_breaks_its_pair_and_a_new_session_is_cold() {
-        let mut turns = turns(&[trial(1, true)]);
+        let mut turns = turns(&[armed_query(1, true)]);
         let pair = |turns: &mut Turns, times: [Option<Duration>; 2]| {
             let first = turns.next();
             turns.end(first, times[0], times[0].is_some());

@@ -1,4 +1,4 @@
-//! The benchmark's result for people: `summary.md`, and the same on a terminal. Verdict first.
+//! The benchmark's result for people: `summary.md`, and the same on a terminal. TimesVerdict first.
 
 use std::fmt::{self, Write as _};
 
@@ -12,7 +12,7 @@ use crate::result::benchmark::{
 use crate::result::gpu::GpuReport;
 use crate::result::table::Exported;
 use crate::result::{JobResult, Status, evidence};
-use crate::stats::{self, Verdict};
+use crate::stats::{self, TimesVerdict};
 
 /// The benchmark as Markdown.
 pub(super) fn write_markdown(
@@ -123,10 +123,10 @@ pub fn query_line(query: &BenchQueryReport) -> String {
     let ratio = query.times.as_ref().and_then(|times| {
         let (low, high) = (times.low?, times.high?);
         let verdict = match times.verdict {
-            Verdict::Faster => "faster",
-            Verdict::Slower => "slower",
-            Verdict::NoDifferenceShown => "no difference shown",
-            Verdict::TooFewPairs => "too few pairs",
+            TimesVerdict::Faster => "faster",
+            TimesVerdict::Slower => "slower",
+            TimesVerdict::NoDifferenceShown => "no difference shown",
+            TimesVerdict::TooFewPairs => "too few pairs",
         };
         Some(format!(", ratio {:.2} ({low:.2} - {high:.2}), {verdict}", times.ratio?))
     });
@@ -143,7 +143,7 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     }
     lines.extend(outcome::shortfalls(result));
     lines.extend(outcome::failed_thresholds(result));
-    let says = |verdict: Verdict| {
+    let says = |verdict: TimesVerdict| {
         names(report, move |query| {
             query.valid && query.times.as_ref().is_some_and(|times| times.verdict == verdict)
         })
@@ -151,10 +151,10 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     let other = report.queries().find_map(|query| Some(query.arms.get(1)?.arm.clone()));
     if let Some(other) = other {
         for (verdict, words) in [
-            (Verdict::Faster, format!("`{other}` is faster")),
-            (Verdict::Slower, format!("`{other}` is slower")),
-            (Verdict::NoDifferenceShown, "No difference shown".to_owned()),
-            (Verdict::TooFewPairs, "Too few pairs for a verdict".to_owned()),
+            (TimesVerdict::Faster, format!("`{other}` is faster")),
+            (TimesVerdict::Slower, format!("`{other}` is slower")),
+            (TimesVerdict::NoDifferenceShown, "No difference shown".to_owned()),
+            (TimesVerdict::TooFewPairs, "Too few pairs for a verdict".to_owned()),
         ] {
             let names = says(verdict);
             if !names.is_empty() {

@@ -8,7 +8,7 @@ use super::stream::differences;
 use super::table::{Align, TableRow, text_table};
 use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::JobResult;
-use crate::result::faults::{FaultsReport, Kind, KindReport, RowsReport};
+use crate::result::faults::{FaultKind, FaultsReport, KindReport, RowsReport};
 
 /// The faults of a run, plain text, one screen.
 pub(super) fn write(
@@ -97,7 +97,7 @@ fn verdict(faults: &FaultsReport) -> &'static str {
 }
 
 fn kind_row(kind: &KindReport) -> TableRow {
-    let name = kind.kind.map_or("all", Kind::name).to_owned();
+    let name = kind.kind.map_or("all", FaultKind::name).to_owned();
     let mut cells = vec![name, format_count(kind.injected), format_count(kind.survived)];
     match &kind.recovery {
         Some(p) => {
@@ -140,8 +140,8 @@ mod tests {
             seed: 7,
             measured_s: 600.0,
             faults: vec![
-                of(Some(Kind::ServerKilled), 11, &[900, 1_100, 3_000]),
-                of(Some(Kind::TableLocked), 12, &[]),
+                of(Some(FaultKind::ServerKilled), 11, &[900, 1_100, 3_000]),
+                of(Some(FaultKind::TableLocked), 12, &[]),
             ],
             all: of(None, 23, &[900, 1_100, 3_000]),
             right: rows.are_right(),

@@ -9,7 +9,7 @@ use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
 pub(super) use crate::result::one_line;
-use crate::stats::{Comparison, Verdict};
+use crate::stats::{Comparison, TimesVerdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
@@ -36,12 +36,12 @@ pub(super) fn ratio(times: Option<&Comparison>) -> String {
 }
 
 /// By the interval, never by the point.
-pub(super) fn verdict(other: &str, verdict: Verdict) -> String {
+pub(super) fn verdict(other: &str, verdict: TimesVerdict) -> String {
     match verdict {
-        Verdict::Faster => format!("{other} is faster"),
-        Verdict::Slower => format!("{other} is slower"),
-        Verdict::NoDifferenceShown => "no difference shown".to_owned(),
-        Verdict::TooFewPairs => "too few pairs".to_owned(),
+        TimesVerdict::Faster => format!("{other} is faster"),
+        TimesVerdict::Slower => format!("{other} is slower"),
+        TimesVerdict::NoDifferenceShown => "no difference shown".to_owned(),
+        TimesVerdict::TooFewPairs => "too few pairs".to_owned(),
     }
 }
 

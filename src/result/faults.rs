@@ -41,7 +41,7 @@ pub struct FaultsReport {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct KindReport {
     /// The kind; none for all together.
-    pub kind: Option<Kind>,
+    pub kind: Option<FaultKind>,
     /// How many there were.
     pub injected: u64,
     /// After how many of them rows were acknowledged again in every partition.
@@ -87,8 +87,7 @@ pub struct MemoryReport {
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-#[schemars(rename = "FaultKind")]
-pub enum Kind {
+pub enum FaultKind {
     /// `pg_terminate_backend` of a producer or reader.
     BackendTerminated,
     /// SIGKILL of a backend: the postmaster ends all others and recovers.
@@ -115,7 +114,7 @@ pub enum Kind {
     SlowLink,
 }
 
-impl Kind {
+impl FaultKind {
     /// All kinds, each with what it does.
     pub const ALL: [(Self, &'static str, &'static str); 12] = [
         (Self::BackendTerminated, "backend-terminated", "pg_terminate_backend of one session"),
@@ -138,13 +137,13 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-impl FromStr for Kind {
+impl FromStr for FaultKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -324,7 +324,7 @@ impl Sink for Terminal {
         match progress {
             Progress::Filling(table, stage) => {
                 let filling = self.filling.get_or_insert_with(|| Filling::new(self.screen.clone()));
-                dataset::Progress::show(filling, table, *stage);
+                dataset::FillProgress::show(filling, table, *stage);
             }
             Progress::Doing(line) | Progress::Ending(line) if self.screen.live => {
                 self.bar.set_message((*line).to_owned());

@@ -57,8 +57,7 @@ impl Settings {
 /// What the interval says of arm B beside arm A. The point never decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[schemars(rename = "TimesVerdict")]
-pub enum Verdict {
+pub enum TimesVerdict {
     /// The whole interval is above 1: B takes less time than A.
     Faster,
     /// The whole interval is below 1: B takes more time than A.
@@ -74,7 +73,7 @@ pub enum Verdict {
 #[schemars(rename = "TimesCompared")]
 pub struct Comparison {
     /// What may be said.
-    pub verdict: Verdict,
+    pub verdict: TimesVerdict,
     /// Median duration in arm A; absent without a pair.
     pub median_a_ns: Option<f64>,
     /// Median duration in arm B; absent without a pair.
@@ -116,7 +115,7 @@ pub fn paired_ratio(pairs: &[Pair], settings: &Settings) -> Comparison {
     let arm_b = Ranked::new(pairs.iter().map(|pair| Some(pair.b_ns.max(1) as f64)));
     let confidence = settings.held_confidence();
     let mut comparison = Comparison {
-        verdict: Verdict::TooFewPairs,
+        verdict: TimesVerdict::TooFewPairs,
         median_a_ns: arm_a.median(),
         median_b_ns: arm_b.median(),
         ratio: None,
@@ -147,9 +146,9 @@ pub fn paired_ratio(pairs: &[Pair], settings: &Settings) -> Comparison {
     comparison.low = Some(low);
     comparison.high = Some(high);
     comparison.verdict = match () {
-        () if low > 1.0 => Verdict::Faster,
-        () if high < 1.0 => Verdict::Slower,
-        () => Verdict::NoDifferenceShown,
+        () if low > 1.0 => TimesVerdict::Faster,
+        () if high < 1.0 => TimesVerdict::Slower,
+        () => TimesVerdict::NoDifferenceShown,
     };
     comparison
 }

@@ -29,7 +29,7 @@ pub use crate::result::gpu::Gpu;
 
 /// What there is to watch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct GpusFound {
     /// Version of the driver.
     pub driver: Option<String>,
     /// The GPUs.

@@ -8,7 +8,7 @@ use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
 use serde_json::Value;
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 use tokio::time::sleep;
 use tokio_postgres::Client;
 
@@ -74,7 +74,8 @@ impl Site {
     /// A server of its own.
     pub(super) async fn own(settings: &[(&str, &str)]) -> (Server, Self) {
         let settings = settings.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let server = Server::start(&Options { settings, ..Options::default() }).await.unwrap();
+        let server =
+            Server::start(&ServerOptions { settings, ..ServerOptions::default() }).await.unwrap();
         let site = Self {
             socket_dir: server.socket_dir().to_owned(),
             port: server.port(),

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
-use strom_load::pg::embedded::{Options, Server};
+use strom_load::pg::embedded::{Server, ServerOptions};
 
 use super::authority::{Authority, Issued};
 use super::{ask, connect};
@@ -13,7 +13,7 @@ pub(super) struct Secured(Server);
 
 impl Secured {
     pub(super) async fn start() -> Self {
-        let secured = Self(Server::start(&Options::default()).await.unwrap());
+        let secured = Self(Server::start(&ServerOptions::default()).await.unwrap());
         secured.admit("host all all all trust").await;
         secured
     }

@@ -122,7 +122,7 @@ fn durability(server: &Server) -> Vec<Advice> {
 fn small_wal(load: &Load, server: &Server) -> Option<Advice> {
     let max = server.setting("max_wal_size")?.bytes()?;
     let timeout_s = server.setting("checkpoint_timeout")?.number()?;
-    let row_bytes = server.table.as_ref().and_then(super::super::Table::row_bytes);
+    let row_bytes = server.table.as_ref().and_then(super::super::TableFacts::row_bytes);
     // As much goes to the log as to the table, a little more with its headers.
     let wal_per_s = load.rows_per_s? as f64 * row_bytes.unwrap_or(ROW_BYTES) * 1.1;
     let full_s = max as f64 * WAL_SHARE / wal_per_s;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::doctor::{Load, Machine, Part, Report, Server, Table, text};
+use crate::doctor::{Load, Machine, Part, Report, Server, TableFacts, text};
 use crate::pg::clock::ClockOffset;
 use crate::pg::connections::{Admits, Admitted};
 use crate::strom::GpuService;
@@ -76,14 +76,14 @@ fn machine() -> Machine {
     }
 }
 
-fn table(bytes: [u64; 3]) -> Table {
+fn table(bytes: [u64; 3]) -> TableFacts {
     let part = |(number, bytes): (usize, &u64)| Part {
         name: format!("l40s_realtime_stream_p{number}"),
         heap_bytes: *bytes,
         rows_estimated: Some(bytes / 100),
         all_visible_pages: bytes / 8192,
     };
-    Table {
+    TableFacts {
         name: "l40s_realtime_stream".to_owned(),
         partitions: bytes.iter().enumerate().map(part).collect(),
         all_visible_ratio: Some(1.0),
@@ -214,7 +214,7 @@ fn bad_strom() -> Server {
         extension: Some("6.0".to_owned()),
         ..StromServer::of_settings(inventory)
     });
-    bad.table = Some(Table { all_visible_ratio: Some(0.123), ..table([1 << 30, 1 << 29, 0]) });
+    bad.table = Some(TableFacts { all_visible_ratio: Some(0.123), ..table([1 << 30, 1 << 29, 0]) });
     bad
 }
 

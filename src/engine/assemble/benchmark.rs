@@ -3,7 +3,7 @@
 use super::plans::plan_history;
 use crate::bench::{ArmSamples, Measured};
 use crate::plan::bench::Order;
-use crate::query::Trial;
+use crate::query::ArmedQuery;
 use crate::result::benchmark::{BenchArmReport, BenchQueryReport};
 use crate::result::gpu::GpuReport;
 use crate::stats;
@@ -11,7 +11,7 @@ use crate::strom::Arm;
 
 /// What came of a query.
 pub(in crate::engine) fn benchmark_query(
-    trial: &Trial,
+    armed_query: &ArmedQuery,
     measured: Measured,
     order: Order,
     gpus: Vec<GpuReport>,
@@ -43,12 +43,12 @@ pub(in crate::engine) fn benchmark_query(
         }
     };
     BenchQueryReport {
-        query: trial.query.name.clone(),
-        sql: trial.query.sql.clone(),
+        query: armed_query.query.name.clone(),
+        sql: armed_query.query.sql.clone(),
         halted,
         interleaved: order == Order::Interleaved,
         took_s: took.as_secs_f64(),
-        arms: trial.arms.iter().zip(arms).map(arm).collect(),
+        arms: armed_query.arms.iter().zip(arms).map(arm).collect(),
         times: comparison,
         valid: !different,
         answers: examined.answers,

@@ -4,11 +4,11 @@ use crate::plan::Watch;
 use crate::record::gpu::GpuUsage;
 use crate::result::gpu::{Gpu, GpuReport, GpusReport, PerQuery};
 use crate::result::query::QueryReport;
-use crate::watch::gpu::Found;
+use crate::watch::gpu::GpusFound;
 
 /// The GPUs that are watched, each with what it did.
-pub(super) fn report(watch: Watch, found: &Found, totals: &[&GpuUsage]) -> GpusReport {
-    let Found { driver, gpus, not_watched } = found;
+pub(super) fn report(watch: Watch, found: &GpusFound, totals: &[&GpuUsage]) -> GpusReport {
+    let GpusFound { driver, gpus, not_watched } = found;
     GpusReport {
         interval_ms: watch.gpu_interval.map(|each| each.as_secs_f64() * 1e3),
         not_watched: not_watched.clone(),

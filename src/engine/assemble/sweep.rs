@@ -3,7 +3,7 @@
 use super::plans::plan_history;
 use crate::bench::ArmSamples;
 use crate::plan::sweep::{Mode, Sweep};
-use crate::query::Trial;
+use crate::query::ArmedQuery;
 use crate::query::examine::Findings;
 use crate::result::answers::AnswerHistory;
 use crate::result::arm::Gpu;
@@ -83,7 +83,7 @@ impl Cells {
 pub(in crate::engine) fn sweep_begun(
     checked: &Checked,
     sweep: &Sweep,
-    trials: &[Trial],
+    armed_queries: &[ArmedQuery],
 ) -> SweepReport {
     let swept = |swept: &Swept| SweptReport {
         name: swept.name.clone(),
@@ -98,14 +98,14 @@ pub(in crate::engine) fn sweep_begun(
         };
         checked.values(combination).into_iter().map(value).collect()
     };
-    let query = |trial: &Trial| SweepQueryReport {
-        query: trial.query.name.clone(),
-        sql: trial.query.sql.clone(),
+    let query = |armed_query: &ArmedQuery| SweepQueryReport {
+        query: armed_query.query.name.clone(),
+        sql: armed_query.query.sql.clone(),
         best: None,
         may_be_best: Vec::new(),
         rounds_min: 0,
         confidence: stats::Settings::default().confidence,
-        combinations: trial.arms.iter().map(|arm| cell(arm.gpu)).collect(),
+        combinations: armed_query.arms.iter().map(|arm| cell(arm.gpu)).collect(),
     };
     SweepReport {
         mode: match sweep.mode {
@@ -121,7 +121,7 @@ pub(in crate::engine) fn sweep_begun(
         restarts: 0,
         not_restored: None,
         combinations: checked.combinations.iter().map(combination).collect(),
-        queries: trials.iter().map(query).collect(),
+        queries: armed_queries.iter().map(query).collect(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::pace::told;
 use super::account::Account;
 use super::error::{EmbeddedError, at, at_data_dir, early_fix};
 use super::folder::{self, Folder};
-use super::guard::{Guarded, LastWill};
+use super::guard::{Cleanup, Guarded};
 use super::probe::Binaries;
 use super::{USER, lock_alive, log_tail, open_log};
 
@@ -168,8 +168,8 @@ async fn initdb(
     let (log, log_start) = open_log(&log_path, account)?;
     let alive = lock_alive(folder).await?;
     // Interrupted, initdb removes what it made.
-    let will = LastWill { signal: "INT", folder: folder.path() };
-    let running = Guarded::start(account, will, alive, log, command);
+    let cleanup = Cleanup { signal: "INT", folder: folder.path() };
+    let running = Guarded::start(account, cleanup, alive, log, command);
     let running = running.map_err(at("run initdb for", dir))?;
     let finished = told(timeout(INITDB_MAX, running.finish()), |waited| {
         tracing::info!("initdb is at work in {}, {} s", dir.display(), waited.as_secs());

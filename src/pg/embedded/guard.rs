@@ -20,7 +20,7 @@ const SCRIPT: &str = include_str!("guard.sh");
 
 /// What the watcher does once we are gone.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LastWill<'a> {
+pub(super) struct Cleanup<'a> {
     /// `INT` or `QUIT`, as kill(1) spells it.
     pub(super) signal: &'a str,
     /// Removed when the command has ended.
@@ -39,14 +39,14 @@ impl Guarded {
     /// Starts `command` as `account`. All its processes hold `alive` as standard output.
     pub(super) fn start<S: AsRef<OsStr>>(
         account: &Account,
-        will: LastWill<'_>,
+        cleanup: Cleanup<'_>,
         alive: File,
         log: File,
         command: impl IntoIterator<Item = S>,
     ) -> io::Result<Self> {
         let mut shell = account.command("/bin/sh");
         // Paths travel as arguments, so nothing in them is ever read as shell text.
-        shell.args(["-c", SCRIPT, "guard", will.signal]).arg(will.folder).args(command);
+        shell.args(["-c", SCRIPT, "guard", cleanup.signal]).arg(cleanup.folder).args(command);
         shell.stdin(std::process::Stdio::piped()).stdout(alive).stderr(log);
         // A Ctrl-C at the terminal goes to our process group: the loader must first drain.
         shell.process_group(0);

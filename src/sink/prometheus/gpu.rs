@@ -4,7 +4,7 @@
 use super::page::{Page, SeriesId};
 use crate::metric::{self, Metric};
 use crate::record::gpu::{GpuTally, GpuUsage};
-use crate::watch::gpu::Found;
+use crate::watch::gpu::GpusFound;
 
 /// One GPU.
 struct Lane {
@@ -49,7 +49,7 @@ const VALUES: [Value; 20] = [
 
 impl GpuHandles {
     /// The GPUs that are watched.
-    pub(super) fn new(page: &mut Page, found: &Found) -> Self {
+    pub(super) fn new(page: &mut Page, found: &GpusFound) -> Self {
         let driver = found.driver.as_deref().unwrap_or_default();
         let lanes = found.gpus.iter().map(|gpu| {
             let labels = [gpu.index.to_string(), gpu.uuid.clone().unwrap_or_default()];

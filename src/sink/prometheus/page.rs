@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::metric::{self, Kind, Metric};
+use crate::metric::{self, Metric, MetricKind};
 use crate::record::Times;
 
 /// All series, by metric in the order of the table of metrics.
@@ -56,8 +56,8 @@ impl Page {
         let all = &mut self.0[family].series;
         let series = all.iter().position(|series| series.labels == labels).unwrap_or_else(|| {
             let value = match metric.kind {
-                Kind::Counter | Kind::Gauge => Value::Number(Some(0.0)),
-                Kind::Histogram => {
+                MetricKind::Counter | MetricKind::Gauge => Value::Number(Some(0.0)),
+                MetricKind::Histogram => {
                     let bounded = metric.buckets_s().len();
                     Value::Histogram { buckets: vec![0; bounded + 1].into(), sum_s: 0.0 }
                 }
@@ -124,9 +124,9 @@ impl Family {
             return;
         }
         let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         };
         // Writing to a String cannot fail.
         let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");

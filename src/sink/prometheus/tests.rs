@@ -33,7 +33,7 @@ fn begun_with(queries: &[QueryStart]) -> (Arc<Exposition>, PrometheusSink) {
         },
         queries,
         started_at: SystemTime::UNIX_EPOCH,
-        gpus: &crate::watch::gpu::Found::default(),
+        gpus: &crate::watch::gpu::GpusFound::default(),
     };
     sink.begin(&start).unwrap();
     (exposition, sink)

@@ -39,7 +39,7 @@ impl Filling {
     }
 }
 
-impl dataset::Progress for Filling {
+impl dataset::FillProgress for Filling {
     fn show(&self, table: &str, stage: Stage<'_>) {
         // These stay on the screen.
         match stage {

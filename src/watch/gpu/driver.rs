@@ -13,7 +13,7 @@ use nvml_wrapper::error::NvmlError;
 
 use super::reading::{Detail, GpuSource, Memory, PgStrom, Reading};
 use super::service;
-use super::{Found, Gpu, GpuNow, GpuProcess, Listing, NoGpu};
+use super::{Gpu, GpuNow, GpuProcess, GpusFound, Listing, NoGpu};
 
 /// The driver's library, loaded, with at least one GPU.
 #[derive(Debug)]
@@ -60,7 +60,10 @@ impl Driver {
             gpus.push(describe(index, &device));
             probes.push(Probe::new(device, pcie));
         }
-        Source { found: Found { driver: self.version.clone(), gpus, not_watched: None }, probes }
+        Source {
+            found: GpusFound { driver: self.version.clone(), gpus, not_watched: None },
+            probes,
+        }
     }
 
     /// Each GPU as it is now.
@@ -80,13 +83,13 @@ impl Driver {
 
 /// The GPUs of a driver, to be sampled.
 pub struct Source<'d> {
-    found: Found,
+    found: GpusFound,
     probes: Vec<Probe<'d>>,
 }
 
 impl Source<'_> {
     /// What the GPUs are, in their order.
-    pub fn found(&self) -> Found {
+    pub fn found(&self) -> GpusFound {
         self.found.clone()
     }
 }

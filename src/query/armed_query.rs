@@ -8,14 +8,14 @@ use crate::strom::{self, Arm, StromError};
 /// A query and the arms that it is run in: one, or two that are compared; in a sweep, all of its
 /// combinations.
 #[derive(Debug, Clone)]
-pub struct Trial {
+pub struct ArmedQuery {
     /// The query, with the table's name filled in.
     pub query: Query,
     /// Its arms.
     pub arms: Vec<Arm>,
 }
 
-impl Trial {
+impl ArmedQuery {
     /// A query with its text filled in, and the arms of this choice.
     ///
     /// # Errors
@@ -35,18 +35,18 @@ impl Trial {
     /// one. Every arm names all settings that any of them sets.
     ///
     /// # Errors
-    /// As for [`Trial::new`].
+    /// As for [`ArmedQuery::new`].
     pub fn of_all<'q>(
         queries: impl Iterator<Item = &'q Query>,
         fill: impl Fn(&str) -> String,
         (gpu, arms, loaded): (GpuChoice, &[ArmPlan], bool),
     ) -> Result<Arc<[Self]>, StromError> {
-        let trial = |query: &Query| {
+        let armed_query = |query: &Query| {
             Self::new(query, fill(&query.sql), query.gpu.unwrap_or(gpu), arms, loaded)
         };
-        let mut trials = queries.map(trial).collect::<Result<Vec<_>, StromError>>()?;
-        strom::align(trials.iter_mut().flat_map(|trial| &mut trial.arms));
-        Ok(trials.into())
+        let mut armed_queries = queries.map(armed_query).collect::<Result<Vec<_>, StromError>>()?;
+        strom::align(armed_queries.iter_mut().flat_map(|armed_query| &mut armed_query.arms));
+        Ok(armed_queries.into())
     }
 
     /// Whether its answers are to be compared: there are two, and the profile lets it.
