@@ -20,7 +20,7 @@ use crate::stats::{self, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
 
-pub use measured::{ArmSamples, BenchProgress, Doing, Measured, Recorders, Watched};
+pub(crate) use measured::{ArmSamples, BenchProgress, Doing, Measured, Recorders, Watched};
 
 /// Failures of an arm after which it is given up.
 const FAILURES_MAX: u64 = 2;
@@ -31,7 +31,7 @@ const SLEPT_MAX: u64 = 3;
 const ALONE: usize = 3;
 
 /// Measures queries one behind the other.
-pub struct Bencher {
+pub(crate) struct Bencher {
     connection: Connection,
     armed_queries: Arc<[ArmedQuery]>,
     plan: Bench,
@@ -59,7 +59,7 @@ pub struct Bencher {
 
 /// What ends a benchmark.
 #[derive(Debug, thiserror::Error)]
-pub enum BenchError {
+pub(crate) enum BenchError {
     /// The server could not be reached again, or an arm not be entered.
     #[error(transparent)]
     Strom(#[from] StromError),
@@ -77,7 +77,7 @@ enum Executed {
 
 impl Bencher {
     /// Measures `armed_queries` as `plan` says. `stop` ends it between two executions, `abort` within one.
-    pub fn new(
+    pub(crate) fn new(
         connection: Connection,
         armed_queries: Arc<[ArmedQuery]>,
         plan: &Bench,
@@ -124,19 +124,19 @@ impl Bencher {
     /// What is noted of executions: the times count from `start`, and the queries are about a table
     /// of so many rows, if they are known.
     #[must_use]
-    pub fn noting(self, start: Instant, table_rows: Option<u64>) -> Self {
+    pub(crate) fn noting(self, start: Instant, table_rows: Option<u64>) -> Self {
         Self { start, table_rows, ..self }
     }
 
     /// What the executions are tallied in, and what its plans and answers are.
-    pub fn recorders(&self) -> [Recorders; 2] {
+    pub(crate) fn recorders(&self) -> [Recorders; 2] {
         let (queries, pairs) = self.examiner.recorders();
         let examined = Recorders { queries: queries.to_vec(), pairs: pairs.to_vec() };
         [self.recorders.clone(), examined]
     }
 
     /// How far it is, kept current while a query is measured.
-    pub fn watched(&self) -> Watched {
+    pub(crate) fn watched(&self) -> Watched {
         Arc::clone(&self.progress)
     }
 
@@ -150,7 +150,7 @@ impl Bencher {
     ///
     /// # Errors
     /// When the server is gone for good. A query that it refuses is part of the result.
-    pub async fn measure(&mut self, query: usize) -> Result<Measured, BenchError> {
+    pub(crate) async fn measure(&mut self, query: usize) -> Result<Measured, BenchError> {
         let began = Instant::now();
         let mut arms = vec![ArmSamples::default(); self.armed_queries[query].arms.len()];
         self.tell(query, Doing::Warming, 0, began);
@@ -181,7 +181,7 @@ impl Bencher {
     ///
     /// # Errors
     /// As for [`Bencher::measure`].
-    pub async fn measure_sequentially(
+    pub(crate) async fn measure_sequentially(
         &mut self,
         queries: &[usize],
     ) -> Result<Vec<Measured>, BenchError> {
@@ -238,7 +238,7 @@ impl Bencher {
     ///
     /// # Errors
     /// As for [`Bencher::measure`].
-    pub async fn once(
+    pub(crate) async fn once(
         &mut self,
         query: usize,
         arm: usize,
@@ -257,7 +257,7 @@ impl Bencher {
     ///
     /// # Errors
     /// When it was not answered.
-    pub async fn probe(
+    pub(crate) async fn probe(
         &self,
         query: usize,
         arm: usize,
@@ -277,7 +277,7 @@ impl Bencher {
     }
 
     /// Takes the plan of a query in one of its arms.
-    pub async fn look(&mut self, query: usize, arm: usize) {
+    pub(crate) async fn look(&mut self, query: usize, arm: usize) {
         let cut_off = self.stop.run_until_cancelled(self.examiner.plan_of(query, arm)).await;
         if cut_off.is_none() {
             self.examiner.cut_off().await;
@@ -286,7 +286,7 @@ impl Bencher {
 
     /// Compares the answers of a query in one of its arms and in a `reference`, unless the profile
     /// leaves that out.
-    pub async fn answers_beside(
+    pub(crate) async fn answers_beside(
         &mut self,
         query: usize,
         arm: usize,
@@ -307,12 +307,12 @@ impl Bencher {
     }
 
     /// What was found out about plans, by query.
-    pub fn findings(&self) -> Vec<Findings> {
+    pub(crate) fn findings(&self) -> Vec<Findings> {
         self.examiner.shared().snapshot()
     }
 
     /// Ends its sessions; new ones are opened as they are needed, and see a new configuration.
-    pub async fn disconnect(&mut self) {
+    pub(crate) async fn disconnect(&mut self) {
         self.examiner.disconnect().await;
         self.armed.disconnect().await;
     }
@@ -506,7 +506,7 @@ impl Bencher {
     }
 
     /// Says goodbye.
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         self.failures.tell_totals();
         self.disconnect().await;
     }

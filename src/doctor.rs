@@ -3,7 +3,7 @@
 
 pub mod advice;
 mod table;
-pub mod text;
+pub(crate) mod text;
 
 use std::path::{Path, PathBuf};
 

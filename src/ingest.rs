@@ -1,7 +1,7 @@
 //! The producer: takes slots from its pacer, loads each as one batch, recovers from faults, notes
 //! how it went. Sees no sinks.
 
-pub mod audit;
+pub(crate) mod audit;
 mod recover;
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::row::BatchEncoder;
 use recover::{Decision, Outage};
 
 /// One partition's producer.
-pub struct Producer {
+pub(crate) struct Producer {
     /// Its partition.
     pub partition: u32,
     /// When its batches are due.
@@ -65,7 +65,7 @@ pub struct Producer {
 
 /// How a producer connects.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The server.
     pub address: pg::Address,
     /// Its name in pg_stat_activity.
@@ -114,7 +114,7 @@ enum Attempt {
 
 impl Producer {
     /// Streams until the schedule ends, an error does, or the run is aborted.
-    pub async fn run(mut self) -> Option<ProduceError> {
+    pub(crate) async fn run(mut self) -> Option<ProduceError> {
         let mut free = Instant::now();
         let mut unsent = None;
         let mut error = None;

@@ -4,14 +4,14 @@
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
 pub mod arrow;
-pub mod bench;
+pub(crate) mod bench;
 pub mod cli;
 pub mod command;
 pub mod dataset;
 pub mod doctor;
 pub mod engine;
 pub mod exit;
-pub mod ingest;
+pub(crate) mod ingest;
 pub mod inject;
 pub mod metric;
 pub mod pace;
@@ -19,7 +19,7 @@ pub mod pg;
 pub mod plan;
 pub mod profile;
 pub mod quantity;
-pub mod query;
+pub(crate) mod query;
 mod random;
 pub mod record;
 pub mod report;
@@ -28,6 +28,6 @@ pub mod row;
 pub mod sink;
 pub mod stats;
 pub mod strom;
-pub mod sweep;
-pub mod verify;
+pub(crate) mod sweep;
+pub(crate) mod verify;
 pub mod watch;

@@ -4,7 +4,7 @@
 //! reports every fault at once.
 
 mod arrival;
-pub mod bench;
+pub(crate) mod bench;
 mod builtin;
 mod caret;
 mod column;
@@ -29,7 +29,7 @@ mod sql;
 mod sql_place;
 mod stream;
 mod stream_job;
-pub mod sweep;
+pub(crate) mod sweep;
 mod table;
 mod table_name;
 #[cfg(test)]

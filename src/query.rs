@@ -1,10 +1,10 @@
 //! The reader: takes slots from its pacer, runs a query in an arm, drains the answer, notes how
 //! it went. Sees no sinks.
 
-pub mod answer;
+pub(crate) mod answer;
 mod armed;
 mod armed_query;
-pub mod examine;
+pub(crate) mod examine;
 mod failures;
 mod plans;
 mod timeouts;
@@ -24,18 +24,18 @@ use crate::record::{
     Attribution, Blame, Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder, Service,
 };
 use crate::strom::StromError;
-pub use armed::{Answer, Armed, Connection};
-pub use armed_query::ArmedQuery;
-pub use failures::Failures;
-pub use timeouts::Timeouts;
-pub use turns::Dealer;
+pub(crate) use armed::{Answer, Armed, Connection};
+pub(crate) use armed_query::ArmedQuery;
+pub(crate) use failures::Failures;
+pub(crate) use timeouts::Timeouts;
+pub(crate) use turns::Dealer;
 use turns::{Completed, Turn, Turns};
 
 /// Pause after a failed query, so that a broken one does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
 /// One reader.
-pub struct Reader {
+pub(crate) struct Reader {
     /// When its queries are due.
     pub pacer: Pacer,
     /// Its session.
@@ -99,7 +99,7 @@ impl Reader {
     ///
     /// # Errors
     /// What ended it early. A query that the server refuses does not: it is counted.
-    pub async fn run(mut self) -> Result<(), ReadError> {
+    pub(crate) async fn run(mut self) -> Result<(), ReadError> {
         let mut turns = Turns::new(&self.armed_queries, self.seed);
         let mut free = Instant::now();
         loop {

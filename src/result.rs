@@ -4,16 +4,16 @@
 //! Every job has the same envelope, [`JobResult`], around a body of its own kind. The live rooms
 //! make the parts; no type here knows a server, a file or a clock.
 
-pub mod answers;
-pub mod arm;
-pub mod benchmark;
-pub mod evidence;
-pub mod faults;
+pub(crate) mod answers;
+pub(crate) mod arm;
+pub(crate) mod benchmark;
+pub(crate) mod evidence;
+pub(crate) mod faults;
 pub mod figure;
-pub mod gpu;
-pub mod index;
-pub mod loader;
-pub mod query;
+pub(crate) mod gpu;
+pub(crate) mod index;
+pub(crate) mod loader;
+pub(crate) mod query;
 mod read;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -21,9 +21,9 @@ mod saved_plan;
 pub mod schema;
 pub mod server;
 mod shortfall;
-pub mod stream;
-pub mod sweep;
-pub mod table;
+pub(crate) mod stream;
+pub(crate) mod sweep;
+pub(crate) mod table;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

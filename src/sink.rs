@@ -1,8 +1,8 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
-pub mod folder;
+pub(crate) mod folder;
 pub mod prometheus;
-pub mod terminal;
+pub(crate) mod terminal;
 
 use std::time::{Duration, SystemTime};
 

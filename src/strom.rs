@@ -1,10 +1,10 @@
 //! What this server's PG-Strom is, which arms a query can run in, and what a plan proves about
 //! the GPU. Times nothing.
 
-pub mod arm;
-pub mod evidence;
+pub(crate) mod arm;
+pub(crate) mod evidence;
 pub mod hint;
-pub mod server;
+pub(crate) mod server;
 mod service;
 pub mod settings;
 

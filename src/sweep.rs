@@ -9,10 +9,10 @@ mod value;
 
 use std::time::Duration;
 
-pub use apply::{Applier, try_hidden};
-pub use check::{Checked, Rights, Skipped, Swept, Value, check};
-pub use order::Order;
-pub use restore::restore_leftovers;
+pub(crate) use apply::{Applier, try_hidden};
+pub(crate) use check::{Checked, Rights, Swept, Value, check};
+pub(crate) use order::Order;
+pub(crate) use restore::restore_leftovers;
 
 use crate::pg;
 
@@ -71,7 +71,7 @@ pub enum SweepError {
 
 /// How far a sweep is.
 #[derive(Debug, Clone, Copy)]
-pub struct SweepProgress {
+pub(crate) struct SweepProgress {
     /// Rounds that are over; the one that is not measured is none.
     pub rounds: usize,
     /// Of so many.
@@ -86,7 +86,7 @@ pub struct SweepProgress {
 
 impl SweepProgress {
     /// How long it will take at the pace so far.
-    pub fn left(&self) -> Option<Duration> {
+    pub(crate) fn left(&self) -> Option<Duration> {
         let left = self.planned.saturating_sub(self.done) as f64;
         (self.done > 0).then(|| self.elapsed.mul_f64(left / self.done as f64))
     }

@@ -26,7 +26,7 @@ const OTHER_KINDS: [&str; 2] = ["benchmark", "sweep"];
 
 /// A run as its result file tells it, as far as the audit needs it.
 #[derive(Debug)]
-pub struct SavedRun {
+pub(crate) struct SavedRun {
     plan: Plan<StreamJob>,
     origin_us: i64,
     complete: bool,
@@ -68,9 +68,7 @@ struct SavedPartition {
 
 /// What a saved run's audit came to.
 #[derive(Debug)]
-pub struct Verified {
-    /// Each partition.
-    pub partitions: Vec<PartitionAudit>,
+pub(crate) struct Verified {
     /// Whether the table holds what was acknowledged.
     pub right: bool,
     /// For people.
@@ -79,7 +77,7 @@ pub struct Verified {
 
 /// Why a saved run could not be verified.
 #[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
+pub(crate) enum VerifyError {
     /// The server, or the columns.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -108,7 +106,7 @@ impl From<pg::Error> for VerifyError {
 
 /// Why a saved run could not be read.
 #[derive(Debug, thiserror::Error)]
-pub enum SavedRunError {
+pub(crate) enum SavedRunError {
     /// The file cannot be read, or is no result of ours.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -155,7 +153,7 @@ impl SavedRun {
     ///
     /// # Errors
     /// When it holds no result, or a damaged one.
-    pub fn read(folder: &Path) -> Result<Self, SavedRunError> {
+    pub(crate) fn read(folder: &Path) -> Result<Self, SavedRunError> {
         let file = folder.join(RESULT);
         if !file.exists() && folder.join(INDEX).is_file() {
             return Err(several(folder));
@@ -193,7 +191,7 @@ impl SavedRun {
     }
 
     /// Why there is no server to look in unless one is named.
-    pub fn no_server(&self) -> String {
+    pub(crate) fn no_server(&self) -> String {
         let SavedServer { address, embedded, .. } = &self.server;
         if !embedded {
             return format!(
@@ -207,7 +205,7 @@ impl SavedRun {
     }
 
     /// What is being done once so many rows are read, for whoever waits.
-    pub fn doing(&self, read: u64) -> String {
+    pub(crate) fn doing(&self, read: u64) -> String {
         let so_far = match read {
             0 => String::new(),
             read => format!(", {} so far", format_count(read)),
@@ -223,7 +221,7 @@ impl SavedRun {
     ///
     /// # Errors
     /// When the server does not let it, or is not the one that the rows were sent to.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &self,
         address: &Address,
         read: &AtomicU64,
@@ -271,7 +269,7 @@ impl SavedRun {
             return Err(refused(fact));
         }
         let text = self.render(&partitions, right, elsewhere);
-        Ok(Verified { partitions, right, text })
+        Ok(Verified { right, text })
     }
 
     /// The run's first row. A result of format 1 does not have it, but all that it is made of.

@@ -1,5 +1,5 @@
 //! Samples the outside: this process itself, and the GPUs of this machine.
 
 pub mod gpu;
-pub mod machine;
+pub(crate) mod machine;
 pub mod process;

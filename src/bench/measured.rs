@@ -14,7 +14,7 @@ use crate::stats::Comparison;
 
 /// What one arm of a query did.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct ArmSamples {
+pub(crate) struct ArmSamples {
     /// Service times of the measured executions, in order, in nanoseconds.
     pub times_ns: Vec<u64>,
     /// Service time of the first execution, which is not measured; `None` if there was none.
@@ -38,7 +38,7 @@ pub struct ArmSamples {
 
 /// What a query came to.
 #[derive(Debug, Clone)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// By arm.
     pub arms: Vec<ArmSamples>,
     /// The two arms compared; `None` with one arm or without a pair.
@@ -53,7 +53,7 @@ pub struct Measured {
 
 /// How far a query is.
 #[derive(Debug, Clone)]
-pub struct BenchProgress {
+pub(crate) struct BenchProgress {
     /// Its name.
     pub query: String,
     /// What is being done.
@@ -65,11 +65,11 @@ pub struct BenchProgress {
 }
 
 /// How far a query is, for whoever shows it: read while the query is measured.
-pub type Watched = Arc<Mutex<Option<BenchProgress>>>;
+pub(crate) type Watched = Arc<Mutex<Option<BenchProgress>>>;
 
 /// What the executions of a benchmark's queries are tallied in.
 #[derive(Debug, Clone)]
-pub struct Recorders {
+pub(crate) struct Recorders {
     /// By query and arm.
     pub queries: Vec<Vec<Recorder<QueryTally>>>,
     /// By query.
@@ -78,7 +78,7 @@ pub struct Recorders {
 
 /// What is being done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doing {
+pub(crate) enum Doing {
     /// The first execution of each arm, not measured.
     Warming,
     /// Plans and answers.

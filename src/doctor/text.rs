@@ -20,7 +20,7 @@ const SHOWN: [&[&str]; 3] = [
 const LABEL: usize = 12;
 
 /// Renders a report.
-pub fn render(report: &Report) -> String {
+pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
     match &report.server {
         Some(server) => {

@@ -28,7 +28,7 @@ const READERS_MAX: usize = 4;
 
 /// What a run left for its audit.
 #[derive(Debug, Clone)]
-pub struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     /// What was streamed.
     pub stream: &'a Stream,
     /// Its seed.
@@ -46,7 +46,7 @@ pub struct Evidence<'a> {
 
 /// What a run left of one partition.
 #[derive(Debug, Clone)]
-pub struct PartitionEvidence {
+pub(crate) struct PartitionEvidence {
     /// Its number.
     pub number: u32,
     /// The id of its first row of the run.
@@ -59,7 +59,7 @@ pub struct PartitionEvidence {
 
 /// Why an audit could not be made.
 #[derive(Debug, thiserror::Error)]
-pub enum AuditError {
+pub(crate) enum AuditError {
     /// The server.
     #[error(transparent)]
     Server(#[from] pg::Error),
@@ -72,7 +72,7 @@ pub enum AuditError {
 ///
 /// # Errors
 /// When the server does not let it.
-pub async fn audit(
+pub(crate) async fn audit(
     address: &Address,
     evidence: &Evidence<'_>,
     rows: &AtomicU64,
@@ -89,7 +89,7 @@ pub async fn audit(
 ///
 /// # Errors
 /// When the columns have no rows.
-pub fn first_row(
+pub(crate) fn first_row(
     stream: &Stream,
     seed: u64,
     (partition, id): (u32, i64),
@@ -113,7 +113,7 @@ pub fn first_row(
 ///
 /// # Errors
 /// When it cannot be read.
-pub async fn holds(
+pub(crate) async fn holds(
     session: &mut pg::Session,
     stream: &Stream,
     first: &FirstRow,

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-pub use crate::result::server::ClockOffset;
+pub(crate) use crate::result::server::ClockOffset;
 
 use super::{Error, Session};
 

@@ -61,7 +61,7 @@ pub struct Admitted {
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn admitted(session: &mut Session) -> Result<Vec<Admitted>, Error> {
+pub(crate) async fn admitted(session: &mut Session) -> Result<Vec<Admitted>, Error> {
     let others = |of: &str| {
         format!(
             "(SELECT count(*) FROM pg_stat_activity WHERE {of} \

@@ -33,7 +33,7 @@ pub enum DryRunError {
 /// # Errors
 /// When the server refuses such rows or keeps them out, or, where the audit `compares` them,
 /// changes them.
-pub async fn try_rows(
+pub(crate) async fn try_rows(
     session: &mut Session,
     stream: &Stream,
     table: &StreamTable,
@@ -167,7 +167,7 @@ impl Session {
 ///
 /// # Errors
 /// With the columns, when there are such labels.
-pub async fn check_encoding(session: &mut Session, columns: &[Column]) -> Result<(), Error> {
+pub(crate) async fn check_encoding(session: &mut Session, columns: &[Column]) -> Result<(), Error> {
     let label = |column: &Column| match &column.values {
         Values::Label { prefix, .. } if !prefix.is_ascii() => {
             Some((column.name.clone(), prefix.clone()))

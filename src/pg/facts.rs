@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-pub use crate::result::server::ServerFacts;
+pub(crate) use crate::result::server::ServerFacts;
 
 use super::{Error, Session};
 

@@ -19,7 +19,7 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What a session loads.
 #[derive(Debug, Clone, Default)]
-pub struct LoadTarget {
+pub(crate) struct LoadTarget {
     /// A `COPY … FROM STDIN (FORMAT binary)`.
     pub copy_sql: String,
     /// Key of the advisory lock that only one session may hold at a time.
@@ -29,7 +29,7 @@ pub struct LoadTarget {
 }
 
 /// A session prepared to load batches into one table.
-pub struct Loader {
+pub(crate) struct Loader {
     session: Session,
     statements: Statements,
     /// The next batch's transaction, opened together with the last one's COMMIT.
@@ -52,7 +52,7 @@ struct Opened {
 
 /// What the server said about a batch that it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Committed {
+pub(crate) struct Committed {
     /// The transaction's id, known before its first row was sent.
     pub xid: u64,
     /// Rows that the server counted.
@@ -61,7 +61,7 @@ pub struct Committed {
 
 /// Why a batch was not acknowledged.
 #[derive(Debug)]
-pub struct LoadFailure {
+pub(crate) struct LoadFailure {
     /// What happened.
     pub error: Error,
     /// The transaction whose COMMIT may have been done all the same. `None`: the batch is surely
@@ -83,7 +83,7 @@ impl Loader {
     ///
     /// # Errors
     /// When the server does not accept the statements, or the fence cannot be had.
-    pub async fn prepare(
+    pub(crate) async fn prepare(
         mut session: Session,
         target: &LoadTarget,
         deadline: Option<Instant>,
@@ -114,7 +114,7 @@ impl Loader {
     /// # Errors
     /// When any part failed. The session is good for another attempt unless the error says that
     /// it is lost.
-    pub async fn load(
+    pub(crate) async fn load(
         &mut self,
         next_chunk: impl FnMut() -> Option<Bytes>,
         another_follows: bool,
@@ -149,7 +149,7 @@ impl Loader {
     }
 
     /// The failure of a [`Loader::load`] that was dropped because it took longer than `limit`.
-    pub fn give_up(&self, limit: Duration) -> LoadFailure {
+    pub(crate) fn give_up(&self, limit: Duration) -> LoadFailure {
         let act = format!("load a batch within {} s", limit.as_secs_f64());
         LoadFailure { error: Error::timed_out(act), in_doubt: self.committing() }
     }
@@ -159,12 +159,12 @@ impl Loader {
     }
 
     /// The session, to ask it, cancel or close it.
-    pub fn session(&mut self) -> &mut Session {
+    pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session
     }
 
     /// Gives the session back; a transaction opened ahead is rolled back.
-    pub fn into_session(self) -> Session {
+    pub(crate) fn into_session(self) -> Session {
         self.session
     }
 }

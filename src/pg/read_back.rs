@@ -74,7 +74,7 @@ impl Session {
 
 /// Cuts a COPY BINARY stream into tuples, however it is cut into messages.
 #[derive(Debug, Default)]
-pub struct Tuples {
+pub(crate) struct Tuples {
     /// What is left of a message that ended within a tuple.
     carried: Vec<u8>,
     header_read: bool,
@@ -83,7 +83,7 @@ pub struct Tuples {
 
 impl Tuples {
     /// Takes the stream's next bytes and hands each tuple that they complete to `each`.
-    pub fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+    pub(crate) fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
         if self.carried.is_empty() {
             let used = self.cut(bytes, each);
             self.carried.extend_from_slice(&bytes[used..]);
@@ -138,7 +138,7 @@ fn tuple_length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The fields of a tuple; `None` for NULL.
-pub fn fields(tuple: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+pub(crate) fn fields(tuple: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
     let mut rest = tuple.get(2..).unwrap_or_default();
     std::iter::from_fn(move || {
         let (length, after) = rest.split_at_checked(4)?;

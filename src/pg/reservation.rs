@@ -21,7 +21,7 @@ const NAMED_MAX: usize = 3;
 
 /// The reservation of one table.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     key: String,
 }
 
@@ -35,7 +35,10 @@ impl Reservation {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn find(session: &mut Session, table: &TableName) -> Result<Option<Self>, Error> {
+    pub(crate) async fn find(
+        session: &mut Session,
+        table: &TableName,
+    ) -> Result<Option<Self>, Error> {
         let name = quote_literal(&table.to_string());
         let sql = format!("SELECT pg_catalog.to_regclass({name})::oid");
         let oid = session.text(&format!("look up table {table}"), &sql).await?;
@@ -47,7 +50,7 @@ impl Reservation {
     /// # Errors
     /// When a session of another run is at it, with the names of some; or when the server does not
     /// answer.
-    pub async fn enter(
+    pub(crate) async fn enter(
         &self,
         session: &mut Session,
         table: &TableName,
@@ -78,7 +81,7 @@ impl Reservation {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn join(&self, session: &mut Session) -> Result<bool, Error> {
+    pub(crate) async fn join(&self, session: &mut Session) -> Result<bool, Error> {
         let sql = format!("SELECT pg_catalog.pg_try_advisory_lock_shared({})", self.key);
         let joined = session.text("hold the table's reservation", &sql).await?;
         Ok(joined.as_deref() == Some("t"))

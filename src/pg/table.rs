@@ -22,7 +22,7 @@ const ELSEWHERE: &str = "name another table with --table";
 
 /// A table that is ready for a run.
 #[derive(Debug, Clone)]
-pub struct StreamTable {
+pub(crate) struct StreamTable {
     /// Its oid.
     pub oid: u32,
     /// What every session of the run holds.
@@ -39,7 +39,7 @@ pub struct StreamTable {
 
 /// A partition of a table that is ready for a run.
 #[derive(Debug, Clone)]
-pub struct StreamPartition {
+pub(crate) struct StreamPartition {
     /// Its number: the value of its key, and what its rows are made from. Where it stands in a list
     /// says nothing.
     pub number: u32,
@@ -55,7 +55,7 @@ pub struct StreamPartition {
 ///
 /// # Errors
 /// When the table does not fit the stream, is in use by another loader, or may not be created.
-pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTable, Error> {
+pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTable, Error> {
     let table = &stream.table;
     session.execute("begin", "BEGIN").await?;
     // Two loaders that start together must not both create the table.
@@ -107,7 +107,7 @@ pub async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTab
 ///
 /// # Errors
 /// When the server is gone.
-pub async fn commit(
+pub(crate) async fn commit(
     session: &mut Session,
     stream: &Stream,
     table: &StreamTable,
@@ -121,7 +121,7 @@ pub async fn commit(
 ///
 /// # Errors
 /// When the table cannot be read.
-pub async fn count_since(
+pub(crate) async fn count_since(
     session: &mut Session,
     stream: &Stream,
     partitions: &[StreamPartition],
@@ -389,7 +389,12 @@ fn target(stream: &Stream, oid: u32, partition: u32) -> LoadTarget {
 }
 
 /// Where a batch of rows `first_id ..= last_id` of a partition is to be found.
-pub fn batch_probe(stream: &Stream, partition: u32, first_id: i64, last_id: i64) -> BatchProbe {
+pub(crate) fn batch_probe(
+    stream: &Stream,
+    partition: u32,
+    first_id: i64,
+    last_id: i64,
+) -> BatchProbe {
     let (id_column, partition_column) = key_columns(stream);
     let table = stream.table.to_string();
     BatchProbe { table, id_column, partition_column, partition, first_id, last_id }
@@ -397,7 +402,12 @@ pub fn batch_probe(stream: &Stream, partition: u32, first_id: i64, last_id: i64)
 
 /// A query for the stream's columns of a partition's rows with ids from `first_id` up to but not
 /// including `end`.
-pub fn rows_query(stream: &Stream, partition: u32, first_id: i64, end: Option<i64>) -> String {
+pub(crate) fn rows_query(
+    stream: &Stream,
+    partition: u32,
+    first_id: i64,
+    end: Option<i64>,
+) -> String {
     let (id, partition_column) = key_columns(stream);
     let names: Vec<String> =
         stream.columns.iter().map(|column| quote_identifier(&column.name)).collect();

@@ -11,7 +11,7 @@ use super::resolver::{Resolver, seconds};
 use super::{GpuChoice, SqlPlace, TableName};
 use crate::profile::{self, Located, Profile, Whole};
 
-pub use crate::profile::Order;
+pub(crate) use crate::profile::Order;
 
 /// Where the server's account can read, on most systems; /tmp may be the server's own.
 const ARROW_FOLDER: &str = "/var/tmp";

@@ -8,7 +8,7 @@ use super::resolver::Resolver;
 use crate::profile::{self, Located, Profile, SettingValue};
 use crate::stats;
 
-pub use crate::profile::{IfAbsent, SweepMode as Mode};
+pub(crate) use crate::profile::{IfAbsent, SweepMode as Mode};
 
 /// Most values of one setting: a range whose factor is near 1 must not fill the memory.
 const VALUES_MAX: usize = 1000;
@@ -73,10 +73,10 @@ pub struct SweepSetting {
 }
 
 /// For each setting the index of its value; `None` is what the server has at present.
-pub type Combination = Vec<Option<usize>>;
+pub(crate) type Combination = Vec<Option<usize>>;
 
 /// How many combinations `mode` makes of so many values of each setting; saturating.
-pub fn count(mode: Mode, values: &[usize]) -> usize {
+pub(crate) fn count(mode: Mode, values: &[usize]) -> usize {
     match mode {
         Mode::Product => values.iter().fold(1, |all: usize, own| all.saturating_mul(*own)),
         Mode::OneAtATime => values.iter().fold(1, |all: usize, own| all.saturating_add(*own)),
@@ -85,7 +85,7 @@ pub fn count(mode: Mode, values: &[usize]) -> usize {
 
 /// Every combination, in the order of the file: the last setting changes fastest. One at a time
 /// begins with the server as it is.
-pub fn combinations(mode: Mode, values: &[usize]) -> Vec<Combination> {
+pub(crate) fn combinations(mode: Mode, values: &[usize]) -> Vec<Combination> {
     match mode {
         Mode::Product => values.iter().fold(vec![Vec::new()], |all, own| {
             let with = |before: &Combination| {

@@ -10,20 +10,19 @@ use std::io;
 
 use crate::pg::select::ResultColumn;
 use crate::plan::AnswerRule;
-pub use crate::result::answers::{Comparison, Row};
+pub(crate) use crate::result::answers::{Comparison, Row};
 
 use matching::Matcher;
 use parts::Parts;
-pub use value::tolerance_of;
 
 /// Rows of each answer that are held in memory; beyond that they go to disk.
-pub const MEMORY_BYTES: usize = 64 * 1024 * 1024;
+pub(crate) const MEMORY_BYTES: usize = 64 * 1024 * 1024;
 /// Differing rows of each answer that are kept and shown; all are counted.
-pub const KEPT_ROWS: usize = 100;
+pub(crate) const KEPT_ROWS: usize = 100;
 
 /// Which of the two answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The one to compare with.
     First,
     /// The other.
@@ -31,7 +30,7 @@ pub enum Side {
 }
 
 /// Takes two answers row by row, in any order, and compares them.
-pub struct Comparer {
+pub(crate) struct Comparer {
     columns: Vec<ResultColumn>,
     matcher: Matcher,
     rows: [u64; 2],
@@ -40,7 +39,7 @@ pub struct Comparer {
 
 impl Comparer {
     /// For answers with these columns; at most about `memory_bytes` of each are held in memory.
-    pub fn new(columns: Vec<ResultColumn>, rule: &AnswerRule, memory_bytes: usize) -> Self {
+    pub(crate) fn new(columns: Vec<ResultColumn>, rule: &AnswerRule, memory_bytes: usize) -> Self {
         let matcher = Matcher::new(&columns, rule);
         let rows_compared = rule.compare == crate::plan::AnswerCompare::Rows;
         let parts = rows_compared.then(|| [Parts::new(memory_bytes), Parts::new(memory_bytes)]);
@@ -51,7 +50,7 @@ impl Comparer {
     ///
     /// # Errors
     /// When it cannot be put to disk.
-    pub fn row(&mut self, side: Side, values: &[Option<&str>]) -> io::Result<()> {
+    pub(crate) fn row(&mut self, side: Side, values: &[Option<&str>]) -> io::Result<()> {
         let side = side as usize;
         self.rows[side] += 1;
         match &mut self.parts {
@@ -67,7 +66,7 @@ impl Comparer {
     ///
     /// # Errors
     /// When it cannot be read back from disk.
-    pub fn finish(self) -> io::Result<Comparison> {
+    pub(crate) fn finish(self) -> io::Result<Comparison> {
         let Self { columns, mut matcher, rows, parts } = self;
         if let Some([mut first, mut second]) = parts {
             for part in 0..parts::PARTS {

@@ -29,7 +29,7 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// How a session for a profile's queries is opened.
 #[derive(Debug, Clone)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The server.
     pub address: pg::Address,
     /// Its name in pg_stat_activity.
@@ -64,7 +64,7 @@ impl Connection {
 }
 
 /// A session that is put into arms.
-pub struct Armed {
+pub(crate) struct Armed {
     connection: Connection,
     timeouts: Arc<Timeouts>,
     /// `None` while the connection is lost, or not yet made.
@@ -77,7 +77,7 @@ pub struct Armed {
 
 /// An answered query.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// When it was sent.
     pub sent: Instant,
     /// From sent to the last row.
@@ -95,13 +95,13 @@ pub struct Answer {
 impl Armed {
     /// A session that connects when it is needed. What is done about timeouts on the GPU is shared
     /// by all sessions of a job.
-    pub fn new(connection: Connection, timeouts: Arc<Timeouts>) -> Self {
+    pub(crate) fn new(connection: Connection, timeouts: Arc<Timeouts>) -> Self {
         Self { connection, timeouts, session: None, entered: None, plans: None }
     }
 
     /// The same, for queries that are measured: it finds out by which plan each of them runs.
     #[must_use]
-    pub fn finding_plans(self) -> Self {
+    pub(crate) fn finding_plans(self) -> Self {
         Self { plans: Some(Plans::default()), ..self }
     }
 
@@ -109,7 +109,7 @@ impl Armed {
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn connect(&mut self) -> Result<(), pg::Error> {
+    pub(crate) async fn connect(&mut self) -> Result<(), pg::Error> {
         if self.session.is_none() {
             self.entered = None;
             let session = Box::pin(self.open()).await?;
@@ -130,7 +130,7 @@ impl Armed {
     ///
     /// # Errors
     /// When the server does not answer.
-    pub async fn hold(&mut self, reservation: Reservation) -> Result<(), pg::Error> {
+    pub(crate) async fn hold(&mut self, reservation: Reservation) -> Result<(), pg::Error> {
         if let Some(session) = &mut self.session {
             reservation.join(session).await?;
         }
@@ -139,13 +139,13 @@ impl Armed {
     }
 
     /// Whether there is a session; a new one has run nothing yet.
-    pub fn is_connected(&self) -> bool {
+    pub(crate) fn is_connected(&self) -> bool {
         self.session.is_some()
     }
 
     /// How long a statement may take: the server ends it at its timeout, and a dead network must
     /// not outlast that by much.
-    pub fn limit(&self) -> Duration {
+    pub(crate) fn limit(&self) -> Duration {
         self.connection.statement_timeout + NETWORK_GRACE
     }
 
@@ -154,7 +154,7 @@ impl Armed {
     /// # Errors
     /// When the server fails it, or the arm cannot be entered. The session is still there unless
     /// it is lost.
-    pub async fn run(
+    pub(crate) async fn run(
         &mut self,
         query: &Query,
         arm: &Arm,
@@ -218,7 +218,7 @@ impl Armed {
 
     /// After a query failed in an arm: if it timed out on the GPU, finds out why, unless another
     /// session does, and wakes a GPU service that sleeps. May take half a minute.
-    pub fn look_into(
+    pub(crate) fn look_into(
         &self,
         arm: &Arm,
         error: &pg::Error,
@@ -235,7 +235,7 @@ impl Armed {
 
     /// The same for somebody who can wait until it is known; whether the service was woken, so that
     /// it is worth while to try again.
-    pub fn settle(
+    pub(crate) fn settle(
         &self,
         arm: &Arm,
         error: &pg::Error,
@@ -248,7 +248,7 @@ impl Armed {
 
     /// Has the GPU service awake, if a query timed out on the GPU and it is not known why.
     /// `telling` is called before that takes its time.
-    pub async fn settle_timeouts(&mut self, telling: impl FnOnce()) {
+    pub(crate) async fn settle_timeouts(&mut self, telling: impl FnOnce()) {
         if self.timeouts.is_unexplained() {
             telling();
             Box::pin(self.timeouts.settle(&self.connection.address)).await;
@@ -259,7 +259,7 @@ impl Armed {
     ///
     /// # Errors
     /// As for [`Armed::run`].
-    pub async fn explain(
+    pub(crate) async fn explain(
         &mut self,
         query: &Query,
         arm: &Arm,
@@ -276,7 +276,7 @@ impl Armed {
     ///
     /// # Errors
     /// As for [`Armed::run`], or what `work` says.
-    pub async fn in_snapshot<T, E: From<StromError>>(
+    pub(crate) async fn in_snapshot<T, E: From<StromError>>(
         &mut self,
         work: impl AsyncFnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
@@ -303,7 +303,7 @@ impl Armed {
     ///
     /// # Errors
     /// When the server cannot be reached, or refuses a setting or does not keep it.
-    pub async fn enter(&mut self, arm: &Arm) -> Result<&mut Session, StromError> {
+    pub(crate) async fn enter(&mut self, arm: &Arm) -> Result<&mut Session, StromError> {
         self.leave_if_let_write().await;
         if self.session.is_none() || self.entered.as_ref() != Some(arm) {
             // Boxed: large in every future that may have to.
@@ -328,7 +328,7 @@ impl Armed {
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn session(&mut self) -> Result<&mut Session, StromError> {
+    pub(crate) async fn session(&mut self) -> Result<&mut Session, StromError> {
         self.leave_if_let_write().await;
         self.connect().await?;
         self.session.as_mut().ok_or_else(|| pg::Error::disconnected().into())
@@ -339,7 +339,7 @@ impl Armed {
     ///
     /// # Errors
     /// What the last attempt met, when patience is over or no attempt would do.
-    pub async fn reconnect(
+    pub(crate) async fn reconnect(
         &mut self,
         lost: pg::Error,
         patience: Duration,
@@ -372,7 +372,7 @@ impl Armed {
     }
 
     /// Ends what is in hand, on the server too, and the session with it.
-    pub async fn cut_off(&mut self) {
+    pub(crate) async fn cut_off(&mut self) {
         if let Some(session) = &self.session {
             session.canceller().cancel().await;
         }
@@ -390,7 +390,7 @@ impl Armed {
     }
 
     /// Says goodbye; the next statement connects anew.
-    pub async fn disconnect(&mut self) {
+    pub(crate) async fn disconnect(&mut self) {
         self.entered = None;
         if let Some(session) = self.session.take() {
             session.close().await;

@@ -8,7 +8,7 @@ use crate::strom::{self, Arm, StromError};
 /// A query and the arms that it is run in: one, or two that are compared; in a sweep, all of its
 /// combinations.
 #[derive(Debug, Clone)]
-pub struct ArmedQuery {
+pub(crate) struct ArmedQuery {
     /// The query, with the table's name filled in.
     pub query: Query,
     /// Its arms.
@@ -20,7 +20,7 @@ impl ArmedQuery {
     ///
     /// # Errors
     /// When the choice needs PG-Strom and it is not there.
-    pub fn new(
+    pub(crate) fn new(
         query: &Query,
         sql: String,
         choice: GpuChoice,
@@ -36,7 +36,7 @@ impl ArmedQuery {
     ///
     /// # Errors
     /// As for [`ArmedQuery::new`].
-    pub fn of_all<'q>(
+    pub(crate) fn of_all<'q>(
         queries: impl Iterator<Item = &'q Query>,
         fill: impl Fn(&str) -> String,
         (gpu, arms, loaded): (GpuChoice, &[ArmPlan], bool),
@@ -50,7 +50,7 @@ impl ArmedQuery {
     }
 
     /// Whether its answers are to be compared: there are two, and the profile lets it.
-    pub fn is_compared(&self) -> bool {
+    pub(crate) fn is_compared(&self) -> bool {
         self.arms.len() == 2 && self.query.answers.compare != AnswerCompare::Off
     }
 }

@@ -15,8 +15,8 @@ use crate::pg;
 use crate::pg::select::Explained;
 use crate::plan::{AnswerCompare, EvidencePlan, Query};
 use crate::record::{PairTally, QueryTally, Recorder};
-pub use crate::result::answers::AnswerHistory;
-pub use crate::result::evidence::{HintReport, PlanChange, PlanHistory};
+pub(crate) use crate::result::answers::AnswerHistory;
+pub(crate) use crate::result::evidence::{HintReport, PlanChange, PlanHistory};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, Gpu, StromError, hint};
 
@@ -80,7 +80,7 @@ impl AnswerHistory {
 
 /// What was found out about a query.
 #[derive(Debug, Clone, Default)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// By arm.
     pub plans: Vec<PlanHistory>,
     /// Of its two arms, if it has two.
@@ -89,7 +89,7 @@ pub struct Findings {
 
 /// The findings on all queries, shared with the engine.
 #[derive(Debug, Clone, Default)]
-pub struct SharedFindings(Arc<Mutex<Vec<Findings>>>);
+pub(crate) struct SharedFindings(Arc<Mutex<Vec<Findings>>>);
 
 impl SharedFindings {
     fn of(armed_queries: &[ArmedQuery]) -> Self {
@@ -101,12 +101,12 @@ impl SharedFindings {
     }
 
     /// The findings so far, by query.
-    pub fn snapshot(&self) -> Vec<Findings> {
+    pub(crate) fn snapshot(&self) -> Vec<Findings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes why a query's answers were not compared, if they never were; whether that is so.
-    pub fn not_compared(&self, query: usize, why: &str) -> bool {
+    pub(crate) fn not_compared(&self, query: usize, why: &str) -> bool {
         let mut never = false;
         self.note(query, |Findings { answers, .. }| {
             never = answers.checks == 0 && answers.failed == 0;
@@ -126,7 +126,7 @@ impl SharedFindings {
 }
 
 /// Looks at plans and compares answers, during a run and at its end.
-pub struct Examiner {
+pub(crate) struct Examiner {
     armed: Armed,
     armed_queries: Arc<[ArmedQuery]>,
     plan: EvidencePlan,
@@ -141,7 +141,7 @@ pub struct Examiner {
 
 impl Examiner {
     /// An examiner of these queries; its times count from `start`.
-    pub fn new(
+    pub(crate) fn new(
         armed: Armed,
         armed_queries: Arc<[ArmedQuery]>,
         plan: EvidencePlan,
@@ -163,18 +163,18 @@ impl Examiner {
     }
 
     /// Where its findings are.
-    pub fn shared(&self) -> SharedFindings {
+    pub(crate) fn shared(&self) -> SharedFindings {
         self.shared.clone()
     }
 
     /// Where it notes what metrics show of them: by query, then by arm; and by query.
-    pub fn recorders(&self) -> (&[Vec<Recorder<QueryTally>>], &[Recorder<PairTally>]) {
+    pub(crate) fn recorders(&self) -> (&[Vec<Recorder<QueryTally>>], &[Recorder<PairTally>]) {
         (&self.recorders, &self.pairs)
     }
 
     /// Examines at the plan's intervals until the run stops. What the server fails is noted, and
     /// never ends the run.
-    pub async fn run(mut self, stop: Arc<Stop>, abort: CancellationToken) -> Self {
+    pub(crate) async fn run(mut self, stop: Arc<Stop>, abort: CancellationToken) -> Self {
         let (mut plans_at, mut answers_at) = (self.start, self.start + self.plan.answers_every);
         loop {
             let now = Instant::now();
@@ -207,7 +207,11 @@ impl Examiner {
 
     /// Once more, after the run: every plan, and the answers of every query. `told` is what is
     /// being done; `cut_off` ends it, on the server too.
-    pub async fn finish(&mut self, told: &(dyn Fn(String) + Sync), cut_off: &CancellationToken) {
+    pub(crate) async fn finish(
+        &mut self,
+        told: &(dyn Fn(String) + Sync),
+        cut_off: &CancellationToken,
+    ) {
         let work = async {
             let of = self.armed_queries.len();
             let telling = || told("looking at PG-Strom's GPU service".to_owned());
@@ -237,7 +241,7 @@ impl Examiner {
     }
 
     /// Ends what is in hand, on the server too.
-    pub async fn cut_off(&mut self) {
+    pub(crate) async fn cut_off(&mut self) {
         self.armed.cut_off().await;
     }
 
@@ -249,14 +253,14 @@ impl Examiner {
     }
 
     /// Takes the plan of a query in each of its arms.
-    pub async fn plans_of(&mut self, query: usize) {
+    pub(crate) async fn plans_of(&mut self, query: usize) {
         for arm in 0..self.armed_queries[query].arms.len() {
             self.plan_of(query, arm).await;
         }
     }
 
     /// Takes the plan of a query in one of its arms.
-    pub async fn plan_of(&mut self, query: usize, arm: usize) {
+    pub(crate) async fn plan_of(&mut self, query: usize, arm: usize) {
         let ArmedQuery { query: asked, arms } = &self.armed_queries[query];
         let mut explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
         if let Err(StromError::Server(error)) = &explained
@@ -268,7 +272,7 @@ impl Examiner {
     }
 
     /// Ends its session; the next look opens a new one.
-    pub async fn disconnect(&mut self) {
+    pub(crate) async fn disconnect(&mut self) {
         self.armed.disconnect().await;
     }
 
@@ -342,7 +346,7 @@ impl Examiner {
     }
 
     /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
-    pub async fn answers(&mut self, query: usize) -> bool {
+    pub(crate) async fn answers(&mut self, query: usize) -> bool {
         let armed_queries = Arc::clone(&self.armed_queries);
         let ArmedQuery { query: Query { name, .. }, arms } = &armed_queries[query];
         let ([first, second], true) = (arms.as_slice(), armed_queries[query].is_compared()) else {
@@ -361,7 +365,7 @@ impl Examiner {
 
     /// Compares the answers of a query in one of its arms and in a `reference`, which is none of
     /// them.
-    pub async fn answers_beside(
+    pub(crate) async fn answers_beside(
         &mut self,
         query: usize,
         arm: usize,

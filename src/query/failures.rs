@@ -14,7 +14,7 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// The failures of a run's queries, shared by its readers.
 #[derive(Debug, Default)]
-pub struct Failures(Mutex<BTreeMap<Key, Seen>>);
+pub(crate) struct Failures(Mutex<BTreeMap<Key, Seen>>);
 
 /// A query in an arm, as the log names it, and the SQLSTATE.
 type Key = (String, String);
@@ -29,14 +29,14 @@ struct Seen {
 
 impl Failures {
     /// Notes that a query failed in an arm. The first of its kind is told as it is.
-    pub fn note(&self, query: &str, arm: &str, error: &pg::Error) {
+    pub(crate) fn note(&self, query: &str, arm: &str, error: &pg::Error) {
         if let Some(line) = self.line(query, arm, error, Instant::now()) {
             tracing::warn!("{line}");
         }
     }
 
     /// Says how often what failed more than once has failed in all.
-    pub fn tell_totals(&self) {
+    pub(crate) fn tell_totals(&self) {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for line in totals(&seen) {
             tracing::warn!("{line}");

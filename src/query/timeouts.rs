@@ -24,7 +24,7 @@ const SETTLE_LOOKS: u32 = 4;
 
 /// What is known of timeouts on the GPU, and of the service behind them, by all sessions of a job.
 #[derive(Debug)]
-pub struct Timeouts {
+pub(crate) struct Timeouts {
     /// One look at a time.
     looking: Semaphore,
     /// Whether a query was answered on the GPU since the last timeout there.
@@ -44,14 +44,14 @@ impl Default for Timeouts {
 
 impl Timeouts {
     /// A query was answered in this arm.
-    pub fn answered(&self, arm: &Arm) {
+    pub(crate) fn answered(&self, arm: &Arm) {
         if arm.gpu == Gpu::On {
             self.answered.store(true, Ordering::Relaxed);
         }
     }
 
     /// A query failed in this arm; whether it timed out on the GPU.
-    pub fn note(&self, arm: &Arm, error: &pg::Error) -> bool {
+    pub(crate) fn note(&self, arm: &Arm, error: &pg::Error) -> bool {
         let timed_out = arm.gpu == Gpu::On && error.sqlstate() == Some(QUERY_CANCELED);
         if timed_out {
             self.known().timed_out(self.answered.swap(false, Ordering::Relaxed));
@@ -61,7 +61,7 @@ impl Timeouts {
 
     /// Finds out why a query timed out, unless somebody does or just did. Wakes the service if that
     /// sleeps, and says so; whether it did.
-    pub async fn look(&self, address: &Address) -> bool {
+    pub(crate) async fn look(&self, address: &Address) -> bool {
         let Ok(_one) = self.looking.try_acquire() else { return false };
         if !self.known().is_due(Instant::now()) {
             return false;
@@ -70,7 +70,7 @@ impl Timeouts {
     }
 
     /// The same for somebody who waits for it: until a look proves something, or four did not.
-    pub async fn settle(&self, address: &Address) -> bool {
+    pub(crate) async fn settle(&self, address: &Address) -> bool {
         let Ok(_one) = self.looking.acquire().await else { return false };
         for look in 0..SETTLE_LOOKS {
             if !self.known().is_open(Instant::now()) {
@@ -87,7 +87,7 @@ impl Timeouts {
     }
 
     /// Whether a query timed out on the GPU, and no look since has told why.
-    pub fn is_unexplained(&self) -> bool {
+    pub(crate) fn is_unexplained(&self) -> bool {
         self.known().unexplained
     }
 

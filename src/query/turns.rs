@@ -11,16 +11,16 @@ use crate::stats::Pair;
 
 /// Deals at random: the same seed deals the same.
 #[derive(Debug)]
-pub struct Dealer(Xoshiro256PlusPlus);
+pub(crate) struct Dealer(Xoshiro256PlusPlus);
 
 impl Dealer {
     /// The dealer of a seed.
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Xoshiro256PlusPlus::seed_from_u64(seed))
     }
 
     /// The arm that runs first, of so many; two make a pair, and either may come first.
-    pub fn first_of(&mut self, arms: usize) -> usize {
+    pub(crate) fn first_of(&mut self, arms: usize) -> usize {
         if arms == 2 { self.0.random_bool(0.5).into() } else { 0 }
     }
 

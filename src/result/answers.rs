@@ -56,4 +56,4 @@ pub struct Comparison {
 }
 
 /// A row for people: each column's name and text.
-pub type Row = BTreeMap<String, Option<String>>;
+pub(crate) type Row = BTreeMap<String, Option<String>>;

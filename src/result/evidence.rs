@@ -10,7 +10,7 @@ use crate::quantity::format_count;
 use crate::record::Percentiles;
 
 /// Where PG-Strom says of a node how many rows fell back to the CPU.
-pub const FALLBACK: &str = "Fallback-stats";
+pub(crate) const FALLBACK: &str = "Fallback-stats";
 
 /// Where a query's rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -231,7 +231,7 @@ const OVERRUN_MAX_S: f64 = 0.5;
 
 /// How long finishing what was overdue may take after a schedule of this length, in seconds, if the
 /// schedule is to count as kept.
-pub fn overrun_max_s(planned_s: f64) -> f64 {
+pub(crate) fn overrun_max_s(planned_s: f64) -> f64 {
     (planned_s * OVERRUN_MAX).max(OVERRUN_MAX_S)
 }
 

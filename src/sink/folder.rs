@@ -101,7 +101,7 @@ fn replace(
 }
 
 /// Writes the results folder.
-pub struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     log: LatencyLog,
     /// `None` without a query.
@@ -120,7 +120,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be written, or already holds a result.
-    pub fn open(path: &Path) -> Result<Self, SinkError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SinkError> {
         let created = claim(path)?;
         Self::with_files(path.to_owned(), created)
     }
@@ -130,7 +130,7 @@ impl Folder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
+    pub(crate) fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
         let (path, created) = create_new(parent, name)?;
         Self::with_files(path, created)
     }
@@ -150,7 +150,7 @@ impl Folder {
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -165,7 +165,7 @@ impl Folder {
 }
 
 /// The folder of several runs: each in a folder of its own, and an index.
-pub struct IndexFolder {
+pub(crate) struct IndexFolder {
     path: PathBuf,
 }
 
@@ -174,7 +174,7 @@ impl IndexFolder {
     ///
     /// # Errors
     /// When it cannot be written, or already holds results.
-    pub fn open(path: &Path) -> Result<Self, SinkError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, SinkError> {
         create_all(path)?;
         let index = path.join(INDEX);
         if index.exists() || path.join(RESULT).exists() {
@@ -188,13 +188,13 @@ impl IndexFolder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
+    pub(crate) fn open_new(parent: &Path, name: &str) -> Result<Self, SinkError> {
         let (path, _) = create_new(parent, name)?;
         Ok(Self { path })
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -202,7 +202,7 @@ impl IndexFolder {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn save(&self, index: &Index) -> Result<(), SinkError> {
+    pub(crate) fn save(&self, index: &Index) -> Result<(), SinkError> {
         save_json(&self.path, INDEX, index)?;
         save_text(&self.path, SUMMARY, &index_markdown(index))
     }

@@ -16,31 +16,25 @@ use crate::record::{Interval, Phase, QueryTally, StreamTally, Tally};
 use crate::result::JobResult;
 
 use super::{Progress, Sink, SinkError, Start};
-pub use filling::Filling;
+pub(crate) use filling::Filling;
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Stderr, shared between progress and logs so that neither tears the other.
 #[derive(Debug, Clone)]
-pub struct Screen {
+pub(crate) struct Screen {
     bars: MultiProgress,
     live: bool,
 }
 
 impl Screen {
     /// Stderr; `live` only if it is a terminal and nobody wants machine-readable logs.
-    pub fn new(plain: bool) -> Self {
+    pub(crate) fn new(plain: bool) -> Self {
         let live = !plain && io::stderr().is_terminal();
         let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self { bars: MultiProgress::with_draw_target(target), live }
     }
-
-    /// Whether it is a terminal that can be redrawn.
-    pub fn is_live(&self) -> bool {
-        self.live
-    }
-
     /// A message that is redrawn in place, where that can be.
     fn spinner(&self) -> ProgressBar {
         if !self.live {
@@ -54,7 +48,7 @@ impl Screen {
     }
 
     /// Prints a line, above the block if there is one.
-    pub fn line(&self, text: &str) {
+    pub(crate) fn line(&self, text: &str) {
         // Stderr may be closed; then nobody reads progress.
         let _ = if self.live { self.bars.println(text) } else { writeln!(io::stderr(), "{text}") };
     }
@@ -69,7 +63,7 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Screen {
 }
 
 /// One log event on its way to the screen.
-pub struct LogLine<'a> {
+pub(crate) struct LogLine<'a> {
     screen: &'a Screen,
     text: Vec<u8>,
 }
@@ -92,7 +86,7 @@ impl Drop for LogLine<'_> {
 }
 
 /// Shows progress.
-pub struct Terminal {
+pub(crate) struct Terminal {
     screen: Screen,
     bar: ProgressBar,
     /// While tables are filled.
@@ -135,7 +129,7 @@ impl Period {
 
 impl Terminal {
     /// Progress on `screen`.
-    pub fn new(screen: Screen) -> Self {
+    pub(crate) fn new(screen: Screen) -> Self {
         Self {
             screen,
             bar: ProgressBar::hidden(),
@@ -153,7 +147,7 @@ impl Terminal {
     }
 
     /// Progress of what is no job, so that nothing begins it.
-    pub fn begun(screen: Screen) -> Self {
+    pub(crate) fn begun(screen: Screen) -> Self {
         let bar = screen.spinner();
         let mut terminal = Self::new(screen);
         terminal.bar = bar;

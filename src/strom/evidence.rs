@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::result::evidence::FALLBACK;
-pub use crate::result::evidence::{Evidence, GpuNode, Verdict};
+pub(crate) use crate::result::evidence::{Evidence, GpuNode, Verdict};
 
 /// Longest value of a node that is kept, in characters: projections of wide tables are long.
 const DETAIL_CHARS_MAX: usize = 400;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::pg::{self, Session};
 
 use super::settings::{self, Inventory, KNOWN};
-pub use process::ServerProcess;
+pub(crate) use process::ServerProcess;
 
 /// Whether pages can go from the disk to the GPU without passing through the server's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -118,7 +118,7 @@ impl StromServer {
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn examine(session: &mut Session) -> Result<StromServer, pg::Error> {
+pub(crate) async fn examine(session: &mut Session) -> Result<StromServer, pg::Error> {
     let mut strom = StromServer::of_settings(settings::inventory(session).await?);
     let act = "look for PG-Strom's extension";
     let preload = settings::probe(session, &["shared_preload_libraries"]).await?;
@@ -145,7 +145,7 @@ pub async fn examine(session: &mut Session) -> Result<StromServer, pg::Error> {
 ///
 /// # Errors
 /// When the server does not answer.
-pub async fn locate(session: &mut Session) -> Result<Option<ServerProcess>, pg::Error> {
+pub(crate) async fn locate(session: &mut Session) -> Result<Option<ServerProcess>, pg::Error> {
     let sql = "SELECT pg_catalog.pg_backend_pid()";
     let backend = session.text("ask for the session's process", sql).await?;
     let backend = backend.and_then(|pid| pid.parse().ok());
@@ -199,7 +199,7 @@ fn names_pg_strom(libraries: &str) -> bool {
 /// Devices from the rows of `pgstrom.gpu_device_info()` as JSON: an attribute each, with the
 /// device's number. Columns are known by what they are called, whatever their place; rows and
 /// values that do not fit are passed over.
-pub fn devices(json: &str) -> Vec<Device> {
+pub(crate) fn devices(json: &str) -> Vec<Device> {
     let rows: Vec<Value> = serde_json::from_str(json).unwrap_or_default();
     let mut devices: Vec<Device> = Vec::new();
     for row in &rows {

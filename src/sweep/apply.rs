@@ -15,7 +15,7 @@ const RECONNECT_MAX: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Changes the configuration of a server, and puts it back.
-pub struct Applier {
+pub(crate) struct Applier {
     address: Address,
     session: Session,
     record: Record,
@@ -27,7 +27,10 @@ impl Applier {
     ///
     /// # Errors
     /// When the server does not let us.
-    pub async fn begin(address: &Address, checked: &Checked) -> Result<Option<Self>, SweepError> {
+    pub(crate) async fn begin(
+        address: &Address,
+        checked: &Checked,
+    ) -> Result<Option<Self>, SweepError> {
         let mut settings = Vec::new();
         if !checked.any(Applying::Reload) {
             return Ok(None);
@@ -73,7 +76,10 @@ impl Applier {
     ///
     /// # Errors
     /// When they do not hold in the end.
-    pub async fn apply(&mut self, values: &[(&Swept, Option<&Value>)]) -> Result<(), SweepError> {
+    pub(crate) async fn apply(
+        &mut self,
+        values: &[(&Swept, Option<&Value>)],
+    ) -> Result<(), SweepError> {
         for (swept, value) in values {
             let Some(touched) = self.record.settings.iter().find(|one| one.name == swept.name)
             else {
@@ -109,7 +115,7 @@ impl Applier {
     ///
     /// # Errors
     /// When it does not come back.
-    pub async fn reconnect(&mut self) -> Result<(), SweepError> {
+    pub(crate) async fn reconnect(&mut self) -> Result<(), SweepError> {
         let began = Instant::now();
         self.session = loop {
             match Session::own(&self.address, "strom-load sweep").await {
@@ -128,7 +134,7 @@ impl Applier {
     ///
     /// # Errors
     /// When that fails: the record stays, and the next start tries again.
-    pub async fn end(mut self) -> Result<(), SweepError> {
+    pub(crate) async fn end(mut self) -> Result<(), SweepError> {
         let first = self.record.restore(&mut self.session, &self.address, None).await;
         if let Err(SweepError::Server(error)) = &first
             && error.is_lost()
@@ -148,7 +154,7 @@ impl Applier {
 ///
 /// # Errors
 /// With all that it does not take; or when it does not answer.
-pub async fn try_hidden(address: &Address, checked: &Checked) -> Result<(), SweepError> {
+pub(crate) async fn try_hidden(address: &Address, checked: &Checked) -> Result<(), SweepError> {
     let is_hidden = |swept: &Swept| swept.setting.hidden && swept.applied_by == Applying::Reload;
     if !checked.settings.iter().any(is_hidden) {
         return Ok(());

@@ -6,12 +6,12 @@ use super::value::{canonical, same};
 use crate::pg::embedded::is_decided_by_launcher;
 use crate::pg::{Session, quote_literal};
 use crate::plan::sweep::{Combination, IfAbsent, Mode, Sweep, SweepSetting, combinations};
-pub use crate::result::sweep::{Skipped, Value};
+pub(crate) use crate::result::sweep::{Skipped, Value};
 use crate::strom::settings::{self, Applying, KNOWN, Setting};
 
 /// What may be done to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rights {
+pub(crate) struct Rights {
     /// Whether it is ours: started for this, and free to be restarted.
     pub embedded: bool,
     /// Whether the user allows ALTER SYSTEM.
@@ -20,7 +20,7 @@ pub struct Rights {
 
 /// A sweep that this server takes.
 #[derive(Debug, Clone)]
-pub struct Checked {
+pub(crate) struct Checked {
     /// Its settings.
     pub settings: Vec<Swept>,
     /// Settings that were left out.
@@ -31,7 +31,7 @@ pub struct Checked {
 
 /// A setting of a sweep on this server.
 #[derive(Debug, Clone)]
-pub struct Swept {
+pub(crate) struct Swept {
     /// Its name.
     pub name: String,
     /// What it is at present.
@@ -46,7 +46,7 @@ pub struct Swept {
 
 impl Checked {
     /// The values of a combination, by setting; `None` is what the server has at present.
-    pub fn values(&self, combination: &Combination) -> Vec<(&Swept, Option<&Value>)> {
+    pub(crate) fn values(&self, combination: &Combination) -> Vec<(&Swept, Option<&Value>)> {
         let value = |(swept, at): (_, &Option<usize>)| {
             let swept: &Swept = swept;
             (swept, at.and_then(|at| swept.values.get(at)))
@@ -55,7 +55,7 @@ impl Checked {
     }
 
     /// Whether a setting takes this to change.
-    pub fn any(&self, applying: Applying) -> bool {
+    pub(crate) fn any(&self, applying: Applying) -> bool {
         self.settings.iter().any(|swept| swept.applied_by == applying)
     }
 }
@@ -65,7 +65,7 @@ impl Checked {
 ///
 /// # Errors
 /// With all that it does not take; or when it does not answer.
-pub async fn check(
+pub(crate) async fn check(
     session: &mut Session,
     sweep: &Sweep,
     rights: Rights,

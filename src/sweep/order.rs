@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 /// those the ones that share what takes a reload: random order of the groups, and within each.
 /// Otherwise most of a sweep would be restarts.
 #[derive(Debug)]
-pub struct Order {
+pub(crate) struct Order {
     rng: Xoshiro256PlusPlus,
     /// Of each combination: what it needs restarted, and reloaded.
     groups: Vec<(usize, usize)>,
@@ -16,12 +16,12 @@ pub struct Order {
 
 impl Order {
     /// Orders of combinations by their groups, `(restart, reload)`.
-    pub fn new(groups: Vec<(usize, usize)>, seed: u64) -> Self {
+    pub(crate) fn new(groups: Vec<(usize, usize)>, seed: u64) -> Self {
         Self { rng: Xoshiro256PlusPlus::seed_from_u64(seed), groups }
     }
 
     /// The order of the next round: each combination once.
-    pub fn next_round(&mut self) -> Vec<usize> {
+    pub(crate) fn next_round(&mut self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.groups.len()).collect();
         order.shuffle(&mut self.rng);
         let ranks = |rng: &mut Xoshiro256PlusPlus, most: usize| -> Vec<u64> {
@@ -39,7 +39,7 @@ impl Order {
     }
 
     /// A random order of so many things.
-    pub fn shuffled(&mut self, count: usize) -> Vec<usize> {
+    pub(crate) fn shuffled(&mut self, count: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut self.rng);
         order

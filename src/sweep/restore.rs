@@ -146,7 +146,7 @@ pub(super) async fn alter_system(
 ///
 /// # Errors
 /// When another sweep is under way, or the server does not let us.
-pub async fn restore_leftovers(
+pub(crate) async fn restore_leftovers(
     session: &mut Session,
     address: &Address,
 ) -> Result<Vec<String>, SweepError> {

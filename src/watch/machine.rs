@@ -5,7 +5,7 @@ use std::fs;
 
 /// Times that only grow; two readings make a difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct MachineTimes {
+pub(crate) struct MachineTimes {
     /// Time in which threads of this process were ready and had no processor, in seconds.
     pub run_delay_s: Option<f64>,
     /// Processor time that all of the machine has used, in seconds.
@@ -24,7 +24,7 @@ pub struct MachineTimes {
 
 impl MachineTimes {
     /// Reads all of them. It looks at every process, which takes some milliseconds.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
         let stat = fs::read_to_string("/proc/stat").ok();
         let (busy, steal) = match stat.as_deref().and_then(processor_ticks) {
@@ -49,7 +49,7 @@ impl MachineTimes {
 
     /// What each of them grew by since an earlier reading.
     #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
+    pub(crate) fn since(&self, earlier: &Self) -> Self {
         let grown = |now: Option<f64>, before: Option<f64>| Some((now? - before?).max(0.0));
         Self {
             run_delay_s: grown(self.run_delay_s, earlier.run_delay_s),
@@ -63,7 +63,7 @@ impl MachineTimes {
     }
 
     /// Processor time of everybody but this process, which took `own_s`, and PostgreSQL.
-    pub fn others_s(&self, own_s: f64) -> Option<f64> {
+    pub(crate) fn others_s(&self, own_s: f64) -> Option<f64> {
         Some((self.busy_s? - self.postgres_s? - own_s).max(0.0))
     }
 }
@@ -97,7 +97,7 @@ fn run_delay_ns() -> Option<u64> {
 /// How long PostgreSQL's processes on this machine were ready to run and had no processor. A process
 /// that ends takes its account along, so they are looked at while they live.
 #[derive(Debug, Default)]
-pub struct PostgresRunDelay {
+pub(crate) struct PostgresRunDelay {
     /// Each process with its run delay at the last look.
     seen: Vec<(u32, u64)>,
     /// Looks until they are listed anew.
@@ -111,7 +111,7 @@ const LIST_EVERY: u32 = 10;
 
 impl PostgresRunDelay {
     /// Adds what the processes waited since the last look. Call it each second or so.
-    pub fn look(&mut self) {
+    pub(crate) fn look(&mut self) {
         if self.list_in == 0 {
             self.list_in = LIST_EVERY;
             for pid in processes().into_iter().flatten().map(|(pid, _)| pid) {
@@ -131,7 +131,7 @@ impl PostgresRunDelay {
     }
 
     /// The sum so far, in seconds; `None` where there is no process of PostgreSQL.
-    pub fn seconds(&self) -> Option<f64> {
+    pub(crate) fn seconds(&self) -> Option<f64> {
         (self.ns > 0 || !self.seen.is_empty()).then_some(self.ns as f64 / 1e9)
     }
 }

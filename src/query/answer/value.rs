@@ -10,7 +10,7 @@ const NULL: u32 = u32::MAX;
 /// decimals get the least: PG-Strom sums them in 128-bit fixed point, but their minimum and maximum
 /// pass through eight-byte floats, and averages differ in the last digits. Sums of binary numbers
 /// depend on the order of the additions.
-pub fn tolerance_of(kind: ValueKind) -> f64 {
+pub(crate) fn tolerance_of(kind: ValueKind) -> f64 {
     match kind {
         ValueKind::Numeric => 1e-12,
         ValueKind::Float8 => 1e-9,

@@ -13,7 +13,7 @@ use crate::quantity::{format_bytes, format_count, format_duration};
 use super::{LINE_EVERY, Screen};
 
 /// Shows how tables are filled.
-pub struct Filling {
+pub(crate) struct Filling {
     screen: Screen,
     bar: ProgressBar,
     /// When the last plain line was written, and about what.
@@ -22,7 +22,7 @@ pub struct Filling {
 
 impl Filling {
     /// Progress on `screen`.
-    pub fn new(screen: Screen) -> Self {
+    pub(crate) fn new(screen: Screen) -> Self {
         Self { bar: screen.spinner(), screen, last: Mutex::new(None) }
     }
 
