@@ -5,6 +5,7 @@ use std::fs;
 
 /// Times that only grow; two readings make a difference.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[expect(clippy::struct_field_names, reason = "the unit is part of a name")]
 pub(crate) struct MachineTimes {
     /// Time in which threads of this process were ready and had no processor, in seconds.
     pub run_delay_s: Option<f64>,
