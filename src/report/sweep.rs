@@ -207,7 +207,8 @@ fn time(cell: &CellReport) -> String {
             format!("{} ({} - {})", format_ms(ms), format_ms(low), format_ms(high))
         }
         (Some(ms), _, _, _) => format_ms(ms),
-        (None, _, _, None) => "not measured".to_owned(),
+        // Of a wrong answer the times are kept and not shown.
+        (None, _, _, None) if cell.valid => "not measured".to_owned(),
         _ => "-".to_owned(),
     }
 }
