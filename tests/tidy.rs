@@ -8,6 +8,8 @@
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/map.rs"]
+mod map;
 
 use std::collections::BTreeSet;
 use std::fs;
