@@ -7,7 +7,7 @@ use super::sources;
 
 /// Whether the map names a file: in a name `{a,b}` stands for each, and `*` for any.
 fn names(map: &str, file: &str) -> bool {
-    let patterns = map.split('`').filter(|text| text.ends_with(".rs"));
+    let patterns = map.split('`').filter(|text| text.strip_suffix(".rs").is_some());
     patterns.flat_map(each).any(|pattern| match pattern.split_once('*') {
         Some((before, after)) => {
             let middle = file.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
