@@ -24,6 +24,8 @@ const DELAY_MIN_MS: f64 = 10.0;
 const EXPLAINS: f64 = 0.5;
 /// Nobody was late, and yet the rate was not quite reached.
 const SHORT: &str = "the schedule was kept, but for the last batches of so short a run";
+/// Loader and server starve if they had no processor for more than this share of the time.
+const STARVED_MIN: f64 = 0.4;
 /// Whose threads they are, in the order of the heartbeats.
 const THREADS: [&str; 3] = ["producers", "readers", "examiner"];
 
@@ -155,10 +157,9 @@ fn judge(
         );
         return (loader_or_others(report), reason);
     }
-    if let Some(share) = starved(report, findings, total) {
+    if let Some(share) = starved(report, findings) {
         let reason = format!(
-            "PostgreSQL's processes waited for a processor for {} of the time in which they were \
-             asked{}",
+            "loader and PostgreSQL waited for a processor for {} of the time{}",
             percent(share),
             others(report)
         );
@@ -171,13 +172,17 @@ fn judge(
 
 /// The share of the server's time in which its processes had no processor, if other programs took the
 /// processors and that explains the time. Known only of a server on this machine.
-fn starved(report: &LoaderReport, findings: &Findings<'_>, total: &StreamTally) -> Option<f64> {
+fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
     report.machine.others_cpu_ratio.filter(|share| *share > OTHERS_SHARE_MAX)?;
     let queries = findings.queries.iter().flat_map(|query| &query.tallies);
     let queries_s: f64 = queries.map(|tally| tally.times.service.sum_s()).sum();
-    let asked_s = total.batch.service.sum_s() + queries_s;
-    let share = report.machine.postgres_run_delay_s? / asked_s.max(f64::MIN_POSITIVE);
-    (share > EXPLAINS).then(|| share.min(1.0))
+    // Where the rate is missed by the server's fault, every producer waits for it all the time, also
+    // for what is never answered. Other servers on the machine count to the run delay, too.
+    let asked_s = findings.own.over_s * findings.partitions.len() as f64 + queries_s;
+    // The loader's threads starve with it, as they take turns.
+    let starved_s = report.machine.postgres_run_delay_s? + report.machine.run_delay_s?;
+    let share = starved_s / asked_s.max(f64::MIN_POSITIVE);
+    (share > STARVED_MIN).then(|| share.min(1.0))
 }
 
 /// That other programs took the processors, if they did.
