@@ -134,11 +134,7 @@ pub(super) fn list(format: Format) -> Result<u8, Failure> {
         for plan in source.map(|source| Plan::resolve(&source, &Overrides::default())) {
             let Plan { common, job } = plan?;
             let description = common.profile.description.unwrap_or_default();
-            let kind = match job {
-                Job::Stream(_) => "stream",
-                Job::Benchmark(_) => "benchmark",
-                Job::Sweep(_) => "sweep",
-            };
+            let kind = job.kind_name();
             listed.push(Listed { name, description, kind });
         }
     }

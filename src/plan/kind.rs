@@ -36,16 +36,6 @@ impl Kind {
         kinds.into_iter().find(|(key, _)| profile.get(key).is_some()).map(|(_, kind)| kind)
     }
 
-    /// Its name in a result.
-    pub(super) fn result_kind(self) -> &'static str {
-        match self {
-            Self::Stream => "stream",
-            Self::Benchmark => "benchmark",
-            Self::Sweep => "sweep",
-            Self::Fill => "fill",
-        }
-    }
-
     /// Whether a job of this kind has the part of the profile at this dotted key.
     pub(super) fn has(self, key: &str) -> bool {
         match key.split('.').next().unwrap_or_default() {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::time::Duration;
 
 use super::fault::{Fault, suggest};
-use super::kind::Kind;
 use super::resolver::Resolver;
 use super::{Job, LeftOver};
 use crate::profile::Located;
@@ -72,12 +71,8 @@ impl Resolver<'_> {
         queries_are_whole: bool,
     ) -> Vec<Threshold> {
         let (queries, arms, steps) = (job.query_names(), job.arm_names(), job.step_names());
-        let subjects = Subjects {
-            kind: job.kind().result_kind(),
-            queries: &queries,
-            arms: &arms,
-            steps: &steps,
-        };
+        let subjects =
+            Subjects { kind: job.kind_name(), queries: &queries, arms: &arms, steps: &steps };
         let mut thresholds = Vec::new();
         written.retain_mut(|written| {
             self.note_use(written);
@@ -111,11 +106,12 @@ impl Resolver<'_> {
 }
 
 impl Job {
-    fn kind(&self) -> Kind {
+    /// Its kind, as results and lists name it.
+    pub(crate) fn kind_name(&self) -> &'static str {
         match self {
-            Self::Stream(_) => Kind::Stream,
-            Self::Benchmark(_) => Kind::Benchmark,
-            Self::Sweep(_) => Kind::Sweep,
+            Self::Stream(_) => "stream",
+            Self::Benchmark(_) => "benchmark",
+            Self::Sweep(_) => "sweep",
         }
     }
 
