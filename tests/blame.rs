@@ -11,10 +11,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use strom_load::pg::embedded::{Server, ServerOptions};
+use tokio::sync::RwLock;
 use tokio::time::sleep;
 
 use crate::proxy::{Proxy, Slow};
 use crate::support::{Database, Ended, Program, ask, password, scratch};
+
+/// Whoever takes all of the machine has it alone; it would be to blame in every other case, too.
+static MACHINE: RwLock<()> = RwLock::const_new(());
 
 const TABLE: &str = "l40s_realtime_stream";
 
@@ -96,6 +100,7 @@ fn missed_by_server(ended: &Ended) {
 
 #[tokio::test]
 async fn a_loader_that_was_stopped_in_the_middle() {
+    let _beside_others = MACHINE.read().await;
     for rate in (0..rounds()).flat_map(|_| ["3000", "500"]) {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s", "--rate", rate]);
@@ -111,6 +116,7 @@ async fn a_loader_that_was_stopped_in_the_middle() {
 
 #[tokio::test]
 async fn a_loader_that_was_stopped_across_the_end() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "4s"]);
@@ -123,6 +129,7 @@ async fn a_loader_that_was_stopped_across_the_end() {
 
 #[tokio::test]
 async fn a_loader_that_gets_a_fifth_of_its_time() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "6s"]);
@@ -137,6 +144,7 @@ async fn a_loader_that_gets_a_fifth_of_its_time() {
 
 #[tokio::test]
 async fn a_loader_and_its_backends_that_were_stopped_together() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s"]);
@@ -150,6 +158,7 @@ async fn a_loader_and_its_backends_that_were_stopped_together() {
 
 #[tokio::test]
 async fn what_is_done_after_a_run_is_nobodys_delay() {
+    let _beside_others = MACHINE.read().await;
     let profile = "[stream]\n[readers]\ncount = 1\n[[readers.queries]]\nname = \"many\"\n\
                    sql = \"SELECT g, g / 7.0 AS x FROM generate_series(1, 22000) g\"\n\
                    [arms.a]\nset = { jit = false }\n[arms.b]\nset = { jit = true }\n";
@@ -171,6 +180,7 @@ async fn what_is_done_after_a_run_is_nobodys_delay() {
 
 #[tokio::test]
 async fn a_server_that_was_stopped() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s"]);
@@ -186,6 +196,7 @@ async fn a_server_that_was_stopped() {
 
 #[tokio::test]
 async fn a_table_that_was_locked() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let args = ["--duration", "8s", "--backlog-rows", "300"];
@@ -205,6 +216,7 @@ async fn a_table_that_was_locked() {
 
 #[tokio::test]
 async fn a_server_that_was_gone() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
         let folder = server.socket_dir().display();
@@ -224,6 +236,7 @@ async fn a_server_that_was_gone() {
 
 #[tokio::test]
 async fn a_server_that_is_too_slow() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         start(&database.address(), &["--duration", "100ms"]).end().await.done();
@@ -242,6 +255,7 @@ async fn a_server_that_is_too_slow() {
 
 #[tokio::test]
 async fn a_network_that_is_too_slow() {
+    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
         let proxy = Proxy::start(server.port()).await;
@@ -275,6 +289,7 @@ impl Drop for Hogs {
 
 #[tokio::test]
 async fn a_third_party_that_takes_all_cores() {
+    let _alone = MACHINE.write().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let args =

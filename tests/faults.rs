@@ -22,7 +22,6 @@ use run::{Chance, LOST, Run, Site, TABLE, errors, looked_at, rounds};
 
 #[tokio::test]
 async fn backends_are_terminated() {
-    // A batch is one piece of data, so what the server said last is always there to be read.
     let (site, mut chance) = (Site::shared().await, Chance::new());
     let run = Run::start(&site, site.port, &[]).await;
     for _ in 0..5 * rounds() {
@@ -31,7 +30,8 @@ async fn backends_are_terminated() {
     }
     site.flows().await;
     let result = run.finish(&site).await;
-    assert!(errors(&result["stream"], &["57P01"]) > 0);
+    // A batch sent just then is answered by a reset, which takes the server's last words along.
+    assert!(errors(&result["stream"], &["57P01", "08006"]) > 0);
 }
 
 #[tokio::test]

@@ -111,6 +111,7 @@ impl<'a> Run<'a> {
         let partitions = table.partitions.clone();
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
+        let processes = prepared.processes;
         let mut run = Self {
             plan,
             address: address.clone(),
@@ -131,7 +132,7 @@ impl<'a> Run<'a> {
             timeline: Timeline::default(),
             gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
-            own: SelfWatch::begin(ingest, examine.handle()),
+            own: SelfWatch::begin(ingest, examine.handle(), processes),
         };
         let mut producers = Vec::new();
         for (partition, loader) in partitions.into_iter().zip(loaders) {

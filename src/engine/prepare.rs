@@ -15,6 +15,7 @@ use crate::query::{Armed, ArmedQuery, Connection, Timeouts};
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, Gpu, StromError};
+use crate::watch::machine;
 
 use super::assemble::unix_us;
 use super::gpus::Gpus;
@@ -27,6 +28,8 @@ const MAJOR_MIN: u32 = 15;
 pub(super) struct Prepared {
     pub(super) address: pg::Address,
     pub(super) server: ServerReport,
+    /// Its processes, as far as they are found on this machine.
+    pub(super) processes: machine::Server,
     pub(super) table: StreamTable,
     /// Holds the partitions' reservation; must live as long as the run.
     pub(super) control: pg::Session,
@@ -47,6 +50,9 @@ pub(super) async fn prepare(
     let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
     let (mut control, mut server) = connect_and_inspect(target).await?;
+    let processes = strom::server::locate(&mut control).await?;
+    let processes = processes
+        .map_or(machine::Server::Unknown, |of| machine::Server::Postmaster(of.postmaster_pid));
     let armed_queries = armed_queries(plan, server.pg_strom_loaded)?;
     for armed_query in &*armed_queries {
         strom::check_settings(&mut control, &armed_query.arms).await?;
@@ -89,6 +95,7 @@ pub(super) async fn prepare(
     Ok(Prepared {
         address,
         server,
+        processes,
         table,
         control,
         loaders,

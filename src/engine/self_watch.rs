@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::pace::{Heartbeat, Pulse};
-use crate::watch::machine::{MachineTimes, PostgresRunDelay};
+use crate::watch::machine::{MachineTimes, PostgresRunDelay, Server};
 use crate::watch::process::{self, ProcessCost};
 
 /// The beats of the runtimes of a run, and readings at both ends of the measurement.
@@ -19,6 +19,7 @@ pub(super) struct SelfWatch {
     from: Reading,
     /// Once the schedule has ended and what was due is finished.
     to: Option<Reading>,
+    server: Server,
     postgres: PostgresRunDelay,
     _beating: DropGuard,
 }
@@ -46,13 +47,13 @@ pub(super) struct OwnFindings {
     pub(super) pulses: [Pulse; 3],
     /// What the machine did meanwhile; nothing before the end.
     pub(super) machine: MachineTimes,
-    /// How long PostgreSQL's processes on this machine had to wait for a processor, in seconds.
+    /// How long the server's processes on this machine had to wait for a processor, in seconds.
     pub(super) postgres_run_delay_s: Option<f64>,
 }
 
 impl SelfWatch {
     /// Begins to beat on the runtimes of producers and examiner, and on this one, the readers'.
-    pub(super) fn begin(producers: &Handle, examiner: &Handle) -> Self {
+    pub(super) fn begin(producers: &Handle, examiner: &Handle, server: Server) -> Self {
         let now = Instant::now();
         let [of_producers, of_readers, of_examiner] =
             std::array::from_fn(|_| Arc::new(Heartbeat::new(now)));
@@ -76,7 +77,8 @@ impl SelfWatch {
                 pulses: [Pulse::default(); 3],
             },
             to: None,
-            postgres: PostgresRunDelay::default(),
+            server,
+            postgres: PostgresRunDelay::of(server),
             _beating: token.drop_guard(),
         };
         own.from = own.read();
@@ -99,7 +101,7 @@ impl SelfWatch {
             heartbeat.forget_gaps();
         }
         self.from = self.read();
-        self.postgres = PostgresRunDelay::default();
+        self.postgres = PostgresRunDelay::of(self.server);
         self.postgres.look();
     }
 
@@ -140,7 +142,7 @@ impl SelfWatch {
         Reading {
             at: Instant::now(),
             cost: process::cost(),
-            machine: MachineTimes::read(),
+            machine: MachineTimes::read(self.server),
             pulses: self.pulses(),
         }
     }

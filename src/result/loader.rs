@@ -58,13 +58,13 @@ pub struct ThreadsReport {
 /// What the loader's machine did in the measurement; what the system does not tell is absent.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MachineReport {
-    /// Share of all cores that neither the loader nor PostgreSQL took.
+    /// Share of all cores that neither the loader nor the server took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_cpu_ratio: Option<f64>,
     /// Time in which the loader's threads were ready and had no processor, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_delay_s: Option<f64>,
-    /// The same of PostgreSQL's processes on this machine, in seconds.
+    /// The same of the server's processes, if it is on this machine, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres_run_delay_s: Option<f64>,
     /// Processor time that a hypervisor gave to others, in seconds.

@@ -13,7 +13,7 @@ pub(crate) struct MachineTimes {
     pub busy_s: Option<f64>,
     /// Processor time that a hypervisor gave to others, in seconds.
     pub steal_s: Option<f64>,
-    /// Processor time of PostgreSQL's processes on this machine, in seconds.
+    /// Processor time of the server's processes on this machine, in seconds.
     pub postgres_s: Option<f64>,
     /// Time in which some task had to wait for a processor, in seconds.
     pub cpu_pressure_s: Option<f64>,
@@ -24,8 +24,9 @@ pub(crate) struct MachineTimes {
 }
 
 impl MachineTimes {
-    /// Reads all of them. It looks at every process, which takes some milliseconds.
-    pub(crate) fn read() -> Self {
+    /// Reads all of them, with the processor time of `server`. It looks at every process, which takes some
+    /// milliseconds.
+    pub(crate) fn read(server: Server) -> Self {
         let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
         let stat = fs::read_to_string("/proc/stat").ok();
         let (busy, steal) = match stat.as_deref().and_then(processor_ticks) {
@@ -41,7 +42,7 @@ impl MachineTimes {
             run_delay_s: run_delay_ns().map(|ns| ns as f64 / 1e9),
             busy_s: busy.map(seconds),
             steal_s: steal.map(seconds),
-            postgres_s: postgres_ticks().map(seconds),
+            postgres_s: server.ticks().map(seconds),
             cpu_pressure_s: pressure("cpu"),
             io_pressure_s: pressure("io"),
             memory_pressure_s: pressure("memory"),
@@ -63,7 +64,7 @@ impl MachineTimes {
         }
     }
 
-    /// Processor time of everybody but this process, which took `own_s`, and PostgreSQL.
+    /// Processor time of everybody but this process, which took `own_s`, and the server.
     pub(crate) fn others_s(&self, own_s: f64) -> Option<f64> {
         Some((self.busy_s? - self.postgres_s? - own_s).max(0.0))
     }
@@ -95,10 +96,21 @@ fn run_delay_ns() -> Option<u64> {
     (!delays.is_empty()).then(|| delays.iter().sum())
 }
 
-/// How long PostgreSQL's processes on this machine were ready to run and had no processor. A process
+/// The processes of the server on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Those of this postmaster.
+    Postmaster(u32),
+    /// It was not found by its number: it runs elsewhere, or in a container. So whatever is named
+    /// postgres may be its.
+    Unknown,
+}
+
+/// How long the server's processes on this machine were ready to run and had no processor. A process
 /// that ends takes its account along, so they are looked at while they live.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PostgresRunDelay {
+    server: Server,
     /// Each process with its run delay at the last look.
     seen: Vec<(u32, u64)>,
     /// Looks until they are listed anew.
@@ -111,11 +123,16 @@ pub(crate) struct PostgresRunDelay {
 const LIST_EVERY: u32 = 10;
 
 impl PostgresRunDelay {
+    /// Of these processes, from the first look on.
+    pub(crate) fn of(server: Server) -> Self {
+        Self { server, seen: Vec::new(), list_in: 0, ns: 0 }
+    }
+
     /// Adds what the processes waited since the last look. Call it each second or so.
     pub(crate) fn look(&mut self) {
         if self.list_in == 0 {
             self.list_in = LIST_EVERY;
-            for pid in processes().into_iter().flatten().map(|(pid, _)| pid) {
+            for pid in self.server.processes().into_iter().flatten().map(|(pid, _)| pid) {
                 if !self.seen.iter().any(|(seen, _)| *seen == pid) {
                     self.seen.extend(run_delay_of(pid).map(|ns| (pid, ns)));
                 }
@@ -150,25 +167,32 @@ struct Process {
     ended: u64,
 }
 
-/// Of all processes named postgres, with those of theirs that have ended. A backend that ends goes over
-/// into its postmaster's account, so the sum only grows while a postmaster lives.
-fn postgres_ticks() -> Option<u64> {
-    let processes = processes()?;
-    let is_postmaster =
-        |process: &Process| !processes.iter().any(|(pid, _)| *pid == process.parent);
-    let ticks = |(_, process): &(u32, Process)| {
-        process.own + if is_postmaster(process) { process.ended } else { 0 }
-    };
-    Some(processes.iter().map(ticks).sum())
-}
+impl Server {
+    /// Processor time of its processes, with those that have ended. A backend that ends goes over into
+    /// its postmaster's account, so the sum only grows while a postmaster lives.
+    fn ticks(self) -> Option<u64> {
+        let processes = self.processes()?;
+        let is_postmaster =
+            |process: &Process| !processes.iter().any(|(pid, _)| *pid == process.parent);
+        let ticks = |(_, process): &(u32, Process)| {
+            process.own + if is_postmaster(process) { process.ended } else { 0 }
+        };
+        Some(processes.iter().map(ticks).sum())
+    }
 
-/// All processes of PostgreSQL, by their number.
-fn processes() -> Option<Vec<(u32, Process)>> {
-    let of = |entry: std::io::Result<fs::DirEntry>| {
-        let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        Some((pid, postgres(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?))
-    };
-    Some(fs::read_dir("/proc").ok()?.filter_map(of).collect())
+    /// All of them, by their number.
+    fn processes(self) -> Option<Vec<(u32, Process)>> {
+        let of = |entry: std::io::Result<fs::DirEntry>| {
+            let pid: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let process = postgres(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+            let is_its = match self {
+                Self::Postmaster(postmaster) => [pid, process.parent].contains(&postmaster),
+                Self::Unknown => true,
+            };
+            is_its.then_some((pid, process))
+        };
+        Some(fs::read_dir("/proc").ok()?.filter_map(of).collect())
+    }
 }
 
 fn postgres(stat: &str) -> Option<Process> {
@@ -207,9 +231,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_this_machine_did_is_known() {
-        let before = MachineTimes::read();
+        let before = MachineTimes::read(Server::Unknown);
         assert!(before.busy_s.unwrap() > 0.0 && before.postgres_s.is_some());
-        let since = MachineTimes::read().since(&before);
+        // This process is no server's, so that server has used nothing.
+        assert_eq!(
+            MachineTimes::read(Server::Postmaster(std::process::id())).postgres_s,
+            Some(0.0)
+        );
+        let since = MachineTimes::read(Server::Unknown).since(&before);
         assert!(since.busy_s.unwrap() >= 0.0 && since.others_s(1e9) == Some(0.0));
         let nothing = MachineTimes::default();
         assert_eq!(before.since(&nothing), nothing);

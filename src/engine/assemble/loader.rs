@@ -177,7 +177,7 @@ fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
     let queries = findings.queries.iter().flat_map(|query| &query.tallies);
     let queries_s: f64 = queries.map(|tally| tally.times.service.sum_s()).sum();
     // Where the rate is missed by the server's fault, every producer waits for it all the time, also
-    // for what is never answered. Other servers on the machine count to the run delay, too.
+    // for what is never answered.
     let asked_s = findings.own.over_s * findings.partitions.len() as f64 + queries_s;
     // The loader's threads starve with it, as they take turns.
     let starved_s = report.machine.postgres_run_delay_s? + report.machine.run_delay_s?;
