@@ -117,7 +117,8 @@ pub fn query_line(query: &BenchQueryReport) -> String {
     let arm = |arm: &BenchArmReport| match arm.median_ms {
         Some(_) => format!("{} {}", arm.arm, time(query, arm)),
         None if query.is_cut_off(arm) => format!("{} interrupted", arm.arm),
-        None => format!("{} failed", arm.arm),
+        None if arm.failures > 0 => format!("{} failed", arm.arm),
+        None => format!("{} not measured", arm.arm),
     };
     let times: Vec<String> = query.arms.iter().map(arm).collect();
     let ratio = query.times.as_ref().and_then(|times| {

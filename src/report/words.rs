@@ -19,8 +19,9 @@ const PLANS_SHOWN: usize = 5;
 /// SQLSTATE of a statement that was cancelled, by hand or by a timeout.
 const QUERY_CANCELED: &str = "57014";
 /// What is shown when nothing else is known.
-const UNKNOWN: &str = "the planner found the CPU cheaper: compare the table's size with \
-                           pg_strom.gpu_setup_cost, and see `strom-load doctor`";
+const UNKNOWN: &str = "PG-Strom gives no reason: the planner may find the CPU cheaper (compare the \
+                           table's size with pg_strom.gpu_setup_cost), or its GPU service was started \
+                           or reloaded a moment before; `strom-load doctor` looks";
 /// What may keep a query from being answered that was planned on the GPU and ran into its timeout.
 const ASLEEP: &str = "planned on the GPU and not answered in time: if the configuration was \
                           reloaded, PG-Strom's GPU service may be without workers; a superuser \
@@ -241,6 +242,10 @@ mod tests {
         assert_eq!(some.verdict(), evidence::Verdict::Mixed);
         let told = describe(Gpu::On, Some(&some));
         assert_eq!(told, "mixed (GpuScan; 40 % of rows fell back to the CPU)");
+        // So it does where the messages of the executions were counted, too.
+        let mut counted = some.clone();
+        counted.executed[0].fallback_rows = 16_000;
+        assert_eq!(describe(Gpu::On, Some(&counted)), told);
     }
 
     #[test]

@@ -272,6 +272,8 @@ impl PlanHistory {
         let look = self.evidence.as_ref().filter(|look| look.shape == plan.shape);
         let inner = plan.words.strip_prefix("gpu (").and_then(|words| words.strip_suffix(')'));
         match (plan.fallback_rows, inner, look) {
+            // The share is worth more than the number.
+            (1.., _, Some(look)) if look.fell_back() => (look.verdict, look.describe()),
             (rows @ 1.., Some(inner), _) => {
                 let rows = format_count(rows);
                 (Verdict::Mixed, format!("mixed ({inner}; {rows} rows fell back to the CPU)"))
