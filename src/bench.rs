@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
-use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Failures};
+use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures};
 use crate::record::{Blame, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
@@ -268,11 +268,11 @@ impl Bencher {
         let connection = Connection { statement_timeout, ..self.connection.clone() };
         let mut armed = Armed::new(connection, Arc::default());
         let plan = armed.explain(query, &arms[arm], false).await?;
-        let ran = armed.run(query, &arms[arm], &self.abort).await?;
+        let ran = armed.run(query, &arms[arm], &self.abort, None).await?;
         armed.disconnect().await;
         match ran {
-            Some(_) => Ok(Evidence::read(&plan.json).verdict),
-            None => Err(pg::Error::timed_out("run the query").into()),
+            Ended::Answered(_) => Ok(Evidence::read(&plan.json).verdict),
+            Ended::AtLimit(_) | Ended::CutOff => Err(pg::Error::timed_out("run the query").into()),
         }
     }
 
@@ -430,12 +430,13 @@ impl Bencher {
         }
         let armed_queries = Arc::clone(&self.armed_queries);
         let (asked, arm_entered) = (&armed_queries[query].query, &armed_queries[query].arms[arm]);
-        match self.armed.run(asked, arm_entered, &self.abort).await {
-            Ok(None) => {
+        match self.armed.run(asked, arm_entered, &self.abort, None).await {
+            Ok(Ended::AtLimit(_) | Ended::CutOff) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
                 Ok(Executed::Aborted)
             }
-            Ok(Some(Answer { sent, service, rows, fallback_rows, ran, .. })) => {
+            Ok(Ended::Answered(answer)) => {
+                let Answer { sent, service, rows, fallback_rows, ran, .. } = answer;
                 self.sent = sent;
                 samples.rows = rows;
                 samples.fallback_rows += fallback_rows;
@@ -443,7 +444,12 @@ impl Bencher {
                 let (late, own) = (Blame::default(), Duration::ZERO);
                 let latency = Latency::measure(sent, sent, sent + service, late, own);
                 let plan = ran.as_ref().map(|ran| ran.by.hash);
-                let one = Execution { plan, measured, ..self.execution(query, arm, service) };
+                let one = Execution {
+                    plan,
+                    measured,
+                    sample: measured,
+                    ..self.execution(query, arm, service)
+                };
                 if measured {
                     samples.by_plan.note(ran.as_ref(), one.start, service, fallback_rows);
                 }

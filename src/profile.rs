@@ -310,7 +310,7 @@ pub enum Gpu {
 pub struct Query {
     /// Name in reports and metrics: lower-case letters, digits and `_`.
     pub name: Option<Located<String>>,
-    /// Relative frequency. Default: 1.
+    /// Its part of the readers' time, beside the others. Default: 1.
     pub weight: Option<Located<Whole>>,
     /// Result column with the newest event time seen (timestamptz); the answer's age is taken
     /// from it.

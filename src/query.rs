@@ -4,9 +4,13 @@
 pub(crate) mod answer;
 mod armed;
 mod armed_query;
+mod chooser;
+mod dealer;
 pub(crate) mod examine;
 mod failures;
 mod plans;
+mod shares;
+mod switchback;
 mod timeouts;
 mod turns;
 
@@ -21,15 +25,16 @@ use crate::pace::{Heartbeat, Pacer, Slot, Stop};
 use crate::pg;
 use crate::plan::{OnFault, Recovery};
 use crate::record::{
-    Attribution, Blame, Execution, Latency, PairTally, QueryTally, ReaderTally, Recorder, Service,
+    Attribution, Blame, Execution, Latency, QueryTally, ReaderTally, Recorder, Service,
 };
 use crate::strom::StromError;
-pub(crate) use armed::{Answer, Armed, Connection};
+pub(crate) use armed::{Answer, Armed, Connection, Ended};
 pub(crate) use armed_query::ArmedQuery;
+pub(crate) use chooser::Chooser;
+pub(crate) use dealer::Dealer;
 pub(crate) use failures::Failures;
 pub(crate) use timeouts::Timeouts;
-pub(crate) use turns::Dealer;
-use turns::{Completed, Turn, Turns};
+use turns::{Outcome, Turn};
 
 /// Pause after a failed query, so that a broken one does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
@@ -46,8 +51,8 @@ pub(crate) struct Reader {
     pub armed_queries: Arc<[ArmedQuery]>,
     /// Where it notes what it did: by query, then by arm.
     pub recorders: Vec<Vec<Recorder<QueryTally>>>,
-    /// Where it notes pairs, by query.
-    pub pairs: Vec<Recorder<PairTally>>,
+    /// Says what it asks, as it does to all readers.
+    pub chooser: Arc<Chooser>,
     /// Where it notes what became of the queries that were due.
     pub due: Recorder<ReaderTally>,
     /// Most queries that may be overdue; older ones are dropped.
@@ -64,8 +69,6 @@ pub(crate) struct Reader {
     pub start: Instant,
     /// Rows that the stream has been acknowledged so far, in all partitions.
     pub rows: Arc<AtomicU64>,
-    /// Decides which query comes next.
-    pub seed: u64,
     /// Ends the schedule.
     pub stop: Arc<Stop>,
     /// Ends everything, mid-query.
@@ -86,21 +89,12 @@ pub enum ReadError {
     Timer(#[from] std::io::Error),
 }
 
-/// How a query ended.
-enum Asked {
-    /// After this service time.
-    Answered(Duration),
-    /// The run was aborted in the middle.
-    Aborted,
-}
-
 impl Reader {
     /// Reads until the schedule ends, the connection does, or the run is aborted.
     ///
     /// # Errors
     /// What ended it early. A query that the server refuses does not: it is counted.
     pub(crate) async fn run(mut self) -> Result<(), ReadError> {
-        let mut turns = Turns::new(&self.armed_queries, self.seed);
         let mut free = Instant::now();
         loop {
             self.shed();
@@ -121,12 +115,17 @@ impl Reader {
                 tally.asked += 1;
                 tally.blame.add(&late, 1.0);
             });
-            let turn = turns.next();
+            let turn = self.chooser.next(self.number);
             let (began, rows) = (Instant::now(), self.rows.load(Ordering::Relaxed));
-            let (time, answered) = match self.ask(&slot, turn, late).await {
-                Ok(Asked::Answered(service)) => (slot.measured.then_some(service), true),
-                Ok(Asked::Aborted) => break,
+            match self.ask(&slot, turn, late).await {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(ReadError::Server(error)) => {
+                    let outcome = match self.timed_out(&error, began) {
+                        true => Outcome::Cut(began.elapsed()),
+                        false => Outcome::Failed,
+                    };
+                    self.chooser.end(self.number, outcome);
                     let recorder = self.recorders[turn.query][turn.arm].clone();
                     let failed = self.execution(turn, (began, rows), began.elapsed());
                     let unanswered = slot.measured && error.is_unanswered();
@@ -143,7 +142,7 @@ impl Reader {
                         &error,
                     );
                     if error.is_lost() {
-                        turns.session_lost();
+                        self.chooser.session_lost(self.number);
                     }
                     let looking = self.armed.look_into(&armed_query.arms[turn.arm], &error);
                     if unless_over(&self.stop, &self.abort, looking).await.is_none() {
@@ -152,11 +151,9 @@ impl Reader {
                     if !self.recover(error, &recorder).await? {
                         break;
                     }
-                    (None, false)
                 }
                 Err(error) => return Err(error),
-            };
-            self.note_pair(turn.query, turns.end(turn, time, answered));
+            }
             free = Instant::now();
             let whole = free.saturating_duration_since(began);
             let service = Service { whole, own: self.heartbeat.paused(began, free) };
@@ -196,44 +193,61 @@ impl Reader {
         });
     }
 
-    fn note_pair(&self, query: usize, completed: Completed) {
-        self.pairs[query].note(|tally| match completed {
-            Completed::Nothing => {}
-            Completed::Pair(pair) => tally.pairs.push(pair),
-            Completed::Cold => tally.cold += 1,
-            Completed::Broken => tally.broken += 1,
-        });
+    /// Whether the server gave a statement up at its timeout.
+    fn timed_out(&self, error: &pg::Error, sent: Instant) -> bool {
+        error.code() == pg::QUERY_CANCELED && sent.elapsed() >= self.armed.statement_timeout()
     }
 
-    /// Runs one query.
-    async fn ask(&mut self, slot: &Slot, turn: Turn, late: Blame) -> Result<Asked, ReadError> {
+    /// Runs one query; `false`: the run was aborted in the middle.
+    async fn ask(&mut self, slot: &Slot, turn: Turn, late: Blame) -> Result<bool, ReadError> {
         let recorder = &self.recorders[turn.query][turn.arm];
         let armed_query = &self.armed_queries[turn.query];
         let rows = self.rows.load(Ordering::Relaxed);
-        let ran =
-            self.armed.run(&armed_query.query, &armed_query.arms[turn.arm], &self.abort).await;
-        let Some(answer) = ran.map_err(|error| match error {
+        let arm = &armed_query.arms[turn.arm];
+        let ran = self.armed.run(&armed_query.query, arm, &self.abort, turn.limit).await;
+        let ended = ran.map_err(|error| match error {
             StromError::Server(error) => ReadError::Server(error),
             error => ReadError::Strom(error),
-        })?
-        else {
-            recorder.note(|tally| {
-                tally.interrupted += 1;
-                if slot.measured {
-                    tally.times.response.record_at_least(slot.due.elapsed());
-                }
-            });
-            return Ok(Asked::Aborted);
+        })?;
+        let answer = match ended {
+            Ended::Answered(answer) => answer,
+            Ended::AtLimit(after) => {
+                self.chooser.end(self.number, Outcome::Cut(after));
+                tracing::info!(
+                    "`{}` ({arm}) is cut after {:.1} s: a pair does not fit into its share of the run",
+                    armed_query.query.name,
+                    after.as_secs_f64()
+                );
+                recorder.note(|tally| {
+                    tally.cut += 1;
+                    if slot.measured {
+                        tally.times.response.record_at_least(slot.due.elapsed());
+                    }
+                });
+                return Ok(true);
+            }
+            Ended::CutOff => {
+                recorder.note(|tally| {
+                    tally.interrupted += 1;
+                    if slot.measured {
+                        tally.times.response.record_at_least(slot.due.elapsed());
+                    }
+                });
+                return Ok(false);
+            }
         };
         let (sent, answered) = (answer.sent, answer.sent + answer.service);
         let own = self.heartbeat.paused(sent, answered);
         let latency = Latency::measure(slot.due, sent, answered, late, own);
+        let (service, measured) = (latency.service, slot.measured);
+        let sample = self.chooser.end(self.number, Outcome::Answered { service, measured });
         let age = answer
             .newest
             .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
         let execution = Execution {
             answer_age: age,
-            measured: slot.measured,
+            measured,
+            sample,
             plan: answer.ran.as_ref().map(|ran| ran.by.hash),
             ..self.execution(turn, (sent, rows), latency.service)
         };
@@ -252,7 +266,7 @@ impl Reader {
             }
             tally.one_by_one.push(execution);
         });
-        Ok(Asked::Answered(latency.service))
+        Ok(true)
     }
 
     /// What is noted of an execution that was sent when the table had so many rows.

@@ -25,7 +25,7 @@ pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
 pub use blame::{Attribution, Blame, BlameSums, Service};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
-pub use pairs::PairTally;
+pub use pairs::{PairTally, Tried};
 pub use times::{Intervals, PackedTimes, Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
@@ -133,6 +133,8 @@ pub struct QueryTally {
     pub rows: u64,
     /// Executions cut off because the run ended.
     pub interrupted: u64,
+    /// Executions cut at what was left of the query's share of the run.
+    pub cut: u64,
     /// Times that a reader had to connect anew.
     pub reconnects: u64,
     /// Rows that the GPU handed back to the CPU, by the server's messages.
@@ -285,6 +287,7 @@ impl Tally for QueryTally {
         self.executions_measured += other.executions_measured;
         self.rows += other.rows;
         self.interrupted += other.interrupted;
+        self.cut += other.cut;
         self.reconnects += other.reconnects;
         self.fallback_rows += other.fallback_rows;
         self.evidence = other.evidence.or(self.evidence);

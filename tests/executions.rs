@@ -44,8 +44,8 @@ fn start(database: &Database, profile: &str, args: &[&str]) -> Program {
     Program::start_in(folder, &all, &[])
 }
 
-const ARMS: &str = "[arms.serial]\nset = { max_parallel_workers_per_gather = 0 }\n\
-                    [arms.no_seqscan]\nset = { enable_seqscan = false }\n";
+const ARMS: &str = "[arms.serial]\nset = { max_parallel_workers_per_gather = 0, jit = false }\n\
+                    [arms.no_seqscan]\nset = { enable_seqscan = false, jit = false }\n";
 
 #[tokio::test]
 async fn every_query_beside_a_stream_is_saved_with_what_was_known_of_it() {
@@ -95,17 +95,8 @@ sql = \"SELECT 1 / (random() < 0.5)::int\"
     let known = |line: &BTreeMap<String, String>| shapes.contains(&line["plan"]);
     assert!(lines.iter().all(|line| line["plan"].is_empty() || known(line)), "{shapes:?}");
     assert!(lines.iter().any(known));
-    // Two a pair, of one query, in both arms; the last may be cut off by the end.
-    let mut pairs: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for line in &lines {
-        pairs.entry((&line["reader"], &line["block"])).or_default().push(line);
-    }
-    let whole = pairs.values().filter(|pair| pair.len() == 2);
-    for pair in whole.clone() {
-        assert_eq!(pair[0]["query"], pair[1]["query"]);
-        assert_ne!(pair[0]["arm"], pair[1]["arm"]);
-    }
-    assert!(whole.count() + 2 >= pairs.len());
+    pairs_are_made_of_samples(&lines, &result);
+    while_a_sample_runs_nobody_is_in_the_other_arm(&lines);
     assert!(lines.iter().filter(|line| line["cold"] == "1").count() >= 8, "each once a session");
     // The table grows to what was acknowledged, and was empty before.
     assert_eq!(result["stream"]["rows_before"], 0);
@@ -116,6 +107,40 @@ sql = \"SELECT 1 / (random() < 0.5)::int\"
     assert!(rows.iter().min().unwrap() * 2 < acknowledged, "{acknowledged}");
     let took = result["took_s"].as_f64().unwrap();
     assert!(lines.iter().all(|line| line["start_s"].parse::<f64>().unwrap() < took));
+}
+
+/// The pairs of a run are the blocks in which a query has samples in both arms; the last may not be over.
+fn pairs_are_made_of_samples(lines: &[BTreeMap<String, String>], result: &Value) {
+    for comparison in result["comparisons"].as_array().unwrap() {
+        let name = comparison["query"].as_str().unwrap();
+        let mut arms: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        for line in lines.iter().filter(|line| line["query"] == name && line["sample"] == "1") {
+            assert_eq!((line["measured"].as_str(), line["cold"].as_str()), ("1", "0"));
+            assert_eq!(line["sqlstate"], "");
+            arms.entry(&line["block"]).or_default().insert(&line["arm"]);
+        }
+        let both = arms.values().filter(|arms| arms.len() == 2).count() as u64;
+        let pairs = comparison["pairs"].as_u64().unwrap();
+        assert!(pairs > 0 && (pairs..=pairs + 1).contains(&both), "{name}: {both}, {comparison}");
+    }
+}
+
+fn while_a_sample_runs_nobody_is_in_the_other_arm(lines: &[BTreeMap<String, String>]) {
+    let of = |line: &BTreeMap<String, String>| {
+        let start_us = (line["start_s"].parse::<f64>().unwrap() * 1e6).round() as u64;
+        // Inwards: both are rounded.
+        (start_us + 1, start_us + line["service_ns"].parse::<u64>().unwrap() / 1_000)
+    };
+    let mut samples = 0;
+    for sample in lines.iter().filter(|line| line["sample"] == "1") {
+        let (began, ended) = of(sample);
+        samples += 1;
+        for other in lines.iter().filter(|other| other["arm"] != sample["arm"]) {
+            let (from, to) = of(other);
+            assert!(to <= began || ended <= from, "{sample:?} {other:?}");
+        }
+    }
+    assert!(samples >= 10, "{samples}");
 }
 
 #[tokio::test]

@@ -126,7 +126,7 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
-            readers: Readers::new(prepared.armed_queries, timeouts),
+            readers: Readers::new(plan, start, prepared.armed_queries, timeouts),
             examiner: None,
             gpus: prepared.gpus,
             timeline: Timeline::default(),
@@ -370,7 +370,8 @@ impl<'a> Run<'a> {
             PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
         });
         let partitions = partitions.collect();
-        let (queries, pairs, queries_due) = self.readers.drain();
+        let measured = end.saturating_duration_since(self.start + self.plan.job.warmup);
+        let (queries, pairs, queries_due) = self.readers.drain(measured);
         let began = self.last_tick.saturating_duration_since(self.start);
         let target = self.target_per_s(began, end.saturating_duration_since(self.start));
         let interval = Interval {
@@ -523,7 +524,7 @@ impl<'a> Run<'a> {
         if let Err(broken) = finished {
             self.fail(RunError::Task(broken.to_string()));
         }
-        self.readers.drain();
+        self.readers.drain(self.measured().0);
     }
 
     /// Rows that the server has acknowledged.

@@ -14,8 +14,9 @@ use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Examiner, Findings, SharedFindings};
-use crate::query::{Armed, ArmedQuery, Connection, Failures, Reader, Timeouts};
+use crate::query::{Armed, ArmedQuery, Chooser, Connection, Failures, Reader, Timeouts};
 use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
+use crate::stats;
 
 use super::assemble::QueryFindings;
 use super::prepare::connection;
@@ -27,6 +28,7 @@ const BACKLOG: Duration = Duration::from_secs(10);
 /// The queries of a run.
 pub(super) struct Readers {
     armed_queries: Arc<[ArmedQuery]>,
+    chooser: Arc<Chooser>,
     /// By query and arm, as in the report: each recorder and the total.
     tallies: Vec<(Vec<Recorder<QueryTally>>, QueryTally)>,
     /// By query.
@@ -42,13 +44,23 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(armed_queries: Arc<[ArmedQuery]>, timeouts: Arc<Timeouts>) -> Self {
+    /// The readers of a plan, whose schedule begins at `start`.
+    pub(super) fn new(
+        plan: &Plan<StreamJob>,
+        start: Instant,
+        armed_queries: Arc<[ArmedQuery]>,
+        timeouts: Arc<Timeouts>,
+    ) -> Self {
+        let (readers, run) = (plan.job.readers.count, (start, plan.job.duration));
+        let chooser = Arc::new(Chooser::new(&armed_queries, readers, run, plan.common.seed));
+        let pairs = |of_one: &Recorder<PairTally>| (vec![of_one.clone()], PairTally::default());
         let combinations: usize =
             armed_queries.iter().map(|armed_query| armed_query.arms.len()).sum();
         Self {
             tallies: (0..combinations).map(|_| Default::default()).collect(),
-            pairs: armed_queries.iter().map(|_| Default::default()).collect(),
+            pairs: chooser.pairs().iter().map(pairs).collect(),
             armed_queries,
+            chooser,
             due: Vec::new(),
             due_total: ReaderTally::default(),
             shared: SharedFindings::default(),
@@ -95,8 +107,7 @@ impl Readers {
             armed_query.arms.iter().map(|_| Recorder::default()).collect()
         };
         let recorders: Vec<Vec<_>> = self.armed_queries.iter().map(by_arm).collect();
-        let pairs: Vec<_> = self.armed_queries.iter().map(|_| Recorder::default()).collect();
-        self.listen(&recorders, &pairs);
+        self.listen(&recorders, &[]);
         let due = Recorder::default();
         self.due.push(due.clone());
         let own_per_s = readers.peak_per_s().unwrap_or_default() / f64::from(readers.count);
@@ -108,15 +119,13 @@ impl Readers {
             recovery: plan.job.recovery.clone(),
             armed_queries: Arc::clone(&self.armed_queries),
             recorders,
-            pairs,
+            chooser: Arc::clone(&self.chooser),
             failures: Arc::clone(&self.failures),
             heartbeat,
             attribution: Attribution::default(),
             number,
             start,
             rows: self.rows(),
-            // Each reader asks in an order of its own, the same in every run of this seed.
-            seed: plan.common.seed ^ (u64::from(number) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15),
             stop: Arc::clone(stop),
             abort: abort.clone(),
         })
@@ -167,8 +176,11 @@ impl Readers {
     }
 
     /// What happened since the last call: by query and arm, and by query; and what became of the
-    /// queries that were due.
-    pub(super) fn drain(&mut self) -> (Vec<QueryTally>, Vec<PairTally>, ReaderTally) {
+    /// queries that were due. So much of the run is `measured` by now.
+    pub(super) fn drain(
+        &mut self,
+        measured: Duration,
+    ) -> (Vec<QueryTally>, Vec<PairTally>, ReaderTally) {
         fn all<T: Tally>(
             tallies: &mut [(Vec<Recorder<T>>, T)],
             mut add: impl FnMut(&mut T, &mut T),
@@ -190,7 +202,11 @@ impl Readers {
             total.merge(tally);
             tally.one_by_one = one_by_one;
         });
-        (queries, all(&mut self.pairs, |total, tally| total.merge(tally)), due)
+        let pairs = all(&mut self.pairs, |total, tally| {
+            total.merge(tally);
+            tally.verdict_in = total.reaches(stats::Settings::default().pairs_min, measured);
+        });
+        (queries, pairs, due)
     }
 
     /// What became of the queries that were due so far.

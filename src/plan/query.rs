@@ -20,7 +20,7 @@ const NAME_BYTES_MAX: usize = 63;
 pub struct Query {
     /// Name in reports and metrics.
     pub name: String,
-    /// Relative frequency, at least 1.
+    /// Its part of the readers' time, beside the others; at least 1.
     pub weight: NonZeroU32,
     /// SQL text; `{table}` stands for the stream's table.
     pub sql: String,
@@ -107,7 +107,7 @@ fn weight(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<No
         report.at(
             &written.span(),
             format!("`weight` is {}, outside 1 to {}", written.0, format_count(WEIGHT_MAX.into())),
-            "choose how often the query runs beside the others; delete it to leave it out"
+            "choose its part of the readers' time, beside the others; delete it to leave it out"
                 .to_owned(),
         );
     }

@@ -2,6 +2,7 @@
 //! whoever does it. It is put into an arm when it is not in it yet, each statement has the same
 //! limit, and whatever is cut off is cancelled on the server.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +16,7 @@ use crate::pg::fault::{Remedy, remedy};
 use crate::pg::reservation::Reservation;
 use crate::pg::select::Explained;
 use crate::pg::session::Notice;
-use crate::pg::{self, Session};
+use crate::pg::{self, Canceller, QUERY_CANCELED, Session};
 use crate::plan::Query;
 use crate::record::Ran;
 use crate::strom::{self, Arm, Gpu, StromError, hint};
@@ -92,6 +93,18 @@ pub(crate) struct Answer {
     pub ran: Option<Ran>,
 }
 
+/// How a query ended that the server did not fail.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// With its last row.
+    Answered(Answer),
+    /// Cancelled on the server at the limit it was given, so long after it was sent. The session is
+    /// good for more.
+    AtLimit(Duration),
+    /// Cut off, on the server too, and the session with it.
+    CutOff,
+}
+
 impl Armed {
     /// A session that connects when it is needed. What is done about timeouts on the GPU is shared
     /// by all sessions of a job.
@@ -149,7 +162,13 @@ impl Armed {
         self.connection.statement_timeout + NETWORK_GRACE
     }
 
-    /// Runs a query in an arm and drains its rows; `None` if it was cut off, on the server too.
+    /// Limit of a statement on the server.
+    pub(crate) fn statement_timeout(&self) -> Duration {
+        self.connection.statement_timeout
+    }
+
+    /// Runs a query in an arm and drains its rows. It is cancelled `at_limit` after it was sent, and
+    /// any time by `cut_off`.
     ///
     /// # Errors
     /// When the server fails it, or the arm cannot be entered. The session is still there unless
@@ -159,7 +178,8 @@ impl Armed {
         query: &Query,
         arm: &Arm,
         cut_off: &CancellationToken,
-    ) -> Result<Option<Answer>, StromError> {
+        at_limit: Option<Duration>,
+    ) -> Result<Ended, StromError> {
         let limit = self.limit();
         let work = async {
             let entered = timeout(limit, self.enter(arm)).await;
@@ -167,28 +187,44 @@ impl Armed {
             session.stay_read_only().await?;
             // They are of other statements.
             session.take_notices();
+            // Boxed, and only where there is a limit: a session's first queries, and few of them.
+            let canceller = at_limit.map(|at| Box::new((at, session.canceller())));
             let sent = Instant::now();
-            let drained = session.drain(&query.sql, query.newest_column.as_deref());
-            let drained =
-                timeout(limit, drained).await.unwrap_or_else(|_| late("run the query"))?;
+            let drained = {
+                let draining = pin!(session.drain(&query.sql, query.newest_column.as_deref()));
+                timeout(limit, within(canceller, draining)).await
+            };
             let service = sent.elapsed();
+            let drained = match drained.unwrap_or_else(|_| late("run the query")) {
+                Err(error)
+                    if error.code() == QUERY_CANCELED
+                        && at_limit.is_some_and(|at| service >= at) =>
+                {
+                    return Ok((Err(service), Vec::new()));
+                }
+                drained => drained?,
+            };
             let notices = session.take_notices();
             let fallback_rows = hint::fallback_rows(&notices);
             let (rows, newest) = (drained.rows, drained.newest);
-            Ok((Answer { sent, service, rows, newest, fallback_rows, ran: None }, notices))
+            let answer = Answer { sent, service, rows, newest, fallback_rows, ran: None };
+            Ok((Ok(answer), notices))
         };
         let Some(ran) = cut_off.run_until_cancelled(work).await else {
             self.cut_off().await;
-            return Ok(None);
+            return Ok(Ended::CutOff);
         };
-        let (answer, notices) = self.unless_lost(ran)?;
+        let (answer, notices) = match self.unless_lost(ran)? {
+            (Ok(answer), notices) => (answer, notices),
+            (Err(after), _) => return Ok(Ended::AtLimit(after)),
+        };
         self.timeouts.answered(arm);
         if self.leave_if_let_write().await {
             return Err(wrap(pg::Error::let_write()));
         }
         // Boxed, as is a new session: large in every future that runs queries.
         let ran = Box::pin(self.ran_by(query, arm, &notices, cut_off)).await;
-        Ok(Some(Answer { ran, ..answer }))
+        Ok(Ended::Answered(Answer { ran, ..answer }))
     }
 
     /// The plan of a query that was just answered in an arm, with these messages. That the session
@@ -414,6 +450,22 @@ impl Armed {
         self.session = None;
         self.entered = None;
     }
+}
+
+/// Does `work`, a statement, and cancels it on the server once its limit is over, if it has one.
+async fn within<T>(
+    limit: Option<Box<(Duration, Canceller)>>,
+    mut work: Pin<&mut impl Future<Output = T>>,
+) -> T {
+    let Some(limit) = limit else { return work.await };
+    let (at, canceller) = *limit;
+    tokio::select! {
+        done = &mut work => return done,
+        () = tokio::time::sleep(at) => {}
+    }
+    let is_over = CancellationToken::new();
+    is_over.cancel();
+    canceller.when(&is_over, work).await
 }
 
 fn wrap(error: pg::Error) -> StromError {

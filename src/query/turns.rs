@@ -1,54 +1,80 @@
-//! Which query comes next, in which arm. A query with two arms runs in both, one behind the other,
-//! in random order: the two make a pair, and whatever drifts meets both alike.
+//! Which query comes next, in which arm: for all readers of a run together. They share time, see
+//! [`Shares`](super::shares::Shares), and are in one arm at a time, see
+//! [`Switchback`](super::switchback::Switchback). Pure: the clock is an argument.
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use rand::rngs::Xoshiro256PlusPlus;
-use rand::{RngExt, SeedableRng};
+use super::dealer::Dealer;
+pub(super) use super::shares::Candidate;
+use super::shares::{Ended, Shares};
+pub(super) use super::switchback::Completed;
+use super::switchback::{RanOnce, Switchback};
 
-use super::armed_query::ArmedQuery;
-use crate::stats::Pair;
-
-/// Deals at random: the same seed deals the same.
+/// Chooses the turns of all readers.
 #[derive(Debug)]
-pub(crate) struct Dealer(Xoshiro256PlusPlus);
-
-impl Dealer {
-    /// The dealer of a seed.
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
-    }
-
-    /// The arm that runs first, of so many; two make a pair, and either may come first.
-    pub(crate) fn first_of(&mut self, arms: usize) -> usize {
-        if arms == 2 { self.0.random_bool(0.5).into() } else { 0 }
-    }
-
-    /// One of these, by weight.
-    fn pick(&mut self, weights: &[u32]) -> usize {
-        let total: u64 = weights.iter().map(|weight| u64::from(*weight)).sum();
-        let mut ticket = self.0.random_range(0..total.max(1));
-        for (index, weight) in weights.iter().enumerate() {
-            match ticket.checked_sub(u64::from(*weight)) {
-                Some(rest) => ticket = rest,
-                None => return index,
-            }
-        }
-        0
-    }
+pub(super) struct Turns {
+    candidates: Vec<Candidate>,
+    shares: Shares,
+    /// `None`: no query has two arms.
+    switchback: Option<Switchback>,
+    readers: Vec<ReaderState>,
+    /// For the order of the arms only: it depends on the seed and the round, whatever else happens.
+    arms_dealer: Dealer,
+    dealer: Dealer,
 }
 
-/// Chooses the turns of one session.
-pub(super) struct Turns {
-    weights: Vec<u32>,
-    arms: Vec<usize>,
+/// What is known of a reader.
+#[derive(Debug)]
+struct ReaderState {
     /// By query and arm: whether this session has run it. The first execution of a session pays
     /// for caches and for the GPU's context, two or three times its later cost.
     warm: Vec<Vec<bool>>,
-    /// Pairs, and executions of queries with one arm, that have begun.
-    blocks: u64,
-    pending: Option<Pending>,
-    dealer: Dealer,
+    /// The arm in which it last ran a query of two arms.
+    arm: Option<usize>,
+    in_hand: Option<InHand>,
+    /// Executions that it has begun.
+    begun: u64,
+}
+
+/// An execution that is not over.
+#[derive(Debug, Clone, Copy)]
+struct InHand {
+    query: usize,
+    arm: usize,
+    /// When it began, since the start.
+    began: Duration,
+    expected: Option<Duration>,
+    /// Whether the query has two arms.
+    is_compared: bool,
+    role: Role,
+    /// The query whose share it is of; `None`: nobody's, as the readers had to get warm.
+    payer: Option<usize>,
+    /// The round and the arm of its block.
+    block: (u64, usize),
+}
+
+/// What an execution is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// To be a sample, if it is answered.
+    Sample,
+    /// Its query's own, and no sample.
+    Own,
+    /// The first of its session after a switch: to get warm in the arm.
+    Warming,
+    /// To keep the load up until the block's last execution is over.
+    Filling,
+}
+
+/// A query that was chosen, and the one whose share it is of.
+struct Chosen {
+    query: usize,
+    payer: Option<usize>,
 }
 
 /// What runs next.
@@ -56,173 +82,285 @@ pub(super) struct Turns {
 pub(super) struct Turn {
     pub(super) query: usize,
     pub(super) arm: usize,
-    /// The number of its pair, or its own if the query has one arm.
+    /// The round, or the reader's own count where no query has two arms.
     pub(super) block: u64,
     /// Whether this session has not run it yet.
     pub(super) cold: bool,
+    /// When it is cut, after it was sent.
+    pub(super) limit: Option<Duration>,
 }
 
-/// A pair of which one half is still to come.
-struct Pending {
-    query: usize,
-    first: usize,
-    /// Time of the first half; `None` while it runs, or if it is no sample.
-    time: Option<Duration>,
-    cold: bool,
-    broken: bool,
-}
-
-/// What a turn made of its pair.
+/// How a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Completed {
-    /// The pair is not complete, or the query has one arm.
-    Nothing,
-    /// A pair.
-    Pair(Pair),
-    /// A pair in which an arm ran for the first time in its session: marked, and no sample.
-    Cold,
-    /// A half failed, or ran outside of the measurement.
-    Broken,
+pub(super) enum Outcome {
+    /// Answered after this service time; `measured`: it was due in the measurement.
+    Answered { service: Duration, measured: bool },
+    /// Given up after so long, at a limit of ours or of the server's.
+    Cut(Duration),
+    /// The server refused or failed it, or the session was lost.
+    Failed,
 }
 
 impl Turns {
-    pub(super) fn new(armed_queries: &[ArmedQuery], seed: u64) -> Self {
+    /// Turns of so many readers in a run that takes so long, if it has an end.
+    pub(super) fn new(
+        candidates: Vec<Candidate>,
+        readers: u32,
+        run: Option<Duration>,
+        seed: u64,
+    ) -> Self {
+        let warm = || candidates.iter().map(|one| vec![false; one.arms]).collect();
+        let reader = |_| ReaderState { warm: warm(), arm: None, in_hand: None, begun: 0 };
+        let (mut arms_dealer, dealer) = (Dealer::new(seed), Dealer::new(!seed));
+        let compares = candidates.iter().any(|one| one.arms == 2);
         Self {
-            weights: armed_queries
-                .iter()
-                .map(|armed_query| armed_query.query.weight.get())
-                .collect(),
-            arms: armed_queries.iter().map(|armed_query| armed_query.arms.len()).collect(),
-            warm: armed_queries
-                .iter()
-                .map(|armed_query| vec![false; armed_query.arms.len()])
-                .collect(),
-            blocks: 0,
-            pending: None,
-            dealer: Dealer::new(seed),
+            shares: Shares::new(&candidates, run, readers),
+            switchback: compares.then(|| Switchback::new(candidates.len(), run, &mut arms_dealer)),
+            readers: (0..readers).map(reader).collect(),
+            candidates,
+            arms_dealer,
+            dealer,
         }
     }
 
-    /// The next turn; the second half of a pair follows the first at once.
-    pub(super) fn next(&mut self) -> Turn {
-        if let Some(Pending { query, first, .. }) = self.pending {
-            return self.turn(query, 1 - first);
-        }
-        self.blocks += 1;
-        let query = self.dealer.pick(&self.weights);
-        let arm = self.dealer.first_of(self.arms[query]);
-        self.turn(query, arm)
-    }
-
-    fn turn(&self, query: usize, arm: usize) -> Turn {
-        Turn { query, arm, block: self.blocks, cold: !self.warm[query][arm] }
-    }
-
-    /// Notes how a turn ended; `time` is its service time if it is a sample.
-    pub(super) fn end(&mut self, turn: Turn, time: Option<Duration>, answered: bool) -> Completed {
-        let Turn { query, arm, cold, .. } = turn;
-        self.warm[query][arm] = answered;
-        if self.arms[query] != 2 {
-            return Completed::Nothing;
-        }
-        let Some(half) = self.pending.take() else {
-            let broken = time.is_none();
-            self.pending = Some(Pending { query, first: arm, time, cold, broken });
-            return Completed::Nothing;
-        };
-        match (half.time, time) {
-            _ if half.broken || time.is_none() => Completed::Broken,
-            (Some(first), Some(second)) if !cold && !half.cold => {
-                let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-                let (first, second) = (ns(first), ns(second));
-                Completed::Pair(match half.first {
-                    0 => Pair { a_ns: first, b_ns: second },
-                    _ => Pair { a_ns: second, b_ns: first },
-                })
+    /// The next turn of a reader, at `now` since the start; `each` is told what came of which query.
+    pub(super) fn next(
+        &mut self,
+        reader: usize,
+        now: Duration,
+        each: impl FnMut(usize, Completed),
+    ) -> Turn {
+        // Where nothing is due for a while, no turn ends to end the block.
+        self.advance(now, each);
+        let (query, arm, block, role, payer) = match &self.switchback {
+            None => {
+                let chosen = self.shares.least_used(0..self.candidates.len(), &mut self.dealer);
+                let query = chosen.unwrap_or_default();
+                (query, 0, (0, 0), Role::Own, Some(query))
             }
-            _ => Completed::Cold,
+            Some(switchback) => {
+                let block = (switchback.round(), switchback.arm());
+                let is_warming = self.readers[reader].arm != Some(block.1);
+                let Chosen { query, payer } = self.choose(reader, now, is_warming);
+                let arm = self.arm_of(query, block.1);
+                (query, arm, block, self.role(reader, query, block.1, is_warming), payer)
+            }
+        };
+        let expected = self.shares.expected(query, arm);
+        self.shares.begin(query, arm);
+        let is_compared = self.candidates[query].arms == 2;
+        let state = &mut self.readers[reader];
+        state.begun += 1;
+        state.in_hand =
+            Some(InHand { query, arm, began: now, expected, is_compared, role, payer, block });
+        if is_compared {
+            state.arm = Some(arm);
+        }
+        Turn {
+            query,
+            arm,
+            block: if self.switchback.is_some() { block.0 } else { state.begun },
+            cold: !state.warm[query][arm],
+            limit: self.shares.limit(query, arm),
         }
     }
 
-    /// The session is another one: nothing is warm in it.
-    pub(super) fn session_lost(&mut self) {
-        self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
+    /// Notes how a reader's turn ended, at `now`; `each` is told what came of which query. Whether the
+    /// execution was a sample of its block.
+    pub(super) fn end(
+        &mut self,
+        reader: usize,
+        now: Duration,
+        outcome: Outcome,
+        mut each: impl FnMut(usize, Completed),
+    ) -> bool {
+        let state = &mut self.readers[reader];
+        let Some(in_hand) = state.in_hand.take() else { return false };
+        let InHand { query, arm, began, expected, role, payer, .. } = in_hand;
+        let is_answered = matches!(outcome, Outcome::Answered { .. });
+        state.warm[query][arm] = is_answered;
+        let was_known = self.shares.expected(query, arm).is_some();
+        let (took, cut) = match outcome {
+            Outcome::Answered { service, .. } => (service, false),
+            Outcome::Cut(after) => (after, true),
+            Outcome::Failed => (now.saturating_sub(began), false),
+        };
+        let ended = Ended { expected, took, payer, answered: is_answered, cut };
+        self.shares.end(query, arm, ended);
+        let Some(switchback) = &mut self.switchback else { return false };
+        let is_slow = self.shares.is_slow(query);
+        if in_hand.is_compared && !was_known && (is_answered || cut) {
+            each(query, Completed::Tried { arm, after: took, cut });
+        }
+        let of_this_block = in_hand.block == (switchback.round(), switchback.arm());
+        let mut is_sample = false;
+        if of_this_block && !in_hand.is_compared {
+            switchback.had(query);
+        } else if of_this_block {
+            let ran = match outcome {
+                Outcome::Answered { service, measured: true } if role == Role::Sample => {
+                    is_sample = true;
+                    RanOnce::Sample(service)
+                }
+                Outcome::Answered { .. } if role == Role::Sample => RanOnce::Early,
+                Outcome::Answered { .. } if is_slow => RanOnce::Enough,
+                Outcome::Answered { .. } => RanOnce::Cold,
+                Outcome::Cut(_) => RanOnce::Enough,
+                Outcome::Failed => RanOnce::Broken,
+            };
+            switchback.note(query, &ran);
+        }
+        self.advance(now, each);
+        is_sample
+    }
+
+    /// A reader has another session: nothing is warm in it.
+    pub(super) fn session_lost(&mut self, reader: usize) {
+        let state = &mut self.readers[reader];
+        state.warm.iter_mut().flatten().for_each(|warm| *warm = false);
+        state.arm = None;
+    }
+
+    /// Ends the block once its time is up, it has what it waits for, and all that began in it is over.
+    fn advance(&mut self, now: Duration, each: impl FnMut(usize, Completed)) {
+        let Some(switchback) = &mut self.switchback else { return };
+        switchback.close_if_over(now);
+        let block = (switchback.round(), switchback.arm());
+        let is_held = |state: &ReaderState| state.in_hand.is_some_and(|one| holds(&one, block));
+        if !switchback.is_closing() || self.readers.iter().any(is_held) {
+            return;
+        }
+        let (shares, candidates) = (&self.shares, &self.candidates);
+        let goal = |query| {
+            is_eligible(shares, candidates, query)
+                && shares.is_behind(query, eligible(shares, candidates))
+        };
+        switchback.switch(now, goal, &mut self.arms_dealer, each);
+    }
+
+    fn arm_of(&self, query: usize, arm: usize) -> usize {
+        if self.candidates[query].arms == 2 { arm } else { 0 }
+    }
+
+    /// What an execution that begins now is for.
+    fn role(&self, reader: usize, query: usize, arm: usize, is_warming: bool) -> Role {
+        let Some(switchback) = &self.switchback else { return Role::Own };
+        if self.candidates[query].arms != 2 {
+            return if switchback.is_closing() { Role::Filling } else { Role::Own };
+        }
+        let overlaps = |state: &ReaderState| {
+            state.in_hand.is_some_and(|one| one.is_compared && one.arm != arm)
+        };
+        if switchback.is_closing() {
+            Role::Filling
+        } else if self.shares.limit(query, arm).is_some() {
+            // Whatever comes of it, it may be all that is ever known of the query there.
+            Role::Own
+        } else if is_warming {
+            Role::Warming
+        } else if !self.readers[reader].warm[query][arm] || self.readers.iter().any(overlaps) {
+            Role::Own
+        } else {
+            Role::Sample
+        }
+    }
+
+    /// The query of a reader's next turn. `is_warming`: it was last in the other arm.
+    fn choose(&mut self, reader: usize, now: Duration, is_warming: bool) -> Chosen {
+        let own = |query| Chosen { query, payer: Some(query) };
+        let Self { candidates, shares, switchback, readers, dealer, .. } = self;
+        let Some(switchback) = switchback else { return own(0) };
+        let arm = switchback.arm();
+        let arm_of = |query: usize| if candidates[query].arms == 2 { arm } else { 0 };
+        let all = || eligible(shares, candidates);
+        let is_compared = |query: &usize| candidates[*query].arms == 2;
+        let in_hand = |query: usize| {
+            let others = readers.iter().filter_map(|state| state.in_hand);
+            others.filter(|one| one.query == query && one.arm == arm_of(query)).count()
+        };
+        // A long query stays with a reader that is warm in it, as does one that somebody tries.
+        let suits = |query: &usize| {
+            let (query, arm) = (*query, arm_of(*query));
+            let is_warm = |state: &ReaderState| state.warm[query][arm];
+            match shares.expected(query, arm) {
+                None => in_hand(query) == 0,
+                Some(expected) => {
+                    expected < switchback.block_time()
+                        || is_warm(&readers[reader])
+                        || !readers.iter().any(is_warm)
+                }
+            }
+        };
+        if is_warming && !switchback.is_closing() {
+            let known = |query: &usize| shares.limit(*query, arm).is_none();
+            let cheapest = shares.cheapest(all().filter(is_compared).filter(known), arm_of);
+            if let Some(query) = cheapest {
+                return Chosen { query, payer: None };
+            }
+        }
+        if !switchback.is_closing() {
+            let wanted = || {
+                let awaited = |query: usize| {
+                    let mut others = readers.iter().filter_map(|state| state.in_hand);
+                    others.any(|one| one.query == query && one.role != Role::Warming)
+                };
+                let wanted = |query: &usize| switchback.wants(*query);
+                (0..candidates.len()).filter(wanted).filter(move |query| !awaited(*query))
+            };
+            if let Some(query) = shares.least_used(wanted().filter(suits), dealer) {
+                return own(query);
+            }
+            if !switchback.is_time_up(now) {
+                let of_round =
+                    |query: &usize| !is_compared(query) || switchback.is_of_round(*query);
+                if let Some(query) = shares.least_used(all().filter(of_round).filter(suits), dealer)
+                {
+                    return own(query);
+                }
+            }
+        }
+        // The block lasts longer for the sake of the one that is over last. What is short enough to be
+        // over before it, or else the shortest.
+        let left = readers.iter().filter_map(|state| {
+            let one = state.in_hand?;
+            let left = one.expected?.saturating_sub(now.saturating_sub(one.began));
+            Some((left, one.query))
+        });
+        let last = left.max();
+        let left = last.map_or(Duration::ZERO, |(left, _)| left);
+        let is_short = |query: &usize| {
+            shares.expected(*query, arm_of(*query)).is_some_and(|expected| expected <= left)
+        };
+        let query = shares
+            .least_used(all().filter(is_short), dealer)
+            .or_else(|| shares.cheapest(all(), arm_of))
+            .or_else(|| shares.least_used(all(), dealer))
+            .unwrap_or_default();
+        Chosen { query, payer: last.map(|(_, query)| query) }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
+/// Whether the block waits for an execution: nothing that only fills it up.
+fn holds(one: &InHand, block: (u64, usize)) -> bool {
+    one.is_compared && one.block == block && one.role != Role::Filling
+}
 
-    use super::*;
-    use crate::plan::{AnswerCompare, AnswerRule, GpuChoice, Query, SqlPlace};
-    use crate::strom::arms;
+/// The queries that may be asked: those that fit into their shares; where none does, those that were
+/// not given up; else all.
+fn eligible(shares: &Shares, candidates: &[Candidate]) -> impl Iterator<Item = usize> + Clone {
+    let all = 0..candidates.len();
+    let most = all.clone().map(|query| rank(shares, query)).max().unwrap_or_default();
+    all.filter(move |query| rank(shares, *query) == most)
+}
 
-    fn armed_query(weight: u32, alternating: bool) -> ArmedQuery {
-        let query = Query {
-            name: String::new(),
-            weight: NonZeroU32::new(weight).unwrap(),
-            sql: String::new(),
-            place: SqlPlace::default(),
-            newest_column: None,
-            gpu: None,
-            answers: AnswerRule { compare: AnswerCompare::Rows, tolerance: None, ties: Vec::new() },
-        };
-        ArmedQuery { query, arms: arms(GpuChoice::Auto, &[], alternating).unwrap() }
-    }
+fn is_eligible(shares: &Shares, candidates: &[Candidate], query: usize) -> bool {
+    eligible(shares, candidates).any(|one| one == query)
+}
 
-    fn turns(armed_queries: &[ArmedQuery]) -> Turns {
-        Turns::new(armed_queries, 1)
-    }
-
-    const MS: Option<Duration> = Some(Duration::from_millis(1));
-
-    #[test]
-    fn queries_come_up_by_weight() {
-        let mut turns = turns(&[armed_query(1, false), armed_query(3, false)]);
-        let second = (0..10_000).filter(|_| turns.next().query == 1).count();
-        assert!((7_300..7_700).contains(&second), "{second}");
-    }
-
-    #[test]
-    fn each_pair_is_adjacent_and_in_random_order() {
-        let mut turns = turns(&[armed_query(1, true), armed_query(1, true)]);
-        let (mut off_first, mut pairs) = (0, 0);
-        for block in 1..=1000 {
-            let first = turns.next();
-            assert_eq!(turns.end(first, MS, true), Completed::Nothing);
-            let second = turns.next();
-            assert_eq!((second.query, second.arm), (first.query, 1 - first.arm));
-            assert_eq!((first.block, second.block), (block, block));
-            match turns.end(second, Some(Duration::from_millis(2)), true) {
-                Completed::Pair(pair) => {
-                    pairs += 1;
-                    off_first += usize::from(first.arm == 0);
-                    let times_ns = [pair.a_ns, pair.b_ns];
-                    assert_eq!(times_ns[first.arm], 1_000_000);
-                    assert_eq!(times_ns[second.arm], 2_000_000);
-                }
-                other => assert_eq!(other, Completed::Cold),
-            }
-        }
-        assert_eq!(pairs, 998, "the first pair of each query is cold");
-        assert!((400..600).contains(&off_first), "{off_first}");
-    }
-
-    #[test]
-    fn a_failed_half_breaks_its_pair_and_a_new_session_is_cold() {
-        let mut turns = turns(&[armed_query(1, true)]);
-        let pair = |turns: &mut Turns, times: [Option<Duration>; 2]| {
-            let first = turns.next();
-            turns.end(first, times[0], times[0].is_some());
-            let second = turns.next();
-            turns.end(second, times[1], times[1].is_some())
-        };
-        assert_eq!(pair(&mut turns, [MS, MS]), Completed::Cold);
-        assert!(matches!(pair(&mut turns, [MS, MS]), Completed::Pair(_)));
-        assert_eq!(pair(&mut turns, [None, MS]), Completed::Broken);
-        assert_eq!(pair(&mut turns, [MS, None]), Completed::Broken);
-        turns.session_lost();
-        assert_eq!(pair(&mut turns, [MS, MS]), Completed::Cold);
+fn rank(shares: &Shares, query: usize) -> u8 {
+    match (shares.fits(query), shares.is_given_up(query)) {
+        (true, _) => 2,
+        (false, false) => 1,
+        (false, true) => 0,
     }
 }

@@ -15,8 +15,8 @@ pub struct Execution {
     pub service: Duration,
     /// The reader's number.
     pub reader: u32,
-    /// The reader's executions that belong together have the same number: the two of a pair, or
-    /// those of a query in a round of a sweep.
+    /// Executions that belong together have the same number: those of a pair, or those of a query in
+    /// a round of a sweep.
     pub block: u64,
     /// Rows that the query's table had when it was sent, as far as they are known.
     pub rows: Option<u64>,
@@ -28,6 +28,8 @@ pub struct Execution {
     pub measured: bool,
     /// Whether it was the first of its arm in its session.
     pub cold: bool,
+    /// Whether arms, or combinations of a sweep, are compared by it.
+    pub sample: bool,
     /// SQLSTATE, if it failed.
     pub error: Option<String>,
 }

@@ -1,5 +1,7 @@
 //! Pairs: one query run in two arms, one behind the other. The unit of every comparison.
 
+use std::time::Duration;
+
 use super::Tally;
 use crate::stats::Pair;
 
@@ -12,10 +14,16 @@ const KEPT_MAX: usize = 1 << 16;
 pub struct PairTally {
     /// The pairs kept, in order.
     pub pairs: Vec<Pair>,
-    /// Pairs in which an arm ran for the first time in its session; not among the samples.
+    /// Rounds in which it ran in both arms, and was no sample in one: its session was not warm, or it
+    /// ran beside the other arm.
     pub cold: u64,
-    /// Pairs of which one half failed or was not measured.
+    /// Rounds in which it failed in an arm.
     pub broken: u64,
+    /// By arm, its first execution that was answered or cut.
+    pub tried: [Option<Tried>; 2],
+    /// How much longer it has to be measured until there are pairs enough for a verdict, at its pace; set
+    /// when it is drained. `None`: there are, or nobody can say.
+    pub verdict_in: Option<Duration>,
     /// Comparisons of answers that found them the same.
     pub answers_same: u64,
     /// Comparisons of answers that found a difference.
@@ -28,10 +36,26 @@ pub struct PairTally {
     skip: u64,
 }
 
+/// The first execution of a query in an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tried {
+    /// When it was answered or cut, after it was sent.
+    pub after: Duration,
+    /// Whether it was cut: it takes at least as long.
+    pub cut: bool,
+}
+
 impl PairTally {
     /// Pairs measured.
     pub fn count(&self) -> u64 {
         self.seen.max(self.pairs.len() as u64)
+    }
+
+    /// How much longer it has to be measured until it has so many pairs, at the pace that brought those
+    /// of the time `measured`; `None` if it has them, or none at all.
+    pub fn reaches(&self, pairs: usize, measured: Duration) -> Option<Duration> {
+        let (have, need) = (self.count() as f64, pairs as f64);
+        (0.0 < have && have < need).then(|| measured.mul_f64((need - have) / have))
     }
 
     fn keep(&mut self, pair: Pair) {
@@ -55,6 +79,9 @@ impl Tally for PairTally {
         other.pairs.iter().for_each(|pair| self.keep(*pair));
         self.cold += other.cold;
         self.broken += other.broken;
+        for (own, other) in self.tried.iter_mut().zip(other.tried) {
+            *own = own.or(other);
+        }
         self.answers_same += other.answers_same;
         self.answers_different += other.answers_different;
         self.answers_failed += other.answers_failed;
@@ -64,6 +91,18 @@ impl Tally for PairTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_takes_as_long_as_what_is_there() {
+        let minute = Duration::from_secs(60);
+        let of = |pairs| PairTally {
+            pairs: vec![Pair { a_ns: 1, b_ns: 1 }; pairs],
+            ..PairTally::default()
+        };
+        assert_eq!(of(0).reaches(20, minute), None);
+        assert_eq!(of(12).reaches(20, minute), Some(Duration::from_secs(40)));
+        assert_eq!(of(20).reaches(20, minute), None);
+    }
 
     #[test]
     fn a_long_run_keeps_an_even_sample() {

@@ -56,6 +56,9 @@ pub struct QueryReport {
     pub rows: u64,
     /// Executions cut off because the run ended.
     pub interrupted: u64,
+    /// Executions cut at the query's share of the run.
+    #[serde(default)]
+    pub cut: u64,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
     /// Rows that the GPU handed back to the CPU, as far as the server says so.
@@ -83,18 +86,76 @@ pub struct ComparisonReport {
     pub query: String,
     /// Its arms: the base and the other.
     pub arms: [String; 2],
-    /// Measured pairs.
+    /// Measured pairs: rounds in which both arms had samples.
     pub pairs: u64,
-    /// Pairs in which an arm ran for the first time in its session; not among the samples.
+    /// Rounds in which it ran in both arms, and was no sample in one: its session was not warm, or it
+    /// ran beside the other arm.
     pub pairs_cold: u64,
-    /// Pairs of which one half failed or was not measured.
+    /// Rounds in which it failed in an arm.
     pub pairs_broken: u64,
+    /// The first execution in each arm, where there is no pair.
+    #[serde(default)]
+    pub tried: Option<TriedReport>,
+    /// How much longer it would have to be measured until there are pairs enough for a verdict, at its
+    /// pace; `None` where there are, or where nobody can say.
+    #[serde(default)]
+    pub verdict_in_s: Option<f64>,
     /// The times of the two, from the pairs; `None` until the end, or if there are none.
     pub times: Option<Comparison>,
     /// Whether the times mean anything: false if the answers differ.
     pub valid: bool,
     /// The answers of the two.
     pub answers: AnswerHistory,
+}
+
+/// A query that made no pair, and was tried in both arms: how long each took, and what that says of the
+/// ratio.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TriedReport {
+    /// The base and the other.
+    pub arms: [TriedArm; 2],
+    /// Base ÷ other; `None` where both were cut.
+    pub ratio: Option<f64>,
+    /// What the ratio is.
+    pub known: RatioKnown,
+}
+
+/// The first execution of a query in an arm.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub struct TriedArm {
+    /// When it was answered or cut, after it was sent.
+    pub after_s: f64,
+    /// Whether it was cut, at the query's share of the run or by the server's timeout.
+    pub cut: bool,
+}
+
+/// What a ratio is worth that two executions gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RatioKnown {
+    /// Both were answered: one pair, not warm, of which nobody knows how far it is off.
+    Once,
+    /// The base was cut: the ratio of this pair is that, or more.
+    AtLeast,
+    /// The other was cut: the ratio of this pair is that, or less.
+    AtMost,
+    /// Both were cut.
+    Nothing,
+}
+
+impl TriedReport {
+    /// What two executions say.
+    pub fn of(arms: [TriedArm; 2]) -> Self {
+        let [base, other] = arms;
+        let known = match (base.cut, other.cut) {
+            (false, false) => RatioKnown::Once,
+            (true, false) => RatioKnown::AtLeast,
+            (false, true) => RatioKnown::AtMost,
+            (true, true) => RatioKnown::Nothing,
+        };
+        let ratio = base.after_s / other.after_s.max(1e-9);
+        Self { arms, ratio: (known != RatioKnown::Nothing).then_some(ratio), known }
+    }
 }
 
 /// The histograms that the figures of a query in an arm are taken from.

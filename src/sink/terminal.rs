@@ -101,6 +101,8 @@ pub(crate) struct Terminal {
     /// When the schedule ended, since its start.
     ended: Option<Duration>,
     queries: Vec<String>,
+    /// Those that are compared, and how much longer they take until a verdict.
+    compared: Vec<(String, Option<Duration>)>,
     /// Since the last time something was shown.
     period: Period,
     rows_acknowledged: u64,
@@ -141,6 +143,7 @@ impl Terminal {
             drain_timeout: Duration::ZERO,
             ended: None,
             queries: Vec::new(),
+            compared: Vec::new(),
             period: Period::default(),
             rows_acknowledged: 0,
         }
@@ -204,12 +207,23 @@ impl Terminal {
             let per_s = queries as f64 / self.period.length.as_secs_f64().max(1e-9);
             let _ = write!(line, ", queries {}", format_rate(per_s));
         }
+        if let Some(left) = self.verdict_in(phase) {
+            let _ = write!(line, ", {left}");
+        }
         for gpu in &self.period.gpus {
             if let Some(busy) = busy(gpu) {
                 let _ = write!(line, ", GPU {busy}");
             }
         }
         line
+    }
+
+    /// The query whose verdict takes longest, as far as that can be said.
+    fn verdict_in(&self, phase: Phase) -> Option<String> {
+        let left = self.compared.iter().filter_map(|(query, left)| Some(((*left)?, query)));
+        let (left, query) = left.max().filter(|_| phase == Phase::Measure)?;
+        let left = Duration::from_secs(left.as_secs_f64().ceil() as u64);
+        Some(format!("{query}: about {} more", format_duration(left)))
     }
 
     fn block(&self, phase: Phase, now: Duration, backlog: u64) -> String {
@@ -243,6 +257,9 @@ impl Terminal {
                 let _ = write!(text, "  p99 {}", ms(response.p99_ms));
             }
         }
+        if let Some(left) = self.verdict_in(phase) {
+            let _ = write!(text, "\n  verdict   {left}");
+        }
         for gpu in &self.period.gpus {
             let busy = busy(gpu).unwrap_or_else(|| "does not answer".to_owned());
             let _ = write!(text, "\n  GPU       {busy}");
@@ -273,6 +290,8 @@ impl Sink for Terminal {
         self.planned = start.planned;
         let names = start.query_arms().map(|(query, arm)| format!("{query} ({arm})"));
         self.queries = names.collect();
+        let all = start.queries.iter();
+        self.compared = all.map(|query| (query.name.clone(), None)).collect();
         self.bar = self.screen.spinner();
         self.bar.set_message("starting");
         Ok(())
@@ -296,6 +315,9 @@ impl Sink for Terminal {
         self.period.queries.resize_with(interval.queries.len(), QueryTally::default);
         for (sum, tally) in self.period.queries.iter_mut().zip(&interval.queries) {
             sum.merge(tally);
+        }
+        for ((_, left), tally) in self.compared.iter_mut().zip(&interval.pairs) {
+            *left = tally.verdict_in;
         }
         self.period.gpus.resize_with(interval.gpus.len(), GpuUsage::default);
         for (sum, tally) in self.period.gpus.iter_mut().zip(&interval.gpus) {

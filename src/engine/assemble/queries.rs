@@ -4,9 +4,9 @@ use super::plans::plan_history;
 use super::{Findings, per_second};
 use crate::plan::Query;
 use crate::query::examine;
-use crate::record::{PairTally, QueryTally};
+use crate::record::{PairTally, QueryTally, Tried};
 use crate::result::Status;
-use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport};
+use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport, TriedArm, TriedReport};
 use crate::stats;
 use crate::strom::Arm;
 
@@ -38,6 +38,7 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
             queries_per_s: per_second(tally.executions_measured, measured_s),
             rows: tally.rows,
             interrupted: tally.interrupted,
+            cut: tally.cut,
             errors: tally.errors.clone(),
             fallback_rows: tally.fallback_rows,
             wait: tally.times.wait.percentiles(),
@@ -73,10 +74,24 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
             pairs: pairs.count(),
             pairs_cold: pairs.cold,
             pairs_broken: pairs.broken,
+            tried: tried(pairs),
+            verdict_in_s: pairs
+                .reaches(settings.pairs_min, findings.scheduled)
+                .map(|left| left.as_secs_f64()),
             times: ended.then(|| stats::paired_ratio(&pairs.pairs, &settings)),
             valid: query.examined.answers.different == 0,
             answers: query.examined.answers.clone(),
         })
     };
     findings.queries.iter().filter_map(of).collect()
+}
+
+/// What is known of a query that made no pair.
+fn tried(pairs: &PairTally) -> Option<TriedReport> {
+    let arm = |tried: Option<Tried>| {
+        let Tried { after, cut } = tried?;
+        Some(TriedArm { after_s: after.as_secs_f64(), cut })
+    };
+    let [base, other] = pairs.tried.map(arm);
+    (pairs.count() == 0).then_some(TriedReport::of([base?, other?]))
 }

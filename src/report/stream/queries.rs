@@ -2,12 +2,12 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::{format_count, format_ms, format_rate};
+use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::loader::Bottleneck;
-use crate::result::query::{ComparisonReport, QueriesDue, QueryReport};
+use crate::result::query::{ComparisonReport, QueriesDue, QueryReport, RatioKnown, TriedReport};
 
 /// Queries that were due and never asked, and who kept them; nothing is said if there are none.
 pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
@@ -63,6 +63,7 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
 fn errors(query: &QueryReport) -> String {
     let errors: u64 = query.errors.values().sum();
     match (errors, query.interrupted, query.executions) {
+        (0, 0, 0) if query.cut > 0 => "cut".to_owned(),
         (0, 0, 0) => "not measured".to_owned(),
         (0, cut_off, 0) => format!("{} interrupted", format_count(cut_off)),
         (errors, ..) => format_count(errors),
@@ -75,6 +76,10 @@ fn notes(query: &QueryReport) -> Vec<String> {
     if query.interrupted > 0 {
         let count = format_count(query.interrupted);
         notes.push(format!("{count} cut off by the end of the run"));
+    }
+    if query.cut > 0 {
+        let count = format_count(query.cut);
+        notes.push(format!("{count} cut at its share of the run: a pair does not fit into that"));
     }
     let Some(plan) = &query.plan else { return notes };
     if let Some(error) = &plan.error {
@@ -117,13 +122,16 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
             comparison.query.clone(),
             cell(|times| times.median_a_ns),
             cell(|times| times.median_b_ns),
-            words::ratio(times),
+            tried(comparison).map_or_else(|| words::ratio(times), tried_ratio),
             verdict(comparison),
             comparison.pairs.to_string(),
             answers(comparison),
         ];
         let arms = comparison.arms.iter().map(String::as_str);
-        let notes = words::differences(arms, &comparison.answers);
+        let mut notes = words::differences(arms, &comparison.answers);
+        if let Some(left_s) = comparison.verdict_in_s {
+            notes.insert(0, format!("about {} more for a verdict", format_seconds(left_s.ceil())));
+        }
         rows.push(TableRow { cells, notes });
     }
     writeln!(out)?;
@@ -136,8 +144,39 @@ fn verdict(comparison: &ComparisonReport) -> String {
     if !comparison.valid {
         return "INVALID".to_owned();
     }
+    if let Some(tried) = tried(comparison) {
+        return tried_once(&comparison.arms, tried);
+    }
     let times = comparison.times.as_ref();
     times.map_or("no pairs".to_owned(), |times| words::verdict(other, times.verdict))
+}
+
+/// What is known where there is no pair.
+fn tried(comparison: &ComparisonReport) -> Option<&TriedReport> {
+    comparison.tried.as_ref().filter(|_| comparison.times.is_none())
+}
+
+fn tried_ratio(tried: &TriedReport) -> String {
+    let Some(ratio) = tried.ratio else { return "-".to_owned() };
+    let sign = match tried.known {
+        RatioKnown::AtLeast => "≥ ",
+        RatioKnown::AtMost => "≤ ",
+        RatioKnown::Once | RatioKnown::Nothing => "",
+    };
+    format!("{sign}{ratio:.2}")
+}
+
+/// How long each arm took, or when it was cut.
+fn tried_once(names: &[String; 2], tried: &TriedReport) -> String {
+    let arm = |(name, arm): (&String, &crate::result::query::TriedArm)| {
+        let after = format_seconds(arm.after_s);
+        match arm.cut {
+            true => format!("{name} cut at {after}"),
+            false => format!("{name} {after}"),
+        }
+    };
+    let [base, other] = [(&names[0], &tried.arms[0]), (&names[1], &tried.arms[1])].map(arm);
+    format!("tried once: {base}, {other}")
 }
 
 fn answers(comparison: &ComparisonReport) -> String {

@@ -15,7 +15,7 @@ const THINNED: &str = "executions.csv.new";
 const LINES_MAX: u64 = 200_000;
 
 /// The first columns, in this order, are what thinning reads and writes.
-const HEAD: &str = "weight,reader,block,start_s,service_ns,measured,cold,sqlstate,rows,\
+const HEAD: &str = "weight,reader,block,start_s,service_ns,measured,cold,sample,sqlstate,rows,\
                     answer_age_ms,plan,query,arm\n";
 
 /// Writes the file.
@@ -98,16 +98,17 @@ impl ExecutionsCsv {
 
 fn line(text: &mut String, weight: u64, execution: &Execution, query: &str, arm: &str) {
     let Execution { start, service, reader, block, rows, .. } = execution;
-    let Execution { plan, answer_age, measured, cold, error, .. } = execution;
+    let Execution { plan, answer_age, measured, cold, sample, error, .. } = execution;
     let or_empty = |value: Option<String>| value.unwrap_or_default();
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "{weight},{reader},{block},{:.6},{},{},{},{},{},{},{},{query},{arm}",
+        "{weight},{reader},{block},{:.6},{},{},{},{},{},{},{},{},{query},{arm}",
         start.as_secs_f64(),
         service.as_nanos(),
         u8::from(*measured),
         u8::from(*cold),
+        u8::from(*sample),
         error.as_deref().unwrap_or_default(),
         or_empty(rows.map(|rows| rows.to_string())),
         or_empty(answer_age.map(|age| format!("{:.3}", age.as_secs_f64() * 1e3))),
@@ -155,21 +156,23 @@ mod tests {
             rows: Some(31_000),
             answer_age: Some(Duration::from_micros(150_250)),
             measured: true,
+            sample: true,
             ..Execution::default()
         };
         let failed = Execution { cold: true, error: Some("57014".to_owned()), ..answered.clone() };
-        let failed = Execution { answer_age: None, rows: None, measured: false, ..failed };
+        let failed =
+            Execution { answer_age: None, rows: None, measured: false, sample: false, ..failed };
         csv.write(&[tally([answered.clone()]), tally([])]).unwrap();
         let with_plan = Execution { plan: Some(0xab), ..answered.clone() };
         csv.write(&[tally([with_plan]), tally([failed])]).unwrap();
         csv.write(&[tally([answered]), tally([])]).unwrap();
         let text = fs::read_to_string(folder.path().join(EXECUTIONS)).unwrap();
         insta::assert_snapshot!(text, @r"
-        weight,reader,block,start_s,service_ns,measured,cold,sqlstate,rows,answer_age_ms,plan,query,arm
-        1,2,7,1.250001,4200017,1,0,,31000,150.250,,top10,off
-        1,2,7,1.250001,4200017,1,0,,31000,150.250,00000000000000ab,top10,off
-        1,2,7,1.250001,4200017,0,1,57014,,,,top10,on
-        1,2,7,1.250001,4200017,1,0,,31000,150.250,,top10,off
+        weight,reader,block,start_s,service_ns,measured,cold,sample,sqlstate,rows,answer_age_ms,plan,query,arm
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,,top10,off
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,00000000000000ab,top10,off
+        1,2,7,1.250001,4200017,0,1,0,57014,,,,top10,on
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,,top10,off
         ");
     }
 
@@ -197,7 +200,7 @@ mod tests {
         let all = ticks * pairs * 9;
         assert!(weights.abs_diff(all) < all / 50, "{weights} of {all}");
         let of = |arm: &str| {
-            let own = lines.iter().filter(|line| line[12] == arm);
+            let own = lines.iter().filter(|line| line[13] == arm);
             own.map(|line| (line[1].clone(), line[2].clone())).collect::<Vec<_>>()
         };
         assert_eq!(of("off"), of("on"), "whole pairs");
