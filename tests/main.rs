@@ -45,6 +45,7 @@ mod statistics;
 mod stream;
 mod support;
 mod sweeps;
+mod switchback;
 mod synthetic;
 mod thresholds;
 mod tidy;
