@@ -28,7 +28,7 @@ pub use faults::FaultsArgs;
 pub use fill::FillArgs;
 pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs};
-pub use server::{EmbeddedArgs, ServerArgs};
+pub use server::{EmbeddedArgs, ReadersArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
 pub use variables::{unknown_variables, variables_without_use};
 
@@ -209,6 +209,9 @@ pub struct RunArgs {
     /// Where and how the server is found.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Where the readers ask.
+    #[command(flatten)]
+    pub readers: ReadersArgs,
     /// Where results go.
     #[command(flatten)]
     pub output: OutputArgs,

@@ -22,13 +22,13 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::{
     Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PostgresCommand,
-    ServerArgs,
+    ReadersArgs, ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{self, Address, embedded};
-use crate::plan::{Fault, Faults, Origin, Place};
+use crate::plan::{Fault, Faults, Origin, Place, StreamJob};
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::watch::gpu;
@@ -114,6 +114,7 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
     let job = plan.job;
     notes.iter().for_each(|note| tell(&format!("note: {note}")));
     let given = address(parsed, &args.server)?;
+    let readers = readers_address(parsed, &args.readers)?.map(|given| given.address);
     tell_notes(given.as_ref());
     if given.is_none() && args.server.embedded.data_dir.is_none() {
         let fix = "leave it out, or name the folder of a server with --data-dir";
@@ -140,7 +141,19 @@ async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
         let _ = started.stop().await;
     }
     let server = server.map_err(|error| Failure::new(exit::PREPARE, error))?;
-    let report = doctor::Report::of(doctor::Load::of(&job), machine, server);
+    let readers = match &readers {
+        Some(address) => {
+            until_started(address, START_PATIENCE, &tell, &Shutdown::default()).await?;
+            let found = doctor::server(address, &job).await;
+            Some(found.map_err(|error| Failure::new(exit::PREPARE, error))?)
+        }
+        None => None,
+    };
+    let mut load = doctor::Load::of(&job);
+    if readers.is_some() {
+        load.sessions = job.loading_sessions();
+    }
+    let report = doctor::Report::of(load, machine, server, readers);
     match args.format {
         Format::Text => print(&doctor::text::render(&report))?,
         Format::Json => {
@@ -171,25 +184,20 @@ struct Given {
 }
 
 fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure> {
-    let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let usage = |error| Failure::new(exit::USAGE, error);
     if let (true, Some("")) =
         (parsed.typed("database_url"), args.database_url.as_deref().map(str::trim))
     {
-        return Err(Faults::from(Fault {
-            place: Place::Given(Origin::Flag("--database-url")),
-            what: "`--database-url` is empty".to_owned(),
-            fix: "name a server, or leave it out to have one started".to_owned(),
-        })
-        .into());
+        let fix = "name a server, or leave it out to have one started";
+        return Err(is_empty("--database-url", fix));
     }
     let address = match args.database_url.as_deref().filter(|text| !text.trim().is_empty()) {
         Some(text) => {
             let typed = parsed.typed("database_url");
             let place = if typed { "--database-url" } else { "DATABASE_URL" };
-            Some(Address::parse(text, place, &env).map_err(usage)?)
+            Some(Address::parse(text, place, &variable).map_err(usage)?)
         }
-        None => Address::from_env(&env).map_err(usage)?,
+        None => Address::from_env(&variable).map_err(usage)?,
     };
     let Some(address) = address else {
         return match &args.password_file {
@@ -212,6 +220,43 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
                PGPORT, PGDATABASE or PGSERVICE";
     let notes = unused::refuse(parsed, unused, beside, fix)?;
     Ok(Some(Given { address, in_argv, notes }))
+}
+
+/// The value of an environment variable, if it has one.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn is_empty(flag: &'static str, fix: &str) -> Failure {
+    Faults::from(Fault {
+        place: Place::Given(Origin::Flag(flag)),
+        what: format!("`{flag}` is empty"),
+        fix: fix.to_owned(),
+    })
+    .into()
+}
+
+/// The server that the readers ask, where a flag or a variable names one.
+fn readers_address(parsed: &Parsed, args: &ReadersArgs) -> Result<Option<Given>, Failure> {
+    let typed = parsed.typed("readers_url");
+    let text = args.readers_url.as_deref().map(str::trim);
+    if typed && text == Some("") {
+        let fix = "name a server, or leave it out: then the readers ask the one that is loaded";
+        return Err(is_empty("--readers-url", fix));
+    }
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    let place = if typed { "--readers-url" } else { "STROM_LOAD_READERS_URL" };
+    let address = Address::parse(text, place, &variable);
+    let address = address.map_err(|error| Failure::new(exit::USAGE, error))?.to_read();
+    let in_argv = typed && address.password_is_in_text();
+    Ok(Some(Given { address, in_argv, notes: Vec::new() }))
+}
+
+/// The same of a profile.
+fn readers_address_of(job: &StreamJob) -> Result<Option<Address>, Failure> {
+    let Some(text) = &job.readers.database_url else { return Ok(None) };
+    let address = Address::parse(text, "[readers] database_url", &variable);
+    Ok(Some(address.map_err(|error| Failure::new(exit::USAGE, error))?.to_read()))
 }
 
 fn tell_notes(given: Option<&Given>) {

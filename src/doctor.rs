@@ -74,6 +74,8 @@ pub struct Report {
     pub machine: Machine,
     /// The server; `None` if none was given.
     pub server: Option<Server>,
+    /// The one that the readers ask, if it is another one.
+    pub readers_server: Option<Server>,
     /// What to do, worst first.
     pub advice: Vec<Advice>,
 }
@@ -178,14 +180,20 @@ impl Server {
 
 impl Report {
     /// Puts findings and advice together.
-    pub fn of(load: Load, machine: Machine, server: Option<Server>) -> Self {
-        let advice = advice::advise(&load, &machine, server.as_ref());
+    pub fn of(
+        load: Load,
+        machine: Machine,
+        server: Option<Server>,
+        readers_server: Option<Server>,
+    ) -> Self {
+        let advice = advice::advise(&load, &machine, server.as_ref(), readers_server.as_ref());
         Self {
             format_version: FORMAT_VERSION,
             strom_load_version: env!("CARGO_PKG_VERSION"),
             load,
             machine,
             server,
+            readers_server,
             advice,
         }
     }

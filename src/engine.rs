@@ -4,15 +4,18 @@
 mod assemble;
 mod bench;
 mod check;
+mod clocks;
 mod fill;
 mod gate;
 mod gpus;
+mod inspect;
 mod keeper;
 mod limits;
 mod measure;
 mod outputs;
 mod prepare;
 mod readers;
+mod reading;
 mod self_watch;
 mod sweep;
 mod threads;
@@ -92,6 +95,8 @@ pub struct Target {
     pub address: pg::Address,
     /// Whether strom-load started it.
     pub embedded: bool,
+    /// The server that the readers ask, if it is another one.
+    pub readers: Option<pg::Address>,
 }
 
 /// What a job may do beside its plan.
@@ -162,6 +167,12 @@ pub enum PrepareError {
         /// The place in the SQL text, as lines of their own; may be empty.
         place: String,
     },
+    /// Readers that may write, on a standby.
+    #[error(
+        "the readers may write (`writes = true`), and their server is a standby\n  fix: let them read, \
+         or name the primary in --readers-url"
+    )]
+    WritesOnStandby,
     /// A server that is too old.
     #[error("the server is PostgreSQL {version}; strom-load needs 15 or newer")]
     TooOld {
@@ -259,7 +270,8 @@ async fn stream(
     }
     let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
     let examine = Threads::of_examiner()?;
-    let preparing = prepare::prepare(plan, target, ingest.handle());
+    // Boxed, as its state machine is some 20 KB.
+    let preparing = Box::pin(prepare::prepare(plan, target, ingest.handle()));
     let mut prepared = shutdown.unless_stopped(preparing).await??;
     bench::hold_tables(&mut prepared.control, tables).await?;
     let (mut run, keeper) =

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::freshness::Trail;
 use crate::pace::{Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
-use crate::pg::load::{LoadFailure, LoadTarget, Loader};
+use crate::pg::load::{Committed, LoadFailure, LoadTarget, Loader};
 use crate::plan::{Recovery, Stream};
 use crate::record::{
     Account, Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally,
@@ -53,6 +54,8 @@ pub(crate) struct Producer {
     pub origin_us: i64,
     /// Rows acknowledged so far, in all partitions.
     pub rows: Arc<AtomicU64>,
+    /// What readers may not see yet.
+    pub trail: Trail,
     /// Where it notes what it did.
     pub recorder: Recorder<StreamTally>,
     /// Ends the schedule.
@@ -72,6 +75,15 @@ pub(crate) struct Connection {
     pub application_name: String,
     /// What it loads.
     pub target: LoadTarget,
+    /// Whether it asks where in the write-ahead log each COMMIT is, as readers on a standby need it.
+    pub positions: bool,
+}
+
+impl Connection {
+    /// A loader that leaves a trail.
+    pub(crate) fn trailing(&self, loader: Loader, trail: &Trail) -> Loader {
+        loader.reporting(trail.committing(), self.positions)
+    }
 }
 
 /// What can end a producer early.
@@ -117,6 +129,7 @@ impl Producer {
     pub(crate) async fn run(mut self) -> Option<ProduceError> {
         let mut free = Instant::now();
         let mut unsent = None;
+        self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
         let mut error = None;
         loop {
             self.shed();
@@ -173,6 +186,7 @@ impl Producer {
         let partitions = u64::from(self.stream.partitions.get());
         let limit = self.recovery.backlog_rows.get().div_ceil(partitions);
         if let Some((first, rows)) = self.pacer.shed(limit, &self.stop) {
+            self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
             self.drop_rows(first, rows);
         }
     }
@@ -204,6 +218,9 @@ impl Producer {
     /// Sends a slot until its fate is known. `false`: the run is over.
     async fn deliver(&mut self, slot: &Slot, free: Instant) -> Result<bool, ProduceError> {
         let mut outage: Option<Outage> = None;
+        let (first_lead, _) = self.pacer.row_lead(slot);
+        self.trail.begins(slot.first_row + slot.rows, slot.due - first_lead);
+        self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
         let begun = Instant::now();
         let late = self.attribution.wait(slot.due, free, slot.held_until, begun);
         loop {
@@ -221,7 +238,9 @@ impl Producer {
                 }
                 Attempt::Failed(failure) => failure,
             };
+            self.trail.failed();
             self.note_failure(failure.error.code(), outage.is_some());
+            let in_doubt = failure.in_doubt;
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
             // What is shed meanwhile waits for the server, as this batch does.
             self.served(slot, late, begun, Duration::ZERO);
@@ -234,6 +253,7 @@ impl Producer {
                     let late = self.late_again(late, begun, sent);
                     let own = self.heartbeat.paused(sent, now);
                     let latency = Latency::measure(slot.due, sent, now, late, own);
+                    self.trail.acknowledged(in_doubt, None);
                     self.acknowledge(slot, &latency);
                     break;
                 }
@@ -314,14 +334,14 @@ impl Producer {
         let latency = Latency::measure(slot.due, sent, answered, late, own);
         self.note_sent(slot, (again, sent), bytes, encode);
         match outcome {
-            Ok(committed) if committed.rows == slot.rows => {
+            Ok(Committed { xid, rows, position }) if rows == slot.rows => {
+                self.trail.acknowledged(Some(xid), position);
                 self.acknowledge(slot, &latency);
                 Attempt::Acknowledged
             }
-            Ok(committed) => Attempt::Impossible(ProduceError::Miscounted {
-                sent: slot.rows,
-                counted: committed.rows,
-            }),
+            Ok(Committed { rows: counted, .. }) => {
+                Attempt::Impossible(ProduceError::Miscounted { sent: slot.rows, counted })
+            }
             Err(failure) => Attempt::Failed(failure),
         }
     }
@@ -379,6 +399,7 @@ impl Producer {
 
     /// Notes a slot that will not be sent again: dropped, or it may be there.
     fn give_up(&self, slot: &Slot, late: &Blame, in_doubt: bool) {
+        self.trail.given_up();
         let age = Instant::now().saturating_duration_since(slot.due);
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         self.recorder.note(|tally| {

@@ -11,6 +11,7 @@ pub mod dataset;
 pub mod doctor;
 pub mod engine;
 pub mod exit;
+pub(crate) mod freshness;
 pub(crate) mod ingest;
 pub mod inject;
 pub mod metric;

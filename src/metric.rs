@@ -112,7 +112,9 @@ metrics! {
     QUERY_RESPONSE = Histogram "strom_load_query_response_seconds" ["query", "arm"]
         "Time of a query from due to its last row, or until it was cut off.";
     ANSWER_AGE = Histogram "strom_load_answer_age_seconds" ["query", "arm"]
-        "Age of the newest event in an answer, when the answer arrived.";
+        "How long ago the oldest row was due that is not in an answer, when the answer arrived.";
+    FRESHNESS = Histogram "strom_load_freshness_seconds" ["query", "arm"]
+        "How long before a query was asked the first batch was acknowledged that it did not see.";
     GPU_INFO = Gauge "strom_load_gpu_info" ["gpu", "uuid", "name", "driver"]
         "Always 1; the labels say what the GPU is.";
     GPU_SAMPLES = Counter "strom_load_gpu_samples_total" ["gpu", "uuid"]

@@ -27,6 +27,7 @@ pub(crate) mod reservation;
 pub(crate) mod result_type;
 pub(crate) mod select;
 pub(crate) mod session;
+pub(crate) mod sight;
 mod silence;
 mod start;
 pub(crate) mod table;

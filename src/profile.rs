@@ -275,6 +275,10 @@ pub enum Pick {
 pub struct Readers {
     /// Readers, each on its own connection. Default: 2 if there are queries, else 0.
     pub count: Option<Located<Whole>>,
+    /// The server that they ask, as a URL or key=value pairs without a password, such as a replica.
+    /// Default: the one that is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<Located<String>>,
     /// Queries per second over all readers, or "max": each reader starts its next query when the
     /// last one is answered. Default: "max".
     pub queries_per_s: Option<Located<RateOrMax>>,
@@ -312,8 +316,8 @@ pub struct Query {
     pub name: Option<Located<String>>,
     /// Its part of the readers' time, beside the others. Default: 1.
     pub weight: Option<Located<Whole>>,
-    /// Result column with the newest event time seen (timestamptz); the answer's age is taken
-    /// from it.
+    /// Result column with the newest event time seen (timestamptz): how long ago that was due is a
+    /// figure of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub newest_column: Option<Located<String>>,
     /// Whether it runs on the GPU, if not as all queries do.

@@ -10,6 +10,7 @@ pub(crate) mod examine;
 mod failures;
 mod plans;
 mod shares;
+mod sight;
 mod switchback;
 mod timeouts;
 mod turns;
@@ -33,6 +34,7 @@ pub(crate) use armed_query::ArmedQuery;
 pub(crate) use chooser::Chooser;
 pub(crate) use dealer::Dealer;
 pub(crate) use failures::Failures;
+pub(crate) use sight::Lookout;
 pub(crate) use timeouts::Timeouts;
 use turns::{Outcome, Turn};
 
@@ -67,6 +69,8 @@ pub(crate) struct Reader {
     pub number: u32,
     /// Start of the schedule.
     pub start: Instant,
+    /// The same, in microseconds since the Unix epoch: rows carry their due times from there on.
+    pub origin_us: i64,
     /// Rows that the stream has been acknowledged so far, in all partitions.
     pub rows: Arc<AtomicU64>,
     /// Ends the schedule.
@@ -241,11 +245,13 @@ impl Reader {
         let latency = Latency::measure(slot.due, sent, answered, late, own);
         let (service, measured) = (latency.service, slot.measured);
         let sample = self.chooser.end(self.number, Outcome::Answered { service, measured });
-        let age = answer
-            .newest
-            .map(|newest| SystemTime::now().duration_since(newest).unwrap_or_default());
+        let seen = answer.seen.filter(|_| armed_query.query.reads_table);
+        let age = seen.map(|seen| seen.age(answered));
+        let freshness = seen.map(|seen| seen.freshness());
+        let newest_age = answer.newest.and_then(|newest| self.age_of(newest, answered));
         let execution = Execution {
             answer_age: age,
+            freshness,
             measured,
             sample,
             plan: answer.ran.as_ref().map(|ran| ran.by.hash),
@@ -260,13 +266,29 @@ impl Reader {
                 tally.times.record(&latency);
                 let (ran, fell) = (answer.ran.as_ref(), answer.fallback_rows);
                 tally.ran(ran, execution.start, latency.service, fell);
-                if let Some(age) = age {
-                    tally.answer_age.record(age);
+                for (times, duration) in [
+                    (&mut tally.answer_age, age),
+                    (&mut tally.freshness, freshness),
+                    (&mut tally.newest_age, newest_age),
+                ] {
+                    duration.iter().for_each(|duration| times.record(*duration));
                 }
             }
             tally.one_by_one.push(execution);
         });
         Ok(true)
+    }
+
+    /// How long before this moment a row was due that carries this due time. By the clock that never
+    /// steps; `None` for a time to come, which no row of ours has.
+    fn age_of(&self, due: SystemTime, at: Instant) -> Option<Duration> {
+        let due_us = match due.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => i64::try_from(since.as_micros()).ok()?,
+            Err(before) => -i64::try_from(before.duration().as_micros()).ok()?,
+        };
+        let at_us = i64::try_from(at.saturating_duration_since(self.start).as_micros()).ok()?;
+        let age_us = at_us.checked_add(self.origin_us)?.checked_sub(due_us)?;
+        u64::try_from(age_us).ok().map(Duration::from_micros)
     }
 
     /// What is noted of an execution that was sent when the table had so many rows.

@@ -147,8 +147,13 @@ pub struct QueryTally {
     pub plan_changes: u64,
     /// Times of the measured executions.
     pub times: WorkTimes,
-    /// Now minus the newest event time in the answer, of the measured executions.
+    /// How long ago the oldest row was due that is not in the answer, when that arrived; of the measured
+    /// executions.
     pub answer_age: Times,
+    /// How long before the query the first batch was acknowledged that it did not see.
+    pub freshness: Times,
+    /// How long ago the newest event in the answer was due.
+    pub newest_age: Times,
     /// Errors by SQLSTATE.
     pub errors: BTreeMap<String, u64>,
     /// The executions one by one, answered or failed.
@@ -295,6 +300,8 @@ impl Tally for QueryTally {
         self.plan_changes += other.plan_changes;
         self.times.merge(&other.times);
         self.answer_age.merge(&other.answer_age);
+        self.freshness.merge(&other.freshness);
+        self.newest_age.merge(&other.newest_age);
         add_counts(&mut self.errors, &other.errors);
         self.one_by_one.merge(&other.one_by_one);
     }

@@ -7,6 +7,7 @@
 pub(crate) mod answers;
 pub(crate) mod arm;
 pub(crate) mod benchmark;
+pub(crate) mod clock;
 pub(crate) mod evidence;
 pub(crate) mod faults;
 pub mod figure;
@@ -15,6 +16,7 @@ pub(crate) mod index;
 pub(crate) mod loader;
 pub(crate) mod query;
 mod read;
+pub(crate) mod readers;
 #[cfg(test)]
 pub(crate) mod sample;
 mod saved_plan;

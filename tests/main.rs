@@ -23,6 +23,7 @@ mod estimates;
 mod executions;
 mod exits;
 mod faults;
+mod freshness;
 mod gpu_service;
 mod gpus;
 mod oracle;

@@ -238,9 +238,10 @@ async fn readers_are_measured_beside_the_stream() {
         assert_eq!(query["errors"], serde_json::json!({}));
         let ms = |figure: &str| query["response"][figure].as_f64().unwrap();
         assert!(0.0 < ms("p50_ms") && ms("p50_ms") <= ms("p99_ms") && ms("p99_ms") <= ms("max_ms"));
-        let has_age =
+        let has_newest =
             ["category_aggregate", "last_minute"].contains(&query["query"].as_str().unwrap());
-        assert_eq!(query["answer_age"].is_object(), has_age, "{query}");
+        assert_eq!(query["newest_age"].is_object(), has_newest, "{query}");
+        assert!(query["answer_age"].is_object() && query["freshness"].is_object(), "{query}");
     }
 }
 

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::settings::{Offer, Offered};
-use super::{Format, ServerArgs, SettingArgs};
+use super::{Format, ReadersArgs, ServerArgs, SettingArgs};
 
 /// Shown after the help.
 pub(super) const EXAMPLES: &str = "\
@@ -43,6 +43,9 @@ pub struct DoctorArgs {
     /// Where and how the server is found.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Where the readers ask.
+    #[command(flatten)]
+    pub readers: ReadersArgs,
     /// The load.
     #[command(flatten)]
     pub settings: SettingArgs<DoctorSettings>,

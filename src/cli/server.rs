@@ -27,6 +27,19 @@ pub struct ServerArgs {
     pub embedded: EmbeddedArgs,
 }
 
+/// Where the readers ask.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Readers")]
+pub struct ReadersArgs {
+    /// Server that the readers ask, such as a replica [default: the one that is loaded]
+    ///
+    /// Written as --database-url is, and filled in the same way. Any server will do for it, unless
+    /// target_session_attrs says otherwise. A pooler must give each session a backend of its own. A
+    /// profile names it in `database_url` under `[readers]`, without a password.
+    #[arg(long, env = "STROM_LOAD_READERS_URL", hide_env_values = true, value_name = "URL")]
+    pub readers_url: Option<String>,
+}
+
 /// How the server is started where none is given.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]

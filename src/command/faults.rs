@@ -81,7 +81,7 @@ async fn run(
     let proxy = proxy.map_err(|error| {
         Failure::new(exit::PREPARE, format!("failed to listen on 127.0.0.1: {error}"))
     })?;
-    let target = Target { address: through(&proxy, &server)?, embedded: true };
+    let target = Target { address: through(&proxy, &server)?, embedded: true, readers: None };
     // A signal ends the injector, and then the run: only a server that is whole again can be asked
     // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();

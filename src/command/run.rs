@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
 use crate::engine::{self, JobOptions, Shutdown, Target};
 use crate::exit;
+use crate::pg::Address;
 use crate::pg::embedded::Server;
 use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
@@ -20,16 +21,18 @@ use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 
 use super::profiles::{Resolved, to_run};
-use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER};
+use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER, READERS_URL};
 use super::{
     Failure, Given, START_PATIENCE, Signals, address, embedded_address, ended, init_logging, print,
-    start_server, until_started,
+    readers_address, readers_address_of, start_server, until_started,
 };
 
 /// What several runs share.
 struct Session<'a> {
     args: &'a RunArgs,
     given: Option<&'a Given>,
+    /// The server that the readers ask, where a flag or a variable names it.
+    readers: Option<&'a Given>,
     screen: &'a Screen,
     shutdown: &'a Shutdown,
     /// See [`Signals`].
@@ -58,25 +61,33 @@ enum Place<'a> {
 pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
     let Resolved { plans, mut notes } = to_run(files, &args.plan.overrides)?;
     let given = address(parsed, &args.server)?;
+    let readers = readers_address(parsed, &args.readers)?;
+    // All of them before anything starts.
+    for plan in &plans {
+        readers_of(plan, readers.as_ref())?;
+    }
     notes.extend(given.iter().flat_map(|given| given.notes.clone()));
     notes.extend(of_no_use(parsed, &plans, args)?);
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
     notes.iter().for_each(|note| tracing::info!("{note}"));
-    if let Some(given) = &given {
+    let places = [("--database-url", "DATABASE_URL"), ("--readers-url", "STROM_LOAD_READERS_URL")];
+    for (given, (flag, variable)) in [&given, &readers].into_iter().zip(places) {
+        let Some(given) = given else { continue };
         given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
         if given.in_argv {
             tracing::warn!(
-                "the password in --database-url can be read by every user of this machine; \
-                 PGPASSWORD or DATABASE_URL hide it"
+                "the password in {flag} can be read by every user of this machine; PGPASSWORD or \
+                 {variable} hide it"
             );
         }
     }
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
-    let (given, shutdown, screen) = (given.as_ref(), &shutdown, &screen);
+    let (given, readers) = (given.as_ref(), readers.as_ref());
+    let (shutdown, screen) = (&shutdown, &screen);
     let lingering = Arc::clone(&signals.lingering);
-    let mut session = Session { args, given, screen, shutdown, lingering, server: None };
+    let mut session = Session { args, given, readers, screen, shutdown, lingering, server: None };
     let work = async {
         let code = match <[Plan; 1]>::try_from(plans) {
             Ok([plan]) => {
@@ -101,6 +112,11 @@ fn of_no_use(parsed: &Parsed, plans: &[Plan], args: &RunArgs) -> Result<Vec<Stri
         let fix = "leave it out: only a sweep changes the server's configuration";
         notes.extend(unused::refuse(parsed, &[ALTER_SYSTEM], "without a sweep", fix)?);
     }
+    let reads = |plan: &Plan| matches!(&plan.job, Job::Stream(job) if job.readers.count > 0);
+    if !plans.iter().any(reads) {
+        let fix = "leave it out, or let there be readers beside a stream";
+        notes.extend(unused::refuse(parsed, &[READERS_URL], "without readers", fix)?);
+    }
     if matches!(args.output.metrics_addr, MetricsAddress::Off) {
         let fix = "leave it out, or say with --metrics-addr where to serve metrics";
         notes.extend(unused::refuse(parsed, &[METRICS_LINGER], "without metrics", fix)?);
@@ -110,6 +126,16 @@ fn of_no_use(parsed: &Parsed, plans: &[Plan], args: &RunArgs) -> Result<Vec<Stri
         notes.extend(unused::refuse(parsed, &[COOLDOWN, FAIL_FAST], "for one profile", fix)?);
     }
     Ok(notes)
+}
+
+/// The server that the readers of a plan ask, if it is one of their own.
+fn readers_of(plan: &Plan, given: Option<&Given>) -> Result<Option<Address>, Failure> {
+    match (&plan.job, given) {
+        (Job::Stream(job), _) if job.readers.count == 0 => Ok(None),
+        (Job::Stream(_), Some(given)) => Ok(Some(given.address.clone())),
+        (Job::Stream(job), None) => readers_address_of(job),
+        (Job::Benchmark(_) | Job::Sweep(_), _) => Ok(None),
+    }
 }
 
 impl Session<'_> {
@@ -199,7 +225,8 @@ impl Session<'_> {
             Job::Stream(job) => job.recovery.reconnect_timeout,
             Job::Benchmark(_) | Job::Sweep(_) => START_PATIENCE,
         };
-        let target = self.target(patience).await?;
+        let readers = readers_of(&plan, self.readers)?;
+        let target = self.target(readers, patience).await?;
         announce(endpoint.as_ref(), &results);
         let work = async {
             let allow_alter_system = self.args.batch.allow_alter_system;
@@ -223,11 +250,18 @@ impl Session<'_> {
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.
-    async fn target(&mut self, patience: Duration) -> Result<Target, Failure> {
+    async fn target(
+        &mut self,
+        readers: Option<Address>,
+        patience: Duration,
+    ) -> Result<Target, Failure> {
+        let told = |line: &str| tracing::info!("{line}");
+        if let Some(readers) = &readers {
+            until_started(readers, patience, &told, self.shutdown).await?;
+        }
         if let Some(given) = self.given {
-            let told = |line: &str| tracing::info!("{line}");
             until_started(&given.address, patience, &told, self.shutdown).await?;
-            return Ok(Target { address: given.address.clone(), embedded: false });
+            return Ok(Target { address: given.address.clone(), embedded: false, readers });
         }
         if self.server.is_none() {
             let server = start_server(&self.args.server.embedded, self.shutdown).await?;
@@ -236,7 +270,7 @@ impl Session<'_> {
         }
         let address = self.server.as_ref().map(embedded_address);
         let address = address.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no server"))?;
-        Ok(Target { address, embedded: true })
+        Ok(Target { address, embedded: true, readers })
     }
 
     async fn stop_server(&mut self) {

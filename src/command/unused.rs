@@ -31,6 +31,8 @@ pub(super) const STARTED: [Optional; 4] = [DATA_DIR, INSTALL, PG_SET, PG_BINDIR]
 pub(super) const STARTED_BY_DOCTOR: [Optional; 3] = [DATA_DIR, INSTALL, PG_SET];
 pub(super) const ALTER_SYSTEM: Optional =
     Optional::new("allow_alter_system", "--allow-alter-system", None);
+pub(super) const READERS_URL: Optional =
+    Optional::new("readers_url", "--readers-url", Some("STROM_LOAD_READERS_URL"));
 pub(super) const METRICS_LINGER: Optional =
     Optional::new("metrics_linger", "--metrics-linger", Some("STROM_LOAD_METRICS_LINGER"));
 pub(super) const COOLDOWN: Optional =

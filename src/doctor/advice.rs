@@ -97,11 +97,21 @@ fn item(
     Advice { id, severity, fact: fact.into(), why, fix: fix.into() }
 }
 
-/// Everything there is to say, worst first. Without a server there is nothing.
-pub fn advise(load: &Load, machine: &Machine, server: Option<&Server>) -> Vec<Advice> {
-    let Some(server) = server else { return Vec::new() };
-    let mut advice = strom::advise(load, machine, server);
-    advice.extend(load::advise(load, server));
+/// Everything there is to say, worst first. Without a server there is nothing. Queries run on the
+/// readers' server, where they have one of their own.
+pub fn advise(
+    load: &Load,
+    machine: &Machine,
+    server: Option<&Server>,
+    readers: Option<&Server>,
+) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    if let Some(queried) = readers.or(server) {
+        advice.extend(strom::advise(load, machine, queried));
+    }
+    if let Some(server) = server {
+        advice.extend(load::advise(load, server));
+    }
     // Stable: what stands together stays together.
     advice.sort_by_key(|item| item.severity);
     advice

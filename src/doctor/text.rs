@@ -24,8 +24,10 @@ pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
     match &report.server {
         Some(server) => {
-            describe_server(&mut text, server);
-            describe_strom(&mut text, server);
+            describe_server(&mut text, "server", server);
+            if report.readers_server.is_none() {
+                describe_strom(&mut text, server);
+            }
             describe_table(&mut text, server, &report.load.table);
         }
         None => {
@@ -33,9 +35,13 @@ pub(crate) fn render(report: &Report) -> String {
             line(&mut text, "", "give one with --database-url, or --data-dir for a kept one");
         }
     }
+    if let Some(readers) = &report.readers_server {
+        describe_server(&mut text, "readers", readers);
+        describe_strom(&mut text, readers);
+    }
     describe_machine(&mut text, report);
-    if let Some(server) = &report.server {
-        describe_settings(&mut text, &server.pg_strom);
+    if let Some(queried) = report.readers_server.as_ref().or(report.server.as_ref()) {
+        describe_settings(&mut text, &queried.pg_strom);
         describe_advice(&mut text, report);
     }
     text
@@ -46,8 +52,8 @@ fn line(text: &mut String, label: &str, says: &str) {
     let _ = writeln!(text, "{}", format!("{label:LABEL$}{says}").trim_end());
 }
 
-fn describe_server(text: &mut String, server: &Server) {
-    line(text, "server", &format!("PostgreSQL {}", server.version));
+fn describe_server(text: &mut String, label: &str, server: &Server) {
+    line(text, label, &format!("PostgreSQL {}", server.version));
     line(text, "", &server.address);
     let kind = if server.superuser { "a superuser" } else { "no superuser" };
     let standby = if server.standby { "; a standby" } else { "" };

@@ -15,7 +15,9 @@ use crate::plan::{Plan, StreamJob};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
 use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, WorkTimes};
+use crate::result::clock::ClockStep;
 use crate::result::gpu::GpusReport;
+use crate::result::readers::ReadersReport;
 use crate::result::server::ServerReport;
 use crate::result::stream::{
     MeasuredRows, OutageReport, PartitionReport, StreamHistograms, StreamReport, StreamRun,
@@ -61,6 +63,10 @@ pub(super) struct Findings<'a> {
     pub(super) partitions: &'a [&'a PartitionTotals],
     /// Each query, in the plan's order.
     pub(super) queries: &'a [QueryFindings<'a>],
+    /// Clocks that were set.
+    pub(super) clock_steps: Vec<ClockStep>,
+    /// The readers.
+    pub(super) readers: &'a ReadersReport,
     /// What became of the queries that were due.
     pub(super) queries_due: &'a ReaderTally,
     /// Rows found by SQL.
@@ -119,6 +125,8 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
+        clock_steps: findings.clock_steps.clone(),
+        readers: findings.readers.clone(),
         queries_due: loader::queries_due(findings),
         queries,
         comparisons: queries::comparisons(findings),

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::assemble::{self, Draft};
 use super::gate::Gate;
 use super::gpus::Gpus;
+use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
 use super::outputs::{Filling, Outputs};
-use super::prepare::{await_gpu, check_queries_apart, connect_and_inspect, query_start};
+use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
 use super::{FillOptions, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ExportOptions, ImportError, Source};
@@ -51,7 +52,8 @@ pub(super) async fn run(
 ) -> Result<JobResult, PrepareError> {
     let (bench, shutdown) = (&plan.job, &outer.with_inner_stop());
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server) = shutdown.unless_stopped(connect_and_inspect(target)).await??;
+    let (mut control, server) =
+        shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
     let loaded = server.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");

@@ -8,7 +8,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::pg;
+use crate::pg::clock::ServerTime;
 use crate::pg::reservation::Reservation;
+
+use super::clocks::Clocks;
 
 /// Between two questions whether the session is there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -22,10 +25,15 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps `session`, which holds `reservation`, until [`Keeper::end`].
-    pub(super) fn of(session: pg::Session, address: pg::Address, reservation: Reservation) -> Self {
+    /// Keeps `session`, which holds `reservation`, until [`Keeper::end`]. It tells the time meanwhile.
+    pub(super) fn of(
+        session: pg::Session,
+        address: pg::Address,
+        reservation: Reservation,
+        clocks: Clocks,
+    ) -> Self {
         let over = CancellationToken::new();
-        let task = tokio::spawn(keep(session, address, reservation, over.clone()));
+        let task = tokio::spawn(keep(session, address, reservation, clocks, over.clone()));
         Self { over, task }
     }
 
@@ -41,19 +49,28 @@ async fn keep(
     session: pg::Session,
     address: pg::Address,
     reservation: Reservation,
+    clocks: Clocks,
     over: CancellationToken,
 ) {
     let mut held = Some(session);
     let mut failed = false;
-    while over.run_until_cancelled(sleep(ASK_EVERY)).await.is_some() {
+    let mut pause = Duration::ZERO;
+    while over.run_until_cancelled(sleep(pause)).await.is_some() {
+        pause = ASK_EVERY;
         let step = async {
             match held.take() {
                 Some(mut session) => match ask(&mut session).await {
-                    Ok(()) => held = Some(session),
-                    Err(error) => tracing::warn!(
-                        "the session that reserves the table is lost, and taken anew; meanwhile the \
-                         producers hold the table: {error}"
-                    ),
+                    Ok(time) => {
+                        clocks.servers(&time);
+                        held = Some(session);
+                    }
+                    Err(error) => {
+                        clocks.server_was_lost();
+                        tracing::warn!(
+                            "the session that reserves the table is lost, and taken anew; meanwhile \
+                             the producers hold the table: {error}"
+                        );
+                    }
                 },
                 None => match take_anew(&address, &reservation).await {
                     Ok(session) => {
@@ -78,10 +95,9 @@ async fn keep(
     }
 }
 
-async fn ask(session: &mut pg::Session) -> Result<(), pg::Error> {
-    let act = "ask whether the session is there";
-    let asked = timeout(ANSWER_MAX, session.execute(act, "SELECT 1")).await;
-    asked.unwrap_or_else(|_| Err(pg::Error::timed_out(act)))
+async fn ask(session: &mut pg::Session) -> Result<ServerTime, pg::Error> {
+    let asked = timeout(ANSWER_MAX, session.server_time()).await;
+    asked.unwrap_or_else(|_| Err(pg::Error::timed_out("ask whether the session is there")))
 }
 
 async fn take_anew(

@@ -8,6 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Findings, PartitionTotals, RowsFound, Timeline, unix_us};
+use crate::freshness::Trail;
 use crate::ingest::audit::{Evidence, PartitionEvidence, first_row};
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
@@ -25,6 +26,7 @@ use crate::result::{JobResult, Status};
 use crate::row::BatchEncoder;
 use crate::sink::{QueryStart, Start, StreamStart};
 
+use super::clocks::Clocks;
 use super::gate::Gate;
 use super::gpus::Gpus;
 use super::keeper::Keeper;
@@ -69,6 +71,7 @@ pub(super) struct Run<'a> {
     /// Looks at plans and answers; away while its task runs.
     examiner: Option<Examiner>,
     gpus: Gpus,
+    clocks: Clocks,
     timeline: Timeline,
     gate: Gate,
     last_tick: Instant,
@@ -126,28 +129,38 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
-            readers: Readers::new(plan, start, prepared.armed_queries, timeouts),
+            readers: Readers::new(
+                plan,
+                start,
+                prepared.armed_queries,
+                timeouts,
+                prepared.readers_report,
+            ),
             examiner: None,
             gpus: prepared.gpus,
+            clocks: Clocks::new(start),
             timeline: Timeline::default(),
             gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
             own: SelfWatch::begin(ingest, examine.handle(), processes),
         };
         let mut producers = Vec::new();
-        for (partition, loader) in partitions.into_iter().zip(loaders) {
+        for ((partition, loader), trail) in
+            partitions.into_iter().zip(loaders).zip(prepared.trails.iter())
+        {
             let _timers_belong_there = ingest.enter();
-            producers.push(run.producer(partition, loader, &address)?);
+            producers.push(run.producer(partition, (loader, trail), &address)?);
         }
         let mut reading = Vec::new();
+        let begin = (start, unix_us(started_at));
         for (number, armed) in (0..).zip(readers) {
             let control = (&run.stop, &run.cut_off);
             let beats = run.own.readers();
-            let reader = run.readers.reader(plan, number, armed, start, beats, control)?;
+            let reader = run.readers.reader(plan, number, armed, begin, beats, control)?;
             reading.push(reader);
         }
         let reservation = run.table.reservation.clone();
-        let examiner = run.readers.examiner(plan, &address, &reservation, start);
+        let examiner = run.readers.examiner(plan, &prepared.readers_address, &reservation, start);
         let queries: Vec<QueryStart> =
             run.readers.armed_queries().iter().map(query_start).collect();
         let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
@@ -167,7 +180,7 @@ impl<'a> Run<'a> {
             gpus: run.gpus.found(),
         };
         outputs.begin(&begin, &run.report(RowsFound::default()))?;
-        let keeper = Keeper::of(control, address, reservation);
+        let keeper = Keeper::of(control, address, reservation, run.clocks.clone());
         let mut tasks = JoinSet::new();
         for producer in producers {
             let partition = producer.partition;
@@ -190,7 +203,7 @@ impl<'a> Run<'a> {
     fn producer(
         &mut self,
         partition: StreamPartition,
-        loader: pg::load::Loader,
+        (loader, trail): (pg::load::Loader, &Trail),
         address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
         let stream = &self.plan.job.stream;
@@ -208,15 +221,17 @@ impl<'a> Run<'a> {
         let recorder = Recorder::default();
         let totals = PartitionTotals { number, first_id, ..PartitionTotals::default() };
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
+        let connection = Connection {
+            address: address.clone(),
+            application_name: format!("strom-load producer {number}"),
+            target,
+            positions: self.readers.need_positions(),
+        };
         Ok(Producer {
             partition: number,
             pacer,
-            loader: Some(loader),
-            connection: Connection {
-                address: address.clone(),
-                application_name: format!("strom-load producer {number}"),
-                target,
-            },
+            loader: Some(connection.trailing(loader, trail)),
+            connection,
             encoder,
             first_id,
             stream: stream.clone(),
@@ -227,6 +242,7 @@ impl<'a> Run<'a> {
             start: self.start,
             origin_us: unix_us(self.started_at),
             rows: self.readers.rows(),
+            trail: trail.clone(),
             recorder,
             stop: Arc::clone(&self.stop),
             abort: self.abort.clone(),
@@ -387,6 +403,7 @@ impl<'a> Run<'a> {
         };
         self.timeline.add(&interval);
         self.own.look();
+        self.clocks.look();
         self.last_tick = now;
         interval
     }
@@ -553,6 +570,8 @@ impl<'a> Run<'a> {
             table: &self.table,
             partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
             queries: &self.readers.findings(),
+            clock_steps: self.clocks.steps(),
+            readers: self.readers.report(),
             queries_due: self.readers.due(),
             rows_found: found.rows,
             audit: found.audit,

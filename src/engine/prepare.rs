@@ -6,12 +6,14 @@ use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 
+use crate::freshness::Trails;
 use crate::pg;
 use crate::pg::dry_run;
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Audit, Plan, Readers, StreamJob};
 use crate::query::{Armed, ArmedQuery, Connection, Timeouts};
+use crate::result::readers::ReadersReport;
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
 use crate::strom::{self, Gpu, StromError};
@@ -19,10 +21,9 @@ use crate::watch::machine;
 
 use super::assemble::unix_us;
 use super::gpus::Gpus;
+use super::inspect::{CONTROL, check_queries, check_queries_apart, connect_and_inspect};
+use super::reading::Reading;
 use super::{PrepareError, Target, limits};
-
-/// Oldest major version with everything that is used here.
-const MAJOR_MIN: u32 = 15;
 
 /// A run that is ready to start.
 pub(super) struct Prepared {
@@ -35,6 +36,11 @@ pub(super) struct Prepared {
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<Armed>,
+    pub(super) readers_report: ReadersReport,
+    /// Where they ask.
+    pub(super) readers_address: pg::Address,
+    /// What each partition sends that the readers may not see yet.
+    pub(super) trails: Trails,
     /// What the readers and the examiner know of timeouts on the GPU.
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) armed_queries: Arc<[ArmedQuery]>,
@@ -49,16 +55,17 @@ pub(super) async fn prepare(
     // First, since the driver may take its time.
     let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
-    let (mut control, mut server) = connect_and_inspect(target).await?;
+    let (mut control, mut server) = connect_and_inspect(target, CONTROL).await?;
     let processes = strom::server::locate(&mut control).await?;
     let processes = processes
         .map_or(machine::Server::Unknown, |of| machine::Server::Postmaster(of.postmaster_pid));
-    let armed_queries = armed_queries(plan, server.pg_strom_loaded)?;
+    let mut reading = Reading::find(plan, target, &server).await?;
+    let armed_queries = armed_queries(plan, reading.has_strom(&server))?;
     for armed_query in &*armed_queries {
-        strom::check_settings(&mut control, &armed_query.arms).await?;
+        strom::check_settings(reading.session(&mut control), &armed_query.arms).await?;
     }
-    await_gpu(address, armed_queries.iter()).await?;
-    limits::check(&mut control, &plan.job).await?;
+    await_gpu(&reading.address, armed_queries.iter()).await?;
+    limits::check(&mut control, reading.own_session(), &plan.job).await?;
     let mut producers = Vec::new();
     for partition in 0..plan.job.stream.partitions.get() {
         let address = address.clone();
@@ -70,7 +77,8 @@ pub(super) async fn prepare(
     }
     let (mut readers, timeouts) = (Vec::new(), Arc::<Timeouts>::default());
     for reader in 0..plan.job.readers.count {
-        let connection = connection(plan, address, &format!("strom-load reader {reader}"));
+        let name = format!("strom-load reader {reader}");
+        let connection = connection(plan, &reading.address, &name);
         let mut armed = Armed::new(connection, Arc::clone(&timeouts)).finding_plans();
         armed.connect().await?;
         readers.push(armed);
@@ -80,12 +88,18 @@ pub(super) async fn prepare(
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
     let table = table::prepare(&mut control, &plan.job.stream).await?;
     server.identity.table_oid = Some(table.oid);
-    check_queries(&mut control, &armed_queries, plan.job.readers.writes).await?;
+    let writes = plan.job.readers.writes;
+    let has_same_catalog = reading.has_same_catalog();
+    match reading.own_session().filter(|_| !has_same_catalog) {
+        Some(theirs) => check_queries_apart(theirs, &armed_queries, writes).await?,
+        None => check_queries(&mut control, &armed_queries, writes).await?,
+    }
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &table).await?;
-    for armed in &mut readers {
-        armed.hold(table.reservation.clone()).await?;
-    }
+    reading.await_table(&mut control, &armed_queries, writes).await?;
+    let trails = Trails::of(table.partitions.len());
+    let (readers_address, readers_report) =
+        reading.begin(&mut readers, plan, &table, &trails).await?;
     let mut loaders = Vec::new();
     for (session, partition) in producers.into_iter().zip(&table.partitions) {
         loaders.push(Loader::prepare(session, &partition.target, None).await?);
@@ -100,6 +114,9 @@ pub(super) async fn prepare(
         control,
         loaders,
         readers,
+        readers_report,
+        readers_address,
+        trails,
         timeouts,
         armed_queries,
         gpus,
@@ -121,28 +138,6 @@ async fn try_rows(
         );
     }
     Ok(())
-}
-
-/// A session on a server that a run may use, and what the server is.
-pub(super) async fn connect_and_inspect(
-    target: &Target,
-) -> Result<(pg::Session, ServerReport), PrepareError> {
-    let mut session = pg::Session::own_backend(&target.address, "strom-load control").await?;
-    let pg_strom_loaded = strom::is_loaded(&mut session).await?;
-    let facts = session.facts().await?;
-    if facts.major < MAJOR_MIN {
-        return Err(PrepareError::TooOld { version: facts.version });
-    }
-    if facts.clock.is_far_off() {
-        tracing::warn!(
-            "the server's clock is {}: queries over a window of time, such as the last minute, look \
-             at another window than the one that rows fall into; let NTP set both",
-            facts.clock
-        );
-    }
-    let identity = session.identity(None).await?;
-    let (address, embedded) = (target.address.to_string(), target.embedded);
-    Ok((session, ServerReport { address, embedded, identity, pg_strom_loaded, facts }))
 }
 
 /// Has the GPU answer before anything is measured on it. A query there may wait for ever.
@@ -188,35 +183,4 @@ pub(super) fn query_start(armed_query: &ArmedQuery) -> QueryStart {
         name: armed_query.query.name.clone(),
         arms: armed_query.arms.iter().map(|arm| arm.name.clone()).collect(),
     }
-}
-
-/// The same as [`check_queries`], in a transaction of its own.
-pub(super) async fn check_queries_apart(
-    session: &mut pg::Session,
-    armed_queries: &[ArmedQuery],
-    writes: bool,
-) -> Result<(), PrepareError> {
-    session.execute("begin", "BEGIN").await?;
-    let checked = check_queries(session, armed_queries, writes).await;
-    let ended = session.execute("roll back", "ROLLBACK").await;
-    checked?;
-    Ok(ended?)
-}
-
-/// Asks the server about each query, so that a mistake is found before the run, with its place; and
-/// so that nothing is run that writes without being allowed to. Within a transaction.
-async fn check_queries(
-    session: &mut pg::Session,
-    armed_queries: &[ArmedQuery],
-    writes: bool,
-) -> Result<(), PrepareError> {
-    for ArmedQuery { query, .. } in armed_queries {
-        if let Err(error) = session.admit(&query.sql, query.newest_column.as_deref(), writes).await
-        {
-            let place = query.place.show(&query.sql, error.position());
-            let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
-            return Err(PrepareError::Query { query: query.name.clone(), error, place });
-        }
-    }
-    Ok(())
 }

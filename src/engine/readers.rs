@@ -16,6 +16,7 @@ use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Examiner, Findings, SharedFindings};
 use crate::query::{Armed, ArmedQuery, Chooser, Connection, Failures, Reader, Timeouts};
 use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
+use crate::result::readers::{FreshnessBy, ReadersReport};
 use crate::stats;
 
 use super::assemble::QueryFindings;
@@ -41,6 +42,7 @@ pub(super) struct Readers {
     timeouts: Arc<Timeouts>,
     /// Rows acknowledged so far, in all partitions.
     rows: Arc<AtomicU64>,
+    report: ReadersReport,
 }
 
 impl Readers {
@@ -50,6 +52,7 @@ impl Readers {
         start: Instant,
         armed_queries: Arc<[ArmedQuery]>,
         timeouts: Arc<Timeouts>,
+        report: ReadersReport,
     ) -> Self {
         let (readers, run) = (plan.job.readers.count, (start, plan.job.duration));
         let chooser = Arc::new(Chooser::new(&armed_queries, readers, run, plan.common.seed));
@@ -67,6 +70,7 @@ impl Readers {
             failures: Arc::default(),
             timeouts,
             rows: Arc::default(),
+            report,
         }
     }
 
@@ -80,6 +84,16 @@ impl Readers {
         Arc::clone(&self.rows)
     }
 
+    /// Who they are.
+    pub(super) fn report(&self) -> &ReadersReport {
+        &self.report
+    }
+
+    /// Whether they need to know where in the write-ahead log each COMMIT is.
+    pub(super) fn need_positions(&self) -> bool {
+        self.report.freshness_by == Some(FreshnessBy::ReplayPosition)
+    }
+
     pub(super) fn armed_queries(&self) -> &[ArmedQuery] {
         &self.armed_queries
     }
@@ -90,7 +104,7 @@ impl Readers {
         plan: &Plan<StreamJob>,
         number: u32,
         armed: Armed,
-        start: Instant,
+        (start, origin_us): (Instant, i64),
         heartbeat: Arc<Heartbeat>,
         (stop, abort): (&Arc<Stop>, &CancellationToken),
     ) -> std::io::Result<Reader> {
@@ -125,6 +139,7 @@ impl Readers {
             attribution: Attribution::default(),
             number,
             start,
+            origin_us,
             rows: self.rows(),
             stop: Arc::clone(stop),
             abort: abort.clone(),
@@ -142,8 +157,10 @@ impl Readers {
         if self.armed_queries.is_empty() {
             return None;
         }
+        // On another server it is no table of the run.
+        let is_there = self.report.freshness_by != Some(FreshnessBy::Rows);
         let connection = Connection {
-            reservations: vec![reservation.clone()],
+            reservations: is_there.then(|| reservation.clone()).into_iter().collect(),
             ..connection(plan, address, "strom-load examiner")
         };
         let armed = Armed::new(connection, Arc::clone(&self.timeouts));

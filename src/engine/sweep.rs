@@ -9,8 +9,9 @@ use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill_tables, hold_tables, table_rows, with_table};
 use super::gate::Gate;
 use super::gpus::Gpus;
+use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
 use super::outputs::Outputs;
-use super::prepare::{await_gpu, check_queries_apart, connect_and_inspect, query_start};
+use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
 use super::{JobOptions, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
@@ -88,7 +89,7 @@ pub(super) async fn run(
     let checked = check(target, sweep, options.allow_alter_system).await?;
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server_report) =
-        shutdown.unless_stopped(connect_and_inspect(target)).await??;
+        shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
     let loaded = server_report.pg_strom_loaded;
     let armed_queries = armed_queries(bench, &checked, loaded)?;
     check_queries_apart(&mut control, &armed_queries, bench.writes).await?;

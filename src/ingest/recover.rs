@@ -132,7 +132,11 @@ impl Producer {
         let until = deadline.min(now + (left / 2).max(ATTEMPT_MIN));
         let mut loader = match self.loader.take() {
             Some(loader) => loader,
-            None => bounded(&self.abort, until, reconnect(&self.connection, until)).await?,
+            None => {
+                let reconnecting = reconnect(&self.connection, until);
+                let loader = bounded(&self.abort, until, reconnecting).await?;
+                self.connection.trailing(loader, &self.trail)
+            }
         };
         let Some(xid) = in_doubt else {
             self.loader = Some(loader);

@@ -46,6 +46,8 @@ pub struct Address {
     /// All that is the same for every host.
     common: Config,
     pub(super) target: Target,
+    /// Whether somebody said so.
+    has_own_target: bool,
     pub(super) shuffle: bool,
     /// Bound of one attempt at one host; `None` where the user wants none.
     pub(super) connect_timeout: Option<Duration>,
@@ -144,6 +146,7 @@ impl Address {
             notes: Vec::new(),
             common: Config::new(),
             target: Target::Any,
+            has_own_target: true,
             shuffle: false,
             connect_timeout: Some(CONNECT_TIMEOUT),
             tls: Tls::off(),
@@ -167,6 +170,13 @@ impl Address {
         self.password_from = Some(PasswordFrom::Elsewhere);
         self.notes.clear();
         Ok(self)
+    }
+
+    /// For sessions that read alone: any server will do, unless `target_session_attrs` says otherwise.
+    #[must_use]
+    pub fn to_read(self) -> Self {
+        let target = if self.has_own_target { self.target } else { Target::Any };
+        Self { target, ..self }
     }
 
     fn complete(mut settings: Settings, env: Env<'_>) -> Result<Self, AddressError> {
@@ -237,6 +247,7 @@ impl Address {
             notes,
             common: common(&settings, tls.direct)?,
             target,
+            has_own_target: settings.get("target_session_attrs").is_some(),
             shuffle,
             connect_timeout: connect_timeout.filter(|bound| !bound.is_zero()),
             tls,

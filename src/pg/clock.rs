@@ -10,21 +10,28 @@ use super::{Error, Session};
 /// Round trips of which the fastest counts: it has the least in it beside the question.
 const ROUNDS: u32 = 5;
 
+/// What the server's clock showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ServerTime {
+    /// Microseconds since the Unix epoch.
+    pub shown_us: i64,
+    /// When it was asked.
+    pub sent: Instant,
+    /// How long the answer took; the clock was read somewhere in between.
+    pub trip: Duration,
+}
+
 impl Session {
     /// Compares the server's clock with ours.
     ///
     /// # Errors
     /// When the server does not answer.
     pub async fn clock_offset(&mut self) -> Result<ClockOffset, Error> {
-        let act = "read the server's clock";
-        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         let mut best: Option<(Duration, f64)> = None;
         for _ in 0..ROUNDS {
-            let (sent_at, sent) = (SystemTime::now(), Instant::now());
-            let told = self.text(act, sql).await?.unwrap_or_default();
-            let trip = sent.elapsed();
-            let theirs: f64 =
-                told.parse().map_err(|_| Error::refused(act, format!("`{told}` is no time")))?;
+            let sent_at = SystemTime::now();
+            let ServerTime { shown_us, trip, .. } = self.server_time().await?;
+            let theirs = shown_us as f64;
             let ours = sent_at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             let ours = (ours + trip / 2).as_micros() as f64;
             if best.is_none_or(|(fastest, _)| trip < fastest) {
@@ -33,6 +40,21 @@ impl Session {
         }
         let (trip, offset_ms) = best.unwrap_or_default();
         Ok(ClockOffset { offset_ms, uncertainty_ms: trip.as_secs_f64() * 1e3 / 2.0 })
+    }
+
+    /// Reads the server's clock.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn server_time(&mut self) -> Result<ServerTime, Error> {
+        let act = "read the server's clock";
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        let sent = Instant::now();
+        let told = self.text(act, sql).await?.unwrap_or_default();
+        let trip = sent.elapsed();
+        let shown_us =
+            told.parse().map_err(|_| Error::refused(act, format!("`{told}` is no time")))?;
+        Ok(ServerTime { shown_us, sent, trip })
     }
 }
 

@@ -68,6 +68,15 @@ impl Error {
         Self::boxed(act.into(), Cause::Other(fact.into()))
     }
 
+    /// A standby has not replayed what was just done on its primary.
+    pub(crate) fn far_behind(limit: std::time::Duration) -> Self {
+        let fact = format!("the readers' standby has not replayed it within {} s", limit.as_secs());
+        Self::refused("have the table on the readers' server", fact).with_fix(
+            "look into pg_stat_replication on the primary; if replay is paused: SELECT \
+             pg_wal_replay_resume()",
+        )
+    }
+
     /// The session was lost before.
     pub fn disconnected() -> Self {
         Self::lost("reach the server", "the connection is lost")

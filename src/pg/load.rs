@@ -9,9 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio::time::Instant;
-use tokio_postgres::{Client, CopyInSink, Statement};
+use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage, Statement};
 
 use super::reservation::Reservation;
+use super::sight::read_position;
 use super::{Error, Session};
 
 /// How long to wait for a lost session's backend to end by itself before it is terminated.
@@ -37,7 +38,15 @@ pub(crate) struct Loader {
     /// The transaction whose COMMIT is about to be sent, or was: without an answer it is in doubt.
     /// 0 for none, as transaction ids begin at 3. Outlives a load that is dropped.
     committing: Arc<AtomicU64>,
+    /// Whether the position of each COMMIT in the write-ahead log is asked for.
+    positions: bool,
 }
+
+/// A position in the write-ahead log that is not before a COMMIT that was just done. It is on the disk
+/// by then, and so has the log up to it; unless COMMIT did not wait for that.
+const POSITION: &str = "SELECT CASE pg_catalog.current_setting('synchronous_commit') \
+    WHEN 'off' THEN pg_catalog.pg_current_wal_insert_lsn() \
+    ELSE pg_catalog.pg_current_wal_flush_lsn() END";
 
 struct Statements {
     xid: Statement,
@@ -57,6 +66,8 @@ pub(crate) struct Committed {
     pub xid: u64,
     /// Rows that the server counted.
     pub rows: u64,
+    /// A position in the write-ahead log at or behind its COMMIT, if that was asked for and told.
+    pub position: Option<u64>,
 }
 
 /// Why a batch was not acknowledged.
@@ -67,6 +78,15 @@ pub(crate) struct LoadFailure {
     /// The transaction whose COMMIT may have been done all the same. `None`: the batch is surely
     /// not in the table.
     pub in_doubt: Option<u64>,
+}
+
+/// What is asked together with a COMMIT.
+#[derive(Clone, Copy)]
+struct Asks {
+    /// Where in the write-ahead log it is.
+    position: bool,
+    /// The opening of the next transaction.
+    next: bool,
 }
 
 /// How the opening of the next transaction went, if one was asked for.
@@ -99,7 +119,16 @@ impl Loader {
             .await?;
         // From here on the producer bounds each batch, and whatever it asks after a fault.
         session.listener = None;
-        Ok(Self { session, statements, ahead: None, committing: Arc::default() })
+        let committing = Arc::default();
+        Ok(Self { session, statements, ahead: None, committing, positions: false })
+    }
+
+    /// Says from now on in `committing` which transaction it is about to commit, before it does; and,
+    /// with `positions`, where in the write-ahead log each COMMIT is. That is asked together with the
+    /// COMMIT, and costs no round trip.
+    #[must_use]
+    pub(crate) fn reporting(self, committing: Arc<AtomicU64>, positions: bool) -> Self {
+        Self { committing, positions, ..self }
     }
 
     /// Loads one batch. `next_chunk` yields its encoded bytes, header and trailer included, until
@@ -119,11 +148,11 @@ impl Loader {
         next_chunk: impl FnMut() -> Option<Bytes>,
         another_follows: bool,
     ) -> Result<Committed, LoadFailure> {
-        let Self { session, statements, ahead, committing } = self;
+        let Self { session, statements, ahead, committing, positions } = self;
         let opened = ahead.take();
         committing.store(0, Ordering::Relaxed);
-        let batch =
-            |client| batch(client, statements, opened, next_chunk, another_follows, committing);
+        let asks = Asks { position: *positions, next: another_follows };
+        let batch = |client| batch(client, statements, opened, next_chunk, asks, committing);
         match session.drive("load a batch", batch).await {
             Ok((committed, Ok(next))) => {
                 *ahead = next;
@@ -224,7 +253,7 @@ async fn batch(
     statements: &Statements,
     opened: Option<Opened>,
     mut next_chunk: impl FnMut() -> Option<Bytes>,
-    another_follows: bool,
+    asks: Asks,
     committing: &AtomicU64,
 ) -> Result<(Committed, Next), tokio_postgres::Error> {
     let Opened { xid, mut sink } = match opened {
@@ -235,14 +264,25 @@ async fn batch(
         sink.feed(chunk).await?;
     }
     committing.store(xid, Ordering::Relaxed);
+    let position = async { if asks.position { position(client).await } else { None } };
     let next =
-        async { if another_follows { open(client, statements).await.map(Some) } else { Ok(None) } };
+        async { if asks.next { open(client, statements).await.map(Some) } else { Ok(None) } };
     // Polled in this order, so sent in this order.
-    let (rows, commit, next) =
-        tokio::join!(biased; sink.as_mut().finish(), client.batch_execute("COMMIT"), next);
+    let commit = client.batch_execute("COMMIT");
+    let (rows, commit, position, next) =
+        tokio::join!(biased; sink.as_mut().finish(), commit, position, next);
     let rows = rows?;
     commit?;
-    Ok((Committed { xid, rows }, next))
+    Ok((Committed { xid, rows, position }, next))
+}
+
+/// `None` if it could not be found out: the batch is committed all the same.
+async fn position(client: &Client) -> Option<u64> {
+    let messages = client.simple_query(POSITION).await.ok()?;
+    messages.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => read_position(row.get(0)?),
+        _ => None,
+    })
 }
 
 async fn open(client: &Client, statements: &Statements) -> Result<Opened, tokio_postgres::Error> {

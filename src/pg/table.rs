@@ -419,6 +419,22 @@ pub(crate) fn rows_query(
     )
 }
 
+/// What asks for the highest id of each of these partitions among the rows of the run, in their order,
+/// each as a row; before them may come others. Not by PG-Strom, which is what is measured.
+pub(crate) fn seen_query(stream: &Stream, partitions: &[StreamPartition]) -> String {
+    let (id, partition) = key_columns(stream);
+    let list = partitions.iter().map(|own| format!("({}, {})", own.number, own.first_id));
+    format!(
+        "SELECT pg_catalog.set_config('pg_strom.enabled', 'off', true) \
+         WHERE pg_catalog.current_setting('pg_strom.enabled', true) IS NOT NULL; \
+         SELECT (SELECT max(t.{id}) FROM {table} AS t \
+         WHERE t.{partition} = own.number AND t.{id} >= own.first) \
+         FROM (VALUES {list}) AS own (number, first) ORDER BY own.number",
+        table = stream.table,
+        list = list.collect::<Vec<_>>().join(", ")
+    )
+}
+
 pub(super) fn copy_sql(stream: &Stream) -> String {
     let names: Vec<String> =
         stream.columns.iter().map(|column| quote_identifier(&column.name)).collect();

@@ -61,9 +61,9 @@ impl Threshold {
 
     fn unmeasured_by_stream(&self, job: &StreamJob) -> Option<(String, &'static str)> {
         let figure = self.figure.figure;
-        let has_newest = |query: &Query| {
+        let has_age = |query: &Query| {
             let is_it = self.figure.query.as_ref().is_none_or(|name| *name == query.name);
-            is_it && query.newest_column.is_some()
+            is_it && query.reads_table
         };
         if figure.is_of_audit() && job.audit != Audit::Full {
             return Some((
@@ -77,11 +77,12 @@ impl Threshold {
                 "set `queries_per_s` or --query-rate, or delete the threshold",
             ));
         }
-        let is_of_age = figure.name.ends_with("answer_age_p99_ms");
-        (is_of_age && !job.readers.queries.iter().any(has_newest)).then(|| {
+        let is_of_age = ["answer_age", "freshness"].iter().any(|what| figure.name.contains(what));
+        (is_of_age && !job.readers.queries.iter().any(has_age)).then(|| {
             (
-                "needs a query with `newest_column`, which says how new its answer is".to_owned(),
-                "add `newest_column` to the query, or delete the threshold",
+                "needs a query of the stream's table: only its rows are known to be missing"
+                    .to_owned(),
+                "write `{table}` in a query's `sql`, or delete the threshold",
             )
         })
     }

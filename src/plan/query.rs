@@ -24,6 +24,8 @@ pub struct Query {
     pub weight: NonZeroU32,
     /// SQL text; `{table}` stands for the stream's table.
     pub sql: String,
+    /// Whether that stands in it.
+    pub reads_table: bool,
     /// Where it stands in the profile.
     pub place: SqlPlace,
     /// Result column that holds the newest event time seen (timestamptz), if any.
@@ -73,7 +75,17 @@ impl Resolver<'_> {
             query.weight.get_or_insert_with(|| Whole(1).into());
             query.answers.get_or_insert(answers.compare);
             let (Some(name), Some(weight), Some(sql)) = (name, weight, sql) else { continue };
-            resolved.push(Query { name, weight, sql, place, newest_column, gpu, answers });
+            let reads_table = sql.contains("{table}");
+            resolved.push(Query {
+                name,
+                weight,
+                sql,
+                reads_table,
+                place,
+                newest_column,
+                gpu,
+                answers,
+            });
         }
         resolved
     }

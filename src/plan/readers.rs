@@ -10,7 +10,7 @@ use super::limits::{Limits, STATEMENT_TIMEOUT};
 use super::query::Query;
 use super::resolver::{Idle, Resolver};
 use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
-use crate::profile::{Profile, RateOrMax};
+use crate::profile::{Located, Profile, RateOrMax};
 
 const READERS: Limits = Limits {
     default: 2.0,
@@ -38,6 +38,8 @@ const NO_READERS: Idle =
 pub struct Readers {
     /// Number of readers, each with one connection; 0 for none.
     pub count: u32,
+    /// The server that they ask, if the profile names one.
+    pub database_url: Option<String>,
     /// Queries per second over all readers; `None`: closed loop.
     pub queries_per_s: Option<f64>,
     /// How the queries follow each other.
@@ -78,7 +80,39 @@ impl Readers {
     }
 }
 
+/// Whether a connection text holds a password, as far as that can be told without reading it as one:
+/// rather too often.
+fn holds_password(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let is_key = |(at, word): (usize, &str)| lower[at + word.len()..].trim_start().starts_with('=');
+    // Also the end of `sslpassword`.
+    let has_key = lower.match_indices("password").any(is_key);
+    let authority = text.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = authority.split(['/', '?']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+    has_key || user.contains(':')
+}
+
 impl Resolver<'_> {
+    /// The readers' server. A profile is shown, saved and shared, so it has no secrets.
+    fn database_url(&mut self, written: Option<&Located<String>>) -> Option<String> {
+        let written = written?;
+        let text = written.trim();
+        if text.is_empty() {
+            let fix = "name a server, or delete the key: then they ask the one that is loaded";
+            self.fault(Some(written), "`database_url` is empty".to_owned(), fix.to_owned());
+            return None;
+        }
+        if holds_password(text) {
+            let fix = "leave it out: put it into STROM_LOAD_READERS_URL, PGPASSWORD or a passfile";
+            // Without its place: the line would be shown.
+            let what = "`readers.database_url` holds a password".to_owned();
+            self.fault(None::<&Located<String>>, what, fix.to_owned());
+            return None;
+        }
+        Some(text.to_owned())
+    }
+
     pub(super) fn readers(&mut self, profile: &mut Profile) -> Readers {
         let readers = profile.readers.get_or_insert_default();
         let queries = readers.queries.get_or_insert_default();
@@ -104,6 +138,7 @@ impl Resolver<'_> {
         let evidence = profile.evidence.get_or_insert_default();
         let resolved = Readers {
             count,
+            database_url: self.database_url(readers.database_url.as_ref()),
             queries_per_s,
             arrival,
             gpu: self.choice(&mut readers.gpu, GpuChoice::Auto),
@@ -125,5 +160,32 @@ impl Resolver<'_> {
             self.note_idle(evidence.check_answers.as_ref(), NO_READERS);
         }
         resolved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_found_wherever_a_connection_text_may_have_one() {
+        for text in [
+            "postgresql://me:hush@db/x",
+            "postgresql://me:p@ss@db/x",
+            "postgresql://db/x?user=me&password=hush",
+            "host=db password=hush",
+            "host=db PASSWORD = 'hush'",
+            "postgresql://db/x?sslpassword=hush",
+        ] {
+            assert!(holds_password(text), "{text}");
+        }
+        for text in [
+            "postgresql://me@db:5432/x",
+            "postgresql://db1:5432,db2:5433/x?target_session_attrs=standby",
+            "host=/run/postgresql passfile=/run/secrets/passwords dbname=x",
+            "service=replica",
+        ] {
+            assert!(!holds_password(text), "{text}");
+        }
     }
 }

@@ -68,9 +68,18 @@ impl StreamJob {
     /// Sessions that it needs at once: one a producer and a reader, one that looks at plans and
     /// answers beside readers, and one that controls the run and holds its table.
     pub fn sessions(&self) -> u64 {
+        self.loading_sessions() + self.reading_sessions()
+    }
+
+    /// Those of them that load, and control the run.
+    pub fn loading_sessions(&self) -> u64 {
+        u64::from(self.stream.partitions.get()) + 1
+    }
+
+    /// Those that read, or look at plans and answers beside.
+    pub fn reading_sessions(&self) -> u64 {
         let readers = u64::from(self.readers.count);
-        let examiner = u64::from(readers > 0);
-        u64::from(self.stream.partitions.get()) + readers + examiner + 1
+        readers + u64::from(readers > 0)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::plans::Plans;
+use super::sight::{Lookout, Seen};
 use super::timeouts::Timeouts;
 use crate::pace::Backoff;
 use crate::pg::fault::{Remedy, remedy};
@@ -74,6 +75,8 @@ pub(crate) struct Armed {
     entered: Option<Arm>,
     /// What finds out by which plan each execution ran; `None`: nobody wants to know.
     plans: Option<Plans>,
+    /// What finds out what of the stream each query sees; `None`: nobody wants to know.
+    lookout: Option<Lookout>,
 }
 
 /// An answered query.
@@ -91,6 +94,8 @@ pub(crate) struct Answer {
     pub fallback_rows: u64,
     /// The plan that it ran by, as far as that is known.
     pub ran: Option<Ran>,
+    /// What of the stream it saw, as far as that is known.
+    pub seen: Option<Seen>,
 }
 
 /// How a query ended that the server did not fail.
@@ -109,13 +114,19 @@ impl Armed {
     /// A session that connects when it is needed. What is done about timeouts on the GPU is shared
     /// by all sessions of a job.
     pub(crate) fn new(connection: Connection, timeouts: Arc<Timeouts>) -> Self {
-        Self { connection, timeouts, session: None, entered: None, plans: None }
+        let (session, entered, plans, lookout) = (None, None, None, None);
+        Self { connection, timeouts, session, entered, plans, lookout }
     }
 
     /// The same, for queries that are measured: it finds out by which plan each of them runs.
     #[must_use]
     pub(crate) fn finding_plans(self) -> Self {
         Self { plans: Some(Plans::default()), ..self }
+    }
+
+    /// From now on it is found out what of the stream each of its queries sees.
+    pub(crate) fn look_out(&mut self, lookout: Lookout) {
+        self.lookout = Some(lookout);
     }
 
     /// Connects, unless it is connected.
@@ -181,10 +192,19 @@ impl Armed {
         at_limit: Option<Duration>,
     ) -> Result<Ended, StromError> {
         let limit = self.limit();
+        // Away from the session while that is at work.
+        let mut lookout = self.lookout.take();
         let work = async {
             let entered = timeout(limit, self.enter(arm)).await;
             let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
             session.stay_read_only().await?;
+            let look = match &mut lookout {
+                Some(lookout) => {
+                    let looking = timeout(limit, lookout.look(session)).await;
+                    Some(looking.unwrap_or_else(|_| Err(pg::Error::timed_out("look around")))?)
+                }
+                None => None,
+            };
             // They are of other statements.
             session.take_notices();
             // Boxed, and only where there is a limit: a session's first queries, and few of them.
@@ -206,11 +226,15 @@ impl Armed {
             };
             let notices = session.take_notices();
             let fallback_rows = hint::fallback_rows(&notices);
+            let seen = lookout.as_ref().zip(look);
+            let seen = seen.and_then(|(lookout, look)| lookout.seen(look, sent));
             let (rows, newest) = (drained.rows, drained.newest);
-            let answer = Answer { sent, service, rows, newest, fallback_rows, ran: None };
+            let answer = Answer { sent, service, rows, newest, fallback_rows, ran: None, seen };
             Ok((Ok(answer), notices))
         };
-        let Some(ran) = cut_off.run_until_cancelled(work).await else {
+        let ran = cut_off.run_until_cancelled(work).await;
+        self.lookout = lookout;
+        let Some(ran) = ran else {
             self.cut_off().await;
             return Ok(Ended::CutOff);
         };

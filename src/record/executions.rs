@@ -22,8 +22,10 @@ pub struct Execution {
     pub rows: Option<u64>,
     /// Hash of the plan that it ran by, as far as that is known.
     pub plan: Option<u64>,
-    /// Age of the newest event in the answer.
+    /// How long ago the oldest row was due that is not in the answer, when that arrived.
     pub answer_age: Option<Duration>,
+    /// How long before the query the first batch was acknowledged that it did not see.
+    pub freshness: Option<Duration>,
     /// Whether it is in the histograms.
     pub measured: bool,
     /// Whether it was the first of its arm in its session.

@@ -18,6 +18,9 @@ const CHECK_CPU_SHOWN_S: f64 = 1.0;
 /// Ranges of wrong rows that are shown for each kind; the result file has all.
 const RANGES_SHOWN: usize = 5;
 
+/// Clocks that were set, one by one; the result file has all.
+const CLOCK_STEPS_SHOWN: usize = 3;
+
 /// What is shown of each of the clocks.
 const SHOWN: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
 
@@ -26,9 +29,11 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
     head(out, result, run)?;
     stream(out, result, run)?;
     queries::due(out, run.queries_due.as_ref())?;
+    queries::freshness(out, run)?;
     queries::executions(out, &run.queries)?;
     queries::comparisons(out, &run.comparisons)?;
-    gpu::summary(out, &result.gpus, result.server.pg_strom_loaded)?;
+    let queried = run.readers.server_or(&result.server);
+    gpu::summary(out, &result.gpus, queried.pg_strom_loaded)?;
     ending(out, result, run)
 }
 
@@ -72,8 +77,8 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     }
     let server = &report.server;
     let kind = if server.embedded { ", embedded" } else { "" };
-    let strom = if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
-    writeln!(out, "server      PostgreSQL {}{kind}, {strom}", server.facts.version)?;
+    let version = &server.facts.version;
+    writeln!(out, "server      PostgreSQL {version}{kind}, {}", strom(server.pg_strom_loaded))?;
     let setting = |name: &str| {
         let value = server.facts.settings.get(name);
         format!("{name}={}", value.map_or("?", String::as_str))
@@ -83,7 +88,18 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     if server.facts.clock.is_far_off() {
         writeln!(out, "            ITS CLOCK IS {}", server.facts.clock)?;
     }
+    for step in run.clock_steps.iter().take(CLOCK_STEPS_SHOWN) {
+        writeln!(out, "            CLOCK SET: {step}")?;
+    }
+    if let Some(more) = run.clock_steps.len().checked_sub(CLOCK_STEPS_SHOWN).filter(|n| *n > 0) {
+        writeln!(out, "            CLOCK SET: {more} times more")?;
+    }
     Ok(())
+}
+
+/// What a server has of PG-Strom.
+fn strom(loaded: bool) -> &'static str {
+    if loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" }
 }
 
 fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {

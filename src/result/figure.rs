@@ -121,6 +121,8 @@ figures! {
         |run| Some(run.stream.outages.len() as f64);
     Stream "outage_max_s", "the longest of those",
         |run| Some(run.stream.outages.iter().map(|outage| outage.length_s).fold(0.0, f64::max));
+    Stream "clock_steps", "times that this machine's clock or the server's was set meanwhile",
+        |run| Some(run.clock_steps.len() as f64);
     Readers "queries_per_s", "queries answered per second",
         |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum());
     ReadersLatency "query_p50_ms", "median response time of the readers' queries",
@@ -131,8 +133,16 @@ figures! {
         |run| Some(query_errors(run) as f64);
     Readers "queries_dropped", "queries that were due and never asked; needs a query rate",
         |run| run.queries_due.as_ref().map(|queries| queries.dropped as f64);
-    ReadersLatency "answer_age_p99_ms", "99th percentile of the age of the newest row in an answer",
+    ReadersLatency "answer_age_p99_ms",
+        "99th percentile of how long ago the oldest row was due that an answer misses",
         (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), |of| of.p99_ms);
+    ReadersLatency "answer_age_max_ms", "greatest age of an answer",
+        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), |of| of.max_ms);
+    ReadersLatency "freshness_p99_ms",
+        "99th percentile of how long a row had been acknowledged that a query did not see",
+        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.p99_ms);
+    ReadersLatency "freshness_max_ms", "greatest of these",
+        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.max_ms);
     Job "errors", "failed batches and queries",
         |result| Some(errors(result) as f64);
     Queries "answers_different", "comparisons that found the arms' answers to differ",
@@ -150,8 +160,10 @@ figures! {
         (|query| query.response, |of| of.p999_ms);
     ReaderLatency "query.QUERY.ARM.max_ms", "longest response time",
         (|query| query.response, |of| of.max_ms);
-    ReaderLatency "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the newest row's age",
+    ReaderLatency "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the age of its answers",
         (|query| query.answer_age, |of| of.p99_ms);
+    ReaderLatency "query.QUERY.ARM.freshness_p99_ms", "99th percentile of its freshness",
+        (|query| query.freshness, |of| of.p99_ms);
     Reader "query.QUERY.ARM.queries_per_s", "answers per second",
         |query| Some(query.queries_per_s);
     Reader "query.QUERY.ARM.executions", "answers, warm-up included",

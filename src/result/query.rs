@@ -69,8 +69,14 @@ pub struct QueryReport {
     pub service: Option<Percentiles>,
     /// From due to the last row.
     pub response: Option<Percentiles>,
-    /// Age of the newest event in the answer.
+    /// How long ago the oldest row was due that is not in the answer, when that arrived.
     pub answer_age: Option<Percentiles>,
+    /// How long before the query was asked the first batch was acknowledged that it did not see.
+    #[serde(default)]
+    pub freshness: Option<Percentiles>,
+    /// How long ago the newest event in the answer was due; `None` without `newest_column`.
+    #[serde(default)]
+    pub newest_age: Option<Percentiles>,
     /// What the latencies above are taken from.
     pub histograms: QueryHistograms,
     /// Whether its times may be counted: false if its answers differ from the other arm's.
@@ -167,8 +173,14 @@ pub struct QueryHistograms {
     pub service: Times,
     /// From due to the last row.
     pub response: Times,
-    /// Age of the newest event in the answer.
+    /// How long ago the oldest row was due that is not in the answer, when that arrived.
     pub answer_age: Times,
+    /// How long before the query was asked the first batch was acknowledged that it did not see.
+    #[serde(default)]
+    pub freshness: Times,
+    /// How long ago the newest event in the answer was due.
+    #[serde(default)]
+    pub newest_age: Times,
 }
 
 impl QueryReport {

@@ -44,7 +44,7 @@ fn run() -> StreamRun {
             "query": "sum", "arm": arm, "gpu": gpu, "set": [], "executions": 12,
             "queries_per_s": 1.2, "rows": 24, "interrupted": 0, "errors": {}, "fallback_rows": 0,
             "wait": percentiles, "service": percentiles, "response": percentiles,
-            "answer_age": null, "valid": true, "plan": null,
+            "answer_age": null, "freshness": null, "valid": true, "plan": null,
             "histograms": {
                 "wait": times, "service": times, "response": times, "answer_age": Times::default(),
             },

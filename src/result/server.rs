@@ -45,6 +45,16 @@ pub struct ServerIdentity {
     pub first_row: Option<FirstRow>,
 }
 
+impl ServerIdentity {
+    /// Whether it is a database of the same cluster as another one, or of a standby of it: they were made
+    /// once. A server that does not say so is none.
+    pub(crate) fn is_of_cluster_of(&self, other: &Self) -> bool {
+        self.system_identifier.is_some()
+            && self.system_identifier == other.system_identifier
+            && self.database_oid == other.database_oid
+    }
+}
+
 /// A row that only one run can have sent, as it holds the moment at which it was due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FirstRow {

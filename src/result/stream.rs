@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clock::ClockStep;
 use super::loader::LoaderReport;
 use super::query::{ComparisonReport, QueriesDue, QueryReport};
+use super::readers::ReadersReport;
 use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
 
 /// What came of the stream.
@@ -191,6 +193,12 @@ pub struct StreamRun {
     pub measured_s: f64,
     /// The stream.
     pub stream: StreamReport,
+    /// Clocks that were set while it went on, at most 100.
+    #[serde(default)]
+    pub clock_steps: Vec<ClockStep>,
+    /// The readers.
+    #[serde(default)]
+    pub readers: ReadersReport,
     /// What became of the queries that were due; `None` without a query rate.
     #[serde(default)]
     pub queries_due: Option<QueriesDue>,

@@ -128,7 +128,7 @@ struct QueryHandles {
     query: String,
     arm: String,
     /// As in [`QUERY_HISTOGRAMS`].
-    times: [SeriesId; 3],
+    times: [SeriesId; 4],
     executions: SeriesId,
     rows: SeriesId,
     fallback_rows: SeriesId,
@@ -253,8 +253,8 @@ const PARTITION_HISTOGRAMS: [Metric; 5] = [
     metric::ROW_LATENCY,
     metric::OUTAGE_SECONDS,
 ];
-const QUERY_HISTOGRAMS: [Metric; 3] =
-    [metric::QUERY_SERVICE, metric::QUERY_RESPONSE, metric::ANSWER_AGE];
+const QUERY_HISTOGRAMS: [Metric; 4] =
+    [metric::QUERY_SERVICE, metric::QUERY_RESPONSE, metric::ANSWER_AGE, metric::FRESHNESS];
 
 impl Sink for PrometheusSink {
     fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError> {
@@ -319,7 +319,8 @@ impl Sink for PrometheusSink {
             count_errors(page, &mut to.errors, &tally.errors, |page, code| {
                 page.series(metric::QUERY_ERRORS, &[query, arm, code])
             });
-            let times = [&tally.times.service, &tally.times.response, &tally.answer_age];
+            let times =
+                [&tally.times.service, &tally.times.response, &tally.answer_age, &tally.freshness];
             to.times.iter().zip(times).for_each(|(id, times)| page.observe(*id, times));
         }
         let pairs = interval.pairs.iter().zip(&handles.pairs);

@@ -145,7 +145,7 @@ fn met(release: &str) -> StromServer {
 }
 
 fn ids(server: &Server) -> Vec<&'static str> {
-    advise(&load(), &machine(), Some(server)).iter().map(|item| item.id).collect()
+    advise(&load(), &machine(), Some(server), None).iter().map(|item| item.id).collect()
 }
 
 fn change(server: &mut Server, name: &str, value: &str) {
@@ -157,7 +157,7 @@ fn change(server: &mut Server, name: &str, value: &str) {
 #[test]
 fn the_server_that_was_met() {
     let server = server(met("6.2"));
-    insta::assert_snapshot!(text::render(&Report::of(load(), machine(), Some(server))));
+    insta::assert_snapshot!(text::render(&Report::of(load(), machine(), Some(server), None)));
 }
 
 /// Everything that is wrong without PG-Strom.
@@ -224,7 +224,7 @@ fn everything_wrong() {
     crowded.gpus.push(gpu(vec![process(7, "python train.py")]));
     let mut told = String::new();
     for bad in [bad_load(), bad_strom()] {
-        let report = text::render(&Report::of(load(), crowded.clone(), Some(bad)));
+        let report = text::render(&Report::of(load(), crowded.clone(), Some(bad), None));
         told += report.split_once("\nadvice\n").unwrap().1;
         told += "\n";
     }
@@ -250,7 +250,7 @@ fn every_item_is_given_to_some_server_and_has_a_name_of_its_own() {
     let mut crowded = machine();
     crowded.gpus.push(gpu(vec![process(7, "python train.py")]));
     for server in [bad_load(), bad_strom(), pretended, blind, idle, silent, unused, failing] {
-        let advice = advise(&load(), &crowded, Some(&server));
+        let advice = advise(&load(), &crowded, Some(&server), None);
         assert!(advice.is_sorted_by_key(|item| item.severity));
         given.extend(advice.iter().map(|item| item.id));
     }
@@ -262,21 +262,21 @@ fn every_item_is_given_to_some_server_and_has_a_name_of_its_own() {
 #[test]
 fn a_server_without_pg_strom_and_gpu_gets_one_note() {
     let plain = Server { superuser: false, ..server(StromServer::default()) };
-    let advice = advise(&load(), &Machine::default(), Some(&plain));
+    let advice = advise(&load(), &Machine::default(), Some(&plain), None);
     assert_eq!(advice.len(), 1);
     assert_eq!((advice[0].id, advice[0].severity), ("pg-strom-not-loaded", Severity::Note));
-    assert_eq!(advise(&load(), &machine(), None), []);
+    assert_eq!(advise(&load(), &machine(), None, None), []);
 }
 
 #[test]
 fn installed_or_with_a_gpu_it_is_a_warning() {
     let plain = server(StromServer::default());
-    assert_eq!(advise(&load(), &machine(), Some(&plain))[0].severity, Severity::Warning);
+    assert_eq!(advise(&load(), &machine(), Some(&plain), None)[0].severity, Severity::Warning);
     let mut elsewhere = plain.clone();
     elsewhere.processes = None;
-    assert_eq!(advise(&load(), &machine(), Some(&elsewhere))[0].severity, Severity::Note);
+    assert_eq!(advise(&load(), &machine(), Some(&elsewhere), None)[0].severity, Severity::Note);
     elsewhere.pg_strom.available = Some("6.0".to_owned());
-    assert_eq!(advise(&load(), &machine(), Some(&elsewhere))[0].severity, Severity::Warning);
+    assert_eq!(advise(&load(), &machine(), Some(&elsewhere), None)[0].severity, Severity::Warning);
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn several_gpus_with_the_vendors_module_are_no_matter() {
     // One partition is served by one GPU.
     let one = Load { partitions: 1, ..load() };
     let server = server(met("6.1"));
-    assert!(advise(&one, &machine(), Some(&server)).iter().all(|item| item.id != "one-gpu"));
+    assert!(advise(&one, &machine(), Some(&server), None).iter().all(|item| item.id != "one-gpu"));
 }
 
 #[test]
@@ -306,7 +306,9 @@ fn the_log_is_held_against_the_rate() {
         let mut server = server(StromServer::default());
         change(&mut server, "max_wal_size", max_mb);
         let load = Load { rows_per_s, ..load() };
-        advise(&load, &Machine::default(), Some(&server)).iter().any(|item| item.id == "small-wal")
+        advise(&load, &Machine::default(), Some(&server), None)
+            .iter()
+            .any(|item| item.id == "small-wal")
     };
     assert!(!wal(Some(3000), "1024"), "99 MB in five minutes");
     assert!(wal(Some(30_000), "1024"), "990 MB in five minutes, of 565 MB");

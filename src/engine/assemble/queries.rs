@@ -45,12 +45,16 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
             service: tally.times.service.percentiles(),
             response: tally.times.response.percentiles(),
             answer_age: tally.answer_age.percentiles(),
+            freshness: tally.freshness.percentiles(),
+            newest_age: tally.newest_age.percentiles(),
             // The base is what the other is measured by.
             histograms: QueryHistograms {
                 wait: tally.times.wait.clone(),
                 service: tally.times.service.clone(),
                 response: tally.times.response.clone(),
                 answer_age: tally.answer_age.clone(),
+                freshness: tally.freshness.clone(),
+                newest_age: tally.newest_age.clone(),
             },
             valid: number == 0 || !different,
             plan: plan_history(query.examined.plans.get(number).cloned(), &tally.by_plan),

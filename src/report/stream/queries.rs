@@ -3,11 +3,16 @@
 use std::fmt::{self, Write as _};
 
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
+use crate::record::Times;
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::loader::Bottleneck;
 use crate::result::query::{ComparisonReport, QueriesDue, QueryReport, RatioKnown, TriedReport};
+use crate::result::readers::FreshnessBy;
+use crate::result::stream::StreamRun;
+
+use super::strom;
 
 /// Queries that were due and never asked, and who kept them; nothing is said if there are none.
 pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
@@ -22,6 +27,31 @@ pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
         Bottleneck::None => Ok(()),
         who => writeln!(out, "            {}: {reason}", words::who(*who)),
     }
+}
+
+/// The server that the readers ask, where it is one of their own, and how far it is behind.
+pub(super) fn freshness(out: &mut String, run: &StreamRun) -> fmt::Result {
+    let Some(server) = &run.readers.server else { return Ok(()) };
+    let (version, address) = (&server.facts.version, &server.address);
+    let kind = match run.readers.freshness_by {
+        Some(FreshnessBy::Snapshot) => "the server that is loaded",
+        Some(FreshnessBy::ReplayPosition) => "a standby of the server that is loaded",
+        Some(FreshnessBy::Rows) | None => "another server",
+    };
+    writeln!(out, "\nreaders     PostgreSQL {version}, {kind}, {}", strom(server.pg_strom_loaded))?;
+    writeln!(out, "            {address}")?;
+    if server.facts.clock.is_far_off() {
+        writeln!(out, "            ITS CLOCK IS {}", server.facts.clock)?;
+    }
+    let mut all = Times::default();
+    run.queries.iter().for_each(|query| all.merge(&query.histograms.freshness));
+    let Some(of) = all.percentiles() else {
+        return writeln!(out, "freshness   not known");
+    };
+    let cells = SHOWN.iter().zip(latency::cells(Some(&of), &SHOWN));
+    let cells = cells.map(|(shown, cell)| format!("{cell} ({})", shown.name()));
+    let cells = cells.collect::<Vec<_>>().join(", ");
+    writeln!(out, "freshness   {cells} behind what was acknowledged")
 }
 
 /// What is shown of a query's response.

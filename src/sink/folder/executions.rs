@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::record::{Execution, QueryTally, stays};
 
@@ -16,7 +17,7 @@ const LINES_MAX: u64 = 200_000;
 
 /// The first columns, in this order, are what thinning reads and writes.
 const HEAD: &str = "weight,reader,block,start_s,service_ns,measured,cold,sample,sqlstate,rows,\
-                    answer_age_ms,plan,query,arm\n";
+                    answer_age_ms,freshness_ms,plan,query,arm\n";
 
 /// Writes the file.
 pub(super) struct ExecutionsCsv {
@@ -98,12 +99,15 @@ impl ExecutionsCsv {
 
 fn line(text: &mut String, weight: u64, execution: &Execution, query: &str, arm: &str) {
     let Execution { start, service, reader, block, rows, .. } = execution;
-    let Execution { plan, answer_age, measured, cold, sample, error, .. } = execution;
+    let Execution { plan, answer_age, freshness, measured, cold, sample, error, .. } = execution;
     let or_empty = |value: Option<String>| value.unwrap_or_default();
+    let ms = |time: Option<Duration>| {
+        or_empty(time.map(|time| format!("{:.3}", time.as_secs_f64() * 1e3)))
+    };
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
-        "{weight},{reader},{block},{:.6},{},{},{},{},{},{},{},{},{query},{arm}",
+        "{weight},{reader},{block},{:.6},{},{},{},{},{},{},{},{},{},{query},{arm}",
         start.as_secs_f64(),
         service.as_nanos(),
         u8::from(*measured),
@@ -111,7 +115,8 @@ fn line(text: &mut String, weight: u64, execution: &Execution, query: &str, arm:
         u8::from(*sample),
         error.as_deref().unwrap_or_default(),
         or_empty(rows.map(|rows| rows.to_string())),
-        or_empty(answer_age.map(|age| format!("{:.3}", age.as_secs_f64() * 1e3))),
+        ms(*answer_age),
+        ms(*freshness),
         or_empty(plan.map(|plan| format!("{plan:016x}"))),
     );
 }
@@ -126,8 +131,6 @@ fn quoted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn read(folder: &Path) -> Vec<Vec<String>> {
@@ -155,24 +158,31 @@ mod tests {
             block: 7,
             rows: Some(31_000),
             answer_age: Some(Duration::from_micros(150_250)),
+            freshness: Some(Duration::ZERO),
             measured: true,
             sample: true,
             ..Execution::default()
         };
         let failed = Execution { cold: true, error: Some("57014".to_owned()), ..answered.clone() };
-        let failed =
-            Execution { answer_age: None, rows: None, measured: false, sample: false, ..failed };
+        let failed = Execution {
+            answer_age: None,
+            freshness: None,
+            rows: None,
+            measured: false,
+            sample: false,
+            ..failed
+        };
         csv.write(&[tally([answered.clone()]), tally([])]).unwrap();
         let with_plan = Execution { plan: Some(0xab), ..answered.clone() };
         csv.write(&[tally([with_plan]), tally([failed])]).unwrap();
         csv.write(&[tally([answered]), tally([])]).unwrap();
         let text = fs::read_to_string(folder.path().join(EXECUTIONS)).unwrap();
         insta::assert_snapshot!(text, @r"
-        weight,reader,block,start_s,service_ns,measured,cold,sample,sqlstate,rows,answer_age_ms,plan,query,arm
-        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,,top10,off
-        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,00000000000000ab,top10,off
-        1,2,7,1.250001,4200017,0,1,0,57014,,,,top10,on
-        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,,top10,off
+        weight,reader,block,start_s,service_ns,measured,cold,sample,sqlstate,rows,answer_age_ms,freshness_ms,plan,query,arm
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,0.000,,top10,off
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,0.000,00000000000000ab,top10,off
+        1,2,7,1.250001,4200017,0,1,0,57014,,,,,top10,on
+        1,2,7,1.250001,4200017,1,0,1,,31000,150.250,0.000,,top10,off
         ");
     }
 
@@ -200,7 +210,7 @@ mod tests {
         let all = ticks * pairs * 9;
         assert!(weights.abs_diff(all) < all / 50, "{weights} of {all}");
         let of = |arm: &str| {
-            let own = lines.iter().filter(|line| line[13] == arm);
+            let own = lines.iter().filter(|line| line[14] == arm);
             own.map(|line| (line[1].clone(), line[2].clone())).collect::<Vec<_>>()
         };
         assert_eq!(of("off"), of("on"), "whole pairs");

@@ -1,0 +1,149 @@
+//! The server that the readers ask: the one that is loaded, or one of their own, such as a replica.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::freshness::Trails;
+use crate::pace::told;
+use crate::pg;
+use crate::pg::table::StreamTable;
+use crate::plan::{Plan, StreamJob};
+use crate::query::{Armed, ArmedQuery, Lookout};
+use crate::result::readers::{FreshnessBy, ReadersReport};
+use crate::result::server::ServerReport;
+
+use super::inspect::{check_queries_apart, connect_and_inspect};
+use super::{PrepareError, Target};
+
+/// How long a standby may take to replay what was just done to the table.
+const REPLAY_MAX: Duration = Duration::from_secs(60);
+const REPLAY_POLL: Duration = Duration::from_millis(20);
+
+/// Where the readers ask.
+pub(super) struct Reading {
+    pub(super) address: pg::Address,
+    /// A server of their own, and a session there in which nobody reads.
+    own: Option<(ServerReport, pg::Session)>,
+    by: FreshnessBy,
+}
+
+impl Reading {
+    /// Finds out which server that is, beside the one that is loaded.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is too old, or cannot do what the readers want.
+    pub(super) async fn find(
+        plan: &Plan<StreamJob>,
+        target: &Target,
+        loaded: &ServerReport,
+    ) -> Result<Self, PrepareError> {
+        let address = target.readers.as_ref().filter(|_| plan.job.readers.count > 0);
+        let Some(address) = address else {
+            let (address, by) = (target.address.clone(), FreshnessBy::Snapshot);
+            return Ok(Self { address, own: None, by });
+        };
+        let theirs = Target { address: address.clone(), embedded: false, readers: None };
+        let (mut session, report) = connect_and_inspect(&theirs, "strom-load readers").await?;
+        let is_standby = session.sight().await?.replayed.is_some();
+        if is_standby && plan.job.readers.writes {
+            return Err(PrepareError::WritesOnStandby);
+        }
+        let by = match (report.identity.is_of_cluster_of(&loaded.identity), is_standby) {
+            (true, false) => FreshnessBy::Snapshot,
+            (true, true) => FreshnessBy::ReplayPosition,
+            (false, _) => FreshnessBy::Rows,
+        };
+        if by == FreshnessBy::Rows {
+            tracing::info!(
+                "the readers' server is neither the one that is loaded nor a standby of it, as far as it \
+                 says so: how old answers are is told by the newest row of each partition"
+            );
+        }
+        Ok(Self { address: address.clone(), own: Some((report, session)), by })
+    }
+
+    /// Whether PG-Strom is loaded there.
+    pub(super) fn has_strom(&self, loaded: &ServerReport) -> bool {
+        self.own.as_ref().map_or(loaded, |(own, _)| own).pg_strom_loaded
+    }
+
+    /// A session there, or the one that controls the run.
+    pub(super) fn session<'s>(&'s mut self, control: &'s mut pg::Session) -> &'s mut pg::Session {
+        self.own.as_mut().map_or(control, |(_, own)| own)
+    }
+
+    /// The session there that is not the one that controls the run.
+    pub(super) fn own_session(&mut self) -> Option<&mut pg::Session> {
+        self.own.as_mut().map(|(_, own)| own)
+    }
+
+    /// Whether what the loaded server says of a query holds there too.
+    pub(super) fn has_same_catalog(&self) -> bool {
+        self.by != FreshnessBy::Rows
+    }
+
+    /// Waits until a standby has the table as it is now, and has the queries checked where they will
+    /// run.
+    ///
+    /// # Errors
+    /// When the standby does not come so far, or a query cannot be run there.
+    pub(super) async fn await_table(
+        &mut self,
+        control: &mut pg::Session,
+        armed_queries: &[ArmedQuery],
+        writes: bool,
+    ) -> Result<(), PrepareError> {
+        let Some((_, session)) = &mut self.own else { return Ok(()) };
+        if self.by == FreshnessBy::ReplayPosition {
+            let wanted = control.log_position().await?;
+            let waiting = replayed(session, wanted);
+            told(waiting, |waited| {
+                let waited = waited.as_secs();
+                tracing::info!("waiting for the readers' standby to replay the table, {waited} s");
+            })
+            .await?;
+        }
+        check_queries_apart(session, armed_queries, writes).await
+    }
+
+    /// Has the readers hold the run's table, where it is that one, and find out what they see of it.
+    ///
+    /// # Errors
+    /// When a session is lost.
+    pub(super) async fn begin(
+        self,
+        readers: &mut [Armed],
+        plan: &Plan<StreamJob>,
+        table: &StreamTable,
+        trails: &Trails,
+    ) -> Result<(pg::Address, ReadersReport), pg::Error> {
+        for armed in &mut *readers {
+            if self.has_same_catalog() {
+                armed.hold(table.reservation.clone()).await?;
+            }
+            let stream = &plan.job.stream;
+            armed.look_out(Lookout::new(trails.clone(), self.by, stream, &table.partitions));
+        }
+        let server = match self.own {
+            Some((report, session)) => {
+                session.close().await;
+                Some(report)
+            }
+            None => None,
+        };
+        let freshness_by = (!readers.is_empty()).then_some(self.by);
+        Ok((self.address, ReadersReport { server, freshness_by }))
+    }
+}
+
+async fn replayed(session: &mut pg::Session, wanted: u64) -> Result<(), pg::Error> {
+    let began = Instant::now();
+    while session.sight().await?.replayed.is_some_and(|replayed| replayed < wanted) {
+        if began.elapsed() > REPLAY_MAX {
+            return Err(pg::Error::far_behind(REPLAY_MAX));
+        }
+        sleep(REPLAY_POLL).await;
+    }
+    Ok(())
+}
