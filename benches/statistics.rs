@@ -1,8 +1,8 @@
-//! How well the intervals of docs/statistics.md cover, on synthetic durations of known truth, and
+//! How well the statistics of docs/statistics.md hold, on synthetic durations of known truth, and
 //! what they cost.
 //!
 //! `cargo bench --bench statistics` prints the tables of that page, as Markdown.
-//! `-- --runs N` changes the number of simulated runs of each cell.
+//! `-- --runs N` changes the number of simulated runs of each cell, `-- --only NAME` makes one table.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 
@@ -11,53 +11,59 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use strom_load::stats::{
-    Comparison, HaltReason, Pair, Settings, Stopping, TimesVerdict, best_of, median, paired_ratio,
-    theil_sen,
+    Comparison, Pair, Settings, Stopping, TimesVerdict, best_of, holm, median, more_pairs,
+    over_runs, paired_ratio, smallest_ratio, theil_sen,
 };
 
+#[path = "support/most_powerful.rs"]
+mod most_powerful;
 #[path = "../tests/synthetic.rs"]
 mod synthetic;
 
 use synthetic::{Noise, SCENARIOS, Source};
 
-const PAIRS: [usize; 5] = [20, 30, 50, 100, 300];
-/// A run with early stop ends here at the latest.
-const PAIRS_MAX: usize = 300;
+const PAIRS: [usize; 4] = [30, 50, 100, 200];
+/// A run with early stop, or with a look after each pair, ends here at the latest.
+const PAIRS_MAX: usize = 200;
 const PRECISION: f64 = 0.05;
-const RATIO: f64 = 1.2;
+
+/// A table by its name, made of so many runs a cell.
+type Table = (&'static str, fn(u64));
 
 fn main() {
     let runs = runs();
-    println!("{runs} simulated runs a cell, {} resamples\n", Settings::default().resamples);
-    coverage(runs);
-    with_early_stop(runs);
-    sweeps(runs);
-    slopes(runs);
-    cost();
+    println!("{runs} simulated runs a cell\n");
+    let tables: [Table; 10] = [
+        ("scenarios", scenarios),
+        ("power", power),
+        ("limit", limit),
+        ("precision", precision),
+        ("family", family),
+        ("forecast", forecast),
+        ("sweeps", sweeps),
+        ("repeats", repeats),
+        ("slopes", slopes),
+        ("cost", cost),
+    ];
+    let only = argument("--only");
+    for (name, table) in tables {
+        if only.as_deref().is_none_or(|only| only == name) {
+            table(runs);
+        }
+    }
+}
+
+fn argument(name: &str) -> Option<String> {
+    let arguments: Vec<String> = env::args().collect();
+    arguments.windows(2).find(|pair| pair[0] == name).map(|pair| pair[1].clone())
 }
 
 fn runs() -> u64 {
-    let arguments: Vec<String> = env::args().collect();
-    let given = arguments.windows(2).find(|pair| pair[0] == "--runs");
-    given.and_then(|pair| pair[1].parse().ok()).unwrap_or(1_000)
+    argument("--runs").and_then(|runs| runs.parse().ok()).unwrap_or(1_000)
 }
 
-fn covers(comparison: &Comparison, ratio: f64) -> Option<bool> {
-    Some(comparison.low? <= ratio && ratio <= comparison.high?)
-}
-
-/// Percent of the runs that give an answer, and in brackets the percent that give none; a dash if
-/// nearly all give none.
-fn percent(outcomes: &[Option<bool>]) -> String {
-    let said: Vec<bool> = outcomes.iter().copied().flatten().collect();
-    let yes = said.iter().filter(|outcome| **outcome).count();
-    let silent = 100.0 * (1.0 - said.len() as f64 / outcomes.len() as f64);
-    let share = 100.0 * yes as f64 / said.len() as f64;
-    match () {
-        () if said.len() < outcomes.len() / 10 => "–".to_owned(),
-        () if silent >= 0.5 => format!("{share:.1} ({silent:.0})"),
-        () => format!("{share:.1}"),
-    }
+fn share(count: usize, of: usize) -> String {
+    format!("{:.1}", 100.0 * count as f64 / of as f64)
 }
 
 fn header(first: &str, columns: impl Iterator<Item = String>) {
@@ -70,136 +76,330 @@ fn row(name: &str, cells: &[String]) {
     println!("| {name} | {} |", cells.join(" | "));
 }
 
-fn coverage(runs: u64) {
-    println!("Coverage of the 95 % interval, %, by pairs:\n");
-    header("noise", PAIRS.iter().map(ToString::to_string));
-    let mut widths = Vec::new();
+fn count(runs: &[(Comparison, f64)], of: impl Fn(&Comparison, f64) -> bool) -> usize {
+    runs.iter().filter(|(found, truth)| of(found, *truth)).count()
+}
+
+/// Whether there is an interval, and the truth lies outside of it.
+fn misses(found: &Comparison, truth: f64) -> bool {
+    found.low.is_some_and(|low| truth < low) || found.high.is_some_and(|high| truth > high)
+}
+
+/// Whether there is a direction that is not the truth's.
+fn misleads(found: &Comparison, truth: f64) -> bool {
+    match found.verdict {
+        TimesVerdict::Faster => truth <= 1.0,
+        TimesVerdict::Slower => truth >= 1.0,
+        _ => false,
+    }
+}
+
+/// One run as it is made: pair after pair, until precise or out of pairs.
+fn run_until_precise(pairs: &[Pair]) -> Comparison {
+    let mut stopping = Stopping::new(Settings::default(), PRECISION);
+    let halt = (1..=pairs.len()).find_map(|n| stopping.check(&pairs[..n], n == pairs.len()));
+    halt.map_or_else(|| paired_ratio(pairs, &Settings::default()), |halt| halt.comparison)
+}
+
+/// The pairs after which somebody looks who looks all the time; not quite after each, for the time
+/// that a simulation takes.
+fn looks(from: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(from), |n| Some(n + 1 + n / 25)).take_while(|n| *n <= PAIRS_MAX)
+}
+
+fn scenarios(runs: u64) {
+    let settings = Settings::default();
+    let mut tables = vec![Vec::new(); 3];
     for (name, noise) in SCENARIOS {
-        let mut cells = Vec::new();
-        let mut width = Vec::new();
+        let mut cells = vec![Vec::new(); 3];
         for n in PAIRS {
-            let compared: Vec<Comparison> = (0..runs)
+            let found: Vec<(Comparison, f64)> = (0..runs)
                 .map(|run| {
-                    let pairs = Source::new(run).pairs(noise, RATIO, n);
-                    paired_ratio(&pairs, &Settings { seed: run, ..Settings::default() })
+                    let run = Source::new(run).run(noise, 1.0, n);
+                    (paired_ratio(&run.pairs, &settings), run.truth(n))
                 })
                 .collect();
-            let outcomes: Vec<_> = compared.iter().map(|found| covers(found, RATIO)).collect();
-            cells.push(percent(&outcomes));
-            let half: Vec<f64> = compared.iter().filter_map(Comparison::half_width).collect();
-            width.push(median(&half).map_or("–".to_owned(), |half| format!("{:.1}", 100.0 * half)));
+            cells[0].push(share(count(&found, misses), found.len()));
+            cells[1].push(share(count(&found, misleads), found.len()));
+            let half: Vec<f64> = found.iter().filter_map(|(found, _)| found.half_width()).collect();
+            cells[2]
+                .push(median(&half).map_or("–".to_owned(), |half| format!("{:.1}", 100.0 * half)));
         }
-        row(name, &cells);
-        widths.push((name, width));
-    }
-    println!("\nMedian half width, %, by pairs:\n");
-    header("noise", PAIRS.iter().map(ToString::to_string));
-    widths.iter().for_each(|(name, cells)| row(name, cells));
-}
-
-/// One run as it is made: pair after pair, until precise or out of time.
-fn run_until_precise(pairs: &[Pair], seed: u64) -> (Comparison, HaltReason) {
-    let settings = Settings { seed, ..Settings::default() };
-    let mut stopping = Stopping::new(settings, PRECISION);
-    for n in 1..=pairs.len() {
-        if let Some(halt) = stopping.check(&pairs[..n], n == pairs.len()) {
-            return (halt.comparison, halt.reason);
-        }
-    }
-    (paired_ratio(pairs, &settings), HaltReason::TimeUp)
-}
-
-fn with_early_stop(runs: u64) {
-    println!(
-        "\nWithout a true difference, %, and with early stop at ± 5 % or {PAIRS_MAX} pairs:\n"
-    );
-    let columns = ["false winners, 30 pairs", "false winners, early stop", "coverage, early stop"];
-    let columns = columns.into_iter().chain(["stopped early", "median pairs", "power at 1.2×"]);
-    header("noise", columns.map(str::to_owned));
-    for (name, noise) in SCENARIOS {
-        let simulate = |ratio: f64| -> Vec<(Comparison, HaltReason)> {
-            (0..runs)
-                .map(|run| run_until_precise(&Source::new(run).pairs(noise, ratio, PAIRS_MAX), run))
-                .collect()
-        };
-        let wins = |found: &Comparison| {
-            Some(matches!(found.verdict, TimesVerdict::Faster | TimesVerdict::Slower))
-        };
-        let fixed: Vec<_> = (0..runs)
+        let stopped: Vec<(Comparison, f64)> = (0..runs)
             .map(|run| {
-                let pairs = Source::new(run).pairs(noise, 1.0, 30);
-                wins(&paired_ratio(&pairs, &Settings { seed: run, ..Settings::default() }))
+                let run = Source::new(run + 1_000_000).run(noise, 1.0, PAIRS_MAX);
+                let found = run_until_precise(&run.pairs);
+                let truth = run.truth(found.pairs);
+                (found, truth)
             })
             .collect();
-        let stopped = simulate(1.0);
-        let winners: Vec<_> = stopped.iter().map(|(found, _)| wins(found)).collect();
-        let covered: Vec<_> = stopped.iter().map(|(found, _)| covers(found, 1.0)).collect();
-        let early: Vec<_> =
-            stopped.iter().map(|(_, why)| Some(*why == HaltReason::Precise)).collect();
-        let used: Vec<f64> = stopped.iter().map(|(found, _)| found.pairs as f64).collect();
-        let found: Vec<_> = simulate(RATIO)
-            .iter()
-            .map(|(found, _)| Some(found.verdict == TimesVerdict::Faster))
+        cells[0].push(share(count(&stopped, misses), stopped.len()));
+        cells[1].push(share(count(&stopped, misleads), stopped.len()));
+        let misled = (0..runs).filter(|run| {
+            let run = Source::new(run + 2_000_000).run(noise, 1.0, PAIRS_MAX);
+            looks(30).any(|n| misleads(&paired_ratio(&run.pairs[..n], &settings), run.truth(n)))
+        });
+        cells[1].push(share(misled.count(), runs as usize));
+        for (table, cells) in tables.iter_mut().zip(cells) {
+            table.push((name, cells));
+        }
+    }
+    let pairs = || PAIRS.iter().map(ToString::to_string);
+    println!("Wrong 95 % intervals, % of all runs, by pairs, and with early stop at ± 5 %:\n");
+    header("noise", pairs().chain(["early stop".to_owned()]));
+    tables[0].iter().for_each(|(name, cells)| row(name, cells));
+    println!("\nFalse directions, % of all runs, and looking after each pair from 30 to 200:\n");
+    header("noise", pairs().chain(["early stop", "every look"].map(str::to_owned)));
+    tables[1].iter().for_each(|(name, cells)| row(name, cells));
+    println!("\nMedian half width, %:\n");
+    header("noise", pairs());
+    tables[2].iter().for_each(|(name, cells)| row(name, cells));
+}
+
+fn power(runs: u64) {
+    println!("\nFound, % of runs, by pairs: a direction (in brackets: at least \"so far\"):\n");
+    let pairs = [12, 20, 30, 40, 50, 70, 100, 200];
+    header("noise, ratio", pairs.iter().map(ToString::to_string));
+    let tested = [
+        ("independent", Noise::Lognormal, &[1.05, 1.1, 1.2, 1.5, 2.0][..]),
+        ("heavy tail", Noise::HeavyTail, &[1.2, 1.5, 2.0]),
+        ("AR(1) 0.5", Noise::Ar1(0.5), &[1.1, 1.2, 1.5, 2.0]),
+        ("AR(1) 0.9", Noise::Ar1(0.9), &[1.2, 1.5, 2.0]),
+        ("AR(1) 0.9 shared", Noise::SharedAr1(0.9), &[1.05, 1.2]),
+        ("growing table", Noise::GrowingTable, &[1.2, 2.0, 4.0]),
+        (
+            "states × 1.15",
+            Noise::Sticky { times: 1.15, share: 0.4, noise: 0.02, both: true },
+            &[1.5, 3.0],
+        ),
+    ];
+    for (name, noise, ratios) in tested {
+        for ratio in ratios {
+            let cells: Vec<String> = pairs
+                .iter()
+                .map(|n| {
+                    let found: Vec<(Comparison, f64)> = (0..runs)
+                        .map(|run| {
+                            let pairs = Source::new(run).pairs(noise, *ratio, *n);
+                            (paired_ratio(&pairs, &Settings::default()), *ratio)
+                        })
+                        .collect();
+                    let decided = count(&found, |found, _| found.verdict == TimesVerdict::Faster);
+                    let so_far = |found: &Comparison, _| {
+                        matches!(found.verdict, TimesVerdict::Faster | TimesVerdict::FasterSoFar)
+                    };
+                    let so_far = 100.0 * count(&found, so_far) as f64 / runs as f64;
+                    let decided = 100.0 * decided as f64 / runs as f64;
+                    format!("{decided:.0} ({so_far:.0})")
+                })
+                .collect();
+            row(&format!("{name}, {ratio} ×"), &cells);
+        }
+    }
+}
+
+fn limit(runs: u64) {
+    println!(
+        "\nThe most that any test finds of 1.2 × with AR(1) 0.5, %, if it misleads in at most"
+    );
+    println!("5 % of the runs with the noise named (Neyman and Pearson, all parameters known):\n");
+    header("noise without a difference", [24, 30, 40, 50].iter().map(ToString::to_string));
+    for (name, phis, shares) in [
+        ("AR(1) 0.7", &[0.7][..], &[0.0][..]),
+        ("AR(1) 0.8", &[0.8], &[0.0]),
+        ("AR(1) 0.9", &[0.9], &[0.0]),
+        ("AR(1) 0.9 and independent noise", &[0.9], &[0.05, 0.1, 0.2, 0.3, 0.5]),
+    ] {
+        let cells = [24, 30, 40, 50].map(|n| {
+            let found = most_powerful::power(n, phis, shares, runs.max(500));
+            format!("{:.1}", 100.0 * found)
+        });
+        row(name, &cells);
+    }
+}
+
+fn precision(runs: u64) {
+    println!(
+        "\nPairs until the interval is ± 5 %, median, and as a multiple of those of Hodges and"
+    );
+    println!("Lehmann's interval with a known autocorrelation time:\n");
+    header("noise", ["pairs", "multiple"].iter().map(|&name| name.to_owned()));
+    // Of a mean of normal values with this autocorrelation time, and 1.047 for the ranks.
+    let known = |sigma: f64, time: f64| {
+        1.047 * time * 2.0 * (1.96 * sigma / (1.0 + PRECISION).ln()).powi(2)
+    };
+    for (name, noise, needed) in [
+        ("independent, 10 %", Noise::Lognormal, known(0.1, 1.0)),
+        (
+            "independent, 20 %",
+            Noise::Sticky { times: 1.0, share: 0.5, noise: 0.2, both: true },
+            known(0.2, 1.0),
+        ),
+        ("AR(1) 0.5, 10 %", Noise::Ar1(0.5), known(0.1, 3.0)),
+        ("AR(1) 0.7, 10 %", Noise::Ar1(0.7), known(0.1, 17.0 / 3.0)),
+        ("AR(1) 0.9, 10 %", Noise::Ar1(0.9), known(0.1, 19.0)),
+    ] {
+        let used: Vec<f64> = (0..runs.min(300))
+            .map(|run| {
+                let pairs = Source::new(run).pairs(noise, 1.0, 2_000);
+                let precise = |n: &usize| {
+                    let found = paired_ratio(&pairs[..*n], &Settings::default());
+                    found.half_width().is_some_and(|half| half <= PRECISION)
+                };
+                let tried = std::iter::successors(Some(30), |n| Some(n + 1 + n / 20));
+                tried.take_while(|n| *n <= 2_000).find(precise).unwrap_or(2_000) as f64
+            })
             .collect();
-        let pairs = median(&used).map_or(String::new(), |pairs| format!("{pairs:.0}"));
-        row(
-            name,
-            &[
-                percent(&fixed),
-                percent(&winners),
-                percent(&covered),
-                percent(&early),
-                pairs,
-                percent(&found),
-            ],
-        );
+        let used = median(&used).unwrap_or(f64::NAN);
+        row(name, &[format!("{used:.0}"), format!("{:.2}", used / needed)]);
+    }
+}
+
+fn family(runs: u64) {
+    println!(
+        "\nFive queries beside each other, 50 pairs, AR(1) 0.7; runs with any false direction, %:\n"
+    );
+    header("equal", ["each for itself", "Holm"].iter().map(|&name| name.to_owned()));
+    let settings = Settings::default();
+    let any = |together: bool| {
+        let wrong = (0..runs).filter(|run| {
+            let one = |query| Source::new(run * 5 + query).pairs(Noise::Ar1(0.7), 1.0, 50);
+            let mut found: Vec<Comparison> =
+                (0..5).map(|query| paired_ratio(&one(query), &settings)).collect();
+            if together {
+                holm(found.iter_mut(), 5, &settings);
+            }
+            found.iter().any(Comparison::is_decided)
+        });
+        share(wrong.count(), runs as usize)
+    };
+    row("all five", &[any(false), any(true)]);
+}
+
+fn forecast(runs: u64) {
+    println!(
+        "\nForecasts after 30 pairs of 1.2 ×: pairs foretold in all, and pairs that it took, by"
+    );
+    println!("quarters of the runs; and the smallest ratio that 100 pairs are said to show:\n");
+    header("noise", ["foretold", "took", "smallest ratio"].iter().map(|&name| name.to_owned()));
+    let settings = Settings::default();
+    for (name, noise) in
+        [("independent", Noise::Lognormal), ("AR(1) 0.5 in each arm", Noise::Ar1(0.5))]
+    {
+        let (mut foretold, mut took, mut smallest) = (Vec::new(), Vec::new(), Vec::new());
+        for run in 0..runs.min(300) {
+            let pairs = Source::new(run).pairs(noise, 1.2, 400);
+            let found = paired_ratio(&pairs[..30], &settings);
+            let more = more_pairs(&pairs[..30], &found, 1);
+            foretold.push(if found.is_decided() {
+                30.0
+            } else {
+                more.map_or(480.0, |more| 30.0 + more as f64)
+            });
+            let decided = |n: &usize| paired_ratio(&pairs[..*n], &settings).is_decided();
+            took.push((30..=400).step_by(5).find(decided).unwrap_or(400) as f64);
+            let same = Source::new(run).pairs(noise, 1.0, 60);
+            smallest.extend(smallest_ratio(&same, 100, &settings));
+        }
+        let quarters = |values: &[f64], digits: usize| {
+            let at = |p: f64| strom_load::stats::quantile(values, p).unwrap_or(f64::NAN);
+            format!("{:.digits$} ({:.digits$}–{:.digits$})", at(0.5), at(0.25), at(0.75))
+        };
+        row(name, &[quarters(&foretold, 0), quarters(&took, 0), quarters(&smallest, 2)]);
     }
 }
 
 fn sweeps(runs: u64) {
     println!(
-        "\nSweeps, drift and jumps shared by a round; how often any of the best is left out, %,"
+        "\nSweeps, drift and jumps shared by a round: how often any of the best is left out, %, and"
     );
-    println!("and how many of the slower combinations are, %:\n");
+    println!("how many of the slower combinations are, %:\n");
     let columns = ["rounds", "one of the best left out", "slower left out"];
-    header("combinations", columns.iter().map(|&name| name.to_owned()));
-    for (count, ratio) in [(2, 1.0), (5, 1.0), (20, 1.0), (5, 1.2), (20, 1.2)] {
+    header("combinations, noise of each", columns.iter().map(|&name| name.to_owned()));
+    let states = Noise::Sticky { times: 1.5, share: 0.5, noise: 0.02, both: true };
+    // States that last no longer than a round: two humps.
+    let humps = Noise::HeavyTail;
+    for (count, ratio, name, noise) in [
+        (9, 1.0, "independent", Noise::Lognormal),
+        (9, 1.0, "heavy tail", humps),
+        (9, 1.0, "AR(1) 0.3", Noise::Ar1(0.3)),
+        (9, 1.0, "AR(1) 0.5", Noise::Ar1(0.5)),
+        (9, 1.0, "AR(1) 0.7", Noise::Ar1(0.7)),
+        (9, 1.0, "AR(1) 0.9", Noise::Ar1(0.9)),
+        (9, 1.0, "states × 1.5", states),
+        (2, 1.0, "AR(1) 0.7", Noise::Ar1(0.7)),
+        (5, 1.2, "independent", Noise::Lognormal),
+        (5, 1.5, "independent", Noise::Lognormal),
+        (20, 1.2, "independent", Noise::Lognormal),
+        (20, 1.5, "independent", Noise::Lognormal),
+        (5, 1.5, "AR(1) 0.5", Noise::Ar1(0.5)),
+    ] {
         let equal = ratio <= 1.0;
-        for rounds in [15, 30] {
+        for rounds in [15, 30, 60] {
             let (mut left_out, mut slower) = (0, 0);
+            let runs = runs.min(400);
             for run in 0..runs {
-                let table = Source::new(run).rounds(count, rounds, ratio);
-                let found = best_of(&table, &Settings { seed: run, ..Settings::default() });
-                let left = found.combinations.iter().map(|one| !one.may_be_best);
-                let left: Vec<bool> = left.collect();
-                left_out += u64::from(if equal { left.contains(&true) } else { left[0] });
+                let table = Source::new(run).rounds(noise, count, rounds, ratio);
+                let found = best_of(&table, &Settings::default());
+                let left: Vec<bool> =
+                    found.combinations.iter().map(|one| !one.may_be_best).collect();
+                left_out += usize::from(if equal { left.contains(&true) } else { left[0] });
                 slower += left[1..].iter().filter(|left| **left).count();
             }
-            let share = |part: f64, whole: u64| format!("{:.1}", 100.0 * part / whole as f64);
-            let others = runs * (count as u64 - 1);
-            let slower = if equal { "–".to_owned() } else { share(slower as f64, others) };
+            let others = runs as usize * (count - 1);
+            let slower = if equal { "–".to_owned() } else { share(slower, others) };
             let name = match equal {
-                true => format!("{count} equal"),
-                false => format!("1 best, {} slower by {ratio} ×", count - 1),
+                true => format!("{count} equal, {name}"),
+                false => format!("1 best, {} slower by {ratio} ×, {name}", count - 1),
             };
-            row(&name, &[rounds.to_string(), share(left_out as f64, runs), slower]);
+            row(&name, &[rounds.to_string(), share(left_out, runs as usize), slower]);
         }
     }
 }
 
+fn repeats(runs: u64) {
+    println!(
+        "\nRuns of 50 pairs that differ by 3 % each (standard deviation), equal arms: wrong 95 %"
+    );
+    println!("intervals, %:\n");
+    header("runs", ["first run alone", "over runs"].iter().map(|&name| name.to_owned()));
+    for count in [3, 5, 10] {
+        let (mut alone, mut over) = (0, 0);
+        for run in 0..runs {
+            let mut source = Source::new(run);
+            let all: Vec<Vec<Pair>> = (0..count)
+                .map(|_| {
+                    let ratio = (0.03 * source.normal()).exp();
+                    source.pairs(Noise::Lognormal, ratio, 50)
+                })
+                .collect();
+            alone += usize::from(misses(&paired_ratio(&all[0], &Settings::default()), 1.0));
+            let found = over_runs(&all, &Settings::default());
+            let ends = found.and_then(|found| found.low.zip(found.high));
+            over += usize::from(ends.is_some_and(|(low, high)| low > 1.0 || high < 1.0));
+        }
+        let cells = [alone, over].map(|wrong| share(wrong, runs as usize));
+        row(&count.to_string(), &cells);
+    }
+}
+
 fn slopes(runs: u64) {
-    println!("\nCoverage of the 95 % interval of a slope, %, by points:\n");
+    println!(
+        "\nCoverage of the 95 % interval of a slope, %, by points (in brackets: no interval):\n"
+    );
     header("noise", [20, 60, 200].iter().map(ToString::to_string));
     for (name, phi) in [("independent", 0.0), ("AR(1) 0.5", 0.5), ("AR(1) 0.8", 0.8)] {
         let cells = [20, 60, 200].map(|n| {
-            let outcomes: Vec<_> = (0..runs)
-                .map(|run| {
+            let outcomes: Vec<bool> = (0..runs)
+                .filter_map(|run| {
                     let points = Source::new(run).line(0.3, phi, n);
                     let found = theil_sen(&points, 0.95)?;
                     Some(found.low? <= 0.3 && 0.3 <= found.high?)
                 })
                 .collect();
-            percent(&outcomes)
+            let covered = outcomes.iter().filter(|covered| **covered).count();
+            let silent = 100.0 * (1.0 - outcomes.len() as f64 / runs as f64);
+            format!("{} ({silent:.0})", share(covered, outcomes.len()))
         });
         row(name, &cells);
     }
@@ -218,11 +418,11 @@ fn timed(mut work: impl FnMut()) -> Duration {
     times[times.len() / 2]
 }
 
-fn cost() {
-    println!("\nCost, 2 000 resamples:\n");
+fn cost(_: u64) {
+    println!("\nCost:\n");
     header("pairs", ["time".to_owned()].into_iter());
-    for n in [30, 1_000, 10_000] {
-        let pairs = Source::new(1).pairs(Noise::Lognormal, RATIO, n);
+    for n in [30, 1_000, 10_000, 65_536] {
+        let pairs = Source::new(1).pairs(Noise::Lognormal, 1.2, n);
         let time = timed(|| {
             black_box(paired_ratio(black_box(&pairs), &Settings::default()));
         });

@@ -16,7 +16,7 @@ use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failure
 use crate::record::{Blame, Execution, Latency, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
-use crate::stats::{self, HaltReason, Pair, Stopping};
+use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
 
@@ -52,7 +52,6 @@ pub(crate) struct Bencher {
     /// By query and arm: whether this session has run it.
     warm: Vec<Vec<bool>>,
     dealer: Dealer,
-    seed: u64,
     stop: CancellationToken,
     abort: CancellationToken,
 }
@@ -115,7 +114,6 @@ impl Bencher {
             plan: plan.clone(),
             examiner,
             dealer: Dealer::new(seed),
-            seed,
             stop,
             abort,
         }
@@ -172,7 +170,7 @@ impl Bencher {
         } else {
             self.pairs(query, &mut arms, &mut pairs, began).await?
         };
-        let comparison = (!pairs.is_empty()).then(|| stats::paired_ratio(&pairs, &self.settings()));
+        let comparison = self.compared(&pairs);
         Ok(Measured { arms, comparison, halted, examined, took: began.elapsed() })
     }
 
@@ -217,8 +215,7 @@ impl Bencher {
             };
             let failed = arms.iter().any(|arm| arm.given_up);
             measured.push(Measured {
-                comparison: (!pairs.is_empty())
-                    .then(|| stats::paired_ratio(&pairs, &self.settings())),
+                comparison: self.compared(&pairs),
                 halted: match (self.is_over(), failed) {
                     (true, _) => Halted::Stopped,
                     (_, true) => Halted::ArmFailed,
@@ -319,7 +316,16 @@ impl Bencher {
 
     fn settings(&self) -> stats::Settings {
         let pairs_min = self.plan.pairs_min as usize;
-        stats::Settings { seed: self.seed, pairs_min, ..stats::Settings::default() }
+        stats::Settings { pairs_min, ..stats::Settings::default() }
+    }
+
+    /// The arms compared, unless there is no pair.
+    fn compared(&self, pairs: &[Pair]) -> Option<Comparison> {
+        // All queries of the profile are compared beside each other.
+        let comparisons = self.plan.steps.iter().map(|step| step.queries.len()).sum();
+        let mut compared = stats::paired_ratio(pairs, &self.settings());
+        compared.more_pairs = stats::more_pairs(pairs, &compared, comparisons);
+        (!pairs.is_empty()).then_some(compared)
     }
 
     fn is_over(&self) -> bool {

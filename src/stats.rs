@@ -1,20 +1,30 @@
 //! Statistics of measured durations: how much faster, how sure, and when to stop measuring.
 //!
-//! Pure functions of their input and a seed: no clock, no I/O, no other room. docs/statistics.md
-//! says which methods, from where, and how well they cover in simulation.
+//! Pure functions of their input: no clock, no chance, no I/O, no other room. docs/statistics.md
+//! says which methods, from where, and how well they hold in simulation.
 
 mod best;
-mod bootstrap;
 mod center;
 mod dependence;
+mod family;
+mod forecast;
+mod location;
+mod noise_model;
+mod outliers;
 mod paired;
+mod repeats;
 mod stopping;
 mod student;
 mod trend;
 
-pub use best::{Best, Combination, best_of, rounds_min};
+pub use best::{Best, Combination, ROUNDS_MIN, best_of};
 pub use center::{geometric_mean, median, quantile};
 pub use dependence::{autocorrelation_time, effective_sample_size};
-pub use paired::{Comparison, Pair, Settings, TimesVerdict, paired_ratio};
+pub use family::holm;
+pub use forecast::{more_pairs, smallest_ratio};
+pub use paired::{
+    Comparison, Course, Estimate, PAIRS_LEAST, Pair, Settings, TimesVerdict, paired_ratio,
+};
+pub use repeats::{RunsCompared, over_runs, pairs_worth_a_run};
 pub use stopping::{Halt, HaltReason, Stopping};
 pub use trend::{Slope, theil_sen};

@@ -188,7 +188,7 @@ async fn the_times_of_a_benchmark_are_those_of_its_result() {
 async fn the_times_of_a_sweep_are_those_of_its_result_by_round() {
     let database = Database::create().await;
     let profile = "[bench]\n[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n\
-                   [[bench.queries]]\nname = \"two\"\nsql = \"SELECT 2\"\n[sweep]\n\
+                   [[bench.queries]]\nname = \"two\"\nsql = \"SELECT 2\"\n[sweep]\nrounds = 10\n\
                    [[sweep.settings]]\nname = \"work_mem\"\nvalues = [\"1MB\", \"2MB\"]\n";
     let ended = start(&database, profile, &[]).end().await;
     let result = ended.done();

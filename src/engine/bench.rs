@@ -349,6 +349,7 @@ impl StepRun<'_> {
             abort,
         );
         let at = draft.run.steps.len() - 1;
+        let planned: usize = self.bench.steps.iter().map(|step| step.queries.len()).sum();
         let table = self.step.table.as_ref().or(self.bench.table.as_ref());
         let rows = draft.run.steps[at].arrow.as_ref().map(|file| file.rows);
         let rows = rows.or_else(|| table_rows(&draft.run.tables, table));
@@ -363,8 +364,11 @@ impl StepRun<'_> {
             for (armed_query, measured) in armed_queries.iter().zip(measured) {
                 // All queries took turns: what the GPUs did is nobody's alone.
                 let query = assemble::benchmark_query(armed_query, measured, order, Vec::new());
-                ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
                 draft.run.steps[at].queries.push(query);
+            }
+            draft.run.judge_together(planned);
+            for query in &draft.run.steps[at].queries {
+                ticker.done(&format!("{}{}", self.prefix, query_line(query)));
             }
             ticker.checkpoint(&draft.so_far(ticker.gpus()));
         } else {
@@ -377,8 +381,10 @@ impl StepRun<'_> {
                 let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
                 let gpus = ticker.take_gpus();
                 let query = assemble::benchmark_query(armed_query, measured, order, gpus);
-                ticker.done(&format!("{}{}", self.prefix, query_line(&query)));
                 draft.run.steps[at].queries.push(query);
+                draft.run.judge_together(planned);
+                let judged = draft.run.steps[at].queries.last().map(query_line);
+                ticker.done(&format!("{}{}", self.prefix, judged.unwrap_or_default()));
                 ticker.checkpoint(&draft.so_far(ticker.gpus()));
             }
         }

@@ -25,6 +25,7 @@ use crate::query::examine::Findings;
 use crate::query::{ArmedQuery, Connection};
 use crate::result::{self, JobResult};
 use crate::sink::QueryStart;
+use crate::stats;
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
 use crate::strom::{self, Arm, ArmSetting, Gpu, StromError};
@@ -69,6 +70,12 @@ async fn check(
 
 /// How long a query may take to be timed before the sweep.
 const TIMING_MAX: Duration = Duration::from_secs(10);
+/// Executions after a reload or a restart at most, before one is measured.
+const WARMING_MAX: usize = 5;
+/// Two executions within this factor of each other are both warm. A cold one was two to six times
+/// longer on an H100, where a reload releases the memory pool of the GPU service.
+const WARM_WITHIN: f64 = 1.1;
+
 /// What a restart or a reload takes, roughly.
 const CHANGE: Duration = Duration::from_secs(2);
 
@@ -126,7 +133,7 @@ pub(super) async fn run(
         order: Order::new(groups(&checked), seed),
         cells: Cells::new(armed_queries.len(), checked.combinations.len(), rounds),
         rounds,
-        seed,
+        left_out: vec![vec![false; checked.combinations.len()]; armed_queries.len()],
         done: 0,
         began: Instant::now(),
         waits_for_gpu: armed_queries
@@ -176,7 +183,8 @@ struct Sweeping<'a> {
     server: Option<&'a mut Server>,
     shutdown: &'a Shutdown,
     rounds: usize,
-    seed: u64,
+    /// By query and combination: whether it is shown to be slower than another, and measured no more.
+    left_out: Vec<Vec<bool>>,
     /// Executions so far.
     done: usize,
     began: Instant,
@@ -194,6 +202,10 @@ impl Sweeping<'_> {
         // Round 0 warms each combination and takes its plans.
         for round in 0..=self.rounds {
             for combination in self.order.next_round() {
+                // Nothing is made to hold for whom it is measured no more.
+                if self.left_out.iter().all(|query| query[combination]) {
+                    continue;
+                }
                 self.combination(round, combination, ticker).await?;
                 if self.is_over() {
                     return Ok(());
@@ -202,11 +214,25 @@ impl Sweeping<'_> {
             self.cells.end_round(round);
             self.note(draft);
             ticker.checkpoint(&draft.so_far(ticker.gpus()));
-            if self.is_over() {
+            if self.is_over() || self.leave_out(&draft.run.sweep) {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Leaves out what is shown to be slower than another; says whether each query has its answer.
+    fn leave_out(&mut self, sweep: &result::sweep::SweepReport) -> bool {
+        if sweep.rounds < stats::ROUNDS_MIN {
+            return false;
+        }
+        for (left_out, query) in self.left_out.iter_mut().zip(&sweep.queries) {
+            for (left_out, cell) in left_out.iter_mut().zip(&query.combinations) {
+                *left_out = !cell.may_be_best;
+            }
+        }
+        let decided = |query: &Vec<bool>| query.iter().filter(|left_out| !**left_out).count() <= 1;
+        self.left_out.iter().all(decided)
     }
 
     fn is_over(&self) -> bool {
@@ -215,7 +241,7 @@ impl Sweeping<'_> {
 
     fn note(&self, draft: &mut Draft<result::sweep::SweepRun>) {
         let findings = self.bencher.findings();
-        assemble::note_sweep(&mut draft.run.sweep, &self.cells, findings, self.seed);
+        assemble::note_sweep(&mut draft.run.sweep, &self.cells, findings);
     }
 
     async fn combination(
@@ -232,12 +258,11 @@ impl Sweeping<'_> {
         for query in self.order.shuffled(queries) {
             // What is compared: all combinations of a query in a round.
             let block = (round * queries + query) as u64;
+            if self.left_out[query][combination] {
+                continue;
+            }
             if anew && round > 0 {
-                // What a reload or a restart made cold is not what is compared.
-                let mut warming = ArmSamples::default();
-                let work =
-                    Box::pin(self.bencher.once(query, combination, &mut warming, false, block));
-                ticker.during("", None, work).await?;
+                self.warm(query, combination, block, ticker).await?;
             }
             let is_over = self.is_over();
             let samples = self.cells.samples(query, combination);
@@ -263,6 +288,29 @@ impl Sweeping<'_> {
             if self.is_over() {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Runs a query until it takes as long as the time before: what a reload or a restart made cold
+    /// is not what is compared.
+    async fn warm(
+        &mut self,
+        query: usize,
+        combination: usize,
+        block: u64,
+        ticker: &mut Ticker<'_>,
+    ) -> Result<(), Ended> {
+        let mut warming = ArmSamples::default();
+        let mut before = None;
+        for _ in 0..WARMING_MAX {
+            let work = Box::pin(self.bencher.once(query, combination, &mut warming, false, block));
+            let took = ticker.during("", None, work).await?;
+            let alike = took.zip(before).is_some_and(|(took, before)| is_alike(took, before));
+            if alike || took.is_none() || self.is_over() {
+                break;
+            }
+            before = took;
         }
         Ok(())
     }
@@ -379,6 +427,11 @@ impl Sweeping<'_> {
     }
 }
 
+/// Whether two executions, in nanoseconds, took as long: neither was cold.
+fn is_alike(one: u64, other: u64) -> bool {
+    one.max(other) as f64 <= WARM_WITHIN * one.min(other) as f64
+}
+
 /// Whether a query was not answered, rather than refused.
 fn hangs(error: &pg::Error) -> bool {
     error.is_lost() || error.sqlstate() == Some(pg::QUERY_CANCELED)
@@ -485,8 +538,9 @@ async fn announce(
         queries => format!("{queries} queries"),
     };
     tracing::info!(
-        "the sweep: {combinations} combinations of settings, {queries}, {rounds} rounds and one to \
-         warm: {executions} executions{changed}, {at_least}about {took}"
+        "the sweep: {combinations} combinations of settings, {queries}, at most {rounds} rounds and \
+         one to warm: up to {executions} executions{changed}, {at_least}about {took} if no \
+         combination is left out before"
     );
 }
 

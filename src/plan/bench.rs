@@ -17,12 +17,12 @@ pub(crate) use crate::profile::Order;
 const ARROW_FOLDER: &str = "/var/tmp";
 
 const PAIRS_MIN: Limits = Limits {
-    default: 20.0,
+    default: 30.0,
     min: 1.0,
     max: 100_000.0,
     is_whole: true,
     range: "1 to 100,000",
-    fix: "choose a number such as 20; fewer pairs rarely give an interval",
+    fix: "choose a number such as 30; fewer pairs do not show a state of the server that lasts",
 };
 const PAIRS_MAX: Limits = Limits {
     default: 200.0,

@@ -14,13 +14,13 @@ pub(crate) use crate::profile::{IfAbsent, SweepMode as Mode};
 const VALUES_MAX: usize = 1000;
 
 const ROUNDS: Limits = Limits {
-    // Fewer seldom give a median an interval.
-    default: 15.0,
+    // Combinations that are shown to be slower are left out before.
+    default: 30.0,
     min: 1.0,
     max: 10_000.0,
     is_whole: true,
     range: "1 to 10,000",
-    fix: "choose how often every combination is measured, such as 15",
+    fix: "choose how often each combination is measured at most, such as 30",
 };
 const MAX_COMBINATIONS: Limits = Limits {
     default: 64.0,
@@ -55,7 +55,7 @@ pub struct Sweep {
     pub settings: Vec<SweepSetting>,
     /// Which combinations are measured.
     pub mode: Mode,
-    /// Rounds, each of which measures every combination once.
+    /// Rounds at most, each of which measures once every combination that may be the best one.
     pub rounds: u32,
     /// Most combinations.
     pub max_combinations: u32,
@@ -154,16 +154,14 @@ impl Resolver<'_> {
                        `max_combinations`";
             self.sweep_fault(&what, fix);
         }
-        let confidence = stats::Settings::default().confidence;
-        let needed = stats::rounds_min(combinations, confidence) as f64;
-        let limits = Limits { default: ROUNDS.default.max(needed), ..ROUNDS };
-        let rounds = self.number("rounds", &mut sweep.rounds, &limits);
+        let needed = stats::ROUNDS_MIN as f64;
+        let rounds = self.number("rounds", &mut sweep.rounds, &ROUNDS);
         // What is too much already is not judged by how often it is done.
         if rounds < needed && combinations as f64 <= max_combinations {
             let file = sweep.rounds.as_ref();
             let what = format!(
-                "`rounds` is {rounds}, and {combinations} combinations need {needed}: with fewer, \
-                 one that lost every round may have lost by chance"
+                "`rounds` is {rounds}, and nothing can be said of fewer than {needed}: a combination \
+                 that lost every round may have lost by chance"
             );
             let fix = format!("write `rounds = {needed}` or more, or leave it out");
             self.fault(file, what, fix);

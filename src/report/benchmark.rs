@@ -50,10 +50,14 @@ pub(super) fn write_markdown(
     outcome::thresholds_markdown(out, result)?;
     writeln!(
         out,
-        "Ratio: the median of the first arm ÷ the median of the other, with a {:.0} % interval \
-         from the pairs; above 1 the other arm is faster. The interval decides, not the point.",
+        "Ratio: the typical ratio of the first arm to the other within a pair, with its {:.0} % \
+         interval; above 1 the other arm is faster. Interval and evidence decide, not the point.",
         confidence(run) * 100.0
-    )
+    )?;
+    match together(run) {
+        Some(line) => writeln!(out, "\nIn {line}."),
+        None => Ok(()),
+    }
 }
 
 /// The same for a terminal: without Markdown's marks.
@@ -83,10 +87,17 @@ pub(super) fn write_text(out: &mut String, result: &JobResult, run: &BenchmarkRu
             writeln!(out, "  {line}")?;
         }
     }
+    if let Some(line) = together(run) {
+        writeln!(out, "\n{line}")?;
+    }
     if !result.thresholds.is_empty() {
         writeln!(out)?;
     }
     outcome::thresholds(out, result)
+}
+
+fn together(run: &BenchmarkRun) -> Option<String> {
+    words::together(run.queries().filter_map(|query| query.times.as_ref()))
 }
 
 fn arrow_line(arrow: &Exported) -> String {
@@ -126,6 +137,8 @@ pub fn query_line(query: &BenchQueryReport) -> String {
         let verdict = match times.verdict {
             TimesVerdict::Faster => "faster",
             TimesVerdict::Slower => "slower",
+            TimesVerdict::FasterSoFar => "faster so far",
+            TimesVerdict::SlowerSoFar => "slower so far",
             TimesVerdict::NoDifferenceShown => "no difference shown",
             TimesVerdict::TooFewPairs => "too few pairs",
         };
@@ -154,6 +167,8 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
         for (verdict, words) in [
             (TimesVerdict::Faster, format!("`{other}` is faster")),
             (TimesVerdict::Slower, format!("`{other}` is slower")),
+            (TimesVerdict::FasterSoFar, format!("`{other}` is faster so far")),
+            (TimesVerdict::SlowerSoFar, format!("`{other}` is slower so far")),
             (TimesVerdict::NoDifferenceShown, "No difference shown".to_owned()),
             (TimesVerdict::TooFewPairs, "Too few pairs for a verdict".to_owned()),
         ] {
@@ -336,6 +351,8 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
         let why = words::why_not_gpu(arm.gpu, plan).into_iter();
         notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
     }
+    let compared = query.times.as_ref().filter(|_| query.valid).map(words::compared);
+    notes.extend(compared.into_iter().flatten().map(|line| format!("{name}: {line}")));
     notes.extend(query.gpus.iter().filter_map(GpuReport::line).map(|gpu| format!("{name}: {gpu}")));
     let arms = query.arms.iter().map(|arm| arm.arm.as_str());
     let answers = words::differences(arms, &query.answers).into_iter();

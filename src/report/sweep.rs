@@ -60,18 +60,38 @@ fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
     let best_words = spelled(&sweep.combinations[best]);
     let others: Vec<usize> =
         query.may_be_best.iter().copied().filter(|other| *other != best).collect();
+    let as_it_is = (0..of).find(|at| is_as_it_is(sweep, *at)).unwrap_or(best);
+    // A winner is named only where there is one.
+    let least = format!("least median: {best_words}");
+    let looks = others.iter().filter(|other| query.combinations[**other].slower_so_far).count();
+    let so_far = if looks == 0 { String::new() } else { format!("; {looks} look slower so far") };
     match others.len() {
         0 => format!("{name}: best is {best_words}, alone of {of}"),
-        count if count + 1 == of => {
-            format!("{name}: no difference shown between all {of}; least median: {best_words}")
+        count if count + 1 == of && looks == 0 => {
+            format!("{name}: no difference shown between all {of}; {least}")
+        }
+        _ if best != as_it_is && others.contains(&as_it_is) => {
+            format!("{name}: none is shown to be faster than the server as it is; {least}{so_far}")
         }
         count if count <= NAMED_MAX => {
             let others: Vec<String> =
                 others.iter().map(|other| spelled(&sweep.combinations[*other])).collect();
-            format!("{name}: best is {best_words}; not told from it: {}", others.join("; "))
+            format!("{name}: {least}; not told from it: {}{so_far}", others.join("; "))
         }
-        count => format!("{name}: best is {best_words}; {count} others of {of} not told from it"),
+        count => format!("{name}: {least}; {count} others of {of} not told from it{so_far}"),
     }
+}
+
+/// Whether a combination is what the server had before.
+fn is_as_it_is(sweep: &SweepReport, combination: usize) -> bool {
+    let own = sweep.combinations[combination].iter().zip(&sweep.settings);
+    own.into_iter().all(|(setting, swept)| match (&setting.value, &swept.present) {
+        (None, _) => true,
+        (Some(value), present) => swept
+            .values
+            .iter()
+            .any(|own| own.written == *value && Some(&own.shown) == present.as_ref()),
+    })
 }
 
 fn spelled(combination: &[SettingReport]) -> String {
@@ -146,7 +166,7 @@ fn about(sweep: &SweepReport) -> String {
         by(Applying::Restart, "restart"),
     ];
     format!(
-        "{} combinations ({}), {} of {} rounds in random order; {}",
+        "{} combinations ({}), {} of at most {} rounds in random order; {}",
         sweep.combinations.len(),
         sweep.mode,
         sweep.rounds,
@@ -178,6 +198,7 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
         let judged = match (query.best == Some(at), query.may_be_best.len()) {
             (true, 1) => "BEST",
             (true, _) => "yes, least",
+            (false, _) if cell.may_be_best && cell.slower_so_far => "so far not",
             (false, _) if cell.may_be_best => "yes",
             (false, _) => "no",
         };

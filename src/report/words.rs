@@ -9,7 +9,7 @@ use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
 pub(super) use crate::result::one_line;
-use crate::stats::{Comparison, TimesVerdict};
+use crate::stats::{Comparison, Estimate, PAIRS_LEAST, TimesVerdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
@@ -41,9 +41,53 @@ pub(super) fn verdict(other: &str, verdict: TimesVerdict) -> String {
     match verdict {
         TimesVerdict::Faster => format!("{other} is faster"),
         TimesVerdict::Slower => format!("{other} is slower"),
+        TimesVerdict::FasterSoFar => format!("{other} is faster so far"),
+        TimesVerdict::SlowerSoFar => format!("{other} is slower so far"),
         TimesVerdict::NoDifferenceShown => "no difference shown".to_owned(),
         TimesVerdict::TooFewPairs => "too few pairs".to_owned(),
     }
+}
+
+/// What else there is to say of two arms compared: a ratio that changes, and what is missing.
+pub(super) fn compared(times: &Comparison) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(course) = &times.course {
+        let at = |estimate: &Estimate| {
+            format!("{:.2} ({:.2} - {:.2})", estimate.ratio, estimate.low, estimate.high)
+        };
+        lines.push(format!(
+            "the ratio changes: {} at the first pair, {} in the middle, {} at the last",
+            at(&course.first),
+            at(&course.middle),
+            at(&course.last)
+        ));
+    }
+    let beside = times.ratio_of_medians.filter(|ratio| {
+        let within = times.low.zip(times.high);
+        within.is_some_and(|(low, high)| *ratio < low || *ratio > high)
+    });
+    if let Some(ratio) = beside {
+        lines.push(format!("the ratio of the two medians is another one: {ratio:.2}"));
+    }
+    match times.more_pairs.filter(|_| !times.is_decided()) {
+        Some(more) => lines.push(format!("a direction takes about {more} more pairs")),
+        None if times.verdict == TimesVerdict::TooFewPairs => {
+            lines.push(format!("nothing is said of fewer than {PAIRS_LEAST} pairs"));
+        }
+        None => {}
+    }
+    lines
+}
+
+/// What holds for all directions of a run.
+pub(super) fn together<'a>(all: impl Iterator<Item = &'a Comparison>) -> Option<String> {
+    let all: Vec<&Comparison> = all.collect();
+    let confidence = all.first()?.confidence * 100.0;
+    let queries = match all.len() {
+        1 => "the direction holds".to_owned(),
+        queries => format!("the directions of {queries} queries hold together (Holm)"),
+    };
+    Some(format!("one run: {queries} with {confidence:.0} %, for this run and not from run to run"))
 }
 
 /// Why an arm that is on did not run wholly on the GPU: nothing if it did, or is not on.

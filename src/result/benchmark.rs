@@ -8,7 +8,7 @@ use super::arm::{ArmError, ArmSetting, Gpu};
 use super::evidence::{PlanHistory, Verdict};
 use super::gpu::GpuReport;
 use super::table::{Exported, Prepared};
-use crate::stats::Comparison;
+use crate::stats::{self, Comparison};
 
 /// A step of a benchmark.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -136,5 +136,13 @@ impl BenchmarkRun {
     /// Every query of every step.
     pub fn queries(&self) -> impl Iterator<Item = &BenchQueryReport> {
         self.steps.iter().flat_map(|step| &step.queries)
+    }
+
+    /// Keeps the error of all directions together to what the confidence leaves for one; so many
+    /// queries are to be compared.
+    pub fn judge_together(&mut self, planned: usize) {
+        let queries = self.steps.iter_mut().flat_map(|step| &mut step.queries);
+        let compared = queries.filter_map(|query| query.times.as_mut());
+        stats::holm(compared, planned, &stats::Settings::default());
     }
 }

@@ -188,7 +188,7 @@ figures! {
         |arm| Some(arm.failures as f64);
     Bench "query.QUERY.ARM.gpu_proven", "1 if its plan proves that the GPU did the work, else 0",
         |arm| proven(arm.plan.as_ref());
-    Ratio "ratio.QUERY.value" (at_end), "median of the first arm ÷ median of the second: off ÷ on",
+    Ratio "ratio.QUERY.value" (at_end), "typical ratio of the first arm to the second within a pair: off ÷ on",
         |times| times.ratio;
     Ratio "ratio.QUERY.low" (at_end), "lower end of the interval of that ratio",
         |times| times.low;

@@ -64,6 +64,10 @@ pub struct SweepQueryReport {
 
 /// What came of a combination in a query.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "keys of the saved format, each a fact of its own"
+)]
 pub struct CellReport {
     /// Rounds in which it was measured.
     pub rounds: usize,
@@ -77,6 +81,9 @@ pub struct CellReport {
     pub times_best: Option<f64>,
     /// Whether it may be the best one.
     pub may_be_best: bool,
+    /// Whether it looks slower than the best one, though not for sure yet.
+    #[serde(default)]
+    pub slower_so_far: bool,
     /// Whether its times mean anything: false if its answer differs from the reference's.
     pub valid: bool,
     /// What comparing the two answers came to.

@@ -59,6 +59,14 @@ pub fn effective_sample_size(series: &[f64]) -> f64 {
     series.len() as f64 / autocorrelation_time(series)
 }
 
+/// The autocorrelation of neighbours: 0 of a constant series.
+pub(super) fn lag_one(series: &[f64]) -> f64 {
+    let mean = series.iter().sum::<f64>() / series.len() as f64;
+    let variance: f64 = series.iter().map(|value| (value - mean).powi(2)).sum();
+    let neighbours = series.windows(2).map(|two| (two[0] - mean) * (two[1] - mean));
+    if variance.is_normal() { neighbours.sum::<f64>() / variance } else { 0.0 }
+}
+
 /// The rank of each value, from 0; equal values share the mean of theirs. Ranks keep the order of
 /// a series and take the weight from its outliers.
 pub(super) fn ranks(series: &[f64]) -> Vec<f64> {

@@ -1,11 +1,18 @@
-//! Two arms measured in pairs: the ratio of their medians, its interval, and a verdict.
+//! Two arms measured in pairs: the typical ratio within a pair, its interval, and a verdict.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{Ranked, Resampler};
-use super::dependence::{autocorrelation_time, ranks};
-use super::student::t_quantile;
+use super::center::median;
+use super::location::Location;
+use super::outliers::{tamed, tamed_mean};
+
+/// Pairs below which nothing is said, whatever the settings: too few to see noise at all.
+pub const PAIRS_LEAST: usize = 10;
+/// The exponential of more is not finite for long.
+const LOG_MAX: f64 = 700.0;
+/// Probability of a trend from which on the ratio is reported as one that changes.
+const TREND_MIN: f64 = 0.95;
 
 /// One duration of each arm, measured next to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,56 +23,88 @@ pub struct Pair {
     pub b_ns: u64,
 }
 
+impl Pair {
+    /// The logarithm of A ÷ B.
+    pub(super) fn log_ratio(&self) -> f64 {
+        (self.a_ns.max(1) as f64).ln() - (self.b_ns.max(1) as f64).ln()
+    }
+}
+
 /// How a comparison is made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Settings {
-    /// Confidence of the interval, above 0 and below 1; held to 0.5 … 0.999.
+    /// Confidence of interval and direction, above 0 and below 1; held to 0.5 … 0.999.
     pub confidence: f64,
-    /// Bootstrap resamples; at least 100 are drawn.
-    pub resamples: u32,
-    /// Pairs below which nothing is said; [`Settings::effective_pairs_min`] holds as well.
+    /// Pairs below which there is neither an interval nor a direction; [`PAIRS_LEAST`] holds as
+    /// well.
     pub pairs_min: usize,
-    /// Seed of the resampling: the same pairs and settings give the same interval.
-    pub seed: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { confidence: 0.95, resamples: 2_000, pairs_min: 20, seed: 0 }
+        // Of 30 pairs a state that lasts 20 pairs on average misleads in one run of 20 at most.
+        Self { confidence: 0.95, pairs_min: 30 }
     }
 }
 
 impl Settings {
-    /// Effective pairs below which nothing is said: 6 at 95 %.
-    ///
-    /// With m independent values all of them lie on one side of the true median with probability
-    /// 2 ÷ 2^m. Where that is more than the error allowed, no interval for a median that is free
-    /// of assumptions about the distribution exists.
-    pub fn effective_pairs_min(&self) -> f64 {
-        (1.0 - (1.0 - self.held_confidence()).log2()).ceil()
-    }
-
     pub(super) fn held_confidence(&self) -> f64 {
         if self.confidence.is_nan() { 0.95 } else { self.confidence.clamp(0.5, 0.999) }
     }
 
-    pub(super) fn held_resamples(&self) -> u32 {
-        self.resamples.max(100)
+    pub(super) fn held_pairs_min(&self) -> usize {
+        self.pairs_min.max(PAIRS_LEAST)
+    }
+
+    /// Logarithm of the e-value that shows a direction, among so many comparisons.
+    pub(super) fn needed(&self, comparisons: usize) -> f64 {
+        (comparisons.max(1) as f64 / (1.0 - self.held_confidence())).ln()
     }
 }
 
-/// What the interval says of arm B beside arm A. The point never decides.
+/// What may be said of arm B beside arm A. The point never decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimesVerdict {
-    /// The whole interval is above 1: B takes less time than A.
+    /// B takes less time than A: the evidence suffices, however often one looks.
     Faster,
-    /// The whole interval is below 1: B takes more time than A.
+    /// B takes more time than A: the evidence suffices, however often one looks.
     Slower,
+    /// The interval lies above 1, and the evidence does not suffice yet.
+    FasterSoFar,
+    /// The interval lies below 1, and the evidence does not suffice yet.
+    SlowerSoFar,
     /// The interval contains 1. It says how large a difference may still be hidden.
     NoDifferenceShown,
-    /// Fewer pairs, or effective pairs, than an interval needs.
+    /// Fewer pairs than anything can be said of.
     TooFewPairs,
+}
+
+/// A ratio at one place of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RatioEstimate")]
+pub struct Estimate {
+    /// The ratio.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub ratio: f64,
+    /// Lower end of its interval.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub low: f64,
+    /// Upper end of its interval.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub high: f64,
+}
+
+/// A ratio that changes in the course of a run, as with a table that grows.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "RatioCourse")]
+pub struct Course {
+    /// At the first pair.
+    pub first: Estimate,
+    /// At the pair in the middle.
+    pub middle: Estimate,
+    /// At the last pair.
+    pub last: Estimate,
 }
 
 /// Arm A beside arm B.
@@ -78,23 +117,45 @@ pub struct Comparison {
     pub median_a_ns: Option<f64>,
     /// Median duration in arm B; absent without a pair.
     pub median_b_ns: Option<f64>,
-    /// `median_a_ns` ÷ `median_b_ns`: how many times faster B is than A.
+    /// The typical ratio A ÷ B within a pair, how many times faster B is than A: the geometric
+    /// mean of the ratios, in which outliers that come alone are drawn in.
     pub ratio: Option<f64>,
     /// Lower end of the interval of the ratio; absent with too few pairs.
     pub low: Option<f64>,
     /// Upper end of the interval of the ratio; absent with too few pairs.
     pub high: Option<f64>,
-    /// Confidence of the interval.
+    /// `median_a_ns` ÷ `median_b_ns`, which has no interval.
+    #[serde(default)]
+    pub ratio_of_medians: Option<f64>,
+    /// The ratio in the course of the run, if it changes.
+    #[serde(default)]
+    pub course: Option<Course>,
+    /// Confidence of interval and direction.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub confidence: f64,
-    /// Pairs measured. All of them count: nothing is an outlier.
+    /// Pairs measured. All of them count.
     pub pairs: usize,
+    /// Pairs below which there is neither an interval nor a direction.
+    #[serde(default)]
+    pub pairs_min: usize,
     /// Independent pairs that they are worth.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub effective_pairs: f64,
     /// Pairs ÷ effective pairs, from the order of measurement.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub autocorrelation_time: f64,
+    /// Natural logarithm of the e-value: of how many times more likely the pairs are if there is
+    /// a difference. Absent with too few pairs.
+    #[serde(default)]
+    pub evidence: Option<f64>,
+    /// What `evidence` has to be for a direction; more where several queries are compared.
+    #[serde(default)]
+    pub evidence_needed: Option<f64>,
+    /// Further pairs after which there is likely to be a direction, if they are as those so far
+    /// ([`more_pairs`](super::more_pairs)); absent if there is one, if none is in sight, and while
+    /// the job goes on.
+    #[serde(default)]
+    pub more_pairs: Option<usize>,
 }
 
 impl Comparison {
@@ -104,108 +165,111 @@ impl Comparison {
         let (ratio, low, high) = (self.ratio?, self.low?, self.high?);
         Some((ratio / low).max(high / ratio) - 1.0)
     }
+
+    /// Whether there is a direction: faster or slower, and not only so far.
+    pub fn is_decided(&self) -> bool {
+        matches!(self.verdict, TimesVerdict::Faster | TimesVerdict::Slower)
+    }
+
+    /// Asks for so much evidence, as other comparisons are made beside this one; says whether there
+    /// is a direction.
+    pub(super) fn require(&mut self, needed: f64) -> bool {
+        use TimesVerdict::{Faster, FasterSoFar, Slower, SlowerSoFar};
+        let Some(evidence) = self.evidence else { return false };
+        self.evidence_needed = Some(needed);
+        let decided = evidence >= needed && self.pairs >= self.pairs_min;
+        self.verdict = match self.verdict {
+            Faster | FasterSoFar => {
+                if decided {
+                    Faster
+                } else {
+                    FasterSoFar
+                }
+            }
+            Slower | SlowerSoFar => {
+                if decided {
+                    Slower
+                } else {
+                    SlowerSoFar
+                }
+            }
+            other => other,
+        };
+        if self.is_decided() {
+            self.more_pairs = None;
+        }
+        self.is_decided()
+    }
 }
 
-/// Compares two arms by the ratio of their medians, with a bootstrap interval that keeps pairs
-/// together and allows for autocorrelation between them.
+/// Compares two arms by the typical ratio within a pair, and says whether one is faster.
 ///
-/// Pairs are in the order of measurement. docs/statistics.md describes the method.
+/// Pairs are in the order of measurement. Ratio, interval and evidence take all noise models and
+/// trends into account (`Location`). docs/statistics.md describes the method.
 pub fn paired_ratio(pairs: &[Pair], settings: &Settings) -> Comparison {
-    let arm_a = Ranked::new(pairs.iter().map(|pair| Some(pair.a_ns.max(1) as f64)));
-    let arm_b = Ranked::new(pairs.iter().map(|pair| Some(pair.b_ns.max(1) as f64)));
+    let arm = |of: fn(&Pair) -> u64| -> Option<f64> {
+        median(&pairs.iter().map(|pair| of(pair).max(1) as f64).collect::<Vec<_>>())
+    };
+    let (median_a_ns, median_b_ns) = (arm(|pair| pair.a_ns), arm(|pair| pair.b_ns));
+    let logs: Vec<f64> = pairs.iter().map(Pair::log_ratio).collect();
+    let typical = tamed_mean(&logs);
     let confidence = settings.held_confidence();
     let mut comparison = Comparison {
         verdict: TimesVerdict::TooFewPairs,
-        median_a_ns: arm_a.median(),
-        median_b_ns: arm_b.median(),
-        ratio: None,
+        median_a_ns,
+        median_b_ns,
+        ratio: typical.map(f64::exp),
         low: None,
         high: None,
+        ratio_of_medians: median_a_ns.zip(median_b_ns).map(|(a, b)| a / b),
+        course: None,
         confidence,
         pairs: pairs.len(),
-        effective_pairs: 0.0,
+        pairs_min: settings.held_pairs_min(),
+        effective_pairs: pairs.len() as f64,
         autocorrelation_time: 1.0,
+        evidence: None,
+        evidence_needed: None,
+        more_pairs: None,
     };
-    let (Some(median_a), Some(median_b)) = (comparison.median_a_ns, comparison.median_b_ns) else {
-        return comparison;
-    };
-    let center = median_a.ln() - median_b.ln();
-    comparison.ratio = Some(median_a / median_b);
-    let time = dependence(pairs, median_a, median_b);
-    comparison.autocorrelation_time = time;
-    let effective = pairs.len() as f64 / time;
-    comparison.effective_pairs = effective;
-    if pairs.len() < settings.pairs_min || effective < settings.effective_pairs_min() {
+    if pairs.len() < PAIRS_LEAST {
         return comparison;
     }
-    let (low, high) = percentile_interval(arm_a, arm_b, settings);
-    let widen = widening(pairs.len(), time, confidence);
-    // The exponent is bounded so that no end is zero or infinite.
-    let end = |log: f64| (center + widen * (log - center)).clamp(-700.0, 700.0).exp();
-    let (low, high) = (end(low.min(center)), end(high.max(center)));
-    comparison.low = Some(low);
-    comparison.high = Some(high);
-    comparison.verdict = match () {
-        () if low > 1.0 => TimesVerdict::Faster,
-        () if high < 1.0 => TimesVerdict::Slower,
-        () => TimesVerdict::NoDifferenceShown,
+    let Some(location) = Location::of(&tamed(&logs)) else { return comparison };
+    let tail = (1.0 - confidence) / 2.0;
+    // Bounded, so that no end is zero or infinite.
+    let low = location.quantile(tail).max(-LOG_MAX);
+    let high = location.quantile(1.0 - tail).min(LOG_MAX);
+    comparison.ratio = Some(location.quantile(0.5).exp());
+    let needed = settings.needed(1);
+    let enough = pairs.len() >= settings.held_pairs_min();
+    let decided = enough && location.evidence >= needed;
+    comparison.autocorrelation_time = location.autocorrelation_time;
+    comparison.effective_pairs = pairs.len() as f64 / location.autocorrelation_time;
+    comparison.evidence = Some(location.evidence);
+    comparison.evidence_needed = Some(needed);
+    comparison.verdict = match (low, high) {
+        (low, _) if low > 0.0 && decided => TimesVerdict::Faster,
+        (_, high) if high < 0.0 && decided => TimesVerdict::Slower,
+        (low, _) if low > 0.0 => TimesVerdict::FasterSoFar,
+        (_, high) if high < 0.0 => TimesVerdict::SlowerSoFar,
+        _ => TimesVerdict::NoDifferenceShown,
     };
+    if enough {
+        (comparison.low, comparison.high) = (Some(low.exp()), Some(high.exp()));
+        comparison.course = course(&location, tail);
+    }
     comparison
 }
 
-/// By which factor autocorrelation widens an interval for `n` independent values: the root of
-/// the autocorrelation time, and the fewer degrees of freedom that are left.
-pub(super) fn widening(n: usize, time: f64, confidence: f64) -> f64 {
-    if time <= 1.0 {
-        return 1.0;
-    }
-    let p = f64::midpoint(1.0, confidence);
-    let t = |values: f64| t_quantile(p, values - 1.0);
-    time.sqrt() * t(n as f64 / time) / t(n as f64)
-}
-
-/// What each pair contributes to the log ratio of medians, to first order and up to a factor: a
-/// median moves by the side of it that a value lies on, not by how far away it lies.
-fn influence(pairs: &[Pair], median_a: f64, median_b: f64) -> Vec<f64> {
-    let of = |ns: u64, median: f64| side(ns.max(1) as f64, median);
-    pairs.iter().map(|pair| of(pair.a_ns, median_a) - of(pair.b_ns, median_b)).collect()
-}
-
-/// The autocorrelation time of the comparison: that of the contributions to the ratio of medians,
-/// or of the ranks of the ratios within pairs if that is longer.
-fn dependence(pairs: &[Pair], median_a: f64, median_b: f64) -> f64 {
-    let log = |ns: u64| (ns.max(1) as f64).ln();
-    let ratios: Vec<f64> = pairs.iter().map(|pair| log(pair.a_ns) - log(pair.b_ns)).collect();
-    let of_ratios = autocorrelation_time(&ranks(&ratios));
-    autocorrelation_time(&influence(pairs, median_a, median_b)).max(of_ratios)
-}
-
-/// On which side of the median a value lies: −1, 0 or 1.
-pub(super) fn side(value: f64, median: f64) -> f64 {
-    f64::from(value.total_cmp(&median) as i8)
-}
-
-/// Percentiles of log(median A ÷ median B) over resamples of whole pairs.
-fn percentile_interval(mut arm_a: Ranked, mut arm_b: Ranked, settings: &Settings) -> (f64, f64) {
-    let mut resampler = Resampler::new(arm_a.len(), settings.seed);
-    let resamples = settings.held_resamples();
-    let mut ratios: Vec<f64> = (0..resamples)
-        .filter_map(|_| {
-            let drawn = resampler.draw();
-            Some(arm_a.median_of(drawn)?.ln() - arm_b.median_of(drawn)?.ln())
-        })
-        .collect();
-    ratios.sort_unstable_by(f64::total_cmp);
-    ends(&ratios, settings.held_confidence())
-}
-
-/// The two ends between which the share `confidence` of sorted values lies, the same number cut
-/// off on both sides, so that mirrored values give mirrored ends.
-pub(super) fn ends(sorted: &[f64], confidence: f64) -> (f64, f64) {
-    let cut = ((1.0 - confidence) / 2.0 * (sorted.len() + 1) as f64).floor() as usize;
-    let cut = cut.saturating_sub(1).min(sorted.len().saturating_sub(1) / 2);
-    match sorted.get(cut).zip(sorted.iter().rev().nth(cut)) {
-        Some((low, high)) => (*low, *high),
-        None => (0.0, 0.0),
-    }
+/// The ratio at the first, middle and last pair, if it changes for sure.
+fn course(location: &Location, tail: f64) -> Option<Course> {
+    let end = |log: f64| log.clamp(-LOG_MAX, LOG_MAX).exp();
+    let at = |place: f64| Estimate {
+        ratio: end(location.quantile_at(place, 0.5)),
+        low: end(location.quantile_at(place, tail)),
+        high: end(location.quantile_at(place, 1.0 - tail)),
+    };
+    let changes = location.trend >= TREND_MIN;
+    changes.then(|| Course { first: at(0.0), middle: at(0.5), last: at(1.0) })
 }

@@ -11,7 +11,8 @@ const GROWTH: f64 = 1.5;
 ///
 /// It looks at the pairs at a few points only, each half as many pairs again as the one before,
 /// and asks only how wide the interval is. To stop as soon as an interval leaves 1 would make a
-/// winner of chance; the width knows nothing of which arm is ahead.
+/// winner of chance; the width knows nothing of which arm is ahead. A direction may be looked at
+/// as often as one likes: its evidence allows for that.
 #[derive(Debug, Clone)]
 pub struct Stopping {
     settings: Settings,
@@ -41,7 +42,7 @@ pub struct Halt {
 impl Stopping {
     /// Stops when the [half width](Comparison::half_width) is at most `precision`: 0.05 is ± 5 %.
     pub fn new(settings: Settings, precision: f64) -> Self {
-        let next_look = settings.pairs_min.max(settings.effective_pairs_min() as usize);
+        let next_look = settings.held_pairs_min();
         Self { settings, precision, next_look }
     }
 

@@ -65,12 +65,12 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
 }
 
 pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
-    let settings =
-        stats::Settings { seed: findings.plan.common.seed, ..stats::Settings::default() };
+    let settings = stats::Settings::default();
+    let compared = findings.queries.iter().filter(|query| query.arms.len() == 2).count();
     let of = |query: &QueryFindings<'_>| {
         let [base, other] = query.arms else { return None };
         let pairs = query.pairs;
-        // Resampling takes its time, and only the last report is read by people.
+        // Only the last report is read by people.
         let ended = findings.status != Status::Running && !pairs.pairs.is_empty();
         Some(ComparisonReport {
             query: query.query.name.clone(),
@@ -82,12 +82,19 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
             verdict_in_s: pairs
                 .reaches(settings.pairs_min, findings.scheduled)
                 .map(|left| left.as_secs_f64()),
-            times: ended.then(|| stats::paired_ratio(&pairs.pairs, &settings)),
+            times: ended.then(|| {
+                let mut times = stats::paired_ratio(&pairs.pairs, &settings);
+                times.more_pairs = stats::more_pairs(&pairs.pairs, &times, compared);
+                times
+            }),
             valid: query.examined.answers.different == 0,
             answers: query.examined.answers.clone(),
         })
     };
-    findings.queries.iter().filter_map(of).collect()
+    let mut reports: Vec<ComparisonReport> = findings.queries.iter().filter_map(of).collect();
+    let times = reports.iter_mut().filter_map(|report| report.times.as_mut());
+    stats::holm(times, compared, &settings);
+    reports
 }
 
 /// What is known of a query that made no pair.

@@ -130,7 +130,6 @@ pub(in crate::engine) fn note_sweep(
     sweep: &mut SweepReport,
     cells: &Cells,
     findings: Vec<Findings>,
-    seed: u64,
 ) {
     sweep.rounds = cells.ended;
     (sweep.reloads, sweep.restarts) = (cells.reloads, cells.restarts);
@@ -141,8 +140,10 @@ pub(in crate::engine) fn note_sweep(
             cell.valid = answers.different == 0;
             cell.answers = answers.clone();
         }
-        let settings = stats::Settings { seed, ..stats::Settings::default() };
-        let best = stats::best_of(&valid(query, rounds), &settings);
+        let measured = |round: &Vec<Option<u64>>| round.iter().any(Option::is_some);
+        let begun = rounds.iter().rposition(measured).map_or(0, |last| last + 1);
+        let rounds = &rounds[..begun];
+        let best = stats::best_of(&valid(query, rounds), &stats::Settings::default());
         query.may_be_best = best.candidates().collect();
         let Best { best, combinations, rounds_min, confidence } = best;
         (query.best, query.rounds_min, query.confidence) = (best, rounds_min, confidence);
@@ -153,6 +154,7 @@ pub(in crate::engine) fn note_sweep(
                 (cell.rounds, cell.times_best) = (own.rounds, own.times_best);
                 (cell.median_ms, cell.may_be_best) = (ms(own.median_ns), own.may_be_best);
                 (cell.low_ms, cell.high_ms) = (ms(own.low_ns), ms(own.high_ns));
+                cell.slower_so_far = own.slower_so_far;
             }
             cell.failures = samples.failures;
             cell.error.clone_from(&samples.error);
@@ -183,6 +185,7 @@ fn cell(gpu: Gpu) -> CellReport {
         high_ms: None,
         times_best: None,
         may_be_best: false,
+        slower_so_far: false,
         valid: true,
         answers: AnswerHistory::default(),
         failures: 0,

@@ -140,8 +140,7 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
     if comparisons.is_empty() {
         return Ok(());
     }
-    let header =
-        ["compared", "base", "other", "ratio of medians (95 %)", "verdict", "pairs", "answers"];
+    let header = ["compared", "base", "other", "ratio (95 %)", "verdict", "pairs", "answers"];
     let mut rows = vec![TableRow::from(header.map(str::to_owned).to_vec())];
     for comparison in comparisons {
         let times = comparison.times.as_ref();
@@ -158,14 +157,20 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
             answers(comparison),
         ];
         let arms = comparison.arms.iter().map(String::as_str);
-        let mut notes = words::differences(arms, &comparison.answers);
+        let mut notes = times.map_or_else(Vec::new, words::compared);
+        notes.extend(words::differences(arms, &comparison.answers));
         if let Some(left_s) = comparison.verdict_in_s {
             notes.insert(0, format!("about {} more for a verdict", format_seconds(left_s.ceil())));
         }
         rows.push(TableRow { cells, notes });
     }
     writeln!(out)?;
-    text_table(out, &rows, Align::Right(1, 2))
+    text_table(out, &rows, Align::Right(1, 2))?;
+    let compared = comparisons.iter().filter_map(|comparison| comparison.times.as_ref());
+    match words::together(compared) {
+        Some(line) => writeln!(out, "{line}"),
+        None => Ok(()),
+    }
 }
 
 /// By the interval, never by the point; and nothing is faster that answers wrongly.
