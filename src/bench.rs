@@ -2,7 +2,9 @@
 //! one session, with plans and answers looked at before. Sees no sinks.
 
 mod measured;
+mod timed;
 
+use std::iter;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -14,11 +16,14 @@ use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures};
 use crate::record::{Blame, Execution, Latency, Recorder};
+use crate::result::answers::TimedAnswers;
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
+
+use timed::TimedDigests;
 
 pub(crate) use measured::{ArmSamples, BenchProgress, Doing, Measured, Recorders, Watched};
 
@@ -52,6 +57,8 @@ pub(crate) struct Bencher {
     /// By query and arm: whether this session has run it.
     warm: Vec<Vec<bool>>,
     dealer: Dealer,
+    /// The answers of what was timed.
+    timed: TimedDigests,
     stop: CancellationToken,
     abort: CancellationToken,
 }
@@ -109,6 +116,11 @@ impl Bencher {
                 .map(|armed_query| vec![false; armed_query.arms.len()])
                 .collect(),
             armed: Armed::new(connection.clone(), timeouts).finding_plans(),
+            // What is written to does not stand still.
+            timed: TimedDigests::new(
+                &armed_queries,
+                plan.evidence.check_answers && !connection.writes,
+            ),
             connection,
             armed_queries,
             plan: plan.clone(),
@@ -162,7 +174,7 @@ impl Bencher {
             }
         }
         self.tell(query, Doing::Examining, 0, began);
-        let examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
+        let mut examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
         let mut pairs = Vec::new();
         let halted = if arms.iter().any(|arm| arm.given_up) {
             self.alone(query, &mut arms).await?;
@@ -171,6 +183,7 @@ impl Bencher {
             self.pairs(query, &mut arms, &mut pairs, began).await?
         };
         let comparison = self.compared(&pairs);
+        examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
         Ok(Measured { arms, comparison, halted, examined, took: began.elapsed() })
     }
 
@@ -205,7 +218,8 @@ impl Bencher {
         let mut measured = Vec::new();
         for (arms, query) in all.into_iter().zip(queries) {
             // Now: before, it would have warmed what must stay cold.
-            let examined = self.examine(*query, arms.iter().all(|arm| !arm.given_up)).await;
+            let mut examined = self.examine(*query, arms.iter().all(|arm| !arm.given_up)).await;
+            examined.answers.timed = self.timed.compared(*query, 0, 0..arms.len());
             let pairs: Vec<Pair> = match arms.as_slice() {
                 [a, b] => {
                     let both = a.times_ns.iter().zip(&b.times_ns);
@@ -248,6 +262,29 @@ impl Bencher {
             Executed::Answered(ns) => Some(ns),
             Executed::Failed | Executed::Aborted => None,
         })
+    }
+
+    /// Times the answer of a sweep's reference, which is none of the arms, unless that was done or nobody
+    /// wants to know: what the answers of all combinations are compared with.
+    pub(crate) async fn time_reference(&mut self, query: usize, reference: &Arm) {
+        let at = self.timed.reference(query);
+        if !self.timed.lacks(query, at) {
+            return;
+        }
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let asked = &armed_queries[query].query;
+        self.timed.prepare(&mut self.armed, query, at, (asked, reference)).await;
+        let reduction = self.timed.reduction(query, at);
+        match self.armed.run_reduced(asked, reference, (&self.abort, None), reduction).await {
+            Ok(Ended::Answered(_)) => self.timed.answered(query, at),
+            Ok(Ended::AtLimit(_) | Ended::CutOff) => {}
+            Err(error) => tracing::debug!("the answer of the reference: {error}"),
+        }
+    }
+
+    /// What comparing the timed answers of a combination with the reference's came to.
+    pub(crate) fn timed_beside(&self, query: usize, arm: usize) -> Option<TimedAnswers> {
+        self.timed.compared(query, self.timed.reference(query), iter::once(arm))
     }
 
     /// Runs a query once within `limit`, on a session of its own, and says what its plan proves.
@@ -436,7 +473,8 @@ impl Bencher {
         }
         let armed_queries = Arc::clone(&self.armed_queries);
         let (asked, arm_entered) = (&armed_queries[query].query, &armed_queries[query].arms[arm]);
-        match self.armed.run(asked, arm_entered, &self.abort, None).await {
+        let reduction = self.timed.reduction(query, arm);
+        match self.armed.run_reduced(asked, arm_entered, (&self.abort, None), reduction).await {
             Ok(Ended::AtLimit(_) | Ended::CutOff) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
                 Ok(Executed::Aborted)
@@ -471,6 +509,13 @@ impl Bencher {
                     }
                     tally.one_by_one.push(one);
                 });
+                self.timed.answered(query, arm);
+                if self.timed.lacks(query, arm) {
+                    let asked = (asked, arm_entered);
+                    // Boxed: once for each arm, and large.
+                    let preparing = self.timed.prepare(&mut self.armed, query, arm, asked);
+                    Box::pin(preparing).await;
+                }
                 let ns = u64::try_from(service.as_nanos()).unwrap_or(u64::MAX);
                 Ok(Executed::Answered(ns))
             }

@@ -3,6 +3,7 @@
 //! The library holds every room of the program; the binary only turns arguments into a call.
 //! ARCHITECTURE.md says which room does what, and what each must never know.
 
+pub mod answer;
 pub mod arrow;
 pub(crate) mod bench;
 pub mod cli;

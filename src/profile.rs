@@ -329,6 +329,14 @@ pub struct Query {
     /// Largest relative difference of two numbers that count as the same. Default: by type.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Located<Number>>,
+    /// How far apart two numbers may be and count as the same, whatever they are. Default: 1e-11 for
+    /// columns that add floats up, as their terms may cancel each other, else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub absolute_tolerance: Option<Located<Number>>,
+    /// Result columns whose order is part of the answer; `[]` leaves the order out. Default: those of
+    /// the outermost ORDER BY.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_by: Option<Vec<String>>,
     /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
     /// tie in them, either arm may return either.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,6 @@
 //! The reader: takes slots from its pacer, runs a query in an arm, drains the answer, notes how
 //! it went. Sees no sinks.
 
-pub(crate) mod answer;
 mod armed;
 mod armed_query;
 mod chooser;

@@ -50,6 +50,7 @@ mod switchback;
 mod synthetic;
 mod thresholds;
 mod tidy;
+mod timed;
 mod untouched;
 mod usage;
 mod waits;

@@ -212,6 +212,12 @@ impl Sweeping<'_> {
                 }
             }
             self.cells.end_round(round);
+            for query in 0..self.armed_queries.len() {
+                for combination in 0..self.checked.combinations.len() {
+                    let timed = self.bencher.timed_beside(query, combination);
+                    self.cells.note_timed(query, combination, timed);
+                }
+            }
             self.note(draft);
             ticker.checkpoint(&draft.so_far(ticker.gpus()));
             if self.is_over() || self.leave_out(&draft.run.sweep) {
@@ -274,7 +280,8 @@ impl Sweeping<'_> {
             }
             if round == 0 && !self.is_over() {
                 ticker.during("", None, self.bencher.look(query, combination)).await;
-                ticker.during("", None, self.answers(query, combination)).await;
+                let work = Box::pin(self.answers(query, combination));
+                ticker.during("", None, work).await;
             }
             self.done += 1;
             let planned = (self.rounds + 1) * self.checked.combinations.len() * queries;
@@ -317,6 +324,10 @@ impl Sweeping<'_> {
 
     /// Compares the answer in a combination with the reference's, unless they are the same arm.
     async fn answers(&mut self, query: usize, combination: usize) {
+        if !self.is_over() {
+            // Boxed: once for each query, and large.
+            Box::pin(self.bencher.time_reference(query, &self.reference)).await;
+        }
         let arm = &self.armed_queries[query].arms[combination];
         let is_reference = arm.gpu == self.reference.gpu && arm.set == self.reference.set;
         if is_reference || self.cells.samples(query, combination).given_up || self.is_over() {

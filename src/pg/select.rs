@@ -7,8 +7,11 @@ use futures_util::TryStreamExt;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
+use super::kind::kind_of;
+use super::reduce::Reduction;
 use super::session::Notice;
 use super::{Error, Session};
+use crate::answer;
 
 /// What a drained query came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,28 +20,6 @@ pub struct Drained {
     pub rows: u64,
     /// The greatest value of the column asked about, if it had any.
     pub newest: Option<SystemTime>,
-}
-
-/// A column of a query's result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResultColumn {
-    /// Its name.
-    pub name: String,
-    /// What its text stands for.
-    pub kind: ValueKind,
-}
-
-/// What a result's text stands for, as far as comparing it goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
-    /// A decimal number.
-    Numeric,
-    /// A binary number of eight bytes.
-    Float8,
-    /// A binary number of four bytes.
-    Float4,
-    /// Anything that is equal only if its text is.
-    Exact,
 }
 
 /// A plan and what the server said while it made it.
@@ -57,16 +38,11 @@ impl Session {
     ///
     /// # Errors
     /// When the server does not accept the query.
-    pub async fn columns(&mut self, sql: &str) -> Result<Vec<ResultColumn>, Error> {
+    pub async fn columns(&mut self, sql: &str) -> Result<Vec<answer::Column>, Error> {
         let statement = self.drive("prepare the query", |client| client.prepare(sql)).await?;
-        let column = |column: &tokio_postgres::Column| ResultColumn {
+        let column = |column: &tokio_postgres::Column| answer::Column {
             name: column.name().to_owned(),
-            kind: match *column.type_() {
-                Type::NUMERIC => ValueKind::Numeric,
-                Type::FLOAT8 => ValueKind::Float8,
-                Type::FLOAT4 => ValueKind::Float4,
-                _ => ValueKind::Exact,
-            },
+            kind: kind_of(column.type_()),
         };
         Ok(statement.columns().iter().map(column).collect())
     }
@@ -119,7 +95,7 @@ impl Session {
     }
 
     /// Runs `sql` and drains its rows. If `newest_column` names a result column of type
-    /// timestamptz, its greatest value is noted.
+    /// timestamptz, its greatest value is noted. What makes digests is handed each row.
     ///
     /// The statement is unnamed: planned anew each time, as a plan that was good for a small table
     /// must not outlive the table's growth.
@@ -130,6 +106,7 @@ impl Session {
         &mut self,
         sql: &str,
         newest_column: Option<&str>,
+        mut reduction: Option<&mut Reduction>,
     ) -> Result<Drained, Error> {
         let mut wrong_column = None;
         let drained = self
@@ -149,6 +126,9 @@ impl Session {
                     if let Some(column) = column {
                         let value = row.try_get::<_, Option<SystemTime>>(column)?;
                         drained.newest = drained.newest.max(value);
+                    }
+                    if let Some(reduction) = &mut reduction {
+                        reduction.row(&row)?;
                     }
                     drained.rows += 1;
                 }

@@ -43,9 +43,25 @@ pub struct AnswerRule {
     pub compare: AnswerCompare,
     /// Largest relative difference of two numbers that are the same; `None`: by type.
     pub tolerance: Option<f64>,
+    /// This far apart two numbers are the same, whatever they are; `None`: by type.
+    pub absolute_tolerance: Option<f64>,
     /// Result columns by which rows are chosen (ORDER BY … LIMIT, row_number() <= 10): where rows
     /// tie in them, either arm may return either.
     pub ties: Vec<String>,
+    /// Result columns whose order is part of the answer; `None`: those of the outermost ORDER BY.
+    pub order_by: Option<Vec<String>>,
+}
+
+impl Default for AnswerRule {
+    fn default() -> Self {
+        Self {
+            compare: AnswerCompare::Rows,
+            tolerance: None,
+            absolute_tolerance: None,
+            ties: Vec::new(),
+            order_by: None,
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -150,8 +166,23 @@ fn answers(report: &mut Report<'_>, query: &Located<profile::Query>) -> AnswerRu
         }
         written.0
     });
-    let compare = query.answers.unwrap_or(AnswerCompare::Rows);
-    AnswerRule { compare, tolerance, ties: query.ties.clone().unwrap_or_default() }
+    let absolute_tolerance = query.absolute_tolerance.as_ref().map(|written| {
+        if !(written.0.is_finite() && written.0 >= 0.0) {
+            report.at(
+                &written.span(),
+                format!("`absolute_tolerance` is {}, and not a number from 0 on", written.0),
+                "choose how far apart equal numbers may be, such as 1e-9".to_owned(),
+            );
+        }
+        written.0
+    });
+    AnswerRule {
+        compare: query.answers.unwrap_or(AnswerCompare::Rows),
+        tolerance,
+        absolute_tolerance,
+        ties: query.ties.clone().unwrap_or_default(),
+        order_by: query.order_by.clone(),
+    }
 }
 
 fn sql(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {

@@ -65,6 +65,21 @@ pub fn bare_sql(sql: &str) -> String {
     bare
 }
 
+/// The tokens of `sql`, without blanks and comments: words, names in their quotes, whole literals, and
+/// single characters. What is not closed is left out with all behind it.
+pub(super) fn tokens(sql: &str) -> Vec<&str> {
+    let (mut found, mut rest, mut before) = (Vec::new(), sql, "");
+    while let Some(length) = token(rest, before) {
+        let (text, left) = rest.split_at(length);
+        let is_comment = text.starts_with("--") || text.starts_with("/*");
+        if !is_comment && !text.starts_with(char::is_whitespace) {
+            found.push(text);
+        }
+        (before, rest) = (text, left);
+    }
+    found
+}
+
 /// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
 /// one character. `None` if it does not end. After the word `e`, a literal has escapes.
 fn token(text: &str, before: &str) -> Option<usize> {

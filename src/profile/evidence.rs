@@ -34,7 +34,7 @@ pub struct Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Answers {
-    /// The rows, in any order.
+    /// The rows, in the order of the outermost ORDER BY.
     Rows,
     /// Only how many they are.
     Count,

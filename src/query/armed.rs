@@ -17,7 +17,7 @@ use crate::pg::fault::{Remedy, remedy};
 use crate::pg::reservation::Reservation;
 use crate::pg::select::Explained;
 use crate::pg::session::Notice;
-use crate::pg::{self, Canceller, QUERY_CANCELED, Session};
+use crate::pg::{self, Canceller, QUERY_CANCELED, Reduction, Session};
 use crate::plan::Query;
 use crate::record::Ran;
 use crate::strom::{self, Arm, Gpu, StromError, hint};
@@ -191,6 +191,20 @@ impl Armed {
         cut_off: &CancellationToken,
         at_limit: Option<Duration>,
     ) -> Result<Ended, StromError> {
+        self.run_reduced(query, arm, (cut_off, at_limit), None).await
+    }
+
+    /// The same, and makes a digest of the answer, if it is to.
+    ///
+    /// # Errors
+    /// As for [`Armed::run`].
+    pub(crate) async fn run_reduced(
+        &mut self,
+        query: &Query,
+        arm: &Arm,
+        (cut_off, at_limit): (&CancellationToken, Option<Duration>),
+        reduction: Option<&mut Reduction>,
+    ) -> Result<Ended, StromError> {
         let limit = self.limit();
         // Away from the session while that is at work.
         let mut lookout = self.lookout.take();
@@ -211,7 +225,8 @@ impl Armed {
             let canceller = at_limit.map(|at| Box::new((at, session.canceller())));
             let sent = Instant::now();
             let drained = {
-                let draining = pin!(session.drain(&query.sql, query.newest_column.as_deref()));
+                let newest_column = query.newest_column.as_deref();
+                let draining = pin!(session.drain(&query.sql, newest_column, reduction));
                 timeout(limit, within(canceller, draining)).await
             };
             let service = sent.elapsed();

@@ -1,21 +1,22 @@
 //! Beside the readers, on a session of its own: what do the plans of each arm prove, and do the
 //! answers of the arms agree? None of it is timed as a sample; its own time is kept apart.
-//! Comparing blocks its thread, which should be one of its own.
+//! Comparing takes its thread's time, which should be one of its own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Comparer, Comparison, MEMORY_BYTES, Side};
 use super::{Armed, ArmedQuery};
+use crate::answer::{self, AnswerError, Comparer, Limits, Question, Side};
 use crate::pace::Stop;
 use crate::pg;
 use crate::pg::select::Explained;
 use crate::plan::{AnswerCompare, EvidencePlan, Query};
 use crate::record::{PairTally, QueryTally, Recorder};
 pub(crate) use crate::result::answers::AnswerHistory;
+use crate::result::answers::Comparison;
 pub(crate) use crate::result::evidence::{HintReport, PlanChange, PlanHistory};
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, Gpu, StromError, hint};
@@ -43,23 +44,30 @@ impl AnswerHistory {
                     tracing::warn!("the answers of `{name}` were not compared: {error}");
                 }
                 self.failed += 1;
+                self.failed_since += 1;
                 self.error = Some(error);
                 return None;
             }
         };
         self.checks += 1;
+        self.failed_since = 0;
         self.rows = comparison.rows[0];
         self.ties += comparison.ties;
+        self.near_zero += comparison.near_zero;
+        self.ordered_by.clone_from(&comparison.ordered_by);
         self.largest_difference = self.largest_difference.max(comparison.largest_difference);
         let same = comparison.same;
         if !same {
-            let [first, second] = comparison.only;
             // Said once; how often it came is said at the end.
             if self.different == 0 {
-                tracing::error!(
-                    "the answers of `{name}` are different: {first} rows only in the first, \
-                     {second} only in the second"
-                );
+                let [first, second] = comparison.only;
+                let how = match &comparison.order {
+                    Some(order) => format!("the same rows, in another order at row {}", order.row),
+                    None => {
+                        format!("{first} rows only in the first, {second} only in the second")
+                    }
+                };
+                tracing::error!("the answers of `{name}` are different: {how}");
             }
             self.different += 1;
             if self.differences.len() < DIFFERENCES_KEPT {
@@ -388,12 +396,13 @@ impl Examiner {
         arms: [&Arm; 2],
     ) -> (Duration, Result<Comparison, CompareError>) {
         let began = Instant::now();
-        let mut compared = self.compared(query, arms).await;
+        // Boxed: large in every future that compares.
+        let mut compared = Box::pin(self.compared(query, arms)).await;
         if let Err(CompareError::Server(StromError::Server(error))) = &compared
             && let Some(on_gpu) = arms.iter().find(|arm| arm.gpu == Gpu::On)
             && self.armed.settle(on_gpu, error).await
         {
-            compared = self.compared(query, arms).await;
+            compared = Box::pin(self.compared(query, arms)).await;
         }
         (began.elapsed(), compared)
     }
@@ -404,18 +413,43 @@ impl Examiner {
         query: usize,
         arms: [&Arm; 2],
     ) -> Result<Comparison, CompareError> {
-        let Query { sql, answers, .. } = &self.armed_queries[query].query;
-        let compare = async |armed: &mut Armed| {
-            let columns = armed.session().await?.columns(sql).await?;
-            let mut comparer = Comparer::new(columns, answers, MEMORY_BYTES);
+        let Query { sql, answers: rule, .. } = &self.armed_queries[query].query;
+        let on_gpu = arms.iter().any(|arm| arm.gpu == Gpu::On);
+        let take = async |armed: &mut Armed| {
+            // Asked for in each arm, whose search_path says what a name means.
+            let first = armed.enter(arms[0]).await?.columns(sql).await?;
+            let second = armed.enter(arms[1]).await?.columns(sql).await?;
+            let question = Question { sql, rule, on_gpu };
+            let mut comparer = Comparer::new(common(first, second)?, question, Limits::default())?;
             for (arm, side) in arms.into_iter().zip([Side::First, Side::Second]) {
                 let session = armed.enter(arm).await?;
                 session.each_row(sql, |row| comparer.row(side, row)).await??;
             }
-            Ok(comparer.finish()?)
+            Ok::<_, CompareError>(comparer)
         };
-        self.armed.in_snapshot(compare).await
+        let comparer = self.armed.in_snapshot(take).await?;
+        let limit = self.armed.limit();
+        match timeout(limit, comparer.finish()).await {
+            Ok(compared) => Ok(compared?),
+            Err(_) => Err(CompareError::TooLong { limit }),
+        }
     }
+}
+
+/// The columns that two answers have in common, which must be all.
+fn common(
+    first: Vec<answer::Column>,
+    second: Vec<answer::Column>,
+) -> Result<Vec<answer::Column>, CompareError> {
+    let names = |columns: &[answer::Column]| -> Vec<String> {
+        columns.iter().map(|column| column.name.clone()).collect()
+    };
+    let all = [names(&first), names(&second)];
+    if all[0] != all[1] {
+        return Err(CompareError::Columns(all.map(|names| names.join(", "))));
+    }
+    let both = first.into_iter().zip(second);
+    Ok(both.map(|(a, b)| answer::Column { kind: a.kind.or(b.kind), ..a }).collect())
 }
 
 /// Why two answers could not be compared.
@@ -424,9 +458,21 @@ enum CompareError {
     /// The server failed, or an arm could not be entered.
     #[error(transparent)]
     Server(#[from] StromError),
-    /// An answer that is too large for the memory could not be put to disk.
-    #[error("failed to keep a large answer on disk: {0}")]
-    Disk(#[from] std::io::Error),
+    /// Nobody can tell whether they are the same, or they could not be kept.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// They have no columns in common.
+    #[error("the arms answer with different columns: {} and {}", .0[0], .0[1])]
+    Columns([String; 2]),
+    /// It was given up.
+    #[error(
+        "comparing took longer than {} s, the limit for a statement and some more\n  fix: raise \
+         `statement_timeout_s`, or let the query answer with fewer rows", limit.as_secs()
+    )]
+    TooLong {
+        /// What it may take.
+        limit: Duration,
+    },
 }
 
 impl From<pg::Error> for CompareError {

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::result::JobResult;
-use crate::result::answers::{AnswerHistory, Row};
+use crate::result::answers::{AnswerHistory, OutOfOrder, Row, TimedAnswers};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
@@ -141,11 +141,12 @@ pub(super) fn why_silent(gpu: Gpu, plan: Option<&PlanHistory>, sqlstate: &str) -
 /// What comparing two answers came to.
 pub(super) fn answers(answers: &AnswerHistory) -> String {
     match (answers.checks, answers.different, answers.failed) {
+        _ if answers.differ() => "DIFFERENT".to_owned(),
         (0, _, 0) => not_compared(answers),
         (0, _, _) => "could not be compared".to_owned(),
-        (_, 0, _) if answers.ties > 0 => "same, but for ties".to_owned(),
-        (_, 0, _) => format!("same ({} rows)", format_count(answers.rows)),
-        _ => "DIFFERENT".to_owned(),
+        _ if answers.failed_since > 0 => "same, then not compared".to_owned(),
+        _ if answers.ties > 0 => "same, but for ties".to_owned(),
+        _ => format!("same ({} rows)", format_count(answers.rows)),
     }
 }
 
@@ -155,23 +156,42 @@ pub(super) fn not_compared(answers: &AnswerHistory) -> String {
     why.map_or_else(|| "not compared".to_owned(), |why| format!("not compared: {why}"))
 }
 
-/// Why answers were not compared, and the first rows that only one of two `arms` has.
+/// Why answers were not compared, the first rows that only one of two `arms` has, and where their order
+/// differs.
 pub(super) fn differences<'a>(
     arms: impl Iterator<Item = &'a str>,
     answers: &AnswerHistory,
 ) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(error) = &answers.error {
+    if let Some(error) = answers.error.as_ref().filter(|_| answers.failed_since > 0) {
         lines.push(format!("the answers were not compared: {}", one_line(error)));
     }
-    if let Some(first) = answers.differences.first() {
-        for ((arm, rows), count) in arms.zip(&first.examples).zip(first.only) {
-            let count = format_count(count);
-            let line = |shown| format!("only in {arm} ({count} rows): {}", row(shown));
-            lines.extend(rows.iter().take(EXAMPLES_SHOWN).map(line));
-        }
+    lines.extend(answers.timed.as_ref().and_then(timed));
+    let Some(first) = answers.differences.first() else { return lines };
+    let arms: Vec<&str> = arms.collect();
+    for ((arm, rows), count) in arms.iter().zip(&first.examples).zip(first.only) {
+        let count = format_count(count);
+        let line = |shown| format!("only in {arm} ({count} rows): {}", row(shown));
+        lines.extend(rows.iter().take(EXAMPLES_SHOWN).map(line));
+    }
+    if let Some(OutOfOrder { row: at, keys }) = &first.order {
+        let keys = arms.iter().zip(keys).map(|(arm, key)| format!("{} in {arm}", row(key)));
+        let keys: Vec<String> = keys.collect();
+        let at = format_count(*at);
+        lines.push(format!("another order, first at row {at}: {}", keys.join("; ")));
     }
     lines
+}
+
+/// What is to be said of the answers that were timed, if anything is.
+fn timed(timed: &TimedAnswers) -> Option<String> {
+    let TimedAnswers { executions, different, what, not_compared, .. } = timed;
+    if let Some(why) = not_compared {
+        return Some(format!("the timed answers were not compared: {}", one_line(why)));
+    }
+    let [different, executions] = [*different, *executions].map(format_count);
+    let what = what.as_ref()?;
+    Some(format!("{different} of {executions} timed executions had another answer: {what}"))
 }
 
 /// Who set a limit, or made work late.

@@ -145,7 +145,8 @@ figures! {
         (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.max_ms);
     Job "errors", "failed batches and queries",
         |result| Some(errors(result) as f64);
-    Queries "answers_different", "comparisons that found the arms' answers to differ",
+    Queries "answers_different",
+        "comparisons that found the arms' answers to differ, and timed executions that had another one",
         answers_different;
     Queries "gpu_proven",
         "share of the queries with the GPU switched on whose plan proves that the GPU did the work",
@@ -509,7 +510,10 @@ fn answers_different(result: &JobResult) -> Option<f64> {
         Body::Sweep(run) => run.sweep.cells().map(|cell| &cell.answers).collect(),
     };
     let compared = answers.iter().any(|answers| answers.checks > 0);
-    compared.then(|| answers.iter().map(|answers| answers.different).sum::<u64>() as f64)
+    let different = |answers: &&AnswerHistory| {
+        answers.different + answers.timed.as_ref().map_or(0, |timed| timed.different)
+    };
+    compared.then(|| answers.iter().map(different).sum::<u64>() as f64)
 }
 
 /// 1 or 0; `None` before a plan was looked at or executed.

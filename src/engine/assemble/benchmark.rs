@@ -17,7 +17,7 @@ pub(in crate::engine) fn benchmark_query(
     gpus: Vec<GpuReport>,
 ) -> BenchQueryReport {
     let Measured { arms, comparison, halted, examined, took } = measured;
-    let different = examined.answers.different > 0;
+    let different = examined.answers.differ();
     let mut plans = examined.plans.into_iter();
     let arm = |(arm, samples): (&Arm, ArmSamples)| {
         let mut sorted: Vec<f64> = samples.times_ns.iter().map(|ns| *ns as f64 / 1e6).collect();

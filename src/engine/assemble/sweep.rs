@@ -5,7 +5,7 @@ use crate::bench::ArmSamples;
 use crate::plan::sweep::{Mode, Sweep};
 use crate::query::ArmedQuery;
 use crate::query::examine::Findings;
-use crate::result::answers::AnswerHistory;
+use crate::result::answers::{AnswerHistory, TimedAnswers};
 use crate::result::arm::Gpu;
 use crate::result::sweep::{CellReport, SettingReport, SweepQueryReport, SweepReport, SweptReport};
 use crate::stats::{self, Best};
@@ -73,6 +73,16 @@ impl Cells {
         self.answers[query][combination] = compared;
     }
 
+    /// Notes what the answers of a combination that were timed came to.
+    pub(in crate::engine) fn note_timed(
+        &mut self,
+        query: usize,
+        combination: usize,
+        timed: Option<TimedAnswers>,
+    ) {
+        self.answers[query][combination].timed = timed;
+    }
+
     /// A round is over.
     pub(in crate::engine) fn end_round(&mut self, round: usize) {
         self.ended = round;
@@ -137,7 +147,7 @@ pub(in crate::engine) fn note_sweep(
     for (query, (((samples, rounds), answers), findings)) in sweep.queries.iter_mut().zip(measured)
     {
         for (cell, answers) in query.combinations.iter_mut().zip(answers) {
-            cell.valid = answers.different == 0;
+            cell.valid = !answers.differ();
             cell.answers = answers.clone();
         }
         let measured = |round: &Vec<Option<u64>>| round.iter().any(Option::is_some);

@@ -219,6 +219,9 @@ fn answers(comparison: &ComparisonReport) -> String {
     match (answers.checks, answers.different, answers.failed) {
         (0, _, 0) => words::not_compared(answers),
         (0, _, failed) => format!("could not be compared ({failed} times)"),
+        (checks, 0, _) if answers.failed_since > 0 => {
+            format!("same ({checks} compared), then {} not", answers.failed_since)
+        }
         (checks, 0, _) if answers.ties > 0 => format!("same, but for ties ({checks} compared)"),
         (checks, 0, _) => format!("same ({checks} compared)"),
         (checks, different, _) => format!("DIFFERENT ({different} of {checks})"),
