@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::AnswerError;
 use crate::dataset::DatasetError;
 use crate::ingest::ProduceError;
 use crate::pg::{self, embedded::Server};
@@ -173,6 +174,14 @@ pub enum PrepareError {
          or name the primary in --readers-url"
     )]
     WritesOnStandby,
+    /// A rule for a query's answers that does not fit them.
+    #[error("query `{query}`: {error}")]
+    Answers {
+        /// Its name.
+        query: String,
+        /// What is wrong with the rule.
+        error: AnswerError,
+    },
     /// A server that is too old.
     #[error("the server is PostgreSQL {version}; strom-load needs 15 or newer")]
     TooOld {

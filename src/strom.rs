@@ -8,7 +8,7 @@ pub(crate) mod server;
 mod service;
 pub mod settings;
 
-pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter};
+pub use arm::{Arm, ArmSetting, Gpu, align, arms, check_settings, enter, naming};
 pub use service::{
     ASLEEP_AGAIN, GpuService, Roused, WAKE_SQL, WOKEN, await_gpu_service, probe, rouse,
     wake_gpu_service,

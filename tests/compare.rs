@@ -147,6 +147,93 @@ ELSE region END AS region FROM {{table}} WHERE gpu_partition = 0\"
 }
 
 #[tokio::test]
+async fn a_planted_wrong_order_is_found_and_one_that_nobody_can_judge_is_not_called_the_same() {
+    let database = Database::create().await;
+    database
+        .execute("CREATE TABLE facts AS SELECT n AS id FROM generate_series(1, 1000) AS n")
+        .await;
+    // The second arm has two rows in each other's place. What decides is no column of the answer.
+    let query = |more: &str| {
+        format!(
+            "{TWO_ARMS}
+[[readers.queries]]
+name = \"swapped\"
+{more}
+sql = \"SELECT id FROM facts ORDER BY CASE WHEN current_setting('enable_seqscan') = 'off' \
+AND id IN (500, 501) THEN 1001 - id ELSE id END\"
+"
+        )
+    };
+    let ended = run(&database, &query("order_by = [\"id\"]"), &[]).await;
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    let comparison = &ended.result()["comparisons"][0];
+    assert_eq!(comparison["answers"]["ordered_by"], serde_json::json!(["id"]));
+    let difference = &comparison["answers"]["differences"][0];
+    assert_eq!(difference["only"], serde_json::json!([0, 0]));
+    assert_eq!(
+        difference["order"],
+        serde_json::json!({"row": 500, "keys": [{"id": "500"}, {"id": "501"}]})
+    );
+    let said = "another order, first at row 500: id = 500 in serial; id = 501 in no_seqscan";
+    assert!(ended.stdout.contains(said), "{}", ended.stdout);
+
+    let ended = run(&database, &query(""), &[]).await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
+    assert_eq!(result["shortfalls"][0]["kind"], "not_compared");
+    let what = result["shortfalls"][0]["what"].as_str().unwrap();
+    assert!(what.contains("name the columns that decide in `order_by`"), "{what}");
+    let answers = &result["comparisons"][0]["answers"];
+    assert_eq!((&answers["checks"], &answers["different"]), (&0.into(), &0.into()), "{answers}");
+
+    run(&database, &query("order_by = []"), &[]).await.done();
+    for key in ["order_by", "ties"] {
+        let ended = run(&database, &query(&format!("{key} = [\"ident\"]")), &[]).await;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        let said = format!("query `swapped`: `{key}` names `ident`, which is no column");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    }
+}
+
+/// The two arms read tables of the same name.
+#[tokio::test]
+async fn arms_that_set_search_path_are_compared() {
+    let database = Database::create().await;
+    let sql = "CREATE SCHEMA heap; CREATE SCHEMA indexed;
+               CREATE TABLE heap.facts AS SELECT n AS id, n * 0.5 AS amount
+                   FROM generate_series(1, 1000) AS n;
+               CREATE TABLE indexed.facts AS SELECT id::bigint, amount FROM heap.facts;";
+    database.execute(sql).await;
+    let profile = r#"
+[arms.heap]
+set = { search_path = "heap, public" }
+[arms.indexed]
+set = { search_path = "indexed, public" }
+[readers]
+count = 1
+[[readers.queries]]
+name = "total"
+sql = "SELECT count(*), sum(amount), max(id) AS last FROM facts"
+"#;
+    let result = run(&database, profile, &[]).await.done();
+    let comparison = &result["comparisons"][0];
+    assert!(comparison["pairs"].as_u64().unwrap() > 0, "{comparison}");
+    assert!(comparison["answers"]["checks"].as_u64().unwrap() > 0, "{comparison}");
+    assert_eq!(comparison["answers"]["different"], 0, "{comparison}");
+
+    database.execute("UPDATE indexed.facts SET amount = amount + 0.01 WHERE id = 7").await;
+    let ended = run(&database, profile, &[]).await;
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+
+    database.execute("ALTER TABLE indexed.facts RENAME id TO key").await;
+    let ended = run(&database, profile, &[]).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let said =
+        "query `total` in arm `indexed`: failed to prepare the query: column \"id\" does not exist";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[tokio::test]
 async fn now_is_the_same_in_both_arms() {
     let database = Database::create().await;
     let profile = format!(

@@ -1,14 +1,20 @@
 //! What is looked at before anything is created: the server, and whether it takes the queries.
 
+use crate::answer;
 use crate::pg;
+use crate::plan::{AnswerRule, Query};
 use crate::query::ArmedQuery;
 use crate::result::server::ServerReport;
-use crate::strom;
+use crate::strom::{self, Arm};
 
 use super::{PrepareError, Target};
 
 /// The name of the session that controls a job.
 pub(super) const CONTROL: &str = "strom-load control";
+
+/// Where the settings of an arm begin, that go with it.
+const ENTER: &str = "SAVEPOINT strom_load_arm";
+const LEAVE: &str = "ROLLBACK TO SAVEPOINT strom_load_arm; RELEASE SAVEPOINT strom_load_arm";
 
 /// Oldest major version with everything that is used here.
 const MAJOR_MIN: u32 = 15;
@@ -51,18 +57,54 @@ pub(super) async fn check_queries_apart(
 
 /// Asks the server about each query, so that a mistake is found before the run, with its place; and
 /// so that nothing is run that writes without being allowed to. Within a transaction.
+///
+/// Each is asked about as its arms will run it, as far as they say what its names mean.
 pub(super) async fn check_queries(
     session: &mut pg::Session,
     armed_queries: &[ArmedQuery],
     writes: bool,
 ) -> Result<(), PrepareError> {
-    for ArmedQuery { query, .. } in armed_queries {
-        if let Err(error) = session.admit(&query.sql, query.newest_column.as_deref(), writes).await
-        {
-            let place = query.place.show(&query.sql, error.position());
-            let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
-            return Err(PrepareError::Query { query: query.name.clone(), error, place });
+    for ArmedQuery { query, arms } in armed_queries {
+        let mut asked: Vec<Arm> = Vec::new();
+        for arm in arms {
+            let meant = strom::naming(arm);
+            if asked.iter().any(|asked| asked.set == meant.set) {
+                continue;
+            }
+            session.execute("enter an arm", ENTER).await?;
+            let checked = check_query(session, query, &meant, writes).await;
+            let left = session.execute("leave an arm", LEAVE).await;
+            checked?;
+            left?;
+            asked.push(meant);
         }
     }
     Ok(())
+}
+
+async fn check_query(
+    session: &mut pg::Session,
+    query: &Query,
+    arm: &Arm,
+    writes: bool,
+) -> Result<(), PrepareError> {
+    strom::enter(session, arm).await?;
+    let admitted = session.admit(&query.sql, query.newest_column.as_deref(), writes).await;
+    admitted.map_err(|error| {
+        let place = query.place.show(&query.sql, error.position());
+        let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
+        let query = match arm.set.is_empty() {
+            true => query.name.clone(),
+            false => format!("{}` in arm `{}", query.name, arm.name),
+        };
+        PrepareError::Query { query, error, place }
+    })?;
+    if query.answers == AnswerRule::default() {
+        return Ok(());
+    }
+    let columns = session.columns(&query.sql).await?;
+    answer::check_names(&columns, &query.answers).map_err(|error| {
+        let query = query.name.clone();
+        PrepareError::Answers { query, error }
+    })
 }

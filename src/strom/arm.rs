@@ -125,6 +125,17 @@ pub async fn check_settings(session: &mut pg::Session, arms: &[Arm]) -> Result<(
     Ok(())
 }
 
+/// Settings that say what the names in a query mean, and to whom.
+const NAMING: [&str; 2] = ["search_path", "role"];
+
+/// An arm with no more than what says what the names in a query mean. The GPU has no part in that, and one
+/// that sleeps must not be waited for.
+pub fn naming(arm: &Arm) -> Arm {
+    let names =
+        |setting: &&ArmSetting| NAMING.iter().any(|n| n.eq_ignore_ascii_case(&setting.name));
+    Arm { set: arm.set.iter().filter(names).cloned().collect(), ..arm.clone() }
+}
+
 /// Puts a session into an arm and reads each setting back.
 ///
 /// # Errors
