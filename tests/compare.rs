@@ -186,7 +186,12 @@ AND id IN (500, 501) THEN 1001 - id ELSE id END\"
     let answers = &result["comparisons"][0]["answers"];
     assert_eq!((&answers["checks"], &answers["different"]), (&0.into(), &0.into()), "{answers}");
 
-    run(&database, &query("order_by = []"), &[]).await.done();
+    let ended = run(&database, &query("order_by = []"), &[]).await;
+    // On a busy machine the loader may miss the rate by its own fault: 6, and no matter here.
+    assert!(matches!(ended.code, Some(0 | 6)), "{}", ended.stderr);
+    let answers = &ended.result()["comparisons"][0]["answers"];
+    assert!(answers["checks"].as_u64().unwrap() >= 1, "{answers}");
+    assert_eq!((&answers["different"], &answers["failed"]), (&0.into(), &0.into()), "{answers}");
     for key in ["order_by", "ties"] {
         let ended = run(&database, &query(&format!("{key} = [\"ident\"]")), &[]).await;
         assert_eq!(ended.code, Some(3), "{}", ended.stderr);
