@@ -31,8 +31,8 @@ pub const CODES: [(u8, &str); 9] = [
     (INTEGRITY, "integrity: rows lost or doubled, or answers that differ"),
     (
         SHORTFALL,
-        "finished, but not what was asked: rows dropped or undecided, a query that failed each \
-         time, a check that was not made, an output lost, a rate missed by the loader's own fault",
+        "finished, but not what was asked: rows or queries dropped, rows undecided, a query \
+         that failed each time, a check that was not made, an output lost, a rate missed by the loader's own fault",
     ),
     (THRESHOLD, "a threshold failed"),
     (INTERRUPTED, "interrupted; the report is written"),

@@ -18,11 +18,17 @@ use crate::pg;
 use crate::pg::load::{Committed, LoadFailure, LoadTarget, Loader};
 use crate::plan::{Recovery, Stream};
 use crate::record::{
-    Account, Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally,
+    Account, Age, Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally,
+    UsualService,
 };
 use crate::row::BatchEncoder;
 
 use recover::{Decision, Outage};
+
+/// Groups that rows which are given up at once are looked at in: each has its own causes.
+const GROUPS: u64 = 32;
+/// An answer that is taken this long after a pause may have come in it, beyond the usual service.
+const WAKING: Duration = Duration::from_millis(50);
 
 /// One partition's producer.
 pub(crate) struct Producer {
@@ -48,6 +54,8 @@ pub(crate) struct Producer {
     pub heartbeat: Arc<Heartbeat>,
     /// Why its batches are late.
     pub attribution: Attribution,
+    /// How long a batch takes the server.
+    pub usual: UsualService,
     /// Start of the schedule.
     pub start: Instant,
     /// The same, in microseconds since the Unix epoch.
@@ -181,38 +189,75 @@ impl Producer {
         self.abort.is_cancelled() || self.stop.end().is_some_and(drained)
     }
 
-    /// Gives up what the backlog cannot hold.
-    fn shed(&mut self) {
+    /// Gives up what the backlog cannot hold; whether that was anything.
+    fn shed(&mut self) -> bool {
         let partitions = u64::from(self.stream.partitions.get());
         let limit = self.recovery.backlog_rows.get().div_ceil(partitions);
-        if let Some((first, rows)) = self.pacer.shed(limit, &self.stop) {
-            self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
-            self.drop_rows(first, rows);
+        let Some((first, rows)) = self.pacer.shed(limit, &self.stop) else { return false };
+        self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
+        self.drop_rows(first, rows);
+        if let (Some(due), Some(next)) = (self.pacer.due(first), self.pacer.due(first + rows)) {
+            self.attribution.skips(next.saturating_duration_since(due));
         }
+        true
     }
 
     /// Notes rows that are never sent, and why they were not by now.
     fn drop_rows(&self, first: u64, rows: u64) {
         self.recorder.note(|tally| tally.account.dropped.push(first, rows));
         let Some((first, rows)) = self.pacer.measured(first, rows) else { return };
+        let batch_rows = u64::from(self.stream.batch_rows.get());
+        let group_rows = rows.div_ceil(batch_rows).div_ceil(GROUPS) * batch_rows;
+        let (now, end) = (Instant::now(), first + rows);
+        let mut first = first;
+        while first < end {
+            let rows = group_rows.min(end - first);
+            self.drop_group(first, rows, now);
+            first += rows;
+        }
+    }
+
+    /// Notes rows of the measurement that are given up at `now` and fell due one behind the other.
+    fn drop_group(&self, first: u64, rows: u64, now: Instant) {
+        let batch_rows = u64::from(self.stream.batch_rows.get());
         let due = |row| self.pacer.due(row);
-        let (Some(oldest), Some(middle), Some(newest)) =
-            (due(first), due(first + rows / 2), due(first + rows - 1))
-        else {
+        // The batches that they would have filled are each due with their last row.
+        let (Some(oldest), Some(oldest_batch), Some(middle), Some(newest)) = (
+            due(first),
+            due(first + batch_rows.min(rows) - 1),
+            due(first + rows / 2),
+            due(first + rows - 1),
+        ) else {
             return;
         };
-        let now = Instant::now();
-        let late = self.attribution.unsent(middle, now);
-        let batch_rows = u64::from(self.stream.batch_rows.get());
-        // The batches that they would have filled, each due with its last row.
-        let (batches, parts) = (rows.div_ceil(batch_rows), rows as f64 / batch_rows as f64);
-        let first_full = due(first + batch_rows.min(rows) - 1).unwrap_or(oldest);
-        let age = |due: Instant| now.saturating_duration_since(due);
+        let whole = |due: Instant| now.saturating_duration_since(due);
+        let age = |due| Age { whole: whole(due), own: self.unsent(due, now).own };
+        let (newest, oldest_batch) = (age(newest), age(oldest_batch));
+        let (blame, batches) = (self.unsent(middle, now), rows as f64 / batch_rows as f64);
         self.recorder.note(|tally| {
-            tally.blame.add(&late, parts);
-            tally.row.record_evenly_at_least(age(newest), age(oldest), rows);
-            tally.given_up((age(newest), age(first_full)), late.own, batches);
+            tally.blame.add(&blame, batches);
+            tally.row.record_evenly_at_least(newest.whole, whole(oldest), rows);
+            tally.given_up(newest, oldest_batch, rows.div_ceil(batch_rows));
         });
+    }
+
+    /// Why what is due at `due` is not in the table at `now`.
+    fn unsent(&self, due: Instant, now: Instant) -> Blame {
+        self.attribution.unsent(due, now, |from, to| self.heartbeat.paused(from, to))
+    }
+
+    /// The loader's own part in a time that the server had for a batch, of which it took `encode` to make
+    /// rows. A pause costs something only if the answer came in it: so it was not long ago when the
+    /// answer was taken, and the whole took longer than usual.
+    fn own(&self, sent: Instant, answered: Instant, encode: Duration) -> Duration {
+        let paused = self.heartbeat.paused(sent, answered);
+        if paused.is_zero() {
+            return encode;
+        }
+        let usual = self.usual.get();
+        let near = self.heartbeat.paused_near(sent, answered, usual * 2 + WAKING);
+        let beyond = answered.saturating_duration_since(sent).saturating_sub(usual);
+        near.min(beyond).max(encode)
     }
 
     /// Sends a slot until its fate is known. `false`: the run is over.
@@ -223,17 +268,18 @@ impl Producer {
         self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
         let begun = Instant::now();
         let late = self.attribution.wait(slot.due, free, slot.held_until, begun);
+        self.attribution.begins(slot.due, late, begun);
         loop {
             let attempt = self.send(slot, (begun, late), outage.is_some()).await;
             let failure = match attempt {
                 Attempt::Acknowledged => break,
                 Attempt::Aborted => {
-                    self.undecided(slot, &late);
+                    self.give_up(slot, true);
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
                 Attempt::Impossible(error) => {
-                    self.undecided(slot, &late);
+                    self.give_up(slot, true);
                     return Err(error);
                 }
                 Attempt::Failed(failure) => failure,
@@ -243,31 +289,32 @@ impl Producer {
             let in_doubt = failure.in_doubt;
             let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
             // What is shed meanwhile waits for the server, as this batch does.
-            self.served(slot, late, begun, Duration::ZERO);
+            self.attribution.begins_again();
             let verdict = self.recover(slot, failure, outage).await;
-            self.served(slot, late, begun, Duration::ZERO);
             match verdict {
                 Decision::Resend => {}
                 Decision::Acknowledged => {
                     let (sent, now) = (outage.sent(slot), Instant::now());
+                    self.served(begun, Duration::ZERO);
                     let late = self.late_again(late, begun, sent);
-                    let own = self.heartbeat.paused(sent, now);
+                    let own = self.own(sent, now, Duration::ZERO);
                     let latency = Latency::measure(slot.due, sent, now, late, own);
                     self.trail.acknowledged(in_doubt, None);
                     self.acknowledge(slot, &latency);
                     break;
                 }
                 Decision::Undecided => {
-                    self.undecided(slot, &late);
+                    self.give_up(slot, true);
+                    self.served(begun, Duration::ZERO);
                     break;
                 }
                 Decision::Over { in_doubt } => {
-                    self.give_up(slot, &late, in_doubt);
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Decision::Fatal { error, in_doubt } => {
-                    self.give_up(slot, &late, in_doubt);
+                    self.give_up(slot, in_doubt);
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -285,13 +332,11 @@ impl Producer {
         late.and(Blame { own, server, held: Duration::ZERO })
     }
 
-    /// Notes that a slot is in hand no longer, or how it stands: late from the first on, and in hand
-    /// since `begun`. It took `encode` to make its rows.
-    fn served(&mut self, slot: &Slot, late: Blame, begun: Instant, encode: Duration) {
+    /// Notes that the slot in hand since `begun` is so no longer. It took `encode` to make its rows.
+    fn served(&mut self, begun: Instant, encode: Duration) {
         let now = Instant::now();
-        let own = self.heartbeat.paused(begun, now).max(encode);
-        let whole = now.saturating_duration_since(begun);
-        self.attribution.served(slot.due, late, Service { whole, own });
+        let (whole, own) = (now.saturating_duration_since(begun), self.own(begun, now, encode));
+        self.attribution.served(Service { whole, own });
     }
 
     /// Makes one attempt to load a slot, which was `late` when it was first tried at `begun`.
@@ -328,9 +373,10 @@ impl Producer {
             None => Err(loader.give_up(self.recovery.reconnect_timeout)),
         };
         let answered = Instant::now();
-        self.served(slot, late, begun, encode);
+        self.served(begun, encode);
         let late = if again { self.late_again(late, begun, sent) } else { late };
-        let own = self.heartbeat.paused(sent, answered).max(encode);
+        let own = self.own(sent, answered, encode);
+        self.usual.note(answered.saturating_duration_since(sent));
         let latency = Latency::measure(slot.due, sent, answered, late, own);
         self.note_sent(slot, (again, sent), bytes, encode);
         match outcome {
@@ -371,12 +417,14 @@ impl Producer {
     fn acknowledge(&self, slot: &Slot, latency: &Latency) {
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         let now = Instant::now();
+        let is_measuring = self.pacer.is_measuring(now);
         self.rows.fetch_add(slot.rows, Ordering::Relaxed);
         self.recorder.note(|tally| {
             tally.batches += 1;
             tally.batches_late += u64::from(latency.wait > LATE_AFTER);
             tally.acknowledged_at = Some(now);
             tally.rows_acknowledged += slot.rows;
+            tally.rows_acknowledged_since += if is_measuring { slot.rows } else { 0 };
             tally.account.acknowledged.push(slot.first_row, slot.rows);
             if slot.measured {
                 tally.rows_acknowledged_measured += slot.rows;
@@ -393,14 +441,11 @@ impl Producer {
         });
     }
 
-    fn undecided(&self, slot: &Slot, late: &Blame) {
-        self.give_up(slot, late, true);
-    }
-
     /// Notes a slot that will not be sent again: dropped, or it may be there.
-    fn give_up(&self, slot: &Slot, late: &Blame, in_doubt: bool) {
+    fn give_up(&self, slot: &Slot, in_doubt: bool) {
         self.trail.given_up();
-        let age = Instant::now().saturating_duration_since(slot.due);
+        let now = Instant::now();
+        let (age, blame) = (now.saturating_duration_since(slot.due), self.unsent(slot.due, now));
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         self.recorder.note(|tally| {
             let Account { dropped, undecided, .. } = &mut tally.account;
@@ -408,8 +453,10 @@ impl Producer {
             fate.push(slot.first_row, slot.rows);
             if slot.measured {
                 let (low, high) = (age + last_lead, age + first_lead);
+                let age = Age { whole: age, own: blame.own };
                 tally.row.record_evenly_at_least(low, high, slot.rows);
-                tally.given_up((age, age), late.own, 1);
+                tally.blame.add(&blame, 1.0);
+                tally.given_up(age, age, 1);
             }
         });
     }

@@ -118,6 +118,7 @@ impl Reader {
                 tally.asked += 1;
                 tally.blame.add(&late, 1.0);
             });
+            self.attribution.begins(slot.due, late, Instant::now());
             let turn = self.chooser.next(self.number);
             let (began, rows) = (Instant::now(), self.rows.load(Ordering::Relaxed));
             match self.ask(&slot, turn, late).await {
@@ -160,7 +161,7 @@ impl Reader {
             free = Instant::now();
             let whole = free.saturating_duration_since(began);
             let service = Service { whole, own: self.heartbeat.paused(began, free) };
-            self.attribution.served(slot.due, late, service);
+            self.attribution.served(service);
         }
         let left = self.pacer.left(&self.stop);
         self.drop_queries(self.pacer.handed_out(), left);
@@ -178,8 +179,9 @@ impl Reader {
     /// Notes queries that are never asked, and why they were not by now.
     fn drop_queries(&self, first: u64, queries: u64) {
         let due = self.pacer.due(first + queries / 2).filter(|_| queries > 0);
-        let late = due.map(|due| self.attribution.unsent(due, Instant::now()));
         let now = Instant::now();
+        let paused = |from, to| self.heartbeat.paused(from, to);
+        let late = due.map(|due| self.attribution.unsent(due, now, paused));
         let measured = self.pacer.measured(first, queries);
         let ages = measured.and_then(|(first, queries)| {
             let age = |query| self.pacer.due(query).map(|due| now.saturating_duration_since(due));

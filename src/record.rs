@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
-pub use blame::{Attribution, Blame, BlameSums, Service};
+pub use blame::{Attribution, Blame, BlameSums, Service, UsualService};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::{PairTally, Tried};
@@ -80,6 +80,8 @@ pub struct StreamTally {
     pub rows_acknowledged: u64,
     /// The same, of rows due after the warm-up.
     pub rows_acknowledged_measured: u64,
+    /// Rows whose batch was committed after the warm-up, whenever they were due.
+    pub rows_acknowledged_since: u64,
     /// Rows sent that were due after the warm-up.
     pub rows_sent_measured: u64,
     /// When a batch was last sent for the first time.
@@ -206,20 +208,25 @@ pub trait Tally: Default {
 }
 
 impl StreamTally {
-    /// Adds measured batches that were given up, at ages from the youngest to the oldest: their response
-    /// would have been longer than that. The loader's own part in each age was `own`.
-    pub fn given_up(
-        &mut self,
-        (youngest, oldest): (Duration, Duration),
-        own: Duration,
-        batches: u64,
-    ) {
-        let oldest = oldest.max(youngest);
-        let without = |age: Duration| age.saturating_sub(own);
-        self.batch.response.record_evenly_at_least(youngest, oldest, batches);
-        self.without_own.record_evenly_at_least(without(youngest), without(oldest), batches);
-        self.own_delay.record_n(own, batches);
+    /// Adds measured batches that were given up, with ages from the youngest to the oldest, each with the
+    /// loader's own part in it: their response would have been longer than that.
+    pub fn given_up(&mut self, youngest: Age, oldest: Age, batches: u64) {
+        let whole = oldest.whole.max(youngest.whole);
+        self.batch.response.record_evenly_at_least(youngest.whole, whole, batches);
+        let without = [youngest, oldest].map(|age| age.whole.saturating_sub(age.own));
+        let (least, most) = (without[0].min(without[1]), without[0].max(without[1]));
+        self.without_own.record_evenly_at_least(least, most, batches);
+        self.own_delay.record_evenly(youngest.own, oldest.own.max(youngest.own), batches);
     }
+}
+
+/// How long work was due that is given up, and the loader's own part in that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Age {
+    /// All of it.
+    pub whole: Duration,
+    /// The part that the loader or its machine caused.
+    pub own: Duration,
 }
 
 impl QueryTally {
@@ -254,6 +261,7 @@ impl Tally for StreamTally {
         self.rows_sent += other.rows_sent;
         self.rows_acknowledged += other.rows_acknowledged;
         self.rows_acknowledged_measured += other.rows_acknowledged_measured;
+        self.rows_acknowledged_since += other.rows_acknowledged_since;
         self.rows_sent_measured += other.rows_sent_measured;
         self.sent_at = self.sent_at.max(other.sent_at);
         self.acknowledged_at = self.acknowledged_at.max(other.acknowledged_at);

@@ -2,29 +2,21 @@
 //! result names who it was.
 //!
 //! Each case is made once. The job of twenty rounds each:
-//! `STROM_LOAD_TEST_ROUNDS=20 cargo test --release --test main blame:: -- --test-threads=1`.
+//! `STROM_LOAD_TEST_ROUNDS=20 cargo test --release --test main --test alone blame -- --test-threads=1`.
+//! The case that takes all of the machine is in `tests/alone.rs`.
 
 use std::fs;
-use std::process::{Child, Command};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use strom_load::pg::embedded::{Server, ServerOptions};
-use tokio::sync::RwLock;
 use tokio::time::sleep;
 
 use crate::proxy::{Proxy, Slow};
-use crate::support::{Database, Ended, Program, ask, password, scratch};
-
-/// Whoever takes all of the machine has it alone; it would be to blame in every other case, too.
-static MACHINE: RwLock<()> = RwLock::const_new(());
+use crate::support::{Database, Ended, Program, ask, password, rounds, scratch};
 
 const TABLE: &str = "l40s_realtime_stream";
-
-fn rounds() -> u32 {
-    std::env::var("STROM_LOAD_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
-}
 
 /// A stream of 3,000 rows/s without readers.
 fn start(address: &str, args: &[&str]) -> Program {
@@ -100,7 +92,6 @@ fn missed_by_server(ended: &Ended) {
 
 #[tokio::test]
 async fn a_loader_that_was_stopped_in_the_middle() {
-    let _beside_others = MACHINE.read().await;
     for rate in (0..rounds()).flat_map(|_| ["3000", "500"]) {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s", "--rate", rate]);
@@ -116,7 +107,6 @@ async fn a_loader_that_was_stopped_in_the_middle() {
 
 #[tokio::test]
 async fn a_loader_that_was_stopped_across_the_end() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "4s"]);
@@ -129,7 +119,6 @@ async fn a_loader_that_was_stopped_across_the_end() {
 
 #[tokio::test]
 async fn a_loader_that_gets_a_fifth_of_its_time() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "6s"]);
@@ -144,7 +133,6 @@ async fn a_loader_that_gets_a_fifth_of_its_time() {
 
 #[tokio::test]
 async fn a_loader_and_its_backends_that_were_stopped_together() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s"]);
@@ -158,7 +146,6 @@ async fn a_loader_and_its_backends_that_were_stopped_together() {
 
 #[tokio::test]
 async fn what_is_done_after_a_run_is_nobodys_delay() {
-    let _beside_others = MACHINE.read().await;
     let profile = "[stream]\n[readers]\ncount = 1\n[[readers.queries]]\nname = \"many\"\n\
                    sql = \"SELECT g, g / 7.0 AS x FROM generate_series(1, 22000) g\"\n\
                    [arms.a]\nset = { jit = false }\n[arms.b]\nset = { jit = true }\n";
@@ -180,7 +167,6 @@ async fn what_is_done_after_a_run_is_nobodys_delay() {
 
 #[tokio::test]
 async fn a_server_that_was_stopped() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let program = start(&database.address(), &["--duration", "8s"]);
@@ -196,7 +182,6 @@ async fn a_server_that_was_stopped() {
 
 #[tokio::test]
 async fn a_table_that_was_locked() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         let args = ["--duration", "8s", "--backlog-rows", "300"];
@@ -216,7 +201,6 @@ async fn a_table_that_was_locked() {
 
 #[tokio::test]
 async fn a_server_that_was_gone() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
         let folder = server.socket_dir().display();
@@ -236,7 +220,6 @@ async fn a_server_that_was_gone() {
 
 #[tokio::test]
 async fn a_server_that_is_too_slow() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let database = Database::create().await;
         start(&database.address(), &["--duration", "100ms"]).end().await.done();
@@ -255,7 +238,6 @@ async fn a_server_that_is_too_slow() {
 
 #[tokio::test]
 async fn a_network_that_is_too_slow() {
-    let _beside_others = MACHINE.read().await;
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
         let proxy = Proxy::start(server.port()).await;
@@ -265,43 +247,5 @@ async fn a_network_that_is_too_slow() {
         let program = start(&address, &["--duration", "5s", "--drain-timeout", "2s"]);
         missed_by_server(&program.end().await);
         server.stop().await.unwrap();
-    }
-}
-
-/// Keeps all processors busy until it is dropped.
-struct Hogs(Vec<Child>);
-
-impl Hogs {
-    fn start(count: usize) -> Self {
-        let hog = || Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
-        Self((0..count).map(|_| hog()).collect())
-    }
-}
-
-impl Drop for Hogs {
-    fn drop(&mut self) {
-        for hog in &mut self.0 {
-            hog.kill().unwrap();
-            hog.wait().unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_third_party_that_takes_all_cores() {
-    let _alone = MACHINE.write().await;
-    for _ in 0..rounds() {
-        let database = Database::create().await;
-        let args =
-            ["--duration", "5s", "--rate", "1M", "--batch-rows", "1000", "--drain-timeout", "1s"];
-        let program = start(&database.address(), &args);
-        measuring(&database).await;
-        let cores = std::thread::available_parallelism().unwrap().get();
-        let hogs = Hogs::start(cores * 12);
-        let ended = program.end().await;
-        drop(hogs);
-        let loader = loader(&ended);
-        assert_eq!(loader["bottleneck"], "machine", "{loader}\n{}", ended.stdout);
-        assert!(loader["reason"].as_str().unwrap().contains("other programs took"), "{loader}");
     }
 }

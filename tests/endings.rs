@@ -130,7 +130,9 @@ async fn queries_that_fall_due_and_are_never_asked_are_counted() {
     let profile = "[stream]\n[readers]\ncount = 1\nqueries_per_s = 20\n\
                    [[readers.queries]]\nname = \"slow\"\nsql = \"SELECT pg_sleep(1)\"\n";
     let ended = start(&database, profile, &["--duration", "6s"]).end().await;
-    let result = ended.done();
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
+    assert_eq!(result["shortfalls"][0]["kind"], "queries_dropped", "{}", result["shortfalls"]);
     let due = &result["queries_due"];
     let count = |key: &str| due[key].as_u64().unwrap();
     assert_eq!(count("due"), 120, "{due}");

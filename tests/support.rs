@@ -29,6 +29,11 @@ pub(crate) fn scratch() -> TempDir {
     dir
 }
 
+/// How many times over a case is made that is made once as a rule.
+pub(crate) fn rounds() -> u32 {
+    std::env::var("STROM_LOAD_TEST_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap())
+}
+
 /// A session over the Unix socket.
 pub(crate) async fn connect(socket_dir: &Path, port: u16) -> Client {
     connect_to(socket_dir, port, "postgres").await

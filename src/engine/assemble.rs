@@ -11,6 +11,7 @@ mod timeline;
 
 use std::time::{Duration, SystemTime};
 
+use crate::pace::Arrival;
 use crate::plan::{Plan, StreamJob};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
@@ -187,7 +188,20 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
     let target = findings.target_per_s;
     let (scheduled_s, overrun_s) =
         (findings.scheduled.as_secs_f64(), findings.overrun.as_secs_f64());
-    let span_s = span_s(scheduled_s, due_measured, target) + overrun_s;
+    // Random arrivals have no distance.
+    let even = target.filter(|_| findings.plan.job.stream.arrival != Arrival::Poisson);
+    let due_span_s = span_s(scheduled_s, due_measured, even);
+    let span_s = due_span_s + overrun_s;
+    // What the warm-up left behind took its part of the time, too; but what is caught up on is not more than
+    // was due.
+    let kept = match target {
+        Some(_) => {
+            let most = due_measured as f64 * span_s / due_span_s.max(f64::MIN_POSITIVE);
+            let since = (total.rows_acknowledged_since as f64).min(most);
+            since.max(acknowledged_measured as f64)
+        }
+        None => acknowledged_measured as f64,
+    };
     let delivered = (due_measured > 0).then(|| acknowledged_measured as f64 / due_measured as f64);
     let WorkTimes { wait, service, response } = &total.batch;
     let with_histograms = findings.partitions.len() <= PARTITION_HISTOGRAMS_MAX;
@@ -196,7 +210,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
         partitions_added: findings.table.partitions_added,
         rows_before: findings.table.created.then_some(0),
         target_rows_per_s: target.map(|target| target.round() as u64),
-        achieved_rows_per_s: per_second(acknowledged_measured, span_s),
+        achieved_rows_per_s: if span_s > 0.0 { kept / span_s } else { 0.0 },
         rows_due: sum(|partition| partition.rows_due),
         rows_sent: total.rows_sent,
         rows_acknowledged: total.rows_acknowledged,
@@ -209,9 +223,8 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
             rows_due: due_measured,
             rows_acknowledged: acknowledged_measured,
             // Of what the schedule asked for, which random arrivals make more or less than their mean.
-            rate_ratio: delivered
-                .filter(|_| target.is_some())
-                .map(|delivered| delivered * scheduled_s / (scheduled_s + overrun_s)),
+            rate_ratio: (target.is_some() && due_measured > 0)
+                .then(|| kept * due_span_s / (due_measured as f64 * span_s)),
             delivered_ratio: delivered,
             scheduled_s: target.map(|_| scheduled_s),
         },

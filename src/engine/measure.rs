@@ -18,7 +18,7 @@ use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{
-    Attribution, Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally,
+    Attribution, Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally, UsualService,
 };
 use crate::result::server::ServerReport;
 use crate::result::stream::overrun_max_s;
@@ -114,7 +114,6 @@ impl<'a> Run<'a> {
         let partitions = table.partitions.clone();
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
-        let processes = prepared.processes;
         let mut run = Self {
             plan,
             address: address.clone(),
@@ -142,7 +141,7 @@ impl<'a> Run<'a> {
             timeline: Timeline::default(),
             gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
-            own: SelfWatch::begin(ingest, examine.handle(), processes),
+            own: SelfWatch::begin(ingest, examine.handle(), prepared.processes),
         };
         let mut producers = Vec::new();
         for ((partition, loader), trail) in
@@ -239,6 +238,7 @@ impl<'a> Run<'a> {
             watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
             heartbeat: self.own.producers(),
             attribution: Attribution::default(),
+            usual: UsualService::default(),
             start: self.start,
             origin_us: unix_us(self.started_at),
             rows: self.readers.rows(),

@@ -23,6 +23,7 @@ use super::assemble::unix_us;
 use super::gpus::Gpus;
 use super::inspect::{CONTROL, check_queries, check_queries_apart, connect_and_inspect};
 use super::reading::Reading;
+use super::self_watch::Processes;
 use super::{PrepareError, Target, limits};
 
 /// A run that is ready to start.
@@ -30,7 +31,7 @@ pub(super) struct Prepared {
     pub(super) address: pg::Address,
     pub(super) server: ServerReport,
     /// Its processes, as far as they are found on this machine.
-    pub(super) processes: machine::Server,
+    pub(super) processes: Processes,
     pub(super) table: StreamTable,
     /// Holds the partitions' reservation; must live as long as the run.
     pub(super) control: pg::Session,
@@ -56,9 +57,7 @@ pub(super) async fn prepare(
     let mut gpus = Gpus::open(plan.common.watch);
     let address = &target.address;
     let (mut control, mut server) = connect_and_inspect(target, CONTROL).await?;
-    let processes = strom::server::locate(&mut control).await?;
-    let processes = processes
-        .map_or(machine::Server::Unknown, |of| machine::Server::Postmaster(of.postmaster_pid));
+    let located = strom::server::locate(&mut control).await?;
     let mut reading = Reading::find(plan, target, &server).await?;
     let armed_queries = armed_queries(plan, reading.has_strom(&server))?;
     for armed_query in &*armed_queries {
@@ -105,6 +104,14 @@ pub(super) async fn prepare(
         loaders.push(Loader::prepare(session, &partition.target, None).await?);
     }
     let address = address.clone();
+    let processes = match located {
+        Some(of) => Processes {
+            server: machine::Server::Postmaster(of.postmaster_pid),
+            backends: loaders.iter().filter_map(Loader::backend).collect(),
+        },
+        // Their numbers say nothing on another machine.
+        None => Processes { server: machine::Server::Unknown, backends: Vec::new() },
+    };
     gpus.ready().await;
     Ok(Prepared {
         address,

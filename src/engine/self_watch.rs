@@ -8,8 +8,16 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::pace::{Heartbeat, Pulse};
-use crate::watch::machine::{MachineTimes, PostgresRunDelay, Server};
+use crate::watch::machine::{self, MachineTimes, RunDelay, Server};
 use crate::watch::process::{self, ProcessCost};
+
+/// The server's processes on this machine.
+pub(super) struct Processes {
+    /// All of them.
+    pub(super) server: machine::Server,
+    /// The producers' backends among them.
+    pub(super) backends: Vec<u32>,
+}
 
 /// The beats of the runtimes of a run, and readings at both ends of the measurement.
 pub(super) struct SelfWatch {
@@ -20,7 +28,9 @@ pub(super) struct SelfWatch {
     /// Once the schedule has ended and what was due is finished.
     to: Option<Reading>,
     server: Server,
-    postgres: PostgresRunDelay,
+    /// The backends of the producers, if they are on this machine.
+    backends: Vec<u32>,
+    run_delay: RunDelay,
     _beating: DropGuard,
 }
 
@@ -47,13 +57,17 @@ pub(super) struct OwnFindings {
     pub(super) pulses: [Pulse; 3],
     /// What the machine did meanwhile; nothing before the end.
     pub(super) machine: MachineTimes,
-    /// How long the server's processes on this machine had to wait for a processor, in seconds.
-    pub(super) postgres_run_delay_s: Option<f64>,
+    /// How long the producers' backends had to wait for a processor, in seconds.
+    pub(super) backends_run_delay_s: Option<f64>,
 }
 
 impl SelfWatch {
     /// Begins to beat on the runtimes of producers and examiner, and on this one, the readers'.
-    pub(super) fn begin(producers: &Handle, examiner: &Handle, server: Server) -> Self {
+    pub(super) fn begin(
+        producers: &Handle,
+        examiner: &Handle,
+        Processes { server, backends }: Processes,
+    ) -> Self {
         let now = Instant::now();
         let [of_producers, of_readers, of_examiner] =
             std::array::from_fn(|_| Arc::new(Heartbeat::new(now)));
@@ -78,7 +92,8 @@ impl SelfWatch {
             },
             to: None,
             server,
-            postgres: PostgresRunDelay::of(server),
+            run_delay: RunDelay::of(&backends),
+            backends,
             _beating: token.drop_guard(),
         };
         own.from = own.read();
@@ -101,14 +116,13 @@ impl SelfWatch {
             heartbeat.forget_gaps();
         }
         self.from = self.read();
-        self.postgres = PostgresRunDelay::of(self.server);
-        self.postgres.look();
+        self.run_delay = RunDelay::of(&self.backends);
     }
 
     /// Looks at what must be seen while it goes on. Call it each second.
     pub(super) fn look(&mut self) {
         if self.to.is_none() {
-            self.postgres.look();
+            self.run_delay.look();
         }
     }
 
@@ -130,7 +144,7 @@ impl SelfWatch {
             resident_peak_bytes: now.resident_peak_bytes,
             pulses: to.map_or(pulses, |to| to.pulses),
             machine: to.map_or_else(MachineTimes::default, |to| to.machine.since(&from.machine)),
-            postgres_run_delay_s: self.postgres.seconds(),
+            backends_run_delay_s: self.run_delay.seconds(),
         }
     }
 

@@ -100,7 +100,10 @@ impl Producer {
                 let error = ProduceError::Outage { error, timeout_s };
                 return Decision::Fatal { error, in_doubt: doubtful };
             }
-            self.shed();
+            if self.shed() {
+                // The server failed all producers alike.
+                self.pacer.resumes();
+            }
             match self.decide(slot, in_doubt, deadline).await {
                 Ok(verdict) => return verdict,
                 Err(failed) => {

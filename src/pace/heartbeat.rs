@@ -58,6 +58,16 @@ impl Heartbeat {
         self.with(|beats| beats.paused(from, to))
     }
 
+    /// The same for the pauses alone that ended within `near` of the later moment, and so may have kept
+    /// the thread from what it then did.
+    pub fn paused_near(&self, from: Instant, to: Instant, near: Duration) -> Duration {
+        let since = to.checked_sub(near).map_or(from, |since| since.max(from));
+        self.with(|beats| {
+            let begin = beats.pauses.iter().rev().take_while(|(_, end)| *end > since).last();
+            beats.paused(begin.map_or(since, |(begin, _)| (*begin).clamp(from, since)), to)
+        })
+    }
+
     /// Begins anew to look for the largest gap.
     pub fn forget_gaps(&self) {
         self.with(|beats| (beats.largest_gap, beats.paused) = (Duration::ZERO, Duration::ZERO));
@@ -124,6 +134,13 @@ mod tests {
         assert_eq!(heartbeat.paused(at(900), at(950)), ms(50));
         assert_eq!(heartbeat.paused(at(1001), at(1009)), ms(0));
         assert_eq!(heartbeat.pulse(), Pulse { largest_gap: ms(946), paused: ms(946) });
+        // From 45 to 1001, and from 1400 to 1500.
+        heartbeat.with(|beats| (1010..1400).step_by(10).for_each(|time| beats.note(at(time))));
+        heartbeat.with(|beats| beats.note(at(1500)));
+        assert_eq!(heartbeat.paused_near(at(40), at(1505), ms(50)), ms(100));
+        assert_eq!(heartbeat.paused_near(at(40), at(1505), ms(600)), ms(1046));
+        assert_eq!(heartbeat.paused_near(at(1450), at(1505), ms(600)), ms(50));
+        assert_eq!(heartbeat.paused_near(at(1000), at(1390), ms(50)), ms(0));
     }
 
     #[test]

@@ -82,7 +82,7 @@ enum Mode {
         schedule: Schedule,
         /// The first row that is due after the warm-up.
         measured: u64,
-        /// The first row after those that were last given up.
+        /// The first row after an outage in which rows were given up.
         resumed: Option<u64>,
     },
     /// Work is due whenever the worker asks for it.
@@ -133,7 +133,7 @@ impl Pacer {
         let now = Instant::now();
         let until = stop.end().map_or(now, |end| end.min(now));
         let until_ns = self.offset_ns(until);
-        let Mode::Open { schedule, resumed, .. } = &mut self.mode else { return None };
+        let Mode::Open { schedule, .. } = &self.mode else { return None };
         let due = schedule.rows_before(until_ns);
         let excess = due.saturating_sub(self.next_row).saturating_sub(backlog_rows);
         if excess == 0 {
@@ -141,9 +141,15 @@ impl Pacer {
         }
         let first = self.next_row;
         self.next_row += excess;
-        // The server failed all lanes alike: without this they would go on in step.
-        *resumed = Some(self.next_row);
         Some((first, excess))
+    }
+
+    /// Has the next batch be a shorter one, as the first is: lanes that go on together after an outage
+    /// would go on in step.
+    pub fn resumes(&mut self) {
+        if let Mode::Open { resumed, .. } = &mut self.mode {
+            *resumed = Some(self.next_row);
+        }
     }
 
     /// The next slot, or `None` when everything due before the end was handed out.
@@ -246,6 +252,11 @@ impl Pacer {
         let from = first.max(*measured);
         let rows = (first + rows).saturating_sub(from);
         (rows > 0).then_some((from, rows))
+    }
+
+    /// Whether the warm-up is over at this moment.
+    pub fn is_measuring(&self, at: Instant) -> bool {
+        at >= self.start + self.measure_after
     }
 
     /// The due times of the slot's rows in microseconds, from the origin of `start`.
@@ -356,6 +367,7 @@ mod tests {
                 if (at(5_000)..at(5_100)).contains(&slot.due) {
                     tokio::time::sleep_until(at(10_000)).await;
                     pacer.shed(1_000, &stop).unwrap();
+                    pacer.resumes();
                 }
             }
             due

@@ -221,6 +221,7 @@ impl Attempt<'_> {
                 way,
                 notices: None,
                 ended: None,
+                backend: None,
                 listener: None,
                 heard: Heard::default(),
                 at_length: false,

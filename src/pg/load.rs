@@ -187,6 +187,11 @@ impl Loader {
         Some(self.committing.load(Ordering::Relaxed)).filter(|xid| *xid != 0)
     }
 
+    /// The process that serves it on the server's machine.
+    pub(crate) fn backend(&self) -> Option<u32> {
+        self.session.backend
+    }
+
     /// The session, to ask it, cancel or close it.
     pub(crate) fn session(&mut self) -> &mut Session {
         &mut self.session

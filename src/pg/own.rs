@@ -84,6 +84,7 @@ impl Session {
         let sql = format!("SELECT pg_catalog.pg_backend_pid(); {}", set(OWN));
         let pid = self.text("set our session up", &sql).await?;
         let pid = pid.and_then(|pid| pid.parse().ok());
+        self.backend = pid.and_then(|pid: i32| u32::try_from(pid).ok());
         self.listener = Some(Box::new(Listener::new(asking(address, pid))));
         Ok(self)
     }

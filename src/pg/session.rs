@@ -48,6 +48,8 @@ pub struct Session {
     pub(super) ended: Option<Error>,
     /// Messages that came beside the answers; `None`: they are only logged.
     pub(super) notices: Option<Vec<Notice>>,
+    /// The process that serves it, where that was asked for.
+    pub(super) backend: Option<u32>,
     /// What limits its silence; `None`: whoever uses it bounds it.
     pub(super) listener: Option<Box<Listener>>,
     /// What the statement in progress has brought.

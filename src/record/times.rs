@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, general_purpose::PAD};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{
     DeserializeError, Deserializer as HdrReader, Serializer as _, V2DeflateSerializeError,
@@ -17,6 +18,9 @@ use super::interval::ranks;
 
 /// Values above are recorded as this. 2^42 ns, 73 minutes: beyond any bound on a wait here.
 const MAX_NS: u64 = 1 << 42;
+/// Padded, as other readers of HdrHistogram's encoding want it; what was saved without is read, too.
+const BASE64: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent));
 const SIGNIFICANT_DIGITS: u8 = 3;
 
 /// A histogram of durations. Takes no memory until something is recorded.

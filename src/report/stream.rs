@@ -10,7 +10,7 @@ use crate::record::{PartitionAudit, Percentiles};
 use super::latency::{self, Shown};
 use super::table::{Align, TableRow, text_table};
 use super::{gpu, outcome, words};
-use crate::result::stream::StreamRun;
+use crate::result::stream::{StreamReport, StreamRun};
 use crate::result::{JobResult, Status};
 
 /// CPU time of the checks after a run that is worth a line.
@@ -102,14 +102,29 @@ fn strom(loaded: bool) -> &'static str {
     if loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" }
 }
 
+/// The rate that random arrivals made of the target, in rows per second.
+fn due_at_random(result: &JobResult, stream: &StreamReport) -> Option<f64> {
+    let arrival = result.plan.stream.as_ref()?.arrival.as_ref()?;
+    let seconds = stream.measured.scheduled_s.filter(|seconds| *seconds > 0.0)?;
+    (arrival.name() == "poisson").then(|| stream.measured.rows_due as f64 / seconds)
+}
+
 fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
     let stream = &run.stream;
     let achieved = format_rate(stream.achieved_rows_per_s);
     match stream.target_rows_per_s {
         Some(target) => {
-            let ratio = stream.achieved_rows_per_s / target as f64 * 100.0;
             let target = format_count(target);
-            writeln!(out, "throughput  {achieved} of {target}/s ({ratio:.2} %)")?;
+            let kept = stream.measured.rate_ratio.map(|ratio| format!(" ({:.2} %)", ratio * 100.0));
+            let kept = kept.unwrap_or_default();
+            match due_at_random(result, stream) {
+                Some(due) => writeln!(
+                    out,
+                    "throughput  {achieved} of {} that fell due{kept}; {target}/s on average",
+                    format_rate(due)
+                )?,
+                None => writeln!(out, "throughput  {achieved} of {target}/s{kept}")?,
+            }
         }
         None => writeln!(out, "throughput  {achieved}, unthrottled")?,
     }

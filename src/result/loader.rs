@@ -64,9 +64,9 @@ pub struct MachineReport {
     /// Time in which the loader's threads were ready and had no processor, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_delay_s: Option<f64>,
-    /// The same of the server's processes, if it is on this machine, in seconds.
+    /// The same of the producers' backends, if the server is on this machine, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub postgres_run_delay_s: Option<f64>,
+    pub backends_run_delay_s: Option<f64>,
     /// Processor time that a hypervisor gave to others, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal_s: Option<f64>,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::AnswerHistory;
 use super::benchmark::BenchArmReport;
+use super::loader::Bottleneck;
+use super::query::QueriesDue;
 use super::stream::StreamRun;
 use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query};
@@ -33,6 +35,8 @@ pub enum ShortfallKind {
     RowsDropped,
     /// Rows were sent, and nobody could tell what became of them.
     RowsUndecided,
+    /// More queries that were due were never asked than a schedule that is kept leaves over.
+    QueriesDropped,
     /// A query was tried in an arm and failed each time, or again and again.
     QueryFailed,
     /// The rows were to be looked for in the table.
@@ -195,6 +199,7 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
     }
     if !matches!(result.status, Status::Interrupted | Status::Aborted) {
         found.extend(own_delay(result, run));
+        found.extend(run.queries_due.as_ref().and_then(queries_dropped));
     }
     let mut failed = Vec::new();
     // What is answered in the warm-up alone is not measured.
@@ -226,6 +231,15 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
             found.extend(not_compared(name, &comparison.answers));
         }
     }
+}
+
+fn queries_dropped(queries: &QueriesDue) -> Option<Shortfall> {
+    if queries.bottleneck == Bottleneck::None {
+        return None;
+    }
+    let [dropped, due] = [queries.dropped, queries.due].map(format_count);
+    let what = format!("{dropped} of {due} queries due were dropped: {}", queries.reason);
+    Some(Shortfall::new(ShortfallKind::QueriesDropped, what))
 }
 
 /// An arm of a benchmark that was given up, or never answered.

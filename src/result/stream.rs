@@ -23,8 +23,8 @@ pub struct StreamReport {
     pub rows_before: Option<u64>,
     /// Target; of a rate that changes, its mean over the measurement. `None` when unthrottled.
     pub target_rows_per_s: Option<u64>,
-    /// Rows due in the measurement and acknowledged, per second of the schedule; or of the time until the
-    /// last acknowledgement, if work was overdue when the schedule ended.
+    /// Rows acknowledged in the measurement, at most as many as fell due, per second of the schedule; or of
+    /// the time until the last acknowledgement, if work was overdue when the schedule ended.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub achieved_rows_per_s: f64,
     /// Rows due, warm-up included.

@@ -106,40 +106,28 @@ pub(crate) enum Server {
     Unknown,
 }
 
-/// How long the server's processes on this machine were ready to run and had no processor. A process
-/// that ends takes its account along, so they are looked at while they live.
+/// How long some processes were ready to run and had no processor. One that ends takes its account along,
+/// so they are looked at while they live.
 #[derive(Debug)]
-pub(crate) struct PostgresRunDelay {
-    server: Server,
+pub(crate) struct RunDelay {
     /// Each process with its run delay at the last look.
     seen: Vec<(u32, u64)>,
-    /// Looks until they are listed anew.
-    list_in: u32,
-    /// Sum so far.
-    ns: u64,
+    /// Sum so far; `None` where the system tells of none of them.
+    ns: Option<u64>,
 }
 
-/// Looks between two lists of all processes.
-const LIST_EVERY: u32 = 10;
-
-impl PostgresRunDelay {
-    /// Of these processes, from the first look on.
-    pub(crate) fn of(server: Server) -> Self {
-        Self { server, seen: Vec::new(), list_in: 0, ns: 0 }
+impl RunDelay {
+    /// Of these processes, from now on.
+    pub(crate) fn of(pids: &[u32]) -> Self {
+        let seen: Vec<_> =
+            pids.iter().filter_map(|pid| Some((*pid, run_delay_of(*pid)?))).collect();
+        let ns = (!seen.is_empty()).then_some(0);
+        Self { seen, ns }
     }
 
-    /// Adds what the processes waited since the last look. Call it each second or so.
+    /// Adds what they waited since the last look. Call it each second or so.
     pub(crate) fn look(&mut self) {
-        if self.list_in == 0 {
-            self.list_in = LIST_EVERY;
-            for pid in self.server.processes().into_iter().flatten().map(|(pid, _)| pid) {
-                if !self.seen.iter().any(|(seen, _)| *seen == pid) {
-                    self.seen.extend(run_delay_of(pid).map(|ns| (pid, ns)));
-                }
-            }
-        }
-        self.list_in -= 1;
-        let ns = &mut self.ns;
+        let Some(ns) = &mut self.ns else { return };
         self.seen.retain_mut(|(pid, last)| {
             let Some(now) = run_delay_of(*pid) else { return false };
             *ns += now.saturating_sub(*last);
@@ -148,9 +136,9 @@ impl PostgresRunDelay {
         });
     }
 
-    /// The sum so far, in seconds; `None` where there is no process of PostgreSQL.
+    /// The sum so far, in seconds.
     pub(crate) fn seconds(&self) -> Option<f64> {
-        (self.ns > 0 || !self.seen.is_empty()).then_some(self.ns as f64 / 1e9)
+        self.ns.map(|ns| ns as f64 / 1e9)
     }
 }
 
@@ -226,6 +214,17 @@ mod tests {
         let process = postgres(line).unwrap();
         assert_eq!((process.parent, process.own, process.ended), (7, 120, 3400));
         assert!(postgres(&line.replace("postgres", "a) (postgresql")).is_none());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_run_delay_is_of_processes_that_are_there() {
+        let mut own = RunDelay::of(&[std::process::id(), u32::MAX]);
+        own.look();
+        assert!(own.seconds().unwrap() >= 0.0 && own.seen.len() == 1);
+        let mut nobody = RunDelay::of(&[u32::MAX]);
+        nobody.look();
+        assert_eq!(nobody.seconds(), None);
     }
 
     #[cfg(target_os = "linux")]

@@ -57,7 +57,7 @@ pub(super) fn loader(
         machine: MachineReport {
             others_cpu_ratio: machine.others_s(own.cpu_s).map(|s| share(s, cores() as f64)),
             run_delay_s: machine.run_delay_s,
-            postgres_run_delay_s: own.postgres_run_delay_s,
+            backends_run_delay_s: own.backends_run_delay_s,
             steal_s: machine.steal_s,
             cpu_pressure_s: machine.cpu_pressure_s,
             io_pressure_s: machine.io_pressure_s,
@@ -83,14 +83,8 @@ fn late_by(report: &LoaderReport, total: &StreamTally, stream: &StreamReport) ->
         return loader_or_others(report);
     }
     // Of those that waited, the sum of all causes tells.
-    if wait.p99_ms >= enough {
-        return match report.blame.own_ratio() {
-            Some(own) if own <= EXPLAINS => Bottleneck::Server,
-            Some(_) if is_late(report.own_delay) => loader_or_others(report),
-            _ => Bottleneck::None,
-        };
-    }
-    Bottleneck::None
+    let by_server = report.blame.own_ratio().is_some_and(|own| own <= EXPLAINS);
+    if wait.p99_ms >= enough && by_server { Bottleneck::Server } else { Bottleneck::None }
 }
 
 /// Whether a delay is long enough to be somebody's fault.
@@ -131,6 +125,14 @@ fn judge(
         return (Bottleneck::Loader, format!("producers spent {share} of their time making rows"));
     }
     if findings.plan.job.stream.rate == StreamRate::Max {
+        let paused_s = report.threads.first().map_or(0.0, |threads| threads.paused_s);
+        let paused = if findings.own.over_s > 0.0 { paused_s / findings.own.over_s } else { 0.0 };
+        if paused > EXPLAINS {
+            let share = percent(paused.min(1.0));
+            let reason =
+                format!("its threads stood still for {share} of the time{}", others(report));
+            return (loader_or_others(report), reason);
+        }
         let share = percent((1.0 - report.encode_ratio).max(0.0));
         let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
@@ -157,7 +159,7 @@ fn judge(
         );
         return (loader_or_others(report), reason);
     }
-    if let Some(share) = starved(report, findings) {
+    if let Some(share) = starved(report, findings).filter(|_| !was_gone(total, findings)) {
         let reason = format!(
             "loader and PostgreSQL waited for a processor for {} of the time{}",
             percent(share),
@@ -174,15 +176,20 @@ fn judge(
 /// processors and that explains the time. Known only of a server on this machine.
 fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
     report.machine.others_cpu_ratio.filter(|share| *share > OTHERS_SHARE_MAX)?;
-    let queries = findings.queries.iter().flat_map(|query| &query.tallies);
-    let queries_s: f64 = queries.map(|tally| tally.times.service.sum_s()).sum();
     // Where the rate is missed by the server's fault, every producer waits for it all the time, also
     // for what is never answered.
-    let asked_s = findings.own.over_s * findings.partitions.len() as f64 + queries_s;
-    // The loader's threads starve with it, as they take turns.
-    let starved_s = report.machine.postgres_run_delay_s? + report.machine.run_delay_s?;
+    let asked_s = findings.own.over_s * findings.partitions.len() as f64;
+    // The loader's threads starve with it, as they take turns: by themselves they show in its own delay.
+    let server_s = report.machine.backends_run_delay_s?;
+    let starved_s = server_s + report.machine.run_delay_s?.min(server_s);
     let share = starved_s / asked_s.max(f64::MIN_POSITIVE);
     (share > STARVED_MIN).then(|| share.min(1.0))
+}
+
+/// Whether outages took so much of the producers' time that nothing else explains a missed rate.
+fn was_gone(total: &StreamTally, findings: &Findings<'_>) -> bool {
+    let asked_s = findings.own.over_s * findings.partitions.len() as f64;
+    total.outages_unrecovered > 0 || total.outage.sum_s() > (1.0 - STARVED_MIN) * asked_s
 }
 
 /// That other programs took the processors, if they did.

@@ -22,7 +22,7 @@ pub(super) fn due(out: &mut String, due: Option<&QueriesDue>) -> fmt::Result {
         return Ok(());
     };
     let [due, asked, dropped] = [due, asked, dropped].map(|count| format_count(*count));
-    writeln!(out, "\nqueries     {due} due, {asked} asked, {dropped} dropped")?;
+    writeln!(out, "\nqueries     {due} due, {asked} asked, {dropped} dropped (warm-up included)")?;
     match bottleneck {
         Bottleneck::None => Ok(()),
         who => writeln!(out, "            {}: {reason}", words::who(*who)),
