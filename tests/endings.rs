@@ -110,9 +110,7 @@ async fn a_query_without_an_end_does_not_hold_the_run() {
     let database = Database::create().await;
     let began = Instant::now();
     let program = start(&database, ENDLESS, &["--duration", "1s", "--drain-timeout", "40s"]);
-    let said = program.says("draining for ").await;
-    assert!(said.contains("40 s at most"), "{said}");
-    // What compares answers after the run is as endless.
+    // It is cut off at its share of the run; what compares answers afterwards is as endless.
     program.says("comparing answers, 1 of 1").await;
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     program.signal(Signal::INT);

@@ -61,7 +61,7 @@ fn ms(times: &Value, figure: &str) -> f64 {
 async fn a_partition_that_stands_still_makes_every_answer_old() {
     let database = Database::create().await;
     let frozen = Duration::from_secs(3);
-    let program = start(&database, &["--rate", "300", "--duration", "6s", "--table", "frozen"]);
+    let program = start(&database, &["--rate", "300", "--duration", "9s", "--table", "frozen"]);
     program.says("results in").await;
     database.until("SELECT to_regclass('frozen_p0') IS NOT NULL").await;
     database.until("SELECT count(*) > 0 FROM frozen_p0").await;

@@ -51,7 +51,7 @@ fn by_plan(ended: &Ended) -> BTreeMap<String, Vec<u64>> {
     for line in text.lines().skip(1) {
         let fields: Vec<&str> = line.split(',').collect();
         if fields[5] == "1" {
-            times.entry(fields[11].to_owned()).or_default().push(fields[4].parse().unwrap());
+            times.entry(fields[12].to_owned()).or_default().push(fields[4].parse().unwrap());
         }
     }
     times

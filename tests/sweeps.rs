@@ -307,6 +307,7 @@ values = [false]
     let rounds = &ended.result()["sweep"]["rounds"];
     let summary = summary.replace(&format!("{rounds} of at most"), "N of at most");
     let summary = summary.replace(&format!("| {rounds} |"), "| N |");
+    let summary = summary.replace(&format!("{rounds} of {rounds} timed"), "all timed");
     insta::assert_snapshot!(summary);
 }
 

@@ -15,7 +15,7 @@ const BENCH: &str = "[bench]\npairs_min = 6\npairs_max = 8\ntime_s = 2\n\
                      [[bench.queries]]\nname = \"second\"\nsql = \"SELECT 2\"\n\
                      [arms.a]\nset = { jit = false }\n[arms.b]\nset = { jit = true }\n";
 const SWEEP: &str = "[bench]\n[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n\
-                     [sweep]\nrounds = 6\n[[sweep.settings]]\nname = \"work_mem\"\nvalues = [\"4MB\", \"8MB\"]\n";
+                     [sweep]\nrounds = 10\n[[sweep.settings]]\nname = \"work_mem\"\nvalues = [\"4MB\", \"8MB\"]\n";
 
 async fn run(database: &Database, profiles: &[&str], args: &[&str]) -> Ended {
     let folder = scratch();
@@ -161,7 +161,7 @@ async fn a_threshold_ends_a_benchmark_or_a_sweep_and_not_the_profiles_behind_it(
         |profile: &str, threshold: &str| format!("thresholds = [\"{threshold}\"]\n{profile}");
     let bench = failing(BENCH, "query.first.a.p50_ms < 0 abort");
     let sweep =
-        failing(&SWEEP.replace("rounds = 6", "rounds = 5000"), "query.one.best_ms < 0 abort");
+        failing(&SWEEP.replace("rounds = 10", "rounds = 5000"), "query.one.best_ms < 0 abort");
     let ended = run(&database, &[&bench, &sweep, STREAM], &[]).await;
     assert_eq!(ended.code, Some(99), "{}\n{}", ended.stdout, ended.stderr);
     let saved = |name: &str| -> Value {

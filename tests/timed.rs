@@ -16,7 +16,7 @@ set = { max_parallel_workers_per_gather = 4, parallel_setup_cost = 0, min_parall
 ";
 const SWEEP: &str = r#"
 [sweep]
-rounds = 6
+rounds = 10
 [[sweep.settings]]
 name = "max_parallel_workers_per_gather"
 values = [2, 4]
@@ -93,7 +93,7 @@ async fn an_answer_that_is_wrong_only_where_it_is_timed_is_found() {
     let timed: Vec<_> =
         cells.iter().map(|cell| (&cell["valid"], &cell["answers"]["timed"]["different"])).collect();
     assert_eq!(timed[0], (&json!(true), &json!(0)), "{result}");
-    assert_eq!(timed[1], (&json!(false), &json!(6)), "{result}");
+    assert_eq!(timed[1], (&json!(false), &json!(10)), "{result}");
 }
 
 #[tokio::test]

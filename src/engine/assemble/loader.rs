@@ -26,6 +26,9 @@ const EXPLAINS: f64 = 0.5;
 const SHORT: &str = "the schedule was kept, but for the last batches of so short a run";
 /// Loader and server starve if they had no processor for more than this share of the time.
 const STARVED_MIN: f64 = 0.4;
+/// And of that, the producers' backends for more than this: one that waits for a lock, or for time to pass,
+/// needs no processor.
+const SERVER_STARVED_MIN: f64 = 0.05;
 /// Whose threads they are, in the order of the heartbeats.
 const THREADS: [&str; 3] = ["producers", "readers", "examiner"];
 
@@ -181,9 +184,9 @@ fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
     let asked_s = findings.own.over_s * findings.partitions.len() as f64;
     // The loader's threads starve with it, as they take turns: by themselves they show in its own delay.
     let server_s = report.machine.backends_run_delay_s?;
-    let starved_s = server_s + report.machine.run_delay_s?.min(server_s);
-    let share = starved_s / asked_s.max(f64::MIN_POSITIVE);
-    (share > STARVED_MIN).then(|| share.min(1.0))
+    let starved_s = server_s + report.machine.run_delay_s?;
+    let [server, both] = [server_s, starved_s].map(|s| s / asked_s.max(f64::MIN_POSITIVE));
+    (server > SERVER_STARVED_MIN && both > STARVED_MIN).then(|| both.min(1.0))
 }
 
 /// Whether outages took so much of the producers' time that nothing else explains a missed rate.
