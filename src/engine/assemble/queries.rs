@@ -72,6 +72,18 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
         let pairs = query.pairs;
         // Only the last report is read by people.
         let ended = findings.status != Status::Running && !pairs.pairs.is_empty();
+        let times = ended.then(|| {
+            let mut times = stats::paired_ratio(&pairs.pairs, &settings);
+            times.more_pairs = stats::more_pairs(&pairs.pairs, &times, compared);
+            times
+        });
+        // What the noise of the pairs foretells; of too few for that, until the least number of them.
+        let pace_s = findings.scheduled.as_secs_f64() / pairs.count().max(1) as f64;
+        let foretold = times.as_ref().and_then(|times| times.more_pairs);
+        let verdict_in_s = foretold.map(|more| more as f64 * pace_s).or_else(|| {
+            let left = pairs.reaches(settings.pairs_min, findings.scheduled);
+            left.map(|left| left.as_secs_f64())
+        });
         Some(ComparisonReport {
             query: query.query.name.clone(),
             arms: [base.name.clone(), other.name.clone()],
@@ -79,14 +91,8 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
             pairs_cold: pairs.cold,
             pairs_broken: pairs.broken,
             tried: tried(pairs),
-            verdict_in_s: pairs
-                .reaches(settings.pairs_min, findings.scheduled)
-                .map(|left| left.as_secs_f64()),
-            times: ended.then(|| {
-                let mut times = stats::paired_ratio(&pairs.pairs, &settings);
-                times.more_pairs = stats::more_pairs(&pairs.pairs, &times, compared);
-                times
-            }),
+            verdict_in_s,
+            times,
             valid: query.examined.answers.different == 0,
             answers: query.examined.answers.clone(),
         })
