@@ -10,6 +10,7 @@ mod executions;
 pub mod gpu;
 mod interval;
 mod pairs;
+mod row_set;
 mod times;
 
 use std::collections::BTreeMap;
@@ -21,11 +22,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub use account::{Account, Outage, PartitionAudit, Range, Ranges};
+pub use account::{Account, Outage, PartitionAudit, Range, Ranges, RowFate};
 pub use blame::{Attribution, Blame, BlameSums, Service, UsualService};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::{PairTally, Tried};
+pub use row_set::RowSet;
 pub use times::{Intervals, PackedTimes, Percentiles, Times};
 
 /// A batch sent more than this after its due time counts as late. It is the resolution that a
