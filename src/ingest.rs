@@ -2,6 +2,7 @@
 //! how it went. Sees no sinks.
 
 pub(crate) mod audit;
+pub(crate) mod auditor;
 mod recover;
 
 use std::sync::Arc;

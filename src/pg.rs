@@ -12,6 +12,7 @@ mod disk;
 pub(crate) mod dry_run;
 pub mod embedded;
 pub(crate) mod error;
+pub(crate) mod extent;
 pub(crate) mod facts;
 pub(crate) mod fate;
 pub mod fault;

@@ -16,7 +16,7 @@ use crate::result::{Body, JobResult};
 
 pub use benchmark::query_line;
 pub use index::{index_markdown, index_text};
-pub use stream::{differences, may_have_written};
+pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen.
 pub fn summary(result: &JobResult) -> String {

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds};
+use crate::ingest::auditor::Audited;
 use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_seconds};
 use crate::record::{Account, PartitionAudit};
-use crate::report::{differences, may_have_written};
+use crate::report::{differences, may_have_written, shown};
 use crate::result::index::Index;
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
@@ -29,7 +30,9 @@ const OTHER_KINDS: [&str; 2] = ["benchmark", "sweep"];
 pub(crate) struct SavedRun {
     plan: Plan<StreamJob>,
     origin_us: i64,
-    complete: bool,
+    /// Until when the account knows what became of the rows, in seconds since the start of the
+    /// schedule; `None`: to the end.
+    known_until_s: Option<f64>,
     partitions: Vec<SavedPartition>,
     server: SavedServer,
 }
@@ -39,6 +42,10 @@ pub(crate) struct SavedRun {
 struct Saved {
     status: Status,
     origin_us: i64,
+    /// Not in results of format 1.
+    took_s: Option<f64>,
+    /// The measurement's part of it, in results of format 1.
+    measured_s: Option<f64>,
     stream: SavedStream,
     server: SavedServer,
 }
@@ -63,7 +70,32 @@ struct SavedPartition {
     /// Its number.
     partition: u32,
     first_id: i64,
+    rows_due: u64,
     account: Account,
+}
+
+impl SavedPartition {
+    /// What cannot be true of its account, if anything: it is damaged then. Of a loader that was killed
+    /// the rows that were due may have been counted a little before the others.
+    fn damage(&self, is_running: bool, batch_rows: u64) -> Option<String> {
+        let Self { partition, first_id, rows_due, account } = self;
+        let twice = account.contradictions();
+        if let Some(range) = twice.iter().next() {
+            let (first, last) = (range.first, range.last);
+            return Some(format!(
+                "partition {partition}: two things became of rows {first} to {last}"
+            ));
+        }
+        let end = account.end();
+        let due = if is_running { u64::MAX } else { rows_due.saturating_add(batch_rows) };
+        if end > due {
+            return Some(format!(
+                "partition {partition}: it knows what became of {end} rows, and {rows_due} were due"
+            ));
+        }
+        let has_ids = i64::try_from(end).is_ok_and(|end| first_id.checked_add(end).is_some());
+        (!has_ids).then(|| format!("partition {partition}: there are no ids for {end} rows"))
+    }
 }
 
 /// What a saved run's audit came to.
@@ -78,9 +110,12 @@ pub(crate) struct Verified {
 /// Why a saved run could not be verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
-    /// The server, or the columns.
+    /// The server, or the columns, before the rows were read.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// The rows could not be read to their end.
+    #[error(transparent)]
+    NotRead(AuditError),
     /// Another server, database or table than the run's: what is missing there was never sent there.
     #[error(
         "the rows of this run are not to be looked for here: {fact}\n  the run: {then}\n  this one: \
@@ -184,10 +219,16 @@ impl SavedRun {
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
             .into_stream()
             .ok_or_else(|| malformed("its plan has no stream".to_owned()))?;
-        let Saved { status, origin_us, stream, server } =
+        let Saved { status, origin_us, took_s, measured_s, stream, server } =
             serde_json::from_value(result).map_err(|error| malformed(error.to_string()))?;
-        let complete = status != Status::Running;
-        Ok(Self { plan, origin_us, complete, partitions: stream.partitions, server })
+        let is_running = status == Status::Running;
+        let batch_rows = u64::from(plan.job.stream.batch_rows.get());
+        let damage = |saved: &SavedPartition| saved.damage(is_running, batch_rows);
+        if let Some(fact) = stream.partitions.iter().find_map(damage) {
+            return Err(malformed(fact).into());
+        }
+        let known_until_s = is_running.then_some(took_s.or(measured_s).unwrap_or_default());
+        Ok(Self { plan, origin_us, known_until_s, partitions: stream.partitions, server })
     }
 
     /// Why there is no server to look in unless one is named.
@@ -246,7 +287,8 @@ impl SavedRun {
             stream,
             seed: self.plan.common.seed,
             origin_us: self.origin_us,
-            complete: self.complete,
+            complete: self.known_until_s.is_none(),
+            recovery: &self.plan.job.recovery,
             reservation: None,
             partitions: self
                 .partitions
@@ -261,7 +303,7 @@ impl SavedRun {
                 })
                 .collect(),
         };
-        let partitions = audit(address, &evidence, read).await?;
+        let partitions = audit(address, &evidence, read).await.map_err(VerifyError::NotRead)?;
         let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
         let right = partitions.iter().all(|partition| partition.is_right(may_double));
         // A copy of the run's table: what it lacks, the run's own table may have.
@@ -332,13 +374,10 @@ impl SavedRun {
         VerifyError::Elsewhere { fact, then, now, fix }
     }
 
-    fn render(
-        &self,
-        partitions: &[PartitionAudit],
-        right: bool,
-        elsewhere: Option<&str>,
-    ) -> String {
-        let sum = |of: fn(&PartitionAudit) -> u64| format_count(partitions.iter().map(of).sum());
+    fn render(&self, audited: &[Audited], right: bool, elsewhere: Option<&str>) -> String {
+        let sum = |of: fn(&PartitionAudit) -> u64| -> u64 {
+            audited.iter().map(|audited| of(&audited.partition)).sum()
+        };
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -346,30 +385,51 @@ impl SavedRun {
             "table       {}\nrows        {} acknowledged, {} read back",
             self.plan.job.stream.table,
             format_count(self.rows_acknowledged()),
-            sum(|partition| partition.rows_found)
+            format_count(sum(|partition| partition.rows_found))
         );
         if let Some(fact) = elsewhere {
             let _ = writeln!(out, "            {fact}, but it holds the run's rows");
         }
-        if !self.complete {
+        let unproven = sum(|partition| partition.unaccounted);
+        if let Some(until_s) = self.known_until_s {
+            let (more, until) = (format_count(unproven), format_seconds(until_s));
             let _ = writeln!(
                 out,
-                "            {} more, sent after the loader last saved its account",
-                sum(|partition| partition.unaccounted)
+                "            {more} more: the loader was killed, and what it saved ends after {until}"
             );
         }
-        for partition in partitions {
+        for Audited { partition, missing, foreign } in audited {
             let _ = differences(&mut out, partition);
+            let number = partition.partition;
+            if !missing.is_empty() {
+                let (rows, shown) = (format_count(missing.rows()), shown(missing));
+                let _ = writeln!(
+                    out,
+                    "            partition {number}: {rows} missing below later ones, first rows {shown}: \
+                     lost, or given up in the loader's last moments"
+                );
+            }
+            if *foreign > 0 {
+                let foreign = format_count(*foreign);
+                let _ = writeln!(
+                    out,
+                    "            partition {number}: behind them {foreign} of a later run, or altered"
+                );
+            }
         }
         let readers = &self.plan.job.readers;
         if !right && readers.writes {
             let queries: Vec<&str> = readers.queries.iter().map(|query| &*query.name).collect();
             out.push_str(&may_have_written(&queries));
         }
-        let verdict = if right {
-            "each acknowledged row is there as sent, and no other"
-        } else {
-            "THE TABLE IS NOT WHAT WAS SENT"
+        let verdict = match self.known_until_s {
+            _ if !right => "THE TABLE IS NOT WHAT WAS SENT".to_owned(),
+            None => "each acknowledged row is there as sent, and no other".to_owned(),
+            Some(until_s) => format!(
+                "each row acknowledged in the first {} is there as sent; not proven for the last {} rows",
+                format_seconds(until_s),
+                format_count(unproven)
+            ),
         };
         let _ = writeln!(out, "verdict     {verdict}");
         out

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Database, Ended, Program, scratch};
+use crate::support::{Database, Ended, Program, connect, scratch, shared};
 
 const TABLE: &str = "l40s_realtime_stream";
 
@@ -130,19 +130,37 @@ async fn rows_that_were_dropped_are_a_shortfall_beyond_what_is_allowed() {
 
 #[tokio::test]
 async fn an_audit_that_was_asked_for_and_not_made_is_a_shortfall() {
-    // By the server's end of the sessions that read back.
-    let database = Database::create().await;
-    let program = start(&database.address(), "", &["--readers", "0", "--rate", "max"]);
-    let audit = "FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
-                 AND application_name = 'strom-load audit'";
-    database.until(&format!("SELECT count(*) > 0 {audit}")).await;
-    database.rows(&format!("SELECT pg_terminate_backend(pid) {audit}")).await;
-    let ended = program.end().await;
-    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
-    assert_eq!(shortfalls(&ended), ["not_audited"]);
-    let result = ended.result();
-    assert_eq!((&result["status"], &result["stream"]["audit"]), (&"done".into(), &Value::Null));
-    assert!(ended.stdout.contains("not checked: "), "{}", ended.stdout);
+    // By the server's end of the sessions that read back: they are made anew, unless it stays away.
+    for stays_away in [false, true] {
+        let database = Database::create().await;
+        let args = ["--readers", "0", "--rate", "max", "--reconnect-timeout", "4s"];
+        let program = start(&database.address(), "", &args);
+        let audit = "FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name = 'strom-load audit'";
+        database.until(&format!("SELECT count(*) > 0 {audit} AND state = 'active'")).await;
+        if stays_away {
+            let closed = format!("ALTER DATABASE {} ALLOW_CONNECTIONS false", database.name);
+            let elsewhere = connect(&shared().socket_dir, shared().port).await;
+            elsewhere.batch_execute(&closed).await.unwrap();
+        }
+        database.rows(&format!("SELECT pg_terminate_backend(pid) {audit}")).await;
+        let ended = program.end().await;
+        assert!(ended.stderr.contains("the audit waits for the server"), "{}", ended.stderr);
+        if !stays_away {
+            let result = ended.done();
+            let rows = |of: &str| result["stream"][of].as_u64().unwrap();
+            assert_eq!(rows("rows_found"), rows("rows_acknowledged"));
+            continue;
+        }
+        assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+        assert_eq!(shortfalls(&ended), ["not_audited"]);
+        let result = ended.result();
+        let kept = (&result["status"], &result["stream"]["audit"]);
+        assert_eq!(kept, (&"done".into(), &Value::Null));
+        let said = "the outage outlasted --reconnect-timeout (4 s)";
+        assert!(ended.stdout.contains("not checked: "), "{}", ended.stdout);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
 
     // By a right that is gone; counting needs it as well.
     for audit in ["full", "count", "off"] {

@@ -109,10 +109,12 @@ async fn is_right(database: &Database, ended: &Ended, results: &Path) {
     assert_eq!(ended.result()["status"], "running");
     let verified = verify(database, results).await;
     assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
-    let more = verified.stdout.lines().find(|line| line.contains("more, sent after"));
+    let more = verified.stdout.lines().find(|line| line.contains("more: the loader was killed"));
     let more = more.unwrap_or_else(|| panic!("{}", verified.stdout));
-    let more: String = more.chars().filter(char::is_ascii_digit).collect();
-    let more: u64 = more.parse().unwrap();
+    let more = more.trim().split(' ').next().unwrap();
+    assert!(verified.stdout.contains(&format!("not proven for the last {more} rows")), "{more}");
+    assert!(!verified.stdout.contains("no other"), "{}", verified.stdout);
+    let more: u64 = more.replace(',', "").parse().unwrap();
     assert_eq!(acknowledged(ended) + more, rows(database).await, "{}", verified.stdout);
 }
 

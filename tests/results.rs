@@ -325,6 +325,36 @@ async fn the_rows_of_a_run_of_format_1_are_found() {
     assert_eq!((verified.code, &*verified.stdout), (Some(3), ""), "{}", verified.stderr);
 }
 
+/// What cannot be true of a run's account is refused at once, however large its numbers are.
+#[tokio::test]
+async fn the_rows_of_a_damaged_account_are_not_looked_for() {
+    let text = fs::read_to_string(fixtures().join("stream/result.json")).unwrap();
+    let whole: Value = serde_json::from_str(&text).unwrap();
+    let account = |of: &str, ranges: Value| (format!("account/{of}"), ranges);
+    let range = |first: u64, last: u64| json!({ "first": first, "last": last });
+    let damages = [
+        (account("acknowledged", json!([range(0, 5), range(3, 9)])), "rows 3 to 9 are no range"),
+        (account("acknowledged", json!([range(7, 9), range(0, 5)])), "rows 0 to 5 are no range"),
+        (account("acknowledged", json!([range(9, 7)])), "rows 9 to 7 are no range"),
+        (account("dropped", json!([range(0, u64::MAX)])), "are no range"),
+        (account("undecided", json!([range(0, 1 << 40)])), "two things became of rows 0 to"),
+        (account("dropped", json!([range(1 << 40, 1 << 62)])), "rows, and "),
+        (("rows_due".to_owned(), json!(3)), "and 3 were due"),
+        (("first_id".to_owned(), json!(i64::MAX)), "there are no ids for"),
+    ];
+    for ((key, value), said) in damages {
+        let mut result = whole.clone();
+        let at = format!("/stream/partitions/1/{key}");
+        *result.pointer_mut(&at).unwrap_or_else(|| panic!("{at}")) = value;
+        let folder = with_file("result.json", &result.to_string());
+        let folder = folder.path().to_str().unwrap();
+        let ended = Program::start(&["verify", folder]).end().await;
+        assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{at}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{at}: {}", ended.stderr);
+        assert!(ended.stderr.contains("or is damaged"), "{at}: {}", ended.stderr);
+    }
+}
+
 #[tokio::test]
 async fn a_run_of_format_1_can_be_verified_and_a_benchmark_cannot() {
     let said = |folder: &str| {

@@ -36,7 +36,7 @@ pub(super) async fn verify(
         let terminal = (!quiet).then(|| Terminal::begun(screen.clone()));
         let verified = tokio::select! {
             verified = read_back(&saved, &address, terminal) => {
-                verified.map_err(|error| Failure::new(exit::PREPARE, error))
+                verified.map_err(|error| Failure::new(code_of(&error), error))
             }
             // What it reads is cancelled at the end of the command.
             () = shutdown.stop.cancelled() => {
@@ -54,6 +54,14 @@ pub(super) async fn verify(
     };
     let code = if verified.right { exit::DONE } else { exit::INTEGRITY };
     ended(code, None, print(&verified.text))
+}
+
+/// Rows that could not be read to their end are not verified; before, nothing has begun.
+fn code_of(error: &VerifyError) -> u8 {
+    match error {
+        VerifyError::NotRead(_) => exit::SHORTFALL,
+        VerifyError::Audit(_) | VerifyError::Elsewhere { .. } => exit::PREPARE,
+    }
 }
 
 async fn read_back(

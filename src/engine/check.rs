@@ -117,7 +117,8 @@ async fn look(
 }
 
 async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<RowsFound, AuditError> {
-    let partitions = audit(run.address(), &run.evidence(), read).await?;
+    let audited = audit(run.address(), &run.evidence(), read).await?;
+    let partitions: Vec<_> = audited.into_iter().map(|audited| audited.partition).collect();
     let rows = partitions.iter().map(|partition| partition.rows_found).sum();
     Ok(RowsFound { rows: Some(rows), audit: Some(partitions), not_checked: None })
 }

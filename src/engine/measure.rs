@@ -260,9 +260,8 @@ impl<'a> Run<'a> {
         // A late tick makes a longer interval; bursts of empty ones would say nothing.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut next_checkpoint = self.start + TICK;
-        let (mut stopped, mut aborted) = (false, false);
+        let (mut stopped, mut aborted, mut schedule_ended) = (false, false, false);
         let mut measures_from = Some(self.start + self.plan.job.warmup);
-        let mut schedule_ended = false;
         loop {
             let end = self.stop.end();
             let drain_end = end.map(|end| end + self.plan.job.drain_timeout + DRAIN_GRACE);
@@ -493,6 +492,7 @@ impl<'a> Run<'a> {
             seed: self.plan.common.seed,
             origin_us: unix_us(self.started_at),
             complete: true,
+            recovery: &self.plan.job.recovery,
             reservation: Some(self.table.reservation.clone()),
             partitions: partitions.collect(),
         }

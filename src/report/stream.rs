@@ -5,7 +5,7 @@ mod queries;
 use std::fmt::Write as _;
 
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
-use crate::record::{PartitionAudit, Percentiles};
+use crate::record::{PartitionAudit, Percentiles, Ranges};
 
 use super::latency::{self, Shown};
 use super::table::{Align, TableRow, text_table};
@@ -231,14 +231,19 @@ pub fn differences(out: &mut String, partition: &PartitionAudit) -> std::fmt::Re
         ("altered", &partition.altered),
         ("unexpected", &partition.unexpected),
     ];
-    for (kind, ranges) in kinds.iter().filter(|(_, ranges)| ranges.rows() > 0) {
-        let first = ranges.iter().take(RANGES_SHOWN);
-        let shown: Vec<String> =
-            first.map(|range| format!("{}..={}", range.first, range.last)).collect();
-        let (rows, shown) = (format_count(ranges.rows()), shown.join(", "));
+    for (kind, ranges) in kinds.iter().filter(|(_, ranges)| !ranges.is_empty()) {
+        let (rows, shown) = (format_count(ranges.rows()), shown(ranges));
         writeln!(out, "            partition {number}: {rows} {kind}, first rows {shown}")?;
     }
     Ok(())
+}
+
+/// The first of several ranges.
+pub fn shown(ranges: &Ranges) -> String {
+    let first = ranges.iter().take(RANGES_SHOWN);
+    let shown: Vec<String> =
+        first.map(|range| format!("{}..={}", range.first, range.last)).collect();
+    shown.join(", ")
 }
 
 fn row(name: &str, times: Option<&Percentiles>) -> TableRow {
