@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use strom_load::stats::{
     Comparison, Pair, Settings, Stopping, TimesVerdict, best_of, holm, median, more_pairs,
-    over_runs, paired_ratio, smallest_ratio, theil_sen,
+    paired_ratio, ratio_by_rows, repeated_ratio, smallest_ratio, theil_sen,
 };
 
 #[path = "support/most_powerful.rs"]
@@ -33,7 +33,7 @@ type Table = (&'static str, fn(u64));
 fn main() {
     let runs = runs();
     println!("{runs} simulated runs a cell\n");
-    let tables: [Table; 10] = [
+    let tables: [Table; 11] = [
         ("scenarios", scenarios),
         ("power", power),
         ("limit", limit),
@@ -42,6 +42,7 @@ fn main() {
         ("forecast", forecast),
         ("sweeps", sweeps),
         ("repeats", repeats),
+        ("by-rows", by_rows),
         ("slopes", slopes),
         ("cost", cost),
     ];
@@ -359,27 +360,71 @@ fn sweeps(runs: u64) {
 
 fn repeats(runs: u64) {
     println!(
-        "\nRuns of 50 pairs that differ by 3 % each (standard deviation), equal arms: wrong 95 %"
+        "\nRepeats of 30 pairs that differ by so much (standard deviation): wrong 95 % intervals of equal"
     );
-    println!("intervals, %:\n");
-    header("runs", ["first run alone", "over runs"].iter().map(|&name| name.to_owned()));
-    for count in [3, 5, 10] {
-        let (mut alone, mut over) = (0, 0);
-        for run in 0..runs {
-            let mut source = Source::new(run);
-            let all: Vec<Vec<Pair>> = (0..count)
-                .map(|_| {
-                    let ratio = (0.03 * source.normal()).exp();
-                    source.pairs(Noise::Lognormal, ratio, 50)
-                })
-                .collect();
-            alone += usize::from(misses(&paired_ratio(&all[0], &Settings::default()), 1.0));
-            let found = over_runs(&all, &Settings::default());
-            let ends = found.and_then(|found| found.low.zip(found.high));
-            over += usize::from(ends.is_some_and(|(low, high)| low > 1.0 || high < 1.0));
+    println!("arms, by the first repeat alone and over all; and a direction of 1.2 ×, %:\n");
+    let columns = ["repeats", "first alone", "over all", "1.2 × found"];
+    header("noise, from repeat to repeat", columns.iter().map(|&name| name.to_owned()));
+    for (name, noise) in [("independent", Noise::Lognormal), ("AR(1) 0.7", Noise::Ar1(0.7))] {
+        for between in [0.0, 0.03, 0.1] {
+            for count in [2, 3, 5, 10] {
+                let (mut alone, mut over, mut found) = (0, 0, 0);
+                for run in 0..runs {
+                    let mut source = Source::new(run);
+                    let mut repeats = |ratio: f64| -> Vec<Vec<Pair>> {
+                        let mut repeat = || {
+                            let ratio = ratio * (between * source.normal()).exp();
+                            source.pairs(noise, ratio, 30)
+                        };
+                        (0..count).map(|_| repeat()).collect()
+                    };
+                    let equal = repeats(1.0);
+                    let settings = Settings::default();
+                    alone += usize::from(misses(&paired_ratio(&equal[0], &settings), 1.0));
+                    over += usize::from(misses(&repeated_ratio(&equal, &settings), 1.0));
+                    found += usize::from(repeated_ratio(&repeats(1.2), &settings).is_decided());
+                }
+                let name = format!("{name}, {:.0} %", between * 100.0);
+                let shares = [alone, over, found].map(|count| share(count, runs as usize));
+                let cells: Vec<String> = std::iter::once(count.to_string()).chain(shares).collect();
+                row(&name, &cells);
+            }
         }
-        let cells = [alone, over].map(|wrong| share(wrong, runs as usize));
-        row(&count.to_string(), &cells);
+    }
+}
+
+/// A ratio as a function of the rows.
+type Law<'l> = &'l dyn Fn(u64) -> f64;
+
+fn by_rows(runs: u64) {
+    println!(
+        "\nA ratio as a function of the rows, from 1 to 6 M: how often it is said to be one, %, and how"
+    );
+    println!("often the intervals of the ratio at both ends miss the truth, of those, %:\n");
+    header("ratio, pairs", ["said", "missed"].iter().map(|&name| name.to_owned()));
+    let grown = |rows: u64| (rows as f64 - 1e6) / 5e6;
+    let laws: [(&str, Law<'_>); 3] = [
+        ("2 × throughout", &|_| 2.0),
+        ("4 × to 6.2 ×", &|rows| 4.0 * (1.0 + grown(rows)) / (1.0 + 0.3 * grown(rows))),
+        ("2.1 × to 3.4 ×", &|rows| 2.1 * (rows as f64 / 1e6).powf(0.27)),
+    ];
+    for (name, law) in laws {
+        for n in [20, 30, 60, 120, 300] {
+            let (mut said, mut missed) = (0, 0);
+            for run in 0..runs {
+                let (pairs, rows) = Source::new(run).growing((1_000_000, 6_000_000), law, n);
+                let found = ratio_by_rows(&pairs, &rows, &Settings::default());
+                for at in found.iter().flat_map(|found| [found.first, found.last]) {
+                    let truth = law(at.rows);
+                    said += 1;
+                    missed += usize::from(at.estimate.low > truth || at.estimate.high < truth);
+                }
+            }
+            row(
+                &format!("{name}, {n}"),
+                &[share(said / 2, runs as usize), share(missed, said.max(1))],
+            );
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{AnswerHistory, Examiner, Findings};
 use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures};
-use crate::record::{Blame, Execution, Latency, Recorder};
+use crate::record::{Blame, Execution, Latency, NotedPair, Recorder};
 use crate::result::answers::TimedAnswers;
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
@@ -156,35 +156,45 @@ impl Bencher {
         *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
     }
 
-    /// Measures one query.
+    /// Measures one query once, or once more, and adds what came of it.
     ///
     /// # Errors
     /// When the server is gone for good. A query that it refuses is part of the result.
-    pub(crate) async fn measure(&mut self, query: usize) -> Result<Measured, BenchError> {
-        let began = Instant::now();
-        let mut arms = vec![ArmSamples::default(); self.armed_queries[query].arms.len()];
+    pub(crate) async fn measure(
+        &mut self,
+        query: usize,
+        measured: &mut Measured,
+    ) -> Result<(), BenchError> {
+        let Measured { arms, repeats, began, .. } = measured;
+        let (began, is_first) = (*began, repeats.is_empty());
         self.tell(query, Doing::Warming, 0, began);
         self.block += 1;
         for (arm, samples) in arms.iter_mut().enumerate() {
+            let mut is_warm = false;
             // Twice at most: what fails twice will fail again.
-            while !samples.given_up && samples.cold_ns.is_none() && !self.is_over() {
+            while !samples.given_up && !is_warm && !self.is_over() {
                 if let Executed::Answered(ns) = self.execute(query, arm, samples, false).await? {
-                    samples.cold_ns = Some(ns);
+                    samples.cold_ns.get_or_insert(ns);
+                    is_warm = true;
                 }
             }
         }
-        self.tell(query, Doing::Examining, 0, began);
-        let mut examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
+        if is_first {
+            self.tell(query, Doing::Examining, 0, began);
+            measured.examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
+        }
         let mut pairs = Vec::new();
-        let halted = if arms.iter().any(|arm| arm.given_up) {
-            self.alone(query, &mut arms).await?;
+        measured.halted = if arms.iter().any(|arm| arm.given_up) {
+            self.alone(query, arms).await?;
             Halted::ArmFailed
         } else {
-            self.pairs(query, &mut arms, &mut pairs, began).await?
+            self.pairs(query, arms, &mut pairs, began).await?
         };
-        let comparison = self.compared(&pairs);
-        examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
-        Ok(Measured { arms, comparison, halted, examined, took: began.elapsed() })
+        repeats.push(pairs);
+        measured.comparison = self.compared(repeats);
+        measured.examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
+        measured.took = began.elapsed();
+        Ok(())
     }
 
     /// Measures all of `queries` in the biased order: every query in the first arm, then every
@@ -229,7 +239,9 @@ impl Bencher {
             };
             let failed = arms.iter().any(|arm| arm.given_up);
             measured.push(Measured {
-                comparison: self.compared(&pairs),
+                comparison: self.compared(std::slice::from_ref(&pairs)),
+                repeats: vec![pairs],
+                began,
                 halted: match (self.is_over(), failed) {
                     (true, _) => Halted::Stopped,
                     (_, true) => Halted::ArmFailed,
@@ -357,12 +369,14 @@ impl Bencher {
     }
 
     /// The arms compared, unless there is no pair.
-    fn compared(&self, pairs: &[Pair]) -> Option<Comparison> {
+    fn compared(&self, repeats: &[Vec<Pair>]) -> Option<Comparison> {
         // All queries of the profile are compared beside each other.
         let comparisons = self.plan.steps.iter().map(|step| step.queries.len()).sum();
-        let mut compared = stats::paired_ratio(pairs, &self.settings());
-        compared.more_pairs = stats::more_pairs(pairs, &compared, comparisons);
-        (!pairs.is_empty()).then_some(compared)
+        let mut compared = stats::repeated_ratio(repeats, &self.settings());
+        if compared.repeats.is_none() {
+            compared.more_pairs = stats::more_pairs(&repeats.concat(), &compared, comparisons);
+        }
+        (compared.pairs > 0).then_some(compared)
     }
 
     fn is_over(&self) -> bool {
@@ -395,13 +409,13 @@ impl Bencher {
         pairs: &mut Vec<Pair>,
         shown_since: Instant,
     ) -> Result<Halted, BenchError> {
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), arms[0].times_ns.len());
         let mut stopping = Stopping::new(self.settings(), self.plan.precision);
         loop {
             if self.is_over() {
                 return Ok(Halted::Stopped);
             }
-            self.tell(query, Doing::Measuring, arms[0].times_ns.len(), shown_since);
+            self.tell(query, Doing::Measuring, arms[0].times_ns.len() - before, shown_since);
             self.block += 1;
             let first = self.dealer.first_of(arms.len());
             let mut times = [None; 2];
@@ -422,7 +436,9 @@ impl Bencher {
             if let [Some(a_ns), Some(b_ns)] = times {
                 let pair = Pair { a_ns, b_ns };
                 pairs.push(pair);
-                self.recorders.pairs[query].note(|tally| tally.pairs.push(pair));
+                // The result has them by repeat, from the benchmark itself.
+                let noted = NotedPair { pair, repeat: 0, rows: self.table_rows };
+                self.recorders.pairs[query].note(|tally| tally.pairs.push(noted));
             }
             let time_is_up = began.elapsed() >= self.plan.time;
             if arms.len() == 2
@@ -436,11 +452,12 @@ impl Bencher {
             if time_is_up {
                 return Ok(Halted::TimeUp);
             }
-            if arms[0].times_ns.len() >= self.plan.pairs_max as usize {
+            let executions = arms[0].times_ns.len() - before;
+            if executions >= self.plan.pairs_max as usize {
                 return Ok(Halted::EnoughPairs);
             }
             // With one arm there is no ratio to know exactly: the fewest executions suffice.
-            if arms.len() == 1 && arms[0].times_ns.len() >= self.plan.pairs_min as usize {
+            if arms.len() == 1 && executions >= self.plan.pairs_min as usize {
                 return Ok(Halted::EnoughPairs);
             }
         }

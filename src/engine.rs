@@ -242,7 +242,7 @@ pub async fn run(
         }
         Job::Benchmark(job) => {
             let plan = Plan { common, job: *job };
-            Box::pin(bench::run(&plan, target, outputs, shutdown)).await
+            Box::pin(bench::run(&plan, target, options.server, outputs, shutdown)).await
         }
         Job::Sweep(job) => {
             let plan = Plan { common, job: *job };

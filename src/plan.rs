@@ -11,6 +11,7 @@ mod column;
 mod dropped;
 mod evidence;
 mod fault;
+mod given;
 mod kind;
 mod limits;
 mod measured;

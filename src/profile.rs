@@ -18,7 +18,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use bench::{Bench, Order, Step};
+pub use bench::{Bench, Order, Restart, Step};
 pub use evidence::{Answers, Arm, Evidence};
 pub use scalar::{
     Located, MillisecondsOrOff, Number, RateOrMax, Recreate, SecondsOrForever, SettingValue, Time,
@@ -288,6 +288,9 @@ pub struct Readers {
     pub gpu: Option<Located<Gpu>>,
     /// Seconds after which the server cancels a query. Default: 60.
     pub statement_timeout_s: Option<Located<Number>>,
+    /// How often the measurement is repeated, each time for `duration_s` and with new sessions of the
+    /// readers. Default: 1.
+    pub repeats: Option<Located<Whole>>,
     /// Whether queries may write. If not, the readers' sessions are read-only. Default: false.
     pub writes: Option<bool>,
     /// The queries.

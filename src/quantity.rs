@@ -6,7 +6,7 @@ mod saved;
 
 use std::time::Duration;
 
-pub use saved::{number_or_nan, numbers_or_nan};
+pub use saved::{each_or_nan, number_or_nan, numbers_or_nan};
 
 /// A rate as typed: so many a second, or as many as the server takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -226,6 +226,24 @@ pub fn format_count(count: u64) -> String {
     grouped
 }
 
+/// A count that need not be exact, three significant digits from 100,000 on: `98,304`, `1.02 M`.
+pub fn format_about(count: u64) -> String {
+    match count {
+        0..100_000 => format_count(count),
+        100_000..999_500 => format!("{} k", three_digits(count as f64 / 1e3)),
+        999_500..999_500_000 => format!("{} M", three_digits(count as f64 / 1e6)),
+        _ => format!("{} G", three_digits(count as f64 / 1e9)),
+    }
+}
+
+/// A ratio: two decimals, and two significant digits where that is more.
+pub fn format_ratio(ratio: f64) -> String {
+    // Where two digits would round up to 0.10.
+    let is_small = 1e-12 < ratio && ratio < 0.0995;
+    let decimals = if is_small { 1 - ratio.log10().floor() as i32 } else { 2 };
+    format!("{ratio:.*}", usize::try_from(decimals).unwrap_or(2))
+}
+
 /// Binary units, three significant digits: `512 B`, `1.5 GiB`.
 pub fn format_bytes(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
@@ -271,6 +289,38 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_ratio_has_two_digits_however_small_it_is() {
+        for (ratio, shown) in [
+            (38.123, "38.12"),
+            (1.0, "1.00"),
+            (0.1, "0.10"),
+            (0.0996, "0.10"),
+            (0.0994, "0.099"),
+            (0.05, "0.050"),
+            (0.0043, "0.0043"),
+            (0.000_123, "0.00012"),
+            (0.0, "0.00"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(format_ratio(ratio), shown);
+        }
+    }
+
+    #[test]
+    fn large_counts_may_be_about() {
+        for (count, shown) in [
+            (0, "0"),
+            (99_999, "99,999"),
+            (123_456, "123 k"),
+            (1_000_000, "1 M"),
+            (6_049_000, "6.05 M"),
+            (1_234_567_890, "1.23 G"),
+        ] {
+            assert_eq!(format_about(count), shown);
+        }
+    }
 
     #[test]
     fn rates_take_suffixes_and_decimals() {

@@ -30,11 +30,12 @@ use crate::record::{
 use crate::strom::StromError;
 pub(crate) use armed::{Answer, Armed, Connection, Ended};
 pub(crate) use armed_query::ArmedQuery;
-pub(crate) use chooser::Chooser;
+pub(crate) use chooser::{Chooser, TableRows};
 pub(crate) use dealer::Dealer;
 pub(crate) use failures::Failures;
 pub(crate) use sight::Lookout;
 pub(crate) use timeouts::Timeouts;
+pub(crate) use turns::Repeats;
 use turns::{Outcome, Turn};
 
 /// Pause after a failed query, so that a broken one does not spin.
@@ -101,6 +102,12 @@ impl Reader {
         let mut free = Instant::now();
         loop {
             self.shed();
+            if self.chooser.renews_session(self.number) {
+                if !self.renew_session().await? {
+                    break;
+                }
+                free = Instant::now();
+            }
             let Some(slot) = self.pacer.next(&self.stop).await? else { break };
             // Overdue queries are not caught up on after the end: unlike a row, a query that
             // nobody waits for any more is no use.
@@ -167,6 +174,18 @@ impl Reader {
         self.drop_queries(self.pacer.handed_out(), left);
         self.armed.disconnect().await;
         Ok(())
+    }
+
+    /// Goes on in a new session, as another repeat has begun; `false`: the run is over.
+    async fn renew_session(&mut self) -> Result<bool, ReadError> {
+        self.armed.disconnect().await;
+        match self.armed.connect().await {
+            Ok(()) => Ok(true),
+            Err(error) => {
+                let recorder = self.recorders[0][0].clone();
+                self.recover(error, &recorder).await
+            }
+        }
     }
 
     /// Gives up what the backlog cannot hold.

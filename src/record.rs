@@ -26,7 +26,7 @@ pub use account::{Account, Outage, PartitionAudit, Range, Ranges, RowFate};
 pub use blame::{Attribution, Blame, BlameSums, Service, UsualService};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
-pub use pairs::{PairTally, Tried};
+pub use pairs::{NotedPair, PairTally, Tried};
 pub use row_set::RowSet;
 pub use times::{Intervals, PackedTimes, Percentiles, Times};
 

@@ -4,6 +4,7 @@
 //! says which methods, from where, and how well they hold in simulation.
 
 mod best;
+mod by_rows;
 mod center;
 mod dependence;
 mod family;
@@ -11,6 +12,7 @@ mod forecast;
 mod location;
 mod noise_model;
 mod outliers;
+mod pair;
 mod paired;
 mod repeats;
 mod stopping;
@@ -18,13 +20,13 @@ mod student;
 mod trend;
 
 pub use best::{Best, Combination, ROUNDS_MIN, best_of};
+pub use by_rows::{AtRows, ByRows, ratio_by_rows};
 pub use center::{geometric_mean, median, quantile};
 pub use dependence::{autocorrelation_time, effective_sample_size};
 pub use family::holm;
 pub use forecast::{more_pairs, smallest_ratio};
-pub use paired::{
-    Comparison, Course, Estimate, PAIRS_LEAST, Pair, Settings, TimesVerdict, paired_ratio,
-};
-pub use repeats::{RunsCompared, over_runs, pairs_worth_a_run};
+pub use pair::{Estimate, PAIRS_LEAST, Pair, Settings};
+pub use paired::{Comparison, Course, Repeats, TimesVerdict, paired_ratio};
+pub use repeats::repeated_ratio;
 pub use stopping::{Halt, HaltReason, Stopping};
 pub use trend::{Slope, theil_sen};

@@ -105,7 +105,7 @@ async fn two_settings_are_compared_and_the_table_is_reused() {
     let mut lines = summary.lines();
     assert_eq!((lines.next(), lines.next()), (Some("# measured"), Some("")));
     let verdict = lines.next().unwrap();
-    let known = ["- `no_seqscan` is", "- No difference shown: ", "- Too few pairs for a verdict: "];
+    let known = ["- `no_seqscan` is", "- No difference shown within", "- Too few pairs within"];
     assert!(known.iter().any(|known| verdict.starts_with(known)), "{summary}");
     assert!(summary.contains("| query | serial | no_seqscan | ratio (interval) |"), "{summary}");
     assert!(summary.contains("| same (10 rows) |"), "{summary}");
@@ -309,6 +309,33 @@ async fn the_sequential_order_is_marked_as_biased() {
     let summary = saved(&ended, "summary.md");
     assert!(summary.contains("nothing warmed: these ratios are biased"), "{summary}");
     assert!(summary.contains("(biased order)") && ended.stdout.contains("(biased order)"));
+}
+
+#[tokio::test]
+async fn each_repeat_has_a_session_and_a_server_of_its_own() {
+    let profile = format!("{}{ARMS}", one("SELECT count(*) FROM pg_class"));
+    let folder = scratch();
+    let file = folder.path().join("measured.toml").display().to_string();
+    fs::write(&file, &profile).unwrap();
+    let repeats = ["--repeats", "3", "--repeats-restart", "server"];
+    let own = ["run", &file, "--metrics-addr", "off", "--output", "out", "--data-dir", "pg"];
+    let ended = Program::start_in(folder, &[&own[..], &SHORT, &repeats].concat(), &[]).end().await;
+    let query = &ended.done()["steps"][0]["queries"][0];
+    let times = &query["times"];
+    assert_eq!(times["repeats"]["ratios"].as_array().unwrap().len(), 3, "{times}");
+    assert!(times["pairs"].as_u64().unwrap() >= 6 && times["course"].is_null(), "{times}");
+    let log = fs::read_to_string(ended.work().join("pg/strom-load.log")).unwrap();
+    assert_eq!(log.matches("ready to accept connections").count(), 3, "{log}");
+    let executions = saved(&ended, "executions.csv");
+    let mut lines = executions.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let cold = lines.next().unwrap().iter().position(|name| *name == "cold").unwrap();
+    assert_eq!(lines.filter(|line| line[cold] == "1").count(), 6, "{executions}");
+    assert!(ended.stdout.contains("3 repeats: the direction holds"), "{}", ended.stdout);
+    // One that is given is not ours to restart.
+    let database = Database::create().await;
+    let refused = run(&database, &profile, &repeats).await;
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("strom-load restarts none but its own"), "{}", refused.stderr);
 }
 
 #[tokio::test]

@@ -3,10 +3,9 @@
 
 use proptest::prelude::*;
 use strom_load::stats::{
-    Comparison, HaltReason, PAIRS_LEAST, Pair, ROUNDS_MIN, RunsCompared, Settings, Stopping,
-    TimesVerdict, autocorrelation_time, best_of, effective_sample_size, geometric_mean, holm,
-    median, more_pairs, over_runs, paired_ratio, pairs_worth_a_run, quantile, smallest_ratio,
-    theil_sen,
+    Comparison, HaltReason, PAIRS_LEAST, Pair, ROUNDS_MIN, Settings, Stopping, TimesVerdict,
+    autocorrelation_time, best_of, effective_sample_size, geometric_mean, holm, median, more_pairs,
+    paired_ratio, quantile, ratio_by_rows, repeated_ratio, smallest_ratio, theil_sen,
 };
 
 use crate::synthetic::{Noise, SCENARIOS, Source};
@@ -182,7 +181,7 @@ fn a_comparison_is_saved_with_these_keys() {
     let saved = serde_json::to_value(&found).unwrap();
     let expected = serde_json::json!({
         "verdict": "faster", "median_a_ns": 30.0, "median_b_ns": 20.0, "ratio": 1.5, "low": 1.5,
-        "high": 1.5, "ratio_of_medians": 1.5, "course": null, "confidence": 0.95, "pairs": 30,
+        "high": 1.5, "ratio_of_medians": 1.5, "course": null, "by_rows": null, "repeats": null, "confidence": 0.95, "pairs": 30,
         "pairs_min": 30, "effective_pairs": 30.0, "autocorrelation_time": 1.0,
         // ln 2 − 60 ln 0.95: no more than states allow that last.
         "evidence": 3.770_744_8, "evidence_needed": 2.995_732, "more_pairs": null,
@@ -255,50 +254,102 @@ fn a_forecast_comes_true_and_the_smallest_ratio_is_found() {
 }
 
 #[test]
-fn over_runs_the_run_is_the_unit() {
+fn over_repeats_the_repeat_is_the_unit() {
     let settings = Settings::default();
-    let mut missed = [0; 2];
-    for seed in 0..200 {
+    let (mut wrong, mut alone, mut misled, mut found) = (0, 0, 0, 0);
+    for seed in 0..100 {
         let mut source = Source::new(seed);
-        let mut run = || {
-            let ratio = (0.05 * source.normal()).exp();
-            source.pairs(Noise::Lognormal, ratio, 20)
+        let mut repeats = |ratio: f64| -> Vec<Vec<Pair>> {
+            let mut repeat = || {
+                let ratio = ratio * (0.1 * source.normal()).exp();
+                source.pairs(Noise::Lognormal, ratio, 30)
+            };
+            (0..5).map(|_| repeat()).collect()
         };
-        let runs: Vec<Vec<Pair>> = (0..5).map(|_| run()).collect();
-        let found = over_runs(&runs, &settings).unwrap();
-        assert_eq!((found.runs, found.pairs), (5, 100));
-        missed[0] += u64::from(found.low.unwrap() > 1.0 || found.high.unwrap() < 1.0);
-        // All pairs in one pot, as if one run had made them.
-        let pot = over_runs(
-            &runs.concat().chunks(1).map(<[Pair]>::to_vec).collect::<Vec<_>>(),
-            &settings,
-        );
-        let pot = pot.unwrap();
-        missed[1] += u64::from(pot.low.unwrap() > 1.0 || pot.high.unwrap() < 1.0);
+        let equal = repeats(1.0);
+        let over = repeated_ratio(&equal, &settings);
+        assert_eq!((over.pairs, over.repeats.as_ref().unwrap().ratios.len()), (150, 5));
+        wrong += u64::from(over.low.unwrap() > 1.0 || over.high.unwrap() < 1.0);
+        misled += u64::from(is_misled(&over, 1.0));
+        let one = compared(&equal[0]);
+        alone += u64::from(one.low.unwrap() > 1.0 || one.high.unwrap() < 1.0);
+        found += u64::from(repeated_ratio(&repeats(1.4), &settings).is_decided());
     }
-    assert!(missed[0] as f64 <= most(200, 0.05), "{missed:?}");
-    assert!(missed[1] > 30, "otherwise the test shows nothing: {missed:?}");
-    let one = over_runs(&[vec![Pair { a_ns: 3, b_ns: 2 }; 4], Vec::new()], &settings).unwrap();
-    assert_eq!((one.runs, one.low, one.between_runs), (1, None, None));
-    assert!((one.ratio - 1.5).abs() < 1e-9);
-    assert_eq!(over_runs(&[Vec::new()], &settings), None);
+    assert!(
+        wrong as f64 <= most(100, 0.05) && misled as f64 <= most(100, 0.05),
+        "{wrong} {misled}"
+    );
+    assert!(alone > 15, "otherwise the test shows nothing: {alone}");
+    assert!(found > 90, "{found}");
 }
 
 #[test]
-fn pairs_are_worth_a_run_by_what_each_costs_and_varies() {
-    let found = |within: f64, between: f64| RunsCompared {
-        runs: 4,
-        pairs: 400,
-        ratio: 1.0,
-        low: Some(0.9),
-        high: Some(1.1),
-        confidence: 0.95,
-        between_runs: Some(between),
-        within_runs: Some(within),
+fn repeats_that_are_alike_by_chance_prove_nothing() {
+    let settings = Settings::default();
+    let pairs = |seed| Source::new(seed).pairs(Noise::Lognormal, 1.0, 30);
+    let twice = repeated_ratio(&[pairs(1), pairs(1)], &settings);
+    assert_eq!(twice.verdict, TimesVerdict::NoDifferenceShown, "{twice:?}");
+    let repeats = twice.repeats.as_ref().unwrap();
+    assert!(repeats.between < 1e-9 && repeats.within.unwrap() > 0.1, "{repeats:?}");
+    // One repeat, and one beside those that had no pair, is one run.
+    let alone = repeated_ratio(&[pairs(1), Vec::new()], &settings);
+    assert_eq!(alone, compared(&pairs(1)));
+    assert_eq!(repeated_ratio(&[], &settings), compared(&[]));
+    // Without any noise there is nothing that the difference could be chance of; but for states.
+    let exact = |pairs| vec![Pair { a_ns: 3_000, b_ns: 2_000 }; pairs];
+    let found = |pairs| repeated_ratio(&[exact(pairs), exact(pairs)], &settings).verdict;
+    assert_eq!(found(15), TimesVerdict::Faster);
+    assert_eq!(found(14), TimesVerdict::FasterSoFar);
+    assert_eq!(found(4), TimesVerdict::TooFewPairs);
+    // Beside others a comparison over repeats takes more evidence, too.
+    let mut family: Vec<Comparison> =
+        (0..5).map(|_| repeated_ratio(&[exact(15), exact(15)], &settings)).collect();
+    holm(family.iter_mut(), 5, &settings);
+    assert!(family.iter().all(|one| one.verdict == TimesVerdict::FasterSoFar));
+}
+
+#[test]
+fn a_table_that_grows_has_a_verdict_and_its_ratio_is_one_of_its_rows() {
+    // Off from 4 to 8, on from 1 to 1.3: every pair is above three times.
+    let truth = |rows: u64| {
+        let at = (rows as f64 - 1e6) / 5e6;
+        4.0 * (1.0 + at) / (1.0 + 0.3 * at)
     };
-    // √(25 ÷ 1 × 0.1² ÷ (0.05² − 0.1² ÷ 100)) = √(25 × 0.01 ÷ 0.0024) = 10.2
-    assert_eq!(pairs_worth_a_run(&found(0.1, 0.05), 25.0, 1.0), Some(11));
-    assert_eq!(pairs_worth_a_run(&found(0.1, 0.01), 25.0, 1.0), None, "runs do not differ");
+    let settings = Settings::default();
+    let (mut shown, mut covered) = (0, 0);
+    for seed in 0..40 {
+        let (pairs, rows) = Source::new(seed).growing((1_000_000, 6_000_000), truth, 60);
+        assert!(pairs.iter().all(|pair| pair.a_ns > 2 * pair.b_ns));
+        let verdict = |pairs: &[Pair]| compared(pairs).verdict;
+        assert_eq!(verdict(&pairs[..20]), TimesVerdict::FasterSoFar, "{seed}");
+        assert_eq!(verdict(&pairs), TimesVerdict::Faster, "{seed}");
+        let Some(found) = ratio_by_rows(&pairs, &rows, &settings) else { continue };
+        assert!(found.low > 0.0 && found.exponent < 1.0, "{found:?}");
+        assert_eq!((found.first.rows, found.last.rows), (rows[0], rows[59]));
+        shown += 1;
+        let of = [found.first, found.last].map(|at| (at.estimate, truth(at.rows)));
+        covered += of.iter().filter(|(at, truth)| at.low <= *truth && *truth <= at.high).count();
+    }
+    assert!(shown >= 38, "{shown} of 40");
+    assert!((2 * shown - covered) as f64 <= most(2 * shown as u64, 0.07), "{covered} of {shown}");
+    // While a table begins to be filled, its ratios are on no curve.
+    let (pairs, rows) = Source::new(1).growing((1_000, 6_000_000), truth, 60);
+    let found = ratio_by_rows(&pairs, &rows, &settings).unwrap();
+    assert!((600_000..800_000).contains(&found.first.rows), "{found:?}");
+}
+
+#[test]
+fn a_ratio_that_does_not_change_with_the_rows_is_rarely_said_to() {
+    let settings = Settings::default();
+    let said = (0..60).filter(|seed| {
+        let (pairs, rows) = Source::new(*seed).growing((1_000_000, 6_000_000), |_| 2.0, 40);
+        ratio_by_rows(&pairs, &rows, &settings).is_some()
+    });
+    assert!(said.count() as f64 <= most(60, 0.05));
+    let (pairs, rows) = Source::new(1).growing((1_000_000, 6_000_000), |rows| rows as f64, 40);
+    assert_eq!(ratio_by_rows(&pairs[..9], &rows[..9], &settings), None, "too few");
+    assert_eq!(ratio_by_rows(&pairs, &[5; 40], &settings), None, "it does not grow");
+    assert_eq!(ratio_by_rows(&[], &[], &settings), None);
 }
 
 #[test]

@@ -129,6 +129,22 @@ impl Source {
         self.run(noise, ratio, n).pairs
     }
 
+    /// `n` pairs while the rows of a table grow evenly from one number to another, whose ratio is this
+    /// function of them, and the rows at each pair. The noise is independent.
+    pub(crate) fn growing(
+        &mut self,
+        (first, last): (u64, u64),
+        ratio: impl Fn(u64) -> f64,
+        n: usize,
+    ) -> (Vec<Pair>, Vec<u64>) {
+        let rows = |index: usize| first + ((last - first) as f64 * place(index, n)).round() as u64;
+        let rows: Vec<u64> = (0..n).map(rows).collect();
+        let mut noisy = |ns: f64| (ns * (SIGMA * self.normal()).exp()) as u64;
+        let mut pair =
+            |rows: &u64| Pair { a_ns: noisy(MEDIAN_NS * ratio(*rows)), b_ns: noisy(MEDIAN_NS) };
+        (rows.iter().map(&mut pair).collect(), rows)
+    }
+
     /// `n` pairs, and their truth.
     pub(crate) fn run(&mut self, noise: Noise, ratio: f64, n: usize) -> Run {
         let logs = self.logs(noise, n);

@@ -10,7 +10,7 @@ use crate::query::examine::Findings;
 use crate::record::{ByPlan, PairTally, QueryTally, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
-use crate::stats::Comparison;
+use crate::stats::{Comparison, Pair};
 
 /// What one arm of a query did.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -41,6 +41,10 @@ pub(crate) struct ArmSamples {
 pub(crate) struct Measured {
     /// By arm.
     pub arms: Vec<ArmSamples>,
+    /// The pairs of each repeat, in order.
+    pub repeats: Vec<Vec<Pair>>,
+    /// When the first repeat began.
+    pub began: Instant,
     /// The two arms compared; `None` with one arm or without a pair.
     pub comparison: Option<Comparison>,
     /// Why it ended.
@@ -49,6 +53,26 @@ pub(crate) struct Measured {
     pub examined: Findings,
     /// How long all of it took.
     pub took: Duration,
+}
+
+impl Measured {
+    /// Of a query with so many arms that begins to be measured now: nothing yet.
+    pub(crate) fn begin(arms: usize) -> Self {
+        Self {
+            arms: vec![ArmSamples::default(); arms],
+            repeats: Vec::new(),
+            began: Instant::now(),
+            comparison: None,
+            halted: Halted::Stopped,
+            examined: Findings::default(),
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Whether another repeat would find nothing else.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.halted, Halted::ArmFailed | Halted::Stopped)
+    }
 }
 
 /// How far a query is.

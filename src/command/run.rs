@@ -11,6 +11,7 @@ use crate::engine::{self, JobOptions, Shutdown, Target};
 use crate::exit;
 use crate::pg::Address;
 use crate::pg::embedded::Server;
+use crate::plan::bench::Restart;
 use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
 use crate::report::{index_text, summary, verdict_line};
@@ -66,6 +67,11 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     for plan in &plans {
         readers_of(plan, readers.as_ref())?;
     }
+    if given.is_some() && plans.iter().any(restarts) {
+        let what = "a repeat is to restart the server, and strom-load restarts none but its own";
+        let fix = "leave `--repeats-restart` and `repeats_restart` out, or name no server";
+        return Err(Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}")));
+    }
     notes.extend(given.iter().flat_map(|given| given.notes.clone()));
     notes.extend(of_no_use(parsed, &plans, args)?);
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
@@ -103,6 +109,11 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
         code = work => code,
         never = signals.handle(shutdown, screen) => match never {},
     }
+}
+
+/// Whether a plan has the server restarted between its repeats.
+fn restarts(plan: &Plan) -> bool {
+    matches!(&plan.job, Job::Benchmark(bench) if bench.repeats > 1 && bench.restart == Restart::Server)
 }
 
 /// What is to be said of options that these plans have no use for.

@@ -12,12 +12,13 @@ use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
 use super::{FillOptions, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ExportOptions, ImportError, Source};
-use crate::bench::{BenchError, Bencher};
+use crate::bench::{BenchError, Bencher, Measured};
 use crate::dataset::Prepared;
 use crate::engine;
 use crate::pg;
+use crate::pg::embedded::{EmbeddedError, Server};
 use crate::pg::reservation::Reservation;
-use crate::plan::bench::{Bench, Order, Statement, Step};
+use crate::plan::bench::{Bench, Order, Restart, Statement, Step};
 use crate::plan::{Plan, Table, TableName};
 use crate::query::{ArmedQuery, Connection};
 use crate::report::query_line;
@@ -36,6 +37,8 @@ pub(super) enum Ended {
     Prepare(#[from] PrepareError),
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    #[error(transparent)]
+    Restart(EmbeddedError),
     #[error("the configuration was not put back: {0}")]
     NotRestored(SweepError),
 }
@@ -47,14 +50,15 @@ pub(super) enum Ended {
 pub(super) async fn run(
     plan: &Plan<Bench>,
     target: &Target,
+    mut server: Option<&mut Server>,
     mut outputs: Outputs,
     outer: &Shutdown,
 ) -> Result<JobResult, PrepareError> {
     let (bench, shutdown) = (&plan.job, &outer.with_inner_stop());
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server) =
+    let (mut control, server_report) =
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
-    let loaded = server.pg_strom_loaded;
+    let loaded = server_report.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
     }
@@ -75,7 +79,7 @@ pub(super) async fn run(
         .await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
-    let mut draft = Draft::begin(plan, server, BenchmarkRun { tables, steps: Vec::new() });
+    let mut draft = Draft::begin(plan, server_report, BenchmarkRun { tables, steps: Vec::new() });
     let queries = query_starts(bench, &steps);
     let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
     let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
@@ -90,9 +94,20 @@ pub(super) async fn run(
             _ => format!("step {number} of {of}, {}: ", step.name()),
         };
         let seed = plan.common.seed;
-        let reservations = &reservations;
-        let mut run =
-            StepRun { seed, bench, step, armed_queries, target, prefix, shutdown, reservations };
+        let (reservations, tables) = (&reservations, &plan.common.tables);
+        let server = server.as_deref_mut();
+        let mut run = StepRun {
+            seed,
+            bench,
+            step,
+            armed_queries,
+            target,
+            prefix,
+            shutdown,
+            reservations,
+            tables,
+            server,
+        };
         ended = run.run(&mut control, &mut draft, &mut ticker).await;
         if ended.is_err() {
             break;
@@ -222,6 +237,10 @@ struct StepRun<'a> {
     shutdown: &'a Shutdown,
     /// What the sessions that run the queries hold.
     reservations: &'a [Reservation],
+    /// The profile's tables.
+    tables: &'a [Table],
+    /// Ours, which may be restarted.
+    server: Option<&'a mut Server>,
 }
 
 impl StepRun<'_> {
@@ -322,6 +341,20 @@ impl StepRun<'_> {
         Ok(())
     }
 
+    /// Restarts the server before another repeat, if the plan says so.
+    async fn restart(&mut self, control: &mut pg::Session) -> Result<(), Ended> {
+        let Some(server) = self.server.as_mut().filter(|_| self.bench.restart == Restart::Server)
+        else {
+            return Ok(());
+        };
+        server.restart().await.map_err(Ended::Restart)?;
+        (*control, _) = connect_and_inspect(self.target, CONTROL).await?;
+        hold_tables(control, self.tables).await?;
+        let armed_queries = self.armed_queries.iter();
+        await_gpu(&self.target.address, armed_queries).await.map_err(PrepareError::from)?;
+        Ok(())
+    }
+
     async fn measure(
         &mut self,
         control: &mut pg::Session,
@@ -376,9 +409,23 @@ impl StepRun<'_> {
                 if stop.is_cancelled() {
                     break;
                 }
-                // Boxed: the state machine of an execution is in each of both branches.
-                let work = Box::pin(bencher.measure(query));
-                let measured = ticker.during(&self.prefix, Some(&watched), work).await?;
+                let mut measured = Measured::begin(armed_query.arms.len());
+                for repeat in 1..=self.bench.repeats {
+                    if repeat > 1 {
+                        bencher.disconnect().await;
+                        self.restart(control).await?;
+                    }
+                    let prefix = match self.bench.repeats {
+                        1 => self.prefix.clone(),
+                        of => format!("{}repeat {repeat} of {of}, ", self.prefix),
+                    };
+                    // Boxed: the state machine of an execution is in each of both branches.
+                    let work = Box::pin(bencher.measure(query, &mut measured));
+                    ticker.during(&prefix, Some(&watched), work).await?;
+                    if measured.is_over() {
+                        break;
+                    }
+                }
                 let gpus = ticker.take_gpus();
                 let query = assemble::benchmark_query(armed_query, measured, order, gpus);
                 draft.run.steps[at].queries.push(query);

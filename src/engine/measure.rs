@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
         outputs: &mut Outputs,
         shutdown: &Shutdown,
     ) -> Result<(Self, Keeper), PrepareError> {
-        let ingest = ingest.handle();
+        let (ingest, rows_before) = (ingest.handle(), prepared.table.rows_before);
         let Prepared { address, mut server, table, control, loaders, .. } = prepared;
         let (readers, timeouts) = (prepared.readers, prepared.timeouts);
         let start = Instant::now() + LEAD;
@@ -131,8 +131,8 @@ impl<'a> Run<'a> {
             readers: Readers::new(
                 plan,
                 start,
-                prepared.armed_queries,
-                timeouts,
+                rows_before,
+                (prepared.armed_queries, timeouts),
                 prepared.readers_report,
             ),
             examiner: None,

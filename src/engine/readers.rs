@@ -14,7 +14,9 @@ use crate::pg;
 use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Examiner, Findings, SharedFindings};
-use crate::query::{Armed, ArmedQuery, Chooser, Connection, Failures, Reader, Timeouts};
+use crate::query::{
+    Armed, ArmedQuery, Chooser, Connection, Failures, Reader, Repeats, TableRows, Timeouts,
+};
 use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::readers::{FreshnessBy, ReadersReport};
 use crate::stats;
@@ -40,22 +42,33 @@ pub(super) struct Readers {
     shared: SharedFindings,
     failures: Arc<Failures>,
     timeouts: Arc<Timeouts>,
-    /// Rows acknowledged so far, in all partitions.
-    rows: Arc<AtomicU64>,
+    rows: TableRows,
     report: ReadersReport,
 }
 
 impl Readers {
-    /// The readers of a plan, whose schedule begins at `start`.
+    /// The readers of a plan, whose schedule begins at `start`. The table had so many rows then, as far
+    /// as that is known.
     pub(super) fn new(
         plan: &Plan<StreamJob>,
         start: Instant,
-        armed_queries: Arc<[ArmedQuery]>,
-        timeouts: Arc<Timeouts>,
+        rows_before: Option<u64>,
+        (armed_queries, timeouts): (Arc<[ArmedQuery]>, Arc<Timeouts>),
         report: ReadersReport,
     ) -> Self {
-        let (readers, run) = (plan.job.readers.count, (start, plan.job.duration));
-        let chooser = Arc::new(Chooser::new(&armed_queries, readers, run, plan.common.seed));
+        // On another server it is another table.
+        let is_there = report.freshness_by != Some(FreshnessBy::Rows);
+        let before = rows_before.filter(|_| is_there);
+        let rows = TableRows { before, ..TableRows::default() };
+        let readers = &plan.job.readers;
+        let repeats = Repeats {
+            from: plan.job.warmup,
+            each: plan.job.repeat_duration(),
+            count: readers.repeats,
+        };
+        let (run, seed) = ((start, repeats), plan.common.seed);
+        let (readers, own) = (readers.count, rows.clone());
+        let chooser = Arc::new(Chooser::new(&armed_queries, readers, run, own, seed));
         let pairs = |of_one: &Recorder<PairTally>| (vec![of_one.clone()], PairTally::default());
         let combinations: usize =
             armed_queries.iter().map(|armed_query| armed_query.arms.len()).sum();
@@ -69,7 +82,7 @@ impl Readers {
             shared: SharedFindings::default(),
             failures: Arc::default(),
             timeouts,
-            rows: Arc::default(),
+            rows,
             report,
         }
     }
@@ -81,7 +94,7 @@ impl Readers {
 
     /// Where producers count the rows that are acknowledged, for the readers to see.
     pub(super) fn rows(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.rows)
+        Arc::clone(&self.rows.acknowledged)
     }
 
     /// Who they are.

@@ -31,6 +31,8 @@ pub(crate) struct StreamTable {
     pub partitions: Vec<StreamPartition>,
     /// Whether this run created the table.
     pub created: bool,
+    /// Rows that it had before, by the planner's estimate; `None`: it has none.
+    pub rows_before: Option<u64>,
     /// How many partitions were added to a table already there.
     pub partitions_added: u32,
     /// What is to be said of a table that was dropped for it.
@@ -93,7 +95,12 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
         // Nobody else can see it yet, so this cannot fail for being taken.
         Reservation::of(table_oid).enter(session, table, ELSEWHERE).await?;
     }
+    let rows_before = match created {
+        true => Some(0),
+        false => estimated_rows(session, table_oid).await?,
+    };
     Ok(StreamTable {
+        rows_before,
         oid: table_oid,
         reservation: Reservation::of(table_oid),
         partitions: partitions(session, stream, table_oid).await?,
@@ -101,6 +108,21 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
         partitions_added: if created { 0 } else { partitions_added },
         dropped,
     })
+}
+
+/// How many rows a table has, as the planner estimates it: the density that the last VACUUM or ANALYZE
+/// found, for the pages that there are now. `None` where a partition with rows was never looked at.
+async fn estimated_rows(session: &mut Session, table_oid: u32) -> Result<Option<u64>, Error> {
+    let sql = format!(
+        "SELECT CASE WHEN pg_catalog.bool_and(pages = 0 OR reltuples >= 0 AND relpages > 0) THEN \
+         pg_catalog.round(pg_catalog.sum(CASE WHEN pages > 0 THEN reltuples / nullif(relpages, 0) * pages \
+         ELSE 0 END))::bigint END FROM (SELECT c.reltuples::float8, c.relpages, \
+         pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::bigint AS pages \
+         FROM pg_catalog.pg_partition_tree({table_oid}::oid::regclass) t \
+         JOIN pg_catalog.pg_class c ON c.oid = t.relid WHERE t.isleaf) AS leaf"
+    );
+    let rows = session.text("estimate the rows of the table", &sql).await?;
+    Ok(rows.and_then(|rows| rows.parse().ok()))
 }
 
 /// Makes what [`prepare`] did last.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::fault::suggest;
-use super::limits::{Limits, STATEMENT_TIMEOUT};
+use super::limits::{Limits, REPEATS, STATEMENT_TIMEOUT};
 use super::query::Query;
-use super::resolver::{Resolver, seconds};
+use super::resolver::{Idle, Resolver, seconds};
 use super::{GpuChoice, SqlPlace, TableName};
 use crate::profile::{self, Located, Profile, Whole};
 
-pub(crate) use crate::profile::Order;
+pub(crate) use crate::profile::{Order, Restart};
 
 /// Where the server's account can read, on most systems; /tmp may be the server's own.
 const ARROW_FOLDER: &str = "/var/tmp";
@@ -66,6 +66,10 @@ pub struct Bench {
     pub pairs_max: u32,
     /// Most time for the pairs of a query.
     pub time: Duration,
+    /// How often that is repeated, each time with new sessions; at least 1.
+    pub repeats: u32,
+    /// What begins anew with a repeat.
+    pub restart: Restart,
     /// A query is done when the interval of its ratio reaches at most this far, as a share.
     pub precision: f64,
     /// Limit of one query on the server.
@@ -123,8 +127,28 @@ impl Resolver<'_> {
         let pairs_max = self.number("pairs_max", &mut bench.pairs_max, &PAIRS_MAX) as u32;
         let pairs_max = pairs_max.max(pairs_min);
         bench.pairs_max = bench.pairs_max.as_ref().map(|most| most.with(whole(pairs_max)));
+        let order = self.choice(&mut bench.order, Order::Interleaved);
+        let repeats = self.number("repeats", &mut bench.repeats, &REPEATS) as u32;
+        if repeats > 1 && order == Order::Sequential {
+            let what = "the order is sequential, and the measurement is to be repeated".to_owned();
+            let fix =
+                "leave one of them out: of a biased order no number of repeats makes a fair one";
+            self.fault(bench.repeats.as_ref(), what, fix.to_owned());
+        }
+        let is_idle = bench.repeats_restart.is_some() && repeats == 1;
+        let mut restart = self.choice(&mut bench.repeats_restart, Restart::Sessions);
+        if is_idle {
+            restart = Restart::Sessions;
+            let idle = Idle {
+                here: "without repeats",
+                fix: "leave it out, or say with --repeats how many there are",
+            };
+            self.note_idle(bench.repeats_restart.as_ref(), idle);
+        }
         Bench {
-            order: self.choice(&mut bench.order, Order::Interleaved),
+            order,
+            repeats,
+            restart,
             pairs_min,
             pairs_max,
             time: self.time("time_s", &mut bench.time_s, &QUERY_TIME),
@@ -187,6 +211,8 @@ impl Resolver<'_> {
             pairs_min: PAIRS_MIN.default as u32,
             pairs_max: PAIRS_MAX.default as u32,
             time: seconds(QUERY_TIME.default),
+            repeats: REPEATS.default as u32,
+            restart: Restart::Sessions,
             precision: PRECISION.default,
             statement_timeout: self.time(
                 "statement_timeout_s",

@@ -5,8 +5,15 @@ use std::fmt;
 use crate::profile::document::Table;
 
 /// Keys of benchmarks that a sweep has not: it has no pairs, and rounds of its own.
-const OF_PAIRS: [&str; 5] =
-    ["bench.order", "bench.pairs_min", "bench.pairs_max", "bench.time_s", "bench.precision"];
+const OF_PAIRS: [&str; 7] = [
+    "bench.order",
+    "bench.pairs_min",
+    "bench.pairs_max",
+    "bench.time_s",
+    "bench.precision",
+    "bench.repeats",
+    "bench.repeats_restart",
+];
 
 /// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,6 +15,16 @@ pub(super) struct Limits {
 /// Of times that nobody waits for.
 pub(super) const TEN_YEARS_S: f64 = 315_360_000.0;
 
+/// How often a measurement is repeated.
+pub(super) const REPEATS: Limits = Limits {
+    default: 1.0,
+    min: 1.0,
+    max: 1_000.0,
+    is_whole: true,
+    range: "1 to 1,000",
+    fix: "choose a number such as 5; each repeat takes as long as one measurement",
+};
+
 /// How long the server may take for a query.
 pub(super) const STATEMENT_TIMEOUT: Limits = Limits {
     default: 60.0,

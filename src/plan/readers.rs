@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::GpuChoice;
 use super::arrival::{QUERIES, peak_factor};
 use super::evidence::{ArmPlan, EvidencePlan};
-use super::limits::{Limits, STATEMENT_TIMEOUT};
+use super::limits::{Limits, REPEATS, STATEMENT_TIMEOUT};
 use super::query::Query;
 use super::resolver::{Idle, Resolver};
 use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
@@ -50,6 +50,8 @@ pub struct Readers {
     pub arms: Vec<ArmPlan>,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
+    /// How often the measurement is made, each time with new sessions of the readers; at least 1.
+    pub repeats: u32,
     /// Whether the queries may write; if not, the readers' sessions are read-only.
     pub writes: bool,
     /// How the plans and answers of the arms are looked at.
@@ -147,6 +149,7 @@ impl Resolver<'_> {
                 &mut readers.statement_timeout_s,
                 &STATEMENT_TIMEOUT,
             ),
+            repeats: self.number("repeats", &mut readers.repeats, &REPEATS) as u32,
             queries: self.queries(queries),
             arms: self.arms(profile.arms.as_ref(), writes, "[readers]"),
             writes,
@@ -157,6 +160,7 @@ impl Resolver<'_> {
             self.note_idle(readers.arrival.as_ref(), NO_READERS);
             self.note_idle(readers.gpu.as_ref(), NO_READERS);
             self.note_idle(readers.statement_timeout_s.as_ref(), NO_READERS);
+            self.note_idle(readers.repeats.as_ref(), NO_READERS);
             self.note_idle(evidence.check_answers.as_ref(), NO_READERS);
         }
         resolved

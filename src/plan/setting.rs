@@ -1,19 +1,16 @@
 //! What a flag or an environment variable can give of a profile: one table, that the command line, the
 //! layers and the documents are made from.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
 
-use super::Recreate;
-use super::kind::Kind;
-use crate::profile::document::Value;
-use crate::profile::{Arrival, Audit, Delivery, Gpu, OnFault, Order};
-use crate::quantity::{
-    Cadence, Rate, RunLength, format_duration, parse_cadence, parse_count, parse_duration,
-    parse_factor, parse_rate, parse_run_length,
+pub use super::given::Given;
+use super::given::{
+    count, factor, milliseconds, milliseconds_or_off, rate, recreate, seconds, seconds_or_forever,
+    seed, share, switch,
 };
+use super::kind::Kind;
+use crate::profile::{Arrival, Audit, Delivery, Gpu, OnFault, Order, Restart};
 
 /// A setting of a profile that a flag and a variable give too.
 #[derive(Debug)]
@@ -55,27 +52,6 @@ pub enum Form {
 /// Reads a value, or says what is wrong with it.
 pub(super) type Parse = fn(&str) -> Result<Given, String>;
 
-/// A value that was given beside the file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Given {
-    pub(crate) value: Value,
-    /// The value for people.
-    pub(crate) shown: String,
-}
-
-impl Given {
-    pub(crate) fn text(text: &str) -> Self {
-        Self { value: Value::Text(text.to_owned()), shown: text.to_owned() }
-    }
-
-    /// A number in the unit of the key.
-    fn number(number: f64, shown: String) -> Self {
-        let whole = number as i128;
-        let is_whole = number.fract() == 0.0 && number.abs() < (1_u64 << 53) as f64;
-        Self { value: if is_whole { Value::Whole(whole) } else { Value::Float(number) }, shown }
-    }
-}
-
 impl Setting {
     /// The kinds of jobs beside `other` that have one of its keys.
     pub(super) fn kinds(&self, other: Kind) -> Vec<String> {
@@ -104,92 +80,6 @@ impl Setting {
             Form::Choice(_) => Err(format!("`{text}` is not one of the words")),
         }
     }
-}
-
-fn rate(text: &str) -> Result<Given, String> {
-    Ok(match parse_rate(text).map_err(|error| error.to_string())? {
-        Rate::Max => Given::text("max"),
-        Rate::PerSecond(rate) => Given::number(rate, rate.to_string()),
-    })
-}
-
-fn count(text: &str) -> Result<Given, String> {
-    let count = parse_count(text).map_err(|error| error.to_string())?;
-    Ok(Given { value: Value::Whole(count.into()), shown: count.to_string() })
-}
-
-/// As many digits as there are: a seed is no quantity.
-fn seed(text: &str) -> Result<Given, String> {
-    let seed: u64 = text
-        .trim()
-        .parse()
-        .map_err(|_| format!("`{text}` is not a seed; write a whole number such as 42"))?;
-    Ok(Given { value: Value::Whole(seed.into()), shown: seed.to_string() })
-}
-
-fn factor(text: &str) -> Result<Given, String> {
-    let factor = parse_factor(text).map_err(|error| error.to_string())?;
-    Ok(Given::number(factor, factor.to_string()))
-}
-
-/// A share, as `5%` or `0.05`.
-fn share(text: &str) -> Result<Given, String> {
-    let (number, scale) = match text.trim().strip_suffix('%') {
-        Some(percent) => (percent.trim_end(), 100.0),
-        None => (text.trim(), 1.0),
-    };
-    let number: f64 =
-        number.parse().map_err(|_| format!("`{text}` is not a share; write 5% or 0.05"))?;
-    let share = number / scale;
-    Ok(Given::number(share, share.to_string()))
-}
-
-fn in_seconds(time: Duration) -> Given {
-    Given::number(time.as_secs_f64(), format_duration(time))
-}
-
-fn seconds(text: &str) -> Result<Given, String> {
-    parse_duration(text).map(in_seconds).map_err(|error| error.to_string())
-}
-
-fn seconds_or_forever(text: &str) -> Result<Given, String> {
-    Ok(match parse_run_length(text).map_err(|error| error.to_string())? {
-        RunLength::Forever => Given::text("forever"),
-        RunLength::For(time) => in_seconds(time),
-    })
-}
-
-/// From whole nanoseconds: seconds times 1000 would not be exact.
-fn in_milliseconds(time: Duration) -> Given {
-    Given::number(time.as_nanos() as f64 / 1e6, format_duration(time))
-}
-
-fn milliseconds(text: &str) -> Result<Given, String> {
-    parse_duration(text).map(in_milliseconds).map_err(|error| error.to_string())
-}
-
-fn milliseconds_or_off(text: &str) -> Result<Given, String> {
-    Ok(match parse_cadence(text).map_err(|error| error.to_string())? {
-        Cadence::Off => Given::text("off"),
-        Cadence::Each(time) => in_milliseconds(time),
-    })
-}
-
-fn switch(text: &str) -> Result<Given, String> {
-    match text {
-        "true" => Ok(Given { value: Value::Boolean(true), shown: text.to_owned() }),
-        "false" => Ok(Given { value: Value::Boolean(false), shown: text.to_owned() }),
-        _ => Err(format!("`{text}` is neither true nor false")),
-    }
-}
-
-fn recreate(text: &str) -> Result<Given, String> {
-    let recreate: Recreate =
-        text.parse().map_err(|error: super::TableNameError| error.to_string())?;
-    Ok(match recreate {
-        Recreate::Named(_) => Given::text(text),
-        Recreate::Ours | Recreate::No => switch(text)?,
-    })
 }
 
 fn words<W: ValueEnum>() -> Vec<PossibleValue> {
@@ -423,6 +313,30 @@ pub const SETTINGS: &[Setting] = &[
         help: "Most time for the pairs of a query [default: 60s]",
     },
     Setting {
+        flag: "--repeats",
+        variable: Some("STROM_LOAD_REPEATS"),
+        keys: &["readers.repeats", "bench.repeats"],
+        form: Form::Value(count),
+        value_name: "NUMBER",
+        heading: "Run",
+        help: "Repeat the measurement so often, each time with new sessions [default: 1]\n\n\
+               Each repeat is a whole measurement: beside a stream for --duration, of a query of a \
+               benchmark for --query-time at most. So 5 repeats take five times as long. The stream goes \
+               on all the time, and its readers connect anew. Intervals and verdicts are then those \
+               over the repeats, with what differs from one to the next; without, they are about one \
+               run. Five or more tell something.",
+    },
+    Setting {
+        flag: "--repeats-restart",
+        variable: Some("STROM_LOAD_REPEATS_RESTART"),
+        keys: &["bench.repeats_restart"],
+        form: Form::Choice(words::<Restart>),
+        value_name: "WHAT",
+        heading: "Benchmark",
+        help: "What begins anew with a repeat [default: sessions]\n\n\
+               The server is restarted only if strom-load has started it.",
+    },
+    Setting {
         flag: "--threshold",
         variable: None,
         keys: &["thresholds"],
@@ -555,6 +469,7 @@ pub const SETTINGS: &[Setting] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::document::Value;
 
     #[test]
     fn a_variable_is_called_as_its_flag() {
@@ -575,14 +490,6 @@ mod tests {
             }
             assert!(setting.parse("nonsense").is_err());
         }
-    }
-
-    #[test]
-    fn a_share_is_written_in_percent_or_not() {
-        let read = |text| share(text).map(|given| given.value);
-        assert_eq!(read("5%"), Ok(Value::Float(0.05)));
-        assert_eq!(read("0.05"), Ok(Value::Float(0.05)));
-        assert!(read("five").is_err());
     }
 
     #[test]

@@ -48,7 +48,7 @@ const ALLOW_DROPPED: Limits = Limits {
 pub struct StreamJob {
     /// Excluded from the measurement.
     pub warmup: Duration,
-    /// Measured time after the warm-up; `None` is forever.
+    /// Measured time after the warm-up, of all repeats; `None` is forever.
     pub duration: Option<Duration>,
     /// How long overdue batches may still be sent after the end.
     pub drain_timeout: Duration,
@@ -65,6 +65,11 @@ pub struct StreamJob {
 }
 
 impl StreamJob {
+    /// Measured time of one repeat; `None` is forever.
+    pub fn repeat_duration(&self) -> Option<Duration> {
+        Some(self.duration? / self.readers.repeats.max(1))
+    }
+
     /// Sessions that it needs at once: one a producer and a reader, one that looks at plans and
     /// answers beside readers, and one that controls the run and holds its table.
     pub fn sessions(&self) -> u64 {
@@ -86,17 +91,26 @@ impl StreamJob {
 impl Resolver<'_> {
     pub(super) fn stream_job(&mut self, profile: &mut Profile) -> StreamJob {
         let stream = self.stream(profile.stream.get_or_insert_default());
+        let duration = self.number_or_word("duration_s", &mut profile.duration_s, &DURATION);
+        let mut readers = self.readers(profile);
+        if readers.count == 0 {
+            readers.repeats = 1;
+        }
+        let written = profile.readers.as_ref().and_then(|readers| readers.repeats.as_ref());
+        if readers.repeats > 1 && duration.is_none() {
+            let what = "a measurement that goes on forever is to be repeated".to_owned();
+            let fix = "choose how long each repeat takes, such as 60 s, or leave the repeats out";
+            self.fault(written, what, fix.to_owned());
+        }
         StreamJob {
             warmup: self.time("warmup_s", &mut profile.warmup_s, &WARMUP),
-            duration: self
-                .number_or_word("duration_s", &mut profile.duration_s, &DURATION)
-                .map(seconds),
+            duration: duration.map(|s| seconds(s) * readers.repeats),
             drain_timeout: self.time(
                 "drain_timeout_s",
                 &mut profile.drain_timeout_s,
                 &DRAIN_TIMEOUT,
             ),
-            readers: self.readers(profile),
+            readers,
             recovery: self.recovery(profile.recovery.get_or_insert_default(), &stream),
             audit: self.choice(&mut profile.audit, Audit::Full),
             allow_dropped: self.number("allow_dropped", &mut profile.allow_dropped, &ALLOW_DROPPED),

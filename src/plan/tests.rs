@@ -149,6 +149,20 @@ fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
 }
 
 #[test]
+fn a_repeat_is_a_whole_measurement() {
+    let file = "duration_s = 10\n[stream]\n[readers]\n[[readers.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let plan = plan(file, &given(&["--repeats=3"]));
+    assert_eq!(plan.job.duration, Some(Duration::from_secs(30)));
+    assert_eq!(plan.job.repeat_duration(), Some(Duration::from_secs(10)));
+    // What is saved resolves to the same.
+    assert_eq!(serde_json::to_value(&plan.common.profile).unwrap()["duration_s"], 10);
+    let forever = given(&["--repeats=3", "--duration=forever"]);
+    let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let sequential = given(&["--repeats=3", "--order=sequential"]);
+    assert_snapshot!([faults_with(file, &forever), faults_with(bench, &sequential)].join("\n\n"));
+}
+
+#[test]
 fn an_override_mends_a_bad_value_of_the_file() {
     let plan = plan("stream.rows_per_s = 0", &given(&["--rate=5"]));
     assert_eq!(plan.job.stream.rate, StreamRate::RowsPerSecond(5.try_into().unwrap()));

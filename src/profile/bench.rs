@@ -22,6 +22,10 @@ pub struct Bench {
     pub pairs_max: Option<Located<Whole>>,
     /// Most seconds for the pairs of a query. Default: 60.
     pub time_s: Option<Located<Number>>,
+    /// How often the measurement of a query is repeated, each time with new sessions. Default: 1.
+    pub repeats: Option<Located<Whole>>,
+    /// What begins anew with a repeat. Default: "sessions".
+    pub repeats_restart: Option<Located<Restart>>,
     /// A query is done when its ratio is known to within this share. Default: 0.05.
     pub precision: Option<Located<Number>>,
     /// Seconds after which the server cancels a query. Default: 60.
@@ -43,6 +47,17 @@ pub enum Order {
     Interleaved,
     /// All of the first arm, then all of the other, nothing warmed: what biased comparisons do.
     Sequential,
+}
+
+/// What begins anew with a repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "RepeatsRestart")]
+pub enum Restart {
+    /// The sessions.
+    Sessions,
+    /// The server, which has to be one of strom-load's own, and with it the sessions.
+    Server,
 }
 
 /// One step of a benchmark.

@@ -9,6 +9,12 @@ pub fn number_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, 
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
+/// Numbers, any of which may be null.
+pub fn each_or_nan<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let numbers: Vec<Option<f64>> = Vec::deserialize(deserializer)?;
+    Ok(numbers.into_iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+}
+
 /// Numbers by name, any of which may be null, or null in place of them all.
 pub fn numbers_or_nan<'de, D: Deserializer<'de>>(
     deserializer: D,

@@ -1,14 +1,14 @@
 //! The turns of all readers of a run, as each of them sees these: behind a lock that nobody holds for
 //! longer than a choice, on the clock, and with what comes of them noted.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
 use super::armed_query::ArmedQuery;
-use super::turns::{Candidate, Completed, Outcome, Turn, Turns};
-use crate::record::{PairTally, Recorder, Tried};
+use super::turns::{Candidate, Completed, Outcome, Repeats, Turn, Turns};
+use crate::record::{NotedPair, PairTally, Recorder, Tried};
 
 /// Chooses what each reader asks next, and makes pairs of what they measure.
 #[derive(Debug)]
@@ -17,15 +17,33 @@ pub(crate) struct Chooser {
     /// By query.
     pairs: Vec<Recorder<PairTally>>,
     start: Instant,
+    /// What says how many rows the table has.
+    rows: TableRows,
+}
+
+/// How many rows a table has that is being loaded.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TableRows {
+    /// Rows that it had before; `None`: nobody knows, or it is another table that is read.
+    pub(crate) before: Option<u64>,
+    /// Rows that were acknowledged since.
+    pub(crate) acknowledged: Arc<AtomicU64>,
+}
+
+impl TableRows {
+    fn now(&self) -> Option<u64> {
+        Some(self.before? + self.acknowledged.load(Ordering::Relaxed))
+    }
 }
 
 impl Chooser {
-    /// For so many readers that ask these queries, in a run that begins at `start` and measures for so
-    /// long, if it has an end.
+    /// For so many readers that ask these queries of a table, in a run that begins at `start` and
+    /// repeats its measurement like this.
     pub(crate) fn new(
         armed_queries: &[ArmedQuery],
         readers: u32,
-        (start, measured): (Instant, Option<Duration>),
+        (start, repeats): (Instant, Repeats),
+        rows: TableRows,
         seed: u64,
     ) -> Self {
         let candidate = |armed_query: &ArmedQuery| Candidate {
@@ -34,10 +52,18 @@ impl Chooser {
         };
         let candidates = armed_queries.iter().map(candidate).collect();
         Self {
-            turns: Mutex::new(Turns::new(candidates, readers, measured, seed)),
+            turns: Mutex::new(Turns::new(candidates, readers, repeats, seed)),
             pairs: armed_queries.iter().map(|_| Recorder::default()).collect(),
             start,
+            rows,
         }
+    }
+
+    /// Whether a reader is to have another session before it asks, as another repeat has begun.
+    pub(super) fn renews_session(&self, reader: u32) -> bool {
+        let mut turns = self.turns();
+        turns.begin_repeat(self.start.elapsed());
+        turns.renews_session(reader as usize)
     }
 
     /// Where pairs are noted, by query.
@@ -49,14 +75,17 @@ impl Chooser {
     pub(super) fn next(&self, reader: u32) -> Turn {
         let now = self.start.elapsed();
         let mut turns = self.turns();
-        turns.next(reader as usize, now, |query, completed| self.note(query, completed))
+        let repeat = turns.begin_repeat(now);
+        turns.next(reader as usize, now, |query, completed| self.note(query, repeat, completed))
     }
 
     /// What a reader asked is over. Whether it was a sample.
     pub(super) fn end(&self, reader: u32, outcome: Outcome) -> bool {
         let now = self.start.elapsed();
         let mut turns = self.turns();
-        turns.end(reader as usize, now, outcome, |query, completed| self.note(query, completed))
+        let repeat = turns.begin_repeat(now);
+        let each = |query, completed| self.note(query, repeat, completed);
+        turns.end(reader as usize, now, outcome, each)
     }
 
     /// A reader has another session.
@@ -64,10 +93,12 @@ impl Chooser {
         self.turns().session_lost(reader as usize);
     }
 
-    fn note(&self, query: usize, completed: Completed) {
+    fn note(&self, query: usize, repeat: u32, completed: Completed) {
         self.pairs[query].note(|tally| match completed {
             Completed::Nothing => {}
-            Completed::Pair(pair) => tally.pairs.push(pair),
+            Completed::Pair(pair) => {
+                tally.pairs.push(NotedPair { pair, repeat, rows: self.rows.now() });
+            }
             Completed::Cold => tally.cold += 1,
             Completed::Broken => tally.broken += 1,
             Completed::Tried { arm, after, cut } => {

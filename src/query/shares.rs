@@ -98,6 +98,11 @@ impl Shares {
         Self { accounts: candidates.iter().map(account).collect() }
     }
 
+    /// The run, or a repeat of it, begins anew: nobody has had anything. What queries take stays known.
+    pub(super) fn begin_anew(&mut self) {
+        self.accounts.iter_mut().for_each(|account| account.used_s = 0.0);
+    }
+
     /// One of these queries is begun.
     pub(super) fn begin(&mut self, query: usize, arm: usize) {
         let account = &mut self.accounts[query];

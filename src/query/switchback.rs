@@ -164,6 +164,15 @@ impl Switchback {
         }
     }
 
+    /// Lets the round go, and begins another one at `now`.
+    pub(super) fn begin_anew(&mut self, now: Duration, dealer: &mut Dealer) {
+        (self.began, self.is_closing) = (now, false);
+        (self.is_second, self.first) = (false, dealer.first_of(2));
+        self.round += 1;
+        self.goals.fill(true);
+        self.halves.iter_mut().flatten().for_each(Half::clear);
+    }
+
     /// A query of one arm was run: the block need not wait for it.
     pub(super) fn had(&mut self, query: usize) {
         let arm = self.arm();

@@ -15,6 +15,26 @@ use super::shares::{Ended, Shares};
 pub(super) use super::switchback::Completed;
 use super::switchback::{RanOnce, Switchback};
 
+/// How often the measurement of a run is made, each time with new sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Repeats {
+    /// When the first one begins, since the start.
+    pub(crate) from: Duration,
+    /// How long each takes; `None`: there is one, without an end.
+    pub(crate) each: Option<Duration>,
+    /// How many there are.
+    pub(crate) count: u32,
+}
+
+impl Repeats {
+    /// The one that goes on at `now`, from 0 on.
+    fn at(&self, now: Duration) -> u32 {
+        let Some(each) = self.each.filter(|each| !each.is_zero()) else { return 0 };
+        let over = now.saturating_sub(self.from).as_nanos() / each.as_nanos();
+        u32::try_from(over).unwrap_or(u32::MAX).min(self.count.saturating_sub(1))
+    }
+}
+
 /// Chooses the turns of all readers.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -26,6 +46,9 @@ pub(super) struct Turns {
     /// For the order of the arms only: it depends on the seed and the round, whatever else happens.
     arms_dealer: Dealer,
     dealer: Dealer,
+    repeats: Repeats,
+    /// The repeat that goes on.
+    repeat: u32,
 }
 
 /// What is known of a reader.
@@ -39,6 +62,8 @@ struct ReaderState {
     in_hand: Option<InHand>,
     /// Executions that it has begun.
     begun: u64,
+    /// Whether its session is of the repeat before: nothing that it runs there is warm.
+    is_stale: bool,
 }
 
 /// An execution that is not over.
@@ -102,15 +127,17 @@ pub(super) enum Outcome {
 }
 
 impl Turns {
-    /// Turns of so many readers in a run that takes so long, if it has an end.
+    /// Turns of so many readers in a run that repeats its measurement like this.
     pub(super) fn new(
         candidates: Vec<Candidate>,
         readers: u32,
-        run: Option<Duration>,
+        repeats: Repeats,
         seed: u64,
     ) -> Self {
         let warm = || candidates.iter().map(|one| vec![false; one.arms]).collect();
-        let reader = |_| ReaderState { warm: warm(), arm: None, in_hand: None, begun: 0 };
+        let reader =
+            |_| ReaderState { warm: warm(), arm: None, in_hand: None, begun: 0, is_stale: false };
+        let run = repeats.each;
         let (mut arms_dealer, dealer) = (Dealer::new(seed), Dealer::new(!seed));
         let compares = candidates.iter().any(|one| one.arms == 2);
         Self {
@@ -120,7 +147,32 @@ impl Turns {
             candidates,
             arms_dealer,
             dealer,
+            repeats,
+            repeat: 0,
         }
+    }
+
+    /// Begins the next repeat if it is time: rounds that are not over are let go, and each reader is
+    /// to have another session. The number of the one that goes on.
+    pub(super) fn begin_repeat(&mut self, now: Duration) -> u32 {
+        let wanted = self.repeats.at(now);
+        if wanted > self.repeat {
+            self.repeat = wanted;
+            for reader in 0..self.readers.len() {
+                self.session_lost(reader);
+                self.readers[reader].is_stale = true;
+            }
+            self.shares.begin_anew();
+            if let Some(switchback) = &mut self.switchback {
+                switchback.begin_anew(now, &mut self.arms_dealer);
+            }
+        }
+        self.repeat
+    }
+
+    /// Whether a reader is to have another session, which it is taken to have from now on.
+    pub(super) fn renews_session(&mut self, reader: usize) -> bool {
+        std::mem::take(&mut self.readers[reader].is_stale)
     }
 
     /// The next turn of a reader, at `now` since the start; `each` is told what came of which query.
@@ -153,7 +205,7 @@ impl Turns {
         state.begun += 1;
         state.in_hand =
             Some(InHand { query, arm, began: now, expected, is_compared, role, payer, block });
-        if is_compared {
+        if is_compared && !state.is_stale {
             state.arm = Some(arm);
         }
         Turn {
@@ -178,7 +230,7 @@ impl Turns {
         let Some(in_hand) = state.in_hand.take() else { return false };
         let InHand { query, arm, began, expected, role, payer, .. } = in_hand;
         let is_answered = matches!(outcome, Outcome::Answered { .. });
-        state.warm[query][arm] = is_answered;
+        state.warm[query][arm] = is_answered && !state.is_stale;
         let was_known = self.shares.expected(query, arm).is_some();
         let (took, cut) = match outcome {
             Outcome::Answered { service, .. } => (service, false),

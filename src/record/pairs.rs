@@ -9,11 +9,22 @@ use crate::stats::Pair;
 /// on every second one is taken: a long run keeps an even sample of its whole length.
 const KEPT_MAX: usize = 1 << 16;
 
+/// A pair with what it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotedPair {
+    /// The pair.
+    pub pair: Pair,
+    /// The repeat of the measurement, from 0 on.
+    pub repeat: u32,
+    /// Rows that the table had when the pair was complete, as far as they are known.
+    pub rows: Option<u64>,
+}
+
 /// What comparing the arms of a query came to since the last drain.
 #[derive(Debug, Clone, Default)]
 pub struct PairTally {
     /// The pairs kept, in order.
-    pub pairs: Vec<Pair>,
+    pub pairs: Vec<NotedPair>,
     /// Rounds in which it ran in both arms, and was no sample in one: its session was not warm, or it
     /// ran beside the other arm.
     pub cold: u64,
@@ -58,7 +69,25 @@ impl PairTally {
         (0.0 < have && have < need).then(|| measured.mul_f64((need - have) / have))
     }
 
-    fn keep(&mut self, pair: Pair) {
+    /// The pairs kept, by repeat.
+    pub fn by_repeat(&self) -> Vec<Vec<Pair>> {
+        let mut repeats: Vec<Vec<Pair>> = Vec::new();
+        for NotedPair { pair, repeat, .. } in &self.pairs {
+            let at = *repeat as usize;
+            if repeats.len() <= at {
+                repeats.resize_with(at + 1, Vec::new);
+            }
+            repeats[at].push(*pair);
+        }
+        repeats
+    }
+
+    /// The pairs kept of which the rows are known, and those.
+    pub fn with_rows(&self) -> (Vec<Pair>, Vec<u64>) {
+        self.pairs.iter().filter_map(|noted| Some((noted.pair, noted.rows?))).unzip()
+    }
+
+    fn keep(&mut self, pair: NotedPair) {
         if self.seen.is_multiple_of(self.skip + 1) {
             self.pairs.push(pair);
         }
@@ -92,13 +121,26 @@ impl Tally for PairTally {
 mod tests {
     use super::*;
 
+    fn noted(ns: u64) -> NotedPair {
+        NotedPair { pair: Pair { a_ns: ns, b_ns: ns }, repeat: 0, rows: None }
+    }
+
+    #[test]
+    fn pairs_are_told_apart_by_repeat_and_by_whether_the_rows_are_known() {
+        let of = |ns, repeat, rows| NotedPair { repeat, rows, ..noted(ns) };
+        let pairs = vec![of(1, 0, None), of(2, 2, Some(7)), of(3, 2, Some(8))];
+        let tally = PairTally { pairs, ..PairTally::default() };
+        let ns = |pairs: &[Pair]| pairs.iter().map(|pair| pair.a_ns).collect::<Vec<_>>();
+        let repeats: Vec<_> = tally.by_repeat().iter().map(|pairs| ns(pairs)).collect();
+        assert_eq!(repeats, [vec![1], vec![], vec![2, 3]]);
+        let (pairs, rows) = tally.with_rows();
+        assert_eq!((ns(&pairs), rows), (vec![2, 3], vec![7, 8]));
+    }
+
     #[test]
     fn what_is_missing_takes_as_long_as_what_is_there() {
         let minute = Duration::from_secs(60);
-        let of = |pairs| PairTally {
-            pairs: vec![Pair { a_ns: 1, b_ns: 1 }; pairs],
-            ..PairTally::default()
-        };
+        let of = |pairs| PairTally { pairs: vec![noted(1); pairs], ..PairTally::default() };
         assert_eq!(of(0).reaches(20, minute), None);
         assert_eq!(of(12).reaches(20, minute), Some(Duration::from_secs(40)));
         assert_eq!(of(20).reaches(20, minute), None);
@@ -109,12 +151,11 @@ mod tests {
         let mut total = PairTally::default();
         let runs = 300_000;
         for at in 0..runs {
-            let pair = Pair { a_ns: at, b_ns: at };
-            total.merge(&PairTally { pairs: vec![pair], ..PairTally::default() });
+            total.merge(&PairTally { pairs: vec![noted(at)], ..PairTally::default() });
         }
         assert_eq!(total.count(), runs);
         assert!(total.pairs.len() <= KEPT_MAX + 1);
-        let steps = total.pairs.windows(2).map(|two| two[1].a_ns - two[0].a_ns);
+        let steps = total.pairs.windows(2).map(|two| two[1].pair.a_ns - two[0].pair.a_ns);
         assert!(steps.into_iter().all(|step| step == total.skip + 1));
     }
 }

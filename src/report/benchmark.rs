@@ -1,5 +1,6 @@
 //! The benchmark's result for people: `summary.md`, and the same on a terminal. TimesVerdict first.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
@@ -133,7 +134,7 @@ pub fn query_line(query: &BenchQueryReport) -> String {
     };
     let times: Vec<String> = query.arms.iter().map(arm).collect();
     let ratio = query.times.as_ref().and_then(|times| {
-        let (low, high) = (times.low?, times.high?);
+        times.low?;
         let verdict = match times.verdict {
             TimesVerdict::Faster => "faster",
             TimesVerdict::Slower => "slower",
@@ -142,7 +143,7 @@ pub fn query_line(query: &BenchQueryReport) -> String {
             TimesVerdict::NoDifferenceShown => "no difference shown",
             TimesVerdict::TooFewPairs => "too few pairs",
         };
-        Some(format!(", ratio {:.2} ({low:.2} - {high:.2}), {verdict}", times.ratio?))
+        Some(format!(", ratio {}, {verdict} {}", words::ratio(Some(times)), words::scope(times)))
     });
     let wrong = if query.valid { "" } else { ", WRONG ANSWERS" };
     format!("{}: {}{}{wrong}", query.query, times.join(", "), ratio.unwrap_or_default())
@@ -157,11 +158,17 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     }
     lines.extend(outcome::shortfalls(result));
     lines.extend(outcome::failed_thresholds(result));
-    let says = |verdict: TimesVerdict| {
-        names(report, move |query| {
-            query.valid && query.times.as_ref().is_some_and(|times| times.verdict == verdict)
+    let says = |verdict: TimesVerdict, scope: &str| {
+        names(report, |query| {
+            let is_it = |times: &stats::Comparison| {
+                times.verdict == verdict && words::scope(times) == scope
+            };
+            query.valid && query.times.as_ref().is_some_and(is_it)
         })
     };
+    // Of a run that was ended within its repeats not all have had several.
+    let scopes: BTreeSet<String> =
+        report.queries().filter_map(|query| Some(words::scope(query.times.as_ref()?))).collect();
     let other = report.queries().find_map(|query| Some(query.arms.get(1)?.arm.clone()));
     if let Some(other) = other {
         for (verdict, words) in [
@@ -170,11 +177,13 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
             (TimesVerdict::FasterSoFar, format!("`{other}` is faster so far")),
             (TimesVerdict::SlowerSoFar, format!("`{other}` is slower so far")),
             (TimesVerdict::NoDifferenceShown, "No difference shown".to_owned()),
-            (TimesVerdict::TooFewPairs, "Too few pairs for a verdict".to_owned()),
+            (TimesVerdict::TooFewPairs, "Too few pairs".to_owned()),
         ] {
-            let names = says(verdict);
-            if !names.is_empty() {
-                lines.push(format!("{words}: {names}"));
+            for scope in &scopes {
+                let names = says(verdict, scope);
+                if !names.is_empty() {
+                    lines.push(format!("{words} {scope}: {names}"));
+                }
             }
         }
     } else if report.queries().next().is_some() {

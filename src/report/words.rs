@@ -2,14 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::{format_count, format_ms, format_seconds};
+use crate::quantity::{format_about, format_count, format_ms, format_ratio, format_seconds};
 use crate::result::JobResult;
 use crate::result::answers::{AnswerHistory, OutOfOrder, Row, TimedAnswers};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
 pub(super) use crate::result::one_line;
-use crate::stats::{Comparison, Estimate, PAIRS_LEAST, TimesVerdict};
+use crate::stats::{ByRows, Comparison, Estimate, PAIRS_LEAST, TimesVerdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
 const EXAMPLES_SHOWN: usize = 3;
@@ -30,9 +30,21 @@ const ASLEEP: &str = "planned on the GPU and not answered in time: if the config
 pub(super) fn ratio(times: Option<&Comparison>) -> String {
     let Some(times) = times else { return "-".to_owned() };
     match (times.ratio, times.low, times.high) {
-        (Some(ratio), Some(low), Some(high)) => format!("{ratio:.2} ({low:.2} - {high:.2})"),
-        (Some(ratio), _, _) => format!("{ratio:.2}"),
+        (Some(ratio), Some(low), Some(high)) => estimate(&Estimate { ratio, low, high }),
+        (Some(ratio), _, _) => format_ratio(ratio),
         _ => "-".to_owned(),
+    }
+}
+
+fn estimate(Estimate { ratio, low, high }: &Estimate) -> String {
+    format!("{} ({} - {})", format_ratio(*ratio), format_ratio(*low), format_ratio(*high))
+}
+
+/// What a comparison is about: one run, or several repeats.
+pub(super) fn scope(times: &Comparison) -> String {
+    match &times.repeats {
+        Some(repeats) => format!("over {} repeats", repeats.ratios.len()),
+        None => "within one run".to_owned(),
     }
 }
 
@@ -51,15 +63,33 @@ pub(super) fn verdict(other: &str, verdict: TimesVerdict) -> String {
 /// What else there is to say of two arms compared: a ratio that changes, and what is missing.
 pub(super) fn compared(times: &Comparison) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(course) = &times.course {
-        let at = |estimate: &Estimate| {
-            format!("{:.2} ({:.2} - {:.2})", estimate.ratio, estimate.low, estimate.high)
-        };
+    if let Some(repeats) = &times.repeats {
+        let ratios: Vec<String> = repeats.ratios.iter().map(|ratio| format_ratio(*ratio)).collect();
+        let percent = |deviation: f64| format!("{:.1} %", deviation.exp_m1() * 100.0);
+        let within =
+            repeats.within.map(|within| format!(", {} from pair to pair", percent(within)));
+        lines.push(format!(
+            "repeats: {}; a standard deviation of {} from repeat to repeat{}",
+            ratios.join(", "),
+            percent(repeats.between),
+            within.unwrap_or_default()
+        ));
+    }
+    if let Some(ByRows { first, last, exponent, .. }) = &times.by_rows {
+        let how = if *exponent > 0.0 { "grows" } else { "falls" };
+        lines.push(format!(
+            "the ratio {how} with the table: {} at {} rows, {} at {}",
+            estimate(&first.estimate),
+            format_about(first.rows),
+            estimate(&last.estimate),
+            format_about(last.rows)
+        ));
+    } else if let Some(course) = &times.course {
         lines.push(format!(
             "the ratio changes: {} at the first pair, {} in the middle, {} at the last",
-            at(&course.first),
-            at(&course.middle),
-            at(&course.last)
+            estimate(&course.first),
+            estimate(&course.middle),
+            estimate(&course.last)
         ));
     }
     let beside = times.ratio_of_medians.filter(|ratio| {
@@ -67,7 +97,7 @@ pub(super) fn compared(times: &Comparison) -> Vec<String> {
         within.is_some_and(|(low, high)| *ratio < low || *ratio > high)
     });
     if let Some(ratio) = beside {
-        lines.push(format!("the ratio of the two medians is another one: {ratio:.2}"));
+        lines.push(format!("the ratio of the two medians is another one: {}", format_ratio(ratio)));
     }
     match times.more_pairs.filter(|_| !times.is_decided()) {
         Some(more) => lines.push(format!("a direction takes about {more} more pairs")),
@@ -87,7 +117,17 @@ pub(super) fn together<'a>(all: impl Iterator<Item = &'a Comparison>) -> Option<
         1 => "the direction holds".to_owned(),
         queries => format!("the directions of {queries} queries hold together (Holm)"),
     };
-    Some(format!("one run: {queries} with {confidence:.0} %, for this run and not from run to run"))
+    let repeats = all.iter().map(|times| times.repeats.as_ref().map_or(1, |own| own.ratios.len()));
+    Some(match repeats.min().unwrap_or(1) {
+        1 => {
+            format!(
+                "one run: {queries} with {confidence:.0} %, for this run and not from run to run"
+            )
+        }
+        repeats => {
+            format!("{repeats} repeats: {queries} with {confidence:.0} %, from repeat to repeat")
+        }
+    })
 }
 
 /// Why an arm that is on did not run wholly on the GPU: nothing if it did, or is not on.
@@ -247,6 +287,41 @@ mod tests {
             fallback_rows,
             service,
         }
+    }
+
+    #[test]
+    fn repeats_and_a_table_that_grows_are_told_in_a_line_each() {
+        use crate::stats::{AtRows, Pair, Repeats, Settings, paired_ratio};
+        let pairs = [Pair { a_ns: 30, b_ns: 10 }; 40];
+        let mut times = paired_ratio(&pairs, &Settings::default());
+        let one = [times.clone()];
+        assert_eq!(compared(&times), Vec::<String>::new());
+        assert_eq!(
+            (scope(&times), ratio(Some(&times))),
+            ("within one run".to_owned(), "3.00 (3.00 - 3.00)".to_owned())
+        );
+        let at = |rows, ratio: f64| AtRows {
+            rows,
+            estimate: Estimate { ratio, low: ratio * 0.9, high: ratio * 1.1 },
+        };
+        times.by_rows = Some(ByRows {
+            exponent: 0.27,
+            low: 0.2,
+            high: 0.3,
+            first: at(1_000_000, 2.1),
+            last: at(6_000_000, 3.4),
+        });
+        times.repeats =
+            Some(Repeats { ratios: vec![2.9, 3.1, 0.004], between: 0.05, within: Some(0.1) });
+        insta::assert_snapshot!(compared(&times).join("\n"), @r"
+        repeats: 2.90, 3.10, 0.0040; a standard deviation of 5.1 % from repeat to repeat, 10.5 % from pair to pair
+        the ratio grows with the table: 2.10 (1.89 - 2.31) at 1 M rows, 3.40 (3.06 - 3.74) at 6 M
+        ");
+        assert_eq!(scope(&times), "over 3 repeats");
+        let told = |all: &[Comparison]| together(all.iter()).unwrap();
+        assert!(told(&one).starts_with("one run: the direction holds with 95 %"));
+        assert!(told(&[times.clone()]).starts_with("3 repeats: the direction holds with 95 %"));
+        assert!(told(&[times, one[0].clone()]).starts_with("one run: "));
     }
 
     #[test]

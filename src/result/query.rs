@@ -130,6 +130,7 @@ pub struct TriedReport {
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub struct TriedArm {
     /// When it was answered or cut, after it was sent.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub after_s: f64,
     /// Whether it was cut, at the query's share of the run or by the server's timeout.
     pub cut: bool,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::center::median;
 use super::location::Location;
 use super::outliers::tamed;
-use super::paired::{PAIRS_LEAST, Settings};
+use super::pair::{PAIRS_LEAST, Settings};
 
 /// Rounds below which no combination is left out: too few to see noise at all.
 pub const ROUNDS_MIN: usize = PAIRS_LEAST;

@@ -1,6 +1,7 @@
 //! Several comparisons beside each other: the more there are, the more evidence each needs.
 
-use super::paired::{Comparison, Settings};
+use super::pair::Settings;
+use super::paired::Comparison;
 
 /// Keeps the probability that any of these comparisons has a wrong direction to what the
 /// confidence leaves for one, by the method of Holm (1979): the one with the most evidence must

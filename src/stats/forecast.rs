@@ -2,7 +2,8 @@
 
 use super::location::Location;
 use super::outliers::{tamed, tamed_mean};
-use super::paired::{Comparison, PAIRS_LEAST, Pair, Settings};
+use super::pair::{PAIRS_LEAST, Pair, Settings};
+use super::paired::Comparison;
 
 /// Beyond so many times the pairs so far nothing is foretold.
 const TIMES_MAX: usize = 16;

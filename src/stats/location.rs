@@ -40,6 +40,8 @@ pub(super) struct Location {
 /// What the series says if one model is true.
 #[derive(Debug, Clone)]
 struct Fit {
+    /// Whether the level changes along a curve in it.
+    is_curved: bool,
     /// Probability of the model.
     weight: f64,
     /// Level and trends.
@@ -50,23 +52,33 @@ struct Fit {
 type Matrix = [[f64; 3]; 3];
 
 impl Location {
-    /// The centre of values in the order of measurement; `None` of fewer than four.
+    /// The centre of values in the order of measurement, whose trend is one over that order: its
+    /// places are from 0, the first value, to 1, the last one. `None` of fewer than four.
     pub(super) fn of(values: &[f64]) -> Option<Self> {
+        let last = values.len().saturating_sub(1) as f64;
+        let places: Vec<f64> = (0..values.len()).map(|index| index as f64 / last).collect();
+        Self::along(values, &places)
+    }
+
+    /// The centre of values in the order of measurement, whose trend is one along these places: of
+    /// each value, what may change it. `None` of fewer than four, and where all places are the same.
+    pub(super) fn along(values: &[f64], places: &[f64]) -> Option<Self> {
         let given = values.len() as f64;
         let own_mean = mean(values);
         let own_variance =
             values.iter().map(|value| (value - own_mean).powi(2)).sum::<f64>() / (given - 1.0);
         let size = values.len().div_ceil(POINTS_MAX).max(1);
         let values: Vec<f64> = values.chunks(size).map(mean).collect();
+        let places: Vec<f64> = places.chunks(size).map(mean).collect();
         if values.len() < VALUES_MIN {
             return None;
         }
-        let (polynomials, degrees) = (Polynomials(values.len()), values.len() as f64 - 1.0);
-        let row = |(index, value): (usize, &f64)| {
-            let [level, straight, curved] = polynomials.at(index as f64 / degrees);
+        let (polynomials, degrees) = (Polynomials::over(&places)?, values.len() as f64 - 1.0);
+        let row = |(place, value): (&f64, &f64)| {
+            let [level, straight, curved] = polynomials.at(*place);
             [level, straight, curved, *value]
         };
-        let rows: Vec<[f64; COLUMNS]> = values.iter().enumerate().map(row).collect();
+        let rows: Vec<[f64; COLUMNS]> = places.iter().zip(&values).map(row).collect();
         // Values that never vary have no noise, and the logarithm of none is no number.
         let least = 1e-18 * (1.0 + own_mean * own_mean) * values.len() as f64;
 
@@ -87,7 +99,8 @@ impl Location {
                 }
                 let scale = free.rest / degrees;
                 let covariance = free.inverse.map(|row| row.map(|value| value * scale));
-                fits.push(Fit { weight: 0.0, estimates: free.estimates, covariance });
+                let (is_curved, estimates) = (terms == 2, free.estimates);
+                fits.push(Fit { is_curved, weight: 0.0, estimates, covariance });
                 // It is zero, or about as far from it as differences are: the evidence.
                 let level_prior = prior / LEVEL_VARIANCE;
                 let any = solve(&whitened, 0..=terms, [level_prior, prior, prior], least);
@@ -120,16 +133,22 @@ impl Location {
 
     /// The `p`-quantile of the level of the whole.
     pub(super) fn quantile(&self, p: f64) -> f64 {
-        self.quantile_of([1.0, 0.0, 0.0], p)
+        self.quantile_of([1.0, 0.0, 0.0], p, |_| true)
     }
 
-    /// The `p`-quantile of the level at a place from 0, the first value, to 1, the last one.
+    /// The `p`-quantile of the level at a place.
     pub(super) fn quantile_at(&self, place: f64, p: f64) -> f64 {
-        self.quantile_of(self.polynomials.at(place), p)
+        self.quantile_of(self.polynomials.at(place), p, |_| true)
     }
 
-    /// The `p`-quantile of the sum of level and trends, in these shares.
-    fn quantile_of(&self, shares: [f64; 3], p: f64) -> f64 {
+    /// The same by the models alone in which the level changes along a curve: where it is known to
+    /// change, but not how.
+    pub(super) fn quantile_of_curve_at(&self, place: f64, p: f64) -> f64 {
+        self.quantile_of(self.polynomials.at(place), p, |fit| fit.is_curved)
+    }
+
+    /// The `p`-quantile of the sum of level and trends, in these shares, by the models that count.
+    fn quantile_of(&self, shares: [f64; 3], p: f64, counts: impl Fn(&Fit) -> bool) -> f64 {
         let part = |fit: &Fit| {
             let center: f64 = shares.iter().zip(&fit.estimates).map(|(x, own)| x * own).sum();
             let along =
@@ -138,8 +157,9 @@ impl Location {
             let variance: f64 = rows.map(|(row, x)| x * along(row)).sum();
             (fit.weight, center, variance.max(0.0).sqrt().max(1e-12))
         };
-        let counts = self.fits.iter().filter(|fit| fit.weight > WEIGHT_MIN);
-        let parts: Vec<(f64, f64, f64)> = counts.map(part).collect();
+        let all: f64 = self.fits.iter().filter(|fit| counts(fit)).map(|fit| fit.weight).sum();
+        let weighs = |fit: &&Fit| counts(fit) && fit.weight > WEIGHT_MIN * all;
+        let parts: Vec<(f64, f64, f64)> = self.fits.iter().filter(weighs).map(part).collect();
         let total: f64 = parts.iter().map(|(weight, ..)| weight).sum();
         let reach = 100.0 * parts.iter().map(|(.., error)| *error).fold(0.0, f64::max);
         let centers = || parts.iter().map(|(_, center, _)| *center);
@@ -163,24 +183,45 @@ impl Location {
 
 /// The most that so many values can be evidence of, by its logarithm: two arms that are the same
 /// may be in different states, with a probability of one half, and neither may have left its own.
-fn most_evidence(values: f64) -> f64 {
+pub(super) fn most_evidence(values: f64) -> f64 {
     let both_stay = 2.0 * (1.0 - 1.0 / STATE_LASTS).ln();
     std::f64::consts::LN_2 - values * both_stay
 }
 
-/// Orthogonal polynomials over so many values, each of mean square 1.
+/// Orthogonal polynomials over the places of some values, each of mean square 1 there.
 #[derive(Debug, Clone, Copy)]
-struct Polynomials(usize);
+struct Polynomials {
+    mean: f64,
+    deviation: f64,
+    /// The mean cube of the straight line, which the curve is to be free of.
+    skew: f64,
+    /// The root of the mean square of the curve; infinite where two places are all there are.
+    curve: f64,
+}
 
 impl Polynomials {
-    /// Level, straight line and curve at a place from 0, the first value, to 1, the last one.
+    /// `None` where all places are the same.
+    fn over(places: &[f64]) -> Option<Self> {
+        let center = mean(places);
+        let of = |power: i32, of: &dyn Fn(f64) -> f64| {
+            places.iter().map(|place| of(*place).powi(power)).sum::<f64>() / places.len() as f64
+        };
+        let deviation = of(2, &|place| place - center).sqrt();
+        if !deviation.is_normal() {
+            return None;
+        }
+        let straight = |place: f64| (place - center) / deviation;
+        let skew = of(3, &straight);
+        let curved = |place: f64| straight(place).powi(2) - skew * straight(place) - 1.0;
+        let curve = of(2, &curved).sqrt();
+        let curve = if curve > 1e-6 { curve } else { f64::INFINITY };
+        Some(Self { mean: center, deviation, skew, curve })
+    }
+
+    /// Level, straight line and curve at a place.
     fn at(self, place: f64) -> [f64; 3] {
-        let n = self.0 as f64;
-        let x = (place - 0.5) * (n - 1.0);
-        let (second, fourth) =
-            ((n * n - 1.0) / 12.0, (n * n - 1.0) / 12.0 * (3.0 * n * n - 7.0) / 20.0);
-        let curve = fourth - second * second;
-        [1.0, x / second.sqrt(), (x * x - second) / curve.sqrt()]
+        let straight = (place - self.mean) / self.deviation;
+        [1.0, straight, (straight * straight - self.skew * straight - 1.0) / self.curve]
     }
 }
 

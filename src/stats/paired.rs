@@ -3,64 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::by_rows::ByRows;
 use super::center::median;
 use super::location::Location;
 use super::outliers::{tamed, tamed_mean};
+use super::pair::{Estimate, LOG_MAX, PAIRS_LEAST, Pair, Settings, held};
 
-/// Pairs below which nothing is said, whatever the settings: too few to see noise at all.
-pub const PAIRS_LEAST: usize = 10;
-/// The exponential of more is not finite for long.
-const LOG_MAX: f64 = 700.0;
 /// Probability of a trend from which on the ratio is reported as one that changes.
 const TREND_MIN: f64 = 0.95;
-
-/// One duration of each arm, measured next to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Pair {
-    /// Duration in arm A, ns. Zero is taken as 1: a clock that did not tick.
-    pub a_ns: u64,
-    /// Duration in arm B, ns. Zero is taken as 1.
-    pub b_ns: u64,
-}
-
-impl Pair {
-    /// The logarithm of A ÷ B.
-    pub(super) fn log_ratio(&self) -> f64 {
-        (self.a_ns.max(1) as f64).ln() - (self.b_ns.max(1) as f64).ln()
-    }
-}
-
-/// How a comparison is made.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Settings {
-    /// Confidence of interval and direction, above 0 and below 1; held to 0.5 … 0.999.
-    pub confidence: f64,
-    /// Pairs below which there is neither an interval nor a direction; [`PAIRS_LEAST`] holds as
-    /// well.
-    pub pairs_min: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        // Of 30 pairs a state that lasts 20 pairs on average misleads in one run of 20 at most.
-        Self { confidence: 0.95, pairs_min: 30 }
-    }
-}
-
-impl Settings {
-    pub(super) fn held_confidence(&self) -> f64 {
-        if self.confidence.is_nan() { 0.95 } else { self.confidence.clamp(0.5, 0.999) }
-    }
-
-    pub(super) fn held_pairs_min(&self) -> usize {
-        self.pairs_min.max(PAIRS_LEAST)
-    }
-
-    /// Logarithm of the e-value that shows a direction, among so many comparisons.
-    pub(super) fn needed(&self, comparisons: usize) -> f64 {
-        (comparisons.max(1) as f64 / (1.0 - self.held_confidence())).ln()
-    }
-}
 
 /// What may be said of arm B beside arm A. The point never decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,21 +30,6 @@ pub enum TimesVerdict {
     TooFewPairs,
 }
 
-/// A ratio at one place of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(rename = "RatioEstimate")]
-pub struct Estimate {
-    /// The ratio.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub ratio: f64,
-    /// Lower end of its interval.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub low: f64,
-    /// Upper end of its interval.
-    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
-    pub high: f64,
-}
-
 /// A ratio that changes in the course of a run, as with a table that grows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "RatioCourse")]
@@ -105,6 +40,20 @@ pub struct Course {
     pub middle: Estimate,
     /// At the last pair.
     pub last: Estimate,
+}
+
+/// How the repeats of a comparison differ.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TimesRepeats")]
+pub struct Repeats {
+    /// The typical ratio of each repeat that had a pair, in order.
+    #[serde(deserialize_with = "crate::quantity::each_or_nan")]
+    pub ratios: Vec<f64>,
+    /// Standard deviation of the log ratio from repeat to repeat.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub between: f64,
+    /// Standard deviation of the log ratio from pair to pair of a repeat; absent with one pair each.
+    pub within: Option<f64>,
 }
 
 /// Arm A beside arm B.
@@ -127,9 +76,16 @@ pub struct Comparison {
     /// `median_a_ns` ÷ `median_b_ns`, which has no interval.
     #[serde(default)]
     pub ratio_of_medians: Option<f64>,
-    /// The ratio in the course of the run, if it changes.
+    /// The ratio in the course of the run, if it changes; absent over several repeats.
     #[serde(default)]
     pub course: Option<Course>,
+    /// The ratio as a function of the table's rows, if it is shown to change with them.
+    #[serde(default)]
+    pub by_rows: Option<ByRows>,
+    /// How the repeats differ, if there were several: then ratio, interval and evidence are those
+    /// over them, and else within one run.
+    #[serde(default)]
+    pub repeats: Option<Repeats>,
     /// Confidence of interval and direction.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub confidence: f64,
@@ -145,7 +101,8 @@ pub struct Comparison {
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub autocorrelation_time: f64,
     /// Natural logarithm of the e-value: of how many times more likely the pairs are if there is
-    /// a difference. Absent with too few pairs.
+    /// a difference. Over several repeats, of 1 ÷ the p-value of Student's test, which is held against
+    /// the same. Absent with too few pairs.
     #[serde(default)]
     pub evidence: Option<f64>,
     /// What `evidence` has to be for a direction; more where several queries are compared.
@@ -223,6 +180,8 @@ pub fn paired_ratio(pairs: &[Pair], settings: &Settings) -> Comparison {
         high: None,
         ratio_of_medians: median_a_ns.zip(median_b_ns).map(|(a, b)| a / b),
         course: None,
+        by_rows: None,
+        repeats: None,
         confidence,
         pairs: pairs.len(),
         pairs_min: settings.held_pairs_min(),
@@ -264,11 +223,10 @@ pub fn paired_ratio(pairs: &[Pair], settings: &Settings) -> Comparison {
 
 /// The ratio at the first, middle and last pair, if it changes for sure.
 fn course(location: &Location, tail: f64) -> Option<Course> {
-    let end = |log: f64| log.clamp(-LOG_MAX, LOG_MAX).exp();
     let at = |place: f64| Estimate {
-        ratio: end(location.quantile_at(place, 0.5)),
-        low: end(location.quantile_at(place, tail)),
-        high: end(location.quantile_at(place, 1.0 - tail)),
+        ratio: held(location.quantile_at(place, 0.5)),
+        low: held(location.quantile_at(place, tail)),
+        high: held(location.quantile_at(place, 1.0 - tail)),
     };
     let changes = location.trend >= TREND_MIN;
     changes.then(|| Course { first: at(0.0), middle: at(0.5), last: at(1.0) })

@@ -1,89 +1,68 @@
-//! A comparison over several runs: the run is the unit, as what differs from run to run is in no
-//! interval within one.
+//! A comparison over several repeats, each with new sessions: the repeat is the unit, as what differs
+//! from one to the next is in no interval within one.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
+use super::location::most_evidence;
 use super::outliers::tamed_mean;
-use super::paired::{Pair, Settings};
-use super::student::t_quantile;
+use super::pair::{PAIRS_LEAST, Pair, Settings, held};
+use super::paired::{Comparison, Repeats, TimesVerdict, paired_ratio};
+use super::student::{log_beyond, t_quantile};
 
-/// Fewest runs of which there is an interval.
-const RUNS_MIN: usize = 2;
+/// Fewest repeats of which there is an interval.
+const REPEATS_MIN: usize = 2;
 
-/// What several runs say of arm A beside arm B.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RunsCompared {
-    /// Runs that had a pair.
-    pub runs: usize,
-    /// Pairs of all runs.
-    pub pairs: usize,
-    /// Geometric mean of the typical ratios of the runs.
-    pub ratio: f64,
-    /// Lower end of its interval; absent with one run.
-    pub low: Option<f64>,
-    /// Upper end of its interval; absent with one run.
-    pub high: Option<f64>,
-    /// Confidence of the interval.
-    pub confidence: f64,
-    /// Standard deviation of the log ratio from run to run; absent with one run.
-    pub between_runs: Option<f64>,
-    /// Standard deviation of the log ratio from pair to pair of a run; absent with one pair each.
-    pub within_runs: Option<f64>,
-}
-
-/// Compares two arms over runs that were each started anew, after Kalibera and Jones (2013): the
-/// interval is Student's, of the runs' own ratios, so it has all levels of variation in it. `None`
-/// without a pair.
-pub fn over_runs(runs: &[Vec<Pair>], settings: &Settings) -> Option<RunsCompared> {
-    let logs: Vec<Vec<f64>> = runs
+/// Compares two arms over repeats that were each begun anew, after Kalibera and Jones (2013).
+///
+/// Ratio and interval are those of the repeats' own typical ratios: their geometric mean and Student's
+/// interval, so it has all levels of variation in it. That of the repeats is taken to be no less than
+/// what the noise of their pairs makes of it: two repeats that are alike by chance prove nothing. The
+/// evidence is that of Student's test, − ln p, at most what states of the server allow that last over
+/// the pairs of all repeats ([`Comparison::evidence`]). With fewer than two repeats that had a pair this
+/// is [`paired_ratio`], within one run.
+pub fn repeated_ratio(repeats: &[Vec<Pair>], settings: &Settings) -> Comparison {
+    let mut comparison = paired_ratio(&repeats.concat(), settings);
+    let logs: Vec<Vec<f64>> = repeats
         .iter()
         .filter(|pairs| !pairs.is_empty())
         .map(|pairs| pairs.iter().map(Pair::log_ratio).collect())
         .collect();
     let typical: Vec<f64> = logs.iter().filter_map(|logs| tamed_mean(logs)).collect();
-    if typical.is_empty() {
-        return None;
-    }
     let count = typical.len();
+    if count < REPEATS_MIN {
+        return comparison;
+    }
     let center = typical.iter().sum::<f64>() / count as f64;
-    let (squares, freedom) = squares(&typical);
-    let between_runs = (count >= RUNS_MIN).then(|| (squares / freedom).sqrt());
-    let of_all: (f64, f64) = logs
-        .iter()
-        .map(|logs| self::squares(logs))
-        .fold((0.0, 0.0), |(squares, freedom), (own, own_freedom)| {
-            (squares + own, freedom + own_freedom)
-        });
-    let confidence = settings.held_confidence();
-    let reach = between_runs.map(|deviation| {
-        let t = t_quantile(f64::midpoint(1.0, confidence), freedom);
-        t * deviation / (count as f64).sqrt()
+    let (between, freedom) = squares(&typical);
+    let between = between / freedom;
+    let own = logs.iter().map(|logs| squares(logs));
+    let (within, within_freedom) = own.fold((0.0, 0.0), |sum, own| (sum.0 + own.0, sum.1 + own.1));
+    let within = (within_freedom > 0.0).then(|| within / within_freedom);
+    // What the mean of a repeat varies by if its pairs alone make it vary.
+    let own_part = logs.iter().map(|logs| within.unwrap_or(0.0) / logs.len() as f64);
+    let own_part = own_part.sum::<f64>() / count as f64;
+    let error = (between.max(own_part) / count as f64).sqrt();
+    let reach = error * t_quantile(f64::midpoint(1.0, comparison.confidence), freedom);
+    let (low, high) = (center - reach, center + reach);
+    let t = if error > 0.0 { center / error } else { center * f64::INFINITY };
+    let evidence = if center == 0.0 { 0.0 } else { -log_beyond(t, freedom) };
+    comparison.ratio = Some(held(center));
+    comparison.repeats = Some(Repeats {
+        ratios: typical.iter().map(|log| held(*log)).collect(),
+        between: between.sqrt(),
+        within: within.map(f64::sqrt),
     });
-    Some(RunsCompared {
-        runs: count,
-        pairs: logs.iter().map(Vec::len).sum(),
-        ratio: center.exp(),
-        low: reach.map(|reach| (center - reach).exp()),
-        high: reach.map(|reach| (center + reach).exp()),
-        confidence,
-        between_runs,
-        within_runs: (of_all.1 > 0.0).then(|| (of_all.0 / of_all.1).sqrt()),
-    })
-}
-
-/// How many pairs of a run make the most of a given time, after Kalibera and Jones: the root of
-/// what a start costs ÷ what a pair costs, × the variance within runs ÷ that between them. More
-/// pairs than that would better have been another run. Costs are in the same unit, such as seconds.
-///
-/// `None` if the runs do not differ beyond what their pairs explain: then one run is enough.
-pub fn pairs_worth_a_run(found: &RunsCompared, start_cost: f64, pair_cost: f64) -> Option<usize> {
-    let within = found.within_runs?.powi(2);
-    let pairs_of_a_run = found.pairs as f64 / found.runs as f64;
-    // What the runs differ by beyond the noise of their own pairs.
-    let between = found.between_runs?.powi(2) - within / pairs_of_a_run;
-    (between > 0.0)
-        .then(|| (start_cost / pair_cost * within / between).sqrt().ceil().max(1.0) as usize)
+    comparison.course = None;
+    if comparison.pairs < PAIRS_LEAST {
+        return comparison;
+    }
+    (comparison.low, comparison.high) = (Some(held(low)), Some(held(high)));
+    comparison.evidence = Some(evidence.min(most_evidence(comparison.pairs as f64)));
+    comparison.verdict = match (low, high) {
+        (low, _) if low > 0.0 => TimesVerdict::FasterSoFar,
+        (_, high) if high < 0.0 => TimesVerdict::SlowerSoFar,
+        _ => TimesVerdict::NoDifferenceShown,
+    };
+    comparison.require(settings.needed(1));
+    comparison
 }
 
 /// Sum of squares around the mean, and the degrees of freedom.

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::paired::{Comparison, Pair, Settings, paired_ratio};
+use super::pair::{Pair, Settings};
+use super::paired::{Comparison, paired_ratio};
 
 /// How much the number of pairs grows from one look to the next.
 const GROWTH: f64 = 1.5;

@@ -51,7 +51,7 @@ newest_column = "newest"
 /// One query answers the same in both arms, one another.
 const COMPARED: &str = r#"
 warmup_s = 0.5
-duration_s = 3
+duration_s = 1.5
 [stream]
 [arms.serial]
 set = { max_parallel_workers_per_gather = 0 }
@@ -60,6 +60,7 @@ set = { enable_seqscan = false }
 [readers]
 count = 2
 queries_per_s = 40
+repeats = 2
 [[readers.queries]]
 name = "sums"
 sql = "SELECT gpu_partition, count(*) FROM {table} GROUP BY 1"

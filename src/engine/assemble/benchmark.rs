@@ -16,7 +16,7 @@ pub(in crate::engine) fn benchmark_query(
     order: Order,
     gpus: Vec<GpuReport>,
 ) -> BenchQueryReport {
-    let Measured { arms, comparison, halted, examined, took } = measured;
+    let Measured { arms, comparison, halted, examined, took, .. } = measured;
     let different = examined.answers.differ();
     let mut plans = examined.plans.into_iter();
     let arm = |(arm, samples): (&Arm, ArmSamples)| {

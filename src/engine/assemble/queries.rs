@@ -7,7 +7,7 @@ use crate::query::examine;
 use crate::record::{PairTally, QueryTally, Tried};
 use crate::result::Status;
 use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport, TriedArm, TriedReport};
-use crate::stats;
+use crate::stats::{self, Pair};
 use crate::strom::Arm;
 
 /// Everything known of a query.
@@ -73,8 +73,13 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
         // Only the last report is read by people.
         let ended = findings.status != Status::Running && !pairs.pairs.is_empty();
         let times = ended.then(|| {
-            let mut times = stats::paired_ratio(&pairs.pairs, &settings);
-            times.more_pairs = stats::more_pairs(&pairs.pairs, &times, compared);
+            let (with_rows, rows) = pairs.with_rows();
+            let mut times = stats::repeated_ratio(&pairs.by_repeat(), &settings);
+            times.by_rows = stats::ratio_by_rows(&with_rows, &rows, &settings);
+            if times.repeats.is_none() {
+                let all: Vec<Pair> = pairs.pairs.iter().map(|noted| noted.pair).collect();
+                times.more_pairs = stats::more_pairs(&all, &times, compared);
+            }
             times
         });
         // What the noise of the pairs foretells; of too few for that, until the least number of them.

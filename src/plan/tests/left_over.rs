@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 
 /// A value of each setting that no default and no profile below has.
-const UNUSUAL: [(&str, &str); 34] = [
+const UNUSUAL: [(&str, &str); 36] = [
     ("--rate", "5"),
     ("--arrival", "poisson"),
     ("--partitions", "9"),
@@ -28,6 +28,8 @@ const UNUSUAL: [(&str, &str); 34] = [
     ("--pairs-min", "3"),
     ("--pairs-max", "500"),
     ("--query-time", "1s"),
+    ("--repeats", "3"),
+    ("--repeats-restart", "server"),
     ("--threshold", "errors <= 0"),
     ("--delivery", "at-most-once"),
     ("--on-fault", "stop"),
@@ -104,12 +106,14 @@ fn what_is_left_over_says_whom_it_is_for() {
 #[test]
 fn what_another_choice_leaves_idle_is_left_over() {
     let realtime = builtin("realtime").unwrap().text;
+    let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
     let readers = [
         "--query-rate=5",
         "--query-arrival=burst",
         "--gpu=on",
         "--check-answers=false",
         "--statement-timeout=5s",
+        "--repeats=2",
     ];
     let schedule = ["--arrival=constant", "--linger=5ms", "--backlog-rows=10", "--catch-up=3"];
     let cases = [
@@ -118,6 +122,7 @@ fn what_another_choice_leaves_idle_is_left_over() {
         (&realtime, "--rate=max", &schedule),
         ("[stream]\nrows_per_s = \"max\"\n", "--seed=7", &schedule),
         (&realtime, "--gpu-interval=off", &["--gpu-pcie"]),
+        (bench, "--repeats=1", &["--repeats-restart=server"]),
     ];
     let mut said = Vec::new();
     for (text, choice, idle) in cases {
@@ -129,7 +134,8 @@ fn what_another_choice_leaves_idle_is_left_over() {
         assert_eq!(flags, all, "{choice}");
         said.push(format!("{choice}\n{}", left.clone().next().unwrap().fault));
         // In the file they may stand for a call without that choice.
-        let plan = Plan::read(&source(&realtime), &given(&[choice])).unwrap();
+        let file = if text == bench { bench } else { &realtime };
+        let plan = Plan::read(&source(file), &given(&[choice])).unwrap();
         assert_eq!(plan.common.left_over, []);
     }
     assert_snapshot!(said.join("\n\n"));

@@ -11,9 +11,13 @@ const fn setup(readers: u32, sharing: Sharing) -> Setup {
     Setup { readers, cores: 2.0, sharing, run_s: 60.0, noise: 0.1, seed: 7 }
 }
 
+fn once(each: Option<Duration>) -> Repeats {
+    Repeats { from: Duration::ZERO, each, count: 1 }
+}
+
 fn turns(setup: &Setup, candidates: Vec<Candidate>) -> Turns {
     let run = Duration::from_secs_f64(setup.run_s);
-    Turns::new(candidates, setup.readers, Some(run), setup.seed)
+    Turns::new(candidates, setup.readers, once(Some(run)), setup.seed)
 }
 
 /// A query that one arm answers ten times faster: the ratio, and that of all readers in one arm to all
@@ -156,7 +160,7 @@ fn the_seed_replays_the_order_of_the_arms_however_long_queries_take() {
 
 #[test]
 fn a_query_that_fails_keeps_nobody_waiting_and_a_new_session_is_cold() {
-    let mut turns = Turns::new(two_armed(2), 1, None, 1);
+    let mut turns = Turns::new(two_armed(2), 1, once(None), 1);
     let (mut now, mut told, mut cold) = (Duration::ZERO, Vec::new(), 0);
     for step in 0..4_000 {
         if step == 2_000 {
@@ -186,7 +190,7 @@ fn a_query_that_fails_keeps_nobody_waiting_and_a_new_session_is_cold() {
 
 #[test]
 fn the_warm_up_makes_no_pairs() {
-    let mut turns = Turns::new(two_armed(1), 1, Some(Duration::from_secs(10)), 1);
+    let mut turns = Turns::new(two_armed(1), 1, once(Some(Duration::from_secs(10))), 1);
     let (mut now, service, mut told) = (Duration::ZERO, Duration::from_millis(10), Vec::new());
     while now < Duration::from_secs(2) {
         turns.next(0, now, |query, what| told.push((query, what)));
@@ -199,6 +203,45 @@ fn the_warm_up_makes_no_pairs() {
         assert!(measured || !counts, "{told:?}");
     }
     assert!(told.iter().any(|(_, what)| matches!(what, Completed::Pair(_))));
+}
+
+#[test]
+fn a_repeat_begins_with_new_sessions_and_nothing_reaches_over_from_the_one_before() {
+    let (each, service) = (Duration::from_secs(10), Duration::from_millis(10));
+    let repeats = Repeats { from: Duration::from_secs(1), each: Some(each), count: 3 };
+    let mut turns = Turns::new(two_armed(1), 2, repeats, 1);
+    let (mut now, mut told) = (Duration::ZERO, Vec::new());
+    let mut renewed = vec![Vec::new(); 2];
+    // Two readers, one half a query behind the other.
+    let mut in_hand: [Option<(Duration, u32)>; 2] = [None; 2];
+    while now < Duration::from_secs(35) {
+        for reader in 0..2 {
+            now += service / 2;
+            let repeat = turns.begin_repeat(now);
+            if let Some((began, of)) = in_hand[reader].take() {
+                let service = now.saturating_sub(began);
+                let outcome = Outcome::Answered { service, measured: repeat > 0 };
+                let sample = turns.end(reader, now, outcome, |_, what| told.push((repeat, what)));
+                assert!(!sample || of == repeat, "one that began before the repeat did");
+            }
+            if turns.renews_session(reader) {
+                renewed[reader].push(now);
+            }
+            let turn = turns.next(reader, now, |_, what| told.push((repeat, what)));
+            assert_eq!(turn.cold, turn.cold && now.as_secs() % 10 <= 3, "{now:?}");
+            in_hand[reader] = Some((now, repeat));
+        }
+    }
+    for times in renewed {
+        let begun: Vec<u64> = times.iter().map(Duration::as_secs).collect();
+        assert_eq!(begun, [11, 21], "the last one goes on after its end");
+    }
+    for repeat in [1, 2] {
+        let is_pair =
+            |(of, what): &&(u32, Completed)| *of == repeat && matches!(what, Completed::Pair(_));
+        let pairs = told.iter().filter(is_pair).count();
+        assert!(pairs >= 20, "{pairs} pairs of blocks of 100 ms in repeat {repeat}");
+    }
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
+use crate::quantity::{format_count, format_ms, format_rate, format_ratio, format_seconds};
 use crate::record::Times;
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
@@ -198,7 +198,7 @@ fn tried_ratio(tried: &TriedReport) -> String {
         RatioKnown::AtMost => "≤ ",
         RatioKnown::Once | RatioKnown::Nothing => "",
     };
-    format!("{sign}{ratio:.2}")
+    format!("{sign}{}", format_ratio(ratio))
 }
 
 /// How long each arm took, or when it was cut.
