@@ -13,6 +13,7 @@ pub(crate) mod faults;
 pub mod figure;
 pub(crate) mod gpu;
 pub(crate) mod index;
+pub mod journal;
 pub(crate) mod loader;
 pub(crate) mod query;
 mod read;

@@ -75,6 +75,10 @@ pub enum Progress<'a> {
     Filling(&'a str, Stage<'a>),
 }
 
+/// What an output does beside the job, in a thread of its own, as waiting for a disk: from the beginning
+/// until the output is finished or dropped.
+pub type Background = Box<dyn FnOnce() + Send>;
+
 /// Somewhere that measurements go to. Whatever the job is, it is told the same way: `begin` once,
 /// then intervals, progress and checkpoints, then `finish`.
 pub trait Sink: Send {
@@ -83,6 +87,11 @@ pub trait Sink: Send {
     /// # Errors
     /// When it cannot be written.
     fn begin(&mut self, start: &Start<'_>) -> Result<(), SinkError>;
+
+    /// What it does beside the job, if anything; asked for once, after `begin`.
+    fn background(&mut self) -> Option<Background> {
+        None
+    }
 
     /// Takes what happened since the last call.
     ///

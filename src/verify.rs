@@ -1,6 +1,7 @@
 //! `verify`: the audit of a saved run, any time later, also of one whose loader was killed.
 
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
 
@@ -15,6 +16,7 @@ use crate::quantity::{format_count, format_seconds};
 use crate::record::{Account, PartitionAudit};
 use crate::report::{differences, may_have_written, shown};
 use crate::result::index::Index;
+use crate::result::journal::{JOURNAL, Journal};
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
 
@@ -33,6 +35,8 @@ pub(crate) struct SavedRun {
     /// Until when the account knows what became of the rows, in seconds since the start of the
     /// schedule; `None`: to the end.
     known_until_s: Option<f64>,
+    /// What is wrong with its journal, if anything is.
+    damage: Option<String>,
     partitions: Vec<SavedPartition>,
     server: SavedServer,
 }
@@ -222,13 +226,26 @@ impl SavedRun {
         let Saved { status, origin_us, took_s, measured_s, stream, server } =
             serde_json::from_value(result).map_err(|error| malformed(error.to_string()))?;
         let is_running = status == Status::Running;
+        let mut partitions = stream.partitions;
+        let mut known_until_s = is_running.then_some(took_s.or(measured_s).unwrap_or_default());
+        // What a loader that came to its end has saved says the same.
+        let journal = if is_running { journal(folder, origin_us)? } else { None };
+        let mut damage = None;
+        if let Some(journal) = journal {
+            known_until_s = known_until_s.map(|until| until.max(journal.until.as_secs_f64()));
+            damage = journal.damage;
+            for saved in &mut partitions {
+                if let Some(account) = journal.accounts.get(&saved.partition) {
+                    saved.account = saved.account.or(account);
+                }
+            }
+        }
         let batch_rows = u64::from(plan.job.stream.batch_rows.get());
-        let damage = |saved: &SavedPartition| saved.damage(is_running, batch_rows);
-        if let Some(fact) = stream.partitions.iter().find_map(damage) {
+        let untrue = |saved: &SavedPartition| saved.damage(is_running, batch_rows);
+        if let Some(fact) = partitions.iter().find_map(untrue) {
             return Err(malformed(fact).into());
         }
-        let known_until_s = is_running.then_some(took_s.or(measured_s).unwrap_or_default());
-        Ok(Self { plan, origin_us, known_until_s, partitions: stream.partitions, server })
+        Ok(Self { plan, origin_us, known_until_s, damage, partitions, server })
     }
 
     /// Why there is no server to look in unless one is named.
@@ -397,6 +414,9 @@ impl SavedRun {
                 out,
                 "            {more} more: the loader was killed, and what it saved ends after {until}"
             );
+            if let Some(damage) = &self.damage {
+                let _ = writeln!(out, "            {JOURNAL} {damage}: the rest of it is left out");
+            }
         }
         for Audited { partition, missing, foreign } in audited {
             let _ = differences(&mut out, partition);
@@ -433,6 +453,22 @@ impl SavedRun {
         };
         let _ = writeln!(out, "verdict     {verdict}");
         out
+    }
+}
+
+/// The journal in a run's folder, if there is one: a run of an earlier version has none.
+fn journal(folder: &Path, origin_us: i64) -> Result<Option<Journal>, ReadError> {
+    let file = folder.join(JOURNAL);
+    let path = file.display().to_string();
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ReadError::Unreadable { path, source }),
+    };
+    match Journal::parse(&bytes) {
+        Ok(journal) if journal.origin_us == origin_us => Ok(Some(journal)),
+        Ok(_) => Err(ReadError::Malformed { path, fact: "it is of another run".to_owned() }),
+        Err(fact) => Err(ReadError::Malformed { path, fact: format!("it {fact}") }),
     }
 }
 

@@ -2,11 +2,12 @@
 //! killed loader left is told apart.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Database, Ended, Program, until};
+use crate::support::{Database, Ended, Program, python, until};
 
 const TABLE: &str = "l40s_realtime_stream";
 
@@ -76,12 +77,26 @@ async fn planted_gaps_doubles_and_altered_values_are_each_found() {
     }
 }
 
+/// A loader that streams until it is killed.
+fn stream(database: &Database) -> Program {
+    let args = ["--readers", "0", "--rate", "6000", "--duration", "forever", "--warmup", "0s"];
+    Program::run(database, &args)
+}
+
+async fn kill(database: &Database, program: Program) -> Ended {
+    program.signal(Signal::KILL);
+    let ended = program.end().await;
+    assert_eq!(ended.code, None);
+    // Its last COMMIT may still be at work.
+    let gone = "SELECT count(*) = 0 FROM pg_stat_activity \
+                WHERE datname = current_database() AND application_name LIKE 'strom-load%'";
+    database.until(gone).await;
+    ended
+}
+
 /// A loader, killed once its saved result is as wanted; its results folder.
 async fn killed(database: &Database, when: impl Fn(&Value) -> bool) -> (Ended, PathBuf) {
-    let program = Program::run(
-        database,
-        &["--readers", "0", "--rate", "6000", "--duration", "forever", "--warmup", "0s"],
-    );
+    let program = stream(database);
     let results = program.folder.path().join("work/out");
     let file = results.join("result.json");
     until("the result is as wanted", || {
@@ -90,32 +105,34 @@ async fn killed(database: &Database, when: impl Fn(&Value) -> bool) -> (Ended, P
     })
     .await;
     database.until(&format!("SELECT count(*) > 0 FROM {TABLE}")).await;
-    program.signal(Signal::KILL);
-    let ended = program.end().await;
-    assert_eq!(ended.code, None);
-    // Its last COMMIT may still be at work.
-    let gone = "SELECT count(*) = 0 FROM pg_stat_activity \
-                WHERE datname = current_database() AND application_name LIKE 'strom-load%'";
-    database.until(gone).await;
-    (ended, results)
+    (kill(database, program).await, results)
 }
 
 fn acknowledged(ended: &Ended) -> u64 {
     ended.result()["stream"]["rows_acknowledged"].as_u64().unwrap()
 }
 
-/// Verifies what a killed loader left: every row is there, those behind its account told apart.
-async fn is_right(database: &Database, ended: &Ended, results: &Path) {
+/// A number that stands before these words.
+fn number(text: &str, words: &str) -> u64 {
+    let before = text.split(words).next().filter(|before| before.len() < text.len());
+    let before = before.unwrap_or_else(|| panic!("`{words}` is not in {text}"));
+    before.rsplit(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+/// Verifies what a killed loader left: every row is there, those that are not proven told apart.
+/// Returns how many are proven.
+async fn is_right(database: &Database, ended: &Ended, results: &Path) -> u64 {
     assert_eq!(ended.result()["status"], "running");
     let verified = verify(database, results).await;
-    assert_eq!(verified.code, Some(0), "{}{}", verified.stdout, verified.stderr);
-    let more = verified.stdout.lines().find(|line| line.contains("more: the loader was killed"));
-    let more = more.unwrap_or_else(|| panic!("{}", verified.stdout));
-    let more = more.trim().split(' ').next().unwrap();
-    assert!(verified.stdout.contains(&format!("not proven for the last {more} rows")), "{more}");
-    assert!(!verified.stdout.contains("no other"), "{}", verified.stdout);
-    let more: u64 = more.replace(',', "").parse().unwrap();
-    assert_eq!(acknowledged(ended) + more, rows(database).await, "{}", verified.stdout);
+    let said = &verified.stdout;
+    assert_eq!(verified.code, Some(0), "{said}{}", verified.stderr);
+    let (proven, more) = (number(said, " read back"), number(said, " more: the loader was killed"));
+    assert_eq!(number(said, " acknowledged, "), proven, "{said}");
+    let last = strom_load::quantity::format_count(more);
+    assert!(said.contains(&format!("not proven for the last {last} rows")), "{said}");
+    assert!(!said.contains("no other"), "{said}");
+    assert_eq!(proven + more, rows(database).await, "{said}");
+    proven
 }
 
 #[tokio::test]
@@ -132,20 +149,74 @@ async fn a_loader_killed_before_it_saved_anything_but_its_start_is_verified() {
     panic!("ten loaders had saved rows before they were killed");
 }
 
+/// The rows acknowledged by the journal, by the program in docs/result.md.
+fn by_python(results: &Path) -> u64 {
+    let docs = include_str!("../docs/result.md");
+    let program = docs.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    let journal = results.join("journal.log");
+    let output = Command::new(python()).arg("-c").arg(program).arg(journal).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let rows = said.lines().map(|line| number(line, " acknowledged"));
+    rows.sum()
+}
+
 #[tokio::test]
-async fn a_loader_killed_after_a_checkpoint_is_verified_and_a_gap_is_found() {
+async fn what_is_wrong_in_the_table_of_a_killed_loader_is_found() {
     let database = Database::create().await;
-    let saved = |result: &Value| result["stream"]["rows_acknowledged"].as_u64() > Some(0);
-    let (ended, results) = killed(&database, saved).await;
-    assert!(acknowledged(&ended) > 0);
-    is_right(&database, &ended, &results).await;
-    let first = ended.result()["stream"]["partitions"][0]["first_id"].as_i64().unwrap();
-    let gap = format!("DELETE FROM {TABLE} WHERE gpu_partition = 0 AND id = {}", first + 10);
-    database.execute(&gap).await;
-    let verified = verify(&database, &results).await;
-    assert_eq!(verified.code, Some(5), "{}{}", verified.stdout, verified.stderr);
-    let finding = "partition 0: 1 lost, first rows 10..=10";
-    assert!(verified.stdout.contains(finding), "{}", verified.stdout);
+    let program = stream(&database);
+    let results = program.folder.path().join("work/out");
+    let journal = results.join("journal.log");
+    until("the journal knows four seconds", || {
+        let text = std::fs::read_to_string(&journal).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| line.split(" known ").next()?.parse().ok())
+            .any(|s: f64| s > 4.0)
+    })
+    .await;
+    let ended = kill(&database, program).await;
+    let proven = is_right(&database, &ended, &results).await;
+    // Its result is of the first second.
+    assert!(proven > 2 * acknowledged(&ended), "{proven}");
+    assert_eq!(by_python(&results), proven);
+
+    // A torn end costs what stood there; what is behind damage is not proven.
+    let text = std::fs::read(&journal).unwrap();
+    std::fs::write(&journal, &text[..text.len() - 5]).unwrap();
+    assert_eq!(is_right(&database, &ended, &results).await, proven);
+    let mut damaged = text.clone();
+    damaged[text.len() / 2] ^= 1;
+    std::fs::write(&journal, damaged).unwrap();
+    assert!(is_right(&database, &ended, &results).await < proven);
+    let said = verify(&database, &results).await.stdout;
+    assert!(said.contains("journal.log is damaged in line "), "{said}");
+    std::fs::write(&journal, &text).unwrap();
+
+    let first_id = ended.result()["stream"]["partitions"][0]["first_id"].as_i64().unwrap();
+    let rows = |partition: u32, first: i64, last: i64| {
+        let (first, last) = (first_id + first, first_id + last);
+        format!("WHERE gpu_partition = {partition} AND id BETWEEN {first} AND {last}")
+    };
+    for (sql, finding) in [
+        (
+            format!("DELETE FROM {TABLE} {}", rows(1, 1_000, 1_999)),
+            "partition 1: 1,000 lost, first rows 1000..=1999",
+        ),
+        (
+            format!("INSERT INTO {TABLE} SELECT * FROM {TABLE} {}", rows(0, 3_000, 3_099)),
+            "partition 0: 100 doubled, first rows 3000..=3099",
+        ),
+        (
+            format!("UPDATE {TABLE} SET amount = amount + 0.01 {}", rows(2, 5_000, 5_099)),
+            "partition 2: 100 altered, first rows 5000..=5099",
+        ),
+    ] {
+        database.execute(&sql).await;
+        let verified = verify(&database, &results).await;
+        assert_eq!(verified.code, Some(5), "{sql}: {}{}", verified.stdout, verified.stderr);
+        assert!(verified.stdout.contains(finding), "{finding}: {}", verified.stdout);
+        assert!(verified.stdout.contains("THE TABLE IS NOT WHAT WAS SENT"), "{}", verified.stdout);
+    }
 }
 
 #[tokio::test]

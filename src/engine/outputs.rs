@@ -2,11 +2,14 @@
 //! must not end what is measured.
 
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use crate::dataset::{self, Stage};
 use crate::record::Interval;
 use crate::result::{JobResult, Shortfall};
 use crate::sink::{Progress, Sink, SinkError, Start};
+
+use super::PrepareError;
 
 /// The outputs of a job.
 pub(super) struct Outputs {
@@ -30,10 +33,14 @@ impl Outputs {
         &mut self,
         start: &Start<'_>,
         nothing_yet: &JobResult,
-    ) -> Result<(), SinkError> {
+    ) -> Result<(), PrepareError> {
         for sink in &mut self.sinks {
             sink.begin(start)?;
             sink.checkpoint(nothing_yet)?;
+            if let Some(background) = sink.background() {
+                // Nobody waits for it but the output, when it is finished.
+                thread::Builder::new().name("strom-load-output".to_owned()).spawn(background)?;
+            }
         }
         Ok(())
     }

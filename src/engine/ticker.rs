@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::TICK;
 use super::assemble::{self, Draft};
 use super::gate::Gate;
 use super::gpus::Gpus;
 use super::outputs::Outputs;
+use super::{PrepareError, TICK};
 use crate::bench::{Doing, Recorders, Watched};
 use crate::quantity::format_duration;
 use crate::query::ArmedQuery;
@@ -20,7 +20,7 @@ use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, PairTally, Phase, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::gpu::GpuReport;
 use crate::result::{Body, JobResult};
-use crate::sink::{Progress, QueryStart, SinkError, Start};
+use crate::sink::{Progress, QueryStart, Start};
 
 /// Between two looks at how far a query is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -58,7 +58,7 @@ impl<'a> Ticker<'a> {
         queries: &[QueryStart],
         gpus: Gpus,
         (gate, stop): (Gate, CancellationToken),
-    ) -> Result<Self, SinkError> {
+    ) -> Result<Self, PrepareError> {
         let nothing_yet = draft.so_far(&gpus);
         let start = Start {
             profile: nothing_yet.profile(),

@@ -1,9 +1,10 @@
 //! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, the
-//! histograms of each clock over time; `executions.csv`, the queries one by one, if there are any;
-//! and `gpu.csv`, if there is a GPU.
+//! histograms of each clock over time; `journal.log`, what became of each row, if there is a stream;
+//! `executions.csv`, the queries one by one, if there are any; and `gpu.csv`, if there is a GPU.
 
 mod executions;
 mod gpu_csv;
+mod journal;
 mod latency_log;
 
 use std::fs::{self, File};
@@ -13,13 +14,15 @@ use std::path::{Path, PathBuf};
 use crate::record::{Interval, QueryTally, StreamTally, Tally};
 use crate::report::{index_markdown, markdown};
 use crate::result::index::Index;
+use crate::result::journal::JOURNAL;
 use crate::result::{INDEX, JobResult, RESULT};
 
 use executions::{EXECUTIONS, ExecutionsCsv};
 use gpu_csv::{GPU_CSV, GpuCsv};
+use journal::Journal;
 use latency_log::{LATENCY_LOG, LatencyLog, Line};
 
-use super::{Sink, SinkError, Start};
+use super::{Background, Sink, SinkError, Start};
 
 const SUMMARY: &str = "summary.md";
 
@@ -104,6 +107,8 @@ fn replace(
 pub(crate) struct Folder {
     path: PathBuf,
     log: LatencyLog,
+    /// `None` without a stream.
+    journal: Option<Journal>,
     /// `None` without a query.
     executions: Option<ExecutionsCsv>,
     /// `None` without a GPU.
@@ -143,6 +148,7 @@ impl Folder {
             created,
             begun: false,
             log,
+            journal: None,
             executions: None,
             gpus: None,
             query_tags: Vec::new(),
@@ -234,11 +240,24 @@ impl Sink for Folder {
             let created = GpuCsv::create(&self.path, start.started_at, &start.gpus.gpus);
             self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
         }
+        if let Some(stream) = start.stream {
+            let created = Journal::create(&self.path, start.started_at, stream.partitions);
+            self.journal = Some(created.map_err(|source| self.unwritten(JOURNAL, source))?);
+        }
         let written = self.log.begin(start.started_at);
         written.map_err(|source| self.unwritten(LATENCY_LOG, source))
     }
 
+    fn background(&mut self) -> Option<Background> {
+        let writing = self.journal.as_mut()?.writing()?;
+        Some(Box::new(writing))
+    }
+
     fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
+        // First, as it must lose nothing: whatever fails, the others are tried again.
+        let noted = self.journal.as_ref().map_or(Ok(()), |journal| {
+            journal.note(interval.start + interval.length, &interval.partitions)
+        });
         let mut stream = StreamTally::default();
         interval.partitions.iter().for_each(|partition| stream.merge(&partition.tally));
         let (start, length) = (interval.start, interval.length);
@@ -261,7 +280,8 @@ impl Sink for Folder {
         let written = self.executions.as_mut().map_or(Ok(()), |file| file.write(queries));
         written.map_err(|source| self.unwritten(EXECUTIONS, source))?;
         let written = self.gpus.as_mut().map_or(Ok(()), |gpus| gpus.write(interval));
-        written.map_err(|source| self.unwritten(GPU_CSV, source))
+        written.map_err(|source| self.unwritten(GPU_CSV, source))?;
+        noted.map_err(|source| self.unwritten(JOURNAL, source))
     }
 
     fn checkpoint(&mut self, result: &JobResult) -> Result<(), SinkError> {
@@ -269,7 +289,9 @@ impl Sink for Folder {
     }
 
     fn finish(mut self: Box<Self>, result: &JobResult) -> Result<(), SinkError> {
+        let written = self.journal.as_mut().map_or(Ok(()), Journal::finish);
         self.save(result)?;
+        written.map_err(|source| self.unwritten(JOURNAL, source))?;
         let synced = self.log.finish();
         synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;
         let synced = self.executions.as_ref().map_or(Ok(()), ExecutionsCsv::sync);
