@@ -220,6 +220,14 @@ pub enum RunError {
     Task(String),
 }
 
+impl RunError {
+    /// Whether another run took the table over.
+    fn is_of_a_takeover(&self) -> bool {
+        let Self::Produce { error: ProduceError::Server(error), .. } = self else { return false };
+        error.took_over()
+    }
+}
+
 /// Does what a plan says to a server, and tells the outputs.
 ///
 /// # Errors

@@ -51,6 +51,8 @@ pub(crate) struct Producer {
     pub recovery: Recovery,
     /// Bounds the wait for a batch's answer.
     pub watchdog: Watchdog,
+    /// Notices when the server has heard nothing of it for a while.
+    pub silence: Watchdog,
     /// Whether its thread ran when it should have.
     pub heartbeat: Arc<Heartbeat>,
     /// Why its batches are late.
@@ -142,16 +144,9 @@ impl Producer {
         let mut error = None;
         loop {
             self.shed();
-            let slot = match self.pacer.next(&self.stop).await {
+            let slot = match self.next(&mut free).await {
                 Ok(Some(slot)) => slot,
-                Ok(None) => {
-                    // Where the rate is 0 from now on, the run is not over yet.
-                    tokio::select! {
-                        () = self.stop.over() => {}
-                        () = self.abort.cancelled() => {}
-                    }
-                    break;
-                }
+                Ok(None) => break,
                 Err(timer) => {
                     error = Some(timer.into());
                     break;
@@ -182,6 +177,45 @@ impl Producer {
             loader.into_session().close().await;
         }
         error
+    }
+
+    /// Waits for the next slot, until the run is over. Meanwhile the server hears a word now and then:
+    /// it ends sessions of which it hears nothing. `free` is when the producer could have sent it.
+    async fn next(&mut self, free: &mut Instant) -> std::io::Result<Option<Slot>> {
+        let mut heard = *free;
+        let mut is_there_more = true;
+        loop {
+            tokio::select! {
+                biased;
+                slot = self.pacer.next(&self.stop), if is_there_more => match slot? {
+                    Some(slot) => return Ok(Some(slot)),
+                    // Where the rate is 0 from now on, the run is not over yet.
+                    None => is_there_more = false,
+                },
+                () = self.stop.over(), if !is_there_more => return Ok(None),
+                () = self.abort.cancelled(), if !is_there_more => return Ok(None),
+                () = self.silence.exceeded(heard) => {
+                    self.say_a_word().await;
+                    heard = Instant::now();
+                    // Whatever fell due meanwhile has waited for the server.
+                    *free = heard;
+                }
+            }
+        }
+    }
+
+    /// Says a word to the server. If it cannot be said, the next batch finds out why.
+    async fn say_a_word(&mut self) {
+        let Some(loader) = &mut self.loader else { return };
+        let began = Instant::now();
+        let said = tokio::select! {
+            said = loader.say_a_word() => said,
+            () = self.watchdog.exceeded(began) => Err(pg::Error::timed_out("say a word to the server")),
+            () = self.abort.cancelled() => Ok(()),
+        };
+        if let Err(error) = said {
+            tracing::debug!(partition = self.partition, "{error}");
+        }
     }
 
     /// Whether nothing more is to be sent.

@@ -21,6 +21,7 @@ mod kind;
 pub(crate) mod load;
 pub(crate) mod mark;
 mod own;
+pub(crate) mod owner;
 mod plans;
 mod pooler;
 mod quote;

@@ -358,6 +358,9 @@ pub struct Recovery {
     pub on_fault: Option<Located<OnFault>>,
     /// Seconds that one outage may last before it ends the run. Default: 60.
     pub reconnect_timeout_s: Option<Located<Number>>,
+    /// Seconds that the server hears nothing of a loader before it lets its partitions go to another
+    /// one. Default: 60.
+    pub lease_s: Option<Located<Number>>,
     /// Rows over all partitions that may be overdue; older ones are dropped, and counted. At
     /// least one batch of each partition. Default: 60 seconds of the highest rate, or 1000000 if it
     /// is "max".

@@ -87,14 +87,13 @@ async fn a_lost_control_session_is_said_and_replaced() {
     let control = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                    AND application_name = 'strom-load control'";
     assert_eq!(database.number(control).await, 1);
-    // The producers come back, and hold it again too.
+    // The producers come back, and hold it again too. Those of the runs that were refused may take a
+    // moment to go.
+    let producers = "SELECT count(*) = 2 FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name LIKE 'strom-load producer%'";
+    database.until(producers).await;
     assert_eq!(terminate(&database, "strom-load producer%").await, 2);
-    database
-        .until(
-            "SELECT count(*) = 2 FROM pg_stat_activity WHERE datname = current_database() \
-                    AND application_name LIKE 'strom-load producer%'",
-        )
-        .await;
+    database.until(producers).await;
     assert_eq!(terminate(&database, "strom-load control").await, 1);
     keeps_out(&database).await;
     nothing_is_missing(&database, first).await;

@@ -21,7 +21,8 @@ use crate::result::gpu::GpusReport;
 use crate::result::readers::ReadersReport;
 use crate::result::server::ServerReport;
 use crate::result::stream::{
-    MeasuredRows, OutageReport, PartitionReport, StreamHistograms, StreamReport, StreamRun,
+    MeasuredRows, OutageReport, OwnerReport, PartitionReport, StreamHistograms, StreamReport,
+    StreamRun,
 };
 use crate::result::{Body, FORMAT_VERSION, JobResult, Status};
 
@@ -207,6 +208,10 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
     let with_histograms = findings.partitions.len() <= PARTITION_HISTOGRAMS_MAX;
     StreamReport {
         table_created: findings.table.created,
+        owner: Some(OwnerReport {
+            run: findings.table.run.to_string(),
+            lock_alone: findings.table.proof.lock_alone().map(str::to_owned),
+        }),
         partitions_added: findings.table.partitions_added,
         rows_before: findings.table.created.then_some(0),
         target_rows_per_s: target.map(|target| target.round() as u64),

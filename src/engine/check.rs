@@ -18,7 +18,7 @@ use super::keeper::Keeper;
 use super::measure::Run;
 use super::outputs::Outputs;
 use super::threads::Threads;
-use super::{Shutdown, TICK};
+use super::{RunError, Shutdown, TICK};
 
 /// What is said of whatever a signal has cut off.
 const INTERRUPTED: &str = "interrupted";
@@ -117,16 +117,39 @@ async fn look(
 }
 
 async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<RowsFound, AuditError> {
-    let audited = audit(run.address(), &run.evidence(), read).await?;
+    let mut evidence = run.evidence();
+    if was_taken_over(run) {
+        // The table is the other run's, and so is its lock.
+        evidence.reservation = None;
+        let mut session = pg::Session::own(run.address(), "strom-load audit").await?;
+        let ends = pg::table::ends(&mut session, &run.table).await?;
+        session.close().await;
+        for (partition, end) in evidence.partitions.iter_mut().zip(ends) {
+            if let Some(end) = end {
+                let rows = end.saturating_sub(partition.first_id);
+                partition.account.gives_way(u64::try_from(rows).unwrap_or_default());
+            }
+        }
+    }
+    let audited = audit(run.address(), &evidence, read).await?;
     let partitions: Vec<_> = audited.into_iter().map(|audited| audited.partition).collect();
     let rows = partitions.iter().map(|partition| partition.rows_found).sum();
     Ok(RowsFound { rows: Some(rows), audit: Some(partitions), not_checked: None })
 }
 
 async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<RowsFound, AuditError> {
+    if was_taken_over(run) {
+        return Ok(not_checked(
+            "another run took over the table, so a count would have its rows too",
+        ));
+    }
     let mut session =
         pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
     let rows = pg::table::count_since(&mut session, &plan.job.stream, run.partitions()).await?;
     session.close().await;
     Ok(RowsFound { rows: Some(rows), ..RowsFound::default() })
+}
+
+fn was_taken_over(run: &Run<'_>) -> bool {
+    run.error.as_ref().is_some_and(RunError::is_of_a_takeover)
 }

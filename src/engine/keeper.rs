@@ -25,15 +25,16 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Keeps `session`, which holds `reservation`, until [`Keeper::end`]. It tells the time meanwhile.
+    /// Keeps `session`, which holds a reservation under a lease, until [`Keeper::end`]. It tells the time
+    /// meanwhile.
     pub(super) fn of(
         session: pg::Session,
         address: pg::Address,
-        reservation: Reservation,
+        hold: (Reservation, Duration),
         clocks: Clocks,
     ) -> Self {
         let over = CancellationToken::new();
-        let task = tokio::spawn(keep(session, address, reservation, clocks, over.clone()));
+        let task = tokio::spawn(keep(session, address, hold, clocks, over.clone()));
         Self { over, task }
     }
 
@@ -48,7 +49,7 @@ impl Keeper {
 async fn keep(
     session: pg::Session,
     address: pg::Address,
-    reservation: Reservation,
+    (reservation, lease): (Reservation, Duration),
     clocks: Clocks,
     over: CancellationToken,
 ) {
@@ -72,7 +73,7 @@ async fn keep(
                         );
                     }
                 },
-                None => match take_anew(&address, &reservation).await {
+                None => match take_anew(&address, &reservation, lease).await {
                     Ok(session) => {
                         tracing::info!("the table is reserved again, by a new session");
                         (held, failed) = (Some(session), false);
@@ -103,9 +104,11 @@ async fn ask(session: &mut pg::Session) -> Result<ServerTime, pg::Error> {
 async fn take_anew(
     address: &pg::Address,
     reservation: &Reservation,
+    lease: Duration,
 ) -> Result<pg::Session, pg::Error> {
     let taking = async {
         let mut session = pg::Session::own(address, "strom-load control").await?;
+        session.lease(lease, None).await?;
         match reservation.join(&mut session).await? {
             true => Ok(session),
             false => Err(pg::Error::taken("reserve the table again")),

@@ -54,7 +54,7 @@ pub(super) struct Run<'a> {
     plan: &'a Plan<StreamJob>,
     address: pg::Address,
     server: ServerReport,
-    table: StreamTable,
+    pub(super) table: StreamTable,
     /// Time zero of all schedules, on both clocks.
     start: Instant,
     started_at: SystemTime,
@@ -65,7 +65,7 @@ pub(super) struct Run<'a> {
     /// Ends readers and examiner in the middle of a query; so does `abort`.
     cut_off: CancellationToken,
     status: Status,
-    error: Option<RunError>,
+    pub(super) error: Option<RunError>,
     lanes: Vec<Lane>,
     readers: Readers,
     /// Looks at plans and answers; away while its task runs.
@@ -107,11 +107,10 @@ impl<'a> Run<'a> {
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
         if let Some(StreamPartition { number, first_id, .. }) = table.partitions.first() {
-            let (stream, seed, origin_us) =
-                (&plan.job.stream, plan.common.seed, unix_us(started_at));
-            server.identity.first_row = first_row(stream, seed, (*number, *first_id), origin_us)?;
+            let (stream, seed) = (&plan.job.stream, plan.common.seed);
+            let (first, origin_us) = ((*number, *first_id), unix_us(started_at));
+            server.identity.first_row = first_row(stream, seed, first, origin_us)?;
         }
-        let partitions = table.partitions.clone();
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
         let mut run = Self {
@@ -145,7 +144,7 @@ impl<'a> Run<'a> {
         };
         let mut producers = Vec::new();
         for ((partition, loader), trail) in
-            partitions.into_iter().zip(loaders).zip(prepared.trails.iter())
+            run.table.partitions.clone().into_iter().zip(loaders).zip(prepared.trails.iter())
         {
             let _timers_belong_there = ingest.enter();
             producers.push(run.producer(partition, (loader, trail), &address)?);
@@ -158,8 +157,7 @@ impl<'a> Run<'a> {
             let reader = run.readers.reader(plan, number, armed, begin, beats, control)?;
             reading.push(reader);
         }
-        let reservation = run.table.reservation.clone();
-        let examiner = run.readers.examiner(plan, &prepared.readers_address, &reservation, start);
+        let examiner = run.readers.examiner(plan, &prepared.readers_address, start);
         let queries: Vec<QueryStart> =
             run.readers.armed_queries().iter().map(query_start).collect();
         let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
@@ -179,7 +177,8 @@ impl<'a> Run<'a> {
             gpus: run.gpus.found(),
         };
         outputs.begin(&begin, &run.report(RowsFound::default()))?;
-        let keeper = Keeper::of(control, address, reservation, run.clocks.clone());
+        let held = (run.table.reservation.clone(), plan.job.recovery.lease);
+        let keeper = Keeper::of(control, address, held, run.clocks.clone());
         let mut tasks = JoinSet::new();
         for producer in producers {
             let partition = producer.partition;
@@ -236,6 +235,7 @@ impl<'a> Run<'a> {
             stream: stream.clone(),
             recovery: self.plan.job.recovery.clone(),
             watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
+            silence: Watchdog::new(self.plan.job.recovery.silence_max()),
             heartbeat: self.own.producers(),
             attribution: Attribution::default(),
             usual: UsualService::default(),

@@ -85,7 +85,7 @@ pub(super) async fn prepare(
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
-    let table = table::prepare(&mut control, &plan.job.stream).await?;
+    let mut table = table::prepare(&mut control, &plan.job.stream).await?;
     server.identity.table_oid = Some(table.oid);
     let writes = plan.job.readers.writes;
     let has_same_catalog = reading.has_same_catalog();
@@ -94,13 +94,16 @@ pub(super) async fn prepare(
         None => check_queries(&mut control, &armed_queries, writes).await?,
     }
     try_rows(&mut control, plan, &table).await?;
-    table::commit(&mut control, &plan.job.stream, &table).await?;
+    table::commit(&mut control, &plan.job.stream, &mut table).await?;
     reading.await_table(&mut control, &armed_queries, writes).await?;
     let trails = Trails::of(table.partitions.len());
     let (readers_address, readers_report) =
-        reading.begin(&mut readers, plan, &table, &trails).await?;
+        reading.begin(&mut readers, plan, &table, &trails).await;
     let mut loaders = Vec::new();
-    for (session, partition) in producers.into_iter().zip(&table.partitions) {
+    let recovery = &plan.job.recovery;
+    control.lease(recovery.lease, None).await?;
+    for (mut session, partition) in producers.into_iter().zip(&table.partitions) {
+        session.lease(recovery.lease, Some(recovery.statement_max())).await?;
         loaders.push(Loader::prepare(session, &partition.target, None).await?);
     }
     let address = address.clone();

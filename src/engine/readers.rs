@@ -11,12 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Heartbeat, Pacer, Stop, Timer};
 use crate::pg;
-use crate::pg::reservation::Reservation;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Examiner, Findings, SharedFindings};
-use crate::query::{
-    Armed, ArmedQuery, Chooser, Connection, Failures, Reader, Repeats, TableRows, Timeouts,
-};
+use crate::query::{Armed, ArmedQuery, Chooser, Failures, Reader, Repeats, TableRows, Timeouts};
 use crate::record::{Attribution, PairTally, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::readers::{FreshnessBy, ReadersReport};
 use crate::stats;
@@ -164,18 +161,12 @@ impl Readers {
         &mut self,
         plan: &Plan<StreamJob>,
         address: &pg::Address,
-        reservation: &Reservation,
         start: Instant,
     ) -> Option<Examiner> {
         if self.armed_queries.is_empty() {
             return None;
         }
-        // On another server it is no table of the run.
-        let is_there = self.report.freshness_by != Some(FreshnessBy::Rows);
-        let connection = Connection {
-            reservations: is_there.then(|| reservation.clone()).into_iter().collect(),
-            ..connection(plan, address, "strom-load examiner")
-        };
+        let connection = connection(plan, address, "strom-load examiner");
         let armed = Armed::new(connection, Arc::clone(&self.timeouts));
         let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(armed, Arc::clone(&self.armed_queries), evidence, start);

@@ -107,21 +107,16 @@ impl Reading {
         check_queries_apart(session, armed_queries, writes).await
     }
 
-    /// Has the readers hold the run's table, where it is that one, and find out what they see of it.
-    ///
-    /// # Errors
-    /// When a session is lost.
+    /// Has the readers find out what they see of the run's table. They do not hold it: a session in which
+    /// anybody's queries run has no limit on its silence.
     pub(super) async fn begin(
         self,
         readers: &mut [Armed],
         plan: &Plan<StreamJob>,
         table: &StreamTable,
         trails: &Trails,
-    ) -> Result<(pg::Address, ReadersReport), pg::Error> {
+    ) -> (pg::Address, ReadersReport) {
         for armed in &mut *readers {
-            if self.has_same_catalog() {
-                armed.hold(table.reservation.clone()).await?;
-            }
             let stream = &plan.job.stream;
             armed.look_out(Lookout::new(trails.clone(), self.by, stream, &table.partitions));
         }
@@ -133,7 +128,7 @@ impl Reading {
             None => None,
         };
         let freshness_by = (!readers.is_empty()).then_some(self.by);
-        Ok((self.address, ReadersReport { server, freshness_by }))
+        (self.address, ReadersReport { server, freshness_by })
     }
 }
 

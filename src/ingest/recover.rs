@@ -6,12 +6,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Backoff, Slot};
-use crate::pg::fate::Fate;
+use crate::pg::fate::{BatchProbe, Fate};
 use crate::pg::fault::{Remedy, remedy};
 use crate::pg::load::{LoadFailure, Loader};
 use crate::pg::table::batch_probe;
 use crate::pg::{self, Error};
-use crate::plan::{Delivery, OnFault};
+use crate::plan::{Delivery, OnFault, Recovery};
 use crate::record;
 
 use super::{Connection, ProduceError, Producer};
@@ -136,9 +136,14 @@ impl Producer {
         let mut loader = match self.loader.take() {
             Some(loader) => loader,
             None => {
-                let reconnecting = reconnect(&self.connection, until);
-                let loader = bounded(&self.abort, until, reconnecting).await?;
-                self.connection.trailing(loader, &self.trail)
+                let reconnecting = reconnect(&self.connection, &self.recovery, until);
+                match bounded(&self.abort, until, reconnecting).await {
+                    Ok(loader) => self.connection.trailing(loader, &self.trail),
+                    Err(error) if error.took_over() => {
+                        return Ok(self.gives_way(slot, in_doubt.is_some(), error, until).await);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
         let Some(xid) = in_doubt else {
@@ -149,9 +154,7 @@ impl Producer {
             Delivery::AtLeastOnce => Decision::Resend,
             Delivery::AtMostOnce => Decision::Undecided,
             Delivery::ExactlyOnce => {
-                let first_id = self.first_id.wrapping_add(slot.first_row as i64);
-                let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
-                let batch = batch_probe(&self.stream, self.partition, first_id, last_id);
+                let batch = self.probe(slot);
                 let fate = loader.session().fate_of(xid, &batch, deadline);
                 match bounded(&self.abort, until, fate).await? {
                     Fate::Committed => Decision::Acknowledged,
@@ -166,10 +169,57 @@ impl Producer {
         self.loader = Some(loader);
         Ok(verdict)
     }
+
+    /// Another run took over, and said in its row from which id on: the batch was there by then or never
+    /// will be. One that was there is acknowledged; the next one ends the producer.
+    async fn gives_way(
+        &mut self,
+        slot: &Slot,
+        doubtful: bool,
+        error: Error,
+        until: Instant,
+    ) -> Decision {
+        let batch = self.probe(slot);
+        let fate = match error.next_first_id() {
+            _ if !doubtful => Some(Fate::Aborted),
+            Some(next_first_id) if batch.last_id >= next_first_id => Some(Fate::Aborted),
+            Some(_) => {
+                let looking = async {
+                    let Connection { address, application_name, .. } = &self.connection;
+                    // Without the lock: it is the other one's.
+                    let mut session = pg::Session::own(address, application_name).await?;
+                    let fate = session.look_for(&batch).await?;
+                    session.close().await;
+                    Ok(fate)
+                };
+                bounded(&self.abort, until, looking).await.ok()
+            }
+            None => None,
+        };
+        match fate {
+            Some(Fate::Committed) => Decision::Acknowledged,
+            Some(Fate::Aborted) => Decision::Fatal { error: error.into(), in_doubt: false },
+            Some(Fate::Undecided(_)) | None => {
+                Decision::Fatal { error: error.into(), in_doubt: true }
+            }
+        }
+    }
+
+    /// Where the batch would be found.
+    fn probe(&self, slot: &Slot) -> BatchProbe {
+        let first_id = self.first_id.wrapping_add(slot.first_row as i64);
+        let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
+        batch_probe(&self.stream, self.partition, first_id, last_id)
+    }
 }
 
-async fn reconnect(connection: &Connection, deadline: Instant) -> Result<Loader, Error> {
-    let session = pg::Session::own(&connection.address, &connection.application_name).await?;
+async fn reconnect(
+    connection: &Connection,
+    recovery: &Recovery,
+    deadline: Instant,
+) -> Result<Loader, Error> {
+    let mut session = pg::Session::own(&connection.address, &connection.application_name).await?;
+    session.lease(recovery.lease, Some(recovery.statement_max())).await?;
     Loader::prepare(session, &connection.target, Some(deadline)).await
 }
 

@@ -24,6 +24,12 @@ enum Cause {
     Connection(String),
     /// The answer, or something on our side of the protocol, was not as expected.
     Other(String),
+    /// The run's table, or a lane of it, is another run's.
+    TakenOver {
+        fact: String,
+        /// The id of the first row that the other one could load, if it is known.
+        next_first_id: Option<i64>,
+    },
 }
 
 #[derive(Debug)]
@@ -92,6 +98,27 @@ impl Error {
         Self::refused(act, "another strom-load is at the table")
     }
 
+    /// Another run took over what this one had; `next_first_id`: the id of the first row that it could
+    /// load there, if that is known.
+    pub(super) fn taken_over(fact: String, next_first_id: Option<i64>) -> Self {
+        Self::boxed("come back".to_owned(), Cause::TakenOver { fact, next_first_id })
+            .with_fix("start again when that run has ended, or with a table of its own (--table)")
+    }
+
+    /// Whether another run took over what this one had.
+    pub(crate) fn took_over(&self) -> bool {
+        matches!(&self.0.cause, Cause::TakenOver { .. })
+    }
+
+    /// The id of the first row that the run that took over could load there, if that is known: all of
+    /// ours below it were there by then, and none from it on.
+    pub(crate) fn next_first_id(&self) -> Option<i64> {
+        match &self.0.cause {
+            Cause::TakenOver { next_first_id, .. } => *next_first_id,
+            _ => None,
+        }
+    }
+
     /// A query that is to read only has switched that off, so its session was closed.
     pub fn let_write() -> Self {
         Self::refused("run the query", "it sets default_transaction_read_only off").with_fix(
@@ -119,7 +146,9 @@ impl Error {
         if !self.is_lost() {
             self.0.cause = Cause::Connection(match self.0.cause {
                 Cause::Server(server) => server.message,
-                Cause::Connection(fact) | Cause::Other(fact) => fact,
+                Cause::Connection(fact) | Cause::Other(fact) | Cause::TakenOver { fact, .. } => {
+                    fact
+                }
             });
         }
         self
@@ -145,7 +174,7 @@ impl Error {
     fn fix(&self) -> Option<&str> {
         let usual = || match &self.0.cause {
             Cause::Server(server) => usual_fix(&server.sqlstate, &server.message),
-            Cause::Connection(_) | Cause::Other(_) => None,
+            Cause::Connection(_) | Cause::Other(_) | Cause::TakenOver { .. } => None,
         };
         self.0.fix.as_deref().or_else(usual)
     }
@@ -175,7 +204,7 @@ impl Error {
         match &self.0.cause {
             Cause::Server(server) => &server.sqlstate,
             Cause::Connection(_) => "08006",
-            Cause::Other(_) => "XX000",
+            Cause::Other(_) | Cause::TakenOver { .. } => "XX000",
         }
     }
 
@@ -190,7 +219,7 @@ impl Error {
         match &self.0.cause {
             Cause::Server(server) => matches!(server.severity.as_str(), "FATAL" | "PANIC"),
             Cause::Connection(_) => true,
-            Cause::Other(_) => false,
+            Cause::Other(_) | Cause::TakenOver { .. } => false,
         }
     }
 
@@ -224,7 +253,9 @@ impl fmt::Display for Error {
                     write!(f, "\n  hint (server): {hint}")?;
                 }
             }
-            Cause::Connection(fact) | Cause::Other(fact) => f.write_str(fact)?,
+            Cause::Connection(fact) | Cause::Other(fact) | Cause::TakenOver { fact, .. } => {
+                f.write_str(fact)?;
+            }
         }
         if let Some(fix) = self.fix() {
             write!(f, "\n  fix: {fix}")?;

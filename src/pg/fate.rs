@@ -78,7 +78,22 @@ impl Session {
     }
 
     /// Looks for the batch's first and last row, in the partition's newest pages, then in all.
-    async fn look_for(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn look_for(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
+        const ACT: &str = "begin to look for a batch";
+        // A look at a whole partition takes as long as it takes.
+        self.execute(ACT, "BEGIN READ ONLY; SET LOCAL statement_timeout = 0").await?;
+        let found = self.look(batch).await;
+        if found.as_ref().is_err_and(Error::is_lost) {
+            return found;
+        }
+        self.execute("end the look for a batch", "ROLLBACK").await?;
+        found
+    }
+
+    async fn look(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
         let BatchProbe { table, id_column, partition_column, partition, first_id, last_id } = batch;
         let act = "look for a batch in the table";
         let wanted = if first_id == last_id { 1 } else { 2 };

@@ -23,9 +23,9 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct LoadTarget {
     /// A `COPY … FROM STDIN (FORMAT binary)`.
     pub copy_sql: String,
-    /// Key of the advisory lock that only one session may hold at a time.
+    /// Key of the advisory lock that only one session of the run may hold at a time.
     pub fence: String,
-    /// What all sessions of the run hold.
+    /// What its session holds beside all others of the run.
     pub reservation: Reservation,
 }
 
@@ -98,11 +98,11 @@ impl Loader {
     ///
     /// The fence keeps two sessions of one producer apart: once a new session holds it, the old
     /// one's backend has ended, and its transaction with it. With a `deadline` (after a lost
-    /// connection) it is waited for, and a backend that does not let go is terminated; without
-    /// one, a fence that is taken belongs to another loader.
+    /// connection) it is waited for, and a backend that does not let go is terminated.
     ///
     /// # Errors
-    /// When the server does not accept the statements, or the fence cannot be had.
+    /// When the server does not accept the statements, the fence cannot be had, or another run took
+    /// over the partition.
     pub(crate) async fn prepare(
         mut session: Session,
         target: &LoadTarget,
@@ -187,6 +187,18 @@ impl Loader {
         Some(self.committing.load(Ordering::Relaxed)).filter(|xid| *xid != 0)
     }
 
+    /// Says a word to the server, so that it knows that somebody is there; not in the middle of a
+    /// transaction that was opened ahead, whose rows follow soon.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn say_a_word(&mut self) -> Result<(), Error> {
+        match self.ahead {
+            Some(_) => Ok(()),
+            None => self.session.execute("say a word to the server", "SELECT 1").await,
+        }
+    }
+
     /// The process that serves it on the server's machine.
     pub(crate) fn backend(&self) -> Option<u32> {
         self.session.backend
@@ -218,24 +230,19 @@ async fn join(
     Ok(())
 }
 
+/// Takes the fence, which names the run: whoever else holds it is a session of this run's own, and so
+/// may be terminated.
 async fn take_fence(
     session: &mut Session,
     key: &str,
     deadline: Option<Instant>,
 ) -> Result<(), Error> {
     let act = "reserve the partition for this session";
-    let take = format!("SELECT pg_try_advisory_lock({key})");
+    let take = format!("SELECT pg_catalog.pg_try_advisory_lock({key})");
     let began = Instant::now();
     let mut terminated = false;
-    loop {
-        if session.text(act, &take).await?.as_deref() == Some("t") {
-            return Ok(());
-        }
-        let Some(deadline) = deadline else {
-            return Err(Error::refused(act, "another strom-load is streaming into it")
-                .with_fix("wait until it ends, or give this run a table of its own with --table"));
-        };
-        if Instant::now() > deadline {
+    while session.text(act, &take).await?.as_deref() != Some("t") {
+        if deadline.is_none_or(|deadline| Instant::now() > deadline) {
             return Err(Error::lost(act, "the lost session's backend does not end"));
         }
         if !terminated && began.elapsed() > FENCE_PATIENCE {
@@ -251,6 +258,7 @@ async fn take_fence(
         }
         tokio::time::sleep(FENCE_PATIENCE / 20).await;
     }
+    Ok(())
 }
 
 async fn batch(

@@ -17,7 +17,7 @@ use super::{Address, Error, Session, connect, pooler, start};
 /// run's rows; and a GPU service that sleeps lets every query wait for ever.
 ///
 /// No limit of the role or the database holds: it would end the audit, or take the lock away that an
-/// idle session holds. What bounds our work is in this program.
+/// idle session holds. What bounds our work is in this program; see also [`Session::lease`].
 const OWN: &[(&str, &str)] = &[
     ("pg_strom.enabled", "off"),
     ("statement_timeout", "0"),
@@ -26,6 +26,9 @@ const OWN: &[(&str, &str)] = &[
     ("idle_in_transaction_session_timeout", "0"),
     ("transaction_timeout", "0"),
 ];
+
+/// The server's own limits are whole numbers of milliseconds in 32 bits.
+const LIMIT_MAX_MS: u128 = i32::MAX as u128;
 
 /// Sets those of these settings that the server knows.
 fn set(settings: &[(&str, &str)]) -> String {
@@ -87,6 +90,27 @@ impl Session {
         self.backend = pid.and_then(|pid: i32| u32::try_from(pid).ok());
         self.listener = Some(Box::new(Listener::new(asking(address, pid))));
         Ok(self)
+    }
+
+    /// Has the server end the session, and its locks with it, when it hears nothing of us: for `lease`
+    /// between statements, for `statement_max` in the middle of one. So a loader that is stopped, or cut
+    /// off in a way that no network tells, keeps its table for so long and no longer.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn lease(
+        &mut self,
+        lease: Duration,
+        statement_max: Option<Duration>,
+    ) -> Result<(), Error> {
+        let ms = |time: Duration| time.as_millis().min(LIMIT_MAX_MS).to_string();
+        let (lease, statement_max) = (ms(lease), statement_max.map(ms));
+        let mut settings = vec![
+            ("idle_session_timeout", lease.as_str()),
+            ("idle_in_transaction_session_timeout", lease.as_str()),
+        ];
+        settings.extend(statement_max.as_deref().map(|max| ("statement_timeout", max)));
+        self.execute("limit the session's silence", &set(&settings)).await
     }
 
     /// Makes a session that is as configured one in which a profile's queries are run: a query ends

@@ -7,6 +7,7 @@ use crate::row::{Column, Values};
 use super::fate::BatchProbe;
 use super::load::LoadTarget;
 use super::mark::{self, Relation};
+use super::owner::{self, Proof, RunId};
 use super::quote::quote_literal;
 use super::reservation::Reservation;
 use super::{Error, Session};
@@ -25,8 +26,12 @@ const ELSEWHERE: &str = "name another table with --table";
 pub(crate) struct StreamTable {
     /// Its oid.
     pub oid: u32,
-    /// What every session of the run holds.
+    /// What every session that loads holds; that of the first partition.
     pub reservation: Reservation,
+    /// The run, as its locks and rows name it.
+    pub run: RunId,
+    /// How its partitions are told to be its own.
+    pub proof: Proof,
     /// The partitions that the run loads.
     pub partitions: Vec<StreamPartition>,
     /// Whether this run created the table.
@@ -59,7 +64,10 @@ pub(crate) struct StreamPartition {
 /// When the table does not fit the stream, is in use by another loader, or may not be created.
 pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTable, Error> {
     let table = &stream.table;
-    session.execute("begin", "BEGIN").await?;
+    let run = RunId::draw(session).await?;
+    // Each look sees what was committed before it, whatever the role's default is: the highest id must
+    // be that of now, not of before the wait for the table.
+    session.execute("begin", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     // Two loaders that start together must not both create the table.
     let lock = format!(
         "SELECT pg_advisory_xact_lock(hashtextextended({}, 0))",
@@ -72,7 +80,7 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
     let mut dropped = None;
     if let Some(found) = &present {
         // Before anything is dropped: not from under another loader.
-        Reservation::of(found.oid).enter(session, table, ELSEWHERE).await?;
+        Reservation::of_run(found.oid, &run).enter(session, table, ELSEWHERE).await?;
         if stream.recreate != Recreate::No {
             dropped =
                 Some(mark::drop_table(session, table, found, &stream.recreate, ELSEWHERE).await?);
@@ -93,17 +101,20 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
     let table_oid = found.oid;
     if created {
         // Nobody else can see it yet, so this cannot fail for being taken.
-        Reservation::of(table_oid).enter(session, table, ELSEWHERE).await?;
+        Reservation::of_run(table_oid, &run).enter(session, table, ELSEWHERE).await?;
     }
     let rows_before = match created {
         true => Some(0),
         false => estimated_rows(session, table_oid).await?,
     };
+    let reservation = Reservation::of_run(table_oid, &run);
     Ok(StreamTable {
         rows_before,
         oid: table_oid,
-        reservation: Reservation::of(table_oid),
-        partitions: partitions(session, stream, table_oid).await?,
+        partitions: partitions(session, stream, table_oid, &reservation, &run).await?,
+        reservation,
+        run,
+        proof: Proof::Rows(Vec::new()),
         created,
         partitions_added: if created { 0 } else { partitions_added },
         dropped,
@@ -125,18 +136,49 @@ async fn estimated_rows(session: &mut Session, table_oid: u32) -> Result<Option<
     Ok(rows.and_then(|rows| rows.parse().ok()))
 }
 
-/// Makes what [`prepare`] did last.
+/// Claims the partitions for the run and makes what [`prepare`] did last, all at once.
 ///
 /// # Errors
 /// When the server is gone.
 pub(crate) async fn commit(
     session: &mut Session,
     stream: &Stream,
-    table: &StreamTable,
+    table: &mut StreamTable,
 ) -> Result<(), Error> {
+    let lanes: Vec<(u32, i64)> =
+        table.partitions.iter().map(|own| (own.number, own.first_id)).collect();
+    table.proof = owner::claim(session, table.oid, &table.run, &lanes).await?;
+    match &table.proof {
+        Proof::Rows(epochs) => {
+            for (StreamPartition { number, target, .. }, epoch) in
+                table.partitions.iter_mut().zip(epochs)
+            {
+                target.reservation = target.reservation.of_lane(*number, *epoch);
+            }
+            if let Some(first) = table.partitions.first() {
+                table.reservation = first.target.reservation.clone();
+            }
+        }
+        Proof::LockAlone(why) => {
+            tracing::info!("no row names the run beside its lock: {why}");
+        }
+    }
     session.execute(&format!("create table {}", stream.table), "COMMIT").await?;
     table.dropped.iter().for_each(|dropped| tracing::info!("{dropped}"));
     Ok(())
+}
+
+/// Where each partition of a run ends for another run that took the table over: the first id that may be
+/// of that one; `None` where it is still this run's.
+///
+/// # Errors
+/// When that cannot be told, or the server does not answer.
+pub(crate) async fn ends(
+    session: &mut Session,
+    table: &StreamTable,
+) -> Result<Vec<Option<i64>>, Error> {
+    let lanes: Vec<u32> = table.partitions.iter().map(|own| own.number).collect();
+    owner::ends(session, table.oid, &table.run, (&table.proof, &lanes)).await
 }
 
 /// Counts the rows of each partition from its first id on, for the check at the end.
@@ -372,6 +414,8 @@ async fn partitions(
     session: &mut Session,
     stream: &Stream,
     oid: u32,
+    reservation: &Reservation,
+    run: &RunId,
 ) -> Result<Vec<StreamPartition>, Error> {
     let table = &stream.table;
     let (id, partition) = key_columns(stream);
@@ -394,7 +438,12 @@ async fn partitions(
             )
             .with_fix("name another table with --table"));
         }
-        let (target, first_id) = (target(stream, oid, number), highest.max(0) + 1);
+        let target = LoadTarget {
+            copy_sql: copy_sql(stream),
+            fence: fence(oid, number, run),
+            reservation: reservation.clone(),
+        };
+        let first_id = highest.max(0) + 1;
         partitions.push(StreamPartition { number, target, first_id });
     }
     Ok(partitions)
@@ -405,9 +454,10 @@ async fn number_of(session: &mut Session, act: &str, sql: &str) -> Result<i64, E
     text.parse().map_err(|_| Error::refused(act, format!("`{text}` is not a whole number")))
 }
 
-fn target(stream: &Stream, oid: u32, partition: u32) -> LoadTarget {
-    let fence = format!("hashtextextended('strom-load fence {oid}/{partition}', 0)");
-    LoadTarget { copy_sql: copy_sql(stream), fence, reservation: Reservation::of(oid) }
+/// The key of the lock that keeps two sessions of one producer apart. It names the run: whoever holds it
+/// is a session of that run.
+fn fence(oid: u32, partition: u32, run: &RunId) -> String {
+    format!("pg_catalog.hashtextextended('strom-load fence {oid}/{partition} of run {run}', 0)")
 }
 
 /// Where a batch of rows `first_id ..= last_id` of a partition is to be found.

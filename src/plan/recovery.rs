@@ -22,6 +22,14 @@ const RECONNECT_TIMEOUT: Limits = Limits {
     range: "1 ms to 1 day",
     fix: "choose how long an outage may last, such as 60 s",
 };
+const LEASE: Limits = Limits {
+    default: 60.0,
+    min: 1.0,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 s to 1 day",
+    fix: "choose how long a loader that is stopped keeps its partitions, such as 60 s",
+};
 /// The default follows the rate, the minimum the batches.
 const BACKLOG_ROWS: Limits = Limits {
     default: 180_000.0,
@@ -49,10 +57,31 @@ pub struct Recovery {
     pub on_fault: OnFault,
     /// How long one outage may last before it ends the run.
     pub reconnect_timeout: Duration,
+    /// How long the server hears nothing of a loader before it ends its sessions, and with them its hold
+    /// on the partitions.
+    pub lease: Duration,
     /// Rows over all partitions that may be overdue; older ones are dropped, and counted.
     pub backlog_rows: NonZeroU64,
     /// Afterwards overdue rows are sent at most at this multiple of the target rate, above 1.
     pub catch_up_factor: f64,
+}
+
+/// How much later than its producer the server gives a batch up.
+const SERVER_GRACE: Duration = Duration::from_secs(5);
+/// How many times within its lease a loader says a word.
+const WORDS_A_LEASE: u32 = 4;
+
+impl Recovery {
+    /// How long a statement of a producer may take on the server: longer than the producer waits for
+    /// it, so that it is only ended there when nobody waits any more.
+    pub fn statement_max(&self) -> Duration {
+        self.lease.max(self.reconnect_timeout) + SERVER_GRACE
+    }
+
+    /// How long a producer leaves the server without a word.
+    pub fn silence_max(&self) -> Duration {
+        self.lease / WORDS_A_LEASE
+    }
 }
 
 impl Resolver<'_> {
@@ -69,6 +98,7 @@ impl Resolver<'_> {
                 &mut recovery.reconnect_timeout_s,
                 &RECONNECT_TIMEOUT,
             ),
+            lease: self.time("lease_s", &mut recovery.lease_s, &LEASE),
             backlog_rows: self.backlog(&mut recovery.backlog_rows, stream),
             catch_up_factor: self.number(
                 "catch_up_factor",

@@ -382,6 +382,18 @@ pub const SETTINGS: &[Setting] = &[
                with growing pauses. It also bounds how long one batch may take.",
     },
     Setting {
+        flag: "--lease",
+        variable: Some("STROM_LOAD_LEASE"),
+        keys: &["recovery.lease_s"],
+        form: Form::Value(seconds),
+        value_name: "TIME",
+        heading: "Faults",
+        help: "How long the server waits for a word of this loader before another may load [default: 60s]\n\n\
+               The server ends the sessions of a loader that is stopped or cut off, and with them its \
+               hold on the partitions. One that lives says a word four times as often, also while it has \
+               no rows to send. In the middle of a batch it is --reconnect-timeout, if that is longer.",
+    },
+    Setting {
         flag: "--backlog-rows",
         variable: Some("STROM_LOAD_BACKLOG_ROWS"),
         keys: &["recovery.backlog_rows"],

@@ -67,6 +67,7 @@ fn an_empty_profile_is_the_default_workload_without_readers() {
         delivery: Delivery::ExactlyOnce,
         on_fault: OnFault::Recover,
         reconnect_timeout: Duration::from_secs(60),
+        lease: Duration::from_secs(60),
         backlog_rows: NonZeroU64::new(180_000).unwrap(),
         catch_up_factor: 4.0,
     };
@@ -101,12 +102,13 @@ fn the_backlog_holds_a_minute_of_the_rate_and_a_batch_of_each_partition_unless_t
 #[test]
 fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
     let file = "audit = \"count\"\n[recovery]\ndelivery = \"at-least-once\"\non_fault = \"stop\"\n\
-                reconnect_timeout_s = 0.001\nbacklog_rows = 1_000_000_000_000\ncatch_up_factor = 1.5\n";
+                reconnect_timeout_s = 0.001\nlease_s = 1\nbacklog_rows = 1_000_000_000_000\ncatch_up_factor = 1.5\n";
     let read = plan(file, &Overrides::default());
     let wanted = Recovery {
         delivery: Delivery::AtLeastOnce,
         on_fault: OnFault::Stop,
         reconnect_timeout: Duration::from_millis(1),
+        lease: Duration::from_secs(1),
         backlog_rows: NonZeroU64::new(1_000_000_000_000).unwrap(),
         catch_up_factor: 1.5,
     };
@@ -114,6 +116,7 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
     let overrides = given(&[
         "--delivery=at-most-once",
         "--reconnect-timeout=1d",
+        "--lease=2m",
         "--catch-up=1k",
         "--audit=off",
         "STROM_LOAD_DELIVERY=exactly-once",
@@ -125,6 +128,7 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
         delivery: Delivery::AtMostOnce,
         on_fault: OnFault::Recover,
         reconnect_timeout: Duration::from_secs(86_400),
+        lease: Duration::from_secs(120),
         backlog_rows: NonZeroU64::new(5_000).unwrap(),
         catch_up_factor: 1_000.0,
     };
@@ -387,7 +391,7 @@ fn numbers_outside_their_limits() {
 fn bad_values_of_recovery() {
     assert_snapshot!(faults(
         "audit = \"ful\"\n[recovery]\ndelivery = \"exactly_once\"\non_fault = true\n\
-         reconnect_timeout_s = 0\nbacklog_rows = 299\ncatch_up_factor = 1\n"
+         reconnect_timeout_s = 0\nlease_s = 0.9\nbacklog_rows = 299\ncatch_up_factor = 1\n"
     ));
     assert_snapshot!(faults(
         "[recovery]\ndelivery = \"twice\"\nreconnect_timeout_s = 86_401\n\

@@ -150,18 +150,6 @@ impl Armed {
         Ok(session)
     }
 
-    /// Holds another table of the run, from now on.
-    ///
-    /// # Errors
-    /// When the server does not answer.
-    pub(crate) async fn hold(&mut self, reservation: Reservation) -> Result<(), pg::Error> {
-        if let Some(session) = &mut self.session {
-            reservation.join(session).await?;
-        }
-        self.connection.reservations.push(reservation);
-        Ok(())
-    }
-
     /// Whether there is a session; a new one has run nothing yet.
     pub(crate) fn is_connected(&self) -> bool {
         self.session.is_some()

@@ -288,6 +288,13 @@ impl Account {
         self.fates().iter().all(|(_, ranges)| ranges.is_empty())
     }
 
+    /// Forgets the rows from row `end` on that were never acknowledged: their numbers are another run's.
+    pub fn gives_way(&mut self, end: u64) {
+        for ranges in [&mut self.dropped, &mut self.undecided] {
+            drop(ranges.take(end, u64::MAX));
+        }
+    }
+
     /// Adds a later account.
     pub fn append(&mut self, later: &Self) {
         self.acknowledged.append(&later.acknowledged);
@@ -345,6 +352,20 @@ pub struct Outage {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_another_run_took_over_is_in_no_account_unless_it_was_acknowledged() {
+        let mut account = Account::default();
+        account.acknowledged.push(0, 100);
+        account.undecided.push(100, 10);
+        account.dropped.push(110, 50);
+        for (end, dropped, undecided) in [(500, 50, 10), (120, 10, 10), (105, 0, 5), (50, 0, 0)] {
+            let mut left = account.clone();
+            left.gives_way(end);
+            let rows = [&left.acknowledged, &left.dropped, &left.undecided].map(Ranges::rows);
+            assert_eq!(rows, [100, dropped, undecided], "{end}");
+        }
+    }
 
     proptest! {
         #[test]

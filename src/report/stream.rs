@@ -94,6 +94,14 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     if let Some(more) = run.clock_steps.len().checked_sub(CLOCK_STEPS_SHOWN).filter(|n| *n > 0) {
         writeln!(out, "            CLOCK SET: {more} times more")?;
     }
+    if let Some(why) = run.stream.owner.as_ref().and_then(|owner| owner.lock_alone.as_ref()) {
+        writeln!(out, "owner       by lock alone: {}", words::one_line(why))?;
+        writeln!(
+            out,
+            "            a run that comes and goes while this one has lost all its sessions is not \
+             noticed"
+        )?;
+    }
     Ok(())
 }
 

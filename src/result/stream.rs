@@ -18,6 +18,9 @@ pub struct StreamReport {
     pub table_created: bool,
     /// Partitions added to a table that was there.
     pub partitions_added: u32,
+    /// How its partitions are kept from other runs; `None` in results of before this was known.
+    #[serde(default)]
+    pub owner: Option<OwnerReport>,
     /// Rows that the table held before; `None`: it was there, and they were not counted.
     #[serde(default)]
     pub rows_before: Option<u64>,
@@ -77,6 +80,15 @@ pub struct StreamReport {
     pub histograms: StreamHistograms,
     /// Each partition.
     pub partitions: Vec<PartitionReport>,
+}
+
+/// How the partitions of a run are kept from other runs.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct OwnerReport {
+    /// The run, as its locks and rows name it: a UUID that the server drew.
+    pub run: String,
+    /// Why no rows name it beside its locks; `None`: they do.
+    pub lock_alone: Option<String>,
 }
 
 /// A time in which a partition's producer got nothing done.

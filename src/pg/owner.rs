@@ -1,0 +1,274 @@
+//! Which run a lane belongs to, where that must outlast its sessions: a row for each lane. A lane is
+//! what one producer loads: a partition of a table.
+//!
+//! While sessions live, their lock decides (see [`super::reservation`]). A server that restarts or is
+//! promoted forgets all locks, and a loader that was away meanwhile cannot know who came and went. The
+//! row tells it. A run writes its rows in the transaction that makes its table ready, before its first
+//! batch; so whatever tail of the log a server loses, it has no batch of a run without its rows. The
+//! row must name the run itself: a greater epoch proves nothing, as a promotion can lose some.
+
+use std::fmt;
+
+use super::quote::quote_literal;
+use super::{Error, Session};
+
+/// The schema of strom-load's own, and the table of lanes in it.
+const SCHEMA: &str = "strom_load";
+const LANES: &str = "strom_load.lane";
+/// What the comment of each opens with.
+const MARK: &str = "strom-load lanes ";
+/// Version of the table's columns.
+const FORMAT: u32 = 1;
+
+/// A run, as its locks and rows name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RunId(String);
+
+impl RunId {
+    /// A new one, a UUID that the server draws.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn draw(session: &mut Session) -> Result<Self, Error> {
+        let act = "name the run";
+        let drawn = session.text(act, "SELECT pg_catalog.gen_random_uuid()").await?;
+        drawn.map(Self).ok_or_else(|| Error::refused(act, "the server drew nothing"))
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How a run's lanes are told to be its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// By a lock, and by rows with these epochs, in the order of the lanes.
+    Rows(Vec<i64>),
+    /// By the lock alone; why.
+    LockAlone(String),
+}
+
+impl Proof {
+    /// Why there are no rows, if there are none.
+    pub(crate) fn lock_alone(&self) -> Option<&str> {
+        match self {
+            Self::Rows(_) => None,
+            Self::LockAlone(why) => Some(why),
+        }
+    }
+}
+
+/// The row of a lane.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) run: String,
+    /// How many runs the lane has had.
+    pub(super) epoch: i64,
+    /// The id of the first row that this run could load.
+    pub(super) first_id: i64,
+    /// When it was written, in words.
+    pub(super) taken_at: String,
+}
+
+/// Writes the rows of a run's lanes, each a partition with the id of its first new row, within the
+/// transaction that the session is in. The table of lanes is made where it is missing and the role may
+/// make it. Where that cannot be done nothing is changed, and the lock has to do.
+///
+/// # Errors
+/// When the server is gone.
+pub(super) async fn claim(
+    session: &mut Session,
+    relation: u32,
+    run: &RunId,
+    lanes: &[(u32, i64)],
+) -> Result<Proof, Error> {
+    const ACT: &str = "claim the partitions";
+    session.execute(ACT, "SAVEPOINT strom_load_claim").await?;
+    let proof = match write(session, relation, run, lanes).await {
+        Err(error) if error.sqlstate().is_some() && !error.is_lost() => {
+            Proof::LockAlone(error.to_string())
+        }
+        proof => proof?,
+    };
+    let end = match &proof {
+        Proof::Rows(_) => "RELEASE SAVEPOINT strom_load_claim",
+        Proof::LockAlone(_) => {
+            "ROLLBACK TO SAVEPOINT strom_load_claim; RELEASE SAVEPOINT strom_load_claim"
+        }
+    };
+    session.execute(ACT, end).await?;
+    Ok(proof)
+}
+
+async fn write(
+    session: &mut Session,
+    relation: u32,
+    run: &RunId,
+    lanes: &[(u32, i64)],
+) -> Result<Proof, Error> {
+    const ACT: &str = "write the rows that name the run";
+    match look(session).await? {
+        Found::Usable => {}
+        Found::Missing => {
+            // Two runs that start together must not both make it.
+            let lock = "SELECT pg_catalog.pg_advisory_xact_lock(\
+                        pg_catalog.hashtextextended('strom-load create lanes', 0))";
+            session.execute("wait for another run's CREATE TABLE", lock).await?;
+            match look(session).await? {
+                Found::Usable => {}
+                Found::Missing => create(session).await?,
+                Found::Denied(why) => return Ok(Proof::LockAlone(why)),
+            }
+        }
+        Found::Denied(why) => return Ok(Proof::LockAlone(why)),
+    }
+    // Of tables that are gone.
+    let forget = format!(
+        "DELETE FROM {LANES} WHERE NOT EXISTS \
+         (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation)"
+    );
+    session.execute(ACT, &forget).await?;
+    let list = lanes.iter().map(|(partition, first_id)| format!("({partition}, {first_id})"));
+    let sql = format!(
+        "WITH claimed AS (INSERT INTO {LANES} AS l (relation, partition, run, epoch, first_id, \
+         taken_at) SELECT {relation}, partition, '{run}'::uuid, 1, first_id, \
+         pg_catalog.clock_timestamp() FROM (VALUES {}) AS own (partition, first_id) \
+         ON CONFLICT (relation, partition) DO UPDATE SET run = EXCLUDED.run, epoch = l.epoch + 1, \
+         first_id = EXCLUDED.first_id, taken_at = EXCLUDED.taken_at RETURNING partition, epoch) \
+         SELECT epoch FROM claimed ORDER BY partition",
+        list.collect::<Vec<_>>().join(", ")
+    );
+    let rows = session.rows(ACT, &sql).await?;
+    let epochs = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse().ok());
+    Ok(Proof::Rows(epochs.collect()))
+}
+
+/// What there is of the table of lanes.
+enum Found {
+    /// The role may use it.
+    Usable,
+    /// It is not there, and the role may make it.
+    Missing,
+    /// It cannot be used; why.
+    Denied(String),
+}
+
+async fn look(session: &mut Session) -> Result<Found, Error> {
+    let rights = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+    let may = rights.map(|right| format!("pg_catalog.has_table_privilege(c.oid, '{right}')"));
+    let sql = format!(
+        "SELECT pg_catalog.has_database_privilege(d.oid, 'CREATE'), n.oid, \
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE'), \
+         pg_catalog.has_schema_privilege(n.oid, 'CREATE'), c.oid, {}, \
+         c.relkind = 'r' AND NOT c.relhastriggers AND NOT c.relhasrules AND NOT c.relrowsecurity \
+         AND pg_catalog.starts_with(pg_catalog.obj_description(c.oid, 'pg_class'), {}), \
+         pg_catalog.quote_ident(current_user), pg_catalog.quote_ident(d.datname) \
+         FROM pg_catalog.pg_database d \
+         LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = '{SCHEMA}' \
+         LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'lane' \
+         WHERE d.datname = pg_catalog.current_database()",
+        may.join(" AND "),
+        quote_literal(&format!("{MARK}{{\"format\":{FORMAT}}}"))
+    );
+    let rows = session.rows("look for the table of lanes", &sql).await?;
+    let text = |column: usize| rows.first().and_then(|row| row.get(column)?.as_deref());
+    let is = |column: usize| text(column) == Some("t");
+    let (role, database) = (text(7).unwrap_or("?"), text(8).unwrap_or("?"));
+    Ok(match (text(1), text(4)) {
+        (None, _) if is(0) => Found::Missing,
+        (None, _) => Found::Denied(format!("role {role} may not CREATE in database {database}")),
+        (Some(_), _) if !is(2) => {
+            Found::Denied(format!("role {role} has no USAGE on schema {SCHEMA}"))
+        }
+        (Some(_), None) if is(3) => Found::Missing,
+        (Some(_), None) => Found::Denied(format!("role {role} may not CREATE in schema {SCHEMA}")),
+        // What others have added to it would run with our rights.
+        (Some(_), Some(_)) if !is(6) => {
+            Found::Denied(format!("table {LANES} is not as strom-load makes it"))
+        }
+        (Some(_), Some(_)) if is(5) => Found::Usable,
+        (Some(_), Some(_)) => Found::Denied(format!(
+            "role {role} may not SELECT, INSERT, UPDATE and DELETE in table {LANES}"
+        )),
+    })
+}
+
+async fn create(session: &mut Session) -> Result<(), Error> {
+    let comment = quote_literal(&format!("{MARK}{{\"format\":{FORMAT}}}"));
+    let sql = format!(
+        "CREATE SCHEMA IF NOT EXISTS {SCHEMA}; \
+         CREATE TABLE {LANES} (relation oid NOT NULL, partition integer NOT NULL, \
+         run uuid NOT NULL, epoch bigint NOT NULL, first_id bigint NOT NULL, \
+         taken_at timestamptz NOT NULL, PRIMARY KEY (relation, partition)); \
+         COMMENT ON TABLE {LANES} IS {comment}"
+    );
+    session.execute(&format!("create table {LANES}"), &sql).await
+}
+
+/// The rows of a table's lanes from partition `from` up to and including `to`, by partition. None of a
+/// lane that no run has, or whose row the server has lost.
+///
+/// # Errors
+/// When the server does not answer.
+pub(super) async fn rows(
+    session: &mut Session,
+    relation: u32,
+    (from, to): (u32, u32),
+) -> Result<Vec<(u32, Row)>, Error> {
+    let sql = format!(
+        "SELECT partition, run, epoch, first_id, \
+         pg_catalog.to_char(taken_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
+         FROM {LANES} WHERE relation = {relation} AND partition BETWEEN {from} AND {to} \
+         ORDER BY partition"
+    );
+    let rows = match session.rows("ask which run has the partition", &sql).await {
+        // The server has lost the whole table with the tail of its log.
+        Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000")) => Vec::new(),
+        rows => rows?,
+    };
+    let row = |row: Vec<Option<String>>| {
+        let [partition, run, epoch, first_id, taken_at] = row.try_into().ok()?;
+        let row = Row {
+            run: run?,
+            epoch: epoch?.parse().ok()?,
+            first_id: first_id?.parse().ok()?,
+            taken_at: taken_at?,
+        };
+        Some((partition?.parse().ok()?, row))
+    };
+    Ok(rows.into_iter().filter_map(row).collect())
+}
+
+/// Where each of a run's lanes, each a partition with the id of its first row, ends for another run that
+/// took it over: the first id that may be of that one. `None`: the lane is still the run's.
+///
+/// # Errors
+/// When that cannot be told, or the server does not answer.
+pub(super) async fn ends(
+    session: &mut Session,
+    relation: u32,
+    run: &RunId,
+    (proof, lanes): (&Proof, &[u32]),
+) -> Result<Vec<Option<i64>>, Error> {
+    let unknown = || {
+        let fact = "another run took over, and which rows are its own cannot be told";
+        Error::refused("tell this run's rows from another's", fact)
+    };
+    let Proof::Rows(epochs) = proof else { return Err(unknown()) };
+    let (Some(from), Some(to)) = (lanes.iter().min(), lanes.iter().max()) else {
+        return Ok(Vec::new());
+    };
+    let rows = rows(session, relation, (*from, *to)).await?;
+    let end = |(lane, epoch): (&u32, &i64)| {
+        let (_, row) = rows.iter().find(|(partition, _)| partition == lane).ok_or_else(unknown)?;
+        match row.epoch - epoch {
+            0 if row.run == run.0 => Ok(None),
+            1 => Ok(Some(row.first_id)),
+            _ => Err(unknown()),
+        }
+    };
+    lanes.iter().zip(epochs).map(end).collect()
+}

@@ -1,0 +1,168 @@
+//! Two loaders and one table: the first is away for a while, the second takes over, the first comes
+//! back. No id is there twice, the first ends with 4 and says why, the second with 0.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::run::{Chance, Run, Site, TABLE, rounds};
+use crate::proxy::Proxy;
+use crate::support::{Ended, Program, scratch};
+
+/// What every first loader is told: to be away is no reason to hurry.
+const FIRST: [&str; 6] = ["--readers", "1", "--lease", "2s", "--reconnect-timeout", "5s"];
+
+/// A loader straight at the server, for so long.
+fn loader(site: &Site, user: &str, duration: &str, more: &[&str]) -> Program {
+    let (folder, port, database) = (site.socket_dir.display(), site.port, &site.database);
+    let address = format!("host={folder} port={port} user={user} dbname={database}");
+    let mut args = vec!["--database-url", &address, "--metrics-addr", "off", "--output", "out"];
+    args.extend(["--warmup", "0s", "--readers", "0", "--duration", duration]);
+    args.extend(more);
+    Program::start_in(scratch(), &args, &[])
+}
+
+/// A second one.
+fn second(site: &Site, user: &str, duration: &str) -> Program {
+    loader(site, user, duration, &["--rate", "3000"])
+}
+
+/// Waits until a second loader has rows of its own.
+async fn loads(site: &Site, second: &Program) {
+    second.says("results in").await;
+    site.flows().await;
+}
+
+/// What the two left: every row that either says is there is there once, and no other. Returns what
+/// the first said.
+async fn nothing_is_there_twice(site: &Site, first: Run, second: Program) -> Ended {
+    let ended = second.end().await;
+    let second = ended.done();
+    assert_eq!(second["stream"]["errors"], json!({}), "{}", ended.stderr);
+    let first = first.program.end().await;
+    assert_eq!(first.code, Some(4), "{}\n{}", first.stdout, first.stderr);
+    let result = first.result();
+    assert_eq!(result["status"], "failed");
+    let twice = format!("SELECT count(*) - count(DISTINCT (gpu_partition, id)) FROM {TABLE}");
+    assert_eq!(site.number(&twice).await, 0, "{}\n{}", first.stderr, ended.stderr);
+    let acknowledged = |result: &Value| result["stream"]["rows_acknowledged"].as_i64().unwrap();
+    let rows = site.rows().await - acknowledged(&second) - acknowledged(&result);
+    let undecided = result["stream"]["rows_undecided"].as_i64().unwrap();
+    assert!((0..=undecided).contains(&rows), "{rows} of {undecided}: {}", first.stderr);
+    first
+}
+
+/// What the first must say where rows name the owner, and what it could prove of its own rows.
+fn was_told_by_a_row(first: &Ended) {
+    let said = &first.stderr;
+    assert!(said.contains("another run took over partition "), "{said}");
+    let stream = &first.result()["stream"];
+    assert_eq!(stream["not_checked"], Value::Null, "{said}");
+    assert_eq!(stream["rows_undecided"], 0, "{said}");
+    assert_eq!(stream["rows_found"], stream["rows_acknowledged"], "{said}");
+}
+
+#[tokio::test]
+async fn a_loader_that_slept_through_a_restart_finds_another_in_its_place() {
+    let ((mut server, site), mut chance) = (Site::own(&[]).await, Chance::new());
+    for _ in 0..rounds() {
+        let first = Run::start(&site, site.port, &FIRST).await;
+        chance.pause(300).await;
+        first.program.signal(Signal::STOP);
+        server.restart().await.unwrap();
+        let other = second(&site, "postgres", "2s");
+        loads(&site, &other).await;
+        chance.pause(500).await;
+        first.program.signal(Signal::CONT);
+        was_told_by_a_row(&nothing_is_there_twice(&site, first, other).await);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_loader_that_is_stopped_keeps_its_table_for_its_lease_and_no_longer() {
+    let (site, mut chance) = (Site::shared().await, Chance::new());
+    for _ in 0..rounds() {
+        // Most of the time it waits for the next batch.
+        let slow = ["--rate", "60", "--batch-rows", "20", "--linger", "1s"];
+        let limits = ["--lease", "2s", "--reconnect-timeout", "5s"];
+        let first = loader(&site, "postgres", "1m", &[slow.as_slice(), &limits].concat());
+        first.says("results in").await;
+        // It says a word often enough to live.
+        sleep(Duration::from_secs(3)).await;
+        chance.pause(300).await;
+        first.signal(Signal::STOP);
+        let refused = second(&site, "postgres", "1s").end().await;
+        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+        assert!(refused.stderr.contains("after its --lease"), "{}", refused.stderr);
+        let gone = "SELECT (count(*) = 0)::int::bigint FROM pg_stat_activity \
+                    WHERE datname = current_database() \
+                    AND application_name SIMILAR TO 'strom-load (control|producer%)'";
+        site.until(gone).await;
+        let other = second(&site, "postgres", "1s").end().await;
+        assert_eq!(other.done()["stream"]["errors"], json!({}));
+        first.signal(Signal::CONT);
+        let first = first.end().await;
+        assert_eq!(first.code, Some(4), "{}", first.stderr);
+        was_told_by_a_row(&first);
+        let twice = format!("SELECT count(*) - count(DISTINCT (gpu_partition, id)) FROM {TABLE}");
+        assert_eq!(site.number(&twice).await, 0, "{}", first.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_loader_whose_network_was_gone_finds_another_in_its_place() {
+    let ((mut server, site), mut chance) = (Site::own(&[]).await, Chance::new());
+    let proxy = Proxy::start(site.port).await;
+    for _ in 0..rounds() {
+        let patient = ["--readers", "0", "--lease", "2s", "--reconnect-timeout", "30s"];
+        let first = Run::start(&site, proxy.port(), &patient).await;
+        chance.pause(300).await;
+        proxy.begin_hole().unwrap();
+        server.restart().await.unwrap();
+        let other = second(&site, "postgres", "2s");
+        loads(&site, &other).await;
+        chance.pause(500).await;
+        proxy.end_hole().unwrap();
+        proxy.reset();
+        was_told_by_a_row(&nothing_is_there_twice(&site, first, other).await);
+    }
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_the_right_to_create_the_lock_decides_alone_and_the_summary_says_so() {
+    let (site, mut chance) = (Site::shared().await, Chance::new());
+    let role = format!("plain_{}", site.database);
+    site.execute(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}"))
+        .await;
+    for round in 0..rounds() {
+        let mut first = second(&site, &role, "1m");
+        if round == 0 {
+            first.says("results in").await;
+            site.until(&format!("SELECT count(to_regclass('{TABLE}'))")).await;
+        }
+        loads(&site, &first).await;
+        first.signal(Signal::STOP);
+        // As after a restart: its locks are gone.
+        site.terminate("%").await;
+        let other = second(&site, &role, "6s");
+        loads(&site, &other).await;
+        chance.pause(500).await;
+        first.signal(Signal::CONT);
+        assert!(first.child.try_wait().unwrap().is_none());
+        let first = nothing_is_there_twice(&site, Run { program: first }, other).await;
+        assert!(
+            first.stderr.contains("another run took over the table: session"),
+            "{}",
+            first.stderr
+        );
+        let says = format!("by lock alone: role {role} may not CREATE in database");
+        assert!(first.stdout.contains(&says), "{}", first.stdout);
+    }
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname = 'strom_load'";
+    assert_eq!(site.number(schemas).await, 0);
+    site.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
