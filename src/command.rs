@@ -47,8 +47,20 @@ pub struct Failure {
 
 impl Failure {
     fn new(code: u8, error: impl Display) -> Self {
-        Self { code, message: error.to_string() }
+        Self { code, message: with_files_to_open(error.to_string()) }
     }
+}
+
+/// The message of an error with the fix for a process that may open no more files, if that is its cause:
+/// whatever it was at, nothing else mends it.
+fn with_files_to_open(message: String) -> String {
+    // Too many open files: of this process, or of the machine.
+    if !["(os error 24)", "(os error 23)"].iter().any(|code| message.contains(code)) {
+        return message;
+    }
+    let is_fix = |line: &&str| line.trim_start().trim_start_matches("= ").starts_with("fix: ");
+    let rest: Vec<&str> = message.lines().filter(|line| !is_fix(line)).collect();
+    format!("{}\n  fix: {}", rest.join("\n"), pg::OPEN_FILES)
 }
 
 impl From<SinkError> for Failure {

@@ -40,6 +40,7 @@ mod tls;
 pub use abandoned::cancel_abandoned;
 pub use address::Address;
 pub use cancel::Canceller;
+pub use connect::OPEN_FILES;
 pub use error::Error;
 pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;

@@ -232,6 +232,35 @@ async fn a_locked_table_is_waited_for() {
 }
 
 #[tokio::test]
+async fn a_wait_for_a_lock_that_is_cancelled_is_told_as_that_and_as_nothing_else() {
+    let (site, mut chance) = (Site::shared().await, Chance::new());
+    let run = Run::start(&site, site.port, &["--readers", "0"]).await;
+    for _ in 0..rounds() {
+        chance.pause(500).await;
+        let other = site.client().await;
+        let lock = format!("BEGIN; LOCK TABLE {TABLE} IN ACCESS EXCLUSIVE MODE");
+        other.batch_execute(&lock).await.unwrap();
+        for _ in 0..3 {
+            // A COPY that is cancelled before its first row.
+            site.until(
+                "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' \
+                 AND application_name LIKE 'strom-load producer%'",
+            )
+            .await;
+        }
+        other.batch_execute("COMMIT").await.unwrap();
+        site.flows().await;
+    }
+    let result = run.finish(&site).await;
+    let stream = &result["stream"];
+    assert!(errors(stream, &["57014"]) > 0, "{stream}");
+    let again: BTreeMap<String, u64> =
+        serde_json::from_value(stream["attempts_failed"].clone()).unwrap();
+    assert!(again.keys().all(|code| code == "57014"), "{again:?}");
+}
+
+#[tokio::test]
 async fn connection_slots_run_out() {
     let slots = [("max_connections", "12"), ("superuser_reserved_connections", "1")];
     let ((server, site), mut chance) = (Site::own(&slots).await, Chance::new());

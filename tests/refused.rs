@@ -135,6 +135,14 @@ async fn too_few_open_files_are_known_before_the_first_connection() {
         "{said}"
     );
     assert_eq!(relations(&database, "public").await, [""; 0]);
+    // Wherever the last one goes, the fix is the same.
+    for few in [9, 14] {
+        let ended = Program::start_after(&format!("ulimit -n {few}"), &args, &[]).end().await;
+        let said = ended.stderr;
+        assert!(said.contains("Too many open files"), "{few}: {said}");
+        assert!(said.contains("\n  fix: allow this process more open files (ulimit -n"), "{said}");
+        assert_eq!(said.matches("fix: ").count(), 1, "{said}");
+    }
     // A soft limit alone is raised.
     let ended = Program::start_after("ulimit -S -n 40", &args, &[]).end().await;
     assert_eq!(ended.done()["stream"]["rows_acknowledged"], 300);

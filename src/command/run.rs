@@ -325,6 +325,12 @@ pub(super) async fn open_outputs(
 pub(super) fn announce(endpoint: Option<&Endpoint>, results: &Path) {
     if let Some(address) = endpoint.and_then(Endpoint::address) {
         tracing::info!("metrics at http://{address}/metrics");
+        if !address.ip().is_loopback() {
+            tracing::warn!(
+                "the metrics can be read from other machines, without a password and unencrypted; listen \
+                 on 127.0.0.1, or have a firewall in front"
+            );
+        }
     }
     tracing::info!("results in {}", results.display());
 }

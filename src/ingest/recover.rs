@@ -83,7 +83,7 @@ impl Producer {
         loop {
             let doubtful = in_doubt.is_some();
             let remedy = remedy(error.code(), error.is_lost());
-            if remedy == Remedy::Reconnect {
+            if remedy == Remedy::Reconnect || self.loader.as_ref().is_some_and(Loader::is_spent) {
                 self.loader = None;
             }
             if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {

@@ -353,7 +353,8 @@ fn explain(address: &Address, mut failures: Vec<Failure>) -> Error {
 const UNREACHABLE: &str = "check host and port and that the server runs (pg_isready); without any \
                            connection setting strom-load starts a server of its own";
 
-const OPEN_FILES: &str = "allow this process more open files (ulimit -n, or LimitNOFILE= of its \
+/// What mends that this process may open no more files.
+pub const OPEN_FILES: &str = "allow this process more open files (ulimit -n, or LimitNOFILE= of its \
                           systemd unit), or use fewer partitions and readers";
 
 const GIVE_PASSWORD: &str = "PGPASSWORD, in ~/.pgpass or with --password-file";

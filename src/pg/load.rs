@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,7 +34,10 @@ pub(crate) struct Loader {
     session: Session,
     statements: Statements,
     /// The next batch's transaction, opened together with the last one's COMMIT.
-    ahead: Option<Opened>,
+    ahead: Ahead,
+    /// Whether the server refused a COPY at its start. The client library ends a copy that never began, too;
+    /// the server answers that, and from then on every answer would be taken for the next one's.
+    spent: bool,
     /// The transaction whose COMMIT is about to be sent, or was: without an answer it is in doubt.
     /// 0 for none, as transaction ids begin at 3. Outlives a load that is dropped.
     committing: Arc<AtomicU64>,
@@ -51,6 +54,16 @@ const POSITION: &str = "SELECT CASE pg_catalog.current_setting('synchronous_comm
 struct Statements {
     xid: Statement,
     copy: Statement,
+}
+
+/// What was done for the next batch together with the last one's COMMIT.
+enum Ahead {
+    /// Nothing.
+    Nothing,
+    /// Its transaction is open.
+    Open(Opened),
+    /// The server refused to open it.
+    Refused(Error),
 }
 
 /// A transaction that waits for rows.
@@ -120,7 +133,8 @@ impl Loader {
         // From here on the producer bounds each batch, and whatever it asks after a fault.
         session.listener = None;
         let committing = Arc::default();
-        Ok(Self { session, statements, ahead: None, committing, positions: false })
+        let ahead = Ahead::Nothing;
+        Ok(Self { session, statements, ahead, spent: false, committing, positions: false })
     }
 
     /// Says from now on in `committing` which transaction it is about to commit, before it does; and,
@@ -148,26 +162,35 @@ impl Loader {
         next_chunk: impl FnMut() -> Option<Bytes>,
         another_follows: bool,
     ) -> Result<Committed, LoadFailure> {
-        let Self { session, statements, ahead, committing, positions } = self;
-        let opened = ahead.take();
+        const ACT: &str = "load a batch";
+        let Self { session, statements, ahead, spent, committing, positions } = self;
         committing.store(0, Ordering::Relaxed);
+        let opened = match std::mem::replace(ahead, Ahead::Nothing) {
+            Ahead::Nothing => None,
+            Ahead::Open(opened) => Some(opened),
+            Ahead::Refused(error) => return Err(LoadFailure { error, in_doubt: None }),
+        };
         let asks = Asks { position: *positions, next: another_follows };
-        let batch = |client| batch(client, statements, opened, next_chunk, asks, committing);
-        match session.drive("load a batch", batch).await {
-            Ok((committed, Ok(next))) => {
-                *ahead = next;
-                Ok(committed)
-            }
-            // This batch is committed, whatever became of the next one's opening. That is tried
-            // again, and if it fails again it fails as that batch.
-            Ok((committed, Err(_))) => {
-                let _ = session.execute("roll back", "ROLLBACK").await;
+        let refused = AtomicBool::new(false);
+        let work =
+            |client| batch(client, statements, opened, next_chunk, asks, (&**committing, &refused));
+        let loaded = session.drive(ACT, work).await;
+        *spent = refused.into_inner();
+        match loaded {
+            Ok((committed, next)) => {
+                // This batch is committed, whatever became of the next one's opening: that fails as
+                // the next batch.
+                *ahead = match next {
+                    Ok(Some(opened)) => Ahead::Open(opened),
+                    Ok(None) => Ahead::Nothing,
+                    Err(error) => Ahead::Refused(Error::new(ACT, &error)),
+                };
                 Ok(committed)
             }
             Err(error) => {
                 // 40003: the server itself does not know whether it completed.
                 let unknown = error.is_lost() || error.sqlstate() == Some("40003");
-                if !error.is_lost() {
+                if !error.is_lost() && !*spent {
                     // Back to a usable session; the batch's own error is the one to tell.
                     let _ = session.execute("roll back", "ROLLBACK").await;
                 }
@@ -194,9 +217,14 @@ impl Loader {
     /// When the server does not answer.
     pub(crate) async fn say_a_word(&mut self) -> Result<(), Error> {
         match self.ahead {
-            Some(_) => Ok(()),
-            None => self.session.execute("say a word to the server", "SELECT 1").await,
+            Ahead::Open(_) | Ahead::Refused(_) => Ok(()),
+            Ahead::Nothing => self.session.execute("say a word to the server", "SELECT 1").await,
         }
+    }
+
+    /// Whether another session is needed, though the server has not ended this one.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
     }
 
     /// The process that serves it on the server's machine.
@@ -267,19 +295,20 @@ async fn batch(
     opened: Option<Opened>,
     mut next_chunk: impl FnMut() -> Option<Bytes>,
     asks: Asks,
-    committing: &AtomicU64,
+    (committing, refused): (&AtomicU64, &AtomicBool),
 ) -> Result<(Committed, Next), tokio_postgres::Error> {
     let Opened { xid, mut sink } = match opened {
         Some(opened) => opened,
-        None => open(client, statements).await?,
+        None => open(client, statements, refused).await?,
     };
     while let Some(chunk) = next_chunk() {
         sink.feed(chunk).await?;
     }
     committing.store(xid, Ordering::Relaxed);
     let position = async { if asks.position { position(client).await } else { None } };
-    let next =
-        async { if asks.next { open(client, statements).await.map(Some) } else { Ok(None) } };
+    let next = async {
+        if asks.next { open(client, statements, refused).await.map(Some) } else { Ok(None) }
+    };
     // Polled in this order, so sent in this order.
     let commit = client.batch_execute("COMMIT");
     let (rows, commit, position, next) =
@@ -298,11 +327,17 @@ async fn position(client: &Client) -> Option<u64> {
     })
 }
 
-async fn open(client: &Client, statements: &Statements) -> Result<Opened, tokio_postgres::Error> {
+/// Opens a transaction up to where its rows are awaited; notes if its COPY was `refused`.
+async fn open(
+    client: &Client,
+    statements: &Statements,
+    refused: &AtomicBool,
+) -> Result<Opened, tokio_postgres::Error> {
     let begin = client.batch_execute("BEGIN");
     let xid = client.query_one(&statements.xid, &[]);
     let sink = client.copy_in::<_, Bytes>(&statements.copy);
     let (begin, xid, sink) = tokio::join!(biased; begin, xid, sink);
+    refused.store(sink.is_err(), Ordering::Relaxed);
     begin?;
     let xid = xid?.get::<_, String>(0).parse().unwrap_or_default();
     Ok(Opened { xid, sink: Box::pin(sink?) })

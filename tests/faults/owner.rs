@@ -51,6 +51,8 @@ async fn nothing_is_there_twice(site: &Site, first: Run, second: Program) -> End
     let rows = site.rows().await - acknowledged(&second) - acknowledged(&result);
     let undecided = result["stream"]["rows_undecided"].as_i64().unwrap();
     assert!((0..=undecided).contains(&rows), "{rows} of {undecided}: {}", first.stderr);
+    // The next round begins anew.
+    site.execute(&format!("DROP TABLE {TABLE}")).await;
     first
 }
 
@@ -85,18 +87,24 @@ async fn a_loader_that_slept_through_a_restart_finds_another_in_its_place() {
 async fn a_loader_that_is_stopped_keeps_its_table_for_its_lease_and_no_longer() {
     let (site, mut chance) = (Site::shared().await, Chance::new());
     for _ in 0..rounds() {
-        // Most of the time it waits for the next batch.
-        let slow = ["--rate", "60", "--batch-rows", "20", "--linger", "1s"];
+        // A batch every three seconds: by its rows alone it would not live.
+        let slow = ["--rate", "1", "--partitions", "1", "--batch-rows", "3", "--linger", "10s"];
         let limits = ["--lease", "2s", "--reconnect-timeout", "5s"];
         let first = loader(&site, "postgres", "1m", &[slow.as_slice(), &limits].concat());
         first.says("results in").await;
-        // It says a word often enough to live.
-        sleep(Duration::from_secs(3)).await;
+        sleep(Duration::from_millis(6_500)).await;
         chance.pause(300).await;
+        let control = "FROM pg_stat_activity WHERE datname = current_database() \
+                       AND application_name = 'strom-load control'";
+        let control = site.number(&format!("SELECT min(pid)::bigint {control}")).await;
         first.signal(Signal::STOP);
         let refused = second(&site, "postgres", "1s").end().await;
-        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-        assert!(refused.stderr.contains("after its --lease"), "{}", refused.stderr);
+        let is_there = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {control}");
+        // On a machine that is too busy to start a program within the lease it may be over by now.
+        if site.number(&is_there).await > 0 {
+            assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+            assert!(refused.stderr.contains("after its --lease"), "{}", refused.stderr);
+        }
         let gone = "SELECT (count(*) = 0)::int::bigint FROM pg_stat_activity \
                     WHERE datname = current_database() \
                     AND application_name SIMILAR TO 'strom-load (control|producer%)'";
@@ -107,8 +115,12 @@ async fn a_loader_that_is_stopped_keeps_its_table_for_its_lease_and_no_longer() 
         let first = first.end().await;
         assert_eq!(first.code, Some(4), "{}", first.stderr);
         was_told_by_a_row(&first);
+        // Without a word between its batches it would have lost each session, and the last by the stop.
+        let lapsed = first.result()["stream"]["errors"]["57P05"].as_u64().unwrap_or(0);
+        assert!(lapsed <= 2, "{lapsed}: {}", first.stderr);
         let twice = format!("SELECT count(*) - count(DISTINCT (gpu_partition, id)) FROM {TABLE}");
         assert_eq!(site.number(&twice).await, 0, "{}", first.stderr);
+        site.execute(&format!("DROP TABLE {TABLE}")).await;
     }
 }
 
@@ -138,13 +150,11 @@ async fn without_the_right_to_create_the_lock_decides_alone_and_the_summary_says
     let role = format!("plain_{}", site.database);
     site.execute(&format!("CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}"))
         .await;
-    for round in 0..rounds() {
+    for _ in 0..rounds() {
         let mut first = second(&site, &role, "1m");
-        if round == 0 {
-            first.says("results in").await;
-            site.until(&format!("SELECT count(to_regclass('{TABLE}'))")).await;
-        }
-        loads(&site, &first).await;
+        first.says("results in").await;
+        site.until(&format!("SELECT count(to_regclass('{TABLE}'))")).await;
+        site.flows().await;
         first.signal(Signal::STOP);
         // As after a restart: its locks are gone.
         site.terminate("%").await;
