@@ -300,7 +300,7 @@ fn forecast(runs: u64) {
             let decided = |n: &usize| paired_ratio(&pairs[..*n], &settings).is_decided();
             took.push((30..=400).step_by(5).find(decided).unwrap_or(400) as f64);
             let same = Source::new(run).pairs(noise, 1.0, 60);
-            smallest.extend(smallest_ratio(&same, 100, &settings));
+            smallest.extend(smallest_ratio(&same, 100, 1, &settings));
         }
         let quarters = |values: &[f64], digits: usize| {
             let at = |p: f64| strom_load::stats::quantile(values, p).unwrap_or(f64::NAN);

@@ -176,7 +176,8 @@ pub enum Command {
     /// Server, PG-Strom and its settings, the stream's table, GPUs, and advice. Changes nothing.
     /// Works without PG-Strom, GPU or superuser, and says what it could not see. Without a
     /// connection it looks at this machine alone, and starts a server only for --data-dir. Exits
-    /// with 0 whatever it advises, and with 3 if the server cannot be reached. docs/doctor.md
+    /// with 0 whatever it advises, and with 3 if the server cannot be reached. With --noise it runs the
+    /// queries of a profile instead, and says how small a difference can be seen. docs/doctor.md
     /// describes the JSON.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(Box<DoctorArgs>),

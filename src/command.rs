@@ -4,6 +4,7 @@ mod arrow;
 mod faults;
 mod fill;
 mod gpus;
+mod noise;
 mod profiles;
 mod report;
 mod run;
@@ -121,6 +122,9 @@ fn gpus(format: Format) -> Result<u8, Failure> {
 }
 
 async fn doctor(parsed: &Parsed, args: &DoctorArgs) -> Result<u8, Failure> {
+    if let Some(time) = args.noise {
+        return Box::pin(noise::noise(parsed, args, time)).await;
+    }
     log_warnings(&Screen::new(true));
     let (plan, notes) = profiles::realtime(&args.settings.overrides)?;
     let job = plan.job;

@@ -2,6 +2,7 @@
 //! would make the figures mislead. Changes nothing and, by itself, starts nothing.
 
 pub mod advice;
+pub mod noise;
 mod table;
 pub(crate) mod text;
 

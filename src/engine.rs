@@ -12,6 +12,7 @@ mod inspect;
 mod keeper;
 mod limits;
 mod measure;
+mod noise;
 mod outputs;
 mod prepare;
 mod readers;
@@ -40,6 +41,7 @@ use crate::sweep::SweepError;
 
 pub use fill::{FillOptions, fill};
 use measure::Run;
+pub use noise::{SameArm, noise};
 use outputs::Outputs;
 use threads::Threads;
 
@@ -188,6 +190,20 @@ pub enum PrepareError {
         /// Its version.
         version: String,
     },
+    /// A table whose times are to be looked at as it is.
+    #[error(
+        "table `{table}` is not there, and doctor creates nothing\n  fix: run the profile once, or fill its \
+         tables with `strom-load fill`, and ask again; or name a table that is there"
+    )]
+    NoTable {
+        /// Its name.
+        table: String,
+    },
+    /// Queries that may write, where nothing is to be changed.
+    #[error(
+        "the queries may write (`writes = true`), and doctor changes nothing\n  fix: delete `writes`"
+    )]
+    NoiseWrites,
     /// A signal came first.
     #[error("interrupted before the run began")]
     Interrupted,

@@ -12,7 +12,7 @@ use strom_load::strom::settings::{
 };
 
 use crate::docs::{collect_keys, document};
-use crate::support::{Database, Ended, Program, connect, with_stand_in};
+use crate::support::{Database, Ended, Program, connect, scratch, with_stand_in};
 
 async fn doctor(address: &str, args: &[&str]) -> Ended {
     let mut all = vec!["doctor"];
@@ -297,6 +297,48 @@ async fn gpu_direct_and_a_missing_gpu_show_in_the_settings() {
     assert_eq!((&strom["loaded"], &strom["found_gpu"]), (&true.into(), &false.into()));
     assert!(ids(&blind).contains(&"no-gpu-found"), "{:?}", ids(&blind));
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_noise_of_a_server_says_what_can_be_seen_there_and_leaves_nothing() {
+    let database = Database::create().await;
+    let profile = r#"
+[bench]
+table = "mine"
+[arms.serial]
+set = { max_parallel_workers_per_gather = 0 }
+[arms.other]
+set = { enable_seqscan = false }
+[[bench.queries]]
+name = "count"
+sql = "SELECT count(*) FROM {table}"
+"#;
+    let folder = scratch();
+    let file = folder.path().join("own.toml").display().to_string();
+    std::fs::write(&file, profile).unwrap();
+    let args = [&*file, "--noise=1s"];
+    let missing = doctor(&database.address(), &args).await;
+    assert_eq!((missing.code, &*missing.stdout), (Some(3), ""), "{}", missing.stderr);
+    assert!(missing.stderr.contains("table `mine` is not there"), "{}", missing.stderr);
+    assert!(missing.stderr.contains("\n  fix: "), "{}", missing.stderr);
+    database.execute("CREATE TABLE mine AS SELECT generate_series(1, 20000) AS id").await;
+    let objects = "SELECT count(*) FROM pg_class";
+    let before = database.number(objects).await;
+    let found = report(&database.address(), &args).await;
+    assert_eq!(database.number(objects).await, before);
+    let query = &found["queries"][0];
+    assert_eq!((&query["query"], &query["arm"]), (&"count".into(), &"serial".into()));
+    assert!(query["times"]["pairs"].as_u64().unwrap() >= 10, "{query}");
+    let shown = query["shown"].as_array().unwrap().iter();
+    let pairs: Vec<&Value> = shown.map(|shown| &shown["pairs"]).collect();
+    assert_eq!(pairs, [30, 100, 300]);
+    let mut keys = BTreeSet::new();
+    collect_keys(&found, "", &mut keys);
+    let (_, described) = document("docs/doctor.md");
+    // What two arms compared come to is described with the results.
+    let own = keys.iter().filter(|key| !key.starts_with("queries[].times."));
+    let missing: Vec<_> = own.filter(|key| !described.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/doctor.md does not name {missing:#?}");
 }
 
 #[tokio::test]

@@ -246,11 +246,12 @@ fn a_forecast_comes_true_and_the_smallest_ratio_is_found() {
     assert_eq!(more_pairs(&pairs, &compared(&pairs), 1), None, "it has a direction");
 
     let same = Source::new(6).pairs(Noise::Lognormal, 1.0, 40);
-    let at = |pairs: usize| smallest_ratio(&same, pairs, &Settings::default()).unwrap();
+    let at = |pairs: usize| smallest_ratio(&same, pairs, 1, &Settings::default()).unwrap();
     assert!((1.02..1.2).contains(&at(100)) && at(100) < at(40), "{} {}", at(100), at(40));
     // A state that lasts for so few pairs is no difference, however large.
-    assert_eq!(smallest_ratio(&same, 20, &Settings::default()), None);
-    assert_eq!(smallest_ratio(&same[..9], 100, &Settings::default()), None);
+    assert_eq!(smallest_ratio(&same, 20, 1, &Settings::default()), None);
+    assert_eq!(smallest_ratio(&same[..9], 100, 1, &Settings::default()), None);
+    assert!(smallest_ratio(&same, 100, 5, &Settings::default()).unwrap() > at(100));
 }
 
 #[test]

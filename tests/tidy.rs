@@ -72,7 +72,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("verify", &["ingest", "pg", "plan", "quantity", "record", "report", "result"]),
-    ("doctor", &["pg", "plan", "quantity", "strom", "watch"]),
+    ("doctor", &["pg", "plan", "quantity", "stats", "strom", "watch"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",

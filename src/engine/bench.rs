@@ -447,7 +447,7 @@ pub(super) fn table_rows(tables: &[Prepared], table: Option<&TableName>) -> Opti
 }
 
 /// The queries of a step with the table's name filled in, each with its arms.
-fn armed_queries(
+pub(super) fn armed_queries(
     bench: &Bench,
     step: &Step,
     loaded: bool,

@@ -35,9 +35,15 @@ pub fn more_pairs(pairs: &[Pair], comparison: &Comparison, comparisons: usize) -
     None
 }
 
-/// The least ratio above 1 that `at` pairs are likely to show, given pairs in which both arms are
-/// the same: the noise of a server, before anything is compared. `None` with fewer than ten pairs.
-pub fn smallest_ratio(same: &[Pair], at: usize, settings: &Settings) -> Option<f64> {
+/// The least ratio above 1 that `at` pairs are likely to show, among so many comparisons beside each
+/// other, given pairs in which both arms are the same: the noise of a server, before anything is
+/// compared. `None` with fewer than ten pairs, and where no ratio would be shown.
+pub fn smallest_ratio(
+    same: &[Pair],
+    at: usize,
+    comparisons: usize,
+    settings: &Settings,
+) -> Option<f64> {
     if same.len() < PAIRS_LEAST {
         return None;
     }
@@ -46,7 +52,7 @@ pub fn smallest_ratio(same: &[Pair], at: usize, settings: &Settings) -> Option<f
     let noise = continued(&logs, at.max(PAIRS_LEAST));
     let shown = |log: f64| {
         let moved: Vec<f64> = noise.iter().map(|value| value - center + log).collect();
-        evidence(&moved) >= settings.needed(1)
+        evidence(&moved) >= settings.needed(comparisons)
     };
     // From a ratio of 1 to one of e to the 8th, 2981: more noise than that is no measurement.
     let (mut low, mut high) = (0.0, 8.0);
