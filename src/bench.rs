@@ -2,9 +2,10 @@
 //! one session, with plans and answers looked at before. Sees no sinks.
 
 mod measured;
+mod sequential;
+mod single;
 mod timed;
 
-use std::iter;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -13,15 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::pg;
 use crate::plan::bench::Bench;
-use crate::query::examine::{AnswerHistory, Examiner, Findings};
+use crate::query::examine::{Examiner, Findings};
 use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures};
 use crate::record::{Blame, Execution, Latency, NotedPair, Recorder};
-use crate::result::answers::TimedAnswers;
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
 use crate::stats::{self, Comparison, HaltReason, Pair, Stopping};
-use crate::strom::evidence::{Evidence, Verdict};
-use crate::strom::{Arm, StromError};
+use crate::strom::StromError;
 
 use timed::TimedDigests;
 
@@ -34,6 +33,10 @@ const FAILURES_MAX: u64 = 2;
 const SLEPT_MAX: u64 = 3;
 /// Executions of an arm whose other arm was given up: enough to say what it takes alone.
 const ALONE: usize = 3;
+/// Executions of an arm that are cut before it is measured no more: the first may be cold.
+const CUTS_MAX: u64 = 2;
+/// Before that no first execution is cut: a query that hangs for a moment is not slow.
+const CUT_MIN: Duration = Duration::from_secs(10);
 
 /// Measures queries one behind the other.
 pub(crate) struct Bencher {
@@ -71,12 +74,25 @@ pub(crate) enum BenchError {
     Strom(#[from] StromError),
 }
 
+/// What becomes of an execution that takes too long.
+#[derive(Debug, Clone, Copy)]
+enum Limit {
+    /// It failed, once the server gives it up.
+    Fails,
+    /// It is cut, once the server gives it up.
+    Server,
+    /// It is cut after so long, or once the server gives it up before.
+    At(Duration),
+}
+
 /// How an execution ended.
 enum Executed {
     /// After so many nanoseconds.
     Answered(u64),
     /// The server refused or failed it.
     Failed,
+    /// It was given up at a limit.
+    Cut,
     /// Somebody aborted the benchmark.
     Aborted,
 }
@@ -169,11 +185,17 @@ impl Bencher {
         let (began, is_first) = (*began, repeats.is_empty());
         self.tell(query, Doing::Warming, 0, began);
         self.block += 1;
+        // Of one arm there is no ratio, so nothing to be known of how long it takes at least.
+        let limit = match arms.len() {
+            2 => Limit::At(self.plan.time.max(CUT_MIN)),
+            _ => Limit::Fails,
+        };
         for (arm, samples) in arms.iter_mut().enumerate() {
             let mut is_warm = false;
             // Twice at most: what fails twice will fail again.
-            while !samples.given_up && !is_warm && !self.is_over() {
-                if let Executed::Answered(ns) = self.execute(query, arm, samples, false).await? {
+            while !samples.is_over() && !is_warm && !self.is_over() {
+                let executed = self.execute(query, arm, samples, false, limit).await?;
+                if let Executed::Answered(ns) = executed {
                     samples.cold_ns.get_or_insert(ns);
                     is_warm = true;
                 }
@@ -181,180 +203,27 @@ impl Bencher {
         }
         if is_first {
             self.tell(query, Doing::Examining, 0, began);
-            measured.examined = self.examine(query, arms.iter().all(|arm| !arm.given_up)).await;
+            measured.examined = self.examine(query, arms).await;
         }
         let mut pairs = Vec::new();
-        measured.halted = if arms.iter().any(|arm| arm.given_up) {
-            self.alone(query, arms).await?;
-            Halted::ArmFailed
-        } else {
-            self.pairs(query, arms, &mut pairs, began).await?
+        measured.halted = match arms.iter().any(ArmSamples::is_over) {
+            true => Halted::ArmFailed,
+            false => self.pairs(query, arms, &mut pairs, began).await?,
         };
+        let arms = &mut measured.arms;
+        if measured.halted == Halted::ArmFailed {
+            if repeats.iter().all(Vec::is_empty) && pairs.is_empty() {
+                self.alone(query, arms).await?;
+            }
+            if arms.iter().all(|arm| !arm.given_up) {
+                measured.halted = Halted::ArmCut;
+            }
+        }
         repeats.push(pairs);
         measured.comparison = self.compared(repeats);
         measured.examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
         measured.took = began.elapsed();
         Ok(())
-    }
-
-    /// Measures all of `queries` in the biased order: every query in the first arm, then every
-    /// query in the other, nothing warmed.
-    ///
-    /// # Errors
-    /// As for [`Bencher::measure`].
-    pub(crate) async fn measure_sequentially(
-        &mut self,
-        queries: &[usize],
-    ) -> Result<Vec<Measured>, BenchError> {
-        let began = Instant::now();
-        let arms =
-            |query: &usize| vec![ArmSamples::default(); self.armed_queries[*query].arms.len()];
-        let mut all: Vec<Vec<ArmSamples>> = queries.iter().map(arms).collect();
-        let executions = self.plan.pairs_min as usize;
-        let most = all.iter().map(Vec::len).max().unwrap_or(0);
-        for arm in 0..most {
-            for (number, (samples, query)) in all.iter_mut().zip(queries).enumerate() {
-                let Some(samples) = samples.get_mut(arm) else { continue };
-                while samples.times_ns.len() < executions && !samples.given_up && !self.is_over() {
-                    self.tell(*query, Doing::Measuring, samples.times_ns.len(), began);
-                    self.block = (number * executions + samples.times_ns.len()) as u64;
-                    if let Executed::Answered(ns) = self.execute(*query, arm, samples, true).await?
-                    {
-                        samples.times_ns.push(ns);
-                    }
-                }
-            }
-        }
-        let mut measured = Vec::new();
-        for (arms, query) in all.into_iter().zip(queries) {
-            // Now: before, it would have warmed what must stay cold.
-            let mut examined = self.examine(*query, arms.iter().all(|arm| !arm.given_up)).await;
-            examined.answers.timed = self.timed.compared(*query, 0, 0..arms.len());
-            let pairs: Vec<Pair> = match arms.as_slice() {
-                [a, b] => {
-                    let both = a.times_ns.iter().zip(&b.times_ns);
-                    both.map(|(a, b)| Pair { a_ns: *a, b_ns: *b }).collect()
-                }
-                _ => Vec::new(),
-            };
-            let failed = arms.iter().any(|arm| arm.given_up);
-            measured.push(Measured {
-                comparison: self.compared(std::slice::from_ref(&pairs)),
-                repeats: vec![pairs],
-                began,
-                halted: match (self.is_over(), failed) {
-                    (true, _) => Halted::Stopped,
-                    (_, true) => Halted::ArmFailed,
-                    _ => Halted::EnoughPairs,
-                },
-                arms,
-                examined,
-                took: began.elapsed(),
-            });
-        }
-        Ok(measured)
-    }
-
-    /// Runs a query in an arm once, on its own; nanoseconds, or `None` if it failed or was aborted.
-    /// Only what is `measured` is in the histograms of its tally; `block` is
-    /// [`Execution::block`].
-    ///
-    /// # Errors
-    /// As for [`Bencher::measure`].
-    pub(crate) async fn once(
-        &mut self,
-        query: usize,
-        arm: usize,
-        samples: &mut ArmSamples,
-        measured: bool,
-        block: u64,
-    ) -> Result<Option<u64>, BenchError> {
-        self.block = block;
-        Ok(match self.execute(query, arm, samples, measured).await? {
-            Executed::Answered(ns) => Some(ns),
-            Executed::Failed | Executed::Aborted => None,
-        })
-    }
-
-    /// Times the answer of a sweep's reference, which is none of the arms, unless that was done or nobody
-    /// wants to know: what the answers of all combinations are compared with.
-    pub(crate) async fn time_reference(&mut self, query: usize, reference: &Arm) {
-        let at = self.timed.reference(query);
-        if !self.timed.lacks(query, at) {
-            return;
-        }
-        let armed_queries = Arc::clone(&self.armed_queries);
-        let asked = &armed_queries[query].query;
-        self.timed.prepare(&mut self.armed, query, at, (asked, reference)).await;
-        let reduction = self.timed.reduction(query, at);
-        match self.armed.run_reduced(asked, reference, (&self.abort, None), reduction).await {
-            Ok(Ended::Answered(_)) => self.timed.answered(query, at),
-            Ok(Ended::AtLimit(_) | Ended::CutOff) => {}
-            Err(error) => tracing::debug!("the answer of the reference: {error}"),
-        }
-    }
-
-    /// What comparing the timed answers of a combination with the reference's came to.
-    pub(crate) fn timed_beside(&self, query: usize, arm: usize) -> Option<TimedAnswers> {
-        self.timed.compared(query, self.timed.reference(query), iter::once(arm))
-    }
-
-    /// Runs a query once within `limit`, on a session of its own, and says what its plan proves.
-    ///
-    /// # Errors
-    /// When it was not answered.
-    pub(crate) async fn probe(
-        &self,
-        query: usize,
-        arm: usize,
-        limit: Duration,
-    ) -> Result<Verdict, StromError> {
-        let ArmedQuery { query, arms } = &self.armed_queries[query];
-        let statement_timeout = limit.min(self.connection.statement_timeout);
-        let connection = Connection { statement_timeout, ..self.connection.clone() };
-        let mut armed = Armed::new(connection, Arc::default());
-        let plan = armed.explain(query, &arms[arm], false).await?;
-        let ran = armed.run(query, &arms[arm], &self.abort, None).await?;
-        armed.disconnect().await;
-        match ran {
-            Ended::Answered(_) => Ok(Evidence::read(&plan.json).verdict),
-            Ended::AtLimit(_) | Ended::CutOff => Err(pg::Error::timed_out("run the query").into()),
-        }
-    }
-
-    /// Takes the plan of a query in one of its arms.
-    pub(crate) async fn look(&mut self, query: usize, arm: usize) {
-        let cut_off = self.stop.run_until_cancelled(self.examiner.plan_of(query, arm)).await;
-        if cut_off.is_none() {
-            self.examiner.cut_off().await;
-        }
-    }
-
-    /// Compares the answers of a query in one of its arms and in a `reference`, unless the profile
-    /// leaves that out.
-    pub(crate) async fn answers_beside(
-        &mut self,
-        query: usize,
-        arm: usize,
-        reference: &Arm,
-    ) -> AnswerHistory {
-        if !self.plan.evidence.check_answers {
-            return AnswerHistory::default();
-        }
-        let comparing = self.examiner.answers_beside(query, arm, reference);
-        match self.stop.run_until_cancelled(comparing).await {
-            Some(compared) => compared,
-            None => {
-                self.examiner.cut_off().await;
-                let not_compared = Some("interrupted".to_owned());
-                AnswerHistory { not_compared, ..AnswerHistory::default() }
-            }
-        }
-    }
-
-    /// What was found out about plans, by query.
-    pub(crate) fn findings(&self) -> Vec<Findings> {
-        self.examiner.shared().snapshot()
     }
 
     /// Ends its sessions; new ones are opened as they are needed, and see a new configuration.
@@ -383,8 +252,14 @@ impl Bencher {
         self.stop.is_cancelled() || self.abort.is_cancelled()
     }
 
-    async fn examine(&mut self, query: usize, answers: bool) -> Findings {
-        let answers = answers && self.plan.evidence.check_answers;
+    async fn examine(&mut self, query: usize, arms: &[ArmSamples]) -> Findings {
+        let wanted = self.plan.evidence.check_answers;
+        let cut = arms.iter().position(|arm| arm.is_cut());
+        if let Some(cut) = cut.filter(|_| wanted && self.armed_queries[query].is_compared()) {
+            let why = format!("`{}` was cut at its limit", self.armed_queries[query].arms[cut]);
+            self.examiner.shared().not_compared(query, &why);
+        }
+        let answers = wanted && !arms.iter().any(ArmSamples::is_over);
         let examining = async {
             self.examiner.plans_of(query).await;
             if answers {
@@ -410,6 +285,7 @@ impl Bencher {
         shown_since: Instant,
     ) -> Result<Halted, BenchError> {
         let (began, before) = (Instant::now(), arms[0].times_ns.len());
+        let limit = if arms.len() == 2 { Limit::Server } else { Limit::Fails };
         let mut stopping = Stopping::new(self.settings(), self.plan.precision);
         loop {
             if self.is_over() {
@@ -421,13 +297,13 @@ impl Bencher {
             let mut times = [None; 2];
             for turn in 0..arms.len() {
                 let arm = if turn == 0 { first } else { 1 - first };
-                times[arm] = match self.execute(query, arm, &mut arms[arm], true).await? {
+                times[arm] = match self.execute(query, arm, &mut arms[arm], true, limit).await? {
                     Executed::Answered(ns) => Some(ns),
-                    Executed::Failed => None,
+                    Executed::Failed | Executed::Cut => None,
                     Executed::Aborted => return Ok(Halted::Stopped),
                 };
             }
-            if arms.iter().any(|arm| arm.given_up) {
+            if arms.iter().any(ArmSamples::is_over) {
                 return Ok(Halted::ArmFailed);
             }
             for (samples, time) in arms.iter_mut().zip(times) {
@@ -465,10 +341,11 @@ impl Bencher {
 
     /// The arm that works, where the other does not.
     async fn alone(&mut self, query: usize, arms: &mut [ArmSamples]) -> Result<(), BenchError> {
-        for (arm, samples) in arms.iter_mut().enumerate().filter(|(_, arm)| !arm.given_up) {
-            while samples.times_ns.len() < ALONE && !samples.given_up && !self.is_over() {
+        for (arm, samples) in arms.iter_mut().enumerate() {
+            while samples.times_ns.len() < ALONE && !samples.is_over() && !self.is_over() {
                 self.block += 1;
-                if let Executed::Answered(ns) = self.execute(query, arm, samples, true).await? {
+                let executed = self.execute(query, arm, samples, true, Limit::Server).await?;
+                if let Executed::Answered(ns) = executed {
                     samples.times_ns.push(ns);
                 }
             }
@@ -483,6 +360,7 @@ impl Bencher {
         arm: usize,
         samples: &mut ArmSamples,
         measured: bool,
+        limit: Limit,
     ) -> Result<Executed, BenchError> {
         self.sent = Instant::now();
         if !self.armed.is_connected() {
@@ -491,8 +369,13 @@ impl Bencher {
         let armed_queries = Arc::clone(&self.armed_queries);
         let (asked, arm_entered) = (&armed_queries[query].query, &armed_queries[query].arms[arm]);
         let reduction = self.timed.reduction(query, arm);
-        match self.armed.run_reduced(asked, arm_entered, (&self.abort, None), reduction).await {
-            Ok(Ended::AtLimit(_) | Ended::CutOff) => {
+        let at_limit = match limit {
+            Limit::At(after) => Some(after),
+            Limit::Fails | Limit::Server => None,
+        };
+        match self.armed.run_reduced(asked, arm_entered, (&self.abort, at_limit), reduction).await {
+            Ok(Ended::AtLimit(after)) => Ok(self.cut(query, arm, samples, after)),
+            Ok(Ended::CutOff) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);
                 Ok(Executed::Aborted)
             }
@@ -536,6 +419,22 @@ impl Bencher {
                 let ns = u64::try_from(service.as_nanos()).unwrap_or(u64::MAX);
                 Ok(Executed::Answered(ns))
             }
+            Err(StromError::Server(error))
+                if !matches!(limit, Limit::Fails) && self.timed_out(&error) =>
+            {
+                let after = self.sent.elapsed();
+                let settling = self.armed.settle(arm_entered, &error);
+                let settling = self.stop.run_until_cancelled(settling);
+                // One that a sleeping GPU service kept from being answered is not slow.
+                if self.abort.run_until_cancelled(settling).await.flatten() == Some(true)
+                    && samples.slept < SLEPT_MAX
+                {
+                    samples.slept += 1;
+                    samples.failures += 1;
+                    return Ok(Executed::Failed);
+                }
+                Ok(self.cut(query, arm, samples, after))
+            }
             Err(StromError::Server(error)) => {
                 self.failures.note(&asked.name, &arm_entered.name, &error);
                 samples.failures += 1;
@@ -565,6 +464,22 @@ impl Bencher {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether the server gave the last execution up at its timeout.
+    fn timed_out(&self, error: &pg::Error) -> bool {
+        error.code() == pg::QUERY_CANCELED && self.sent.elapsed() >= self.armed.statement_timeout()
+    }
+
+    /// Notes that the last execution was cut.
+    fn cut(&self, query: usize, arm: usize, samples: &mut ArmSamples, after: Duration) -> Executed {
+        self.recorders.queries[query][arm].note(|tally| tally.cut += 1);
+        samples.cuts += 1;
+        samples.cut_after = Some(after);
+        let ArmedQuery { query, arms } = &self.armed_queries[query];
+        let (name, arm, seconds) = (&query.name, &arms[arm], after.as_secs_f64());
+        tracing::info!("`{name}` ({arm}) is cut after {seconds:.1} s");
+        Executed::Cut
     }
 
     /// What is noted of the last execution.

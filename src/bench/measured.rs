@@ -29,11 +29,27 @@ pub(crate) struct ArmSamples {
     pub error: Option<ArmError>,
     /// Whether it was given up.
     pub given_up: bool,
+    /// Executions that were cut at a limit.
+    pub cuts: u64,
+    /// When the last of those was, after it was sent.
+    pub cut_after: Option<Duration>,
     /// Rows that the GPU handed back to the CPU, as far as the server says so.
     pub fallback_rows: u64,
     /// The measured executions by plan.
     #[serde(skip)]
     pub by_plan: ByPlan,
+}
+
+impl ArmSamples {
+    /// Whether it takes longer than it may.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cuts >= super::CUTS_MAX
+    }
+
+    /// Whether it is measured no more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.given_up || self.is_cut()
+    }
 }
 
 /// What a query came to.
@@ -71,7 +87,7 @@ impl Measured {
 
     /// Whether another repeat would find nothing else.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.halted, Halted::ArmFailed | Halted::Stopped)
+        matches!(self.halted, Halted::ArmFailed | Halted::ArmCut | Halted::Stopped)
     }
 }
 

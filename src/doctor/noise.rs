@@ -7,9 +7,7 @@ use serde::Serialize;
 
 use super::FORMAT_VERSION;
 use crate::quantity::{format_ratio, format_seconds};
-use crate::stats::{
-    Comparison, PAIRS_LEAST, Pair, Settings, holm, paired_ratio, smallest_ratio,
-};
+use crate::stats::{Comparison, PAIRS_LEAST, Pair, Settings, holm, paired_ratio, smallest_ratio};
 
 /// Numbers of pairs for which it is said what they would show: the fewest of a direction, and more.
 const PAIRS: [usize; 3] = [30, 100, 300];
@@ -154,7 +152,9 @@ impl QueryNoise {
                     let ratio = format_ratio(*ratio);
                     writeln!(text, "  {pairs} pairs, about {takes}, show a ratio from {ratio} on")
                 }
-                None => writeln!(text, "  {pairs} pairs, about {takes}, show no ratio, however large"),
+                None => {
+                    writeln!(text, "  {pairs} pairs, about {takes}, show no ratio, however large")
+                }
             };
         }
     }

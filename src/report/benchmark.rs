@@ -129,6 +129,7 @@ pub fn query_line(query: &BenchQueryReport) -> String {
     let arm = |arm: &BenchArmReport| match arm.median_ms {
         Some(_) => format!("{} {}", arm.arm, time(query, arm)),
         None if query.is_cut_off(arm) => format!("{} interrupted", arm.arm),
+        None if arm.cuts > 0 => format!("{} cut", arm.arm),
         None if arm.failures > 0 => format!("{} failed", arm.arm),
         None => format!("{} not measured", arm.arm),
     };
@@ -145,6 +146,8 @@ pub fn query_line(query: &BenchQueryReport) -> String {
         };
         Some(format!(", ratio {}, {verdict} {}", words::ratio(Some(times)), words::scope(times)))
     });
+    let bound = query.tried.as_ref().map(|tried| format!(", ratio {}", words::tried_ratio(tried)));
+    let ratio = ratio.or(bound);
     let wrong = if query.valid { "" } else { ", WRONG ANSWERS" };
     format!("{}: {}{}{wrong}", query.query, times.join(", "), ratio.unwrap_or_default())
 }
@@ -205,6 +208,10 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
     let skipped: Vec<&str> = skipped.map(|step| step.name.as_str()).collect();
     if !skipped.is_empty() {
         lines.push(format!("Skipped: {}", skipped.join(", ")));
+    }
+    let cut = names(report, |query| query.halted == Halted::ArmCut);
+    if !cut.is_empty() {
+        lines.push(format!("An arm was cut at its limit, which bounds the ratio: {cut}"));
     }
     let failed = names(report, |query| query.arms.iter().any(|arm| arm.given_up));
     if !failed.is_empty() {
@@ -281,7 +288,10 @@ fn rows(step: &StepReport) -> Vec<TableRow> {
         row.extend(query.arms.iter().map(|arm| time(query, arm)));
         if compared {
             row.resize(1 + most, "-".to_owned());
-            row.push(words::ratio(query.times.as_ref()));
+            row.push(match &query.tried {
+                Some(tried) => words::tried_ratio(tried),
+                None => words::ratio(query.times.as_ref()),
+            });
             row.push(verdict(query));
             row.push(query.times.as_ref().map_or("0".to_owned(), |times| times.pairs.to_string()));
         } else {
@@ -310,6 +320,7 @@ fn time(query: &BenchQueryReport, arm: &BenchArmReport) -> String {
     match (arm.median_ms, &arm.error) {
         (_, Some(error)) if arm.given_up => format!("ERROR {}", error.sqlstate),
         (Some(ms), _) => format_ms(ms),
+        (None, _) if arm.cuts > 0 => "cut".to_owned(),
         (None, _) if query.is_cut_off(arm) => "interrupted".to_owned(),
         (None, _) => "-".to_owned(),
     }
@@ -321,9 +332,15 @@ fn verdict(query: &BenchQueryReport) -> String {
     if !query.valid {
         return "INVALID".to_owned();
     }
+    let tried = query
+        .tried
+        .as_ref()
+        .map(|tried| words::tried_arms(&[&query.arms[0].arm, &other.arm], tried));
     let mut verdict = match &query.times {
         Some(times) => words::verdict(&other.arm, times.verdict),
+        None if tried.is_some() => tried.unwrap_or_default(),
         None if query.halted == Halted::ArmFailed => "an arm failed".to_owned(),
+        None if query.halted == Halted::ArmCut => "an arm was cut".to_owned(),
         None if query.halted == Halted::Stopped => "interrupted".to_owned(),
         None => "not measured".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! Words that the summaries of streams, benchmarks and sweeps share.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Display, Write as _};
 
 use crate::quantity::{format_about, format_count, format_ms, format_ratio, format_seconds};
 use crate::result::JobResult;
@@ -9,6 +9,7 @@ use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
 pub(super) use crate::result::one_line;
+use crate::result::query::{RatioKnown, TriedArm, TriedReport};
 use crate::stats::{ByRows, Comparison, Estimate, PAIRS_LEAST, TimesVerdict};
 
 /// Differing rows that are shown of each answer; the result file has more.
@@ -107,6 +108,30 @@ pub(super) fn compared(times: &Comparison) -> Vec<String> {
         None => {}
     }
     lines
+}
+
+/// The ratio of a query that made no pair, or what it is bounded by.
+pub(super) fn tried_ratio(tried: &TriedReport) -> String {
+    let Some(ratio) = tried.ratio else { return "-".to_owned() };
+    let sign = match tried.known {
+        RatioKnown::AtLeast => "≥ ",
+        RatioKnown::AtMost => "≤ ",
+        RatioKnown::Once | RatioKnown::Nothing => "",
+    };
+    format!("{sign}{}", format_ratio(ratio))
+}
+
+/// How long each arm took, or when it was cut.
+pub(super) fn tried_arms<A: Display>(names: &[A; 2], tried: &TriedReport) -> String {
+    let arm = |(name, arm): (&A, &TriedArm)| {
+        let after = format_seconds(arm.after_s);
+        match arm.cut {
+            true => format!("{name} cut at {after}"),
+            false => format!("{name} {after}"),
+        }
+    };
+    let [base, other] = [(&names[0], &tried.arms[0]), (&names[1], &tried.arms[1])].map(arm);
+    format!("{base}, {other}")
 }
 
 /// What holds for all directions of a run.

@@ -7,6 +7,7 @@ use super::answers::AnswerHistory;
 use super::arm::{ArmError, ArmSetting, Gpu};
 use super::evidence::{PlanHistory, Verdict};
 use super::gpu::GpuReport;
+use super::query::TriedReport;
 use super::table::{Exported, Prepared};
 use crate::stats::{self, Comparison};
 
@@ -48,6 +49,10 @@ pub struct BenchQueryReport {
     pub arms: Vec<BenchArmReport>,
     /// The two arms compared.
     pub times: Option<Comparison>,
+    /// What is known without a pair, where an arm was cut at a limit: how long that takes at least, and
+    /// what the other one takes.
+    #[serde(default)]
+    pub tried: Option<TriedReport>,
     /// Whether the times mean anything: false if the answers differ.
     pub valid: bool,
     /// The answers compared.
@@ -85,6 +90,9 @@ pub struct BenchArmReport {
     pub error: Option<ArmError>,
     /// Whether it was given up.
     pub given_up: bool,
+    /// Executions that were cut at a limit.
+    #[serde(default)]
+    pub cuts: u64,
     /// Rows that the GPU handed back to the CPU, as far as the server says so.
     pub fallback_rows: u64,
     /// Service times of all measured executions, in order, in nanoseconds.
@@ -105,6 +113,8 @@ pub enum Halted {
     EnoughPairs,
     /// An arm failed again and again.
     ArmFailed,
+    /// An arm takes longer than a query may.
+    ArmCut,
     /// Somebody stopped the benchmark.
     Stopped,
 }

@@ -262,7 +262,8 @@ fn not_compared(name: &str, answers: &AnswerHistory) -> Option<Shortfall> {
     if answers.is_known() {
         return None;
     }
-    let why = answers.error.as_deref().unwrap_or("it was not tried");
+    let why = answers.error.as_deref().or(answers.not_compared.as_deref());
+    let why = why.unwrap_or("it was not tried");
     let when = match answers.checks {
         0 => "",
         _ => " the last time",

@@ -2,13 +2,13 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::{format_count, format_ms, format_rate, format_ratio, format_seconds};
+use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
 use crate::record::Times;
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::loader::Bottleneck;
-use crate::result::query::{ComparisonReport, QueriesDue, QueryReport, RatioKnown, TriedReport};
+use crate::result::query::{ComparisonReport, QueriesDue, QueryReport, TriedReport};
 use crate::result::readers::FreshnessBy;
 use crate::result::stream::StreamRun;
 
@@ -151,7 +151,7 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
             comparison.query.clone(),
             cell(|times| times.median_a_ns),
             cell(|times| times.median_b_ns),
-            tried(comparison).map_or_else(|| words::ratio(times), tried_ratio),
+            tried(comparison).map_or_else(|| words::ratio(times), words::tried_ratio),
             verdict(comparison),
             comparison.pairs.to_string(),
             answers(comparison),
@@ -180,7 +180,7 @@ fn verdict(comparison: &ComparisonReport) -> String {
         return "INVALID".to_owned();
     }
     if let Some(tried) = tried(comparison) {
-        return tried_once(&comparison.arms, tried);
+        return format!("tried once: {}", words::tried_arms(&comparison.arms, tried));
     }
     let times = comparison.times.as_ref();
     times.map_or("no pairs".to_owned(), |times| words::verdict(other, times.verdict))
@@ -189,29 +189,6 @@ fn verdict(comparison: &ComparisonReport) -> String {
 /// What is known where there is no pair.
 fn tried(comparison: &ComparisonReport) -> Option<&TriedReport> {
     comparison.tried.as_ref().filter(|_| comparison.times.is_none())
-}
-
-fn tried_ratio(tried: &TriedReport) -> String {
-    let Some(ratio) = tried.ratio else { return "-".to_owned() };
-    let sign = match tried.known {
-        RatioKnown::AtLeast => "≥ ",
-        RatioKnown::AtMost => "≤ ",
-        RatioKnown::Once | RatioKnown::Nothing => "",
-    };
-    format!("{sign}{}", format_ratio(ratio))
-}
-
-/// How long each arm took, or when it was cut.
-fn tried_once(names: &[String; 2], tried: &TriedReport) -> String {
-    let arm = |(name, arm): (&String, &crate::result::query::TriedArm)| {
-        let after = format_seconds(arm.after_s);
-        match arm.cut {
-            true => format!("{name} cut at {after}"),
-            false => format!("{name} {after}"),
-        }
-    };
-    let [base, other] = [(&names[0], &tried.arms[0]), (&names[1], &tried.arms[1])].map(arm);
-    format!("tried once: {base}, {other}")
 }
 
 fn answers(comparison: &ComparisonReport) -> String {
