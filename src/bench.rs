@@ -254,7 +254,7 @@ impl Bencher {
 
     async fn examine(&mut self, query: usize, arms: &[ArmSamples]) -> Findings {
         let wanted = self.plan.evidence.check_answers;
-        let cut = arms.iter().position(|arm| arm.is_cut());
+        let cut = arms.iter().position(ArmSamples::is_cut);
         if let Some(cut) = cut.filter(|_| wanted && self.armed_queries[query].is_compared()) {
             let why = format!("`{}` was cut at its limit", self.armed_queries[query].arms[cut]);
             self.examiner.shared().not_compared(query, &why);

@@ -61,7 +61,7 @@ pub async fn noise(
     let (repeats, restart) = (1, Restart::Sessions);
     // It is to last for its time, however exactly the ratio is known.
     let (pairs_max, precision) = (PAIRS_MAX, 0.0);
-    let bench = Bench { evidence, time, pairs_max, precision, repeats, restart, ..bench };
+    let bench = Bench { pairs_max, time, repeats, restart, precision, evidence, ..bench };
     if bench.writes {
         return Err(PrepareError::NoiseWrites);
     }
