@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds};
+use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds, patience};
 use crate::ingest::auditor::Audited;
 use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
@@ -23,6 +23,10 @@ use crate::result::{self, INDEX, RESULT, ReadError, Status};
 /// How the table can be another one on the run's own server.
 const MADE_ANEW: &str = "the table was made anew since";
 const NO_TABLE: &str = "the table is not there";
+
+/// Rows may be in the account of a loader that was killed though it was not complete any more by then: those of
+/// so many seconds at most, and of many less mostly.
+const UNSEEN_S: f64 = 60.0;
 
 /// Kinds of jobs without a stream.
 const OTHER_KINDS: [&str; 2] = ["benchmark", "sweep"];
@@ -79,10 +83,10 @@ struct SavedPartition {
 }
 
 impl SavedPartition {
-    /// What cannot be true of its account, if anything: it is damaged then. Of a loader that was killed
-    /// the rows that were due may have been counted a little before the others.
-    fn damage(&self, is_running: bool, batch_rows: u64) -> Option<String> {
-        let Self { partition, first_id, rows_due, account } = self;
+    /// What cannot be true of its account, if anything: it is damaged then. No more than so many rows can have
+    /// fallen due.
+    fn damage(&self, rows_due: u64) -> Option<String> {
+        let Self { partition, first_id, account, .. } = self;
         let twice = account.contradictions();
         if let Some(range) = twice.iter().next() {
             let (first, last) = (range.first, range.last);
@@ -91,10 +95,10 @@ impl SavedPartition {
             ));
         }
         let end = account.end();
-        let due = if is_running { u64::MAX } else { rows_due.saturating_add(batch_rows) };
-        if end > due {
+        if end > rows_due {
             return Some(format!(
-                "partition {partition}: it knows what became of {end} rows, and {rows_due} were due"
+                "partition {partition}: it knows what became of {end} rows, and at most {rows_due} \
+                 were due"
             ));
         }
         let has_ids = i64::try_from(end).is_ok_and(|end| first_id.checked_add(end).is_some());
@@ -240,8 +244,22 @@ impl SavedRun {
                 }
             }
         }
-        let batch_rows = u64::from(plan.job.stream.batch_rows.get());
-        let untrue = |saved: &SavedPartition| saved.damage(is_running, batch_rows);
+        let stream = &plan.job.stream;
+        let batch_rows = u64::from(stream.batch_rows.get());
+        let course = stream.course(plan.common.seed);
+        let untrue = |saved: &SavedPartition| {
+            let due = match (known_until_s, &course) {
+                (None, _) => saved.rows_due,
+                (Some(until_s), Some(course)) => {
+                    // The saturating cast is what is wanted of what is no time.
+                    let until_ns = ((until_s + UNSEEN_S) * 1e9) as u64;
+                    stream.schedule(course, saved.partition).rows_before(until_ns)
+                }
+                // Unthrottled, a row is due when it is sent, and not all of them are counted yet.
+                (Some(_), None) => u64::MAX,
+            };
+            saved.damage(due.saturating_add(batch_rows))
+        };
         if let Some(fact) = partitions.iter().find_map(untrue) {
             return Err(malformed(fact).into());
         }
@@ -305,7 +323,7 @@ impl SavedRun {
             seed: self.plan.common.seed,
             origin_us: self.origin_us,
             complete: self.known_until_s.is_none(),
-            recovery: &self.plan.job.recovery,
+            patience: patience(&self.plan.job.recovery),
             reservation: None,
             partitions: self
                 .partitions

@@ -3,10 +3,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use crate::ingest::audit::{AuditError, audit};
+use crate::ingest::audit::{AuditError, audit, patience};
 use crate::pg;
 use crate::plan::{Audit, Plan, StreamJob};
 use crate::quantity::format_count;
@@ -104,7 +105,7 @@ async fn look(
     let work = async {
         if plan.job.audit == Audit::Full {
             doing.set(format!("reading {} rows back", format_count(rows)));
-            read_back(run, read).await
+            read_back(run, plan, read).await
         } else {
             doing.set(format!("counting {} rows", format_count(rows)));
             count(run, plan).await
@@ -116,8 +117,17 @@ async fn look(
     }
 }
 
-async fn read_back(run: &Run<'_>, read: &AtomicU64) -> Result<RowsFound, AuditError> {
-    let mut evidence = run.evidence();
+async fn read_back(
+    run: &Run<'_>,
+    plan: &Plan<StreamJob>,
+    read: &AtomicU64,
+) -> Result<RowsFound, AuditError> {
+    let patience = match run.status() {
+        // It has waited, or there was nothing to wait for.
+        Status::Failed => Duration::ZERO,
+        _ => patience(&plan.job.recovery),
+    };
+    let mut evidence = run.evidence(patience);
     if was_taken_over(run) {
         // The table is the other run's, and so is its lock.
         evidence.reservation = None;

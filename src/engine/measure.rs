@@ -479,8 +479,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What the audit needs to know.
-    pub(super) fn evidence(&self) -> Evidence<'_> {
+    /// What an audit needs to know that has such patience with the server.
+    pub(super) fn evidence(&self, patience: Duration) -> Evidence<'_> {
         let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
             number: lane.totals.number,
             first_id: lane.totals.first_id,
@@ -492,7 +492,7 @@ impl<'a> Run<'a> {
             seed: self.plan.common.seed,
             origin_us: unix_us(self.started_at),
             complete: true,
-            recovery: &self.plan.job.recovery,
+            patience,
             reservation: Some(self.table.reservation.clone()),
             partitions: partitions.collect(),
         }

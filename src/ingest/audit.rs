@@ -40,8 +40,8 @@ pub(crate) struct Evidence<'a> {
     /// Whether the account is complete. It is not if the loader was killed: then rows may have
     /// been sent that it does not know of.
     pub complete: bool,
-    /// How long the server may be gone, if the audit goes on at all when it comes back.
-    pub recovery: &'a Recovery,
+    /// How long the server may be gone. None at all: the first fault ends the audit.
+    pub patience: Duration,
     /// What the sessions of the run hold, if this is its end.
     pub reservation: Option<Reservation>,
     /// Each partition.
@@ -59,6 +59,14 @@ pub(crate) struct PartitionEvidence {
     pub schedule: Option<Schedule>,
     /// What became of each row.
     pub account: Account,
+}
+
+/// How long an audit waits for a server that is gone, by what a run does.
+pub(crate) fn patience(recovery: &Recovery) -> Duration {
+    match recovery.on_fault {
+        OnFault::Recover => recovery.reconnect_timeout,
+        OnFault::Stop => Duration::ZERO,
+    }
 }
 
 /// Why an audit could not be made.
@@ -152,9 +160,8 @@ async fn audit_partition(
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
             return Ok(reading.auditor.conclude(*number, account, evidence.complete));
         };
-        let Recovery { on_fault, reconnect_timeout, .. } = evidence.recovery;
-        let hopeless = remedy(error.code(), error.is_lost()) == Remedy::Fatal;
-        if hopeless || *on_fault == OnFault::Stop {
+        let patience = evidence.patience;
+        if patience.is_zero() || remedy(error.code(), error.is_lost()) == Remedy::Fatal {
             return Err(error.into());
         }
         if progressed {
@@ -162,13 +169,13 @@ async fn audit_partition(
         }
         let outage = outage.get_or_insert_with(|| {
             tracing::warn!(partition = number, "the audit waits for the server: {error}");
-            let deadline = Instant::now() + *reconnect_timeout;
+            let deadline = Instant::now() + patience;
             Outage { deadline, backoff: Backoff::default() }
         });
         tracing::debug!(partition = number, "{error}");
         let left = outage.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(AuditError::Outage { error, timeout_s: reconnect_timeout.as_secs_f64() });
+            return Err(AuditError::Outage { error, timeout_s: patience.as_secs_f64() });
         }
         sleep(outage.backoff.next_pause().min(left)).await;
     }
@@ -247,7 +254,8 @@ impl Reading<'_> {
         if let Some(reservation) = &self.evidence.reservation {
             reservation.join(&mut session).await?;
         }
-        let extent = Extent::open(&mut session, &self.evidence.stream.table).await?;
+        let table = &self.evidence.stream.table;
+        let extent = Extent::open(&mut session, table, &self.query()).await?;
         Ok((session, extent))
     }
 

@@ -37,12 +37,16 @@ pub(crate) struct Slice {
 }
 
 impl Extent {
-    /// Opens the transaction in which a session reads a table: all of its queries see the same rows,
-    /// and the table's files stay until it ends.
+    /// Opens the transaction in which a session reads what `query` selects from a table: each of its
+    /// slices sees the same rows, and the files of the leaves that it reads stay until it ends.
     ///
     /// # Errors
     /// When the table cannot be read.
-    pub(crate) async fn open(session: &mut Session, table: &TableName) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        session: &mut Session,
+        table: &TableName,
+        query: &str,
+    ) -> Result<Self, Error> {
         let act = "read the rows back";
         let standby = "SELECT pg_catalog.pg_is_in_recovery()";
         let is_standby = session.text(act, standby).await?.as_deref() == Some("t");
@@ -64,19 +68,23 @@ impl Extent {
             }
         };
         let begin = format!(
-            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {BY_BLOCKS}; \
-             SELECT FROM {table} LIMIT 0"
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; {BY_BLOCKS}; {query} LIMIT 0"
         );
         session.execute(act, &begin).await?;
+        // Its leaves are those that it has locked.
         let sql = format!(
-            "SELECT count(*) FILTER (WHERE c.relkind <> 'r' OR a.amname IS DISTINCT FROM 'heap'), \
+            "SELECT count(*) FILTER (WHERE c.relkind <> 'r' OR a.amname IS DISTINCT FROM 'heap' \
+             OR named.relkind NOT IN ('p', 'r')), \
              max(pg_catalog.pg_relation_size(c.oid)) \
              / pg_catalog.current_setting('block_size')::bigint, \
              pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', \
              pg_catalog.pg_relation_filenode(c.oid)), ',' ORDER BY c.oid) \
-             FROM pg_catalog.pg_partition_tree({}::regclass) AS t \
-             JOIN pg_catalog.pg_class c ON c.oid = t.relid \
-             LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam WHERE t.isleaf",
+             FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+             LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
+             JOIN pg_catalog.pg_class named ON named.oid = {}::pg_catalog.regclass \
+             WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() \
+             AND c.relkind IN ('r', 'f', 'm') \
+             AND c.relnamespace <> 'pg_catalog'::pg_catalog.regnamespace",
             quote_literal(&table.to_string())
         );
         let rows = session.rows(act, &sql).await?;
