@@ -221,7 +221,10 @@ impl Bencher {
         }
         repeats.push(pairs);
         measured.comparison = self.compared(repeats);
-        measured.examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
+        // Without a whole answer of both arms there is nothing to compare.
+        if measured.halted != Halted::ArmCut {
+            measured.examined.answers.timed = self.timed.compared(query, 0, 0..arms.len());
+        }
         measured.took = began.elapsed();
         Ok(())
     }

@@ -21,8 +21,8 @@ mod trend;
 
 pub use best::{Best, Combination, ROUNDS_MIN, best_of};
 pub use by_rows::{AtRows, ByRows, ratio_by_rows};
-pub use center::{geometric_mean, median, quantile};
-pub use dependence::{autocorrelation_time, effective_sample_size};
+pub use center::{median, quantile};
+pub use dependence::autocorrelation_time;
 pub use family::holm;
 pub use forecast::{more_pairs, smallest_ratio};
 pub use pair::{Estimate, PAIRS_LEAST, Pair, Settings};

@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 use strom_load::stats::{
     Comparison, HaltReason, PAIRS_LEAST, Pair, ROUNDS_MIN, Settings, Stopping, TimesVerdict,
-    autocorrelation_time, best_of, effective_sample_size, geometric_mean, holm, median, more_pairs,
-    paired_ratio, quantile, ratio_by_rows, repeated_ratio, smallest_ratio, theil_sen,
+    autocorrelation_time, best_of, holm, median, more_pairs, paired_ratio, quantile, ratio_by_rows,
+    repeated_ratio, smallest_ratio, theil_sen,
 };
 
 use crate::synthetic::{Noise, SCENARIOS, Source};
@@ -451,7 +451,6 @@ fn dependent_values_count_for_less() {
     for (phi, expected) in [(0.0, 1.0), (0.5, 3.0), (0.8, 9.0)] {
         let time = autocorrelation_time(&line(phi));
         assert!((0.95..1.4).contains(&(time / expected)), "{phi}: {time}");
-        assert!((effective_sample_size(&line(phi)) - 4_000.0 / time).abs() < 1e-9);
     }
     // Never more than they are, and a constant is no dependence.
     let alternating: Vec<_> = (0..100).map(|index| f64::from(index % 2)).collect();
@@ -467,10 +466,6 @@ fn centres_and_quantiles() {
     assert_eq!(median(&[4.0, 1.0]), Some(2.5));
     assert_eq!(quantile(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.9), Some(4.6));
     assert_eq!(quantile(&[1.0, 2.0], 7.0), Some(2.0));
-    assert!(geometric_mean(&[0.5, 2.0]).is_some_and(|mean| (mean - 1.0).abs() < 1e-12));
-    for none in [&[][..], &[1.0, 0.0], &[-1.0], &[f64::NAN], &[f64::INFINITY]] {
-        assert_eq!(geometric_mean(none), None);
-    }
 }
 
 fn pairs_of(ns: impl Strategy<Value = u64> + Clone) -> impl Strategy<Value = Vec<Pair>> {

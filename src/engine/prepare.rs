@@ -109,11 +109,11 @@ pub(super) async fn prepare(
     let address = address.clone();
     let processes = match located {
         Some(of) => Processes {
-            server: machine::Server::Postmaster(of.postmaster_pid),
+            server: machine::ServerProcesses::Postmaster(of.postmaster_pid),
             backends: loaders.iter().filter_map(Loader::backend).collect(),
         },
         // Their numbers say nothing on another machine.
-        None => Processes { server: machine::Server::Unknown, backends: Vec::new() },
+        None => Processes { server: machine::ServerProcesses::Unknown, backends: Vec::new() },
     };
     gpus.ready().await;
     Ok(Prepared {

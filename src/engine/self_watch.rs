@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::pace::{Heartbeat, Pulse};
-use crate::watch::machine::{self, MachineTimes, RunDelay, Server};
+use crate::watch::machine::{self, MachineTimes, RunDelay, ServerProcesses};
 use crate::watch::process::{self, ProcessCost};
 
 /// The server's processes on this machine.
 pub(super) struct Processes {
     /// All of them.
-    pub(super) server: machine::Server,
+    pub(super) server: machine::ServerProcesses,
     /// The producers' backends among them.
     pub(super) backends: Vec<u32>,
 }
@@ -27,7 +27,7 @@ pub(super) struct SelfWatch {
     from: Reading,
     /// Once the schedule has ended and what was due is finished.
     to: Option<Reading>,
-    server: Server,
+    server: ServerProcesses,
     /// The backends of the producers, if they are on this machine.
     backends: Vec<u32>,
     run_delay: RunDelay,

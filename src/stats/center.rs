@@ -26,12 +26,3 @@ pub(super) fn quantile_of_sorted(sorted: &[f64], p: f64) -> Option<f64> {
         low * (1.0 - at.fract()) + high * at.fract()
     })
 }
-
-/// The geometric mean, the mean that suits ratios: a doubling and a halving cancel.
-///
-/// `None` of nothing, and of a value that is not above zero or not finite.
-pub fn geometric_mean(ratios: &[f64]) -> Option<f64> {
-    let positive = ratios.iter().all(|ratio| *ratio > 0.0 && ratio.is_finite());
-    let logs: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
-    (positive && !ratios.is_empty()).then(|| (logs / ratios.len() as f64).exp())
-}

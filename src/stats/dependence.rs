@@ -53,12 +53,6 @@ pub fn autocorrelation_time(series: &[f64]) -> f64 {
     first_order.max(geyer).clamp(1.0, n as f64)
 }
 
-/// The number of independent values that the series is worth: its length ÷ its
-/// [`autocorrelation_time`].
-pub fn effective_sample_size(series: &[f64]) -> f64 {
-    series.len() as f64 / autocorrelation_time(series)
-}
-
 /// The autocorrelation of neighbours: 0 of a constant series.
 pub(super) fn lag_one(series: &[f64]) -> f64 {
     let mean = series.iter().sum::<f64>() / series.len() as f64;

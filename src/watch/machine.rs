@@ -26,7 +26,7 @@ pub(crate) struct MachineTimes {
 impl MachineTimes {
     /// Reads all of them, with the processor time of `server`. It looks at every process, which takes some
     /// milliseconds.
-    pub(crate) fn read(server: Server) -> Self {
+    pub(crate) fn read(server: ServerProcesses) -> Self {
         let ticks_per_s = rustix::param::clock_ticks_per_second() as f64;
         let stat = fs::read_to_string("/proc/stat").ok();
         let (busy, steal) = match stat.as_deref().and_then(processor_ticks) {
@@ -98,7 +98,7 @@ fn run_delay_ns() -> Option<u64> {
 
 /// The processes of the server on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Server {
+pub(crate) enum ServerProcesses {
     /// Those of this postmaster.
     Postmaster(u32),
     /// It was not found by its number: it runs elsewhere, or in a container. So whatever is named
@@ -155,7 +155,7 @@ struct Process {
     ended: u64,
 }
 
-impl Server {
+impl ServerProcesses {
     /// Processor time of its processes, with those that have ended. A backend that ends goes over into
     /// its postmaster's account, so the sum only grows while a postmaster lives.
     fn ticks(self) -> Option<u64> {
@@ -230,14 +230,14 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_this_machine_did_is_known() {
-        let before = MachineTimes::read(Server::Unknown);
+        let before = MachineTimes::read(ServerProcesses::Unknown);
         assert!(before.busy_s.unwrap() > 0.0 && before.postgres_s.is_some());
         // This process is no server's, so that server has used nothing.
         assert_eq!(
-            MachineTimes::read(Server::Postmaster(std::process::id())).postgres_s,
+            MachineTimes::read(ServerProcesses::Postmaster(std::process::id())).postgres_s,
             Some(0.0)
         );
-        let since = MachineTimes::read(Server::Unknown).since(&before);
+        let since = MachineTimes::read(ServerProcesses::Unknown).since(&before);
         assert!(since.busy_s.unwrap() >= 0.0 && since.others_s(1e9) == Some(0.0));
         let nothing = MachineTimes::default();
         assert_eq!(before.since(&nothing), nothing);
