@@ -393,10 +393,33 @@ impl Producer {
         };
         let another_follows = self.pacer.is_behind(&self.stop);
         let sent = if again { Instant::now() } else { begun };
-        let outcome = tokio::select! {
-            outcome = loader.load(next_chunk, another_follows) => Some(outcome),
-            () = self.watchdog.exceeded(sent) => None,
-            () = self.abort.cancelled() => None,
+        let mut inquiry = loader.inquiry();
+        let outcome = {
+            let mut loading = std::pin::pin!(loader.load(next_chunk, another_follows));
+            let mut asked = sent;
+            loop {
+                tokio::select! {
+                    outcome = &mut loading => break Some(outcome),
+                    () = self.watchdog.exceeded(asked) => {}
+                    () = self.abort.cancelled() => break None,
+                }
+                // It is late. Whether its answer is lost, the server knows; how long it may take at the
+                // server is another question.
+                let is_lost = tokio::select! {
+                    outcome = &mut loading => break Some(outcome),
+                    is_lost = inquiry.is_lost() => is_lost,
+                    () = self.abort.cancelled() => break None,
+                };
+                if is_lost || sent.elapsed() >= self.recovery.reconnect_timeout {
+                    // It may have come while the server was asked.
+                    break tokio::select! {
+                        biased;
+                        outcome = &mut loading => Some(outcome),
+                        () = std::future::ready(()) => None,
+                    };
+                }
+                asked = Instant::now();
+            }
         };
         let outcome = match outcome {
             Some(outcome) => outcome,
@@ -405,7 +428,7 @@ impl Producer {
                 self.note_sent(slot, (again, sent), bytes, encode);
                 return Attempt::Aborted;
             }
-            None => Err(loader.give_up(self.recovery.reconnect_timeout)),
+            None => Err(loader.give_up(sent.elapsed())),
         };
         let answered = Instant::now();
         self.served(begun, encode);

@@ -358,6 +358,9 @@ pub struct Recovery {
     pub on_fault: Option<Located<OnFault>>,
     /// Seconds that one outage may last before it ends the run. Default: 60.
     pub reconnect_timeout_s: Option<Located<Number>>,
+    /// Seconds without an answer to a batch before the server is asked, in another session, whether it
+    /// will come. Default: 10.
+    pub batch_timeout_s: Option<Located<Number>>,
     /// Seconds that the server hears nothing of a loader before it lets its partitions go to another
     /// one. Default: 60.
     pub lease_s: Option<Located<Number>>,

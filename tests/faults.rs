@@ -380,6 +380,13 @@ async fn old_connections_fall_into_a_black_hole() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_lost_is_noticed_though_the_network_says_nothing() {
+    let args = ["--readers", "0", "--reconnect-timeout", "10m", "--batch-timeout", "1s"];
+    let longest = fall_silent(&args, "keepalives=0 tcp_user_timeout=0").await;
+    assert!(longest < Duration::from_secs(60), "{longest:?}");
+}
+
+#[tokio::test]
 async fn silence_is_noticed_by_the_network_long_before_an_outage_is_too_long() {
     let args = ["--readers", "1", "--reconnect-timeout", "10m"];
     let limits = "keepalives_idle=1 keepalives_interval=1 keepalives_count=2 tcp_user_timeout=3000";

@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
             first_id,
             stream: stream.clone(),
             recovery: self.plan.job.recovery.clone(),
-            watchdog: Watchdog::new(self.plan.job.recovery.reconnect_timeout),
+            watchdog: Watchdog::new(self.plan.job.recovery.answer_max()),
             silence: Watchdog::new(self.plan.job.recovery.silence_max()),
             heartbeat: self.own.producers(),
             attribution: Attribution::default(),

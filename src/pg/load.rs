@@ -13,6 +13,7 @@ use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage, Statement};
 
 use super::reservation::Reservation;
 use super::sight::read_position;
+use super::silence::Listener;
 use super::{Error, Session};
 
 /// How long to wait for a lost session's backend to end by itself before it is terminated.
@@ -41,6 +42,10 @@ pub(crate) struct Loader {
     /// The transaction whose COMMIT is about to be sent, or was: without an answer it is in doubt.
     /// 0 for none, as transaction ids begin at 3. Outlives a load that is dropped.
     committing: Arc<AtomicU64>,
+    /// Asks the server about a batch that is not answered.
+    inquirer: Option<Arc<Listener>>,
+    /// Whether the batch in hand has a transaction, so that its rows are sent.
+    sending: Arc<AtomicBool>,
     /// Whether the position of each COMMIT in the write-ahead log is asked for.
     positions: bool,
 }
@@ -131,10 +136,10 @@ impl Loader {
             })
             .await?;
         // From here on the producer bounds each batch, and whatever it asks after a fault.
-        session.listener = None;
-        let committing = Arc::default();
-        let ahead = Ahead::Nothing;
-        Ok(Self { session, statements, ahead, spent: false, committing, positions: false })
+        let inquirer = session.listener.take().map(Arc::from);
+        let (ahead, spent, positions) = (Ahead::Nothing, false, false);
+        let (committing, sending) = (Arc::default(), Arc::default());
+        Ok(Self { session, statements, ahead, spent, committing, inquirer, sending, positions })
     }
 
     /// Says from now on in `committing` which transaction it is about to commit, before it does; and,
@@ -163,8 +168,9 @@ impl Loader {
         another_follows: bool,
     ) -> Result<Committed, LoadFailure> {
         const ACT: &str = "load a batch";
-        let Self { session, statements, ahead, spent, committing, positions } = self;
+        let Self { session, statements, ahead, spent, committing, sending, positions, .. } = self;
         committing.store(0, Ordering::Relaxed);
+        sending.store(false, Ordering::Relaxed);
         let opened = match std::mem::replace(ahead, Ahead::Nothing) {
             Ahead::Nothing => None,
             Ahead::Open(opened) => Some(opened),
@@ -172,8 +178,16 @@ impl Loader {
         };
         let asks = Asks { position: *positions, next: another_follows };
         let refused = AtomicBool::new(false);
-        let work =
-            |client| batch(client, statements, opened, next_chunk, asks, (&**committing, &refused));
+        let work = |client| {
+            batch(
+                client,
+                statements,
+                opened,
+                next_chunk,
+                asks,
+                (&**committing, &**sending, &refused),
+            )
+        };
         let loaded = session.drive(ACT, work).await;
         *spent = refused.into_inner();
         match loaded {
@@ -200,9 +214,15 @@ impl Loader {
         }
     }
 
-    /// The failure of a [`Loader::load`] that was dropped because it took longer than `limit`.
-    pub(crate) fn give_up(&self, limit: Duration) -> LoadFailure {
-        let act = format!("load a batch within {} s", limit.as_secs_f64());
+    /// What asks the server about the batch in hand.
+    pub(crate) fn inquiry(&self) -> Inquiry {
+        let (inquirer, sending) = (self.inquirer.clone(), Arc::clone(&self.sending));
+        Inquiry { inquirer, sending, received: None }
+    }
+
+    /// The failure of a [`Loader::load`] that was dropped because it took too long; how long.
+    pub(crate) fn give_up(&self, waited: Duration) -> LoadFailure {
+        let act = format!("load a batch within {:.1} s", waited.as_secs_f64());
         LoadFailure { error: Error::timed_out(act), in_doubt: self.committing() }
     }
 
@@ -240,6 +260,28 @@ impl Loader {
     /// Gives the session back; a transaction opened ahead is rolled back.
     pub(crate) fn into_session(self) -> Session {
         self.session
+    }
+}
+
+/// Asks the server, in another session, about a batch that is not answered.
+pub(crate) struct Inquiry {
+    inquirer: Option<Arc<Listener>>,
+    sending: Arc<AtomicBool>,
+    /// Bytes of the batch that the server had when it was last asked and waited for more.
+    received: Option<u64>,
+}
+
+impl Inquiry {
+    /// Whether the batch or its answer is lost: to the server the session is idle, or gone, or it waits
+    /// for rows and none are sent, or none have come since it was last asked. A server that cannot be
+    /// asked says nothing.
+    pub(crate) async fn is_lost(&mut self) -> bool {
+        let Some(inquirer) = &self.inquirer else { return false };
+        let look = inquirer.look().await;
+        let earlier = std::mem::replace(&mut self.received, look.awaits_more_than);
+        let none_come = look.awaits_more_than.is_some()
+            && (!self.sending.load(Ordering::Relaxed) || earlier == look.awaits_more_than);
+        look.lost || none_come
     }
 }
 
@@ -295,12 +337,13 @@ async fn batch(
     opened: Option<Opened>,
     mut next_chunk: impl FnMut() -> Option<Bytes>,
     asks: Asks,
-    (committing, refused): (&AtomicU64, &AtomicBool),
+    (committing, sending, refused): (&AtomicU64, &AtomicBool, &AtomicBool),
 ) -> Result<(Committed, Next), tokio_postgres::Error> {
     let Opened { xid, mut sink } = match opened {
         Some(opened) => opened,
         None => open(client, statements, refused).await?,
     };
+    sending.store(true, Ordering::Relaxed);
     while let Some(chunk) = next_chunk() {
         sink.feed(chunk).await?;
     }

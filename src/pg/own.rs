@@ -179,7 +179,8 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
          (SELECT CASE WHEN l.relation IS NULL THEN '' \
           ELSE ' on ' || l.relation::pg_catalog.regclass END \
          FROM pg_catalog.pg_locks l WHERE l.pid = {pid} AND NOT l.granted LIMIT 1), \
-         pg_catalog.array_to_string(pg_catalog.pg_blocking_pids({pid}), ',') \
+         pg_catalog.array_to_string(pg_catalog.pg_blocking_pids({pid}), ','), \
+         (SELECT c.bytes_processed FROM pg_catalog.pg_stat_progress_copy c WHERE c.pid = {pid}) \
          FROM pg_catalog.pg_stat_activity a WHERE a.pid = {pid}"
     );
     let asked = async {
@@ -197,7 +198,7 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
         }
     };
     let Some(row) = rows.first() else {
-        return Look::stuck("and the server has no such session any more");
+        return Look::lost("and the server has no such session any more");
     };
     let text = |at: usize| row.get(at).and_then(Option::as_deref);
     let on = text(4).unwrap_or_default();
@@ -217,11 +218,14 @@ async fn ask(address: Address, pid: Option<i32>) -> Look {
             let waits = kind.zip(text(2));
             let doing = waits.map_or_else(String::new, |(kind, on)| format!(" ({kind}: {on})"));
             let fact = format!("while the server is at work on it{doing}");
-            Look { at_work: true, ..Look::stuck(fact) }
+            let waits_for_us = text(2) == Some("ClientRead");
+            let bytes = text(6).and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+            let awaits_more_than = waits_for_us.then_some(bytes);
+            Look { at_work: true, awaits_more_than, ..Look::stuck(fact) }
         }
         (state, ..) => {
             let state = state.unwrap_or("unknown");
-            Look::stuck(format!("and to the server the session is {state}: the answer is lost"))
+            Look::lost(format!("and to the server the session is {state}: the answer is lost"))
         }
     }
 }

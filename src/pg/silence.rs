@@ -47,6 +47,10 @@ pub(super) struct Look {
     pub(super) fact: String,
     /// Whether it is being worked on, as far as the server knows.
     pub(super) at_work: bool,
+    /// Whether the server says that no answer will come.
+    pub(super) lost: bool,
+    /// The bytes of a COPY that the server has, if it waits for more.
+    pub(super) awaits_more_than: Option<u64>,
     /// What mends it, where somebody else is in the way.
     pub(super) fix: Option<String>,
     /// What is said of a server that is on its way since.
@@ -56,7 +60,19 @@ pub(super) struct Look {
 impl Look {
     /// Nobody works on it.
     pub(super) fn stuck(fact: impl Into<String>) -> Self {
-        Self { fact: fact.into(), at_work: false, fix: None, recovering: None }
+        Self {
+            fact: fact.into(),
+            at_work: false,
+            lost: false,
+            awaits_more_than: None,
+            fix: None,
+            recovering: None,
+        }
+    }
+
+    /// Nobody works on it, and nobody will.
+    pub(super) fn lost(fact: impl Into<String>) -> Self {
+        Self { lost: true, ..Self::stuck(fact) }
     }
 }
 
@@ -144,7 +160,8 @@ impl Listener {
         }
     }
 
-    async fn look(&self) -> Look {
+    /// What the server says about the statement.
+    pub(super) async fn look(&self) -> Look {
         timeout(ASK_MAX, (self.ask)()).await.unwrap_or_else(|_| {
             Look::stuck(format!("and the server answers nobody within {} s", ASK_MAX.as_secs()))
         })

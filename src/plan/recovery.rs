@@ -22,6 +22,14 @@ const RECONNECT_TIMEOUT: Limits = Limits {
     range: "1 ms to 1 day",
     fix: "choose how long an outage may last, such as 60 s",
 };
+const BATCH_TIMEOUT: Limits = Limits {
+    default: 10.0,
+    min: 1e-3,
+    max: 86_400.0,
+    is_whole: false,
+    range: "1 ms to 1 day",
+    fix: "choose how long an answer may stay out before the server is asked about it, such as 10 s",
+};
 const LEASE: Limits = Limits {
     default: 60.0,
     min: 1.0,
@@ -57,6 +65,9 @@ pub struct Recovery {
     pub on_fault: OnFault,
     /// How long one outage may last before it ends the run.
     pub reconnect_timeout: Duration,
+    /// How long a batch may be without an answer before the server is asked whether one will come; at most
+    /// as long as an outage.
+    pub batch_timeout: Duration,
     /// How long the server hears nothing of a loader before it ends its sessions, and with them its hold
     /// on the partitions.
     pub lease: Duration,
@@ -78,6 +89,11 @@ impl Recovery {
         self.lease.max(self.reconnect_timeout) + SERVER_GRACE
     }
 
+    /// How long a batch may be without an answer before the server is asked about it.
+    pub fn answer_max(&self) -> Duration {
+        self.batch_timeout.min(self.reconnect_timeout)
+    }
+
     /// How long a producer leaves the server without a word.
     pub fn silence_max(&self) -> Duration {
         self.lease / WORDS_A_LEASE
@@ -97,6 +113,11 @@ impl Resolver<'_> {
                 "reconnect_timeout_s",
                 &mut recovery.reconnect_timeout_s,
                 &RECONNECT_TIMEOUT,
+            ),
+            batch_timeout: self.time(
+                "batch_timeout_s",
+                &mut recovery.batch_timeout_s,
+                &BATCH_TIMEOUT,
             ),
             lease: self.time("lease_s", &mut recovery.lease_s, &LEASE),
             backlog_rows: self.backlog(&mut recovery.backlog_rows, stream),

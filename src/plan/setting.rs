@@ -379,7 +379,19 @@ pub const SETTINGS: &[Setting] = &[
         heading: "Faults",
         help: "How long one outage may last before it ends the run [default: 60s]\n\n\
                Counted from the first failure to the next success. Meanwhile new connections are tried \
-               with growing pauses. It also bounds how long one batch may take.",
+               with growing pauses. It also bounds how long one batch may take at the server.",
+    },
+    Setting {
+        flag: "--batch-timeout",
+        variable: Some("STROM_LOAD_BATCH_TIMEOUT"),
+        keys: &["recovery.batch_timeout_s"],
+        form: Form::Value(seconds),
+        value_name: "TIME",
+        heading: "Faults",
+        help: "How long a batch waits before the server is asked what became of it [default: 10s]\n\n\
+               It is asked in another session. If it is at work on the batch, or the batch waits there for \
+               a lock or a standby, the wait goes on, up to --reconnect-timeout. If the answer or the rows \
+               are lost, the connection is given up at once.",
     },
     Setting {
         flag: "--lease",

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod left_over;
+mod recovery;
 
 use std::time::Duration;
 
@@ -67,6 +68,7 @@ fn an_empty_profile_is_the_default_workload_without_readers() {
         delivery: Delivery::ExactlyOnce,
         on_fault: OnFault::Recover,
         reconnect_timeout: Duration::from_secs(60),
+        batch_timeout: Duration::from_secs(10),
         lease: Duration::from_secs(60),
         backlog_rows: NonZeroU64::new(180_000).unwrap(),
         catch_up_factor: 4.0,
@@ -102,12 +104,13 @@ fn the_backlog_holds_a_minute_of_the_rate_and_a_batch_of_each_partition_unless_t
 #[test]
 fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
     let file = "audit = \"count\"\n[recovery]\ndelivery = \"at-least-once\"\non_fault = \"stop\"\n\
-                reconnect_timeout_s = 0.001\nlease_s = 1\nbacklog_rows = 1_000_000_000_000\ncatch_up_factor = 1.5\n";
+                reconnect_timeout_s = 0.001\nbatch_timeout_s = 0.002\nlease_s = 1\nbacklog_rows = 1_000_000_000_000\ncatch_up_factor = 1.5\n";
     let read = plan(file, &Overrides::default());
     let wanted = Recovery {
         delivery: Delivery::AtLeastOnce,
         on_fault: OnFault::Stop,
         reconnect_timeout: Duration::from_millis(1),
+        batch_timeout: Duration::from_millis(2),
         lease: Duration::from_secs(1),
         backlog_rows: NonZeroU64::new(1_000_000_000_000).unwrap(),
         catch_up_factor: 1.5,
@@ -116,6 +119,7 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
     let overrides = given(&[
         "--delivery=at-most-once",
         "--reconnect-timeout=1d",
+        "--batch-timeout=30s",
         "--lease=2m",
         "--catch-up=1k",
         "--audit=off",
@@ -128,6 +132,7 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
         delivery: Delivery::AtMostOnce,
         on_fault: OnFault::Recover,
         reconnect_timeout: Duration::from_secs(86_400),
+        batch_timeout: Duration::from_secs(30),
         lease: Duration::from_secs(120),
         backlog_rows: NonZeroU64::new(5_000).unwrap(),
         catch_up_factor: 1_000.0,
@@ -385,28 +390,6 @@ fn numbers_outside_their_limits() {
          rows_per_s = 2.5\npartitions = 0\nbatch_rows = 1_000_001\nlinger_ms = 0.5\n[readers]\n\
          count = 0\nqueries_per_s = 0\nstatement_timeout_s = 0\n"
     ));
-}
-
-#[test]
-fn bad_values_of_recovery() {
-    assert_snapshot!(faults(
-        "audit = \"ful\"\n[recovery]\ndelivery = \"exactly_once\"\non_fault = true\n\
-         reconnect_timeout_s = 0\nlease_s = 0.9\nbacklog_rows = 299\ncatch_up_factor = 1\n"
-    ));
-    assert_snapshot!(faults(
-        "[recovery]\ndelivery = \"twice\"\nreconnect_timeout_s = 86_401\n\
-         backlog_rows = 1_000_000_000_001\ncatch_up_factor = 1000.5\ncatchup = 2\n"
-    ));
-}
-
-#[test]
-fn bad_overrides_of_recovery() {
-    let overrides =
-        given(&["--reconnect-timeout=0s", "STROM_LOAD_BACKLOG_ROWS=0", "--catch-up=0.5"]);
-    assert_snapshot!(faults_with("", &overrides));
-    // The backlog of the file is too small for the batches of the flag.
-    let overrides = given(&["--batch-rows=20k"]);
-    assert_snapshot!(faults_with("recovery.backlog_rows = 30_000\n", &overrides));
 }
 
 #[test]

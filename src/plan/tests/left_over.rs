@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 
 /// A value of each setting that no default and no profile below has.
-const UNUSUAL: [(&str, &str); 37] = [
+const UNUSUAL: [(&str, &str); 38] = [
     ("--rate", "5"),
     ("--arrival", "poisson"),
     ("--partitions", "9"),
@@ -34,6 +34,7 @@ const UNUSUAL: [(&str, &str); 37] = [
     ("--delivery", "at-most-once"),
     ("--on-fault", "stop"),
     ("--reconnect-timeout", "1s"),
+    ("--batch-timeout", "2s"),
     ("--lease", "30s"),
     ("--backlog-rows", "1M"),
     ("--catch-up", "2"),
