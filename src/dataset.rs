@@ -7,6 +7,7 @@ mod estimate;
 mod lane;
 mod record;
 mod reserve;
+mod settle;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -430,9 +431,7 @@ impl Filler<'_> {
         let found = self.served(found)?;
         let missing = found.map(|relation| relation.missing(self.table)).unwrap_or_default();
         let built = self.build(missing).await?;
-        self.working("VACUUM (ANALYZE)");
-        let sql = format!("VACUUM (ANALYZE) {}", self.table.name);
-        self.statement("vacuum and analyse it", sql).await?;
+        self.settle().await?;
         let finish_s = began.elapsed().as_secs_f64();
         self.set_record(&record.ready(sum.to_string())).await?;
         self.filling = false;

@@ -24,6 +24,7 @@ mod executions;
 mod exits;
 mod faults;
 mod freshness;
+mod fuzz;
 mod gpu_service;
 mod gpus;
 mod oracle;

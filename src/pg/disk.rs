@@ -12,7 +12,25 @@ const PLACE: &str = "SELECT pg_catalog.pg_backend_pid(), coalesce(nullif( \
     WHERE d.datname = pg_catalog.current_database())), ''), \
     (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory'))";
 
+/// Whether the role may say CHECKPOINT.
+const MAY_CHECKPOINT: &str = "SELECT pg_catalog.current_setting('is_superuser') = 'on' \
+    OR EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pg_checkpoint' \
+    AND pg_catalog.pg_has_role(oid, 'USAGE'))";
+
 impl Session {
+    /// Has the server write what it holds in memory to its disk; whether the role may ask for that.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn checkpoint(&mut self) -> Result<bool, Error> {
+        let act = "have the server write its tables to disk";
+        let may = self.text(act, MAY_CHECKPOINT).await?.as_deref() == Some("t");
+        if may {
+            self.at_length().execute(act, "CHECKPOINT").await?;
+        }
+        Ok(may)
+    }
+
     /// Bytes that are free where new tables go; `None` if our role may not know where that is, or
     /// the server runs elsewhere.
     ///
