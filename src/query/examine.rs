@@ -233,7 +233,8 @@ impl Examiner {
                 let compared: Vec<usize> = (0..of).filter(compared).collect();
                 let of = compared.len();
                 for (number, query) in (1..).zip(compared) {
-                    told(format!("comparing answers, {number} of {of}"));
+                    let name = &self.armed_queries[query].query.name;
+                    told(format!("comparing answers, {number} of {of}: {name}"));
                     self.answers(query).await;
                 }
             }

@@ -7,9 +7,13 @@ use crate::result::query::QueryReport;
 use crate::result::sweep::CellReport;
 
 impl QueryReport {
-    /// The verdict for people.
+    /// The verdict for people. What was never answered has a plan, and has run on nothing.
     pub(super) fn evidence(&self) -> String {
-        describe(self.gpu, self.plan.as_ref())
+        let says = describe(self.gpu, self.plan.as_ref());
+        match (self.executions, &self.plan) {
+            (0, Some(_)) => format!("planned: {says}"),
+            _ => says,
+        }
     }
 }
 

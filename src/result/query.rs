@@ -120,7 +120,7 @@ pub struct ComparisonReport {
 pub struct TriedReport {
     /// The base and the other.
     pub arms: [TriedArm; 2],
-    /// Base ÷ other; `None` where both were cut.
+    /// Base ÷ other; `None` where nothing is known of it.
     pub ratio: Option<f64>,
     /// What the ratio is.
     pub known: RatioKnown,
@@ -146,7 +146,7 @@ pub enum RatioKnown {
     AtLeast,
     /// The other was cut: the ratio of this pair is that, or less.
     AtMost,
-    /// Both were cut.
+    /// Both were cut, or both did the same work on the CPU.
     Nothing,
 }
 
@@ -162,6 +162,11 @@ impl TriedReport {
         };
         let ratio = base.after_s / other.after_s.max(1e-9);
         Self { arms, ratio: (known != RatioKnown::Nothing).then_some(ratio), known }
+    }
+
+    /// The same where the times of two executions say nothing of a ratio.
+    pub fn without_ratio(self) -> Self {
+        Self { ratio: None, known: RatioKnown::Nothing, ..self }
     }
 }
 

@@ -93,6 +93,8 @@ pub(crate) struct Terminal {
     filling: Option<Filling>,
     /// When a line about what is being done was last written.
     told: Option<Instant>,
+    /// That line, of what is done at the end.
+    ending: Option<String>,
     /// Whether rows are streamed: they, not words, are the progress then.
     streams: bool,
     target: Option<f64>,
@@ -137,6 +139,7 @@ impl Terminal {
             bar: ProgressBar::hidden(),
             filling: None,
             told: None,
+            ending: None,
             streams: false,
             target: None,
             planned: None,
@@ -223,7 +226,7 @@ impl Terminal {
         let left = self.compared.iter().filter_map(|(query, left)| Some(((*left)?, query)));
         let (left, query) = left.max().filter(|_| phase == Phase::Measure)?;
         let left = Duration::from_secs(left.as_secs_f64().ceil() as u64);
-        Some(format!("{query}: about {} more", format_duration(left)))
+        Some(format!("{query}: about {} more for a verdict", format_duration(left)))
     }
 
     fn block(&self, phase: Phase, now: Duration, backlog: u64) -> String {
@@ -346,7 +349,16 @@ impl Sink for Terminal {
                 self.bar.set_message((*line).to_owned());
                 self.bar.tick();
             }
-            Progress::Done(line) | Progress::Ending(line) => self.screen.line(line),
+            Progress::Done(line) => self.screen.line(line),
+            // Told each second; what it says is news when it changes.
+            Progress::Ending(line) => {
+                let is_news = self.ending.as_deref() != Some(*line);
+                if is_news || self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
+                    self.told = Some(Instant::now());
+                    self.ending = Some((*line).to_owned());
+                    self.screen.line(line);
+                }
+            }
             Progress::Doing(line) => {
                 if self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
                     self.told = Some(Instant::now());

@@ -2,6 +2,7 @@
 
 use crate::plan::Watch;
 use crate::record::gpu::GpuUsage;
+use crate::result::arm::Gpu as QueryGpu;
 use crate::result::gpu::{Gpu, GpuReport, GpusReport, PerQuery};
 use crate::result::query::QueryReport;
 use crate::watch::gpu::GpusFound;
@@ -18,10 +19,12 @@ pub(super) fn report(watch: Watch, found: &GpusFound, totals: &[&GpuUsage]) -> G
     }
 }
 
-/// What a query came to on these GPUs; `None` without any, or without queries.
+/// What a query came to on these GPUs; `None` without any, without queries, and without PG-Strom, as a GPU
+/// then works for somebody else.
 pub(super) fn per_query(gpus: &[GpuReport], queries: &[QueryReport]) -> Option<PerQuery> {
     let answered: u64 = queries.iter().map(|query| query.histograms.service.count()).sum();
-    if gpus.is_empty() || answered == 0 {
+    let absent = queries.iter().all(|query| query.gpu == QueryGpu::Absent);
+    if gpus.is_empty() || answered == 0 || absent {
         return None;
     }
     // What one GPU does not tell is not known of all.
@@ -108,6 +111,9 @@ mod tests {
         let silent = [gpu, GpuReport::default()];
         let of = per_query(&silent, &run.queries).unwrap();
         assert_eq!((of.joules, of.idle_joules, of.busy_s), (None, None, None));
+        let mut foreign = run.queries.clone();
+        foreign.iter_mut().for_each(|query| query.gpu = QueryGpu::Absent);
+        assert_eq!(per_query(&silent, &foreign), None);
         run.queries.clear();
         assert_eq!(per_query(&silent, &run.queries), None);
         assert_eq!(per_query(&[], &run.queries), None);

@@ -85,9 +85,13 @@ fn late_by(report: &LoaderReport, total: &StreamTally, stream: &StreamReport) ->
     if response.p99_ms - without >= enough {
         return loader_or_others(report);
     }
-    // Of those that waited, the sum of all causes tells.
-    let by_server = report.blame.own_ratio().is_some_and(|own| own <= EXPLAINS);
-    if wait.p99_ms >= enough && by_server { Bottleneck::Server } else { Bottleneck::None }
+    // Of those that waited, the sum of all causes tells: batches that were held back on the way out of a
+    // backlog waited for whoever had made it.
+    match report.blame.own_ratio().filter(|_| wait.p99_ms >= enough) {
+        Some(own) if own <= EXPLAINS => Bottleneck::Server,
+        Some(_) if is_late(report.own_delay) => loader_or_others(report),
+        _ => Bottleneck::None,
+    }
 }
 
 /// Whether a delay is long enough to be somebody's fault.

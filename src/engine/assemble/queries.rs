@@ -6,6 +6,8 @@ use crate::plan::Query;
 use crate::query::examine;
 use crate::record::{PairTally, QueryTally, Tried};
 use crate::result::Status;
+use crate::result::arm::Gpu;
+use crate::result::evidence::Verdict;
 use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport, TriedArm, TriedReport};
 use crate::stats::{self, Pair};
 use crate::strom::Arm;
@@ -95,7 +97,10 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
             pairs: pairs.count(),
             pairs_cold: pairs.cold,
             pairs_broken: pairs.broken,
-            tried: tried(pairs),
+            tried: tried(pairs).map(|tried| match stayed_on_the_cpu(query) {
+                true => tried.without_ratio(),
+                false => tried,
+            }),
             verdict_in_s,
             times,
             valid: query.examined.answers.different == 0,
@@ -106,6 +111,16 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
     let times = reports.iter_mut().filter_map(|report| report.times.as_mut());
     stats::holm(times, compared, &settings);
     reports
+}
+
+/// Whether a query with the GPU switched on ran on the CPU all the same: its arms then did the same work,
+/// perhaps over other rows, and what one execution of each took is no ratio of anything.
+fn stayed_on_the_cpu(query: &QueryFindings<'_>) -> bool {
+    let arms = query.arms.iter().zip(&query.tallies).enumerate();
+    let mut plans = arms.filter(|(_, (arm, _))| arm.gpu == Gpu::On).map(|(number, (_, tally))| {
+        plan_history(query.examined.plans.get(number).cloned(), &tally.by_plan)
+    });
+    plans.any(|plan| plan.is_some_and(|plan| plan.verdict() == Verdict::Cpu))
 }
 
 /// What is known of a query that made no pair.

@@ -126,7 +126,8 @@ fn notes(query: &QueryReport) -> Vec<String> {
         let first = plan.changes.first().map_or_else(String::new, |first| {
             format!(", first after {:.0} s: {} -> {}", first.at_s, first.from_shape, first.to_shape)
         });
-        notes.push(format!("the plan changed {times} times{first}"));
+        let times = if plan.changed == 1 { "once".to_owned() } else { format!("{times} times") };
+        notes.push(format!("the plan changed {times}{first}"));
     }
     notes.extend(flips);
     let silent = query.errors.keys();
