@@ -403,7 +403,16 @@ async fn silence_is_noticed_without_being_asked_for() {
 #[tokio::test]
 async fn what_a_backlog_cannot_hold_is_dropped_and_said() {
     let ((mut server, site), mut chance) = (Site::own(&[]).await, Chance::new());
-    let args = ["--readers", "0", "--backlog-rows", "3000", "--drain-timeout", "1s"];
+    let args = [
+        "--readers",
+        "0",
+        "--backlog-rows",
+        "3000",
+        "--drain-timeout",
+        "1s",
+        "--reconnect-timeout",
+        "10s",
+    ];
     let run = Run::start(&site, site.port, &args).await;
     for _ in 0..rounds() {
         chance.pause(500).await;

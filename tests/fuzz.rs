@@ -128,7 +128,8 @@ fn damaged(corpus: &[Vec<u8>], seed: u64) -> Vec<u8> {
             _ => {
                 let word = WORDS[below(WORDS.len())].as_bytes();
                 // Most of them short: what is long takes long, and says little more.
-                let times = 1 << below(if below(50) == 0 { 17 } else { 6 });
+                let shift = if below(50) == 0 { 17 } else { 6 };
+                let times = 1 << below(shift);
                 text.splice(at..at, word.repeat(times));
                 text.truncate(200_000);
             }
