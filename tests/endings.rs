@@ -91,7 +91,7 @@ async fn a_second_interrupt_ends_the_audit_here_and_on_the_server() {
     assert!(said.ends_with(" rows back"), "{said}");
     sleep(Duration::from_millis(2_200)).await;
     let lines = program.stderr().lines().filter(|line| line.starts_with("reading ")).count();
-    assert!((3..=4).contains(&lines), "a line each second: {}", program.stderr());
+    assert!((1..=2).contains(&lines), "news, or a line each five seconds: {}", program.stderr());
 
     let began = Instant::now();
     program.signal(Signal::INT);

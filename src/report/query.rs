@@ -7,13 +7,12 @@ use crate::result::query::QueryReport;
 use crate::result::sweep::CellReport;
 
 impl QueryReport {
-    /// The verdict for people. What was never answered has a plan, and has run on nothing.
+    /// The verdict for people. What was never asked has a plan, and has run on nothing.
     pub(super) fn evidence(&self) -> String {
         let says = describe(self.gpu, self.plan.as_ref());
-        match (self.executions, &self.plan) {
-            (0, Some(_)) => format!("planned: {says}"),
-            _ => says,
-        }
+        let failed: u64 = self.errors.values().sum();
+        let asked = self.executions + self.interrupted + self.cut + failed;
+        if asked == 0 && self.plan.is_some() { format!("planned: {says}") } else { says }
     }
 }
 
