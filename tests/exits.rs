@@ -133,7 +133,9 @@ async fn an_audit_that_was_asked_for_and_not_made_is_a_shortfall() {
     // By the server's end of the sessions that read back: they are made anew, unless it stays away.
     for stays_away in [false, true] {
         let database = Database::create().await;
-        let args = ["--readers", "0", "--rate", "max", "--reconnect-timeout", "4s"];
+        // So many rows that reading them back takes a moment.
+        let mut args = vec!["--readers", "0", "--rate", "max", "--reconnect-timeout", "4s"];
+        args.extend(["--duration", "700ms"]);
         let program = start(&database.address(), "", &args);
         let audit = "FROM pg_stat_activity WHERE datname = current_database() \
                      AND application_name = 'strom-load audit'";
