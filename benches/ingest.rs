@@ -302,13 +302,7 @@ impl Bench {
 
     fn result(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.folder.join("result");
-        let url = format!(
-            "host={} port={} user={} dbname={}",
-            self.server.socket_dir().display(),
-            self.server.port(),
-            self.server.user(),
-            self.server.database()
-        );
+        let url = self.server.conninfo();
         let run = Command::new(env!("CARGO_BIN_EXE_strom-load"))
             .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "127.0.0.1:0"])
             .args(["--audit", "count", "--format", "json", "--quiet", "--output"])

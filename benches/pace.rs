@@ -53,13 +53,7 @@ fn main() -> Result<()> {
 async fn gaps_ms(server: &Server, seconds: u64) -> Result<Vec<f64>> {
     let output =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pace-{}", std::process::id()));
-    let url = format!(
-        "host={} port={} user={} dbname={}",
-        server.socket_dir().display(),
-        server.port(),
-        server.user(),
-        server.database()
-    );
+    let url = server.conninfo();
     let run = Command::new(env!("CARGO_BIN_EXE_strom-load"))
         .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "off"])
         .args(["--rate", "3000", "--partitions", &PARTITIONS.to_string(), "--batch-rows", "100"])

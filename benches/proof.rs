@@ -87,13 +87,7 @@ impl Bench {
     }
 
     fn program(&self, args: &[&str]) -> Result<Child> {
-        let url = format!(
-            "host={} port={} user={} dbname={}",
-            self.server.socket_dir().display(),
-            self.server.port(),
-            self.server.user(),
-            self.server.database()
-        );
+        let url = self.server.conninfo();
         let mut program = Command::new(env!("CARGO_BIN_EXE_strom-load"));
         program.args(args).args(["--quiet", "--database-url", &url]).stdout(Stdio::null());
         Ok(program.spawn()?)

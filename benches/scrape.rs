@@ -212,13 +212,7 @@ impl Bench {
     /// Rows per second of a run of the binary, with a scraper beside it or not.
     fn run(&self, scraped: bool) -> Result<f64> {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-scrape");
-        let url = format!(
-            "host={} port={} user={} dbname={}",
-            self.server.socket_dir().display(),
-            self.server.port(),
-            self.server.user(),
-            self.server.database()
-        );
+        let url = self.server.conninfo();
         let mut child = Command::new(env!("CARGO_BIN_EXE_strom-load"))
             .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "127.0.0.1:0"])
             .args(["--rate", "max", "--warmup", "1s", "--audit", "count", "--recreate"])

@@ -41,8 +41,7 @@ impl Drop for Hogs {
 async fn blame_of_a_third_party_that_takes_all_cores() {
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
-        let folder = server.socket_dir().display();
-        let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+        let address = server.conninfo();
         let program = Program::start(&[
             "--database-url",
             &address,

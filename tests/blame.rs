@@ -208,8 +208,7 @@ async fn a_table_that_was_locked() {
 async fn a_server_that_was_gone() {
     for _ in 0..rounds() {
         let server = Server::start(&ServerOptions::default()).await.unwrap();
-        let folder = server.socket_dir().display();
-        let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+        let address = server.conninfo();
         let program = start(&address, &["--duration", "6s", "--reconnect-timeout", "2s"]);
         let streams = format!("SELECT (to_regclass('{TABLE}') IS NOT NULL)::text");
         while ask(&server, &streams).await != "true" {

@@ -280,11 +280,7 @@ sql = "SELECT count(*) FROM {table}"
 #[tokio::test]
 async fn on_without_a_gpu_node_is_never_called_gpu() {
     let (_library, server) = with_stand_in(&[]).await;
-    let address = format!(
-        "host={} port={} user=postgres dbname=postgres",
-        server.socket_dir().display(),
-        server.port()
-    );
+    let address = server.conninfo();
     let profile = r#"
 [readers]
 count = 1

@@ -374,11 +374,7 @@ async fn a_full_disk_leaves_a_table_that_is_completed_later() {
     // 200,000 rows take 15 MiB, and one batch half of that.
     disk.leave(9);
     let table = sales(200_000);
-    let address = format!(
-        "host={} port={} user=postgres dbname=postgres",
-        server.socket_dir().display(),
-        server.port()
-    );
+    let address = server.conninfo();
     let error = fill_at(&address, &table, 1).await.unwrap_err();
     let DatasetError::Load { rows_done: 100_000, error: ref cause, .. } = error else {
         panic!("{error}")

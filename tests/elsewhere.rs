@@ -56,11 +56,7 @@ async fn another_server_is_named_and_nothing_is_called_lost() {
 
     // A server of its own that holds a table of the name, from a run with the same seed.
     let other = Server::start(&ServerOptions::default()).await.unwrap();
-    let address = format!(
-        "host={} port={} user=postgres dbname=postgres",
-        other.socket_dir().display(),
-        other.port()
-    );
+    let address = other.conninfo();
     let there = run_at(&address, &[]).await;
     let other_system = ask(&other, "SELECT system_identifier::text FROM pg_control_system()").await;
     let parts = ["it is another server", &*system, &*other_system, &database.name];

@@ -111,8 +111,7 @@ fn beside(server: &Server, readers: &str, args: &[&str], env: &[(&str, &str)]) -
     let folder = scratch();
     let file = folder.path().join("fresh.toml");
     std::fs::write(&file, PROFILE).unwrap();
-    let (socket, port) = (server.socket_dir().display(), server.port());
-    let address = format!("host={socket} port={port} user=postgres dbname=postgres");
+    let address = server.conninfo();
     let common = ["run", file.to_str().unwrap(), "--database-url", &address, "--output", "out"];
     let readers: &[&str] = if readers.is_empty() { &[] } else { &["--readers-url", readers] };
     let all = [&common[..], &["--metrics-addr", "off"], readers, args].concat();
@@ -188,7 +187,7 @@ async fn another_server_is_asked_for_its_rows() {
         )
         .await;
     let url = other.url(&format!("postgres:{}", crate::support::shared().password));
-    let args = ["--rate", "300", "--duration", "3s"];
+    let args = ["--rate", "300", "--duration", "4s"];
     let program = beside(&server, "", &args, &[("STROM_LOAD_READERS_URL", &url)]);
     let ended = program.end().await;
     let result = finished(&ended);

@@ -23,8 +23,7 @@ struct Strom {
 impl Strom {
     async fn start() -> Self {
         let (library, server) = with_stand_in(&[]).await;
-        let folder = server.socket_dir().display();
-        let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+        let address = server.conninfo();
         Self { server, address, library }
     }
 

@@ -49,8 +49,7 @@ async fn run(database: &Database, sweep: &str, args: &[&str]) -> Ended {
 /// A server whose configuration nobody else changes, and its address.
 async fn server() -> (Server, String) {
     let server = Server::start(&ServerOptions::default()).await.unwrap();
-    let folder = server.socket_dir().display();
-    let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+    let address = server.conninfo();
     (server, address)
 }
 
@@ -156,8 +155,7 @@ async fn the_profiles_run_where_there_is_no_pg_strom_and_say_what_they_left_out(
 #[tokio::test]
 async fn with_pg_strom_the_gpu_is_on_and_its_settings_are_real_ones() {
     let (_library, server) = with_stand_in(&[]).await;
-    let folder = server.socket_dir().display();
-    let address = format!("host={folder} port={} user=postgres dbname=postgres", server.port());
+    let address = server.conninfo();
     let profile = r#"
 [bench]
 [[bench.queries]]

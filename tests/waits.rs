@@ -129,8 +129,7 @@ async fn a_synchronous_standby_that_is_gone_is_told_of() {
     let standby = "ALTER SYSTEM SET synchronous_standby_names = 'ghost'";
     client.batch_execute(standby).await.unwrap();
     client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-    let socket = server.socket_dir().display();
-    let address = format!("host={socket} port={} user=postgres dbname=postgres", server.port());
+    let address = server.conninfo();
     let args = ["--database-url", &address, "--metrics-addr", "off", "--output", "out", "--rate"];
     let rest = ["300", "--duration", "1s", "--warmup", "0s", "--readers", "0"];
     let program = Program::start(&[&args[..], &rest].concat());

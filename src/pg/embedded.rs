@@ -214,6 +214,13 @@ impl Server {
         self.cluster.passfile()
     }
 
+    /// How a client connects over the socket, where nothing asks for a password, as libpq writes it.
+    pub fn conninfo(&self) -> String {
+        let host = self.socket_dir.display().to_string();
+        let host = host.replace('\\', r"\\").replace('\'', r"\'");
+        format!("host='{host}' port={} user={USER} dbname={DATABASE}", self.port)
+    }
+
     /// What a user types to look inside while it runs. Over the socket, where nothing asks for a
     /// password.
     pub fn psql_command(&self) -> String {

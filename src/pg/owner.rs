@@ -66,11 +66,24 @@ impl Proof {
 pub(super) struct Row {
     pub(super) run: String,
     /// How many runs the lane has had.
-    pub(super) epoch: i64,
+    epoch: i64,
     /// The id of the first row that this run could load.
-    pub(super) first_id: i64,
+    first_id: i64,
     /// When it was written, in words.
     pub(super) taken_at: String,
+}
+
+impl Row {
+    /// Whether it names this run.
+    pub(super) fn is_of(&self, run: &RunId) -> bool {
+        self.run == run.0
+    }
+
+    /// Where the lane ended for a run that had it with this epoch, the first id that may be of another:
+    /// known only where the row is of the run that came next.
+    pub(super) fn end_of(&self, epoch: i64) -> Option<i64> {
+        (self.epoch == epoch + 1).then_some(self.first_id)
+    }
 }
 
 /// Writes the rows of a run's lanes, each a partition with the id of its first new row, within the
@@ -264,11 +277,10 @@ pub(super) async fn ends(
     let rows = rows(session, relation, (*from, *to)).await?;
     let end = |(lane, epoch): (&u32, &i64)| {
         let (_, row) = rows.iter().find(|(partition, _)| partition == lane).ok_or_else(unknown)?;
-        match row.epoch - epoch {
-            0 if row.run == run.0 => Ok(None),
-            1 => Ok(Some(row.first_id)),
-            _ => Err(unknown()),
+        if row.is_of(run) && row.epoch == *epoch {
+            return Ok(None);
         }
+        row.end_of(*epoch).map(Some).ok_or_else(unknown)
     };
     lanes.iter().zip(epochs).map(end).collect()
 }

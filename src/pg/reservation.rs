@@ -222,15 +222,13 @@ impl Holder {
             );
             return Ok(Some(Error::taken_over(fact, None)));
         };
-        if row.run == self.run.to_string() {
+        if row.is_of(&self.run) {
             return Ok(None);
         }
-        // What the next run found there; of runs after that nothing is known.
-        let next = (row.epoch == epoch + 1).then_some(row.first_id);
         let fact = format!(
             "another run took over partition {partition} at {} (run {})",
             row.taken_at, row.run
         );
-        Ok(Some(Error::taken_over(fact, next)))
+        Ok(Some(Error::taken_over(fact, row.end_of(epoch))))
     }
 }

@@ -93,7 +93,7 @@ pub(crate) struct Terminal {
     filling: Option<Filling>,
     /// When a line about what is being done was last written.
     told: Option<Instant>,
-    /// That line, of what is done at the end.
+    /// What is done at the end, as it was last told.
     ending: Option<String>,
     /// Whether rows are streamed: they, not words, are the progress then.
     streams: bool,
@@ -350,17 +350,11 @@ impl Sink for Terminal {
                 self.bar.tick();
             }
             Progress::Done(line) => self.screen.line(line),
-            // Told each second; what it says is news when it changes.
-            Progress::Ending(line) => {
-                let is_news = self.ending.as_deref() != Some(*line);
+            Progress::Doing(line) | Progress::Ending(line) => {
+                // What is done at the end is news when it changes.
+                let is_news = matches!(progress, Progress::Ending(_))
+                    && self.ending.replace((*line).to_owned()).as_deref() != Some(*line);
                 if is_news || self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
-                    self.told = Some(Instant::now());
-                    self.ending = Some((*line).to_owned());
-                    self.screen.line(line);
-                }
-            }
-            Progress::Doing(line) => {
-                if self.told.is_none_or(|told| told.elapsed() >= LINE_EVERY) {
                     self.told = Some(Instant::now());
                     self.screen.line(line);
                 }
