@@ -193,9 +193,11 @@ async fn another_server_is_asked_for_its_rows() {
     let result = finished(&ended);
     assert_eq!(result["readers"]["freshness_by"], "rows");
     let query = query(&result, "counted");
-    // No row ever arrives there: the age grows to the length of the run.
-    assert!((2_000.0..6_000.0).contains(&ms(&query["answer_age"], "max_ms")), "{query}");
-    assert!((1_500.0..6_000.0).contains(&ms(&query["freshness"], "max_ms")), "{query}");
+    // No row ever arrives there: the age grows with the run, up to the moment of the last answer. A busy
+    // machine may ask for few, and its run takes longer.
+    let took_ms = ms(&result, "took_s") * 1e3;
+    assert!((1_000.0..took_ms).contains(&ms(&query["answer_age"], "max_ms")), "{query}");
+    assert!((500.0..took_ms).contains(&ms(&query["freshness"], "max_ms")), "{query}");
     let saved = std::fs::read_to_string(ended.work().join("out/result.json")).unwrap();
     for text in [&saved, &ended.stdout, &ended.stderr] {
         assert!(!text.contains(&crate::support::shared().password), "{text}");

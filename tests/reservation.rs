@@ -165,7 +165,7 @@ async fn a_table_is_not_dropped_from_under_a_benchmark() {
 async fn the_sessions_that_fill_a_table_keep_it_too() {
     let database = Database::create().await;
     let address = database.address();
-    let fill = ["fill", "sales.toml", "--rows", "12M", "--connections", "1", "--database-url"];
+    let fill = ["fill", "sales.toml", "--rows", "6M", "--connections", "1", "--database-url"];
     let fill = [&fill[..], &[&address]].concat();
     let first = with(SALES, &fill);
     first.says("rows/s").await;
@@ -175,7 +175,7 @@ async fn the_sessions_that_fill_a_table_keep_it_too() {
     assert!(second.stderr.contains("another strom-load is at it"), "{}", second.stderr);
     let ended = first.end().await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert_eq!(database.number("SELECT count(*) FROM sales").await, 12_000_000);
+    assert_eq!(database.number("SELECT count(*) FROM sales").await, 6_000_000);
     let third = with(SALES, &fill).end().await;
-    assert!(third.stdout.starts_with("sales: completed, 12,000,000 rows"), "{}", third.stdout);
+    assert!(third.stdout.starts_with("sales: completed, 6,000,000 rows"), "{}", third.stdout);
 }
