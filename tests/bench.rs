@@ -145,6 +145,28 @@ async fn a_planted_wrong_answer_invalidates_the_times() {
 }
 
 #[tokio::test]
+async fn an_arm_that_takes_longer_than_its_share_is_cut_and_bounds_the_ratio() {
+    let database = Database::create().await;
+    // An answer within 10 s is waited for, however little time its query has.
+    let slow =
+        "SELECT pg_sleep(CASE current_setting('enable_seqscan') WHEN 'on' THEN 60 ELSE 0.1 END)";
+    let ended = run(&database, &format!("{}{ARMS}{TABLE}", one(slow)), &[]).await;
+    let result = ended.done();
+    let query = &result["steps"][0]["queries"][0];
+    assert_eq!((&query["times"], &query["tried"]["known"]), (&Value::Null, &json!("at_least")));
+    let [serial, other] = query["tried"]["arms"].as_array().unwrap().as_slice() else { panic!() };
+    assert_eq!((&serial["cut"], &other["cut"]), (&json!(true), &json!(false)), "{query}");
+    let after_s = serial["after_s"].as_f64().unwrap();
+    assert!((10.0..30.0).contains(&after_s), "{query}");
+    let bound = query["tried"]["ratio"].as_f64().unwrap();
+    assert!((1.0..60.0 / 0.1).contains(&bound), "{query}");
+    for text in [&saved(&ended, "summary.md"), &ended.stdout] {
+        assert!(text.contains("≥ ") && text.contains("serial cut at"), "{text}");
+        assert!(!text.contains("the direction holds"), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_arm_that_fails_is_given_up_and_the_other_is_measured() {
     let database = Database::create().await;
     let failing =

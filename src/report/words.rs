@@ -134,10 +134,13 @@ pub(super) fn tried_arms<A: Display>(names: &[A; 2], tried: &TriedReport) -> Str
     format!("{base}, {other}")
 }
 
-/// What holds for all directions of a run.
+/// What holds for all directions of a run: nothing where none was shown.
 pub(super) fn together<'a>(all: impl Iterator<Item = &'a Comparison>) -> Option<String> {
     let all: Vec<&Comparison> = all.collect();
-    let confidence = all.first()?.confidence * 100.0;
+    let sure =
+        |times: &&Comparison| matches!(times.verdict, TimesVerdict::Faster | TimesVerdict::Slower);
+    let confidence = all.iter().copied().find(sure)?.confidence * 100.0;
+    // The family is all that were compared: each of them could have been shown.
     let queries = match all.len() {
         1 => "the direction holds".to_owned(),
         queries => format!("the directions of {queries} queries hold together (Holm)"),
@@ -347,6 +350,9 @@ mod tests {
         assert!(told(&one).starts_with("one run: the direction holds with 95 %"));
         assert!(told(&[times.clone()]).starts_with("3 repeats: the direction holds with 95 %"));
         assert!(told(&[times, one[0].clone()]).starts_with("one run: "));
+        let unknown = Comparison { verdict: TimesVerdict::FasterSoFar, ..one[0].clone() };
+        assert_eq!(together([unknown.clone()].iter()), None);
+        assert!(told(&[unknown, one[0].clone()]).contains("the directions of 2 queries"));
     }
 
     #[test]
