@@ -18,6 +18,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::exit;
 
@@ -181,6 +182,21 @@ pub enum Command {
     /// describes the JSON.
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(Box<DoctorArgs>),
+    /// Print what lets a shell complete commands, options and their values
+    ///
+    /// For bash: source <(strom-load completions bash). Other shells have a folder for it.
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page of strom-load, or of a subcommand
+    ///
+    /// To read it: strom-load man run | man -l -
+    Man {
+        /// The subcommand
+        #[arg(value_name = "SUBCOMMAND")]
+        subcommand: Option<String>,
+    },
     /// Fetch a PostgreSQL to start when no connection is given
     Postgres {
         /// What to do with it.

@@ -4,6 +4,7 @@ mod arrow;
 mod faults;
 mod fill;
 mod gpus;
+mod manual;
 mod noise;
 mod profiles;
 mod report;
@@ -107,6 +108,8 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
         Some(Command::Gpus { format }) => gpus(*format),
         Some(Command::Doctor(args)) => doctor(parsed, args).await,
+        Some(Command::Completions { shell }) => manual::completions(*shell),
+        Some(Command::Man { subcommand }) => manual::page(subcommand.as_deref()),
         Some(Command::Postgres { command: PostgresCommand::Install }) => install().await,
     }
 }

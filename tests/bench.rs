@@ -151,7 +151,11 @@ async fn an_arm_that_takes_longer_than_its_share_is_cut_and_bounds_the_ratio() {
     let slow =
         "SELECT pg_sleep(CASE current_setting('enable_seqscan') WHEN 'on' THEN 60 ELSE 0.1 END)";
     let ended = run(&database, &format!("{}{ARMS}{TABLE}", one(slow)), &[]).await;
-    let result = ended.done();
+    let result = ended.result();
+    // Times are there; that no answer was compared is what was not done.
+    let kinds: Vec<_> =
+        result["shortfalls"].as_array().unwrap().iter().map(|own| &own["kind"]).collect();
+    assert_eq!((ended.code, kinds), (Some(6), vec![&json!("not_compared")]), "{}", ended.stderr);
     let query = &result["steps"][0]["queries"][0];
     assert_eq!((&query["times"], &query["tried"]["known"]), (&Value::Null, &json!("at_least")));
     let [serial, other] = query["tried"]["arms"].as_array().unwrap().as_slice() else { panic!() };
@@ -160,6 +164,9 @@ async fn an_arm_that_takes_longer_than_its_share_is_cut_and_bounds_the_ratio() {
     assert!((10.0..30.0).contains(&after_s), "{query}");
     let bound = query["tried"]["ratio"].as_f64().unwrap();
     assert!((1.0..60.0 / 0.1).contains(&bound), "{query}");
+    // What cut the one did not hit the other.
+    let other = &query["arms"][1];
+    assert_eq!((&other["executions"], &other["failures"]), (&json!(3), &json!(0)), "{query}");
     for text in [&saved(&ended, "summary.md"), &ended.stdout] {
         assert!(text.contains("≥ ") && text.contains("serial cut at"), "{text}");
         assert!(!text.contains("the direction holds"), "{text}");

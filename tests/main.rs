@@ -27,6 +27,7 @@ mod freshness;
 mod fuzz;
 mod gpu_service;
 mod gpus;
+mod manual;
 mod oracle;
 mod outputs;
 mod plans;

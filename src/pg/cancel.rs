@@ -1,9 +1,8 @@
 //! Cancelling what a session runs, over a connection of its own, which only says that.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -36,17 +35,18 @@ pub(super) struct Way {
 
 impl Canceller {
     /// Does `work`, which uses the session, and cancels what that is running when `token` says so.
-    /// The work's own end decides.
+    /// The work's own end decides. The request has ended then as well: the server sends its signal twice
+    /// (to the backend and to its process group), and the second one would hit the session's next
+    /// statement.
     pub async fn when<T>(&self, token: &CancellationToken, work: impl Future<Output = T>) -> T {
-        let cancel = async {
-            token.cancelled().await;
-            self.cancel().await;
-            std::future::pending::<Infallible>().await
-        };
+        let mut work = pin!(work);
         tokio::select! {
-            done = work => done,
-            never = cancel => match never {},
+            biased;
+            done = &mut work => return done,
+            () = token.cancelled() => {}
         }
+        let (done, ()) = tokio::join!(work, self.cancel());
+        done
     }
 
     /// Asks the server to cancel the session's running statement; best effort, bounded.
