@@ -102,6 +102,13 @@ pub struct Target {
     pub readers: Option<pg::Address>,
 }
 
+impl Target {
+    /// The role that a profile's queries run with, if not the one that loads.
+    fn query_role(&self) -> Option<&'static str> {
+        self.embedded.then_some(pg::reader::READER)
+    }
+}
+
 /// What a job may do beside its plan.
 #[derive(Debug, Default)]
 pub struct JobOptions<'a> {

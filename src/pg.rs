@@ -26,6 +26,7 @@ mod plans;
 mod pooler;
 mod quote;
 pub(crate) mod read_back;
+pub(crate) mod reader;
 mod reduce;
 pub(crate) mod reservation;
 pub(crate) mod result_type;

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Database, Ended, Program, scratch};
 
@@ -209,4 +209,53 @@ async fn queries_of_a_benchmark_are_read_only_too() {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // The first one is not measured.
     assert_eq!(database.number("SELECT count(*) FROM theirs WHERE id = 0").await, 3);
+}
+
+const OWN_SERVER: &str = r#"
+warmup_s = 0
+stream = {}
+[arms.a]
+set = { deadlock_timeout = "2s" }
+[arms.b]
+set = {}
+[readers]
+count = 1
+[[readers.queries]]
+name = "who"
+sql = """
+SELECT 1 / (session_user = 'strom_load_reader' AND current_setting('is_superuser') = 'off')::int,
+       pg_sleep(0.11)"""
+[[readers.queries]]
+name = "reads"
+sql = "SELECT count(*) FROM {table}"
+"#;
+
+/// Runs a profile on a server of its own.
+async fn on_its_own_server(profile: &str) -> Ended {
+    let folder = scratch();
+    let path = folder.path().join("own.toml");
+    fs::write(&path, profile).unwrap();
+    let args = ["run", path.to_str().unwrap(), "--metrics-addr", "off", "--output", "out"];
+    let args = [&args[..], &["--duration", "3s", "--rate", "100", "--partitions", "1"]].concat();
+    Program::start_in(folder, &args, &[]).end().await
+}
+
+#[tokio::test]
+async fn on_a_server_of_our_own_queries_run_as_no_superuser() {
+    let ended = on_its_own_server(OWN_SERVER).await;
+    let result = ended.done();
+    let queries = result["queries"].as_array().unwrap();
+    assert!(queries.iter().all(|query| query["errors"] == json!({})), "{queries:#?}");
+    assert!(queries.iter().any(|query| query["query"] == "reads"), "{queries:#?}");
+    // Its plans are logged all the same, and its arms set what a superuser may.
+    let who = queries.iter().filter(|query| query["query"] == "who");
+    assert!(who.clone().count() == 2, "{queries:#?}");
+    assert!(who.clone().all(|query| query["plan"]["logged"].as_u64() > Some(0)), "{queries:#?}");
+    let reads_files =
+        OWN_SERVER.replace("SELECT count(*) FROM {table}", "SELECT pg_read_file('x')");
+    let ended = on_its_own_server(&reads_files).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let denied =
+        "query `reads`: failed to prepare the query: permission denied for function pg_read_file";
+    assert!(ended.stderr.contains(denied), "{}", ended.stderr);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::assemble::{self, Draft};
 use super::gate::Gate;
 use super::gpus::Gpus;
-use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
+use super::inspect::{CONTROL, QueryRights, check_queries_apart, connect_and_inspect};
 use super::outputs::{Filling, Outputs};
 use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
@@ -67,11 +67,16 @@ pub(super) async fn run(
     for armed_query in &*steps[0] {
         strom::check_settings(&mut control, &armed_query.arms).await?;
     }
+    let rights = rights(target, bench);
+    if rights.role.is_some() {
+        let settings = steps.iter().flat_map(|step| step.iter()).flat_map(ArmedQuery::settings);
+        control.make_reader(bench.writes, settings).await?;
+    }
     // What no step makes ready is there: a query that cannot work is known before the first one is
     // measured.
     let as_it_is = |(step, _): &(&Step, _)| step.before.is_empty() && step.arrow.is_none();
     for (_, armed_queries) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
-        check_queries_apart(&mut control, armed_queries, bench.writes).await?;
+        check_queries_apart(&mut control, armed_queries, rights).await?;
     }
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown
@@ -120,6 +125,11 @@ pub(super) async fn run(
     }
     let result = ended_result(&draft, &ticker, ended, outer);
     Ok(outputs.finish(result))
+}
+
+/// What the queries may do.
+fn rights(target: &Target, bench: &Bench) -> QueryRights {
+    QueryRights { writes: bench.writes, role: target.query_role() }
 }
 
 /// A step of which nothing is done yet.
@@ -362,9 +372,10 @@ impl StepRun<'_> {
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
         let armed_queries = Arc::clone(&self.armed_queries);
-        check_queries_apart(control, &armed_queries, self.bench.writes).await?;
+        check_queries_apart(control, &armed_queries, rights(self.target, self.bench)).await?;
         let connection = Connection {
             address: self.target.address.clone(),
+            role: self.target.query_role(),
             application_name: "strom-load bench".to_owned(),
             statement_timeout: self.bench.statement_timeout,
             writes: self.bench.writes,

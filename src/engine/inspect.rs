@@ -42,14 +42,23 @@ pub(super) async fn connect_and_inspect(
     Ok((session, ServerReport { address, embedded, identity, pg_strom_loaded, facts }))
 }
 
+/// What the queries of a profile may do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct QueryRights {
+    /// Whether they may write.
+    pub writes: bool,
+    /// The role that they run with, if not the one that loads.
+    pub role: Option<&'static str>,
+}
+
 /// The same as [`check_queries`], in a transaction of its own.
 pub(super) async fn check_queries_apart(
     session: &mut pg::Session,
     armed_queries: &[ArmedQuery],
-    writes: bool,
+    rights: QueryRights,
 ) -> Result<(), PrepareError> {
     session.execute("begin", "BEGIN").await?;
-    let checked = check_queries(session, armed_queries, writes).await;
+    let checked = check_queries(session, armed_queries, rights).await;
     let ended = session.execute("roll back", "ROLLBACK").await;
     checked?;
     Ok(ended?)
@@ -62,7 +71,7 @@ pub(super) async fn check_queries_apart(
 pub(super) async fn check_queries(
     session: &mut pg::Session,
     armed_queries: &[ArmedQuery],
-    writes: bool,
+    rights: QueryRights,
 ) -> Result<(), PrepareError> {
     for ArmedQuery { query, arms } in armed_queries {
         let mut asked: Vec<Arm> = Vec::new();
@@ -72,7 +81,7 @@ pub(super) async fn check_queries(
                 continue;
             }
             session.execute("enter an arm", ENTER).await?;
-            let checked = check_query(session, query, &meant, writes).await;
+            let checked = check_query(session, query, &meant, rights).await;
             let left = session.execute("leave an arm", LEAVE).await;
             checked?;
             left?;
@@ -86,10 +95,13 @@ async fn check_query(
     session: &mut pg::Session,
     query: &Query,
     arm: &Arm,
-    writes: bool,
+    rights: QueryRights,
 ) -> Result<(), PrepareError> {
+    if rights.role.is_some() {
+        session.act_as_reader().await?;
+    }
     strom::enter(session, arm).await?;
-    let admitted = session.admit(&query.sql, query.newest_column.as_deref(), writes).await;
+    let admitted = session.admit(&query.sql, query.newest_column.as_deref(), rights.writes).await;
     admitted.map_err(|error| {
         let place = query.place.show(&query.sql, error.position());
         let place = place.iter().flat_map(|line| ["\n  ", line]).collect();

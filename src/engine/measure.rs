@@ -157,7 +157,7 @@ impl<'a> Run<'a> {
             let reader = run.readers.reader(plan, number, armed, begin, beats, control)?;
             reading.push(reader);
         }
-        let examiner = run.readers.examiner(plan, &prepared.readers_address, start);
+        let examiner = run.readers.examiner(plan, &prepared.asking, start);
         let queries: Vec<QueryStart> =
             run.readers.armed_queries().iter().map(query_start).collect();
         let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();

@@ -14,7 +14,7 @@ use crate::stats::Pair;
 use crate::strom::{self, Arm};
 
 use super::bench::armed_queries;
-use super::inspect::{check_queries_apart, connect_and_inspect};
+use super::inspect::{QueryRights, check_queries_apart, connect_and_inspect};
 use super::prepare::await_gpu;
 use super::{PrepareError, Shutdown, Target};
 
@@ -83,10 +83,12 @@ pub async fn noise(
         for armed_query in &*twice {
             strom::check_settings(&mut control, &armed_query.arms).await?;
         }
-        check_queries_apart(&mut control, &twice, false).await?;
+        let rights = QueryRights { writes: false, role: None };
+        check_queries_apart(&mut control, &twice, rights).await?;
         await_gpu(address, twice.iter()).await?;
         let connection = Connection {
             address: address.clone(),
+            role: None,
             application_name: NAME.to_owned(),
             statement_timeout: bench.statement_timeout,
             writes: false,

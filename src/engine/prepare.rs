@@ -21,8 +21,10 @@ use crate::watch::machine;
 
 use super::assemble::unix_us;
 use super::gpus::Gpus;
-use super::inspect::{CONTROL, check_queries, check_queries_apart, connect_and_inspect};
-use super::reading::Reading;
+use super::inspect::{
+    CONTROL, QueryRights, check_queries, check_queries_apart, connect_and_inspect,
+};
+use super::reading::{Asking, Reading};
 use super::self_watch::Processes;
 use super::{PrepareError, Target, limits};
 
@@ -39,7 +41,7 @@ pub(super) struct Prepared {
     pub(super) readers: Vec<Armed>,
     pub(super) readers_report: ReadersReport,
     /// Where they ask.
-    pub(super) readers_address: pg::Address,
+    pub(super) asking: Asking,
     /// What each partition sends that the readers may not see yet.
     pub(super) trails: Trails,
     /// What the readers and the examiner know of timeouts on the GPU.
@@ -63,8 +65,12 @@ pub(super) async fn prepare(
     for armed_query in &*armed_queries {
         strom::check_settings(reading.session(&mut control), &armed_query.arms).await?;
     }
-    await_gpu(&reading.address, armed_queries.iter()).await?;
+    await_gpu(&reading.asking.address, armed_queries.iter()).await?;
     limits::check(&mut control, reading.own_session(), &plan.job).await?;
+    if reading.asking.role.is_some() && plan.job.readers.count > 0 {
+        let settings = armed_queries.iter().flat_map(ArmedQuery::settings);
+        control.make_reader(plan.job.readers.writes, settings).await?;
+    }
     let mut producers = Vec::new();
     for partition in 0..plan.job.stream.partitions.get() {
         let address = address.clone();
@@ -77,7 +83,7 @@ pub(super) async fn prepare(
     let (mut readers, timeouts) = (Vec::new(), Arc::<Timeouts>::default());
     for reader in 0..plan.job.readers.count {
         let name = format!("strom-load reader {reader}");
-        let connection = connection(plan, &reading.address, &name);
+        let connection = connection(plan, &reading.asking, &name);
         let mut armed = Armed::new(connection, Arc::clone(&timeouts)).finding_plans();
         armed.connect().await?;
         readers.push(armed);
@@ -88,17 +94,17 @@ pub(super) async fn prepare(
     let mut table = table::prepare(&mut control, &plan.job.stream).await?;
     server.identity.table_oid = Some(table.oid);
     let writes = plan.job.readers.writes;
+    let rights = QueryRights { writes, role: reading.asking.role };
     let has_same_catalog = reading.has_same_catalog();
     match reading.own_session().filter(|_| !has_same_catalog) {
-        Some(theirs) => check_queries_apart(theirs, &armed_queries, writes).await?,
-        None => check_queries(&mut control, &armed_queries, writes).await?,
+        Some(theirs) => check_queries_apart(theirs, &armed_queries, rights).await?,
+        None => check_queries(&mut control, &armed_queries, rights).await?,
     }
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &mut table).await?;
     reading.await_table(&mut control, &armed_queries, writes).await?;
     let trails = Trails::of(table.partitions.len());
-    let (readers_address, readers_report) =
-        reading.begin(&mut readers, plan, &table, &trails).await;
+    let (asking, readers_report) = reading.begin(&mut readers, plan, &table, &trails).await;
     let mut loaders = Vec::new();
     let recovery = &plan.job.recovery;
     control.lease(recovery.lease, None).await?;
@@ -125,7 +131,7 @@ pub(super) async fn prepare(
         loaders,
         readers,
         readers_report,
-        readers_address,
+        asking,
         trails,
         timeouts,
         armed_queries,
@@ -175,11 +181,12 @@ fn armed_queries(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[ArmedQuery
 /// How readers, and whoever looks at plans and answers beside them, connect.
 pub(super) fn connection(
     plan: &Plan<StreamJob>,
-    address: &pg::Address,
+    asking: &Asking,
     application_name: &str,
 ) -> Connection {
     Connection {
-        address: address.clone(),
+        address: asking.address.clone(),
+        role: asking.role,
         application_name: application_name.to_owned(),
         statement_timeout: plan.job.readers.statement_timeout,
         writes: plan.job.readers.writes,

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::pace::{Heartbeat, Pacer, Stop, Timer};
-use crate::pg;
 use crate::plan::{Plan, StreamJob};
 use crate::query::examine::{Examiner, Findings, SharedFindings};
 use crate::query::{Armed, ArmedQuery, Chooser, Failures, Reader, Repeats, TableRows, Timeouts};
@@ -20,6 +19,7 @@ use crate::stats;
 
 use super::assemble::QueryFindings;
 use super::prepare::connection;
+use super::reading::Asking;
 
 /// A query that is overdue by more than this is dropped, and counted: a reader that cannot keep up
 /// does not ask ever older questions.
@@ -160,13 +160,13 @@ impl Readers {
     pub(super) fn examiner(
         &mut self,
         plan: &Plan<StreamJob>,
-        address: &pg::Address,
+        asking: &Asking,
         start: Instant,
     ) -> Option<Examiner> {
         if self.armed_queries.is_empty() {
             return None;
         }
-        let connection = connection(plan, address, "strom-load examiner");
+        let connection = connection(plan, asking, "strom-load examiner");
         let armed = Armed::new(connection, Arc::clone(&self.timeouts));
         let evidence = plan.job.readers.evidence.clone();
         let examiner = Examiner::new(armed, Arc::clone(&self.armed_queries), evidence, start);

@@ -13,16 +13,25 @@ use crate::query::{Armed, ArmedQuery, Lookout};
 use crate::result::readers::{FreshnessBy, ReadersReport};
 use crate::result::server::ServerReport;
 
-use super::inspect::{check_queries_apart, connect_and_inspect};
+use super::inspect::{QueryRights, check_queries_apart, connect_and_inspect};
 use super::{PrepareError, Target};
 
 /// How long a standby may take to replay what was just done to the table.
 const REPLAY_MAX: Duration = Duration::from_secs(60);
 const REPLAY_POLL: Duration = Duration::from_millis(20);
 
+/// Where readers ask, and as whom.
+#[derive(Debug, Clone)]
+pub(super) struct Asking {
+    /// Where.
+    pub address: pg::Address,
+    /// The role of their sessions, if not that of the address.
+    pub role: Option<&'static str>,
+}
+
 /// Where the readers ask.
 pub(super) struct Reading {
-    pub(super) address: pg::Address,
+    pub(super) asking: Asking,
     /// A server of their own, and a session there in which nobody reads.
     own: Option<(ServerReport, pg::Session)>,
     by: FreshnessBy,
@@ -40,8 +49,8 @@ impl Reading {
     ) -> Result<Self, PrepareError> {
         let address = target.readers.as_ref().filter(|_| plan.job.readers.count > 0);
         let Some(address) = address else {
-            let (address, by) = (target.address.clone(), FreshnessBy::Snapshot);
-            return Ok(Self { address, own: None, by });
+            let asking = Asking { address: target.address.clone(), role: target.query_role() };
+            return Ok(Self { asking, own: None, by: FreshnessBy::Snapshot });
         };
         let theirs = Target { address: address.clone(), embedded: false, readers: None };
         let (mut session, report) = connect_and_inspect(&theirs, "strom-load readers").await?;
@@ -60,7 +69,8 @@ impl Reading {
                  says so: how old answers are is told by the newest row of each partition"
             );
         }
-        Ok(Self { address: address.clone(), own: Some((report, session)), by })
+        let asking = Asking { address: address.clone(), role: theirs.query_role() };
+        Ok(Self { asking, own: Some((report, session)), by })
     }
 
     /// Whether PG-Strom is loaded there.
@@ -104,7 +114,7 @@ impl Reading {
             })
             .await?;
         }
-        check_queries_apart(session, armed_queries, writes).await
+        check_queries_apart(session, armed_queries, QueryRights { writes, role: None }).await
     }
 
     /// Has the readers find out what they see of the run's table. They do not hold it: a session in which
@@ -115,7 +125,7 @@ impl Reading {
         plan: &Plan<StreamJob>,
         table: &StreamTable,
         trails: &Trails,
-    ) -> (pg::Address, ReadersReport) {
+    ) -> (Asking, ReadersReport) {
         for armed in &mut *readers {
             let stream = &plan.job.stream;
             armed.look_out(Lookout::new(trails.clone(), self.by, stream, &table.partitions));
@@ -128,7 +138,7 @@ impl Reading {
             None => None,
         };
         let freshness_by = (!readers.is_empty()).then_some(self.by);
-        (self.address, ReadersReport { server, freshness_by })
+        (self.asking, ReadersReport { server, freshness_by })
     }
 }
 

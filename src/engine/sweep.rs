@@ -9,7 +9,7 @@ use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill_tables, hold_tables, table_rows, with_table};
 use super::gate::Gate;
 use super::gpus::Gpus;
-use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
+use super::inspect::{CONTROL, QueryRights, check_queries_apart, connect_and_inspect};
 use super::outputs::Outputs;
 use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
@@ -99,13 +99,16 @@ pub(super) async fn run(
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
     let loaded = server_report.pg_strom_loaded;
     let armed_queries = armed_queries(bench, &checked, loaded)?;
-    check_queries_apart(&mut control, &armed_queries, bench.writes).await?;
+    // It sets what a superuser may, so its queries run as one.
+    let rights = QueryRights { writes: bench.writes, role: None };
+    check_queries_apart(&mut control, &armed_queries, rights).await?;
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown.unless_stopped(await_gpu(&target.address, armed_queries.iter())).await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
     let connection = Connection {
         address: target.address.clone(),
+        role: None,
         application_name: "strom-load sweep".to_owned(),
         statement_timeout: bench.statement_timeout,
         writes: bench.writes,

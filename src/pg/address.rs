@@ -172,6 +172,12 @@ impl Address {
         Ok(self)
     }
 
+    /// The same as another role, which has the same password.
+    #[must_use]
+    pub fn as_role(self, role: &str) -> Self {
+        Self { user: role.to_owned(), ..self }
+    }
+
     /// For sessions that read alone: any server will do, unless `target_session_attrs` says otherwise.
     #[must_use]
     pub fn to_read(self) -> Self {

@@ -32,6 +32,7 @@ impl Session {
             Some("42P01") => error.with_fix(
                 "correct the name, or make the table ready: `[[tables]]` in the profile fills one",
             ),
+            Some("42501") => error.with_fix("let the query do no more than its role may"),
             Some(code) if code.starts_with("42") => error.with_fix("correct the query"),
             _ => error,
         })

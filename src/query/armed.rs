@@ -2,6 +2,7 @@
 //! whoever does it. It is put into an arm when it is not in it yet, each statement has the same
 //! limit, and whatever is cut off is cancelled on the server.
 
+use std::borrow::Cow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -34,6 +35,9 @@ const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 pub(crate) struct Connection {
     /// The server.
     pub address: pg::Address,
+    /// The role that its queries run with, if it is not the address's; whatever else has to be done
+    /// about them, the address's does.
+    pub role: Option<&'static str>,
     /// Its name in pg_stat_activity.
     pub application_name: String,
     /// Limit of one query on the server.
@@ -50,8 +54,12 @@ impl Connection {
     /// # Errors
     /// When the server cannot be reached or refuses.
     async fn open(&self) -> Result<Session, pg::Error> {
+        let address = match self.role {
+            Some(role) => Cow::Owned(self.address.clone().as_role(role)),
+            None => Cow::Borrowed(&self.address),
+        };
         let opening = async {
-            let mut session = Session::as_configured(&self.address, &self.application_name).await?;
+            let mut session = Session::as_configured(&address, &self.application_name).await?;
             session.read_for_a_profile(self.statement_timeout, self.writes).await?;
             for reservation in &self.reservations {
                 // If another run is entering the table, every session of this one was lost before;

@@ -49,6 +49,11 @@ impl ArmedQuery {
         Ok(armed_queries.into())
     }
 
+    /// The settings that its arms set.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &str> {
+        self.arms.iter().flat_map(|arm| &arm.set).map(|setting| setting.name.as_str())
+    }
+
     /// Whether its answers are to be compared: there are two, and the profile lets it.
     pub(crate) fn is_compared(&self) -> bool {
         self.arms.len() == 2 && self.query.answers.compare != AnswerCompare::Off
