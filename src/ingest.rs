@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod auditor;
+pub(crate) mod doubts;
 mod recover;
 
 use std::sync::Arc;
@@ -17,9 +18,9 @@ use crate::freshness::Trail;
 use crate::pace::{Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
 use crate::pg::load::{Committed, LoadFailure, LoadTarget, Loader};
-use crate::plan::{Recovery, Stream};
+use crate::plan::{Delivery, Recovery, Stream};
 use crate::record::{
-    Account, Age, Attribution, Blame, LATE_AFTER, Latency, Recorder, Service, StreamTally,
+    Account, Age, Attribution, Blame, Doubt, LATE_AFTER, Latency, Recorder, Service, StreamTally,
     UsualService,
 };
 use crate::row::BatchEncoder;
@@ -131,8 +132,26 @@ pub enum ProduceError {
 enum Attempt {
     Acknowledged,
     Failed(LoadFailure),
-    Aborted,
+    Aborted(GivenUp),
     Impossible(ProduceError),
+}
+
+/// What is known of a batch that is given up.
+#[derive(Debug, Clone, Copy)]
+enum GivenUp {
+    /// It is not in the table.
+    Unsent,
+    /// It may be, as this transaction says.
+    InDoubt(u64),
+    /// Nobody can tell.
+    Undecided,
+}
+
+impl GivenUp {
+    /// Of a batch whose COMMIT may have been sent, or surely was not.
+    fn of(in_doubt: Option<u64>) -> Self {
+        in_doubt.map_or(Self::Unsent, Self::InDoubt)
+    }
 }
 
 impl Producer {
@@ -308,13 +327,13 @@ impl Producer {
             let attempt = self.send(slot, (begun, late), outage.is_some()).await;
             let failure = match attempt {
                 Attempt::Acknowledged => break,
-                Attempt::Aborted => {
-                    self.give_up(slot, true);
+                Attempt::Aborted(given_up) => {
+                    self.give_up(slot, given_up);
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
                 Attempt::Impossible(error) => {
-                    self.give_up(slot, true);
+                    self.give_up(slot, GivenUp::Undecided);
                     return Err(error);
                 }
                 Attempt::Failed(failure) => failure,
@@ -328,28 +347,28 @@ impl Producer {
             let verdict = self.recover(slot, failure, outage).await;
             match verdict {
                 Decision::Resend => {}
-                Decision::Acknowledged => {
+                Decision::Acknowledged { sync_confirmed } => {
                     let (sent, now) = (outage.sent(slot), Instant::now());
                     self.served(begun, Duration::ZERO);
                     let late = self.late_again(late, begun, sent);
                     let own = self.own(sent, now, Duration::ZERO);
                     let latency = Latency::measure(slot.due, sent, now, late, own);
                     self.trail.acknowledged(in_doubt, None);
-                    self.acknowledge(slot, &latency);
+                    self.acknowledge(slot, &latency, sync_confirmed);
                     break;
                 }
                 Decision::Undecided => {
-                    self.give_up(slot, true);
+                    self.give_up(slot, GivenUp::of(in_doubt));
                     self.served(begun, Duration::ZERO);
                     break;
                 }
-                Decision::Over { in_doubt } => {
-                    self.give_up(slot, in_doubt);
+                Decision::Over { doubtful } => {
+                    self.give_up(slot, GivenUp::of(in_doubt.filter(|_| doubtful)));
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
-                Decision::Fatal { error, in_doubt } => {
-                    self.give_up(slot, in_doubt);
+                Decision::Fatal { error, doubtful } => {
+                    self.give_up(slot, GivenUp::of(in_doubt.filter(|_| doubtful)));
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -377,8 +396,7 @@ impl Producer {
     /// Makes one attempt to load a slot, which was `late` when it was first tried at `begun`.
     async fn send(&mut self, slot: &Slot, (begun, late): (Instant, Blame), again: bool) -> Attempt {
         let Some(loader) = self.loader.as_mut() else {
-            let error = pg::Error::disconnected();
-            return Attempt::Failed(LoadFailure { error, in_doubt: None });
+            return Attempt::Failed(LoadFailure::unsent(pg::Error::disconnected()));
         };
         let due_times = self.pacer.due_times(slot).since(self.origin_us);
         self.encoder.begin(slot.first_row, slot.rows, due_times);
@@ -425,8 +443,9 @@ impl Producer {
             Some(outcome) => outcome,
             None if self.abort.is_cancelled() => {
                 loader.session().canceller().cancel().await;
+                let given_up = GivenUp::of(loader.committing());
                 self.note_sent(slot, (again, sent), bytes, encode);
-                return Attempt::Aborted;
+                return Attempt::Aborted(given_up);
             }
             None => Err(loader.give_up(sent.elapsed())),
         };
@@ -438,9 +457,9 @@ impl Producer {
         let latency = Latency::measure(slot.due, sent, answered, late, own);
         self.note_sent(slot, (again, sent), bytes, encode);
         match outcome {
-            Ok(Committed { xid, rows, position }) if rows == slot.rows => {
+            Ok(Committed { xid, rows, position, sync_wait_cancelled }) if rows == slot.rows => {
                 self.trail.acknowledged(Some(xid), position);
-                self.acknowledge(slot, &latency);
+                self.acknowledge(slot, &latency, !sync_wait_cancelled);
                 Attempt::Acknowledged
             }
             Ok(Committed { rows: counted, .. }) => {
@@ -472,13 +491,15 @@ impl Producer {
         });
     }
 
-    fn acknowledge(&self, slot: &Slot, latency: &Latency) {
+    /// Notes a batch that is in the table; whether also on each standby that it was to wait for.
+    fn acknowledge(&self, slot: &Slot, latency: &Latency, sync_confirmed: bool) {
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         let now = Instant::now();
         let is_measuring = self.pacer.is_measuring(now);
         self.rows.fetch_add(slot.rows, Ordering::Relaxed);
         self.recorder.note(|tally| {
             tally.batches += 1;
+            tally.batches_sync_unconfirmed += u64::from(!sync_confirmed);
             tally.batches_late += u64::from(latency.wait > LATE_AFTER);
             tally.acknowledged_at = Some(now);
             tally.rows_acknowledged += slot.rows;
@@ -499,16 +520,22 @@ impl Producer {
         });
     }
 
-    /// Notes a slot that will not be sent again: dropped, or it may be there.
-    fn give_up(&self, slot: &Slot, in_doubt: bool) {
+    /// Notes a slot that will not be sent again.
+    fn give_up(&self, slot: &Slot, known: GivenUp) {
         self.trail.given_up();
         let now = Instant::now();
         let (age, blame) = (now.saturating_duration_since(slot.due), self.unsent(slot.due, now));
         let (first_lead, last_lead) = self.pacer.row_lead(slot);
         self.recorder.note(|tally| {
             let Account { dropped, undecided, .. } = &mut tally.account;
-            let fate = if in_doubt { undecided } else { dropped };
+            let fate = if let GivenUp::Unsent = known { dropped } else { undecided };
             fate.push(slot.first_row, slot.rows);
+            // With other promises a batch in doubt is not looked up.
+            if let (GivenUp::InDoubt(xid), Delivery::ExactlyOnce) = (known, self.recovery.delivery)
+            {
+                let Slot { first_row, rows, measured, .. } = *slot;
+                tally.doubts.push(Doubt { xid, first_row, rows, measured });
+            }
             if slot.measured {
                 let (low, high) = (age + last_lead, age + first_lead);
                 let age = Age { whole: age, own: blame.own };

@@ -67,6 +67,8 @@ metrics! {
         "Batches sent more than 1 ms after they were due.";
     BATCHES_RESENT = Counter "strom_load_batches_resent_total" ["partition"]
         "Attempts to send a batch again after a fault.";
+    BATCHES_SYNC_UNCONFIRMED = Counter "strom_load_batches_sync_unconfirmed_total" ["partition"]
+        "Batches committed whose wait for a synchronous standby was cancelled, or its end not heard.";
     OUTAGES = Counter "strom_load_outages_total" ["partition"]
         "Outages of a producer that have ended.";
     OUTAGE_SECONDS = Histogram "strom_load_outage_seconds" ["partition"]
@@ -306,6 +308,7 @@ mod tests {
                 "errors",
                 "undecided",
                 "resent",
+                "unconfirmed",
                 "outages",
                 "reconnects",
                 "samples",

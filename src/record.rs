@@ -73,6 +73,19 @@ impl Latency {
     }
 }
 
+/// A batch that was sent, and whose fate was not found out while the load went on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doubt {
+    /// Its transaction.
+    pub xid: u64,
+    /// Its first row.
+    pub first_row: u64,
+    /// How many it has.
+    pub rows: u64,
+    /// Whether it was due in the measurement.
+    pub measured: bool,
+}
+
 /// What one producer did since the last drain.
 #[derive(Debug, Default)]
 pub struct StreamTally {
@@ -111,8 +124,13 @@ pub struct StreamTally {
     pub blame: BlameSums,
     /// Batches sent again after a fault.
     pub batches_resent: u64,
+    /// Batches committed of which no synchronous standby was heard to have them, though one was to be
+    /// waited for.
+    pub batches_sync_unconfirmed: u64,
     /// What became of each row.
     pub account: Account,
+    /// Undecided batches that can be asked about once more.
+    pub doubts: Vec<Doubt>,
     /// Outages that are over, recovered from or not.
     pub outages: Vec<Outage>,
     /// Lengths of those that were recovered from.
@@ -210,6 +228,21 @@ pub trait Tally: Default {
 }
 
 impl StreamTally {
+    /// Notes what became of a batch that was in doubt: whether it is in the table. One that is not will
+    /// not be sent again.
+    pub fn decided(&mut self, doubt: &Doubt, is_there: bool) {
+        let Doubt { first_row, rows, measured, .. } = *doubt;
+        let rows = self.account.undecided.take(first_row, first_row + rows.saturating_sub(1));
+        if is_there {
+            self.batches += 1;
+            self.rows_acknowledged += rows.rows();
+            self.rows_acknowledged_measured += if measured { rows.rows() } else { 0 };
+            self.account.acknowledged.append(&rows);
+        } else {
+            self.account.dropped.append(&rows);
+        }
+    }
+
     /// Adds measured batches that were given up, with ages from the youngest to the oldest, each with the
     /// loader's own part in it: their response would have been longer than that.
     pub fn given_up(&mut self, youngest: Age, oldest: Age, batches: u64) {
@@ -277,7 +310,9 @@ impl Tally for StreamTally {
         self.without_own.merge(&other.without_own);
         self.blame.merge(&other.blame);
         self.batches_resent += other.batches_resent;
+        self.batches_sync_unconfirmed += other.batches_sync_unconfirmed;
         self.account.append(&other.account);
+        self.doubts.extend(&other.doubts);
         self.outages.extend(other.outages.iter().cloned());
         self.outages.truncate(OUTAGES_KEPT);
         self.outage.merge(&other.outage);

@@ -9,6 +9,7 @@ pub(crate) mod disk;
 mod owner;
 mod run;
 mod storage;
+mod sync_waits;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -344,6 +345,28 @@ async fn a_full_disk_is_waited_for() {
     let result = run.finish(&site).await;
     assert!(errors(&result["stream"], &["53100"]) > 0);
     server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_in_doubt_when_the_load_ends_is_asked_about_once_more() {
+    let (site, mut chance) = (Site::shared().await, Chance::new());
+    let proxy = Proxy::start(site.port).await;
+    let linger = Duration::from_millis(200);
+    for _ in 0..rounds() {
+        for cut in [CommitCut::Before, CommitCut::Sent { linger }, CommitCut::Answered] {
+            let args = ["--readers", "0", "--on-fault", "stop"];
+            let run = Run::start(&site, proxy.port(), &args).await;
+            chance.pause(100).await;
+            proxy.cut_commit(cut);
+            let ended = run.program.end().await;
+            let result = looked_at(&site, &ended, 4).await;
+            let stream = &result["stream"];
+            assert_eq!(stream["rows_undecided"], 0, "{stream}\n{}", ended.stderr);
+            // What never arrived is not sent any more.
+            assert!(cut != CommitCut::Before || stream["rows_dropped"].as_u64() >= Some(100));
+            site.execute(&format!("DROP TABLE {TABLE}")).await;
+        }
+    }
 }
 
 /// Every session falls silent for good; nothing tells the loader, and nothing the server, whose

@@ -154,7 +154,8 @@ async fn a_second_interrupt_aborts_queries_and_batches() {
         assert_eq!(rows(&database).await, committed, "an aborted batch is rolled back");
         let count = |figure: &str| stream[figure].as_i64().unwrap();
         assert!(count("rows_sent") > committed);
-        assert_eq!(count("rows_due"), count("rows_sent") + count("rows_dropped"));
+        // A batch whose COMMIT was never sent is given up, and no more in doubt than one that waits.
+        assert_eq!(count("rows_due"), committed + count("rows_dropped") + count("rows_undecided"));
     }
 }
 

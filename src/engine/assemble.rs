@@ -241,6 +241,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
         response: response.percentiles(),
         row_latency: total.row.percentiles(),
         batches_resent: total.batches_resent,
+        batches_sync_unconfirmed: total.batches_sync_unconfirmed,
         recovery: total.outage.percentiles(),
         outages_unrecovered: total.outages_unrecovered,
         outages: outage_reports(findings),

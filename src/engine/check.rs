@@ -94,6 +94,13 @@ async fn look(
 ) -> RowsFound {
     let told = doing.clone();
     run.examine(threads, move |what| told.set(what), shutdown).await;
+    let doubts = run.doubts();
+    if doubts > 0 && run.status() != Status::Aborted && !was_taken_over(run) {
+        doing.set(format!("asking what became of {} batches", format_count(doubts as u64)));
+        let patience = patience_of(run, plan);
+        let decided = run.decide_doubts(patience);
+        shutdown.abort.run_until_cancelled(decided).await;
+    }
     if plan.job.audit == Audit::Off {
         return RowsFound::default();
     }
@@ -122,12 +129,7 @@ async fn read_back(
     plan: &Plan<StreamJob>,
     read: &AtomicU64,
 ) -> Result<RowsFound, AuditError> {
-    let patience = match run.status() {
-        // It has waited, or there was nothing to wait for.
-        Status::Failed => Duration::ZERO,
-        _ => patience(&plan.job.recovery),
-    };
-    let mut evidence = run.evidence(patience);
+    let mut evidence = run.evidence(patience_of(run, plan));
     if was_taken_over(run) {
         // The table is the other run's, and so is its lock.
         evidence.reservation = None;
@@ -145,6 +147,15 @@ async fn read_back(
     let partitions: Vec<_> = audited.into_iter().map(|audited| audited.partition).collect();
     let rows = partitions.iter().map(|partition| partition.rows_found).sum();
     Ok(RowsFound { rows: Some(rows), audit: Some(partitions), not_checked: None })
+}
+
+/// How long a run that is over waits for a server that is gone.
+fn patience_of(run: &Run<'_>, plan: &Plan<StreamJob>) -> Duration {
+    match run.status() {
+        // It has waited, or there was nothing to wait for.
+        Status::Failed => Duration::ZERO,
+        _ => patience(&plan.job.recovery),
+    }
 }
 
 async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<RowsFound, AuditError> {

@@ -1,5 +1,7 @@
 //! The clock runs: tasks are started, drained each tick, stopped and awaited.
 
+mod proof;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::assemble::{self, Findings, PartitionTotals, RowsFound, Timeline, unix_us};
 use crate::freshness::Trail;
-use crate::ingest::audit::{Evidence, PartitionEvidence, first_row};
+use crate::ingest::audit::first_row;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
@@ -476,25 +478,6 @@ impl<'a> Run<'a> {
     pub(super) fn cut_off(&mut self, status: Status) {
         if matches!(self.status, Status::Done | Status::Interrupted | Status::Stopped) {
             self.status = status;
-        }
-    }
-
-    /// What an audit needs to know that has such patience with the server.
-    pub(super) fn evidence(&self, patience: Duration) -> Evidence<'_> {
-        let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
-            number: lane.totals.number,
-            first_id: lane.totals.first_id,
-            schedule: lane.schedule.clone(),
-            account: lane.totals.tally.account.clone(),
-        });
-        Evidence {
-            stream: &self.plan.job.stream,
-            seed: self.plan.common.seed,
-            origin_us: unix_us(self.started_at),
-            complete: true,
-            patience,
-            reservation: Some(self.table.reservation.clone()),
-            partitions: partitions.collect(),
         }
     }
 

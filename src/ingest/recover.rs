@@ -21,26 +21,29 @@ pub(super) enum Decision {
     /// It is surely not in the table, or may be doubled: send it again.
     Resend,
     /// It was found in the table.
-    Acknowledged,
+    Acknowledged {
+        /// Whether no synchronous standby had to confirm it, or one surely did.
+        sync_confirmed: bool,
+    },
     /// Nobody can tell, or it must not be sent twice; go on with the next.
     Undecided,
     /// The run is over.
     Over {
         /// Whether the batch may be in the table.
-        in_doubt: bool,
+        doubtful: bool,
     },
     /// The producer ends with this error.
     Fatal {
         /// The error.
         error: ProduceError,
         /// Whether the batch may be in the table.
-        in_doubt: bool,
+        doubtful: bool,
     },
 }
 
 /// One attempt to recover gets half of the time that is left, and this at least: an answer that
 /// never comes must leave time for another attempt.
-const ATTEMPT_MIN: Duration = Duration::from_secs(5);
+pub(super) const ATTEMPT_MIN: Duration = Duration::from_secs(5);
 
 /// A time without success, from the first failure on.
 pub(super) struct Outage {
@@ -78,7 +81,7 @@ impl Producer {
         failure: LoadFailure,
         outage: &mut Outage,
     ) -> Decision {
-        let LoadFailure { mut error, in_doubt } = failure;
+        let LoadFailure { mut error, in_doubt, sync_wait_cancelled } = failure;
         let deadline = outage.since + self.recovery.reconnect_timeout;
         loop {
             let doubtful = in_doubt.is_some();
@@ -87,24 +90,24 @@ impl Producer {
                 self.loader = None;
             }
             if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {
-                return Decision::Fatal { error: error.into(), in_doubt: doubtful };
+                return Decision::Fatal { error: error.into(), doubtful };
             }
             tracing::debug!(partition = self.partition, "{error}");
             let left = deadline.saturating_duration_since(Instant::now());
             if !self.pause(outage.backoff.next_pause().min(left)).await {
-                return Decision::Over { in_doubt: doubtful };
+                return Decision::Over { doubtful };
             }
             // After the pause: an attempt without any time would hide the error with its own.
             if Instant::now() >= deadline {
                 let timeout_s = self.recovery.reconnect_timeout.as_secs_f64();
                 let error = ProduceError::Outage { error, timeout_s };
-                return Decision::Fatal { error, in_doubt: doubtful };
+                return Decision::Fatal { error, doubtful };
             }
             if self.shed() {
                 // The server failed all producers alike.
                 self.pacer.resumes();
             }
-            match self.decide(slot, in_doubt, deadline).await {
+            match self.decide(slot, in_doubt, sync_wait_cancelled, deadline).await {
                 Ok(verdict) => return verdict,
                 Err(failed) => {
                     pg::note_recovery(&failed);
@@ -128,6 +131,7 @@ impl Producer {
         &mut self,
         slot: &Slot,
         in_doubt: Option<u64>,
+        sync_wait_cancelled: bool,
         deadline: Instant,
     ) -> Result<Decision, Error> {
         let now = Instant::now();
@@ -157,7 +161,10 @@ impl Producer {
                 let batch = self.probe(slot);
                 let fate = loader.session().fate_of(xid, &batch, deadline);
                 match bounded(&self.abort, until, fate).await? {
-                    Fate::Committed => Decision::Acknowledged,
+                    Fate::Committed { sync_confirmed } => {
+                        let sync_confirmed = sync_confirmed && !sync_wait_cancelled;
+                        Decision::Acknowledged { sync_confirmed }
+                    }
                     Fate::Aborted => Decision::Resend,
                     Fate::Undecided(why) => {
                         tracing::warn!(partition = self.partition, "a batch is undecided: {why}");
@@ -197,10 +204,10 @@ impl Producer {
             None => None,
         };
         match fate {
-            Some(Fate::Committed) => Decision::Acknowledged,
-            Some(Fate::Aborted) => Decision::Fatal { error: error.into(), in_doubt: false },
+            Some(Fate::Committed { sync_confirmed }) => Decision::Acknowledged { sync_confirmed },
+            Some(Fate::Aborted) => Decision::Fatal { error: error.into(), doubtful: false },
             Some(Fate::Undecided(_)) | None => {
-                Decision::Fatal { error: error.into(), in_doubt: true }
+                Decision::Fatal { error: error.into(), doubtful: true }
             }
         }
     }
@@ -213,7 +220,8 @@ impl Producer {
     }
 }
 
-async fn reconnect(
+/// A session like those that the producer had, once the last one's backend is gone.
+pub(super) async fn reconnect(
     connection: &Connection,
     recovery: &Recovery,
     deadline: Instant,

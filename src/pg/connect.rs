@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 
 use super::address::{Host, ServerHost, Target};
 use super::cancel::Way;
-use super::session::{Driver, Guard, READ_ONLY};
+use super::session::{Beside, Driver, Guard, READ_ONLY};
 use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
 use super::{Address, Error, Session};
@@ -219,7 +219,7 @@ impl Attempt<'_> {
                 client,
                 driver,
                 way,
-                notices: None,
+                beside: Beside::default(),
                 ended: None,
                 backend: None,
                 listener: None,

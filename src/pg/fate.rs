@@ -32,7 +32,11 @@ pub struct BatchProbe {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It is in the table.
-    Committed,
+    Committed {
+        /// Whether nobody else need have it: no COMMIT waits for a synchronous standby here. Where one
+        /// does, nobody heard how the wait of this one ended.
+        sync_confirmed: bool,
+    },
     /// It is not, and never will be.
     Aborted,
     /// It could not be found out; why.
@@ -40,6 +44,14 @@ pub enum Fate {
 }
 
 impl Session {
+    /// Whether a COMMIT waits for a synchronous standby on this server.
+    async fn waits_for_standby(&mut self) -> Result<bool, Error> {
+        let sql = "SELECT pg_catalog.current_setting('synchronous_standby_names') <> '' \
+                   AND pg_catalog.current_setting('synchronous_commit') NOT IN ('off', 'local')";
+        let waits = self.text("ask whether a COMMIT waits for a standby", sql).await?;
+        Ok(waits.as_deref() == Some("t"))
+    }
+
     /// Finds out what became of transaction `xid` and its batch.
     ///
     /// `pg_xact_status` is asked first, and again while the transaction is in progress, until
@@ -118,7 +130,9 @@ impl Session {
         }
         Ok(match found {
             0 => Fate::Aborted,
-            _ if found == wanted => Fate::Committed,
+            _ if found == wanted => {
+                Fate::Committed { sync_confirmed: !self.waits_for_standby().await? }
+            }
             _ => Fate::Undecided(format!(
                 "only one of the rows {first_id} and {last_id} is in partition {partition}"
             )),

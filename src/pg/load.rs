@@ -86,6 +86,8 @@ pub(crate) struct Committed {
     pub rows: u64,
     /// A position in the write-ahead log at or behind its COMMIT, if that was asked for and told.
     pub position: Option<u64>,
+    /// Whether its wait for a synchronous standby was cancelled: the primary has it, maybe nobody else.
+    pub sync_wait_cancelled: bool,
 }
 
 /// Why a batch was not acknowledged.
@@ -96,6 +98,15 @@ pub(crate) struct LoadFailure {
     /// The transaction whose COMMIT may have been done all the same. `None`: the batch is surely
     /// not in the table.
     pub in_doubt: Option<u64>,
+    /// Whether a wait for a synchronous standby was cancelled before that.
+    pub sync_wait_cancelled: bool,
+}
+
+impl LoadFailure {
+    /// A failure before anything was committed.
+    pub(crate) fn unsent(error: Error) -> Self {
+        Self { error, in_doubt: None, sync_wait_cancelled: false }
+    }
 }
 
 /// What is asked together with a COMMIT.
@@ -174,7 +185,7 @@ impl Loader {
         let opened = match std::mem::replace(ahead, Ahead::Nothing) {
             Ahead::Nothing => None,
             Ahead::Open(opened) => Some(opened),
-            Ahead::Refused(error) => return Err(LoadFailure { error, in_doubt: None }),
+            Ahead::Refused(error) => return Err(LoadFailure::unsent(error)),
         };
         let asks = Asks { position: *positions, next: another_follows };
         let refused = AtomicBool::new(false);
@@ -190,6 +201,7 @@ impl Loader {
         };
         let loaded = session.drive(ACT, work).await;
         *spent = refused.into_inner();
+        let sync_wait_cancelled = session.take_sync_wait_cancelled();
         match loaded {
             Ok((committed, next)) => {
                 // This batch is committed, whatever became of the next one's opening: that fails as
@@ -199,7 +211,7 @@ impl Loader {
                     Ok(None) => Ahead::Nothing,
                     Err(error) => Ahead::Refused(Error::new(ACT, &error)),
                 };
-                Ok(committed)
+                Ok(Committed { sync_wait_cancelled, ..committed })
             }
             Err(error) => {
                 // 40003: the server itself does not know whether it completed.
@@ -209,7 +221,7 @@ impl Loader {
                     let _ = session.execute("roll back", "ROLLBACK").await;
                 }
                 let in_doubt = self.committing().filter(|_| unknown);
-                Err(LoadFailure { error, in_doubt })
+                Err(LoadFailure { error, in_doubt, sync_wait_cancelled })
             }
         }
     }
@@ -221,12 +233,15 @@ impl Loader {
     }
 
     /// The failure of a [`Loader::load`] that was dropped because it took too long; how long.
-    pub(crate) fn give_up(&self, waited: Duration) -> LoadFailure {
+    pub(crate) fn give_up(&mut self, waited: Duration) -> LoadFailure {
         let act = format!("load a batch within {:.1} s", waited.as_secs_f64());
-        LoadFailure { error: Error::timed_out(act), in_doubt: self.committing() }
+        let sync_wait_cancelled = self.session.take_sync_wait_cancelled();
+        let error = Error::timed_out(act);
+        LoadFailure { error, in_doubt: self.committing(), sync_wait_cancelled }
     }
 
-    fn committing(&self) -> Option<u64> {
+    /// The transaction in hand whose COMMIT may have been sent; `None`: none was.
+    pub(crate) fn committing(&self) -> Option<u64> {
         Some(self.committing.load(Ordering::Relaxed)).filter(|xid| *xid != 0)
     }
 
@@ -358,7 +373,7 @@ async fn batch(
         tokio::join!(biased; sink.as_mut().finish(), commit, position, next);
     let rows = rows?;
     commit?;
-    Ok((Committed { xid, rows, position }, next))
+    Ok((Committed { xid, rows, position, sync_wait_cancelled: false }, next))
 }
 
 /// `None` if it could not be found out: the batch is committed all the same.

@@ -34,6 +34,11 @@ pub(super) const READ_ONLY: &str = "default_transaction_read_only";
 
 /// The source file of messages with plans.
 const PLANS_FROM: &str = "auto_explain.c";
+/// The server's routine in which a COMMIT waits for a synchronous standby. It warns when the wait is
+/// cancelled, with the SQLSTATE of a warning, or of the termination that does so. The words are in the
+/// server's language.
+const SYNC_WAIT: &str = "SyncRepWaitForLSN";
+const SYNC_WAIT_CANCELLED: [&str; 2] = ["01000", "57P01"];
 
 pub(super) type Driver =
     Pin<Box<dyn Stream<Item = Result<AsyncMessage, tokio_postgres::Error>> + Send>>;
@@ -46,8 +51,8 @@ pub struct Session {
     pub(super) way: Arc<Way>,
     /// Why it ended, if that came in together with the last answer.
     pub(super) ended: Option<Error>,
-    /// Messages that came beside the answers; `None`: they are only logged.
-    pub(super) notices: Option<Vec<Notice>>,
+    /// What came beside the answers.
+    pub(super) beside: Beside,
     /// The process that serves it, where that was asked for.
     pub(super) backend: Option<u32>,
     /// What limits its silence; `None`: whoever uses it bounds it.
@@ -72,6 +77,31 @@ pub(super) enum Guard {
     Told,
     /// The same, set anew for each query: a pooler keeps to itself what the server says.
     Renewed,
+}
+
+/// What a server says beside its answers.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// Its messages; `None`: they are only logged.
+    notices: Option<Vec<Notice>>,
+    /// Whether it said that a COMMIT was not waited for until a synchronous standby had it.
+    sync_wait_cancelled: bool,
+}
+
+impl Beside {
+    fn hear(&mut self, notice: &DbError) {
+        // A plan with each statement would bury everything else.
+        if notice.file() != Some(PLANS_FROM) {
+            tracing::debug!(severity = notice.severity(), "{}", notice.message());
+        }
+        self.sync_wait_cancelled |= notice.routine() == Some(SYNC_WAIT)
+            && SYNC_WAIT_CANCELLED.contains(&notice.code().code());
+        if let Some(notices) = &mut self.notices {
+            let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
+            notices.truncate(NOTICES_MAX - 1);
+            notices.push(Notice { message, file });
+        }
+    }
 }
 
 /// A message of the server beside its answers.
@@ -135,12 +165,12 @@ impl Session {
         if let Some(reason) = self.ended.take() {
             return Err(reason);
         }
-        let Self { client, driver, way, notices, ended: end, listener, heard, .. } = self;
+        let Self { client, driver, way, beside, ended: end, listener, heard, .. } = self;
         let (client, listener) = (&*client, listener.as_deref());
         let mut unfinished = Unfinished { client, way, finished: false };
         let mut work = pin!(work(client));
         let first = loop {
-            let working = poll_fn(|cx| poll_both(work.as_mut(), driver, notices, cx));
+            let working = poll_fn(|cx| poll_both(work.as_mut(), driver, beside, cx));
             let Some(listener) = listener else { break working.await };
             let look = tokio::select! {
                 biased;
@@ -174,7 +204,7 @@ impl Session {
         if reason.as_ref().is_some_and(says_nothing) {
             // A write that failed does not say why the server hung up, but what the server said
             // before it did is about to be read. The write fails again and again meanwhile.
-            let more = poll_fn(|cx| match poll_both(work.as_mut(), driver, notices, cx) {
+            let more = poll_fn(|cx| match poll_both(work.as_mut(), driver, beside, cx) {
                 Poll::Ready(End::Connection(Some(again))) if says_nothing(&again) => Poll::Pending,
                 end => end,
             });
@@ -237,12 +267,18 @@ impl Session {
 
     /// Keeps messages from now on, for [`Session::take_notices`].
     pub fn keep_notices(&mut self) {
-        self.notices.get_or_insert_default();
+        self.beside.notices.get_or_insert_default();
     }
 
     /// The messages kept since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        self.notices.as_mut().map(std::mem::take).unwrap_or_default()
+        self.beside.notices.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether the server said since the last call that a COMMIT no longer waits for a synchronous
+    /// standby, as its wait was cancelled.
+    pub(super) fn take_sync_wait_cancelled(&mut self) -> bool {
+        std::mem::take(&mut self.beside.sync_wait_cancelled)
     }
 
     /// A handle that cancels what this session runs.
@@ -296,7 +332,7 @@ enum End<T> {
 fn poll_both<T>(
     mut work: Pin<&mut impl Future<Output = Result<T, tokio_postgres::Error>>>,
     driver: &mut Driver,
-    notices: &mut Option<Vec<Notice>>,
+    beside: &mut Beside,
     cx: &mut Context<'_>,
 ) -> Poll<End<T>> {
     loop {
@@ -307,7 +343,7 @@ fn poll_both<T>(
         match driver.as_mut().poll_next(cx) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Some(Ok(AsyncMessage::Notice(notice)))) => {
-                keep(notices.as_mut(), &notice);
+                beside.hear(&notice);
             }
             Poll::Ready(Some(Ok(_))) => {}
             Poll::Ready(Some(Err(error))) => return Poll::Ready(End::Connection(Some(error))),
@@ -334,18 +370,6 @@ fn ended(act: &str, reason: Option<&tokio_postgres::Error>) -> Error {
     match reason {
         Some(reason) => Error::new(act, reason).into_lost(),
         None => Error::lost(act, "the server closed the connection"),
-    }
-}
-
-fn keep(notices: Option<&mut Vec<Notice>>, notice: &DbError) {
-    // A plan with each statement would bury everything else.
-    if notice.file() != Some(PLANS_FROM) {
-        tracing::debug!(severity = notice.severity(), "{}", notice.message());
-    }
-    if let Some(notices) = notices {
-        let (message, file) = (notice.message().to_owned(), notice.file().map(str::to_owned));
-        notices.truncate(NOTICES_MAX - 1);
-        notices.push(Notice { message, file });
     }
 }
 

@@ -152,6 +152,14 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
         format_count(stream.batches_late),
         mib(stream.copy_bytes)
     )?;
+    if stream.batches_sync_unconfirmed > 0 {
+        writeln!(
+            out,
+            "            {} of these no synchronous standby is known to have: the wait was cancelled, or \
+             its end not heard",
+            format_count(stream.batches_sync_unconfirmed)
+        )?;
+    }
     for (code, count) in &stream.errors {
         writeln!(out, "errors      SQLSTATE {code}: {}", format_count(*count))?;
     }

@@ -111,6 +111,8 @@ figures! {
         |run| Some(run.stream.rows_dropped as f64);
     Stream "rows_undecided", "rows that were sent, and nobody could tell what became of them",
         |run| Some(run.stream.rows_undecided as f64);
+    Stream "batches_sync_unconfirmed", "batches whose wait for a synchronous standby was cancelled, or its end not heard",
+        |run| Some(run.stream.batches_sync_unconfirmed as f64);
     Audit "rows_lost" (at_end), "acknowledged rows that are not in the table, by the full audit",
         |audit| &audit.lost;
     Audit "rows_doubled" (at_end), "rows that are in the table more than once, by the full audit",

@@ -69,7 +69,7 @@ fn run() -> StreamRun {
                 "delivered_ratio": 1.0 },
             "batches": 600, "batches_late": 3, "copy_bytes": 1_048_576,
             "wait": percentiles, "service": percentiles, "response": percentiles,
-            "row_latency": percentiles, "batches_resent": 0, "recovery": null,
+            "row_latency": percentiles, "batches_resent": 0, "batches_sync_unconfirmed": 0, "recovery": null,
             "outages_unrecovered": 0, "outages": [], "errors": {}, "histograms": histograms,
             "partitions": [],
         },

@@ -65,6 +65,9 @@ pub struct StreamReport {
     pub row_latency: Option<Percentiles>,
     /// Attempts to send a batch again.
     pub batches_resent: u64,
+    /// Batches committed whose wait for a synchronous standby was cancelled, or its end not heard.
+    #[serde(default)]
+    pub batches_sync_unconfirmed: u64,
     /// Lengths of the producers' outages, from the first failure to the next success.
     pub recovery: Option<Percentiles>,
     /// Outages that ended a producer, and so the run. They have no part in `recovery`.

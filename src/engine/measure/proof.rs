@@ -1,0 +1,75 @@
+//! What a run that is over hands to its proof: doubts decided once more, and the evidence.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::engine::assemble::unix_us;
+use crate::ingest::Connection;
+use crate::ingest::audit::{Evidence, PartitionEvidence};
+use crate::ingest::doubts::Doubts;
+use crate::pg::fate::Fate;
+
+use super::Run;
+
+impl Run<'_> {
+    /// How many batches are in doubt.
+    pub(in crate::engine) fn doubts(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.totals.tally.doubts.len()).sum()
+    }
+
+    /// Asks once more what became of batches that are in doubt.
+    pub(in crate::engine) async fn decide_doubts(&mut self, patience: Duration) {
+        let job = &self.plan.job;
+        let lanes = self.lanes.iter().zip(&self.table.partitions);
+        let asking = lanes.map(async |(lane, partition)| {
+            let batches = &lane.totals.tally.doubts;
+            if batches.is_empty() {
+                return Vec::new();
+            }
+            let connection = Connection {
+                address: self.address.clone(),
+                application_name: format!("strom-load producer {}", partition.number),
+                target: partition.target.clone(),
+                positions: false,
+            };
+            let (number, first_id) = (partition.number, partition.first_id);
+            let doubts =
+                Doubts { stream: &job.stream, partition: number, first_id, connection, batches };
+            doubts.decide(&job.recovery, patience).await
+        });
+        let answers = join_all(asking).await;
+        for (lane, decided) in self.lanes.iter_mut().zip(answers) {
+            let tally = &mut lane.totals.tally;
+            for (doubt, fate) in decided {
+                match fate {
+                    Fate::Committed { sync_confirmed } => {
+                        tally.decided(&doubt, true);
+                        tally.batches_sync_unconfirmed += u64::from(!sync_confirmed);
+                    }
+                    Fate::Aborted => tally.decided(&doubt, false),
+                    Fate::Undecided(_) => {}
+                }
+            }
+        }
+    }
+
+    /// What an audit needs to know that has such patience with the server.
+    pub(in crate::engine) fn evidence(&self, patience: Duration) -> Evidence<'_> {
+        let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
+            number: lane.totals.number,
+            first_id: lane.totals.first_id,
+            schedule: lane.schedule.clone(),
+            account: lane.totals.tally.account.clone(),
+        });
+        Evidence {
+            stream: &self.plan.job.stream,
+            seed: self.plan.common.seed,
+            origin_us: unix_us(self.started_at),
+            complete: true,
+            patience,
+            reservation: Some(self.table.reservation.clone()),
+            partitions: partitions.collect(),
+        }
+    }
+}
