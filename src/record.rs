@@ -207,6 +207,11 @@ pub struct WorkTimes {
 }
 
 impl WorkTimes {
+    fn with_room() -> Self {
+        let [wait, service, response] = std::array::from_fn(|_| Times::with_room());
+        Self { wait, service, response }
+    }
+
     /// Adds one piece of work.
     pub fn record(&mut self, latency: &Latency) {
         self.wait.record(latency.wait);
@@ -228,6 +233,13 @@ pub trait Tally: Default {
 }
 
 impl StreamTally {
+    /// An empty one to which those of a whole run are added: its histograms have their room.
+    pub fn with_room() -> Self {
+        let [row, own_delay, without_own, outage] = std::array::from_fn(|_| Times::with_room());
+        let batch = WorkTimes::with_room();
+        Self { batch, row, own_delay, without_own, outage, ..Self::default() }
+    }
+
     /// Notes what became of a batch that was in doubt: whether it is in the table. One that is not will
     /// not be sent again.
     pub fn decided(&mut self, doubt: &Doubt, is_there: bool) {

@@ -219,7 +219,8 @@ impl<'a> Run<'a> {
         };
         let pacer = pacer.catching_up_at_most(self.plan.job.recovery.catch_up_factor);
         let recorder = Recorder::default();
-        let totals = PartitionTotals { number, first_id, ..PartitionTotals::default() };
+        let tally = StreamTally::with_room();
+        let totals = PartitionTotals { number, first_id, tally, ..PartitionTotals::default() };
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
         let connection = Connection {
             address: address.clone(),

@@ -18,12 +18,16 @@ use super::interval::ranks;
 
 /// Values above are recorded as this. 2^42 ns, 73 minutes: beyond any bound on a wait here.
 const MAX_NS: u64 = 1 << 42;
+/// What a histogram that is kept for all of a run has room for from the start: 34 s, more than it takes to
+/// notice that a network is gone. With that a run does not take more memory after its first outage.
+/// Longer waits make it grow, up to [`MAX_NS`].
+const ROOM_NS: u64 = 1 << 35;
 /// Padded, as other readers of HdrHistogram's encoding want it; what was saved without is read, too.
 const BASE64: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, PAD.with_decode_padding_mode(DecodePaddingMode::Indifferent));
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// A histogram of durations. Takes no memory until something is recorded.
+/// A histogram of durations. Takes no memory until something is recorded, unless it was given room.
 #[derive(Debug, Clone, Default)]
 pub struct Times {
     histogram: Option<Box<Histogram<u64>>>,
@@ -52,6 +56,16 @@ impl Censored {
 }
 
 impl Times {
+    /// None yet, with room for what a run mostly meets.
+    pub fn with_room() -> Self {
+        let histogram = Histogram::new_with_max(ROOM_NS, SIGNIFICANT_DIGITS).ok();
+        let roomy = |mut histogram: Histogram<u64>| {
+            histogram.auto(true);
+            Box::new(histogram)
+        };
+        Self { histogram: histogram.map(roomy), ..Self::default() }
+    }
+
     /// Adds one duration.
     pub fn record(&mut self, value: Duration) {
         self.record_n(value, 1);
@@ -294,7 +308,8 @@ impl JsonSchema for Times {
 
 impl Serialize for Times {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let bytes = self.histogram.as_ref().map(|histogram| encode(histogram)).transpose();
+        let some = self.histogram.as_ref().filter(|histogram| !histogram.is_empty());
+        let bytes = some.map(|histogram| encode(histogram)).transpose();
         let bytes = bytes.map_err(ser::Error::custom)?.unwrap_or_default();
         SavedTimes {
             count: self.count(),
@@ -481,6 +496,21 @@ mod tests {
         let [low, high] = of.p50_ms.unwrap();
         assert!((low / 40.0 - 1.0).abs() < 2e-3 && (high / 61.0 - 1.0).abs() < 2e-3, "{of:?}");
         assert_eq!((of.p99_ms, of.p999_ms), (None, None));
+    }
+
+    #[test]
+    fn room_is_no_duration_and_is_not_saved() {
+        let mut times = Times::with_room();
+        assert_eq!((times.count(), times.percentiles()), (0, None));
+        let saved = |times: &Times| serde_json::to_value(times).unwrap();
+        assert_eq!(saved(&times), saved(&Times::default()));
+        let before = times.histogram.as_ref().unwrap().distinct_values();
+        let mut few = Times::default();
+        few.record(Duration::from_secs(30));
+        times.merge(&few);
+        assert_eq!(times.histogram.as_ref().unwrap().distinct_values(), before);
+        times.record(Duration::from_secs(300));
+        assert_eq!(times.count(), 2);
     }
 
     #[test]
