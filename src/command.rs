@@ -1,6 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
 mod arrow;
+mod cluster;
 mod faults;
 mod fill;
 mod gpus;
@@ -104,6 +105,9 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
             verify::verify(parsed, folder, server, *quiet).await
         }
         Some(Command::Report { folders }) => report::report(folders),
+        Some(Command::Faults(args)) if args.cluster.is_some() => {
+            Box::pin(cluster::cluster(args)).await
+        }
         Some(Command::Faults(args)) => Box::pin(faults::faults(args)).await,
         Some(Command::Arrow(args)) => Box::pin(arrow::arrow(parsed, args)).await,
         Some(Command::Gpus { format }) => gpus(*format),

@@ -2,6 +2,7 @@
 //! beside an ordinary run.
 
 mod came;
+pub mod cluster;
 mod ledger;
 pub mod proxy;
 
@@ -47,6 +48,14 @@ pub enum InjectError {
     /// A statement failed.
     #[error(transparent)]
     Server(#[from] pg::Error),
+    /// The system cannot break a network.
+    #[error("failed to make a {kind} fault: {error}")]
+    Network {
+        /// The fault.
+        kind: cluster::ClusterKind,
+        /// Why.
+        error: std::io::Error,
+    },
     /// The system cannot do it.
     #[error("failed to make a {kind} fault: {error}")]
     System {

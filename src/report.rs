@@ -1,6 +1,7 @@
 //! Everything that is shown of a job, rendered from its saved result. Reads no live state.
 
 mod benchmark;
+mod cluster;
 mod faults;
 mod gpu;
 mod index;
@@ -15,6 +16,7 @@ mod words;
 use crate::result::{Body, JobResult};
 
 pub use benchmark::query_line;
+pub use cluster::cluster;
 pub use index::{index_markdown, index_text};
 pub use stream::{differences, may_have_written, shown};
 

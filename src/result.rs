@@ -8,6 +8,7 @@ pub(crate) mod answers;
 pub(crate) mod arm;
 pub(crate) mod benchmark;
 pub(crate) mod clock;
+pub(crate) mod cluster;
 pub(crate) mod evidence;
 pub(crate) mod faults;
 pub mod figure;

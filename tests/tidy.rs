@@ -44,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("bench", &["answer", "pg", "plan", "query", "record", "result", "stats", "strom"]),
     ("sweep", &["pg", "plan", "result", "strom"]),
     ("sink", &["dataset", "metric", "quantity", "record", "report", "result", "strom", "watch"]),
-    ("inject", &["pg", "record", "result", "sink", "watch"]),
+    ("inject", &["pg", "plan", "record", "result", "sink", "watch"]),
     (
         "engine",
         &[

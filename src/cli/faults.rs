@@ -6,6 +6,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::settings::{Offer, Offered};
 use super::{EmbeddedArgs, OutputArgs, SettingArgs};
 use crate::inject::FaultKind;
+use crate::inject::cluster::ClusterKind;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +14,8 @@ Examples:
       ten minutes of every kind of fault
   strom-load faults --duration 2m --only server-killed,commit-cut --seed 7
       two kinds, the same ones in the same order each time
+  strom-load faults --cluster --duration 10m --seed 7
+      two servers, promotions, and two loaders of one table
   strom-load faults --duration 1h --rate 30k --format json > faults.json";
 
 /// The settings of the stream among faults.
@@ -48,6 +51,13 @@ pub struct FaultsArgs {
     /// Only these kinds of faults, with commas between [default: all]
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = kinds())]
     pub only: Vec<FaultKind>,
+    /// Two servers, of which one follows the other, and two loaders of one table: rounds of these kinds
+    /// [default: all]
+    #[arg(
+        long, value_name = "KIND", num_args = 0.., require_equals = true, value_delimiter = ',',
+        value_parser = cluster_kinds(), conflicts_with_all = ["only", "data_dir"]
+    )]
+    pub cluster: Option<Vec<ClusterKind>>,
     /// How the server is started.
     #[command(flatten)]
     pub embedded: EmbeddedArgs,
@@ -62,4 +72,12 @@ fn kinds() -> impl TypedValueParser<Value = FaultKind> {
     };
     PossibleValuesParser::new(FaultKind::ALL.iter().map(named))
         .try_map(|name| name.parse::<FaultKind>())
+}
+
+fn cluster_kinds() -> impl TypedValueParser<Value = ClusterKind> {
+    let named = |(_, name, help): &(ClusterKind, &'static str, &'static str)| {
+        PossibleValue::new(*name).help(*help)
+    };
+    PossibleValuesParser::new(ClusterKind::ALL.iter().map(named))
+        .try_map(|name| name.parse::<ClusterKind>())
 }

@@ -30,6 +30,26 @@ const DRAIN_TIMEOUT: &str = "60s";
 const SPARE_SLOTS: u32 = 12;
 
 pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
+    let (begun, mut signals) = begin(args)?;
+    let Begun { plan, duration, seed, screen } = &begun;
+    let shutdown = Shutdown::default();
+    tokio::select! {
+        code = run(args, plan, (*seed, *duration), screen, &shutdown) => code,
+        never = signals.handle(&shutdown, screen) => match never {},
+    }
+}
+
+/// What is known before anything is started.
+pub(super) struct Begun {
+    pub(super) plan: Plan<StreamJob>,
+    /// How long faults are made.
+    pub(super) duration: Duration,
+    pub(super) seed: u64,
+    pub(super) screen: Screen,
+}
+
+/// Reads what was asked for, and begins to log and to listen for signals.
+pub(super) fn begin(args: &FaultsArgs) -> Result<(Begun, Signals), Failure> {
     let (plan, notes) = plan_of(args)?;
     let Some(duration) = plan.job.duration else {
         let message =
@@ -39,13 +59,9 @@ pub(super) async fn faults(args: &FaultsArgs) -> Result<u8, Failure> {
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
     notes.iter().for_each(|note| tracing::info!("{note}"));
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
+    let signals = Signals::listen()?;
     let seed = args.seed.unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
-    tokio::select! {
-        code = run(args, &plan, (seed, duration), &screen, &shutdown) => code,
-        never = signals.handle(&shutdown, &screen) => match never {},
-    }
+    Ok((Begun { plan, duration, seed, screen }, signals))
 }
 
 /// The built-in profile, with what was given, and what is to be said of that.
@@ -71,7 +87,8 @@ async fn run(
     }?;
     let results = folder.path().to_owned();
     let (mut sinks, endpoint) = open_outputs(folder, &args.output, screen).await?;
-    let ledger = Ledger::default();
+    let orders = orders(args, &plan.job, seed, duration);
+    let ledger = Ledger::of(&orders.kinds);
     sinks.push(Box::new(ledger.sink()));
     let mut server = start_server(&with_few_slots(args, &plan.job), shutdown).await?;
     tracing::info!("PostgreSQL started; connect with: {}", server.psql_command());
@@ -81,12 +98,12 @@ async fn run(
     let proxy = proxy.map_err(|error| {
         Failure::new(exit::PREPARE, format!("failed to listen on 127.0.0.1: {error}"))
     })?;
-    let target = Target { address: through(&proxy, &server)?, embedded: true, readers: None };
+    let target =
+        Target { address: through(&[proxy.port()], &server)?, embedded: true, readers: None };
     // A signal ends the injector, and then the run: only a server that is whole again can be asked
     // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();
     let stop = shutdown.with_own_stop();
-    let orders = orders(args, &plan.job, seed, duration);
     let mut injector = Injector::new(orders, &mut server, &proxy, ledger.clone(), over.clone());
     // Why the injector gave up, if it did.
     let broken = OnceLock::new();
@@ -160,8 +177,8 @@ fn with_few_slots(args: &FaultsArgs, job: &StreamJob) -> EmbeddedArgs {
     embedded
 }
 
-/// The server as seen through the proxy.
-fn through(proxy: &Proxy, server: &Server) -> Result<Address, Failure> {
+/// A server as it is reached at these ports of 127.0.0.1, first to last; whichever takes rows.
+pub(super) fn through(ports: &[u16], server: &Server) -> Result<Address, Failure> {
     let passfile = server.password_file().ok_or_else(|| {
         Failure::new(
             exit::PREPARE,
@@ -170,9 +187,11 @@ fn through(proxy: &Proxy, server: &Server) -> Result<Address, Failure> {
         )
     })?;
     let quoted = passfile.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+    let hosts = vec!["127.0.0.1"; ports.len()].join(",");
+    let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     let text = format!(
-        "host=127.0.0.1 port={} user={} dbname={} sslmode=disable passfile='{quoted}'",
-        proxy.port(),
+        "host={hosts} port={} user={} dbname={} sslmode=disable passfile='{quoted}'",
+        ports.join(","),
         server.user(),
         server.database()
     );

@@ -59,6 +59,13 @@ pub(super) struct Came {
 }
 
 impl Ledger {
+    /// For faults of these kinds: what comes of each has its memory from the start.
+    pub fn of(kinds: &[FaultKind]) -> Self {
+        let roomy = || Came { outages: Times::with_room(), response: Times::with_room() };
+        let kinds = kinds.iter().map(|kind| (*kind, roomy())).collect();
+        Self(Arc::new(Mutex::new(Book { kinds, ..Book::default() })))
+    }
+
     fn book(&self) -> MutexGuard<'_, Book> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -13,6 +13,7 @@ mod guard;
 pub mod install;
 mod probe;
 mod settings;
+mod standby;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};

@@ -51,3 +51,24 @@ async fn an_interrupt_mends_what_is_broken_and_reports() {
     assert_eq!((&report["rows"]["lost"], &report["right"]), (&Value::from(0), &Value::from(true)));
     assert_eq!(report["all"]["injected"], report["all"]["survived"], "{report}");
 }
+
+#[tokio::test]
+async fn a_cluster_loses_nothing_that_a_synchronous_standby_has_confirmed() {
+    let args = ["--cluster=sync-promotion", "--duration", "1s", "--seed", "1", "--rate", "600"];
+    let ended = start(&args).end().await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let all = &report["all"];
+    assert_eq!(
+        (&all["rounds"], &all["promotions"]),
+        (&Value::from(1), &Value::from(1)),
+        "{report}"
+    );
+    for none in ["lost", "doubled", "unexpected", "contradicted"] {
+        assert_eq!(all[none], 0, "{report}");
+    }
+    // Both loaders came to their end, one behind the other.
+    assert!(all["acknowledged"].as_u64() > Some(1_800) && all["found"].as_u64() > Some(1_800));
+    assert!(all["refused"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["kinds"][0]["kind"], "sync-promotion");
+}

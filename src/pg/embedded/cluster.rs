@@ -21,8 +21,8 @@ use super::{USER, lock_alive, log_tail, open_log};
 const KEPT_PASSFILE: &str = "strom-load.pgpass";
 const KEPT_LOG: &str = "strom-load.log";
 
-/// initdb takes seconds; on a disk that hangs, for ever.
-const INITDB_MAX: Duration = Duration::from_secs(300);
+/// To make or copy a cluster takes seconds; on a disk that hangs, for ever.
+const FILL_MAX: Duration = Duration::from_secs(300);
 
 /// A cluster that is ready to be started.
 #[derive(Debug)]
@@ -83,6 +83,31 @@ impl Cluster {
         }
         let passfile = passfile.is_file().then_some(passfile);
         Ok(Self { dir, kept: Some(lock), passfile })
+    }
+
+    /// Copies that of a server with this passfile on this port into `folder`, as its standby's.
+    pub(super) async fn copy(
+        account: &Account,
+        binaries: &Binaries,
+        folder: &Folder,
+        (passfile, port): (&Path, u16),
+    ) -> Result<Self, EmbeddedError> {
+        let dir = folder.path().join("data");
+        let secret = fs::read_to_string(passfile).map_err(at("read", passfile))?;
+        let passfile = folder.path().join("pgpass");
+        write_secret(account, &passfile, &secret)?;
+        let mut command: Vec<OsString> = vec![binaries.bindir.join("pg_basebackup").into()];
+        command.extend([
+            "-d".into(),
+            primary(&passfile, port).into(),
+            "-D".into(),
+            dir.clone().into(),
+        ]);
+        let plain =
+            ["--checkpoint=fast", "--no-sync", "--wal-method=stream", "--write-recovery-conf"];
+        command.extend(plain.into_iter().map(Into::into));
+        fill(account, folder, &dir, ("pg_basebackup", "run pg_basebackup for"), command).await?;
+        Ok(Self { dir, kept: None, passfile: Some(passfile) })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -164,35 +189,49 @@ async fn initdb(
     command.extend(["--auth-local=trust", "--auth-host=scram-sha-256"].map(Into::into));
     command.extend(["--pwfile".into(), pwfile.clone().into()]);
 
-    let log_path = private_log(folder);
-    let (log, log_start) = open_log(&log_path, account)?;
-    let alive = lock_alive(folder).await?;
-    // Interrupted, initdb removes what it made.
-    let cleanup = Cleanup { signal: "INT", folder: folder.path() };
-    let running = Guarded::start(account, cleanup, alive, log, command);
-    let running = running.map_err(at("run initdb for", dir))?;
-    let finished = told(timeout(INITDB_MAX, running.finish()), |waited| {
-        tracing::info!("initdb is at work in {}, {} s", dir.display(), waited.as_secs());
-    });
-    // Dropped when its time is up, its guard ends it.
-    let status = finished.await.map_err(|_| EmbeddedError::NotReady {
-        waited: INITDB_MAX,
-        log: log_tail(&log_path, log_start),
-    })?;
-    let status = status.map_err(at("run initdb for", dir))?;
-    if !status.success() {
-        let log = log_tail(&log_path, log_start);
-        return Err(EmbeddedError::EarlyExit {
-            program: "initdb",
-            status,
-            fix: early_fix("initdb", &log, &[]),
-            log,
-        });
-    }
+    fill(account, folder, dir, ("initdb", "run initdb for"), command).await?;
     fs::remove_file(&pwfile).map_err(at("remove", &pwfile))?;
     // Any port: a kept cluster gets another one at each start.
     let lines = ["127.0.0.1", "localhost"].map(|host| format!("{host}:*:*:{USER}:{password}\n"));
     write_secret(account, passfile, &lines.concat())
+}
+
+/// Has a program make a cluster in `dir`.
+async fn fill(
+    account: &Account,
+    folder: &Folder,
+    dir: &Path,
+    (program, act): (&'static str, &'static str),
+    command: Vec<OsString>,
+) -> Result<(), EmbeddedError> {
+    let log_path = private_log(folder);
+    let (log, log_start) = open_log(&log_path, account)?;
+    let alive = lock_alive(folder).await?;
+    // Interrupted, either removes what it made.
+    let cleanup = Cleanup { signal: "INT", folder: folder.path() };
+    let running = Guarded::start(account, cleanup, alive, log, command);
+    let running = running.map_err(at(act, dir))?;
+    let finished = told(timeout(FILL_MAX, running.finish()), |waited| {
+        tracing::info!("{program} is at work in {}, {} s", dir.display(), waited.as_secs());
+    });
+    // Dropped when its time is up, its guard ends it.
+    let status = finished.await.map_err(|_| EmbeddedError::NotReady {
+        waited: FILL_MAX,
+        log: log_tail(&log_path, log_start),
+    })?;
+    let status = status.map_err(at(act, dir))?;
+    if status.success() {
+        return Ok(());
+    }
+    let log = log_tail(&log_path, log_start);
+    let fix = early_fix(program, &log, &[]);
+    Err(EmbeddedError::EarlyExit { program, status, fix, log })
+}
+
+/// How a standby reaches its primary on this machine, as libpq reads it.
+pub(super) fn primary(passfile: &Path, port: u16) -> String {
+    let quoted = passfile.display().to_string().replace('\\', "\\\\").replace('\'', "\\'");
+    format!("host=127.0.0.1 port={port} user={USER} passfile='{quoted}'")
 }
 
 /// Writes a new file that only `account` can read.
