@@ -72,7 +72,9 @@ async fn a_partition_that_stands_still_makes_every_answer_old() {
     database.execute("BEGIN; LOCK TABLE ONLY frozen_p0 IN SHARE MODE").await;
     tokio::time::sleep(frozen).await;
     database.execute("COMMIT").await;
-    let result = finished(&program.end().await);
+    let ended = program.end().await;
+    let result = finished(&ended);
+    assert!(ended.stdout.contains("answers as old as "), "{}", ended.stdout);
     let frozen_ms = frozen.as_secs_f64() * 1e3;
     for name in ["newest", "counted"] {
         let query = query(&result, name);
@@ -203,6 +205,45 @@ async fn another_server_is_asked_for_its_rows() {
         assert!(!text.contains(&crate::support::shared().password), "{text}");
     }
     server.stop().await.unwrap();
+}
+
+/// The ages of `counted` in each of its arms, and what is said of them.
+async fn no_ages(server: &str, readers: &str, arms: &str) -> (Vec<Value>, Ended) {
+    let folder = scratch();
+    let file = folder.path().join("fresh.toml");
+    std::fs::write(&file, format!("{PROFILE}{arms}")).unwrap();
+    let common = ["run", file.to_str().unwrap(), "--database-url", server, "--output", "out"];
+    let readers: &[&str] = if readers.is_empty() { &[] } else { &["--readers-url", readers] };
+    let more = ["--metrics-addr", "off", "--rate", "300", "--duration", "2s"];
+    let ended = Program::start_in(folder, &[&common[..], &more, readers].concat(), &[]).end().await;
+    let result = ended.result();
+    assert_eq!(result["status"], "done", "{}", ended.stderr);
+    let queries = result["queries"].as_array().unwrap();
+    let counted = queries.iter().filter(|query| query["query"] == "counted");
+    (counted.map(|query| query["answer_age"].clone()).collect(), ended)
+}
+
+#[tokio::test]
+async fn a_table_that_is_no_copy_of_the_loaded_one_has_no_fresh_answers() {
+    let (database, other) = (Database::create().await, Database::create().await);
+    let table = "l40s_realtime_stream (id bigint, created_at timestamptz, gpu_partition int)";
+    // Rows of an earlier run, with ids that this one is yet to send.
+    let rows = "SELECT n, now(), n % 3 FROM generate_series(1, 100000) AS n";
+    other.execute(&format!("CREATE TABLE {table}; INSERT INTO l40s_realtime_stream {rows}")).await;
+    let (ages, ended) = no_ages(&database.address(), &other.address(), "").await;
+    assert_eq!(ages, [Value::Null]);
+    assert_eq!(ended.result()["readers"]["freshness_by"], Value::Null);
+    assert!(ended.stderr.contains("it is no copy of the one that is loaded"), "{}", ended.stderr);
+    assert!(ended.stdout.contains("freshness   not known"), "{}", ended.stdout);
+
+    // Another table of the same name, on the server that is loaded: for one arm of two.
+    database.execute(&format!("CREATE SCHEMA stale; CREATE TABLE stale.{table}")).await;
+    let arms = "[arms.live]\nset = { search_path = \"public\" }\n\
+                [arms.stale]\nset = { search_path = \"stale, public\" }\n";
+    let (ages, ended) = no_ages(&database.address(), "", arms).await;
+    assert!(ages.iter().filter(|age| age.is_null()).count() == 1 && ages.len() == 2, "{ages:?}");
+    let said = "(arm `stale`): l40s_realtime_stream is another table there";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
 }
 
 #[tokio::test]

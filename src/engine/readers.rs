@@ -54,8 +54,8 @@ impl Readers {
         report: ReadersReport,
     ) -> Self {
         // On another server it is another table.
-        let is_there = report.freshness_by != Some(FreshnessBy::Rows);
-        let before = rows_before.filter(|_| is_there);
+        let is_there = !matches!(report.freshness_by, None | Some(FreshnessBy::Rows));
+        let before = rows_before.filter(|_| is_there || report.server.is_none());
         let rows = TableRows { before, ..TableRows::default() };
         let readers = &plan.job.readers;
         let repeats = Repeats {

@@ -54,7 +54,7 @@ impl Reading {
         };
         let theirs = Target { address: address.clone(), embedded: false, readers: None };
         let (mut session, report) = connect_and_inspect(&theirs, "strom-load readers").await?;
-        let is_standby = session.sight().await?.replayed.is_some();
+        let is_standby = session.replayed().await?.is_some();
         if is_standby && plan.job.readers.writes {
             return Err(PrepareError::WritesOnStandby);
         }
@@ -126,25 +126,42 @@ impl Reading {
         table: &StreamTable,
         trails: &Trails,
     ) -> (Asking, ReadersReport) {
-        for armed in &mut *readers {
-            let stream = &plan.job.stream;
-            armed.look_out(Lookout::new(trails.clone(), self.by, stream, &table.partitions));
-        }
+        let lookout = Lookout::new(trails.clone(), self.by, &plan.job.stream, table);
+        let mut can_tell = true;
         let server = match self.own {
-            Some((report, session)) => {
+            Some((report, mut session)) => {
+                if self.by == FreshnessBy::Rows {
+                    can_tell = is_a_copy(&lookout, &mut session).await;
+                }
                 session.close().await;
                 Some(report)
             }
             None => None,
         };
-        let freshness_by = (!readers.is_empty()).then_some(self.by);
+        if can_tell {
+            readers.iter_mut().for_each(|armed| armed.look_out(lookout.clone()));
+        }
+        let freshness_by = (can_tell && !readers.is_empty()).then_some(self.by);
         (self.asking, ReadersReport { server, freshness_by })
     }
 }
 
+/// Whether the table of another server may be a copy of the one that is loaded; that it is none is said.
+async fn is_a_copy(lookout: &Lookout, session: &mut pg::Session) -> bool {
+    let why = match lookout.may_be_a_copy(session).await {
+        Ok(true) => return true,
+        Ok(false) => "the table on the readers' server has rows already that this run has yet to send, so it \
+                      is no copy of the one that is loaded"
+            .to_owned(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!("it is not known how old answers are: {why}");
+    false
+}
+
 async fn replayed(session: &mut pg::Session, wanted: u64) -> Result<(), pg::Error> {
     let began = Instant::now();
-    while session.sight().await?.replayed.is_some_and(|replayed| replayed < wanted) {
+    while session.replayed().await?.is_some_and(|replayed| replayed < wanted) {
         if began.elapsed() > REPLAY_MAX {
             return Err(pg::Error::far_behind(REPLAY_MAX));
         }

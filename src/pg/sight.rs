@@ -2,7 +2,7 @@
 
 use crate::freshness::Snapshot;
 
-use super::{Error, Session};
+use super::{Error, Session, quote_literal};
 
 /// What a session saw at a moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,28 +11,45 @@ pub(crate) struct Sight {
     pub snapshot: Snapshot,
     /// On a standby, up to where it has replayed the write-ahead log.
     pub replayed: Option<u64>,
+    /// The oid of the table that a name means in the session; `None`: of none.
+    pub table: Option<u32>,
 }
 
 impl Session {
-    /// Asks what it sees now. A statement after it sees that too, and maybe more.
+    /// Asks what it sees now. A statement after it sees that too, and maybe more. Which table a name means
+    /// is up to the session's search_path.
     ///
     /// # Errors
     /// When the server does not answer, or not as PostgreSQL does.
-    pub(crate) async fn sight(&mut self) -> Result<Sight, Error> {
+    pub(crate) async fn sight(&mut self, table: &str) -> Result<Sight, Error> {
         let act = "ask what a query will see";
-        let sql = "SELECT pg_catalog.pg_current_snapshot(), \
-                   CASE WHEN pg_catalog.pg_is_in_recovery() \
-                   THEN pg_catalog.pg_last_wal_replay_lsn() END";
-        let rows = self.rows(act, sql).await?;
+        let sql = format!(
+            "SELECT pg_catalog.pg_current_snapshot(), \
+             CASE WHEN pg_catalog.pg_is_in_recovery() \
+             THEN pg_catalog.pg_last_wal_replay_lsn() END, \
+             pg_catalog.to_regclass({})::pg_catalog.oid",
+            quote_literal(table)
+        );
+        let rows = self.rows(act, &sql).await?;
         let text = |column: usize| rows.first().and_then(|row| row.get(column)?.as_deref());
         let told = text(0).unwrap_or_default();
         let snapshot = Snapshot::read(told)
             .ok_or_else(|| Error::refused(act, format!("`{told}` is no snapshot")))?;
-        Ok(Sight { snapshot, replayed: text(1).and_then(read_position) })
+        let table = text(2).and_then(|oid| oid.parse().ok());
+        Ok(Sight { snapshot, replayed: text(1).and_then(read_position), table })
     }
-}
 
-impl Session {
+    /// Up to where a standby has replayed the write-ahead log; `None`: the server is none.
+    ///
+    /// # Errors
+    /// When the server does not answer, or not as PostgreSQL does.
+    pub(crate) async fn replayed(&mut self) -> Result<Option<u64>, Error> {
+        let sql = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() \
+                   THEN pg_catalog.pg_last_wal_replay_lsn() END";
+        let told = self.text("ask how far the server has come", sql).await?;
+        Ok(told.as_deref().and_then(read_position))
+    }
+
     /// Where the write-ahead log is: at or behind all that was committed before.
     ///
     /// # Errors

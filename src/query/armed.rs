@@ -210,7 +210,7 @@ impl Armed {
             session.stay_read_only().await?;
             let look = match &mut lookout {
                 Some(lookout) => {
-                    let looking = timeout(limit, lookout.look(session)).await;
+                    let looking = timeout(limit, lookout.look(session, &arm.name)).await;
                     Some(looking.unwrap_or_else(|_| Err(pg::Error::timed_out("look around")))?)
                 }
                 None => None,

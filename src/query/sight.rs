@@ -2,13 +2,14 @@
 //! ended by then the query sees too. Asked within its transaction, another isolation level would be
 //! measured than the one that is used, and the end of the query would not be in its time any more.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::freshness::{Missing, Trails, View};
 use crate::pg::sight::Sight;
-use crate::pg::table::{StreamPartition, seen_query};
+use crate::pg::table::{StreamTable, seen_query};
 use crate::pg::{self, Session};
 use crate::plan::Stream;
 use crate::result::readers::FreshnessBy;
@@ -21,6 +22,11 @@ const SHARE: u32 = 20;
 pub(crate) struct Lookout {
     trails: Trails,
     by: FreshnessBy,
+    /// What queries call the table, and its oid on the server that is loaded.
+    table: (String, u32),
+    /// The arms in which that was looked up, and whether it is the table there: a search_path may lead to
+    /// another one of this name. All readers know it of each other.
+    arms: Arc<Mutex<Vec<(String, bool)>>>,
     /// Asks for the last row of each partition.
     rows_sql: String,
     first_ids: Vec<i64>,
@@ -43,6 +49,8 @@ pub(super) struct Look {
 enum Told {
     /// Nothing: it would have taken too long, or the server does not tell.
     Nothing,
+    /// Queries of the arm do not read the table that is loaded.
+    OtherTable,
     Sight(Sight),
     Rows(Vec<u64>),
 }
@@ -72,13 +80,15 @@ impl Lookout {
         trails: Trails,
         by: FreshnessBy,
         stream: &Stream,
-        partitions: &[StreamPartition],
+        table: &StreamTable,
     ) -> Self {
         Self {
             trails,
             by,
-            rows_sql: seen_query(stream, partitions),
-            first_ids: partitions.iter().map(|partition| partition.first_id).collect(),
+            table: (stream.table.to_string(), table.oid),
+            arms: Arc::default(),
+            rows_sql: seen_query(stream, &table.partitions),
+            first_ids: table.partitions.iter().map(|partition| partition.first_id).collect(),
             since: None,
             asking: Duration::ZERO,
             is_blind: false,
@@ -86,19 +96,28 @@ impl Lookout {
     }
 
     /// Asks what the next query will see, unless asking takes too much of the session's time. A server
-    /// that does not tell is not asked again.
+    /// that does not tell is not asked again. The session has entered the arm of this name.
     ///
     /// # Errors
     /// When the session is lost.
-    pub(super) async fn look(&mut self, session: &mut Session) -> Result<Look, pg::Error> {
+    pub(super) async fn look(
+        &mut self,
+        session: &mut Session,
+        arm: &str,
+    ) -> Result<Look, pg::Error> {
         let asked = Instant::now();
         let since = *self.since.get_or_insert(asked);
-        if self.is_blind || self.asking * SHARE > asked.duration_since(since) {
+        let reads_it = self.reads_it(arm);
+        if reads_it == Some(false) {
+            return Ok(Look { asked, told: Told::OtherTable });
+        }
+        let is_known = reads_it.is_some() || self.by == FreshnessBy::Rows;
+        if self.is_blind || is_known && self.asking * SHARE > asked.duration_since(since) {
             return Ok(Look { asked, told: Told::Nothing });
         }
         let told = match self.by {
             FreshnessBy::Snapshot | FreshnessBy::ReplayPosition => {
-                session.sight().await.map(Told::Sight)
+                session.sight(&self.table.0).await.map(|sight| self.of_the_table(arm, sight))
             }
             FreshnessBy::Rows => self.rows(session).await.map(Told::Rows),
         };
@@ -112,6 +131,38 @@ impl Lookout {
                 Ok(Look { asked, told: Told::Nothing })
             }
         }
+    }
+
+    /// Whether queries in an arm read the table that is loaded, if that is known.
+    fn reads_it(&self, arm: &str) -> Option<bool> {
+        let arms = self.arms.lock().unwrap_or_else(PoisonError::into_inner);
+        arms.iter().find(|(known, _)| known == arm).map(|(_, reads_it)| *reads_it)
+    }
+
+    /// What is seen, unless it is of another table, which is said once.
+    fn of_the_table(&self, arm: &str, sight: Sight) -> Told {
+        let reads_it = sight.table == Some(self.table.1);
+        if self.reads_it(arm).is_none() {
+            let mut arms = self.arms.lock().unwrap_or_else(PoisonError::into_inner);
+            arms.push((arm.to_owned(), reads_it));
+            if !reads_it {
+                let name = &self.table.0;
+                tracing::warn!(
+                    "it is not known how old answers are (arm `{arm}`): {name} is another table there than \
+                     the one that is loaded; see search_path"
+                );
+            }
+        }
+        if reads_it { Told::Sight(sight) } else { Told::OtherTable }
+    }
+
+    /// Whether the table has none of the rows yet that are to be sent: only then it can be a copy of the
+    /// one that is loaded. Asked before the first row is sent.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub(crate) async fn may_be_a_copy(&self, session: &mut Session) -> Result<bool, pg::Error> {
+        Ok(self.rows(session).await?.iter().all(|rows| *rows == 0))
     }
 
     async fn rows(&self, session: &mut Session) -> Result<Vec<u64>, pg::Error> {
@@ -130,12 +181,12 @@ impl Lookout {
     pub(super) fn seen(&self, look: Look, sent: Instant) -> Option<Seen> {
         let Look { asked, told } = look;
         let view = match (self.by, told) {
-            (FreshnessBy::Snapshot, Told::Sight(Sight { snapshot, replayed: None })) => {
+            (FreshnessBy::Snapshot, Told::Sight(Sight { snapshot, replayed: None, .. })) => {
                 View::Loaded(sent, Some(snapshot))
             }
             // What was acknowledged before it was sent, it sees in any case.
             (FreshnessBy::Snapshot, Told::Nothing) if !self.is_blind => View::Loaded(sent, None),
-            (FreshnessBy::ReplayPosition, Told::Sight(Sight { snapshot, replayed })) => {
+            (FreshnessBy::ReplayPosition, Told::Sight(Sight { snapshot, replayed, .. })) => {
                 // Without a position it was promoted, and goes on with a log of its own.
                 View::Replayed(replayed?, snapshot)
             }

@@ -10,7 +10,8 @@ use super::server::ServerReport;
 pub struct ReadersReport {
     /// Their server, where they have an address of their own.
     pub server: Option<ServerReport>,
-    /// How it is known what of the stream their queries saw; `None` without readers.
+    /// How it is known what of the stream their queries saw; `None` without readers, and where it is not
+    /// known: on a server whose table is no copy of the one that is loaded.
     pub freshness_by: Option<FreshnessBy>,
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
-use crate::record::Times;
+use crate::record::{Percentiles, Times};
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
@@ -51,8 +51,16 @@ pub(super) fn freshness(out: &mut String, run: &StreamRun) -> fmt::Result {
     let cells = SHOWN.iter().zip(latency::cells(Some(&of), &SHOWN));
     let cells = cells.map(|(shown, cell)| format!("{cell} ({})", shown.name()));
     let cells = cells.collect::<Vec<_>>().join(", ");
-    writeln!(out, "freshness   {cells} behind what was acknowledged")
+    let answers = match of.count {
+        1 => "of 1 answer".to_owned(),
+        count => format!("of {} answers", format_count(count)),
+    };
+    writeln!(out, "freshness   {cells} behind what was acknowledged, {answers}")
 }
+
+/// The age from which on an old answer is told of, where it is so many times that of most.
+const OLD_MS: f64 = 1_000.0;
+const OLD_FACTOR: f64 = 3.0;
 
 /// What is shown of a query's response.
 const SHOWN: [Shown; 3] = [Shown::P50, Shown::P99, Shown::Max];
@@ -82,11 +90,18 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
             .map(|(code, count)| format!("SQLSTATE {code}: {}", format_count(*count)))
             .collect();
         lines.extend(latency::intervals(response, &SHOWN));
+        lines.extend(query.answer_age.as_ref().and_then(oldest_answer));
         lines.extend(notes(query));
         rows.push(TableRow { cells, notes: lines });
     }
     writeln!(out)?;
     text_table(out, &rows, Align::Right(2, 7))
+}
+
+/// That some answers were much older than most: a partition stood still, or a replica fell behind.
+fn oldest_answer(age: &Percentiles) -> Option<String> {
+    let stands_out = age.max_ms >= OLD_MS && age.max_ms >= OLD_FACTOR * age.p50_ms;
+    stands_out.then(|| format!("answers as old as {}", format_ms(age.max_ms)))
 }
 
 /// How many executions failed, or that there is nothing to say of that.
