@@ -148,6 +148,9 @@ pub enum Command {
         /// Results folders
         #[arg(required = true, value_name = "RESULT_DIR")]
         folders: Vec<PathBuf>,
+        /// Write one page for a browser in place of the summary: a file that ends in .html
+        #[arg(long, value_name = "FILE.html")]
+        output: Option<PathBuf>,
     },
     /// Break an embedded server at random while a run goes on, and prove that no row is lost
     ///

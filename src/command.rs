@@ -104,7 +104,7 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Verify { folder, server, quiet }) => {
             verify::verify(parsed, folder, server, *quiet).await
         }
-        Some(Command::Report { folders }) => report::report(folders),
+        Some(Command::Report { folders, output }) => report::report(folders, output.as_deref()),
         Some(Command::Faults(args)) if args.cluster.is_some() => {
             Box::pin(cluster::cluster(args)).await
         }

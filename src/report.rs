@@ -7,6 +7,7 @@ mod gpu;
 mod index;
 mod latency;
 mod outcome;
+mod page;
 mod query;
 mod stream;
 mod sweep;
@@ -18,6 +19,7 @@ use crate::result::{Body, JobResult};
 pub use benchmark::query_line;
 pub use cluster::cluster;
 pub use index::{index_markdown, index_text};
+pub use page::{PAGE, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen.

@@ -30,6 +30,7 @@ mod gpus;
 mod manual;
 mod oracle;
 mod outputs;
+mod pages;
 mod plans;
 mod planted;
 mod poolers;

@@ -8,7 +8,7 @@
     reason = "helpers of tests are not test functions, which clippy exempts"
 )]
 
-mod kinds;
+pub(crate) mod kinds;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -66,7 +66,7 @@ fn shown(folder: &Path) -> String {
     match result::read(folder).unwrap_or_else(|error| panic!("{error}")) {
         Saved::Job(job) => report::summary(&job),
         Saved::Index(index, jobs) => {
-            let jobs: String = jobs.iter().map(report::summary).collect();
+            let jobs: String = jobs.iter().map(|(_, job)| report::summary(job)).collect();
             format!("{jobs}\n{}", report::index_text(&index))
         }
     }

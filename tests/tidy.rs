@@ -30,7 +30,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("record", &["quantity", "stats"]),
     ("profile", &[]),
     ("result", &["exit", "profile", "quantity", "record", "stats"]),
-    ("report", &["quantity", "record", "result", "stats"]),
+    ("plot", &[]),
+    ("series", &["record"]),
+    ("report", &["exit", "plot", "quantity", "record", "result", "series", "stats"]),
     ("watch", &["record", "result"]),
     ("row", &["pace", "random"]),
     ("plan", &["pace", "profile", "quantity", "result", "row", "stats"]),
@@ -43,7 +45,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("dataset", &["pace", "pg", "plan", "quantity", "result", "row"]),
     ("bench", &["answer", "pg", "plan", "query", "record", "result", "stats", "strom"]),
     ("sweep", &["pg", "plan", "result", "strom"]),
-    ("sink", &["dataset", "metric", "quantity", "record", "report", "result", "strom", "watch"]),
+    (
+        "sink",
+        &[
+            "dataset", "metric", "quantity", "record", "report", "result", "series", "strom",
+            "watch",
+        ],
+    ),
     ("inject", &["pg", "plan", "record", "result", "sink", "watch"]),
     (
         "engine",
@@ -78,7 +86,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         "command",
         &[
             "arrow", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
-            "quantity", "report", "result", "sink", "verify", "watch",
+            "quantity", "report", "result", "series", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

@@ -1,24 +1,88 @@
-//! `report`: a saved result, shown again.
+//! `report`: a saved result, shown again, or as a page for a browser.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Failure, print};
 use crate::exit;
-use crate::report::{index_text, summary};
-use crate::result::{self, Saved};
+use crate::report::{index_text, page, pages, summary, verdict_line};
+use crate::result::index::Index;
+use crate::result::{self, JobResult, Saved, Status};
+use crate::series::{self, Series};
+use crate::sink::folder::write_page;
 
-pub(super) fn report(folders: &[PathBuf]) -> Result<u8, Failure> {
-    // All are read before the first is shown.
-    let read = |folder: &PathBuf| result::read(folder);
-    let saved = folders.iter().map(read).collect::<Result<Vec<_>, _>>();
-    for saved in saved.map_err(|error| Failure::new(exit::USAGE, error))? {
+pub(super) fn report(folders: &[PathBuf], output: Option<&Path>) -> Result<u8, Failure> {
+    if let Some(file) = output {
+        return page_of(folders, file);
+    }
+    for (_, saved) in read(folders)? {
         match saved {
             Saved::Job(result) => print(&summary(&result))?,
             Saved::Index(index, jobs) => {
-                jobs.iter().try_for_each(|result| print(&summary(result)))?;
+                jobs.iter().try_for_each(|(_, result)| print(&summary(result)))?;
                 print(&format!("\n{}", index_text(&index)))?;
             }
         }
     }
     Ok(exit::DONE)
+}
+
+/// All are read before the first is shown.
+fn read(folders: &[PathBuf]) -> Result<Vec<(&Path, Saved)>, Failure> {
+    let read = |folder: &'_ PathBuf| result::read(folder);
+    let saved = folders.iter().map(read).collect::<Result<Vec<_>, _>>();
+    let saved = saved.map_err(|error| Failure::new(exit::USAGE, error))?;
+    Ok(folders.iter().map(PathBuf::as_path).zip(saved).collect())
+}
+
+fn page_of(folders: &[PathBuf], file: &Path) -> Result<u8, Failure> {
+    // A slip must not cost a file that is no page.
+    let is_page = file.extension().is_some_and(|end| end == "html" || end == "htm");
+    if !is_page {
+        let what = format!(
+            "`{}` is not the name of a page\n  fix: name a file that ends in .html with --output",
+            file.display()
+        );
+        return Err(Failure::new(exit::USAGE, what));
+    }
+    let mut read = read(folders)?;
+    let text = match read.as_slice() {
+        [(folder, Saved::Job(result))] => page(result, &series_of(folder, result)),
+        _ => {
+            let mut all = (Index::of(std::iter::empty()), Vec::new());
+            read.drain(..).for_each(|(folder, saved)| add(&mut all, folder, saved));
+            pages(&all.0, &all.1)
+        }
+    };
+    write_page(file, &text).map_err(|error| Failure::new(exit::SHORTFALL, error))?;
+    Ok(exit::DONE)
+}
+
+/// Adds the jobs of a folder to an index of all.
+fn add((all, jobs): &mut (Index, Vec<(usize, JobResult, Series)>), folder: &Path, saved: Saved) {
+    let before = all.runs.len();
+    match saved {
+        Saved::Job(result) => {
+            let mut own = Index::of(std::iter::once(result.profile().to_owned()));
+            for entry in &mut own.runs {
+                entry.took_s = result.took_s;
+                entry.exit_code = (result.status != Status::Running).then(|| result.exit_code());
+                entry.conclude(&verdict_line(&result));
+            }
+            all.runs.append(&mut own.runs);
+            let series = series_of(folder, &result);
+            jobs.push((before, *result, series));
+        }
+        Saved::Index(mut index, begun) => {
+            for (place, result) in begun {
+                let own = index.runs.get(place).and_then(|run| run.folder.as_ref());
+                let series = own.map(|own| series_of(&folder.join(own), &result));
+                jobs.push((before + place, result, series.unwrap_or_default()));
+            }
+            all.runs.append(&mut index.runs);
+        }
+    }
+}
+
+fn series_of(folder: &Path, result: &JobResult) -> Series {
+    series::read(folder, &result.started_at)
 }

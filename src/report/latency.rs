@@ -47,6 +47,17 @@ impl Shown {
         }
     }
 
+    /// Its key in a result.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::P50 => "p50_ms",
+            Self::P90 => "p90_ms",
+            Self::P99 => "p99_ms",
+            Self::P999 => "p999_ms",
+            Self::Max => "max_ms",
+        }
+    }
+
     /// Its name in a table.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -68,6 +79,12 @@ pub(super) fn cells<'a>(
         None => "-".to_owned(),
         Some(of) => value(of, shown.of(of).0),
     })
+}
+
+/// The 99th percentile, where there are samples enough for one.
+pub(super) fn known_p99(of: Option<&Percentiles>) -> Option<String> {
+    let of = of.filter(|of| Shown::P99.is_known(of.count))?;
+    Some(value(of, of.p99_ms))
 }
 
 /// A value, marked if it is a lower bound.

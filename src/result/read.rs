@@ -19,8 +19,9 @@ pub const INDEX: &str = "index.json";
 pub enum Saved {
     /// One job.
     Job(Box<JobResult>),
-    /// Several, each in a folder of its own. Those that have begun are read as well.
-    Index(Index, Vec<JobResult>),
+    /// Several, each in a folder of its own. Those that have begun are read as well, each with its place
+    /// in the index.
+    Index(Index, Vec<(usize, JobResult)>),
 }
 
 /// Why a results folder could not be read.
@@ -95,11 +96,12 @@ pub fn read(folder: &Path) -> Result<Saved, ReadError> {
     }
     let index: Index = parse(&index, FORMAT_VERSION)?;
     let mut jobs = Vec::new();
-    for begun in index.runs.iter().filter_map(|run| run.folder.as_ref()) {
+    for (place, run) in index.runs.iter().enumerate() {
+        let Some(begun) = &run.folder else { continue };
         match job(&folder.join(begun)) {
             // What failed before it began has no result.
             Err(ReadError::Unreadable { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-            read => jobs.push(read?),
+            read => jobs.push((place, read?)),
         }
     }
     Ok(Saved::Index(index, jobs))

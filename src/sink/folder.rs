@@ -1,6 +1,7 @@
 //! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, the
 //! histograms of each clock over time; `journal.log`, what became of each row, if there is a stream;
-//! `executions.csv`, the queries one by one, if there are any; and `gpu.csv`, if there is a GPU.
+//! `executions.csv`, the queries one by one, if there are any; `gpu.csv`, if there is a GPU; and at the
+//! end `report.html`, all of it to look at.
 
 mod executions;
 mod gpu_csv;
@@ -12,10 +13,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::record::{Interval, QueryTally, StreamTally, Tally};
-use crate::report::{index_markdown, markdown};
+use crate::report::{PAGE, index_markdown, index_page, markdown, page};
 use crate::result::index::Index;
 use crate::result::journal::JOURNAL;
 use crate::result::{INDEX, JobResult, RESULT};
+use crate::series;
 
 use executions::{EXECUTIONS, ExecutionsCsv};
 use gpu_csv::{GPU_CSV, GpuCsv};
@@ -82,6 +84,23 @@ fn save_json(folder: &Path, name: &str, content: &impl serde::Serialize) -> Resu
 /// Replaces a text file in one step.
 fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
     replace(folder, name, |file| file.write_all(text.as_bytes()))
+}
+
+/// Writes a page to a file in one step.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write_page(file: &Path, page: &str) -> Result<(), SinkError> {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    save_text(folder, &name, page)
+}
+
+/// Writes a page beside what it shows. Without it nothing is lost: `report` makes it again.
+fn save_page(folder: &Path, page: &str) {
+    if let Err(error) = save_text(folder, PAGE, page) {
+        tracing::warn!("{error}\n  fix: `strom-load report` makes it of the results folder");
+    }
 }
 
 fn replace(
@@ -210,7 +229,9 @@ impl IndexFolder {
     /// When it cannot be written.
     pub(crate) fn save(&self, index: &Index) -> Result<(), SinkError> {
         save_json(&self.path, INDEX, index)?;
-        save_text(&self.path, SUMMARY, &index_markdown(index))
+        save_text(&self.path, SUMMARY, &index_markdown(index))?;
+        save_page(&self.path, &index_page(index));
+        Ok(())
     }
 }
 
@@ -267,6 +288,7 @@ impl Sink for Folder {
             line("service", &stream.batch.service),
             line("response", &stream.batch.response),
             line("row", &stream.row),
+            line("own_delay", &stream.own_delay),
         ];
         let queries: &[QueryTally] = &interval.queries;
         lines.extend(
@@ -291,6 +313,7 @@ impl Sink for Folder {
     fn finish(mut self: Box<Self>, result: &JobResult) -> Result<(), SinkError> {
         let written = self.journal.as_mut().map_or(Ok(()), Journal::finish);
         self.save(result)?;
+        save_page(&self.path, &page(result, &series::read(&self.path, &result.started_at)));
         written.map_err(|source| self.unwritten(JOURNAL, source))?;
         let synced = self.log.finish();
         synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;

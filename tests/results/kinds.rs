@@ -18,7 +18,7 @@ pub(super) const FORMAT_1: &str = "format-1";
 pub(super) const SHOWN: &str = "shown.txt";
 
 /// The committed folders.
-pub(super) fn fixtures() -> PathBuf {
+pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/results")
 }
 
@@ -200,6 +200,7 @@ async fn check(name: &str) {
     assert_eq!(report.stdout, printed(&ended));
     assert!(report.stdout.lines().count() > 8, "{}", report.stdout);
     assert_eq!(violations(&schema(), &files(&out)), "");
+    crate::pages::check_folder(&out);
 }
 
 #[tokio::test]
@@ -248,7 +249,7 @@ async fn killed() -> TempDir {
 }
 
 /// Copies a folder with all that is in it.
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();

@@ -1,0 +1,332 @@
+//! One thing a row, each with its place on a common axis: ratios with their intervals, medians of
+//! combinations, ages of answers.
+
+use std::fmt::Write as _;
+
+use super::scale::Scale;
+use super::svg::{Anchor, Canvas, Layout, Names, inside, n, shortened, width};
+
+/// Form of a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Filled.
+    Dot,
+    /// Filled.
+    Square,
+    /// Hollow.
+    Ring,
+    /// Hollow.
+    Box,
+    /// Hollow.
+    Diamond,
+    /// What does not count.
+    Cross,
+    /// At least that: it points to where the value lies.
+    AtLeast,
+    /// At most that.
+    AtMost,
+}
+
+/// Colour of a mark. It never speaks alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// The arm that is compared.
+    On,
+    /// The arm that it is compared with.
+    Off,
+    /// Neither.
+    Plain,
+    /// Nothing is shown.
+    Grey,
+    /// Wrong.
+    Bad,
+}
+
+impl Tone {
+    fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Plain => "fg",
+            Self::Grey => "grey",
+            Self::Bad => "bad",
+        }
+    }
+
+    fn line(self) -> &'static str {
+        match self {
+            Self::On => "lon",
+            Self::Off => "loff",
+            Self::Plain => "lfg",
+            Self::Grey => "lgrey",
+            Self::Bad => "bx",
+        }
+    }
+}
+
+/// A mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Its form.
+    pub shape: Shape,
+    /// Its colour.
+    pub tone: Tone,
+}
+
+/// A row.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its name.
+    pub label: String,
+    /// The class of the name's look.
+    pub class: &'static str,
+    /// The value and its mark; `None`: not measured.
+    pub mark: Option<(f64, Mark)>,
+    /// From where to where it may lie.
+    pub interval: Option<(f64, f64)>,
+    /// Single values.
+    pub ticks: Vec<f64>,
+    /// Whether what it should show did not happen.
+    pub hatched: bool,
+    /// What stands at the right, a column each, with the class of its look.
+    pub cells: Vec<(String, &'static str)>,
+    /// All of it in words.
+    pub title: String,
+}
+
+/// The chart.
+pub struct RowChart<'a> {
+    /// What it is called.
+    pub names: Names<'a>,
+    /// The axis.
+    pub scale: Scale,
+    /// How its ticks are written.
+    pub label: &'a dyn Fn(f64) -> String,
+    /// A value that stands out, such as 1 for ratios.
+    pub one: Option<f64>,
+    /// What lies at the left of it and at the right.
+    pub sides: Option<(String, String)>,
+    /// What the rows are.
+    pub head: &'a str,
+    /// Heads of the columns.
+    pub heads: &'a [&'a str],
+    /// The rows, from the top.
+    pub rows: &'a [Row],
+}
+
+const FONT: f64 = 12.5;
+/// Single values that are drawn of a row: more are thinned evenly.
+const TICKS_MAX: usize = 60;
+const WIDE: f64 = 960.0;
+const NARROW: f64 = 358.0;
+/// Widest name in the wide layout.
+const NAME_MAX: f64 = 250.0;
+/// Widest cell.
+const CELL_MAX: f64 = 190.0;
+
+impl RowChart<'_> {
+    /// Both layouts.
+    pub fn draw(&self) -> String {
+        Layout::BOTH.map(|layout| self.layout(layout)).concat()
+    }
+
+    fn columns(&self) -> Vec<f64> {
+        let column = |at: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.cells.get(at));
+            let cells = cells.map(|(text, _)| width(text, FONT)).fold(0.0, f64::max);
+            cells.max(self.heads.get(at).map_or(0.0, |head| width(head, FONT))).min(CELL_MAX)
+        };
+        (0..self.heads.len()).map(column).collect()
+    }
+
+    fn layout(&self, layout: Layout) -> String {
+        let names = self.rows.iter().map(|row| width(&row.label, FONT)).fold(0.0, f64::max);
+        let (full, pitch) = (layout.of(WIDE, NARROW), layout.of(26.0, 44.0));
+        let columns = self.columns();
+        let taken: f64 = columns.iter().map(|own| own + 18.0).sum();
+        let left = layout.of(names.min(NAME_MAX) + 22.0, 10.0);
+        let right = full - layout.of(taken + 6.0, 10.0);
+        let sides_above = if self.sides.is_some() { 18.0 } else { 0.0 };
+        let top = layout.of(34.0, 8.0) + sides_above;
+        let bottom = top + pitch * self.rows.len() as f64;
+        let mut canvas = Canvas::new(full, bottom + 26.0);
+        let x = |value: f64| left + self.scale.share(value) * (right - left);
+        for tick in self.scale.ticks() {
+            canvas.line("gr", (x(*tick), top - 4.0), (x(*tick), bottom));
+            let label = (self.label)(*tick);
+            let middle = inside(x(*tick), &label, FONT, full);
+            canvas.text("m", (middle, bottom + 18.0), Anchor::Middle, &label);
+        }
+        canvas.line("ax", (left, bottom), (right, bottom));
+        if layout == Layout::Wide {
+            canvas.text("m", (0.0, 16.0), Anchor::Start, self.head);
+            let mut edge = full;
+            for (head, own) in self.heads.iter().zip(&columns).rev() {
+                canvas.text("m", (edge, 16.0), Anchor::End, head);
+                edge -= own + 18.0;
+            }
+        }
+        if let Some(one) = self.one {
+            if let Some((less, more)) = &self.sides {
+                let (less_wide, more_wide) = (width(less, FONT), width(more, FONT));
+                let (at, y) = (x(one), layout.of(36.0, 16.0));
+                // On a line of their own, which they have to their ends.
+                let least = less_wide + 8.0;
+                let at = at.clamp(least, (full - more_wide - 8.0).max(least));
+                canvas.text("toff", (at - 8.0, y), Anchor::End, less);
+                canvas.text("ton", (at + 8.0, y), Anchor::Start, more);
+            }
+            canvas.line("one", (x(one), top - 4.0), (x(one), bottom));
+        }
+        for (at, row) in self.rows.iter().enumerate() {
+            let y = top + pitch * at as f64;
+            self.row(&mut canvas, layout, row, (left, right, y, pitch), &columns);
+        }
+        canvas.finish(layout, &self.names, "")
+    }
+
+    fn row(
+        &self,
+        canvas: &mut Canvas,
+        layout: Layout,
+        row: &Row,
+        (left, right, y, pitch): (f64, f64, f64, f64),
+        columns: &[f64],
+    ) {
+        let x = |value: f64| left + self.scale.share(value) * (right - left);
+        let middle = y + layout.of(pitch / 2.0, pitch - 14.0);
+        canvas.raw("<g>");
+        if !row.title.is_empty() {
+            canvas.raw(&format!("<title>{}</title>", super::escape(&row.title)));
+        }
+        if row.hatched {
+            canvas.path("hl", &hatching(left, right, middle - 7.0, middle + 7.0));
+        }
+        let each = row.ticks.len().div_ceil(TICKS_MAX).max(1);
+        let shown = |tick: &&f64| **tick >= self.scale.low() && **tick <= self.scale.high();
+        let ticks = row.ticks.iter().step_by(each).filter(shown);
+        let ticks = ticks
+            .map(|tick| format!("M{} {}v10", n(x(*tick)), n(middle - 5.0)))
+            .collect::<Vec<_>>()
+            .concat();
+        if !ticks.is_empty() {
+            canvas.path("tk", &ticks);
+        }
+        let tone = row.mark.map_or(Tone::Grey, |(_, mark)| mark.tone);
+        if let Some((low, high)) = row.interval {
+            canvas.line(tone.line(), (x(low), middle), (x(high).max(x(low) + 0.1), middle));
+        }
+        if let Some((value, mark)) = row.mark {
+            match mark.shape {
+                Shape::AtLeast => canvas.line("mud", (x(value), middle), (right, middle)),
+                Shape::AtMost => canvas.line("mud", (left, middle), (x(value), middle)),
+                _ => {}
+            }
+            canvas.raw(&symbol(mark, x(value), middle));
+        }
+        match layout {
+            Layout::Wide => {
+                let name = shortened(&row.label, NAME_MAX, FONT);
+                canvas.text(row.class, (0.0, middle + 4.0), Anchor::Start, &name);
+                let mut edge = WIDE;
+                for ((text, class), own) in row.cells.iter().zip(columns).rev() {
+                    let text = shortened(text, CELL_MAX, FONT);
+                    canvas.text(class, (edge, middle + 4.0), Anchor::End, &text);
+                    edge -= own + 18.0;
+                }
+            }
+            Layout::Narrow => {
+                let texts = row.cells.iter().map(|(text, _)| text.as_str());
+                let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+                let said = shortened(&texts.join(" · "), NARROW * 0.62, FONT);
+                let class = row.cells.first().map_or("", |(_, class)| *class);
+                canvas.text(class, (NARROW, y + 14.0), Anchor::End, &said);
+                let room = NARROW - width(&said, FONT) - 10.0;
+                let name = shortened(&row.label, room, FONT);
+                canvas.text(row.class, (0.0, y + 14.0), Anchor::Start, &name);
+            }
+        }
+        canvas.raw("</g>");
+    }
+}
+
+/// Slanted lines that fill a box.
+fn hatching(left: f64, right: f64, top: f64, bottom: f64) -> String {
+    let (tall, mut path, mut x) = (bottom - top, String::new(), left);
+    while x + tall <= right {
+        // Writing to a String cannot fail.
+        let _ = write!(path, "M{} {}l{} {}", n(x), n(bottom), n(tall), n(-tall));
+        x += 8.0;
+    }
+    path
+}
+
+/// A mark at a place.
+pub(super) fn symbol(mark: Mark, x: f64, y: f64) -> String {
+    let tone = mark.tone.name();
+    let (at, filled, hollow) = (|x: f64, y: f64| format!("{} {}", n(x), n(y)), "f", "h");
+    let path = |fill: &str, d: String| format!(r#"<path class="{fill}{tone}" d="{d}"/>"#);
+    let circle =
+        |fill: &str| format!(r#"<circle class="{fill}{tone}" cx="{}" cy="{}" r="5"/>"#, n(x), n(y));
+    match mark.shape {
+        Shape::Dot => circle(filled),
+        Shape::Ring => circle(hollow),
+        Shape::Square => path(filled, format!("M{}h9v9h-9Z", at(x - 4.5, y - 4.5))),
+        Shape::Box => path(hollow, format!("M{}h9v9h-9Z", at(x - 4.5, y - 4.5))),
+        Shape::Diamond => path(hollow, format!("M{}l6 6l-6 6l-6 -6Z", at(x, y - 6.0))),
+        Shape::Cross => {
+            let d = format!("M{}l10 10m0 -10l-10 10", at(x - 5.0, y - 5.0));
+            format!(r#"<path class="bx" d="{d}"/>"#)
+        }
+        Shape::AtLeast => path(hollow, format!("M{}l9 5l-9 5Z", at(x - 4.0, y - 5.0))),
+        Shape::AtMost => path(hollow, format!("M{}l-9 5l9 5Z", at(x + 4.0, y - 5.0))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_have_marks_intervals_and_cells() {
+        let row = |label: &str, mark| Row {
+            label: label.to_owned(),
+            class: "",
+            mark,
+            interval: None,
+            ticks: Vec::new(),
+            hatched: false,
+            cells: vec![("2.00 (1.50–2.50)".to_owned(), "b"), ("on is faster".to_owned(), "")],
+            title: String::new(),
+        };
+        let mark = |shape, tone| Mark { shape, tone };
+        let rows = [
+            Row {
+                interval: Some((1.5, 2.5)),
+                ticks: vec![1.4, f64::NAN, 2.6],
+                title: "top10: faster".to_owned(),
+                ..row("top10", Some((2.0, mark(Shape::Dot, Tone::On))))
+            },
+            Row {
+                hatched: true,
+                ..row("<img onerror=x>", Some((0.5, mark(Shape::Ring, Tone::Grey))))
+            },
+            row("wrong", Some((4.0, mark(Shape::Cross, Tone::Bad)))),
+            row("bound", Some((9.0, mark(Shape::AtLeast, Tone::Grey)))),
+            row("never measured", None),
+        ];
+        let chart = RowChart {
+            names: Names { id: "q", title: "Ratios", desc: "One is faster" },
+            scale: Scale::log(0.5, 10.0, 6),
+            label: &|tick| format!("{tick}×"),
+            one: Some(1.0),
+            sides: Some(("← slower".to_owned(), "faster →".to_owned())),
+            head: "query",
+            heads: &["off ÷ on (95 %)", "verdict"],
+            rows: &rows,
+        };
+        let drawn = chart.draw();
+        assert!(!drawn.contains("NaN") && !drawn.contains("<img"));
+        insta::assert_snapshot!(drawn.replace("><", ">\n<"));
+    }
+}

@@ -1,0 +1,199 @@
+//! Behind a ratio: the distributions of both arms, and the ratio over the size of the table.
+
+use crate::plot::{Label, Line, Mark, Names, Scale, Shape, Tone, XyChart, curve, dots};
+use crate::quantity::{format_about, format_ms, format_ratio};
+use crate::record::Times;
+use crate::stats::ByRows;
+
+use super::Page;
+use super::html::{Cell, Table, data, framed};
+
+/// Steps of a distribution that are drawn.
+const STEPS_MAX: usize = 200;
+/// Shares at which distributions are told in figures.
+const TOLD: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+
+/// The times of an arm, ascending: each in milliseconds with how many there are of it.
+pub(super) type Sorted = Vec<(f64, u64)>;
+
+/// Of single times in nanoseconds.
+pub(super) fn of_ns(all: &[u64]) -> Sorted {
+    let mut sorted: Vec<u64> = all.to_vec();
+    sorted.sort_unstable();
+    sorted.into_iter().map(|ns| (ns as f64 / 1e6, 1)).collect()
+}
+
+/// Of a histogram.
+pub(super) fn of_times(times: &Times) -> Sorted {
+    times.buckets().map(|(upper_s, count)| (upper_s * 1e3, count)).collect()
+}
+
+/// The time that a share of all does not pass.
+fn quantile(sorted: &Sorted, share: f64) -> Option<f64> {
+    let all: u64 = sorted.iter().map(|(_, count)| count).sum();
+    let wanted = ((all as f64 * share).ceil() as u64).max(1);
+    let mut below = 0;
+    let found = sorted.iter().find(|(_, count)| {
+        below += count;
+        below >= wanted
+    });
+    found.map(|(ms, _)| *ms)
+}
+
+/// The look of an arm: the first is what the other is compared with.
+pub(super) fn look(at: usize) -> (&'static str, Mark, &'static str) {
+    match at {
+        0 => ("loff", Mark { shape: Shape::Box, tone: Tone::Off }, "toff b"),
+        _ => ("lon", Mark { shape: Shape::Dot, tone: Tone::On }, "ton b"),
+    }
+}
+
+/// The figure of a query's arms; nothing without times in both.
+pub(super) fn figure(
+    page: &Page<'_>,
+    id: &str,
+    caption: &str,
+    name: &str,
+    arms: &[(&str, Sorted); 2],
+) -> String {
+    if arms.iter().any(|(_, sorted)| sorted.is_empty()) {
+        return String::new();
+    }
+    let ends = |of: fn(&Sorted) -> Option<&(f64, u64)>| {
+        arms.iter().filter_map(move |(_, sorted)| of(sorted).map(|(ms, _)| *ms))
+    };
+    let least = ends(|sorted| sorted.first()).fold(f64::INFINITY, f64::min);
+    let most = ends(|sorted| sorted.last()).fold(0.0, f64::max);
+    let xs = Scale::by_spread(least, most, 5.0, 6);
+    let ys = Scale::linear(0.0, 100.0, 4);
+    let mut lines = Vec::new();
+    for (at, (arm, sorted)) in arms.iter().enumerate() {
+        let all: u64 = sorted.iter().map(|(_, count)| count).sum();
+        let each = sorted.len().div_ceil(STEPS_MAX).max(1);
+        let mut points = vec![(xs.low(), 0.0)];
+        let (mut below, mut level) = (0, 0.0);
+        for chunk in sorted.chunks(each) {
+            below += chunk.iter().map(|(_, count)| count).sum::<u64>();
+            let ms = chunk.last().map_or(xs.low(), |(ms, _)| *ms);
+            let next = below as f64 / all.max(1) as f64 * 100.0;
+            points.extend([(ms, level), (ms, next)]);
+            level = next;
+        }
+        points.push((xs.high(), 100.0));
+        let (class, mark, text_class) = look(at);
+        let median = quantile(sorted, 0.5).unwrap_or(least);
+        let text = format!("{arm} {}", format_ms(median));
+        let label =
+            Label { at: (median, 50.0 - 12.0 * at as f64), class: text_class, text, before: false };
+        lines.push(Line {
+            class,
+            path: curve(&points, &xs, &ys),
+            marks: vec![(median, 50.0, mark)],
+            stop: None,
+            label: Some(label),
+        });
+    }
+    let title = format!("Service times of {name} in both arms");
+    let desc = format!(
+        "Distributions of the service time: {}",
+        lines
+            .iter()
+            .filter_map(|line| Some(line.label.as_ref()?.text.clone()))
+            .collect::<Vec<_>>()
+            .join(", ")
+    );
+    let chart = XyChart {
+        names: Names { id: &page.id(id), title: &title, desc: &desc },
+        widths: (460.0, 358.0),
+        height: 170.0,
+        right: 20.0,
+        xs,
+        ys,
+        x_name: "service time",
+        y_name: "share of executions at most this long",
+        x_label: &format_ms,
+        y_label: &|share| format!("{share:.0} %"),
+        lines: &lines,
+    };
+    let mut table = Table::new("Service time that a share of executions does not pass", &["share"]);
+    table.heads.extend(arms.iter().map(|(arm, _)| (*arm).to_owned()));
+    for share in TOLD {
+        let mut cells = vec![Cell::words(&format!("{:.0} %", share * 100.0))];
+        let times = arms.iter().map(|(_, sorted)| quantile(sorted, share));
+        cells.extend(times.map(|ms| Cell::number(&ms.map_or("–".to_owned(), format_ms))));
+        table.row(cells);
+    }
+    framed(caption, &chart.draw(), &data(name, &[table]))
+}
+
+/// The ratio of each pair over the rows that the table had, and the curve through them.
+pub(super) fn by_rows(
+    page: &Page<'_>,
+    id: &str,
+    name: &str,
+    pairs: &[(u64, f64)],
+    by_rows: &ByRows,
+) -> String {
+    let (first, last) = (&by_rows.first, &by_rows.last);
+    let ratios = || {
+        let ends = [first.estimate.low, first.estimate.high, last.estimate.low, last.estimate.high];
+        pairs.iter().map(|(_, ratio)| *ratio).chain(ends).filter(|ratio| *ratio > 0.0)
+    };
+    let rows =
+        || pairs.iter().map(|(rows, _)| *rows as f64).chain([first.rows as f64, last.rows as f64]);
+    let xs =
+        Scale::by_spread(rows().fold(f64::INFINITY, f64::min), rows().fold(1.0, f64::max), 5.0, 5);
+    let ys = Scale::log(ratios().fold(1.0, f64::min), ratios().fold(1.0, f64::max), 6);
+    let all: Vec<(f64, f64)> = pairs.iter().map(|(rows, ratio)| (*rows as f64, *ratio)).collect();
+    let end = |at: &crate::stats::AtRows| (at.rows as f64, at.estimate.ratio);
+    let mark = Mark { shape: Shape::Dot, tone: Tone::On };
+    let plain = |class, path| Line { class, path, marks: Vec::new(), stop: None, label: None };
+    let bounds = |of: fn(&crate::stats::Estimate) -> f64| {
+        let ends = [first, last].map(|at| (at.rows as f64, of(&at.estimate)));
+        curve(&ends, &xs, &ys)
+    };
+    let lines = [
+        plain("dots", dots(&all, &xs, &ys)),
+        plain("ref", curve(&[(xs.low(), 1.0), (xs.high(), 1.0)], &xs, &ys)),
+        plain("mud", bounds(|estimate| estimate.low)),
+        plain("mud", bounds(|estimate| estimate.high)),
+        Line {
+            marks: vec![(end(first).0, end(first).1, mark), (end(last).0, end(last).1, mark)],
+            ..plain("lon", curve(&[end(first), end(last)], &xs, &ys))
+        },
+    ];
+    let how = if by_rows.exponent > 0.0 { "grows" } else { "falls" };
+    let caption = format!(
+        "{}: the ratio {how} with the table, from {} at {} rows to {} at {}.",
+        crate::plot::escape(name),
+        format_ratio(first.estimate.ratio),
+        format_about(first.rows),
+        format_ratio(last.estimate.ratio),
+        format_about(last.rows)
+    );
+    let title = format!("Ratio of {name} over the rows of the table");
+    let chart = XyChart {
+        names: Names {
+            id: &page.id(id),
+            title: &title,
+            desc: "Each dot is a pair; dotted: the interval",
+        },
+        widths: (460.0, 358.0),
+        height: 170.0,
+        right: 20.0,
+        xs,
+        ys,
+        x_name: "rows of the table",
+        y_name: "first arm ÷ second",
+        x_label: &|rows| format_about(rows.max(0.0) as u64),
+        y_label: &|ratio| format!("{}×", trimmed(ratio)),
+        lines: &lines,
+    };
+    framed(&caption, &chart.draw(), "")
+}
+
+/// A ratio of a tick.
+pub(super) fn trimmed(ratio: f64) -> String {
+    let text = format!("{ratio:.6}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,242 @@
+//! How long did a batch take? A heat map of each clock over time.
+
+use std::fmt::Write as _;
+
+use crate::plot::{Cells, End, Layer, Names, Panel, Scale, Step, TimeChart, steps};
+use crate::quantity::{format_count, format_ms};
+use crate::record::Percentiles;
+use crate::result::stream::StreamRun;
+use crate::series::{Clock, ROWS_PER_DECADE, Window};
+
+use super::super::latency::{self, Shown};
+use super::Page;
+use super::html::{Cell, Table, data, figure};
+use super::rate::{bands, span_s};
+
+/// Columns of a heat map.
+const COLUMNS_MAX: usize = 150;
+/// Values that stand in the table of the clocks.
+const SHOWN: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
+
+/// The clocks: as the log names each, as people do, what it is, its place in the result.
+const CLOCKS: [(&str, &str, &str, &str); 4] = [
+    ("response", "response", "due → committed", "/stream/response"),
+    ("wait", "wait", "due → sent", "/stream/wait"),
+    ("service", "service", "sent → committed", "/stream/service"),
+    ("own_delay", "own delay", "the loader’s or its machine’s part", "/loader/own_delay"),
+];
+
+/// What a clock came to.
+fn percentiles<'a>(run: &'a StreamRun, tag: &str) -> Option<&'a Percentiles> {
+    match tag {
+        "response" => run.stream.response.as_ref(),
+        "wait" => run.stream.wait.as_ref(),
+        "service" => run.stream.service.as_ref(),
+        _ => run.loader.own_delay.as_ref(),
+    }
+}
+
+pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
+    let Some(of) = run.stream.response.as_ref().or(run.stream.service.as_ref()) else {
+        page.absent
+            .push("No response times: no batch was committed in the measurement.".to_owned());
+        return;
+    };
+    let open = run.stream.target_rows_per_s.is_some();
+    let place = if run.stream.response.is_some() { "/stream/response" } else { "/stream/service" };
+    let since = if open { "of their due time" } else { "of being sent" };
+    let half = figure(&format!("{place}/p50_ms"), &format_ms(of.p50_ms));
+    let most = figure(&format!("{place}/max_ms"), &latency::value(of, of.max_ms));
+    let caption = match latency::known_p99(Some(of)) {
+        Some(p99) => format!(
+            "Half of the batches were committed within {half} {since} and 99 % within {}; the slowest \
+             took {most}.",
+            figure(&format!("{place}/p99_ms"), &p99)
+        ),
+        None => format!(
+            "Half of the batches were committed within {half} {since}; the slowest took {most}. They are \
+             too few for a 99th percentile."
+        ),
+    };
+    let clocks: Vec<_> = CLOCKS
+        .iter()
+        .filter(|(tag, ..)| open || *tag == "service")
+        .filter_map(|(tag, name, ..)| {
+            let clock = page.series.clocks.iter().find(|clock| clock.tag == *tag)?;
+            Some((*name, heat(page, run, clock, name)?))
+        })
+        .collect();
+    let chart = switchable(page, &clocks);
+    let key = match clocks.is_empty() {
+        true => String::new(),
+        false => KEY.to_owned(),
+    };
+    if clocks.is_empty() {
+        page.absent.push(
+            "No heat map of the response: there is no latency.hlog beside the result.".to_owned(),
+        );
+    }
+    let tables = data("the clocks", &[table(run, open)]);
+    let figure = page.time_figure(&caption, &(key + &chart), &tables);
+    page.section("response", "Response", "How long did a batch take?", &figure);
+}
+
+const KEY: &str = "<p class=\"key\">batches a cell <i class=\"k1\"></i>1<i class=\"k2\"></i>2–3\
+                   <i class=\"k3\"></i>4–7<i class=\"k4\"></i>8–15<i class=\"k5\"></i>16 and more · thin \
+                   line: p50 · thick line: p99</p>";
+
+/// Charts of which one is shown, by radio buttons and CSS alone.
+fn switchable(page: &Page<'_>, charts: &[(&str, String)]) -> String {
+    if let [(_, chart)] = charts {
+        return chart.clone();
+    }
+    let mut out = "<div>".to_owned();
+    for (at, (name, _)) in charts.iter().enumerate() {
+        let id = page.id(&format!("ck{at}"));
+        let checked = if at == 0 { " checked" } else { "" };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            out,
+            r#"<input class="ck" type="radio" name="{}" id="{id}"{checked}><label class="ckl" for="{id}">{name}</label>"#,
+            page.id("ck")
+        );
+    }
+    for (_, chart) in charts {
+        let _ = write!(out, r#"<div class="pane">{chart}</div>"#);
+    }
+    out + "</div>"
+}
+
+/// A clock over time.
+fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<String> {
+    let span_s = span_s(run);
+    let bands = bands(page.result, run);
+    // Only measured work is in the log.
+    let from_s = bands.first().map_or(0.0, |warmup| warmup.to_s);
+    // Batches of the measurement may be acknowledged while the schedule drains.
+    let last = clock.windows.last()?.end_s.min(span_s.1);
+    let windows: Vec<&Window> = clock
+        .windows
+        .iter()
+        .filter(|window| window.end_s > from_s && window.start_s < span_s.1)
+        .collect();
+    let count: u64 = windows.iter().map(|window| window.count()).sum();
+    // No column is shorter than a window, or some would stay empty.
+    let longest = windows.iter().map(|window| window.end_s - window.start_s).fold(0.1, f64::max);
+    let most = ((last - from_s) / longest + 0.01).floor().max(1.0) as usize;
+    let columns = windows.len().min(COLUMNS_MAX).min(most).max(1);
+    let width_s = (last - from_s) / columns as f64;
+    if count == 0 || width_s <= 0.0 {
+        return None;
+    }
+    let mut of_columns: Vec<Vec<&Window>> = vec![Vec::new(); columns];
+    for window in windows {
+        // By its middle: windows are about as long as a column, or shorter.
+        let middle = f64::midpoint(window.start_s, window.end_s);
+        let at = ((middle - from_s) / width_s).floor().clamp(0.0, columns as f64 - 1.0);
+        of_columns[at as usize].push(window);
+    }
+    let cells: Vec<Window> = of_columns.into_iter().map(Window::merged).collect();
+    let rows = || cells.iter().flat_map(Window::rows).map(|(row, _)| row);
+    let (low, high) = (rows().min()?, rows().max()?);
+    let value_ms = |row: i32| 10_f64.powf(f64::from(row) / ROWS_PER_DECADE as f64) / 1e6;
+    let scale = Scale::log(value_ms(low), value_ms(high + 1), 7);
+    // Cells lie on the axis, not on its ends.
+    let row_of = |ms: f64| ((ms * 1e6).log10() * ROWS_PER_DECADE as f64).round() as i32;
+    let (first, last_row) = (row_of(scale.low()), row_of(scale.high()));
+    let tall = usize::try_from(last_row - first).unwrap_or(1).max(1);
+    let mut grid = vec![0_u64; tall * columns];
+    for (column, window) in cells.iter().enumerate() {
+        for (row, count) in window.rows() {
+            if let Ok(row) = usize::try_from(row - first) {
+                grid[row.min(tall - 1) * columns + column] += count;
+            }
+        }
+    }
+    let xs = TimeChart::time_scale(span_s);
+    let line = |quantile: f64| {
+        let step = |(at, window): (usize, &Window)| Step {
+            from: from_s + at as f64 * width_s,
+            to: from_s + (at + 1) as f64 * width_s,
+            y: window.quantile_ms(quantile).unwrap_or(f64::NAN),
+        };
+        let all: Vec<Step> = cells.iter().enumerate().map(step).collect();
+        steps(&all, &xs, &scale)
+    };
+    let (p50, p99) = (line(0.5), line(0.99));
+    let of = percentiles(run, &clock.tag);
+    let mut ends = Vec::new();
+    if let Some(of) = of {
+        ends.push(End { at: of.p50_ms, class: "b", text: format!("p50 {}", format_ms(of.p50_ms)) });
+        if let Some(shown) = latency::known_p99(Some(of)) {
+            ends.push(End { at: of.p99_ms, class: "b", text: format!("p99 {shown}") });
+        }
+    }
+    let said: Vec<&str> = ends.iter().map(|end| end.text.as_str()).collect();
+    let desc = format!(
+        "Heat map of {} batches: time across, {name} on a logarithmic scale upwards, darker where more \
+         batches are. {}.",
+        format_count(count),
+        said.join(", ")
+    );
+    let grid = Cells::of(columns, tall, |column, row| grid[row * columns + column]);
+    let panel = Panel {
+        name: format!("{name} of a batch"),
+        note: String::new(),
+        height: (232.0, 200.0),
+        scale,
+        label: &format_ms,
+        lanes: Vec::new(),
+        layers: vec![
+            Layer::Cells(grid, from_s, last),
+            Layer::Path("hal", p50.clone()),
+            Layer::Path("fgt", p50),
+            Layer::Path("hal", p99.clone()),
+            Layer::Path("fg", p99),
+        ],
+        ends,
+    };
+    let title = format!("{name} of the batches over time");
+    let names = Names { id: &page.id(&format!("c-{}", clock.tag)), title: &title, desc: &desc };
+    Some(TimeChart { names, span_s, bands: &bands, panels: &[panel] }.draw())
+}
+
+/// The clocks in figures.
+fn table(run: &StreamRun, open: bool) -> Table {
+    let mut heads = vec!["clock", "from → to", "batches"];
+    heads.extend(SHOWN.map(Shown::name));
+    let mut table = Table::new("In the measurement; – where fewer than ten lie beyond", &heads);
+    let row = |name: &str, what: &str, place: &str, of: Option<&Percentiles>| {
+        let count = of.map_or(0, |of| of.count);
+        let mut cells = vec![
+            Cell::words(name),
+            Cell::words(what),
+            Cell::of(&format!("{place}/count"), &format_count(count)),
+        ];
+        cells.extend(latency_cells(place, of, &SHOWN));
+        cells
+    };
+    for (tag, name, what, place) in CLOCKS {
+        let of = percentiles(run, tag);
+        if (open || tag == "service") && of.is_some() {
+            table.row(row(name, what, place, of));
+        }
+    }
+    if open && run.stream.row_latency.is_some() {
+        let of = run.stream.row_latency.as_ref();
+        table.row(row("row", "own due → committed; rows", "/stream/row_latency", of));
+    }
+    table.class = "keep";
+    table
+}
+
+/// Cells of percentiles, each with its place in the result.
+pub(super) fn latency_cells(place: &str, of: Option<&Percentiles>, shown: &[Shown]) -> Vec<Cell> {
+    let cells = shown.iter().zip(latency::cells(of, shown));
+    cells
+        .map(|(shown, text)| match text.as_str() {
+            "-" => Cell::number("–"),
+            text => Cell::of(&format!("{place}/{}", shown.key()), text),
+        })
+        .collect()
+}

@@ -1,0 +1,243 @@
+//! `latency.hlog`, read back: for each clock how many batches took how long, over time.
+
+use std::io::{BufRead, Read};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use flate2::read::ZlibDecoder;
+
+/// Rows of a heat map for each factor of ten.
+pub const ROWS_PER_DECADE: usize = 20;
+/// Finer ones, of which percentiles are made: each is 1.2 % wide.
+const FINE_PER_DECADE: f64 = 200.0;
+/// From 1 ns to 73 minutes, the longest that is recorded.
+const FINE_ROWS: usize = 13 * 200;
+/// Clocks that are read, as the log names them.
+const TAGS: [&str; 4] = ["response", "wait", "service", "own_delay"];
+/// Windows that are kept of a clock; of more, neighbours become one.
+const WINDOWS_MAX: usize = 4096;
+
+/// What one clock showed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Clock {
+    /// Its name in the log.
+    pub tag: String,
+    /// What it showed in each window, by time.
+    pub windows: Vec<Window>,
+}
+
+/// How long things took in a window of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Window {
+    /// When it began, in seconds since the start of the schedule.
+    pub start_s: f64,
+    /// When it ended.
+    pub end_s: f64,
+    /// Fine rows with how many lie in each, ascending.
+    counts: Vec<(i32, u64)>,
+}
+
+impl Window {
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The duration at a quantile in milliseconds, to about 1 %; `None` without any.
+    pub fn quantile_ms(&self, quantile: f64) -> Option<f64> {
+        let wanted = (self.count() as f64 * quantile).ceil().max(1.0) as u64;
+        let mut below = 0;
+        let found = self.counts.iter().find(|(_, count)| {
+            below += count;
+            below >= wanted
+        });
+        found.map(|(row, _)| 10_f64.powf((f64::from(*row) + 0.5) / FINE_PER_DECADE) / 1e6)
+    }
+
+    /// The rows of a heat map, counted from 1 ns on, with how many lie in each.
+    pub fn rows(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+        let fine = FINE_PER_DECADE as i32 / ROWS_PER_DECADE as i32;
+        self.counts.iter().map(move |(row, count)| (row.div_euclid(fine), *count))
+    }
+
+    /// All of them as one.
+    pub fn merged<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut own = Self { start_s: f64::INFINITY, end_s: f64::NEG_INFINITY, counts: Vec::new() };
+        let mut rows = vec![0_u64; FINE_ROWS];
+        for window in all {
+            own.start_s = own.start_s.min(window.start_s);
+            own.end_s = own.end_s.max(window.end_s);
+            for (row, count) in &window.counts {
+                rows[usize::try_from(*row).unwrap_or(0).min(FINE_ROWS - 1)] += count;
+            }
+        }
+        let counts = (0..).zip(rows).filter(|(_, count)| *count > 0);
+        own.counts.extend(counts);
+        own
+    }
+}
+
+/// Reads all that can be read.
+pub(super) fn read(mut text: impl BufRead) -> Vec<Clock> {
+    let mut clocks: Vec<Clock> =
+        TAGS.map(|tag| Clock { tag: tag.to_owned(), windows: Vec::new() }).into();
+    let mut line = String::new();
+    while matches!(text.read_line(&mut line), Ok(bytes) if bytes > 0) {
+        if let Some((at, window)) = window(line.trim_end()) {
+            clocks[at].windows.push(window);
+        }
+        line.clear();
+    }
+    for clock in &mut clocks {
+        clock.windows.sort_by(|one, other| one.start_s.total_cmp(&other.start_s));
+        let each = clock.windows.len().div_ceil(WINDOWS_MAX).max(1);
+        if each > 1 {
+            clock.windows = clock.windows.chunks(each).map(Window::merged).collect();
+        }
+    }
+    clocks.retain(|clock| !clock.windows.is_empty());
+    clocks
+}
+
+/// The clock of a line and its window: `Tag=wait,0.000,1.004,9.224,HISTF…`.
+fn window(line: &str) -> Option<(usize, Window)> {
+    let mut fields = line.strip_prefix("Tag=")?.splitn(5, ',');
+    let tag = fields.next()?;
+    let at = TAGS.iter().position(|own| *own == tag)?;
+    let start_s: f64 = fields.next()?.parse().ok()?;
+    let length_s: f64 = fields.next()?.parse().ok()?;
+    let counts = decode(fields.nth(1)?)?;
+    let known = start_s.is_finite() && length_s.is_finite() && length_s >= 0.0;
+    known.then_some((at, Window { start_s, end_s: start_s + length_s, counts }))
+}
+
+/// Length of the head of a V2 histogram.
+const HEAD_BYTES: usize = 40;
+/// What a V2 histogram opens with, and in its compressed form.
+const COOKIES: (u32, u32) = (0x1c84_9303, 0x1c84_9304);
+/// The bits of a cookie that name the format; the others are the width of its words.
+const COOKIE_MASK: u32 = !0xf0;
+/// Largest histogram that is read: 2⁴² ns to three digits take less.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// The counts of a compressed V2 histogram of HdrHistogram, by fine rows.
+///
+/// The library's reader makes a histogram of every bucket there could be, which takes ten times as long:
+/// a log of a day has some ten thousand lines for each clock.
+fn decode(text: &str) -> Option<Vec<(i32, u64)>> {
+    let bytes = BASE64.decode(text).ok()?;
+    let word = |bytes: &[u8], at: usize| -> Option<u32> {
+        Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+    };
+    (word(&bytes, 0)? & COOKIE_MASK == COOKIES.1 & COOKIE_MASK).then_some(())?;
+    let mut raw = Vec::new();
+    ZlibDecoder::new(bytes.get(8..)?).take(BYTES_MAX).read_to_end(&mut raw).ok()?;
+    (word(&raw, 0)? & COOKIE_MASK == COOKIES.0 & COOKIE_MASK).then_some(())?;
+    // Three significant digits from 1 on: 2,048 values to begin with, then 1,024 for each doubling.
+    let (digits, least) = (word(&raw, 12)?, word(&raw, 20)?);
+    (digits == 3 && least == 1).then_some(())?;
+    let mut words = raw.get(HEAD_BYTES..)?.iter();
+    let (mut index, mut counts) = (0_u64, Vec::<(i32, u64)>::new());
+    while let Some(number) = zigzag(&mut words) {
+        if number < 0 {
+            index = index.checked_add(number.unsigned_abs())?;
+            continue;
+        }
+        let value = value_of(index)?;
+        index += 1;
+        if number == 0 {
+            continue;
+        }
+        let row = (value.max(1.0).log10() * FINE_PER_DECADE).floor() as i32;
+        match counts.last_mut() {
+            Some((last, count)) if *last == row => *count += number.unsigned_abs(),
+            _ => counts.push((row, number.unsigned_abs())),
+        }
+    }
+    (!counts.is_empty()).then_some(counts)
+}
+
+/// The middle of the values that are counted at a place.
+fn value_of(index: u64) -> Option<f64> {
+    let doubling = (index >> 10).saturating_sub(1);
+    let within = if index < 2048 { index } else { (index & 1023) + 1024 };
+    (doubling < 40).then(|| (within as f64 + 0.5) * 2_f64.powi(doubling as i32) - 0.5)
+}
+
+/// A number of seven bits a byte, the sign in its lowest bit; the ninth byte has eight.
+fn zigzag(bytes: &mut std::slice::Iter<'_, u8>) -> Option<i64> {
+    let mut value = 0_u64;
+    for place in 0..9 {
+        let byte = u64::from(*bytes.next()?);
+        let (bits, more) = if place == 8 { (byte, false) } else { (byte & 0x7f, byte > 0x7f) };
+        value |= bits << (7 * place);
+        if !more {
+            break;
+        }
+    }
+    Some((value >> 1) as i64 ^ -((value & 1) as i64))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::record::Times;
+
+    fn line(tag: &str, start_s: f64, times: &Times) -> String {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new().serialize(times.as_histogram().unwrap(), &mut bytes).unwrap();
+        format!("Tag={tag},{start_s:.3},1.000,9.224,{}\n", BASE64.encode(bytes))
+    }
+
+    #[test]
+    fn what_is_no_line_of_a_clock_is_left_out() {
+        let mut times = Times::default();
+        times.record_n(Duration::from_millis(3), 7);
+        let whole = line("wait", 0.0, &times);
+        let text = format!(
+            "#comment\n{whole}{}Tag=wait,1,1,1,HISTF\n{}{}",
+            line("query.newest.cpu", 0.0, &times),
+            line("response", 1.0, &times),
+            &whole[..whole.len() / 2]
+        );
+        let clocks = read(text.as_bytes());
+        let tags: Vec<_> = clocks.iter().map(|clock| clock.tag.as_str()).collect();
+        assert_eq!(tags, ["response", "wait"]);
+        assert_eq!(clocks[0].windows.len(), 1);
+        assert_eq!(clocks[0].windows[0].count(), 7);
+        assert!((clocks[0].windows[0].end_s - 2.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #[test]
+        fn counts_and_percentiles_are_those_of_the_histogram(
+            all in proptest::collection::vec((1_u64..3_000_000_000, 1_u64..90), 1..60),
+        ) {
+            let mut times = Times::default();
+            all.iter().for_each(|(ns, n)| times.record_n(Duration::from_nanos(*ns), *n));
+            let clocks = read(line("service", 0.0, &times).as_bytes());
+            let window = &clocks[0].windows[0];
+            prop_assert_eq!(window.count(), times.count());
+            for quantile in [0.5, 0.99, 1.0] {
+                let own = window.quantile_ms(quantile).unwrap();
+                let true_ms = times.quantile(quantile).unwrap().as_secs_f64() * 1e3;
+                prop_assert!((own / true_ms - 1.0).abs() < 0.015 || (own - true_ms).abs() < 2e-6);
+            }
+            let both = Window::merged([window, window]);
+            prop_assert!((both.end_s - window.end_s).abs() + (both.start_s - window.start_s).abs() < 1e-9);
+            prop_assert_eq!(both.count(), 2 * times.count());
+            prop_assert_eq!(both.rows().map(|(_, count)| count).sum::<u64>(), both.count());
+        }
+
+        #[test]
+        fn no_text_panics(text in ".{0,80}") {
+            let _ = decode(&text);
+            let _ = window(&format!("Tag=wait,0,1,2,{text}"));
+        }
+    }
+}
