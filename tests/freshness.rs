@@ -242,7 +242,7 @@ async fn a_table_that_is_no_copy_of_the_loaded_one_has_no_fresh_answers() {
                 [arms.stale]\nset = { search_path = \"stale, public\" }\n";
     let (ages, ended) = no_ages(&database.address(), "", arms).await;
     assert!(ages.iter().filter(|age| age.is_null()).count() == 1 && ages.len() == 2, "{ages:?}");
-    let said = "(arm `stale`): l40s_realtime_stream is another table there";
+    let said = "(arm `stale`): \"l40s_realtime_stream\" is another table there";
     assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
 }
 
