@@ -246,7 +246,7 @@ impl StreamTally {
         let Doubt { first_row, rows, measured, .. } = *doubt;
         let rows = self.account.undecided.take(first_row, first_row + rows.saturating_sub(1));
         if is_there {
-            self.batches += 1;
+            self.batches += u64::from(!rows.is_empty());
             self.rows_acknowledged += rows.rows();
             self.rows_acknowledged_measured += if measured { rows.rows() } else { 0 };
             self.account.acknowledged.append(&rows);
@@ -457,6 +457,24 @@ pub struct PartitionInterval {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_doubt_that_is_decided_moves_its_rows_once() {
+        let doubt = |first_row, measured| Doubt { xid: 7, first_row, rows: 100, measured };
+        let mut tally = StreamTally::default();
+        tally.account.acknowledged.push(0, 100);
+        tally.account.undecided.push(100, 300);
+        let total = |tally: &StreamTally| tally.account.fates().map(|(_, ranges)| ranges.rows());
+        tally.decided(&doubt(100, false), true);
+        tally.decided(&doubt(200, true), true);
+        tally.decided(&doubt(300, true), false);
+        assert_eq!(total(&tally), [300, 100, 0]);
+        // Nothing is left of it that could be counted again.
+        tally.decided(&doubt(200, true), true);
+        assert_eq!((total(&tally), tally.rows_acknowledged), ([300, 100, 0], 200));
+        assert_eq!(tally.rows_acknowledged_measured, 100);
+        assert!(tally.account.contradictions().is_empty());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_behind_the_server_is_not_ours() {

@@ -140,6 +140,8 @@ impl Round<'_> {
         mut primary: Server,
         rng: &mut Xoshiro256PlusPlus,
     ) -> Result<(Server, ClusterCounts), Failure> {
+        let alone = cluster::alone(&primary).await;
+        alone.map_err(|error| Failure::new(exit::ENDED_EARLY, error))?;
         let link = open(&primary).await?;
         let standby = primary.standby(link.port());
         let standby = tokio::select! {

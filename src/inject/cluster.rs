@@ -62,6 +62,20 @@ async fn session(server: &Server) -> Result<Session, pg::Error> {
     Session::own(&address(server), "strom-load faults").await
 }
 
+/// Has COMMITs of a server wait for nobody, before a standby is made of it that has its configuration: once
+/// promoted it has no standby of its own.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn alone(server: &Server) -> Result<(), InjectError> {
+    let mut session = session(server).await?;
+    let act = "begin a round";
+    session.execute(act, "ALTER SYSTEM RESET synchronous_standby_names").await?;
+    session.execute(act, "SELECT pg_reload_conf()").await?;
+    session.close().await;
+    Ok(())
+}
+
 /// Has COMMITs of a primary wait for its standby, or not, and the standby follow. Drops the table of the
 /// round before.
 ///
