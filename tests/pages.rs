@@ -11,6 +11,8 @@
 mod day;
 #[path = "pages/markup.rs"]
 mod markup;
+#[path = "pages/shapes.rs"]
+mod shapes;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -120,9 +120,13 @@ const TICKS_MAX: usize = 60;
 const WIDE: f64 = 960.0;
 const NARROW: f64 = 358.0;
 /// Widest name in the wide layout.
-const NAME_MAX: f64 = 250.0;
-/// Widest cell.
+const NAME_MAX: f64 = 200.0;
+/// Widest cells.
 const CELL_MAX: f64 = 190.0;
+/// Those of the last column: less where the plot would be left with too little.
+const LAST_MAX: [f64; 4] = [CELL_MAX, 150.0, 120.0, 95.0];
+/// Least width of the plot.
+const PLOT_MIN: f64 = 300.0;
 
 impl RowChart<'_> {
     /// Both layouts.
@@ -130,11 +134,24 @@ impl RowChart<'_> {
         Layout::BOTH.map(|layout| self.layout(layout)).concat()
     }
 
-    fn columns(&self) -> Vec<f64> {
+    /// The widths of the columns.
+    fn columns(&self, names: f64) -> Vec<f64> {
+        let fits = |columns: &Vec<f64>| {
+            let taken: f64 = columns.iter().map(|own| own + 18.0).sum();
+            WIDE - taken - names - 28.0 >= PLOT_MIN
+        };
+        let tried = LAST_MAX.map(|most| self.columns_of(most));
+        let narrowest = tried[LAST_MAX.len() - 1].clone();
+        tried.into_iter().find(fits).unwrap_or(narrowest)
+    }
+
+    fn columns_of(&self, most: f64) -> Vec<f64> {
         let column = |at: usize| {
             let cells = self.rows.iter().filter_map(|row| row.cells.get(at));
             let cells = cells.map(|(text, _)| width(text, FONT)).fold(0.0, f64::max);
-            cells.max(self.heads.get(at).map_or(0.0, |head| width(head, FONT))).min(CELL_MAX)
+            cells
+                .max(self.heads.get(at).map_or(0.0, |head| width(head, FONT)))
+                .min(if at + 1 == self.heads.len() { most } else { CELL_MAX })
         };
         (0..self.heads.len()).map(column).collect()
     }
@@ -142,7 +159,7 @@ impl RowChart<'_> {
     fn layout(&self, layout: Layout) -> String {
         let names = self.rows.iter().map(|row| width(&row.label, FONT)).fold(0.0, f64::max);
         let (full, pitch) = (layout.of(WIDE, NARROW), layout.of(26.0, 44.0));
-        let columns = self.columns();
+        let columns = self.columns(names.min(NAME_MAX));
         let taken: f64 = columns.iter().map(|own| own + 18.0).sum();
         let left = layout.of(names.min(NAME_MAX) + 22.0, 10.0);
         let right = full - layout.of(taken + 6.0, 10.0);
@@ -151,11 +168,15 @@ impl RowChart<'_> {
         let bottom = top + pitch * self.rows.len() as f64;
         let mut canvas = Canvas::new(full, bottom + 26.0);
         let x = |value: f64| left + self.scale.share(value) * (right - left);
+        let mut free_from = f64::NEG_INFINITY;
         for tick in self.scale.ticks() {
             canvas.line("gr", (x(*tick), top - 4.0), (x(*tick), bottom));
             let label = (self.label)(*tick);
-            let middle = inside(x(*tick), &label, FONT, full);
-            canvas.text("m", (middle, bottom + 18.0), Anchor::Middle, &label);
+            let (middle, half) = (inside(x(*tick), &label, FONT, full), width(&label, FONT) / 2.0);
+            if middle - half > free_from {
+                canvas.text("m", (middle, bottom + 18.0), Anchor::Middle, &label);
+                free_from = middle + half + 3.0;
+            }
         }
         canvas.line("ax", (left, bottom), (right, bottom));
         if layout == Layout::Wide {
@@ -230,14 +251,15 @@ impl RowChart<'_> {
                 canvas.text(row.class, (0.0, middle + 4.0), Anchor::Start, &name);
                 let mut edge = WIDE;
                 for ((text, class), own) in row.cells.iter().zip(columns).rev() {
-                    let text = shortened(text, CELL_MAX, FONT);
+                    let text = shortened(text, *own + 1.0, FONT);
                     canvas.text(class, (edge, middle + 4.0), Anchor::End, &text);
                     edge -= own + 18.0;
                 }
             }
             Layout::Narrow => {
                 let texts = row.cells.iter().map(|(text, _)| text.as_str());
-                let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).collect();
+                // The others are in the table.
+                let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).take(2).collect();
                 let said = shortened(&texts.join(" · "), NARROW * 0.62, FONT);
                 let class = row.cells.first().map_or("", |(_, class)| *class);
                 canvas.text(class, (NARROW, y + 14.0), Anchor::End, &said);

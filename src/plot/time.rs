@@ -131,7 +131,7 @@ impl TimeChart<'_> {
             let place = [left, top, plot, own];
             self.behind(&mut canvas, place, &xs, at == 0);
             self.panel(&mut canvas, layout, (at, panel), place);
-            self.outages(&mut canvas, place, &xs, at == 0);
+            self.outages(&mut canvas, place, &xs, at == 0 && panel.lanes.is_empty());
             top += own;
         }
         for (tick, label) in xs.ticks().iter().zip(xs.time_labels()) {

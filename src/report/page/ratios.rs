@@ -190,6 +190,12 @@ fn shown_ratio(own: &Compared<'_>) -> String {
     }
 }
 
+/// That it is so much, or at least or at most.
+fn is_ratio(own: &Compared<'_>) -> String {
+    let shown = shown_ratio(own);
+    if shown.starts_with(['≥', '≤']) { shown } else { format!("= {shown}") }
+}
+
 /// The chart, its table, and what lies behind each ratio.
 pub(super) fn write(page: &Page<'_>, id: &str, compared: &[Compared<'_>]) -> String {
     let mut order: Vec<&Compared<'_>> = compared.iter().collect();
@@ -213,7 +219,10 @@ pub(super) fn write(page: &Page<'_>, id: &str, compared: &[Compared<'_>]) -> Str
         if interval.is_none() {
             ticks.extend(own.pairs.iter().map(|(_, ratio)| *ratio));
         }
-        let ran_on = if own.off_gpu { "ran on the CPU".to_owned() } else { own.ran_on.clone() };
+        // The kinds of work alone; the table has all of it.
+        let kinds = own.ran_on.strip_prefix("gpu (").and_then(|rest| rest.split([';', ')']).next());
+        let ran_on = if own.off_gpu { "ran on the CPU" } else { kinds.unwrap_or(&own.ran_on) };
+        let ran_on = ran_on.to_owned();
         let title = format!("{}: {} ÷ {} = {}, {said}", own.name, base, other, shown_ratio(own));
         rows.push(Row {
             label: own.name.clone(),
@@ -348,11 +357,11 @@ fn behind(page: &Page<'_>, id: &str, order: &[&Compared<'_>]) -> String {
             format!("; a direction takes about {more} more pairs")
         });
         let caption = format!(
-            "{}: {} ÷ {} = {}, {} pairs{more}.",
+            "{}: {} ÷ {} {}, {} pairs{more}.",
             escape(&own.name),
             escape(base),
             escape(other),
-            escape(&shown_ratio(own)),
+            escape(&is_ratio(own)),
             format_count(pairs as u64)
         );
         let chart = format!("c-ecdf{id}-{at}");

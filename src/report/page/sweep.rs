@@ -41,6 +41,14 @@ pub(super) fn write(page: &mut Page<'_>, run: &SweepRun) {
     gpus::write(page);
 }
 
+/// The values of a combination where each has a value for each setting, and what those are.
+fn values_alone(combinations: &[Vec<SettingReport>]) -> Option<String> {
+    let all = || combinations.iter().flatten();
+    let first = combinations.first()?;
+    let names: Vec<&str> = first.iter().map(|own| own.name.as_str()).collect();
+    (names.len() > 1 && all().all(|own| own.value.is_some())).then(|| names.join(", "))
+}
+
 fn spelled(combination: &[SettingReport]) -> String {
     let set: Vec<String> = combination
         .iter()
@@ -74,6 +82,7 @@ fn of_query(
     combinations: &[Vec<SettingReport>],
 ) -> String {
     let order = order(query);
+    let alone = values_alone(combinations);
     let on_cpu = |cell: &CellReport| {
         let proof = cell.plan.as_ref().map_or(Proof::Unknown, PlanHistory::verdict);
         cell.gpu == Gpu::On && proof == Proof::Cpu
@@ -89,7 +98,13 @@ fn of_query(
                 (true, true, true) => Mark { shape: Shape::Dot, tone: Tone::On },
                 (true, true, false) => Mark { shape: Shape::Ring, tone: Tone::Grey },
             };
-            let label = spelled(combination);
+            let label = match &alone {
+                Some(_) => {
+                    let values = combination.iter().filter_map(|own| own.value.as_deref());
+                    values.collect::<Vec<_>>().join(", ")
+                }
+                None => spelled(combination),
+            };
             let median = cell.median_ms.map_or("–".to_owned(), format_ms);
             let times = cell.times_best.map_or("–".to_owned(), |times| format!("{times:.2}"));
             Row {
@@ -98,7 +113,7 @@ fn of_query(
                 interval: cell.low_ms.zip(cell.high_ms).filter(|_| cell.valid),
                 ticks: cell.times_ns.iter().flatten().map(|ns| *ns as f64 / 1e6).collect(),
                 hatched: on_cpu(cell),
-                title: format!("{label}: median {median}, {}", said(cell)),
+                title: format!("{}: median {median}, {}", spelled(combination), said(cell)),
                 label,
                 cells: vec![(median, "b"), (times, ""), (said(cell).to_owned(), "m")],
             }
@@ -127,7 +142,7 @@ fn of_query(
         label: &format_ms,
         one: None,
         sides: None,
-        head: "combination",
+        head: alone.as_deref().unwrap_or("combination"),
         heads: &["median", "× best", "may be best"],
         rows: &rows,
     };
