@@ -4,12 +4,12 @@
 mod assemble;
 mod bench;
 mod check;
-mod clocks;
+pub(crate) mod clocks;
 mod fill;
 mod gate;
 mod gpus;
 mod inspect;
-mod keeper;
+pub(crate) mod keeper;
 mod limits;
 mod measure;
 mod noise;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::freshness::Trail;
-use crate::pace::{Heartbeat, Pacer, Slot, Stop, Watchdog};
+use crate::pace::{Backoff, Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
 use crate::pg::load::{Committed, LoadFailure, LoadTarget, Loader};
 use crate::plan::{Delivery, Recovery, Stream};
@@ -50,6 +50,8 @@ pub(crate) struct Producer {
     pub stream: Stream,
     /// What happens at a fault.
     pub recovery: Recovery,
+    /// Draws the pauses between attempts after a fault.
+    pub backoff: Backoff,
     /// Bounds the wait for a batch's answer.
     pub watchdog: Watchdog,
     /// Notices when the server has heard nothing of it for a while.
@@ -152,6 +154,14 @@ impl GivenUp {
     fn of(in_doubt: Option<u64>) -> Self {
         in_doubt.map_or(Self::Unsent, Self::InDoubt)
     }
+
+    /// The same where an earlier attempt may have left it there, and nobody asked.
+    fn after(self, may_be_there: bool) -> Self {
+        match self {
+            Self::Unsent if may_be_there => Self::Undecided,
+            known => known,
+        }
+    }
 }
 
 impl Producer {
@@ -228,6 +238,7 @@ impl Producer {
         let Some(loader) = &mut self.loader else { return };
         let began = Instant::now();
         let said = tokio::select! {
+            biased;
             said = loader.say_a_word() => said,
             () = self.watchdog.exceeded(began) => Err(pg::Error::timed_out("say a word to the server")),
             () = self.abort.cancelled() => Ok(()),
@@ -317,6 +328,8 @@ impl Producer {
     /// Sends a slot until its fate is known. `false`: the run is over.
     async fn deliver(&mut self, slot: &Slot, free: Instant) -> Result<bool, ProduceError> {
         let mut outage: Option<Outage> = None;
+        // Whether an attempt before the last one may have left it there, and nobody asked.
+        let mut may_be_there = false;
         let (first_lead, _) = self.pacer.row_lead(slot);
         self.trail.begins(slot.first_row + slot.rows, slot.due - first_lead);
         self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
@@ -328,7 +341,7 @@ impl Producer {
             let failure = match attempt {
                 Attempt::Acknowledged => break,
                 Attempt::Aborted(given_up) => {
-                    self.give_up(slot, given_up);
+                    self.give_up(slot, given_up.after(may_be_there));
                     self.ended(outage.as_ref(), false);
                     return Ok(false);
                 }
@@ -341,12 +354,16 @@ impl Producer {
             self.trail.failed();
             self.note_failure(failure.error.code(), outage.is_some());
             let in_doubt = failure.in_doubt;
-            let outage = outage.get_or_insert_with(|| Outage::new(&failure.error));
+            let backoff = &mut self.backoff;
+            let outage = outage.get_or_insert_with(|| Outage::new(&failure.error, backoff.anew()));
             // What is shed meanwhile waits for the server, as this batch does.
             self.attribution.begins_again();
             let verdict = self.recover(slot, failure, outage).await;
             match verdict {
-                Decision::Resend => {}
+                Decision::Resend => {
+                    let asks = self.recovery.delivery == Delivery::ExactlyOnce;
+                    may_be_there |= in_doubt.is_some() && !asks;
+                }
                 Decision::Acknowledged { sync_confirmed } => {
                     let (sent, now) = (outage.sent(slot), Instant::now());
                     self.served(begun, Duration::ZERO);
@@ -363,12 +380,18 @@ impl Producer {
                     break;
                 }
                 Decision::Over { doubtful } => {
-                    self.give_up(slot, GivenUp::of(in_doubt.filter(|_| doubtful)));
+                    self.give_up(
+                        slot,
+                        GivenUp::of(in_doubt.filter(|_| doubtful)).after(may_be_there),
+                    );
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Decision::Fatal { error, doubtful } => {
-                    self.give_up(slot, GivenUp::of(in_doubt.filter(|_| doubtful)));
+                    self.give_up(
+                        slot,
+                        GivenUp::of(in_doubt.filter(|_| doubtful)).after(may_be_there),
+                    );
                     self.ended(Some(outage), false);
                     return Err(error);
                 }
@@ -417,6 +440,7 @@ impl Producer {
             let mut asked = sent;
             loop {
                 tokio::select! {
+                    biased;
                     outcome = &mut loading => break Some(outcome),
                     () = self.watchdog.exceeded(asked) => {}
                     () = self.abort.cancelled() => break None,
@@ -424,6 +448,7 @@ impl Producer {
                 // It is late. Whether its answer is lost, the server knows; how long it may take at the
                 // server is another question.
                 let is_lost = tokio::select! {
+                    biased;
                     outcome = &mut loading => break Some(outcome),
                     is_lost = inquiry.is_lost() => is_lost,
                     () = self.abort.cancelled() => break None,

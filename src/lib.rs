@@ -35,3 +35,7 @@ pub mod strom;
 pub(crate) mod sweep;
 pub(crate) mod verify;
 pub mod watch;
+
+#[cfg(test)]
+#[path = "../tests/simulation.rs"]
+mod simulation;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds, patience};
 use crate::ingest::auditor::Audited;
+use crate::pace::Backoff;
 use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::{format_count, format_seconds};
@@ -324,6 +325,7 @@ impl SavedRun {
             origin_us: self.origin_us,
             complete: self.known_until_s.is_none(),
             patience: patience(&self.plan.job.recovery),
+            backoff: Backoff::default(),
             reservation: None,
             partitions: self
                 .partitions

@@ -79,7 +79,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("verify", &["ingest", "pg", "plan", "quantity", "record", "report", "result"]),
+    ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report", "result"]),
     ("doctor", &["pg", "plan", "quantity", "stats", "strom", "watch"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (

@@ -14,7 +14,7 @@ const KEPT_MAX: usize = 100;
 
 /// What was seen of both clocks.
 #[derive(Debug, Clone)]
-pub(super) struct Clocks {
+pub(crate) struct Clocks {
     /// Start of the schedule.
     start: Instant,
     /// From when on the monotonic clock is counted: before the first look.
@@ -31,7 +31,7 @@ struct State {
 
 impl Clocks {
     /// Of a run whose schedule starts at this moment.
-    pub(super) fn new(start: Instant) -> Self {
+    pub(crate) fn new(start: Instant) -> Self {
         let clocks = Self { start, origin: Instant::now(), state: Arc::default() };
         clocks.look();
         clocks

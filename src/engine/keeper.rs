@@ -46,7 +46,8 @@ impl Keeper {
     }
 }
 
-async fn keep(
+/// Keeps a session until it is `over`.
+pub(crate) async fn keep(
     session: pg::Session,
     address: pg::Address,
     (reservation, lease): (Reservation, Duration),

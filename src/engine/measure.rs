@@ -13,7 +13,7 @@ use super::assemble::{self, Findings, PartitionTotals, RowsFound, Timeline, unix
 use crate::freshness::Trail;
 use crate::ingest::audit::first_row;
 use crate::ingest::{Connection, ProduceError, Producer};
-use crate::pace::{Course, Pacer, Schedule, Stop, Timer, Watchdog};
+use crate::pace::{Backoff, Course, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
 use crate::pg::table::{StreamPartition, StreamTable};
 use crate::plan::{Plan, StreamJob};
@@ -210,12 +210,10 @@ impl<'a> Run<'a> {
         let StreamPartition { number, target, first_id } = partition;
         let encoder = BatchEncoder::new(&stream.columns, self.plan.common.seed, number, first_id)?;
         let schedule = self.course.as_ref().map(|course| stream.schedule(course, number));
-        let timer = Timer::precise()?;
+        let (timer, warmup) = (Timer::precise()?, self.plan.job.warmup);
         let pacer = match schedule.clone() {
-            Some(schedule) => Pacer::open(schedule, self.start, self.plan.job.warmup, timer),
-            None => {
-                Pacer::closed(stream.batch_rows.into(), self.start, self.plan.job.warmup, timer)
-            }
+            Some(schedule) => Pacer::open(schedule, self.start, warmup, timer),
+            None => Pacer::closed(stream.batch_rows.into(), self.start, warmup, timer),
         };
         let pacer = pacer.catching_up_at_most(self.plan.job.recovery.catch_up_factor);
         let recorder = Recorder::default();
@@ -237,6 +235,7 @@ impl<'a> Run<'a> {
             first_id,
             stream: stream.clone(),
             recovery: self.plan.job.recovery.clone(),
+            backoff: Backoff::default(),
             watchdog: Watchdog::new(self.plan.job.recovery.answer_max()),
             silence: Watchdog::new(self.plan.job.recovery.silence_max()),
             heartbeat: self.own.producers(),

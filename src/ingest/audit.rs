@@ -42,6 +42,8 @@ pub(crate) struct Evidence<'a> {
     pub complete: bool,
     /// How long the server may be gone. None at all: the first fault ends the audit.
     pub patience: Duration,
+    /// Draws the pauses between attempts.
+    pub backoff: Backoff,
     /// What the sessions of the run hold, if this is its end.
     pub reservation: Option<Reservation>,
     /// Each partition.
@@ -154,11 +156,15 @@ async fn audit_partition(
     let due = schedule.as_ref().map(|schedule| (schedule.clone(), evidence.origin_us));
     let auditor = Auditor::new(evidence.stream, evidence.seed, *number, *first_id, due)?;
     let mut reading = Reading { evidence, partition, auditor, extent: None, next: Some(0), rows };
+    let mut backoff = evidence.backoff.of(*number);
     let mut outage: Option<Outage> = None;
     loop {
         let deadline = outage.as_ref().map(|outage| outage.deadline);
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
-            return Ok(reading.auditor.conclude(*number, account, evidence.complete));
+            // Whoever holds the table reads before anybody else can enter it.
+            let followed = evidence.reservation.is_none();
+            let may_be = (evidence.complete, followed);
+            return Ok(reading.auditor.conclude(*number, account, may_be));
         };
         let patience = evidence.patience;
         if patience.is_zero() || remedy(error.code(), error.is_lost()) == Remedy::Fatal {
@@ -170,7 +176,7 @@ async fn audit_partition(
         let outage = outage.get_or_insert_with(|| {
             tracing::warn!(partition = number, "the audit waits for the server: {error}");
             let deadline = Instant::now() + patience;
-            Outage { deadline, backoff: Backoff::default() }
+            Outage { deadline, backoff: backoff.anew() }
         });
         tracing::debug!(partition = number, "{error}");
         let left = outage.deadline.saturating_duration_since(Instant::now());

@@ -196,11 +196,18 @@ impl Auditor {
     }
 
     /// What it comes to. The account of a loader that was killed is not `complete`: behind it the run's
-    /// rows are told by their bytes.
-    pub(super) fn conclude(self, partition: u32, account: &Account, complete: bool) -> Audited {
+    /// rows are told by their bytes. Where another run may have `followed`, its first id is one above the
+    /// highest that was there: behind the last row that is this run's, or is to be, all are that run's.
+    pub(super) fn conclude(
+        self,
+        partition: u32,
+        account: &Account,
+        (complete, followed): (bool, bool),
+    ) -> Audited {
         let Seen { rows, doubled, differing, own_end, .. } = self.kept;
         let known = Ranges::span(0, account.end());
         let end = if complete { account.end() } else { account.end().max(own_end) };
+        let end = if followed { end.min(own_end.max(account.acknowledged.end())) } else { end };
         let (own, behind) = (Ranges::span(0, end), Ranges::span(account.end(), end));
         let seen = rows.into_ranges();
         let foreign = seen.without(&own).rows();
@@ -260,7 +267,7 @@ mod tests {
             assert_eq!(auditor.keep_slice(), slice.len() as u64);
         }
         assert_eq!(auditor.rows_read(), tuples.len() as u64);
-        auditor.conclude(0, account, complete)
+        auditor.conclude(0, account, (complete, !complete))
     }
 
     fn judge(plan: &Plan<StreamJob>, tuples: &[Vec<u8>], account: &Account) -> PartitionAudit {
@@ -346,6 +353,32 @@ mod tests {
     }
 
     #[test]
+    fn a_later_run_that_took_the_ids_of_dropped_rows_is_none_of_this_one() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        for tuple in &mut tuples[600..] {
+            let middle = tuple.len() / 2;
+            tuple[middle] ^= 1;
+        }
+        let mut account = account(600);
+        account.dropped.push(600, 100);
+        account.undecided.push(700, 10);
+        let concluded = |followed| {
+            let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
+            tuples.iter().for_each(|tuple| auditor.see(tuple));
+            auditor.keep_slice();
+            auditor.conclude(0, &account, (true, followed))
+        };
+        let audited = concluded(true);
+        assert!(audited.is_right(false), "{audited:?}");
+        assert_eq!((audited.partition.rows_found, audited.foreign), (600, 400));
+        // At the end of the run itself nobody can have come yet.
+        let audited = concluded(false);
+        assert_eq!(rows(&audited.partition.unexpected), [(600, 699)]);
+        assert_eq!(rows(&audited.partition.altered), [(600, 709)]);
+    }
+
+    #[test]
     fn a_row_with_the_highest_id_is_foreign_and_nothing_else() {
         let plan = plan();
         let stream = &plan.job.stream;
@@ -357,7 +390,7 @@ mod tests {
         tuple[id..id + 8].copy_from_slice(&i64::MAX.to_be_bytes());
         auditor.see(&tuple);
         auditor.keep_slice();
-        assert_eq!(auditor.conclude(0, &account(0), false).foreign, 1);
+        assert_eq!(auditor.conclude(0, &account(0), (false, true)).foreign, 1);
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    pub(super) fn new(error: &Error) -> Self {
-        Self { since: Instant::now(), code: error.code().to_owned(), backoff: Backoff::default() }
+    pub(super) fn new(error: &Error, backoff: Backoff) -> Self {
+        Self { since: Instant::now(), code: error.code().to_owned(), backoff }
     }
 
     /// When a batch that was found in the table is taken to have been sent.
@@ -121,6 +121,7 @@ impl Producer {
     /// Waits; `false` if the run is over meanwhile.
     async fn pause(&mut self, pause: Duration) -> bool {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(pause) => !self.is_over(),
             () = self.abort.cancelled() => false,
         }
@@ -238,6 +239,7 @@ async fn bounded<T>(
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::select! {
+        biased;
         done = tokio::time::timeout_at(deadline, work) => {
             done.unwrap_or_else(|_| Err(Error::timed_out("recover from a fault")))
         }

@@ -45,6 +45,11 @@ impl Stop {
         self.token.cancel();
     }
 
+    /// Whether [`Stop::now`] was called.
+    fn is_asked(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     /// Resolves when [`Stop::now`] was called.
     pub async fn asked(&self) {
         self.token.cancelled().await;
@@ -54,6 +59,7 @@ impl Stop {
     pub async fn over(&self) {
         match self.end() {
             Some(end) => tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(end) => {}
                 () = self.asked() => {}
             },
@@ -160,6 +166,8 @@ impl Pacer {
     /// When the kernel timer fails.
     pub async fn next(&mut self, stop: &Stop) -> io::Result<Option<Slot>> {
         loop {
+            // Before the look: what was asked for by then moves nothing any more.
+            let is_asked = stop.is_asked();
             let Some((rows, due, measured)) = self.upcoming(stop) else { return Ok(None) };
             let held_until = self.held_until;
             let ready = due.max(held_until);
@@ -167,7 +175,7 @@ impl Pacer {
                 // A stop moves the edge that the batch was cut at: look again.
                 tokio::select! {
                     biased;
-                    () = stop.asked(), if stop.end().is_none_or(|end| end > due) => continue,
+                    () = stop.asked(), if !is_asked => continue,
                     slept = self.timer.sleep_until(ready) => slept?,
                 }
             }
@@ -336,6 +344,21 @@ mod tests {
         let slot = slot.unwrap().unwrap();
         assert_eq!((slot.first_row, slot.rows), (0, 11), "rows due at 0.0, 0.1 … 1.0 s");
         assert_eq!(pacer.next(&stop).await.unwrap(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn overdue_slots_are_held_back_after_a_stop_too_without_a_busy_wait() {
+        let mut pacer = pacer(10, 1, 0).catching_up_at_most(2.0);
+        let stop = Stop::at(None);
+        pacer.next(&stop).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.now();
+        let (mut slots, began) = (0, Instant::now());
+        while pacer.next(&stop).await.unwrap().is_some() {
+            slots += 1;
+        }
+        // Time that is paused goes on only when nobody is busy.
+        assert_eq!((slots, began.elapsed().as_millis()), (9, 400));
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,11 +10,13 @@ mod setting;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_postgres::Config;
 use tokio_postgres::config::{ChannelBinding, SslNegotiation};
 
+use super::dial::{Dial, Dialer};
 use super::tls::{Mode, Roots, Tls, TlsError};
 use hosts::list;
 pub(super) use hosts::{Host, ServerHost};
@@ -138,8 +140,19 @@ impl Address {
 
     /// A server on this machine, through its socket folder, trusting us.
     pub fn socket(folder: &Path, port: u16, user: &str, database: &str) -> Self {
+        let host = ServerHost { host: Host::Socket(folder.to_owned()), port, password: None };
+        Self::trusting(host, user, database)
+    }
+
+    /// A server that streams of bytes lead to which `dial` opens, trusting us.
+    pub fn dialed(dial: Arc<dyn Dial>, user: &str, database: &str) -> Self {
+        let host = ServerHost { host: Host::Dialed(Dialer(dial)), port: 0, password: None };
+        Self::trusting(host, user, database)
+    }
+
+    fn trusting(host: ServerHost, user: &str, database: &str) -> Self {
         Self {
-            hosts: vec![ServerHost { host: Host::Socket(folder.to_owned()), port, password: None }],
+            hosts: vec![host],
             user: user.to_owned(),
             database: database.to_owned(),
             password_from: None,

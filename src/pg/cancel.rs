@@ -14,6 +14,7 @@ use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{CancelToken, Config, NoTls};
 use tokio_util::sync::CancellationToken;
 
+use super::dial::Dialer;
 use super::tls::Connector;
 
 /// How long a cancel request may take.
@@ -31,6 +32,8 @@ pub(super) struct Way {
     pub(super) config: Config,
     /// What encrypts it; a cancel request is encrypted in the same way.
     pub(super) connector: Option<Connector>,
+    /// What opens streams to it, where that is neither a port nor a socket.
+    pub(super) dialer: Option<Dialer>,
 }
 
 impl Canceller {
@@ -53,6 +56,9 @@ impl Canceller {
     pub async fn cancel(&self) {
         let cancel = async {
             let config = &self.way.config;
+            if let Some(Dialer(dial)) = &self.way.dialer {
+                return self.ask(dial.dial("").await?).await;
+            }
             let port = config.get_ports().first().copied().unwrap_or(5432);
             let host = config.get_hosts().first();
             if let Some(Host::Unix(folder)) = host {

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::lookup_host;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 
 use super::address::{Host, ServerHost, Target};
 use super::cancel::Way;
+use super::dial::Dialer;
 use super::session::{Beside, Driver, Guard, READ_ONLY};
 use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
@@ -148,6 +150,7 @@ impl Attempt<'_> {
                 config.host_path(folder).ssl_mode(SslMode::Disable);
                 return self.open(&config, None).await;
             }
+            Host::Dialed(_) => return self.open(&config, None).await,
             Host::Tcp { address: Some(address), .. } => vec![*address],
             Host::Tcp { name, .. } => self.look_up(name).await?,
         };
@@ -208,13 +211,15 @@ impl Attempt<'_> {
     /// Opens a session and looks whether the server is what is wanted.
     async fn open(&self, config: &Config, tls: Option<&Connector>) -> Result<Session, Failure> {
         let opened = async {
-            let opened = match tls {
-                None => open(config, NoTls).await,
-                Some(connector) => open(config, connector.clone()).await,
+            let opened = match (self.dialer(), tls) {
+                (Some(dialer), _) => dialed(dialer, self.name, config).await,
+                (None, None) => open(config, NoTls).await.map_err(Cause::Client),
+                (None, Some(tls)) => open(config, tls.clone()).await.map_err(Cause::Client),
             };
             let Opened { client, driver, state, told_read_only } =
-                opened.map_err(|error| self.failure(Cause::Client(error)))?;
-            let way = Arc::new(Way { config: config.clone(), connector: tls.cloned() });
+                opened.map_err(|cause| self.failure(cause))?;
+            let (connector, dialer) = (tls.cloned(), self.dialer().cloned());
+            let way = Arc::new(Way { config: config.clone(), connector, dialer });
             let mut session = Session {
                 client,
                 driver,
@@ -261,10 +266,18 @@ impl Attempt<'_> {
         })
     }
 
+    fn dialer(&self) -> Option<&Dialer> {
+        match &self.host.host {
+            Host::Dialed(dialer) => Some(dialer),
+            Host::Tcp { .. } | Host::Socket(_) => None,
+        }
+    }
+
     fn name_of_host(&self) -> String {
         match &self.host.host {
             Host::Tcp { name, .. } => name.clone(),
             Host::Socket(folder) => folder.display().to_string(),
+            Host::Dialed(_) => self.host.to_string(),
         }
     }
 
@@ -288,26 +301,41 @@ struct Opened {
     told_read_only: Arc<AtomicBool>,
 }
 
+impl Opened {
+    fn new<S, T>((client, mut connection): (Client, Connection<S, T>)) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let is_on = |name| connection.parameter(name).map(|value| value == "on");
+        let state = match (is_on("in_hot_standby"), is_on(READ_ONLY)) {
+            (Some(standby), Some(read_only)) => Some(State { standby, read_only }),
+            _ => None,
+        };
+        let told_read_only = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&told_read_only);
+        let driver = futures_util::stream::poll_fn(move |cx| {
+            let polled = connection.poll_message(cx);
+            // The client library keeps such messages to itself, and its own copy of the value.
+            told.store(connection.parameter(READ_ONLY) == Some("on"), Ordering::Relaxed);
+            polled
+        });
+        Self { client, driver: Box::pin(driver), state, told_read_only }
+    }
+}
+
 async fn open<T>(config: &Config, tls: T) -> Result<Opened, tokio_postgres::Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
 {
-    let (client, mut connection) = config.connect(tls).await?;
-    let is_on = |name| connection.parameter(name).map(|value| value == "on");
-    let state = match (is_on("in_hot_standby"), is_on(READ_ONLY)) {
-        (Some(standby), Some(read_only)) => Some(State { standby, read_only }),
-        _ => None,
-    };
-    let told_read_only = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&told_read_only);
-    let driver = futures_util::stream::poll_fn(move |cx| {
-        let polled = connection.poll_message(cx);
-        // The client library keeps such messages to itself, and its own copy of the value.
-        told.store(connection.parameter(READ_ONLY) == Some("on"), Ordering::Relaxed);
-        polled
-    });
-    Ok(Opened { client, driver: Box::pin(driver), state, told_read_only })
+    config.connect(tls).await.map(Opened::new)
+}
+
+async fn dialed(dialer: &Dialer, name: &str, config: &Config) -> Result<Opened, Cause> {
+    let wire = dialer.0.dial(name).await;
+    let wire = wire.map_err(|error| Cause::Unreachable(error.to_string()))?;
+    config.connect_raw(wire, NoTls).await.map(Opened::new).map_err(Cause::Client)
 }
 
 /// Turns the failures at all hosts into one error with the usual remedy.

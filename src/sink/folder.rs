@@ -5,7 +5,7 @@
 
 mod executions;
 mod gpu_csv;
-mod journal;
+pub(crate) mod journal;
 mod latency_log;
 
 use std::fs::{self, File};

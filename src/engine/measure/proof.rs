@@ -8,6 +8,7 @@ use crate::engine::assemble::unix_us;
 use crate::ingest::Connection;
 use crate::ingest::audit::{Evidence, PartitionEvidence};
 use crate::ingest::doubts::Doubts;
+use crate::pace::Backoff;
 use crate::pg::fate::Fate;
 
 use super::Run;
@@ -68,6 +69,7 @@ impl Run<'_> {
             origin_us: unix_us(self.started_at),
             complete: true,
             patience,
+            backoff: Backoff::default(),
             reservation: Some(self.table.reservation.clone()),
             partitions: partitions.collect(),
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use super::super::dial::Dialer;
 use super::AddressError;
 use super::passfile;
 use super::secret::Secret;
@@ -26,6 +27,8 @@ pub(in crate::pg) enum Host {
     Tcp { name: String, address: Option<IpAddr> },
     /// The folder of a Unix socket.
     Socket(PathBuf),
+    /// Behind streams that are opened for us.
+    Dialed(Dialer),
 }
 
 impl Host {
@@ -51,6 +54,7 @@ impl ServerHost {
         let folder;
         let name = match &self.host {
             Host::Tcp { name, .. } => name,
+            Host::Dialed(_) => return None,
             Host::Socket(path) if *path == default_socket_folder() => "localhost",
             Host::Socket(path) => {
                 folder = path.to_string_lossy();
@@ -138,6 +142,7 @@ impl fmt::Display for ServerHost {
             Host::Tcp { name, .. } if name.contains(':') => write!(f, "[{name}]:{}", self.port),
             Host::Tcp { name, .. } => write!(f, "{name}:{}", self.port),
             Host::Socket(folder) => write!(f, "[{}]:{}", folder.display(), self.port),
+            Host::Dialed(_) => f.write_str("a server of this process"),
         }
     }
 }

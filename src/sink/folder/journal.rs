@@ -17,10 +17,10 @@ const NEW: &str = "journal.log.new";
 const BYTES_MAX: u64 = 16 << 20;
 
 /// The journal of a stream that goes on.
-pub(super) struct Journal {
+pub(crate) struct Journal {
     shared: Arc<Shared>,
     /// Until it has a thread.
-    writer: Option<Writer>,
+    pub(crate) writer: Option<Writer>,
 }
 
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Shared {
 
 impl Journal {
     /// Creates the journal of a stream with these partitions, whose schedule begins at `start`.
-    pub(super) fn create(folder: &Path, start: SystemTime, partitions: &[u32]) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, start: SystemTime, partitions: &[u32]) -> io::Result<Self> {
         let unwritten = vec![Account::default(); partitions.len()];
         let state = State { unwritten: unwritten.clone(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), ..Shared::default() });
@@ -84,11 +84,11 @@ impl Journal {
 
     /// What a thread has to do from now on until the end.
     pub(super) fn writing(&mut self) -> Option<impl FnOnce() + Send + use<>> {
-        self.writer.take().map(|writer| move || writer.run())
+        self.writer.take().map(|mut writer| move || while writer.step() {})
     }
 
     /// Takes what became known until `at`, by partition; says if the last could not be written.
-    pub(super) fn note(&self, at: Duration, partitions: &[PartitionInterval]) -> io::Result<()> {
+    pub(crate) fn note(&self, at: Duration, partitions: &[PartitionInterval]) -> io::Result<()> {
         let mut state = self.shared.lock();
         for (unwritten, partition) in state.unwritten.iter_mut().zip(partitions) {
             unwritten.append(&partition.tally.account);
@@ -100,7 +100,7 @@ impl Journal {
     }
 
     /// Waits until all is written.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         self.shared.close();
         if let Some(writing) = self.writing() {
             writing();
@@ -120,7 +120,8 @@ impl Drop for Journal {
     }
 }
 
-struct Writer {
+/// What writes it.
+pub(crate) struct Writer {
     shared: Arc<Shared>,
     folder: PathBuf,
     origin_us: i64,
@@ -144,28 +145,25 @@ impl Drop for Writer {
 }
 
 impl Writer {
-    fn run(mut self) {
-        loop {
-            let (unwritten, at, is_closed) = {
-                let mut state = self.shared.lock();
-                while !state.is_fresh && !state.is_closed {
-                    state = self.shared.wait(state);
-                }
-                state.is_fresh = false;
-                let nothing = vec![Account::default(); self.partitions.len()];
-                let unwritten = std::mem::replace(&mut state.unwritten, nothing);
-                (unwritten, state.at, state.is_closed)
-            };
-            if let Err(error) = self.write(&unwritten, at) {
-                self.file = None;
-                let mut state = self.shared.lock();
-                add(&mut state.unwritten, &unwritten);
-                state.error = Some(error);
+    /// Waits for something to write, and writes it; whether more may come.
+    pub(crate) fn step(&mut self) -> bool {
+        let (unwritten, at, is_closed) = {
+            let mut state = self.shared.lock();
+            while !state.is_fresh && !state.is_closed {
+                state = self.shared.wait(state);
             }
-            if is_closed {
-                break;
-            }
+            state.is_fresh = false;
+            let nothing = vec![Account::default(); self.partitions.len()];
+            let unwritten = std::mem::replace(&mut state.unwritten, nothing);
+            (unwritten, state.at, state.is_closed)
+        };
+        if let Err(error) = self.write(&unwritten, at) {
+            self.file = None;
+            let mut state = self.shared.lock();
+            add(&mut state.unwritten, &unwritten);
+            state.error = Some(error);
         }
+        !is_closed
     }
 
     fn write(&mut self, unwritten: &[Account], at: Duration) -> io::Result<()> {
@@ -270,7 +268,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (mut journal, writer) = journal(folder.path());
         assert_eq!((read(folder.path()).origin_us, read(folder.path()).until), (7, Duration::ZERO));
-        let thread = std::thread::Builder::new().spawn(move || writer.run()).unwrap();
+        let mut writer = writer;
+        let thread = std::thread::Builder::new().spawn(move || while writer.step() {}).unwrap();
         for second in 0..3 {
             journal.note(at(second), &interval(&[(second * 10, 10), (second, 1)])).unwrap();
         }

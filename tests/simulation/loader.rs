@@ -1,0 +1,447 @@
+//! A loader: what a run does from its table on, by the run's own code, and its audit at the end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::clocks::Clocks;
+use crate::engine::keeper::keep;
+use crate::freshness::Trails;
+use crate::ingest::audit::{Evidence, PartitionEvidence, audit, patience};
+use crate::ingest::auditor::Audited;
+use crate::ingest::{Connection, ProduceError, Producer};
+use crate::pace::{Backoff, Heartbeat, Pacer, Schedule, Stop, Timer, Watchdog};
+use crate::pg::load::Loader;
+use crate::pg::table::{self, StreamPartition, StreamTable};
+use crate::pg::{self, Address};
+use crate::plan::{Plan, StreamJob};
+use crate::record::{Account, Attribution, PartitionInterval, Recorder, StreamTally, UsualService};
+use crate::result::journal;
+use crate::row::BatchEncoder;
+use crate::sink::folder::journal::{Journal, Writer};
+
+use super::schedule::LoaderPlan;
+use super::world::{Shared, lock};
+
+/// Time zero of all schedules.
+pub(crate) const ORIGIN_US: i64 = 1_700_000_000_000_000;
+const LEAD: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_secs(1);
+/// Between two tries to be admitted.
+const AGAIN: Duration = Duration::from_secs(3);
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// What a loader has come to, as seen from outside of it: it may be killed at any moment.
+#[derive(Default)]
+pub(crate) struct Traces {
+    /// Its number.
+    pub(crate) number: usize,
+    /// Why it was not admitted.
+    pub(crate) refused: Option<String>,
+    pub(crate) lanes: Vec<Lane>,
+    /// When its schedule ended, since its start.
+    pub(crate) ended: Option<Duration>,
+    pub(crate) errors: Vec<String>,
+    pub(crate) is_done: bool,
+    pub(crate) audited: Option<Result<Vec<Audited>, String>>,
+    /// What its journal must hold by now.
+    pub(crate) journaled: Vec<Account>,
+    pub(crate) breaches: Vec<String>,
+}
+
+/// One partition of it.
+pub(crate) struct Lane {
+    pub(crate) number: u32,
+    pub(crate) first_id: i64,
+    pub(crate) schedule: Option<Schedule>,
+    recorder: Recorder<StreamTally>,
+    /// What was taken of the recorder so far.
+    pub(crate) account: Account,
+    /// The same as the audit is told.
+    pub(crate) told: Account,
+    pub(crate) acknowledged: u64,
+}
+
+impl Lane {
+    fn drain(&mut self) -> StreamTally {
+        let tally = self.recorder.drain();
+        self.account.append(&tally.account);
+        self.acknowledged += tally.rows_acknowledged;
+        tally
+    }
+}
+
+impl Traces {
+    /// Takes what is left of the recorders.
+    pub(crate) fn drain(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| drop(lane.drain()));
+    }
+}
+
+pub(crate) type Seen = Arc<Mutex<Traces>>;
+
+/// What a loader needs to be there.
+pub(crate) struct Setting {
+    pub(crate) own: LoaderPlan,
+    pub(crate) address: Address,
+    pub(crate) world: Shared,
+    pub(crate) folder: PathBuf,
+    pub(crate) traces: Seen,
+}
+
+/// Stands still for a while, as a process that is stopped does.
+pub(crate) struct Stopped<F> {
+    pub(crate) inner: Pin<Box<F>>,
+    /// From when to when.
+    pub(crate) stands: Option<(Instant, Instant)>,
+    pub(crate) sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future> Future for Stopped<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let now = Instant::now();
+        if let Some((from, to)) = self.stands
+            && from <= now
+            && now < to
+        {
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(to)));
+            let _ = sleep.as_mut().poll(cx);
+            return Poll::Pending;
+        }
+        self.inner.as_mut().poll(cx)
+    }
+}
+
+/// Loads as its plan says.
+#[expect(clippy::too_many_lines, reason = "as a run does one thing behind the other")]
+pub(crate) async fn load(setting: Setting) {
+    let Setting { own, address, world, folder, traces } = setting;
+    let note = |traces: &Seen, error: String| traces.lock().unwrap().errors.push(error);
+    let mut tries = own.tries;
+    let Prepared { control, table, loaders } = loop {
+        tries -= 1;
+        match prepare(&own.plan, &address).await {
+            Ok(prepared) => break prepared,
+            Err(error) if tries == 0 => {
+                traces.lock().unwrap().refused = Some(error.to_string());
+                return;
+            }
+            // As whoever starts it again does.
+            Err(_) => sleep(AGAIN).await,
+        }
+    };
+    let start = Instant::now() + LEAD;
+    let job = &own.plan.job;
+    let end = job.duration.map(|duration| start + duration);
+    let (stop, abort) = (Arc::new(Stop::at(end)), CancellationToken::new());
+    let trails = Trails::of(table.partitions.len());
+    let mut pauses = Backoff::keyed(own.pauses);
+    let mut producers = Vec::new();
+    for ((partition, loader), trail) in table.partitions.iter().zip(loaders).zip(trails.iter()) {
+        let lane = lane(&own.plan, partition);
+        let connection = Connection {
+            address: address.clone(),
+            application_name: format!("strom-load producer {}", partition.number),
+            target: partition.target.clone(),
+            positions: own.pauses.is_multiple_of(4),
+        };
+        let timer = Timer::Wheel;
+        let pacer = match lane.schedule.clone() {
+            Some(schedule) => Pacer::open(schedule, start, job.warmup, timer),
+            None => Pacer::closed(job.stream.batch_rows.into(), start, job.warmup, timer),
+        };
+        producers.push(Producer {
+            partition: partition.number,
+            pacer: pacer.catching_up_at_most(job.recovery.catch_up_factor),
+            loader: Some(connection.trailing(loader, trail)),
+            connection,
+            encoder: encoder(&own.plan, partition),
+            first_id: partition.first_id,
+            stream: job.stream.clone(),
+            recovery: job.recovery.clone(),
+            backoff: pauses.anew(),
+            watchdog: Watchdog::new(job.recovery.answer_max()),
+            silence: Watchdog::new(job.recovery.silence_max()),
+            heartbeat: Arc::new(Heartbeat::new(Instant::now())),
+            attribution: Attribution::default(),
+            usual: UsualService::default(),
+            start,
+            origin_us: ORIGIN_US,
+            rows: Arc::default(),
+            trail: trail.clone(),
+            recorder: lane.recorder.clone(),
+            stop: Arc::clone(&stop),
+            abort: abort.clone(),
+            drain_timeout: job.drain_timeout,
+        });
+        traces.lock().unwrap().lanes.push(lane);
+    }
+    let numbers: Vec<u32> = table.partitions.iter().map(|own| own.number).collect();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_micros(ORIGIN_US as u64);
+    let mut journal = match Journal::create(&folder, at, &numbers) {
+        Ok(journal) => journal,
+        // The folder is away.
+        Err(error) => {
+            let mut traces = traces.lock().unwrap();
+            (traces.refused, traces.lanes) = (Some(error.to_string()), Vec::new());
+            return;
+        }
+    };
+    let mut writer = journal.writer.take().unwrap();
+    let over = CancellationToken::new();
+    let held = (table.reservation.clone(), job.recovery.lease);
+    let keeping = keep(control, address.clone(), held, Clocks::new(start), over.clone());
+    let running = async {
+        let produced = {
+            let all = join_all(producers.into_iter().map(Producer::run));
+            let ticks = ticks(&traces, (&journal, &mut writer), start);
+            let ends = ends(&own, start, (&stop, &abort), job);
+            tokio::select! {
+                biased;
+                produced = all => produced,
+                never = ticks => match never {},
+                never = ends => match never {},
+            }
+        };
+        {
+            let mut traces = traces.lock().unwrap();
+            tick(&mut traces, (&journal, &mut writer), start);
+            traces.ended = Some(stop.end().unwrap_or(start).saturating_duration_since(start));
+            traces.lanes.iter_mut().for_each(|lane| lane.told = lane.account.clone());
+            let found = super::verdict::adds_up(&traces);
+            traces.breaches.extend(found);
+        }
+        drop(writer);
+        if let Err(error) = journal.finish() {
+            note(&traces, format!("journal: {error}"));
+        }
+        produced
+    };
+    let lasting = async {
+        let produced = running.await;
+        let error = produced.into_iter().flatten().next();
+        lock(&world).note(|| match &error {
+            None => "a loader is through".to_owned(),
+            Some(error) => format!("a loader is through: {error}"),
+        });
+        if let Some(error) = &error {
+            note(&traces, error.to_string());
+        }
+        let now = || {
+            let world = lock(&world);
+            (world.counts.crashes, world.claims())
+        };
+        let (crashes, claims) = now();
+        let audited = read_back(&own, &address, &table, error.as_ref(), &traces).await;
+        let mut traces = traces.lock().unwrap();
+        traces.audited = Some(audited);
+        traces.is_done = true;
+        let world = lock(&world);
+        // What the table holds at this moment is what it has to say, unless some of that was lost since, or
+        // others came while it stood still behind its last look.
+        let is_same = world.keeps_all() || world.counts.crashes == crashes;
+        if is_same && world.claims() == claims {
+            let found = super::verdict::audited(&traces, &world);
+            traces.breaches.extend(found);
+        }
+        over.cancel();
+    };
+    tokio::join!(biased; lasting, keeping);
+}
+
+/// What is done before the clock starts.
+struct Prepared {
+    control: pg::Session,
+    table: StreamTable,
+    loaders: Vec<Loader>,
+}
+
+async fn prepare(plan: &Plan<StreamJob>, address: &Address) -> Result<Prepared, pg::Error> {
+    let (stream, recovery) = (&plan.job.stream, &plan.job.recovery);
+    let mut control = pg::Session::own(address, "strom-load control").await?;
+    let mut sessions = Vec::new();
+    for partition in 0..stream.partitions.get() {
+        let name = format!("strom-load producer {partition}");
+        sessions.push(pg::Session::own(address, &name).await?);
+    }
+    let mut table = table::prepare(&mut control, stream).await?;
+    table::commit(&mut control, stream, &mut table).await?;
+    control.lease(recovery.lease, None).await?;
+    let mut loaders = Vec::new();
+    for (mut session, partition) in sessions.into_iter().zip(&table.partitions) {
+        session.lease(recovery.lease, Some(recovery.statement_max())).await?;
+        loaders.push(Loader::prepare(session, &partition.target, None).await?);
+    }
+    Ok(Prepared { control, table, loaders })
+}
+
+fn lane(plan: &Plan<StreamJob>, partition: &StreamPartition) -> Lane {
+    let stream = &plan.job.stream;
+    let schedule = stream.course(plan.common.seed);
+    Lane {
+        number: partition.number,
+        first_id: partition.first_id,
+        schedule: schedule.map(|course| stream.schedule(&course, partition.number)),
+        recorder: Recorder::default(),
+        account: Account::default(),
+        told: Account::default(),
+        acknowledged: 0,
+    }
+}
+
+fn encoder(plan: &Plan<StreamJob>, partition: &StreamPartition) -> BatchEncoder {
+    let columns = &plan.job.stream.columns;
+    BatchEncoder::new(columns, plan.common.seed, partition.number, partition.first_id).unwrap()
+}
+
+/// Each second what became of the rows is taken, and written down.
+async fn ticks(
+    traces: &Seen,
+    (journal, writer): (&Journal, &mut Writer),
+    start: Instant,
+) -> std::convert::Infallible {
+    let mut at = start + TICK;
+    loop {
+        sleep_until(at).await;
+        at = Instant::now() + TICK;
+        tick(&mut traces.lock().unwrap(), (journal, &mut *writer), start);
+    }
+}
+
+fn tick(traces: &mut Traces, (journal, writer): (&Journal, &mut Writer), start: Instant) {
+    let intervals: Vec<PartitionInterval> = traces
+        .lanes
+        .iter_mut()
+        .map(|lane| PartitionInterval { rows_due: 0, backlog_rows: 0, tally: lane.drain() })
+        .collect();
+    let at = Instant::now().saturating_duration_since(start);
+    let earlier = journal.note(at, &intervals);
+    writer.step();
+    // Whether this time it was written is known the next time that it is told something.
+    let nothing: Vec<PartitionInterval> = Vec::new();
+    let told = journal.note(at, &nothing);
+    drop(earlier);
+    if told.is_ok() {
+        traces.journaled = traces.lanes.iter().map(|lane| lane.account.clone()).collect();
+    }
+}
+
+/// Ends the schedule when somebody asks for it, and what is not drained in time.
+async fn ends(
+    own: &LoaderPlan,
+    start: Instant,
+    (stop, abort): (&Stop, &CancellationToken),
+    job: &StreamJob,
+) -> std::convert::Infallible {
+    let interrupted = async {
+        match own.interrupted {
+            Some(at) => sleep(at).await,
+            None => std::future::pending().await,
+        }
+        stop.now();
+        std::future::pending::<()>().await;
+    };
+    let drained = async {
+        sleep_until(start).await;
+        stop.over().await;
+        sleep(job.drain_timeout + DRAIN_GRACE).await;
+        abort.cancel();
+    };
+    tokio::select! {
+        biased;
+        () = interrupted => {}
+        () = drained => {}
+    }
+    std::future::pending().await
+}
+
+/// Reads the rows back, as a run does at its end.
+async fn read_back(
+    own: &LoaderPlan,
+    address: &Address,
+    table: &StreamTable,
+    error: Option<&ProduceError>,
+    traces: &Seen,
+) -> Result<Vec<Audited>, String> {
+    let job = &own.plan.job;
+    let was_taken_over = matches!(error, Some(ProduceError::Server(error)) if error.took_over());
+    if was_taken_over {
+        let mut session = pg::Session::own(address, "strom-load audit")
+            .await
+            .map_err(|error| error.to_string())?;
+        let ends = table::ends(&mut session, table).await.map_err(|error| error.to_string())?;
+        session.close().await;
+        let mut traces = traces.lock().unwrap();
+        for (lane, end) in traces.lanes.iter_mut().zip(ends) {
+            if let Some(end) = end {
+                let rows = end.saturating_sub(lane.first_id);
+                lane.told.gives_way(u64::try_from(rows).unwrap_or_default());
+            }
+        }
+    }
+    let evidence = Evidence {
+        stream: &job.stream,
+        seed: own.plan.common.seed,
+        origin_us: ORIGIN_US,
+        complete: true,
+        patience: if error.is_some() { Duration::ZERO } else { patience(&job.recovery) },
+        backoff: Backoff::keyed(!own.pauses),
+        reservation: (!was_taken_over).then(|| table.reservation.clone()),
+        partitions: partitions(&traces.lock().unwrap()),
+    };
+    audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
+}
+
+fn partitions(traces: &Traces) -> Vec<PartitionEvidence> {
+    let partition = |lane: &Lane| PartitionEvidence {
+        number: lane.number,
+        first_id: lane.first_id,
+        schedule: lane.schedule.clone(),
+        account: lane.told.clone(),
+    };
+    traces.lanes.iter().map(partition).collect()
+}
+
+/// Reads the rows of a loader back that was killed, by what its journal says.
+pub(crate) async fn verify(
+    own: &LoaderPlan,
+    address: &Address,
+    traces: &Traces,
+    journal: &journal::Journal,
+) -> Result<Vec<Audited>, String> {
+    let partitions = partitions(traces).into_iter().map(|partition| {
+        let account = journal.accounts.get(&partition.number).cloned().unwrap_or_default();
+        PartitionEvidence { account, ..partition }
+    });
+    let evidence = Evidence {
+        stream: &own.plan.job.stream,
+        seed: own.plan.common.seed,
+        origin_us: ORIGIN_US,
+        complete: false,
+        patience: patience(&own.plan.job.recovery),
+        backoff: Backoff::keyed(own.pauses),
+        reservation: None,
+        partitions: partitions.collect(),
+    };
+    audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
+}
+
+/// Takes a loader's folder away for a while.
+pub(crate) async fn folder_is_away(folder: &Path, (at, time): (Duration, Duration)) {
+    sleep(at).await;
+    let away = folder.with_extension("away");
+    if fs::rename(folder, &away).is_ok() {
+        sleep(time).await;
+        fs::rename(&away, folder).unwrap();
+    }
+}
