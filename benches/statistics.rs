@@ -413,7 +413,7 @@ fn by_rows(runs: u64) {
             let (mut said, mut missed) = (0, 0);
             for run in 0..runs {
                 let (pairs, rows) = Source::new(run).growing((1_000_000, 6_000_000), law, n);
-                let found = ratio_by_rows(&pairs, &rows, &Settings::default());
+                let found = ratio_by_rows(&pairs, &rows, 1, &Settings::default());
                 for at in found.iter().flat_map(|found| [found.first, found.last]) {
                     let truth = law(at.rows);
                     said += 1;

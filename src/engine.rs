@@ -177,6 +177,9 @@ pub enum PrepareError {
         /// The place in the SQL text, as lines of their own; may be empty.
         place: String,
     },
+    /// The server of the readers, where that is another one.
+    #[error("the readers' server: {0}")]
+    Readers(Box<Self>),
     /// Readers that may write, on a standby.
     #[error(
         "the readers may write (`writes = true`), and their server is a standby\n  fix: let them read, \

@@ -226,6 +226,11 @@ pub fn format_count(count: u64) -> String {
     grouped
 }
 
+/// A count with its noun: `1 pair`, `1,200 pairs`.
+pub fn format_counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", format_count(count), if count == 1 { one } else { many })
+}
+
 /// A count that need not be exact, three significant digits from 100,000 on: `98,304`, `1.02 M`.
 pub fn format_about(count: u64) -> String {
     match count {

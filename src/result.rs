@@ -73,6 +73,9 @@ pub struct ThresholdReport {
     /// would have taken longer. Then no `<` and no `<=` holds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_least: bool,
+    /// Whether the figure is at most that: a ratio whose other arm was cut. Then no `>` and no `>=` holds.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub at_most: bool,
     /// Whether it holds. A figure that was not measured does not hold.
     pub passed: bool,
     /// When it ended the job, in seconds since the start of the schedule, if it did: `value` is what

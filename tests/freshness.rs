@@ -274,11 +274,12 @@ async fn a_readers_server_that_cannot_be_is_refused_before_anything_is_done() {
         assert!(ended.stderr.contains("`readers.database_url` holds a password"));
         assert!(!format!("{}{}", ended.stdout, ended.stderr).contains("hush"));
     }
-    let cases: [(&[&str], i32, &str); 4] = [
+    let cases: [(&[&str], i32, &str); 5] = [
         (&["--readers-url", ""], 2, "`--readers-url` is empty"),
         (&["--readers-url", "host=db", "--readers", "0"], 2, "has no meaning without readers"),
         (&["--readers-url", "db"], 2, "`--readers-url` is not a connection string"),
-        (&["--readers-url", "host=/nowhere"], 3, "/nowhere"),
+        (&["--readers-url", "host=/nowhere"], 3, "the readers' server: "),
+        (&["--readers-url", "host=/nowhere"], 3, "the readers' address (--readers-url)"),
     ];
     let database = Database::create().await;
     let address = database.address();

@@ -4,11 +4,13 @@
 use proptest::prelude::*;
 use strom_load::stats::{
     Comparison, HaltReason, PAIRS_LEAST, Pair, ROUNDS_MIN, Settings, Stopping, TimesVerdict,
-    autocorrelation_time, best_of, holm, median, more_pairs, paired_ratio, quantile, ratio_by_rows,
+    autocorrelation_time, best_of, holm, median, more_pairs, paired_ratio, quantile,
     repeated_ratio, smallest_ratio, theil_sen,
 };
 
 use crate::synthetic::{Noise, SCENARIOS, Source};
+
+mod by_rows;
 
 fn compared(pairs: &[Pair]) -> Comparison {
     paired_ratio(pairs, &Settings::default())
@@ -244,6 +246,12 @@ fn a_forecast_comes_true_and_the_smallest_ratio_is_found() {
     // More queries beside it take more.
     assert!(more_pairs(&pairs[..20], &found, 5).unwrap() > more);
     assert_eq!(more_pairs(&pairs, &compared(&pairs), 1), None, "it has a direction");
+    for seed in 0..20 {
+        let same = Source::new(seed).pairs(Noise::Lognormal, 1.0, 30);
+        let found = compared(&same);
+        let looks_equal = found.verdict == TimesVerdict::NoDifferenceShown;
+        assert!(!looks_equal || more_pairs(&same, &found, 1).is_none(), "it promises a direction");
+    }
 
     let same = Source::new(6).pairs(Noise::Lognormal, 1.0, 40);
     let at = |pairs: usize| smallest_ratio(&same, pairs, 1, &Settings::default()).unwrap();
@@ -310,47 +318,23 @@ fn repeats_that_are_alike_by_chance_prove_nothing() {
 }
 
 #[test]
-fn a_table_that_grows_has_a_verdict_and_its_ratio_is_one_of_its_rows() {
-    // Off from 4 to 8, on from 1 to 1.3: every pair is above three times.
-    let truth = |rows: u64| {
-        let at = (rows as f64 - 1e6) / 5e6;
-        4.0 * (1.0 + at) / (1.0 + 0.3 * at)
-    };
-    let settings = Settings::default();
-    let (mut shown, mut covered) = (0, 0);
-    for seed in 0..40 {
-        let (pairs, rows) = Source::new(seed).growing((1_000_000, 6_000_000), truth, 60);
-        assert!(pairs.iter().all(|pair| pair.a_ns > 2 * pair.b_ns));
-        let verdict = |pairs: &[Pair]| compared(pairs).verdict;
-        assert_eq!(verdict(&pairs[..20]), TimesVerdict::FasterSoFar, "{seed}");
-        assert_eq!(verdict(&pairs), TimesVerdict::Faster, "{seed}");
-        let Some(found) = ratio_by_rows(&pairs, &rows, &settings) else { continue };
-        assert!(found.low > 0.0 && found.exponent < 1.0, "{found:?}");
-        assert_eq!((found.first.rows, found.last.rows), (rows[0], rows[59]));
-        shown += 1;
-        let of = [found.first, found.last].map(|at| (at.estimate, truth(at.rows)));
-        covered += of.iter().filter(|(at, truth)| at.low <= *truth && *truth <= at.high).count();
+fn the_time_of_a_combination_lies_within_its_interval_however_skewed_it_is() {
+    for (name, noise) in SCENARIOS {
+        let rounds = Source::new(7).rounds(noise, 3, 30, 1.1);
+        for one in best_of(&rounds, &Settings::default()).combinations {
+            let (time, low, high) =
+                (one.typical_ns.unwrap(), one.low_ns.unwrap(), one.high_ns.unwrap());
+            assert!(low <= time && time <= high, "{name}: {one:?}");
+        }
     }
-    assert!(shown >= 38, "{shown} of 40");
-    assert!((2 * shown - covered) as f64 <= most(2 * shown as u64, 0.07), "{covered} of {shown}");
-    // While a table begins to be filled, its ratios are on no curve.
-    let (pairs, rows) = Source::new(1).growing((1_000, 6_000_000), truth, 60);
-    let found = ratio_by_rows(&pairs, &rows, &settings).unwrap();
-    assert!((600_000..800_000).contains(&found.first.rows), "{found:?}");
-}
-
-#[test]
-fn a_ratio_that_does_not_change_with_the_rows_is_rarely_said_to() {
-    let settings = Settings::default();
-    let said = (0..60).filter(|seed| {
-        let (pairs, rows) = Source::new(*seed).growing((1_000_000, 6_000_000), |_| 2.0, 40);
-        ratio_by_rows(&pairs, &rows, &settings).is_some()
-    });
-    assert!(said.count() as f64 <= most(60, 0.05));
-    let (pairs, rows) = Source::new(1).growing((1_000_000, 6_000_000), |rows| rows as f64, 40);
-    assert_eq!(ratio_by_rows(&pairs[..9], &rows[..9], &settings), None, "too few");
-    assert_eq!(ratio_by_rows(&pairs, &[5; 40], &settings), None, "it does not grow");
-    assert_eq!(ratio_by_rows(&[], &[], &settings), None);
+    // Two states: the median is in one of them, and the interval between.
+    let took = |round: u64| Some(if round % 5 < 3 { 2_330_000 + round } else { 2_500_000 + round });
+    let rounds: Vec<_> =
+        (0..40).map(|round| vec![took(round), took(round).map(|ns| 2 * ns)]).collect();
+    let found = best_of(&rounds, &Settings::default());
+    assert!(found.combinations[0].median_ns < found.combinations[0].low_ns);
+    assert!(found.combinations[0].low_ns < found.combinations[0].typical_ns);
+    assert!((found.combinations[1].times_best.unwrap() - 2.0).abs() < 1e-3);
 }
 
 #[test]
@@ -565,7 +549,8 @@ proptest! {
             prop_assert!(found.combinations[best].may_be_best);
         }
         for combination in &found.combinations {
-            let numbers = [combination.low_ns, combination.median_ns, combination.high_ns];
+            let numbers = [combination.low_ns, combination.typical_ns, combination.high_ns];
+            prop_assert!(combination.low_ns.is_none() || numbers.is_sorted());
             prop_assert!(numbers.iter().flatten().all(|x| x.is_finite() && *x > 0.0));
             prop_assert!(combination.rounds >= found.rounds_min || combination.low_ns.is_none());
         }

@@ -20,7 +20,7 @@ impl Bencher {
         let arms =
             |query: &usize| vec![ArmSamples::default(); self.armed_queries[*query].arms.len()];
         let mut all: Vec<Vec<ArmSamples>> = queries.iter().map(arms).collect();
-        let executions = self.plan.pairs_min as usize;
+        let executions = self.plan.pairs_min.min(self.plan.pairs_max) as usize;
         let most = all.iter().map(Vec::len).max().unwrap_or(0);
         for arm in 0..most {
             for (number, (samples, query)) in all.iter_mut().zip(queries).enumerate() {

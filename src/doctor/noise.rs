@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::FORMAT_VERSION;
-use crate::quantity::{format_ratio, format_seconds};
+use crate::quantity::{format_counted, format_ratio, format_seconds};
 use crate::stats::{Comparison, PAIRS_LEAST, Pair, Settings, holm, paired_ratio, smallest_ratio};
 
 /// Numbers of pairs for which it is said what they would show: the fewest of a direction, and more.
@@ -129,7 +129,8 @@ impl QueryNoise {
             (ratio, ..) => ratio.map_or("-".to_owned(), format_ratio),
         };
         let pair = format_seconds(pair_s);
-        let _ = writeln!(text, "  {} pairs of {pair}, ratio to itself {ratio}", times.pairs);
+        let pairs = format_counted(times.pairs as u64, "pair", "pairs");
+        let _ = writeln!(text, "  {pairs} of {pair}, ratio to itself {ratio}");
         if self.has_states {
             let _ = writeln!(
                 text,

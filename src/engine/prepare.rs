@@ -24,7 +24,7 @@ use super::gpus::Gpus;
 use super::inspect::{
     CONTROL, QueryRights, check_queries, check_queries_apart, connect_and_inspect,
 };
-use super::reading::{Asking, Reading};
+use super::reading::{Asking, Reading, of_readers};
 use super::self_watch::Processes;
 use super::{PrepareError, Target, limits};
 
@@ -97,7 +97,9 @@ pub(super) async fn prepare(
     let rights = QueryRights { writes, role: reading.asking.role };
     let has_same_catalog = reading.has_same_catalog();
     match reading.own_session().filter(|_| !has_same_catalog) {
-        Some(theirs) => check_queries_apart(theirs, &armed_queries, rights).await?,
+        Some(theirs) => {
+            check_queries_apart(theirs, &armed_queries, rights).await.map_err(of_readers)?;
+        }
         None => check_queries(&mut control, &armed_queries, rights).await?,
     }
     try_rows(&mut control, plan, &table).await?;

@@ -225,7 +225,9 @@ impl Readers {
         });
         let pairs = all(&mut self.pairs, |total, tally| {
             total.merge(tally);
-            tally.verdict_in = total.reaches(stats::Settings::default().pairs_min, measured);
+            let left = total.reaches(stats::Settings::default().pairs_min, measured);
+            // Of wrong answers there will be no verdict.
+            tally.verdict_in = left.filter(|_| total.answers_different == 0);
         });
         (queries, pairs, due)
     }

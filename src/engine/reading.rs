@@ -53,7 +53,8 @@ impl Reading {
             return Ok(Self { asking, own: None, by: FreshnessBy::Snapshot });
         };
         let theirs = Target { address: address.clone(), embedded: false, readers: None };
-        let (mut session, report) = connect_and_inspect(&theirs, "strom-load readers").await?;
+        let found = connect_and_inspect(&theirs, "strom-load readers").await;
+        let (mut session, report) = found.map_err(of_readers)?;
         let is_standby = session.replayed().await?.is_some();
         if is_standby && plan.job.readers.writes {
             return Err(PrepareError::WritesOnStandby);
@@ -114,7 +115,8 @@ impl Reading {
             })
             .await?;
         }
-        check_queries_apart(session, armed_queries, QueryRights { writes, role: None }).await
+        let rights = QueryRights { writes, role: None };
+        check_queries_apart(session, armed_queries, rights).await.map_err(of_readers)
     }
 
     /// Has the readers find out what they see of the run's table. They do not hold it: a session in which
@@ -157,6 +159,14 @@ async fn is_a_copy(lookout: &Lookout, session: &mut pg::Session) -> bool {
     };
     tracing::warn!("it is not known how old answers are: {why}");
     false
+}
+
+/// Says that it is the readers' server: a table may be missing there alone.
+pub(super) fn of_readers(error: PrepareError) -> PrepareError {
+    match error {
+        PrepareError::Interrupted => error,
+        error => PrepareError::Readers(Box::new(error)),
+    }
 }
 
 async fn replayed(session: &mut pg::Session, wanted: u64) -> Result<(), pg::Error> {

@@ -50,6 +50,8 @@ pub struct Address {
     pub(super) target: Target,
     /// Whether somebody said so.
     has_own_target: bool,
+    /// Whether it is the readers' alone.
+    of_readers: bool,
     pub(super) shuffle: bool,
     /// Bound of one attempt at one host; `None` where the user wants none.
     pub(super) connect_timeout: Option<Duration>,
@@ -160,6 +162,7 @@ impl Address {
             common: Config::new(),
             target: Target::Any,
             has_own_target: true,
+            of_readers: false,
             shuffle: false,
             connect_timeout: Some(CONNECT_TIMEOUT),
             tls: Tls::off(),
@@ -191,11 +194,25 @@ impl Address {
         Self { user: role.to_owned(), ..self }
     }
 
-    /// For sessions that read alone: any server will do, unless `target_session_attrs` says otherwise.
+    /// For the sessions of readers alone: any server will do, unless `target_session_attrs` says otherwise.
     #[must_use]
     pub fn to_read(self) -> Self {
         let target = if self.has_own_target { self.target } else { Target::Any };
-        Self { target, ..self }
+        Self { target, of_readers: true, ..self }
+    }
+
+    /// What mends that nothing answers there.
+    pub(super) fn unreachable_fix(&self) -> &'static str {
+        match self.of_readers {
+            true => {
+                "check host and port of the readers' address (--readers-url) and that the server runs \
+                 (pg_isready); without one the readers ask the server that is loaded"
+            }
+            false => {
+                "check host and port and that the server runs (pg_isready); without any connection \
+                 setting strom-load starts a server of its own"
+            }
+        }
     }
 
     fn complete(mut settings: Settings, env: Env<'_>) -> Result<Self, AddressError> {
@@ -267,6 +284,7 @@ impl Address {
             common: common(&settings, tls.direct)?,
             target,
             has_own_target: settings.get("target_session_attrs").is_some(),
+            of_readers: false,
             shuffle,
             connect_timeout: connect_timeout.filter(|bound| !bound.is_zero()),
             tls,

@@ -370,16 +370,13 @@ fn explain(address: &Address, mut failures: Vec<Failure>) -> Error {
             Some((fact, fix)) => Error::refused(act, fact).with_fix(fix),
             None => explain_client(address, act, error),
         },
-        Cause::Unreachable(fact) => Error::lost(act, fact).with_fix(UNREACHABLE),
+        Cause::Unreachable(fact) => Error::lost(act, fact).with_fix(address.unreachable_fix()),
         Cause::Unfit(fact) => Error::lost(act, *fact).with_fix(
             "name a server that is what target_session_attrs looks for, or several with commas \
              between; target_session_attrs=any takes whatever answers",
         ),
     }
 }
-
-const UNREACHABLE: &str = "check host and port and that the server runs (pg_isready); without any \
-                           connection setting strom-load starts a server of its own";
 
 /// What mends that this process may open no more files.
 pub const OPEN_FILES: &str = "allow this process more open files (ulimit -n, or LimitNOFILE= of its \
@@ -445,7 +442,7 @@ fn explain_client(address: &Address, act: String, error: &tokio_postgres::Error)
             "unsupported authentication method" => {
                 "let pg_hba.conf ask for scram-sha-256, a certificate or no password".to_owned()
             }
-            _ => UNREACHABLE.to_owned(),
+            _ => address.unreachable_fix().to_owned(),
         },
     };
     explained.with_fix(fix)

@@ -1,6 +1,7 @@
 //! The plan of a benchmark: queries on tables that stand still, each in both arms.
 
 use std::collections::HashSet;
+use std::ops::Range;
 use std::time::Duration;
 
 use super::evidence::{ArmPlan, EvidencePlan};
@@ -123,10 +124,14 @@ impl Resolver<'_> {
     pub(super) fn benchmark(&mut self, profile: &mut Profile) -> Bench {
         let common = self.bench(profile);
         let bench = profile.bench.get_or_insert_default();
+        let given =
+            [&bench.pairs_min, &bench.pairs_max].map(|pairs| pairs.as_ref().map(Located::span));
         let pairs_min = self.number("pairs_min", &mut bench.pairs_min, &PAIRS_MIN) as u32;
-        let pairs_max = self.number("pairs_max", &mut bench.pairs_max, &PAIRS_MAX) as u32;
-        let pairs_max = pairs_max.max(pairs_min);
-        bench.pairs_max = bench.pairs_max.as_ref().map(|most| most.with(whole(pairs_max)));
+        let mut pairs_max = self.number("pairs_max", &mut bench.pairs_max, &PAIRS_MAX) as u32;
+        if pairs_max < pairs_min && self.is_raised(&given, bench, [pairs_min, pairs_max]) {
+            pairs_max = pairs_min;
+            bench.pairs_max = bench.pairs_max.as_ref().map(|most| most.with(whole(pairs_max)));
+        }
         let order = self.choice(&mut bench.order, Order::Interleaved);
         let repeats = self.number("repeats", &mut bench.repeats, &REPEATS) as u32;
         if repeats > 1 && order == Order::Sequential {
@@ -155,6 +160,28 @@ impl Resolver<'_> {
             precision: self.number("precision", &mut bench.precision, &PRECISION),
             ..common
         }
+    }
+
+    /// Whether the most pairs of a query, being below the fewest, are raised to those: where nobody gave
+    /// them, or only a profile did and the fewest come from the call. Else they are kept: a run of too few
+    /// pairs says so. Both given in one place contradict each other, a fault.
+    fn is_raised(
+        &mut self,
+        [min_at, max_at]: &[Option<Range<usize>>; 2],
+        bench: &profile::Bench,
+        [pairs_min, pairs_max]: [u32; 2],
+    ) -> bool {
+        let Some(max_at) = max_at else { return true };
+        let Some(min_at) = min_at else { return false };
+        let [min_of_call, max_of_call] =
+            [min_at, max_at].map(|at| self.report.override_at(at).is_some());
+        if min_of_call == max_of_call {
+            let what =
+                format!("the most pairs of a query are {pairs_max}, and the fewest {pairs_min}");
+            let fix = "raise `pairs_max`, lower `pairs_min`, or leave one of them out".to_owned();
+            self.fault(bench.pairs_max.as_ref(), what, fix);
+        }
+        min_of_call && !max_of_call
     }
 
     /// The queries of a sweep. It has no pairs, and its rounds are its own.

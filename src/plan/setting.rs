@@ -292,7 +292,7 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Value(count),
         value_name: "NUMBER",
         heading: "Benchmark",
-        help: "Fewest pairs of a query [default: 20]",
+        help: "Fewest pairs of a query, of fewer than which there is no interval [default: 30]",
     },
     Setting {
         flag: "--pairs-max",
@@ -301,7 +301,7 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Value(count),
         value_name: "NUMBER",
         heading: "Benchmark",
-        help: "Most pairs of a query [default: 200]",
+        help: "Most pairs of a query, also where that is below the fewest by default [default: 200]",
     },
     Setting {
         flag: "--query-time",

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod left_over;
+mod pairs;
 mod recovery;
 
 use std::time::Duration;

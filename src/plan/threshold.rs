@@ -8,7 +8,7 @@ use super::resolver::Resolver;
 use super::{Job, LeftOver};
 use crate::profile::Located;
 use crate::quantity::{format_duration, parse_duration};
-use crate::result::figure::{NameError, NamedFigure, Subjects};
+use crate::result::figure::{Known, NameError, NamedFigure, Subjects};
 use crate::result::{JobResult, ThresholdReport};
 
 /// Names that are shown for one that is unknown.
@@ -44,19 +44,24 @@ pub enum ThresholdOp {
 }
 
 impl Threshold {
-    /// How it stands in a result. A figure that was not measured does not hold, and a lower bound is never
-    /// below anything.
+    /// How it stands in a result. A figure that was not measured does not hold, a lower bound is never
+    /// below anything, and an upper bound never above.
     pub fn judge(&self, result: &JobResult) -> ThresholdReport {
+        use ThresholdOp::{Above, AtLeast, AtMost, Below};
         let value = self.figure.value(result);
         let passed = value.is_some_and(|value| {
-            let may_be_more =
-                value.at_least && matches!(self.op, ThresholdOp::Below | ThresholdOp::AtMost);
-            !may_be_more && self.op.holds(value.number, self.limit)
+            let may_hold = match value.known {
+                Known::Exactly => true,
+                Known::AtLeast => matches!(self.op, Above | AtLeast),
+                Known::AtMost => matches!(self.op, Below | AtMost),
+            };
+            may_hold && self.op.holds(value.number, self.limit)
         });
         ThresholdReport {
             threshold: self.to_string(),
             value: value.map(|value| value.number),
-            at_least: value.is_some_and(|value| value.at_least),
+            at_least: value.is_some_and(|value| value.known == Known::AtLeast),
+            at_most: value.is_some_and(|value| value.known == Known::AtMost),
             passed,
             aborted_at_s: None,
         }
@@ -445,6 +450,45 @@ mod tests {
             let report = parse(text, &subjects()).unwrap().judge(&result);
             assert_eq!((report.passed, report.at_least), (passed, !text.contains("p50")), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bound_of_a_ratio_decides_what_it_can() {
+        use crate::result::query::{TriedArm, TriedReport};
+        use crate::result::{Body, sample};
+        let mut result = sample::stream();
+        let text = |rest: &str| format!("ratio.top10.{rest}");
+        let judge = |result: &JobResult, rest: &str| {
+            let of = Subjects { queries: &["top10", "sum"], ..subjects() };
+            parse(&text(rest), &of).unwrap().judge(result)
+        };
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        let pair = &mut run.comparisons[0];
+        (pair.query, pair.times, pair.pairs, pair.valid) = ("top10".to_owned(), None, 0, true);
+        let arm = |after_s, cut| TriedArm { after_s, cut };
+        pair.tried = Some(TriedReport::of([arm(40.0, true), arm(1.0, false)]));
+        let mut upper = result.clone();
+        let Body::Stream(run) = &mut upper.body else { panic!("no stream") };
+        run.comparisons[0].tried = Some(TriedReport::of([arm(1.0, false), arm(40.0, true)]));
+        for (rest, passed) in [
+            ("value >= 10", true),
+            ("value > 40", false),
+            ("value < 50", false),
+            ("value < 10", false),
+        ] {
+            let report = judge(&result, rest);
+            assert_eq!((report.passed, report.at_least, report.value), (passed, true, Some(40.0)));
+        }
+        for (rest, passed) in [("value < 1", true), ("value <= 0.01", false), ("value >= 0", false)]
+        {
+            let report = judge(&upper, rest);
+            assert_eq!((report.passed, report.at_most, report.value), (passed, true, Some(0.025)));
+        }
+        // An interval's end is bounded by nothing, and of wrong answers nothing is known.
+        assert_eq!(judge(&result, "low >= 10").value, None);
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        run.comparisons[0].valid = false;
+        assert_eq!(judge(&result, "value >= 10").value, None);
     }
 
     #[test]

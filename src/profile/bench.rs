@@ -16,9 +16,9 @@ pub struct Bench {
     pub gpu: Option<Located<Gpu>>,
     /// How the executions of the two arms follow each other. Default: "interleaved".
     pub order: Option<Located<Order>>,
-    /// Fewest pairs of a query, unless its time is up before. Default: 20.
+    /// Fewest pairs of a query, unless its time is up before; of fewer there is no interval. Default: 30.
     pub pairs_min: Option<Located<Whole>>,
-    /// Most pairs of a query. Default: 200.
+    /// Most pairs of a query, also where that is below the default of the fewest. Default: 200.
     pub pairs_max: Option<Located<Whole>>,
     /// Most seconds for the pairs of a query. Default: 60.
     pub time_s: Option<Located<Number>>,

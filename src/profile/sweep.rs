@@ -11,8 +11,7 @@ use super::{Located, Number, SettingValue, Whole};
 pub struct Sweep {
     /// Which combinations of values are measured. Default: "product".
     pub mode: Option<SweepMode>,
-    /// Rounds, each of which measures every combination once. Default: 15, or as many as it takes
-    /// to tell so many combinations apart.
+    /// Rounds, each of which measures every combination once. Default: 30.
     pub rounds: Option<Located<Whole>>,
     /// Most combinations; more are a fault. Default: 64.
     pub max_combinations: Option<Located<Whole>>,

@@ -64,7 +64,8 @@ impl AnswerHistory {
                 let how = match &comparison.order {
                     Some(order) => format!("the same rows, in another order at row {}", order.row),
                     None => {
-                        format!("{first} rows only in the first, {second} only in the second")
+                        let rows = if first == 1 { "row" } else { "rows" };
+                        format!("{first} {rows} only in the first, {second} only in the second")
                     }
                 };
                 tracing::error!("the answers of `{name}` are different: {how}");

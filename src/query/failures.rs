@@ -58,7 +58,8 @@ impl Failures {
         }
         seen.told_at = now;
         let again = std::mem::take(&mut seen.untold);
-        Some(format!("{who} failed {again} times more (SQLSTATE {code}), {} in all", seen.total))
+        let times = if again == 1 { "time" } else { "times" };
+        Some(format!("{who} failed {again} {times} more (SQLSTATE {code}), {} in all", seen.total))
     }
 }
 

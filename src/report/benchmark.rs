@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
 use super::{gpu, outcome, words};
-use crate::quantity::{format_count, format_ms, format_seconds};
+use crate::quantity::{format_count, format_counted, format_ms, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{
     BenchArmReport, BenchQueryReport, BenchmarkRun, Halted, StepReport,
@@ -103,7 +103,8 @@ fn together(run: &BenchmarkRun) -> Option<String> {
 
 fn arrow_line(arrow: &Exported) -> String {
     let mebibytes = format_count(arrow.bytes.div_ceil(1 << 20));
-    format!("Arrow file: {} rows, {mebibytes} MiB", format_count(arrow.rows))
+    let rows = format_counted(arrow.rows, "row", "rows");
+    format!("Arrow file: {rows}, {mebibytes} MiB")
 }
 
 fn title(step: &StepReport) -> String {
@@ -177,8 +178,6 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
         for (verdict, words) in [
             (TimesVerdict::Faster, format!("`{other}` is faster")),
             (TimesVerdict::Slower, format!("`{other}` is slower")),
-            (TimesVerdict::FasterSoFar, format!("`{other}` is faster so far")),
-            (TimesVerdict::SlowerSoFar, format!("`{other}` is slower so far")),
             (TimesVerdict::NoDifferenceShown, "No difference shown".to_owned()),
             (TimesVerdict::TooFewPairs, "Too few pairs".to_owned()),
         ] {
@@ -188,6 +187,18 @@ pub(super) fn verdicts(result: &JobResult, report: &BenchmarkRun) -> Vec<String>
                     lines.push(format!("{words} {scope}: {names}"));
                 }
             }
+        }
+        // How each of them looks is in the table: what is not sure leads nobody.
+        let unsure = report.queries().filter(|query| {
+            use TimesVerdict::{FasterSoFar, SlowerSoFar};
+            let is_it =
+                |times: &stats::Comparison| matches!(times.verdict, FasterSoFar | SlowerSoFar);
+            query.valid && query.times.as_ref().is_some_and(is_it)
+        });
+        let unsure = unsure.count() as u64;
+        if unsure > 0 {
+            let unsure = format_counted(unsure, "query", "queries");
+            lines.push(format!("Not sure yet: {unsure}"));
         }
     } else if report.queries().next().is_some() {
         let why = if result.server.pg_strom_loaded { "" } else { ": PG-Strom is not loaded" };
@@ -362,14 +373,15 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     }
     for arm in &query.arms {
         if let Some(error) = &arm.error {
-            let (failures, said) = (arm.failures, words::one_line(&error.message));
-            notes.push(format!("{name} ({}): failed {failures} times: {said}", arm.arm));
+            let failures = format_counted(arm.failures, "time", "times");
+            let said = words::one_line(&error.message);
+            notes.push(format!("{name} ({}): failed {failures}: {said}", arm.arm));
             let why = words::why_silent(arm.gpu, arm.plan.as_ref(), &error.sqlstate);
             notes.extend(why.map(|why| format!("{name} ({}): {why}", arm.arm)));
         }
         if arm.fallback_rows > 0 {
-            let rows = format_count(arm.fallback_rows);
-            notes.push(format!("{name} ({}): {rows} rows fell back to the CPU", arm.arm));
+            let rows = format_counted(arm.fallback_rows, "row", "rows");
+            notes.push(format!("{name} ({}): {rows} fell back to the CPU", arm.arm));
         }
         let Some(plan) = arm.plan.as_ref() else { continue };
         let flips = words::plan_flips(plan).into_iter();
@@ -384,4 +396,31 @@ fn notes(query: &BenchQueryReport, steps: usize) -> Vec<String> {
     let answers = words::differences(arms, &query.answers).into_iter();
     notes.extend(answers.map(|line| format!("{name}: {line}")));
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{Body, sample};
+    use crate::stats::{Pair, Settings, paired_ratio};
+
+    #[test]
+    fn what_is_not_sure_leads_no_summary() {
+        let mut result = sample::benchmark();
+        let Body::Benchmark(run) = &mut result.body else { panic!("no benchmark") };
+        let times = paired_ratio(&[Pair { a_ns: 30, b_ns: 10 }; 12], &Settings::default());
+        assert_eq!(times.verdict, TimesVerdict::FasterSoFar);
+        run.steps[0].queries[0].times = Some(times);
+        let run = run.clone();
+        let head = verdicts(&result, &run);
+        assert!(head.contains(&"Not sure yet: 1 query".to_owned()), "{head:?}");
+        assert!(!head.iter().any(|line| line.contains("faster")), "{head:?}");
+        // The table says how it looks.
+        let mut text = String::new();
+        write_text(&mut text, &result, &run).unwrap();
+        assert!(text.contains("on is faster so far"), "{text}");
+        let mut wrong = run;
+        wrong.steps[0].queries[0].valid = false;
+        assert!(!verdicts(&result, &wrong).iter().any(|line| line.starts_with("Not sure")));
+    }
 }

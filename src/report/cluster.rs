@@ -1,7 +1,7 @@
 //! What two loaders and two servers among faults came to, for people.
 
 use super::table::{Align, TableRow, text_table};
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_counted};
 use crate::result::cluster::{ClusterCounts, ClusterKind, ClusterReport};
 
 /// Plain text, one screen.
@@ -36,14 +36,14 @@ fn lines(report: &ClusterReport) -> Vec<String> {
     let mut lines = Vec::new();
     if all.lost_by_server > 0 {
         lines.push(format!(
-            "lost        {} rows by the server: a standby was promoted that did not have them, and that \
+            "lost        {} by the server: a standby was promoted that did not have them, and that \
              no COMMIT had waited for",
-            format_count(all.lost_by_server)
+            format_counted(all.lost_by_server, "row", "rows")
         ));
     }
     let mut add = |rows: u64, what: &str| {
         if rows > 0 {
-            lines.push(format!("WRONG       {} rows {what}", format_count(rows)));
+            lines.push(format!("WRONG       {} {what}", format_counted(rows, "row", "rows")));
         }
     };
     add(all.lost - all.lost_by_server, "are lost that the server kept");
@@ -119,7 +119,7 @@ mod tests {
         ];
         for spoil in spoilt {
             let report = report(spoil);
-            assert!(!report.right && cluster(&report).contains("WRONG       1 rows"), "{report:?}");
+            assert!(!report.right && cluster(&report).contains("WRONG       1 row "), "{report:?}");
         }
     }
 }

@@ -41,7 +41,11 @@ fn verdict(threshold: &ThresholdReport) -> &'static str {
 
 fn line(threshold: &ThresholdReport, verdict: &str) -> String {
     let value = threshold.value.map_or("not measured".to_owned(), |value| {
-        let bound = if threshold.at_least { "≥ " } else { "" };
+        let bound = match (threshold.at_least, threshold.at_most) {
+            (true, _) => "≥ ",
+            (_, true) => "≤ ",
+            _ => "",
+        };
         format!("{bound}{value:.4}")
     });
     let ended =

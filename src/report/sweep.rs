@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
 use super::{benchmark, gpu, outcome, words};
-use crate::quantity::format_ms;
+use crate::quantity::{format_counted, format_ms};
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
 use crate::result::sweep::{
@@ -62,7 +62,7 @@ fn verdict(sweep: &SweepReport, query: &SweepQueryReport) -> String {
         query.may_be_best.iter().copied().filter(|other| *other != best).collect();
     let as_it_is = (0..of).find(|at| is_as_it_is(sweep, *at)).unwrap_or(best);
     // A winner is named only where there is one.
-    let least = format!("least median: {best_words}");
+    let least = format!("least time: {best_words}");
     let looks = others.iter().filter(|other| query.combinations[**other].slower_so_far).count();
     let so_far = if looks == 0 { String::new() } else { format!("; {looks} look slower so far") };
     match others.len() {
@@ -126,9 +126,9 @@ pub(super) fn write_markdown(out: &mut String, result: &JobResult, run: &SweepRu
     let confidence = sweep.queries.first().map_or(0.95, |query| query.confidence) * 100.0;
     writeln!(
         out,
-        "Each interval is of one median alone. \"may be best\": no other is shown to be faster; with \
-         {confidence:.0} % probability all that are as good as the best are among those, however \
-         many combinations there are. Answers are compared with the reference: the server as it \
+        "Time: the typical one of a combination, with its interval, which is of that combination \
+         alone. \"may be best\": no other is shown to be faster; with {confidence:.0} % probability \
+         all that are as good as the best are among those, however many combinations there are. Answers are compared with the reference: the server as it \
          is, with the GPU off."
     )
 }
@@ -166,11 +166,11 @@ fn about(sweep: &SweepReport) -> String {
         by(Applying::Restart, "restart"),
     ];
     format!(
-        "{} combinations ({}), {} of at most {} rounds in random order; {}",
-        sweep.combinations.len(),
+        "{} ({}), {} of at most {} in random order; {}",
+        format_counted(sweep.combinations.len() as u64, "combination", "combinations"),
         sweep.mode,
         sweep.rounds,
-        sweep.rounds_planned,
+        format_counted(u64::from(sweep.rounds_planned), "round", "rounds"),
         ways.into_iter().flatten().collect::<Vec<_>>().join("; ")
     )
 }
@@ -178,11 +178,11 @@ fn about(sweep: &SweepReport) -> String {
 /// Best first, its header before.
 fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
     let mut header: Vec<String> = sweep.settings.iter().map(|swept| swept.name.clone()).collect();
-    let own = ["median (interval)", "times best", "may be best", "rounds", "ran on", "answers"];
+    let own = ["time (interval)", "times best", "may be best", "rounds", "ran on", "answers"];
     header.extend(own.map(str::to_owned));
     let mut order: Vec<usize> = (0..query.combinations.len()).collect();
-    let median = |at: &usize| query.combinations[*at].median_ms.unwrap_or(f64::INFINITY);
-    order.sort_by(|one, other| median(one).total_cmp(&median(other)));
+    let typical = |at: &usize| query.combinations[*at].time_ms().unwrap_or(f64::INFINITY);
+    order.sort_by(|one, other| typical(one).total_cmp(&typical(other)));
     let row = |at: usize| {
         let cell = &query.combinations[at];
         let values = sweep.combinations[at].iter().zip(&sweep.settings);
@@ -202,7 +202,7 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
             (false, _) if cell.may_be_best => "yes",
             (false, _) => "no",
         };
-        let judged = match cell.median_ms {
+        let judged = match cell.time_ms() {
             _ if !cell.valid => "INVALID",
             Some(_) => judged,
             None => "-",
@@ -222,14 +222,14 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
 }
 
 fn time(cell: &CellReport) -> String {
-    match (cell.median_ms, cell.low_ms, cell.high_ms, &cell.error) {
-        (_, _, _, Some(error)) if cell.given_up => format!("ERROR {}", error.sqlstate),
-        (Some(ms), Some(low), Some(high), _) => {
+    match (cell.time_ms(), cell.interval_ms(), &cell.error) {
+        (_, _, Some(error)) if cell.given_up => format!("ERROR {}", error.sqlstate),
+        (Some(ms), Some((low, high)), _) => {
             format!("{} ({} - {})", format_ms(ms), format_ms(low), format_ms(high))
         }
-        (Some(ms), _, _, _) => format_ms(ms),
+        (Some(ms), None, _) => format_ms(ms),
         // Of a wrong answer the times are kept and not shown.
-        (None, _, _, None) if cell.valid => "not measured".to_owned(),
+        (None, _, None) if cell.valid => "not measured".to_owned(),
         _ => "-".to_owned(),
     }
 }

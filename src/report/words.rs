@@ -2,7 +2,9 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use crate::quantity::{format_about, format_count, format_ms, format_ratio, format_seconds};
+use crate::quantity::{
+    format_about, format_count, format_counted, format_ms, format_ratio, format_seconds,
+};
 use crate::result::JobResult;
 use crate::result::answers::{AnswerHistory, OutOfOrder, Row, TimedAnswers};
 use crate::result::arm::Gpu;
@@ -76,15 +78,8 @@ pub(super) fn compared(times: &Comparison) -> Vec<String> {
             within.unwrap_or_default()
         ));
     }
-    if let Some(ByRows { first, last, exponent, .. }) = &times.by_rows {
-        let how = if *exponent > 0.0 { "grows" } else { "falls" };
-        lines.push(format!(
-            "the ratio {how} with the table: {} at {} rows, {} at {}",
-            estimate(&first.estimate),
-            format_about(first.rows),
-            estimate(&last.estimate),
-            format_about(last.rows)
-        ));
+    if let Some(by_rows) = &times.by_rows {
+        lines.push(by_rows_line(by_rows));
     } else if let Some(course) = &times.course {
         lines.push(format!(
             "the ratio changes: {} at the first pair, {} in the middle, {} at the last",
@@ -101,13 +96,34 @@ pub(super) fn compared(times: &Comparison) -> Vec<String> {
         lines.push(format!("the ratio of the two medians is another one: {}", format_ratio(ratio)));
     }
     match times.more_pairs.filter(|_| !times.is_decided()) {
-        Some(more) => lines.push(format!("a direction takes about {more} more pairs")),
+        Some(more) => {
+            let more = format_counted(more as u64, "more pair", "more pairs");
+            lines.push(format!("a direction takes about {more}"));
+        }
         None if times.verdict == TimesVerdict::TooFewPairs => {
             lines.push(format!("nothing is said of fewer than {PAIRS_LEAST} pairs"));
         }
         None => {}
     }
     lines
+}
+
+/// The ends are shown only where they show by themselves what is said.
+fn by_rows_line(by_rows: &ByRows) -> String {
+    let how = if by_rows.grows() { "grows" } else { "falls" };
+    let ByRows { first, last, exponent, low, high } = by_rows;
+    if !by_rows.ends_tell() {
+        return format!(
+            "the ratio {how} with the table, by its rows to the power of {exponent:.2} ({low:.2} - {high:.2})"
+        );
+    }
+    format!(
+        "the ratio {how} with the table: {} at {} rows, {} at {}",
+        estimate(&first.estimate),
+        format_about(first.rows),
+        estimate(&last.estimate),
+        format_about(last.rows)
+    )
 }
 
 /// The ratio of a query that made no pair, or what it is bounded by.
@@ -182,8 +198,11 @@ pub(super) fn plan_flips(plan: &PlanHistory) -> Vec<String> {
     }
     let kinds = plan.kinds();
     let kinds = kinds.iter().enumerate().map(|(at, (words, count))| {
-        let executions = if at == 0 { " executions" } else { "" };
-        format!("{}{executions} {words}", format_count(*count))
+        let count = match at {
+            0 => format_counted(*count, "execution", "executions"),
+            _ => format_count(*count),
+        };
+        format!("{count} {words}")
     });
     let mut lines = vec![format!("plan changed: {}", kinds.collect::<Vec<_>>().join(", "))];
     for executed in plan.executed.iter().take(PLANS_SHOWN) {
@@ -214,7 +233,7 @@ pub(super) fn answers(answers: &AnswerHistory) -> String {
         (0, _, _) => "could not be compared".to_owned(),
         _ if answers.failed_since > 0 => "same, then not compared".to_owned(),
         _ if answers.ties > 0 => "same, but for ties".to_owned(),
-        _ => format!("same ({} rows)", format_count(answers.rows)),
+        _ => format!("same ({})", format_counted(answers.rows, "row", "rows")),
     }
 }
 
@@ -238,8 +257,8 @@ pub(super) fn differences<'a>(
     let Some(first) = answers.differences.first() else { return lines };
     let arms: Vec<&str> = arms.collect();
     for ((arm, rows), count) in arms.iter().zip(&first.examples).zip(first.only) {
-        let count = format_count(count);
-        let line = |shown| format!("only in {arm} ({count} rows): {}", row(shown));
+        let count = format_counted(count, "row", "rows");
+        let line = |shown| format!("only in {arm} ({count}): {}", row(shown));
         lines.extend(rows.iter().take(EXAMPLES_SHOWN).map(line));
     }
     if let Some(OutOfOrder { row: at, keys }) = &first.order {
@@ -345,6 +364,12 @@ mod tests {
         repeats: 2.90, 3.10, 0.0040; a standard deviation of 5.1 % from repeat to repeat, 10.5 % from pair to pair
         the ratio grows with the table: 2.10 (1.89 - 2.31) at 1 M rows, 3.40 (3.06 - 3.74) at 6 M
         ");
+        // Ends that overlap would contradict what is said.
+        times.by_rows = times.by_rows.map(|by| ByRows { last: at(6_000_000, 2.4), ..by });
+        assert_eq!(
+            compared(&times)[1],
+            "the ratio grows with the table, by its rows to the power of 0.27 (0.20 - 0.30)"
+        );
         assert_eq!(scope(&times), "over 3 repeats");
         let told = |all: &[Comparison]| together(all.iter()).unwrap();
         assert!(told(&one).starts_with("one run: the direction holds with 95 %"));

@@ -7,7 +7,7 @@ use super::answers::AnswerHistory;
 use super::arm::Gpu;
 use super::benchmark::{BenchArmReport, BenchQueryReport};
 use super::evidence::{PlanHistory, Verdict};
-use super::query::QueryReport;
+use super::query::{QueryReport, RatioKnown};
 use super::stream::StreamRun;
 use super::sweep::SweepQueryReport;
 use super::{Body, JobResult};
@@ -16,6 +16,9 @@ use crate::stats::Comparison;
 
 /// In a figure's name, a word that stands for the name of a step, a query or an arm.
 const PLACEHOLDERS: [&str; 3] = ["STEP", "QUERY", "ARM"];
+
+/// The figure that an arm that was cut bounds.
+const TYPICAL_RATIO: &str = "ratio.QUERY.value";
 
 /// A figure of a result.
 #[derive(Debug)]
@@ -34,8 +37,19 @@ pub struct Figure {
 pub struct Value {
     /// The number.
     pub number: f64,
-    /// Whether it is but a lower bound, as something was given up that would have taken longer.
-    pub at_least: bool,
+    /// What is known of it.
+    pub known: Known,
+}
+
+/// How a number is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It is that.
+    Exactly,
+    /// It is a lower bound, as something was given up that would have taken longer.
+    AtLeast,
+    /// It is an upper bound.
+    AtMost,
 }
 
 type OfDurations<T> = fn(&T) -> Option<Percentiles>;
@@ -262,14 +276,18 @@ impl NamedFigure {
         let of = |durations: Option<Percentiles>, ms: fn(&Percentiles) -> f64| {
             let durations = durations?;
             let number = ms(&durations);
-            Some(Value { number, at_least: durations.is_at_least(number) })
+            let known = if durations.is_at_least(number) { Known::AtLeast } else { Known::Exactly };
+            Some(Value { number, known })
         };
         let value = match self.figure.of {
             Of::Latency((durations, ms)) | Of::ReadersLatency((durations, ms)) => {
                 of(durations(result.stream()?), ms)
             }
             Of::ReaderLatency((durations, ms)) => of(durations(self.read_by(result)?), ms),
-            _ => self.number(result).map(|number| Value { number, at_least: false }),
+            _ => {
+                let exactly = |number| Value { number, known: Known::Exactly };
+                self.number(result).map(exactly).or_else(|| self.bound(result))
+            }
         };
         value.filter(|value| value.number.is_finite())
     }
@@ -311,6 +329,31 @@ impl NamedFigure {
         steps.find_map(|step| {
             step.queries.iter().find(|query| self.query.as_ref() == Some(&query.query))
         })
+    }
+
+    /// What bounds the typical ratio of a query that made no pair, as it was cut in an arm.
+    fn bound(&self, result: &JobResult) -> Option<Value> {
+        if self.figure.name != TYPICAL_RATIO {
+            return None;
+        }
+        let (tried, pairs) = match result.stream() {
+            Some(run) => {
+                let mut pairs = run.comparisons.iter();
+                let pair = pairs.find(|pair| self.is_of(&pair.query, None) && pair.valid)?;
+                (pair.tried.as_ref()?, pair.times.as_ref())
+            }
+            None => {
+                let query = self.benched(result).filter(|query| query.valid)?;
+                (query.tried.as_ref()?, query.times.as_ref())
+            }
+        };
+        let known = match tried.known {
+            RatioKnown::AtLeast => Known::AtLeast,
+            RatioKnown::AtMost => Known::AtMost,
+            RatioKnown::Once | RatioKnown::Nothing => return None,
+        };
+        let number = tried.ratio.filter(|_| pairs.is_none())?;
+        Some(Value { number, known })
     }
 
     /// The two arms compared; not if their answers differ, which makes a ratio mean nothing.

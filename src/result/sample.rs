@@ -138,7 +138,7 @@ pub(crate) fn benchmark() -> JobResult {
 pub(crate) fn sweep() -> JobResult {
     let cell = |median_ms: f64, checks: u64| {
         json!({
-            "rounds": 2, "median_ms": median_ms, "low_ms": null, "high_ms": null,
+            "rounds": 2, "median_ms": median_ms, "typical_ms": median_ms, "low_ms": null, "high_ms": null,
             "times_best": median_ms / 4.0, "may_be_best": true, "valid": true, "failures": 0,
             "error": null, "given_up": false, "rows": 10, "cold_ms": 50.0,
             "times_ns": ([(median_ms * 1e6) as u64; 2]), "gpu": "absent",

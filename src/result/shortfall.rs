@@ -13,7 +13,7 @@ use super::query::QueriesDue;
 use super::stream::StreamRun;
 use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query};
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_counted};
 
 /// How figures open that the loader's own delay is part of.
 const OF_RESPONSE: [&str; 4] = ["response_", "row_latency_", "service_", "wait_"];
@@ -212,10 +212,10 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
                 _ => "failed each time in the measurement",
             };
             let what = format!(
-                "`{}` ({}) {ending}, {} times: SQLSTATE {}",
+                "`{}` ({}) {ending}, {}: SQLSTATE {}",
                 query.query,
                 query.arm,
-                format_count(errors),
+                format_counted(errors, "time", "times"),
                 codes.join(", ")
             );
             failed.push(query.query.as_str());
@@ -248,11 +248,11 @@ fn given_up(name: &str, arm: &BenchArmReport) -> Option<Shortfall> {
     if !arm.given_up && !never {
         return None;
     }
-    let times = format_count(arm.failures);
+    let times = format_counted(arm.failures, "time", "times");
     let ending = match (&arm.error, never) {
-        (Some(error), true) => format!("failed each time, {times} times: {}", error.message),
+        (Some(error), true) => format!("failed each time, {times}: {}", error.message),
         (Some(error), false) => format!("failed and was given up: {}", error.message),
-        (None, _) => format!("failed {times} times"),
+        (None, _) => format!("failed {times}"),
     };
     let what = one_line(&format!("`{name}` ({}) {ending}", arm.arm));
     Some(Shortfall::new(ShortfallKind::QueryFailed, what))

@@ -49,7 +49,7 @@ pub struct SweepQueryReport {
     pub query: String,
     /// As it was run.
     pub sql: String,
-    /// The combination with the least median, by its place in `combinations`.
+    /// The combination with the least typical time, by its place in `combinations`.
     pub best: Option<usize>,
     /// All that cannot be told from it, and it.
     pub may_be_best: Vec<usize>,
@@ -73,11 +73,15 @@ pub struct CellReport {
     pub rounds: usize,
     /// Median service time, in milliseconds.
     pub median_ms: Option<f64>,
-    /// Lower end of its interval, in milliseconds.
+    /// Typical service time, in milliseconds: the geometric mean, in which outliers that come alone are
+    /// drawn in.
+    #[serde(default)]
+    pub typical_ms: Option<f64>,
+    /// Lower end of the interval of the typical one, in milliseconds.
     pub low_ms: Option<f64>,
-    /// Upper end of its interval, in milliseconds.
+    /// Upper end of the interval of the typical one, in milliseconds.
     pub high_ms: Option<f64>,
-    /// Its median ÷ the best one.
+    /// Its typical service time ÷ the best one.
     pub times_best: Option<f64>,
     /// Whether it may be the best one.
     pub may_be_best: bool,
@@ -165,6 +169,18 @@ pub struct SweepRun {
     pub tables: Vec<Prepared>,
     /// The sweep.
     pub sweep: SweepReport,
+}
+
+impl CellReport {
+    /// The time that it is shown and ranked by. A result of before there was a typical one has the median.
+    pub fn time_ms(&self) -> Option<f64> {
+        self.typical_ms.or(self.median_ms)
+    }
+
+    /// The interval of that time; none is of a median.
+    pub fn interval_ms(&self) -> Option<(f64, f64)> {
+        self.low_ms.zip(self.high_ms).filter(|_| self.typical_ms.is_some())
+    }
 }
 
 impl SweepReport {

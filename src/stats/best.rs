@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::center::median;
 use super::location::Location;
-use super::outliers::tamed;
-use super::pair::{PAIRS_LEAST, Settings};
+use super::outliers::{tamed, tamed_mean};
+use super::pair::{PAIRS_LEAST, Settings, held};
 
 /// Rounds below which no combination is left out: too few to see noise at all.
 pub const ROUNDS_MIN: usize = PAIRS_LEAST;
@@ -17,12 +17,15 @@ pub struct Combination {
     pub rounds: usize,
     /// Its median duration; absent if it was never measured.
     pub median_ns: Option<f64>,
+    /// Its typical duration, which the interval is of: the geometric mean, in which outliers that come
+    /// alone are drawn in; absent if it was never measured.
+    pub typical_ns: Option<f64>,
     /// Lower end of the interval of its typical duration, for this combination alone; absent with
     /// fewer than [`ROUNDS_MIN`] rounds.
     pub low_ns: Option<f64>,
     /// Upper end of the interval of its typical duration, for this combination alone.
     pub high_ns: Option<f64>,
-    /// Its median ÷ the best median.
+    /// Its typical duration ÷ that of the best.
     pub times_best: Option<f64>,
     /// Whether it may be the best one: no other is shown to be faster.
     pub may_be_best: bool,
@@ -33,7 +36,7 @@ pub struct Combination {
 /// What a sweep has shown.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Best {
-    /// The combination with the least median among those that may be the best one, if there is one
+    /// The combination with the least typical duration among those that may be the best one, if there is one
     /// with enough rounds.
     pub best: Option<usize>,
     /// All of them, in the order given.
@@ -71,35 +74,37 @@ impl Best {
 pub fn best_of(rounds: &[Vec<Option<u64>>], settings: &Settings) -> Best {
     let count = rounds.iter().map(Vec::len).max().unwrap_or(0);
     let confidence = settings.held_confidence();
-    let rivals: Vec<Rival> = (0..count).map(|index| Rival::new(rounds, index)).collect();
+    let rivals: Vec<Rival> =
+        (0..count).map(|index| Rival::new(rounds, index, confidence)).collect();
     // Without measurement nothing is the best, and what has few may be it.
-    let measured = rivals.iter().filter(|rival| rival.median.is_some()).count();
+    let measured = rivals.iter().filter(|rival| rival.typical.is_some()).count();
     let needed = settings.needed(measured * measured.saturating_sub(1) / 2);
     let slower = |rival: &Rival| {
-        let faster = rivals.iter().filter(|other| other.median < rival.median);
+        let faster = rivals.iter().filter(|other| other.typical < rival.typical);
         faster.into_iter().any(|other| rival.is_slower_than(other, needed))
     };
     let undefeated: Vec<bool> =
-        rivals.iter().map(|rival| rival.median.is_some() && !slower(rival)).collect();
+        rivals.iter().map(|rival| rival.typical.is_some() && !slower(rival)).collect();
     let enough = |index: &usize| undefeated[*index] && rivals[*index].values().len() >= ROUNDS_MIN;
-    let median_of = |index: usize| rivals[index].median.unwrap_or(f64::INFINITY);
-    let by_median = |one: &usize, other: &usize| median_of(*one).total_cmp(&median_of(*other));
-    let best = (0..count).filter(enough).min_by(by_median);
+    let typical_of = |index: usize| rivals[index].typical.unwrap_or(f64::INFINITY);
+    let by_typical = |one: &usize, other: &usize| typical_of(*one).total_cmp(&typical_of(*other));
+    let best = (0..count).filter(enough).min_by(by_typical);
     let tail = (1.0 - confidence) / 2.0 / measured.saturating_sub(1).max(1) as f64;
     let lags = |rival: &Rival| {
-        let Some(best) = best.map(median_of) else { return false };
-        let equals = rivals.iter().filter(|other| other.median.is_some_and(|own| own <= best));
+        let Some(best) = best.map(typical_of) else { return false };
+        let equals = rivals.iter().filter(|other| other.typical.is_some_and(|own| own <= best));
         let mut behind = equals.filter_map(|other| rival.lag(other));
         behind.any(|lag| lag.quantile(tail) > 0.0)
     };
     let combination = |(rival, may_be_best): (&Rival, bool)| {
-        let interval = rival.interval(confidence);
+        let interval = rival.interval;
         Combination {
             rounds: rival.values().len(),
             median_ns: rival.median,
+            typical_ns: rival.typical,
             low_ns: interval.map(|(low, _)| low),
             high_ns: interval.map(|(_, high)| high),
-            times_best: rival.median.zip(best).map(|(own, best)| own / median_of(best)),
+            times_best: rival.typical.zip(best).map(|(own, best)| own / typical_of(best)),
             may_be_best,
             slower_so_far: lags(rival),
         }
@@ -113,16 +118,30 @@ struct Rival {
     /// Logarithms of the durations.
     logs: Vec<Option<f64>>,
     median: Option<f64>,
+    /// Of one estimate with its interval: with enough rounds the point lies within.
+    typical: Option<f64>,
+    interval: Option<(f64, f64)>,
 }
 
 impl Rival {
-    fn new(rounds: &[Vec<Option<u64>>], index: usize) -> Self {
+    fn new(rounds: &[Vec<Option<u64>>], index: usize, confidence: f64) -> Self {
         let of = |round: &Vec<Option<u64>>| round.get(index).copied().flatten();
         let durations: Vec<Option<f64>> =
             rounds.iter().map(|round| of(round).map(|ns| ns.max(1) as f64)).collect();
         let present: Vec<f64> = durations.iter().copied().flatten().collect();
-        let logs = durations.iter().map(|ns| ns.map(f64::ln)).collect();
-        Self { logs, median: median(&present) }
+        let logs: Vec<Option<f64>> = durations.iter().map(|ns| ns.map(f64::ln)).collect();
+        let values: Vec<f64> = logs.iter().copied().flatten().collect();
+        let enough = values.len() >= ROUNDS_MIN;
+        let location = enough.then(|| Location::of(&tamed(&values))).flatten();
+        let typical = match &location {
+            Some(location) => Some(held(location.quantile(0.5))),
+            None => tamed_mean(&values).map(held),
+        };
+        let tail = (1.0 - confidence) / 2.0;
+        let interval = location
+            .map(|location| [tail, 1.0 - tail].map(|p| held(location.quantile(p))))
+            .map(|[low, high]| (low, high));
+        Self { logs, median: median(&present), typical, interval }
     }
 
     fn values(&self) -> Vec<f64> {
@@ -140,14 +159,5 @@ impl Rival {
         let both = self.logs.iter().zip(&other.logs);
         let lags: Vec<f64> = both.filter_map(|(own, other)| Some((*own)? - (*other)?)).collect();
         Location::of(&tamed(&lags)).filter(|_| lags.len() >= ROUNDS_MIN)
-    }
-
-    /// Interval of its typical duration alone.
-    fn interval(&self, confidence: f64) -> Option<(f64, f64)> {
-        let values = self.values();
-        let location = Location::of(&tamed(&values)).filter(|_| values.len() >= ROUNDS_MIN)?;
-        let tail = (1.0 - confidence) / 2.0;
-        let end = |p: f64| location.quantile(p).clamp(-700.0, 700.0).exp();
-        Some((end(tail), end(1.0 - tail)))
     }
 }

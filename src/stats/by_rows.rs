@@ -12,6 +12,11 @@ use super::trend::theil_sen;
 /// those of starting and planning, and of no curve.
 const GROWTH_MAX: u64 = 10;
 
+/// The least that a table grows, as a factor, from the fewest rows that are looked at to the most. With
+/// less growth nothing tells its size from whatever else changed in that time, and a ratio that follows
+/// the rows one to one has changed by less than half.
+const GROWTH_MIN: f64 = 1.5;
+
 /// A ratio that changes with the rows of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "RatioByRows")]
@@ -32,6 +37,20 @@ pub struct ByRows {
     pub last: AtRows,
 }
 
+impl ByRows {
+    /// Whether the ratio grows with the table, or falls.
+    pub fn grows(&self) -> bool {
+        self.exponent > 0.0
+    }
+
+    /// Whether the intervals at both ends show by themselves what the exponent says: they do not
+    /// overlap, and lie in its order.
+    pub fn ends_tell(&self) -> bool {
+        let (first, last) = (&self.first.estimate, &self.last.estimate);
+        if self.grows() { first.high < last.low } else { last.high < first.low }
+    }
+}
+
 /// A ratio at a size of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "RatioAtRows")]
@@ -45,16 +64,26 @@ pub struct AtRows {
 
 /// The ratio as a function of the rows that the table had at each pair, in the order of measurement.
 /// `None` where it is not shown to be one, by an interval of the slope ([`theil_sen`]) that excludes 0,
-/// and with fewer than ten pairs.
+/// with fewer than ten pairs, and where the rows grew by less than half.
+///
+/// `comparisons` of such ratios are looked at beside each other. Their intervals hold together, by the
+/// method of Bonferroni: so that any of them is said to change with the rows by chance has at most the
+/// probability that the confidence leaves.
 ///
 /// The ratios at both ends are those of a curve of the second degree over the logarithm of the rows,
 /// below the noise models of the typical ratio.
-pub fn ratio_by_rows(pairs: &[Pair], rows: &[u64], settings: &Settings) -> Option<ByRows> {
+pub fn ratio_by_rows(
+    pairs: &[Pair],
+    rows: &[u64],
+    comparisons: usize,
+    settings: &Settings,
+) -> Option<ByRows> {
     let most = rows.iter().copied().max()?;
     let counts = |(_, rows): &(&Pair, &u64)| rows.saturating_mul(GROWTH_MAX) >= most;
     let (pairs, rows): (Vec<Pair>, Vec<u64>) =
         pairs.iter().zip(rows).filter(counts).map(|(p, r)| (*p, *r)).unzip();
-    if pairs.len() < PAIRS_LEAST {
+    let fewest = rows.iter().copied().min()?;
+    if pairs.len() < PAIRS_LEAST || (most as f64) < fewest.max(1) as f64 * GROWTH_MIN {
         return None;
     }
     let logs: Vec<f64> = pairs.iter().map(Pair::log_ratio).collect();
@@ -63,7 +92,8 @@ pub fn ratio_by_rows(pairs: &[Pair], rows: &[u64], settings: &Settings) -> Optio
     // Stable: what dependence there is lies in the order of measurement.
     points.sort_by(|one, other| one.0.total_cmp(&other.0));
     let confidence = settings.held_confidence();
-    let slope = theil_sen(&points, confidence).filter(|slope| slope.rises() || slope.falls())?;
+    let jointly = 1.0 - (1.0 - confidence) / comparisons.max(1) as f64;
+    let slope = theil_sen(&points, jointly).filter(|slope| slope.rises() || slope.falls())?;
     let (low, high) = slope.low.zip(slope.high)?;
     let location = Location::along(&tamed(&logs), &log_rows)?;
     let tail = (1.0 - confidence) / 2.0;
@@ -73,6 +103,6 @@ pub fn ratio_by_rows(pairs: &[Pair], rows: &[u64], settings: &Settings) -> Optio
         let estimate = Estimate { ratio: end(0.5), low: end(tail), high: end(1.0 - tail) };
         AtRows { rows, estimate }
     };
-    let (first, last) = (at(rows.iter().copied().min()?), at(most));
+    let (first, last) = (at(fewest), at(most));
     Some(ByRows { exponent: slope.slope, low, high, first, last })
 }

@@ -3,7 +3,7 @@
 use super::location::Location;
 use super::outliers::{tamed, tamed_mean};
 use super::pair::{PAIRS_LEAST, Pair, Settings};
-use super::paired::Comparison;
+use super::paired::{Comparison, TimesVerdict};
 
 /// Beyond so many times the pairs so far nothing is foretold.
 const TIMES_MAX: usize = 16;
@@ -13,15 +13,17 @@ const GROWTH: f64 = 1.25;
 const HALVINGS: usize = 14;
 
 /// Further pairs after which the comparison of these pairs is likely to have a direction, among so
-/// many comparisons beside each other; `None` if it has one, with fewer than ten pairs, and if none
-/// is in sight within 16 times the pairs.
+/// many comparisons beside each other; `None` if it has one, with fewer than ten pairs, if none is in
+/// sight within 16 times the pairs, and while the interval contains 1: pairs that look equal foretell no
+/// direction, though chance has put their mean to one side.
 ///
 /// The series is continued by its own mirror image, again and again: so its noise, its dependence
 /// and its spread stay what they are.
 pub fn more_pairs(pairs: &[Pair], comparison: &Comparison, comparisons: usize) -> Option<usize> {
     let confidence = comparison.confidence;
     let needed = Settings { confidence, ..Settings::default() }.needed(comparisons);
-    if comparison.evidence? >= needed && comparison.is_decided() {
+    let looks_equal = comparison.verdict == TimesVerdict::NoDifferenceShown;
+    if looks_equal || comparison.evidence? >= needed && comparison.is_decided() {
         return None;
     }
     let logs: Vec<f64> = pairs.iter().map(Pair::log_ratio).collect();

@@ -14,6 +14,9 @@ const POINTS_MIN: usize = 10;
 /// holds from here on.
 const EFFECTIVE_MIN: f64 = 8.0;
 
+/// The most confidence of an interval: that of one among 50 000 that hold together with 95 %.
+const CONFIDENCE_MAX: f64 = 0.999_999;
+
 /// A straight trend.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Slope {
@@ -77,7 +80,8 @@ pub fn theil_sen(points: &[(f64, f64)], confidence: f64) -> Option<Slope> {
     let time = autocorrelation_time(&ranks(&rests));
     let effective = n / time;
     let interval = (points.len() >= POINTS_MIN && effective >= EFFECTIVE_MIN).then(|| {
-        let confidence = if confidence.is_nan() { 0.95 } else { confidence.clamp(0.5, 0.999) };
+        let confidence =
+            if confidence.is_nan() { 0.95 } else { confidence.clamp(0.5, CONFIDENCE_MAX) };
         let t = t_quantile(f64::midpoint(1.0, confidence), effective - 2.0);
         // The variance of S for n points without ties, and ties only make it smaller.
         let deviation = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0 * time).sqrt();

@@ -68,29 +68,37 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
 
 pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
     let settings = stats::Settings::default();
-    let compared = findings.queries.iter().filter(|query| query.arms.len() == 2).count();
+    let compared = findings.queries.iter().filter(|query| query.arms.len() == 2);
+    let reading = compared.clone().filter(|query| query.query.reads_table).count();
+    let compared = compared.count();
     let of = |query: &QueryFindings<'_>| {
         let [base, other] = query.arms else { return None };
         let pairs = query.pairs;
+        let valid = query.examined.answers.different == 0;
         // Only the last report is read by people.
         let ended = findings.status != Status::Running && !pairs.pairs.is_empty();
         let times = ended.then(|| {
             let (with_rows, rows) = pairs.with_rows();
             let mut times = stats::repeated_ratio(&pairs.by_repeat(), &settings);
-            times.by_rows = stats::ratio_by_rows(&with_rows, &rows, &settings);
-            if times.repeats.is_none() {
+            // No other query can know how many rows the table has.
+            if query.query.reads_table {
+                times.by_rows = stats::ratio_by_rows(&with_rows, &rows, reading, &settings);
+            }
+            if times.repeats.is_none() && valid {
                 let all: Vec<Pair> = pairs.pairs.iter().map(|noted| noted.pair).collect();
                 times.more_pairs = stats::more_pairs(&all, &times, compared);
             }
             times
         });
-        // What the noise of the pairs foretells; of too few for that, until the least number of them.
+        // What the noise of the pairs foretells; else until the least number of them. Wrong answers are no
+        // way to a verdict, however many.
         let pace_s = findings.scheduled.as_secs_f64() / pairs.count().max(1) as f64;
         let foretold = times.as_ref().and_then(|times| times.more_pairs);
         let verdict_in_s = foretold.map(|more| more as f64 * pace_s).or_else(|| {
             let left = pairs.reaches(settings.pairs_min, findings.scheduled);
             left.map(|left| left.as_secs_f64())
         });
+        let verdict_in_s = verdict_in_s.filter(|_| valid);
         Some(ComparisonReport {
             query: query.query.name.clone(),
             arms: [base.name.clone(), other.name.clone()],
@@ -103,7 +111,7 @@ pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {
             }),
             verdict_in_s,
             times,
-            valid: query.examined.answers.different == 0,
+            valid,
             answers: query.examined.answers.clone(),
         })
     };

@@ -162,7 +162,8 @@ pub(in crate::engine) fn note_sweep(
             let ms = |ns: Option<f64>| ns.map(|ns| ns / 1e6);
             if let Some(own) = combinations.get(number) {
                 (cell.rounds, cell.times_best) = (own.rounds, own.times_best);
-                (cell.median_ms, cell.may_be_best) = (ms(own.median_ns), own.may_be_best);
+                (cell.median_ms, cell.typical_ms) = (ms(own.median_ns), ms(own.typical_ns));
+                cell.may_be_best = own.may_be_best;
                 (cell.low_ms, cell.high_ms) = (ms(own.low_ns), ms(own.high_ns));
                 cell.slower_so_far = own.slower_so_far;
             }
@@ -191,6 +192,7 @@ fn cell(gpu: Gpu) -> CellReport {
     CellReport {
         rounds: 0,
         median_ms: None,
+        typical_ms: None,
         low_ms: None,
         high_ms: None,
         times_best: None,

@@ -162,15 +162,21 @@ pub(super) fn by_rows(
             ..plain("lon", curve(&[end(first), end(last)], &xs, &ys))
         },
     ];
-    let how = if by_rows.exponent > 0.0 { "grows" } else { "falls" };
-    let caption = format!(
-        "{}: the ratio {how} with the table, from {} at {} rows to {} at {}.",
-        crate::plot::escape(name),
+    let how = if by_rows.grows() { "grows" } else { "falls" };
+    let ends = format!(
+        "from {} at {} rows to {} at {}",
         format_ratio(first.estimate.ratio),
         format_about(first.rows),
         format_ratio(last.estimate.ratio),
         format_about(last.rows)
     );
+    // Ends whose intervals overlap do not show it.
+    let by = match by_rows.ends_tell() {
+        true => ends,
+        false => format!("by its rows to the power of {:.2}", by_rows.exponent),
+    };
+    let name_shown = crate::plot::escape(name);
+    let caption = format!("{name_shown}: the ratio {how} with the table, {by}.");
     let title = format!("Ratio of {name} over the rows of the table");
     let chart = XyChart {
         names: Names {

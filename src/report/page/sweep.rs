@@ -57,16 +57,21 @@ fn spelled(combination: &[SettingReport]) -> String {
     if set.is_empty() { "the server as it is".to_owned() } else { set.join(", ") }
 }
 
-/// Places of combinations, the least median first.
+/// Places of combinations, the least time first.
 fn order(query: &SweepQueryReport) -> Vec<usize> {
-    let median = |at: &usize| query.combinations[*at].median_ms.unwrap_or(f64::INFINITY);
+    let time = |at: &usize| query.combinations[*at].time_ms().unwrap_or(f64::INFINITY);
     let mut order: Vec<usize> = (0..query.combinations.len()).collect();
-    order.sort_by(|one, other| median(one).total_cmp(&median(other)));
+    order.sort_by(|one, other| time(one).total_cmp(&time(other)));
     order
 }
 
+/// Where the time of a combination stands in the result.
+fn time_key(cell: &CellReport) -> &'static str {
+    if cell.typical_ms.is_some() { "typical_ms" } else { "median_ms" }
+}
+
 fn said(cell: &CellReport) -> &'static str {
-    match cell.median_ms {
+    match cell.time_ms() {
         _ if !cell.valid => "INVALID",
         None => "not measured",
         Some(_) if cell.may_be_best && cell.slower_so_far => "yes, so far not",
@@ -92,7 +97,7 @@ fn of_query(
         .take(ROWS_MAX)
         .filter_map(|at| Some((query.combinations.get(*at)?, combinations.get(*at)?)))
         .map(|(cell, combination)| {
-            let mark = match (cell.valid, cell.low_ms.is_some(), cell.may_be_best) {
+            let mark = match (cell.valid, cell.interval_ms().is_some(), cell.may_be_best) {
                 (false, ..) => Mark { shape: Shape::Cross, tone: Tone::Bad },
                 (true, false, _) => Mark { shape: Shape::Diamond, tone: Tone::Grey },
                 (true, true, true) => Mark { shape: Shape::Dot, tone: Tone::On },
@@ -105,17 +110,17 @@ fn of_query(
                 }
                 None => spelled(combination),
             };
-            let median = cell.median_ms.map_or("–".to_owned(), format_ms);
+            let time = cell.time_ms().map_or("–".to_owned(), format_ms);
             let times = cell.times_best.map_or("–".to_owned(), |times| format!("{times:.2}"));
             Row {
                 class: if cell.valid { "" } else { "tbad" },
-                mark: cell.median_ms.map(|ms| (ms, mark)),
-                interval: cell.low_ms.zip(cell.high_ms).filter(|_| cell.valid),
+                mark: cell.time_ms().map(|ms| (ms, mark)),
+                interval: cell.interval_ms().filter(|_| cell.valid),
                 ticks: cell.times_ns.iter().flatten().map(|ns| *ns as f64 / 1e6).collect(),
                 hatched: on_cpu(cell),
-                title: format!("{}: median {median}, {}", spelled(combination), said(cell)),
+                title: format!("{}: {time}, {}", spelled(combination), said(cell)),
                 label,
-                cells: vec![(median, "b"), (times, ""), (said(cell).to_owned(), "m")],
+                cells: vec![(time, "b"), (times, ""), (said(cell).to_owned(), "m")],
             }
         })
         .collect();
@@ -191,9 +196,9 @@ fn table(
         };
         table.row(vec![
             Cell::words(&spelled(combination)),
-            ms("median_ms", cell.median_ms),
-            ms("low_ms", cell.low_ms),
-            ms("high_ms", cell.high_ms),
+            ms(time_key(cell), cell.time_ms()),
+            ms("low_ms", cell.interval_ms().and(cell.low_ms)),
+            ms("high_ms", cell.interval_ms().and(cell.high_ms)),
             Cell::number(&cell.times_best.map_or("–".to_owned(), |times| format!("{times:.3}"))),
             Cell::words(said(cell)),
             Cell::number(&cell.rounds.to_string()),
@@ -205,7 +210,7 @@ fn table(
     table
 }
 
-/// The medians as a map, where two settings are swept.
+/// The times as a map, where two settings are swept.
 fn map(page: &Page<'_>, number: usize, query: &SweepQueryReport, run: &SweepRun) -> String {
     let [across, down] = run.sweep.settings.as_slice() else { return String::new() };
     let value_of = |combination: &[SettingReport], name: &str| {
@@ -214,9 +219,9 @@ fn map(page: &Page<'_>, number: usize, query: &SweepQueryReport, run: &SweepRun)
     };
     let mut cells: Vec<(String, String, f64, usize)> = Vec::new();
     for (at, combination) in run.sweep.combinations.iter().enumerate() {
-        let median = query.combinations.get(at).and_then(|cell| cell.median_ms);
+        let time = query.combinations.get(at).and_then(CellReport::time_ms);
         if let (Some(x), Some(y), Some(ms)) =
-            (value_of(combination, &across.name), value_of(combination, &down.name), median)
+            (value_of(combination, &across.name), value_of(combination, &down.name), time)
         {
             cells.push((x, y, ms, at));
         }
@@ -238,7 +243,7 @@ fn map(page: &Page<'_>, number: usize, query: &SweepQueryReport, run: &SweepRun)
     let most = cells.iter().map(|own| own.2).fold(0.0, f64::max);
     let scale = Scale::log_with(least, most, Vec::new());
     let head = format!("{} ↓ {} →", down.name, across.name);
-    let mut table = Table::new("Median service time; darker is slower", &[&head]);
+    let mut table = Table::new("Service time; darker is slower", &[&head]);
     table.heads.extend(xs.iter().map(|x| (*x).clone()));
     for y in &ys {
         let mut row = vec![Cell::words(y)];
@@ -247,7 +252,8 @@ fn map(page: &Page<'_>, number: usize, query: &SweepQueryReport, run: &SweepRun)
             row.push(match own {
                 Some((_, _, ms, at)) => {
                     let level = (scale.share(*ms) * 4.99).floor() as u8 + 1;
-                    let place = format!("/sweep/queries/{number}/combinations/{at}/median_ms");
+                    let key = time_key(&query.combinations[*at]);
+                    let place = format!("/sweep/queries/{number}/combinations/{at}/{key}");
                     let shown = super::html::figure(&place, &format_ms(*ms));
                     Cell::markup(format!(r#"<i class="heat k{level}"></i>{shown}"#))
                 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
+use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
 use crate::record::{Percentiles, Times};
 use crate::report::latency::{self, Shown};
 use crate::report::table::{Align, TableRow, text_table};
@@ -131,8 +131,8 @@ fn notes(query: &QueryReport) -> Vec<String> {
         notes.push(format!("no plan: {}", error.replace('\n', " ")));
     }
     if query.fallback_rows > 0 {
-        let rows = format_count(query.fallback_rows);
-        notes.push(format!("{rows} rows fell back to the CPU"));
+        let rows = format_counted(query.fallback_rows, "row", "rows");
+        notes.push(format!("{rows} fell back to the CPU"));
     }
     let flips = words::plan_flips(plan);
     // What was executed says it better than the looks in between.
@@ -173,10 +173,14 @@ pub(super) fn comparisons(out: &mut String, comparisons: &[ComparisonReport]) ->
             answers(comparison),
         ];
         let arms = comparison.arms.iter().map(String::as_str);
-        let mut notes = times.map_or_else(Vec::new, words::compared);
+        let said_of = times.filter(|_| comparison.valid);
+        let mut notes = said_of.map_or_else(Vec::new, words::compared);
         notes.extend(words::differences(arms, &comparison.answers));
-        if let Some(left_s) = comparison.verdict_in_s {
-            notes.insert(0, format!("about {} more for a verdict", format_seconds(left_s.ceil())));
+        if let Some(left_s) = comparison.verdict_in_s.filter(|_| comparison.valid) {
+            // Only what the pairs foretell is a direction; else there will be pairs enough to say something.
+            let is_foretold = times.is_some_and(|times| times.more_pairs.is_some());
+            let what = if is_foretold { "a verdict" } else { "pairs enough for a verdict" };
+            notes.insert(0, format!("about {} more for {what}", format_seconds(left_s.ceil())));
         }
         rows.push(TableRow { cells, notes });
     }
@@ -211,7 +215,10 @@ fn answers(comparison: &ComparisonReport) -> String {
     let answers = &comparison.answers;
     match (answers.checks, answers.different, answers.failed) {
         (0, _, 0) => words::not_compared(answers),
-        (0, _, failed) => format!("could not be compared ({failed} times)"),
+        (0, _, failed) => {
+            let failed = format_counted(failed, "time", "times");
+            format!("could not be compared ({failed})")
+        }
         (checks, 0, _) if answers.failed_since > 0 => {
             format!("same ({checks} compared), then {} not", answers.failed_since)
         }

@@ -144,7 +144,7 @@ fn what_was_given_up_makes_a_lower_bound() {
     });
     let is_bound = |name: &str| {
         let value = Subjects { kind: result.kind(), ..SUBJECTS }.find(name).unwrap().value(&result);
-        value.unwrap().at_least
+        value.unwrap().known == Known::AtLeast
     };
     for (name, expected) in [
         ("response_p50_ms", false),
