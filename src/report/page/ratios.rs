@@ -394,5 +394,5 @@ fn differing(compared: &[Compared<'_>]) -> String {
 
 /// How long it would take until there is a verdict, where somebody can say.
 pub(super) fn verdict_in(comparison: &ComparisonReport) -> Option<String> {
-    comparison.verdict_in_s.filter(|_| comparison.valid).map(|left_s| format_seconds(left_s.ceil()))
+    comparison.verdict_in_s.map(|left_s| format_seconds(left_s.ceil()))
 }

@@ -28,7 +28,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &SweepRun) {
         content.push_str(&map(page, at, query, run));
     }
     let note = format!(
-        "<p class=\"note\">Tick: one round. Filled: may be best. Ring: shown not to be. Diamond: median \
+        "<p class=\"note\">Tick: one round. Filled: may be best. Ring: shown not to be. Diamond: time \
          without an interval. Hatched: on, and ran on the CPU. {} of at most {} rounds.</p>",
         sweep.rounds, sweep.rounds_planned
     );
@@ -134,7 +134,7 @@ fn of_query(
     let caption = match query.best.and_then(|best| combinations.get(best)) {
         Some(best) if may_be == 1 => format!("Best is {}, alone.", spelled(best)),
         Some(best) => format!(
-            "{may_be} of {} may be best; the least median is that of {}.",
+            "{may_be} of {} may be best; the least time is that of {}.",
             combinations.len(),
             spelled(best)
         ),
@@ -148,7 +148,7 @@ fn of_query(
         one: None,
         sides: None,
         head: alone.as_deref().unwrap_or("combination"),
-        heads: &["median", "× best", "may be best"],
+        heads: &["time", "× best", "may be best"],
         rows: &rows,
     };
     let table = table(number, query, combinations, &order);
@@ -163,7 +163,7 @@ fn of_query(
         )
 }
 
-/// Every combination, the least median first.
+/// Every combination, the least time first.
 fn table(
     number: usize,
     query: &SweepQueryReport,
@@ -172,7 +172,7 @@ fn table(
 ) -> Table {
     let heads = [
         "combination",
-        "median",
+        "time",
         "from",
         "to",
         "× best",
@@ -181,7 +181,7 @@ fn table(
         "ran on",
         "answers",
     ];
-    let mut table = Table::new("Least median first", &heads);
+    let mut table = Table::new("Least time first", &heads);
     for at in order {
         let (Some(cell), Some(combination)) = (query.combinations.get(*at), combinations.get(*at))
         else {
