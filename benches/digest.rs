@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use strom_load::answer::Question;
 use strom_load::pg::embedded::{Server, ServerOptions};
-use strom_load::pg::{Address, Reduction, Session};
+use strom_load::pg::{Address, Reduction, Session, SharedForm};
 use strom_load::plan::AnswerRule;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -53,7 +53,9 @@ async fn main() -> Result<()> {
     for (name, sql) in QUERIES {
         let rule = AnswerRule::default();
         let question = Question { sql, rule: &rule, on_gpu: false };
-        let mut reduction = session.reduction(question).await??;
+        let form = session.form(sql).await?;
+        let shared = SharedForm::of(std::iter::once(&form)).ok_or("no columns")?;
+        let mut reduction = Reduction::new(&form, shared.reducer(question)?);
         let mut times: [Vec<f64>; 3] = Default::default();
         for pair in 0..=pairs {
             // Each of the three comes first, second and third equally often.

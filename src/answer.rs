@@ -5,26 +5,33 @@
 mod column;
 mod digest;
 mod hash;
+mod instant;
 mod matching;
 mod order;
 mod sorter;
+mod sum;
 mod tolerance;
 mod value;
 
 use std::io;
 
-use crate::plan::{AnswerCompare, AnswerRule};
-use crate::result::answers::{Comparison, Row};
+use crate::plan::{AnswerCompare, AnswerRule, Outline};
+use crate::result::answers::{Comparison, Nearly, Row};
 
+use column::labels;
 pub use column::{Column, Kind, Number};
 pub use digest::{Decimal, Digest, Reducer, Timed};
 use matching::{Found, pair};
 use order::{OrderedBy, Sequence};
 use sorter::{Place, Sorted, Sorter};
+use tolerance::{Difference, Tolerance};
 use value::{Encoder, named, push_shown};
 
 /// Differing rows of each answer that are kept and shown; all are counted.
 const KEPT_ROWS: usize = 100;
+
+/// Rows of both answers: with more of them nobody looks whether they differ by little.
+const NEARLY_ROWS_MAX: u64 = 1 << 20;
 
 /// Which of the two answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +115,8 @@ pub struct Comparer {
     compare: AnswerCompare,
     limits: Limits,
     encoder: Encoder,
+    /// Whether the query chooses rows, and the rule does not say by what.
+    may_tie: bool,
     /// By column: whether rows are chosen by it.
     tie: Vec<bool>,
     order: Option<OrderedBy>,
@@ -145,6 +154,7 @@ impl Comparer {
             columns,
             compare: rule.compare,
             limits,
+            may_tie: rule.ties.is_empty() && Outline::read(sql).chooses(),
             order,
             rows: [0; 2],
             sorters: [sorter(), sorter()],
@@ -189,7 +199,10 @@ impl Comparer {
     /// # Errors
     /// When it cannot be told whether they are the same, or cannot be read back from disk.
     pub async fn finish(self) -> Result<Comparison, AnswerError> {
-        let Self { columns, encoder, tie, order, rows, sorters, sequences, limits, .. } = self;
+        let Self {
+            columns, encoder, tie, order, rows, sorters, sequences, limits, may_tie, ..
+        } = self;
+        let labels = labels(&columns);
         let mut found = Differences::default();
         if self.compare == AnswerCompare::Rows {
             let tolerances = encoder.tolerances();
@@ -211,6 +224,9 @@ impl Comparer {
                 Found::Left(side, place) => found.only[side].add(&both[side], place),
             })
             .await?;
+            if !tying && !found.is_same() && rows[0] == rows[1] && rows[0] * 2 <= NEARLY_ROWS_MAX {
+                found.nearly = nearly([&both[0], &both[1]], &tolerances).await;
+            }
             if tying {
                 let [first, second] = lefts;
                 let both = [first.sorted()?, second.sorted()?];
@@ -221,23 +237,27 @@ impl Comparer {
                 .await?;
             }
             if let Some(order) = order.as_ref().filter(|_| found.is_same()) {
-                found.order = order::compare(sequences, order, &columns, &tolerances).await?;
+                found.order = order::compare(sequences, order, &labels, &tolerances).await?;
             }
         }
         let shown = |kept: &Kept| -> Vec<Row> {
-            kept.shown.iter().map(|row| named(columns.iter(), row)).collect()
+            kept.shown.iter().map(|row| named(labels.iter(), row)).collect()
         };
         let ordered_by = order.iter().flat_map(|order| &order.columns);
+        let same = rows[0] == rows[1] && found.is_same() && found.order.is_none();
+        let may_tie = may_tie && !found.is_same();
         Ok(Comparison {
-            same: rows[0] == rows[1] && found.is_same() && found.order.is_none(),
+            same,
             rows,
             ties: found.ties.count,
             largest_difference: found.largest,
             near_zero: found.near_zero,
             only: found.only.each_ref().map(|kept| kept.count),
             examples: found.only.each_ref().map(shown),
-            ordered_by: ordered_by.map(|at| columns[*at].name.clone()).collect(),
+            ordered_by: ordered_by.map(|at| labels[*at].clone()).collect(),
             order: found.order,
+            nearly: found.nearly,
+            may_tie,
             tied: shown(&found.ties),
         })
     }
@@ -258,6 +278,23 @@ pub fn check_names(columns: &[Column], rule: &AnswerRule) -> Result<(), AnswerEr
     Ok(())
 }
 
+/// How far two answers lie apart whose rows all have partners if numbers made of floats may differ by what may
+/// be noise; `None` if they have not, or nobody can tell.
+async fn nearly(both: [&Sorted; 2], tolerances: &[Tolerance]) -> Option<Nearly> {
+    let wide: Vec<Tolerance> = tolerances.iter().map(|one| one.widened()).collect();
+    let mut most = Difference::NONE;
+    let mut all = true;
+    let paired = pair(both, &wide, |one| {
+        match one {
+            Found::Pair(_, difference) => most = most.and(difference),
+            Found::Left(..) => all = false,
+        }
+        Ok(())
+    });
+    paired.await.ok()?;
+    all.then_some(Nearly { relative: most.relative, absolute: most.apart })
+}
+
 /// What differs.
 #[derive(Default)]
 struct Differences {
@@ -265,6 +302,7 @@ struct Differences {
     ties: Kept,
     largest: f64,
     near_zero: u64,
+    nearly: Option<Nearly>,
     order: Option<crate::result::answers::OutOfOrder>,
 }
 

@@ -47,6 +47,6 @@ pub use dial::{Dial, Dialing, Wire};
 pub use error::Error;
 pub use fault::QUERY_CANCELED;
 pub use quote::quote_literal;
-pub use reduce::Reduction;
+pub use reduce::{AnswerForm, Reduction, SharedForm};
 pub use session::Session;
 pub use start::{note_recovery, until_started};

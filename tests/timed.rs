@@ -44,7 +44,7 @@ async fn run(database: &Database, queries: &[(&str, &str)], compared: &str) -> E
     let address = database.address();
     let mut args = vec!["run", path.to_str().unwrap(), "--database-url", &address];
     args.extend(["--metrics-addr", "off", "--output", "out"]);
-    if compared == ARMS {
+    if compared != SWEEP {
         args.extend(["--pairs-min", "2", "--pairs-max", "6", "--query-time", "2s"]);
     }
     Program::start_in(folder, &args, &[]).end().await
@@ -145,4 +145,57 @@ async fn every_type_is_compared_or_said_to_be_left_out() {
     assert!(timed["executions"].as_u64().unwrap() >= 4, "{timed}");
     assert_eq!((&timed["different"], &timed["not_compared"]), (&json!(0), &Value::Null), "{timed}");
     assert_eq!(timed["left_out"], json!(["range", "point", "pair"]), "{timed}");
+}
+
+/// Rows and digests have one meaning of equal: of numbers, text and arrays of other types, instants in other
+/// time zones and formats.
+#[tokio::test]
+async fn equal_values_of_other_types_and_in_other_formats_are_the_same() {
+    const OTHER: &str = r#"
+        [arms.one]
+        set = { search_path = "a" }
+        [arms.other]
+        set = { search_path = "b", timezone = "Asia/Tokyo", datestyle = "SQL, DMY", intervalstyle = "iso_8601", bytea_output = "escape", extra_float_digits = -3 }
+    "#;
+    let database = Database::create().await;
+    let instants = "timestamptz '2024-01-01 00:00+00' + n * interval '90 s' AS at, \
+                    ARRAY[timestamptz '2024-01-01 00:00+00'] AS ats, n * interval '1 hour' AS i, \
+                    date '2024-01-01' + n AS d, '\\xff'::bytea AS b, sqrt(abs(n)) AS f";
+    let rows = "generate_series(-5, 200) AS n";
+    let setup = format!(
+        "CREATE SCHEMA a; CREATE SCHEMA b;
+        CREATE TABLE a.t AS SELECT n::int AS n, n::smallint AS s, n::int AS m, n::bigint AS f, n::text AS x, \
+            ARRAY[n, NULL] AS r, (n + 0.5)::numeric(10,1) AS c, ARRAY[n] AS e, \
+            jsonb_build_object('n', n, 's', n * 1000000000::bigint) AS j FROM {rows};
+        CREATE TABLE b.t AS SELECT n::bigint, s::int, m::numeric(20,4), f::float8, x::varchar, r::bigint[], \
+            c::numeric(12,3), e::numeric(9,2)[], j FROM a.t ORDER BY n DESC;
+        CREATE TABLE a.wrong AS TABLE a.t; CREATE TABLE b.wrong AS TABLE b.t;
+        UPDATE b.wrong SET j = jsonb_set(j, '{{n}}', '78') WHERE n = 77;
+        CREATE TABLE a.z AS SELECT n, {instants} FROM {rows}; CREATE TABLE b.z AS TABLE a.z;
+        CREATE TABLE a.u AS SELECT '00000000-0000-0000-0000-000000000000'::uuid AS u;
+        CREATE TABLE b.u AS SELECT u::text FROM a.u"
+    );
+    database.execute(&setup).await;
+    let queries = [
+        ("types", sql("SELECT * FROM t")),
+        ("wrong", sql("SELECT * FROM wrong")),
+        ("loose", format!("tolerance = 0.5\n{}", sql("SELECT * FROM wrong"))),
+        ("instants", sql("SELECT * FROM z ORDER BY at")),
+        ("unlike", sql("SELECT 1 AS one, u FROM u")),
+    ];
+    let queries = queries.each_ref().map(|(name, sql)| (*name, sql.as_str()));
+    let ended = run(&database, &queries, OTHER).await;
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    for (at, (name, _)) in queries.iter().enumerate() {
+        let found = answers(&ended, at);
+        let timed = &found["timed"];
+        assert_eq!(found["checks"], 1, "{name}: {found}");
+        assert_eq!(timed["not_compared"], Value::Null, "{name}: {found}");
+        assert!(timed["executions"].as_u64().unwrap() >= 4, "{name}: {found}");
+        let wrong = *name == "wrong";
+        assert_eq!(found["different"], u64::from(wrong), "{name}: {found}");
+        assert_eq!(timed["different"].as_u64().unwrap() > 0, wrong, "{name}: {found}");
+        let left_out = if *name == "unlike" { json!(["u"]) } else { json!([]) };
+        assert_eq!(timed["left_out"], left_out, "{name}: {found}");
+    }
 }

@@ -14,6 +14,10 @@ pub struct Column {
 pub enum Kind {
     /// Equal exactly if the text is.
     Plain,
+    /// An instant, written in the time zone of its session.
+    Instant,
+    /// Instants with something between them: an array, a range.
+    Instants,
     /// The same for all that is compared here, but the server may take different texts for equal, as
     /// of `citext` or `interval`: where rows are ordered by it, more of them may tie.
     Other,
@@ -36,6 +40,9 @@ impl Kind {
             (Self::Number(number), Self::Plain) | (Self::Plain, Self::Number(number)) => {
                 Self::Number(number)
             }
+            (Self::Numbers(number), Self::Plain) | (Self::Plain, Self::Numbers(number)) => {
+                Self::Numbers(number)
+            }
             (a, b) if a == b => a,
             _ => Self::Other,
         }
@@ -51,4 +58,30 @@ pub enum Number {
     Float8,
     /// A binary number of four bytes.
     Float4,
+}
+
+/// The columns' names as results and people are told them, each once: a second `sum` is `sum (2)`.
+pub(super) fn labels(columns: &[Column]) -> Vec<String> {
+    let mut labels: Vec<String> = Vec::with_capacity(columns.len());
+    for Column { name, .. } in columns {
+        let is_own = |label: &String| columns.iter().any(|column| column.name == *label);
+        let numbered =
+            (2..).map(|number| format!("{name} ({number})")).filter(|label| !is_own(label));
+        let free =
+            std::iter::once(name.clone()).chain(numbered).find(|label| !labels.contains(label));
+        labels.extend(free);
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_of_one_name_are_told_apart() {
+        let column = |name: &&str| Column { name: (*name).to_owned(), kind: Kind::Plain };
+        let columns: Vec<_> = ["g", "sum", "sum", "sum (2)", "sum"].iter().map(column).collect();
+        assert_eq!(labels(&columns), ["g", "sum", "sum (3)", "sum (2)", "sum (4)"]);
+    }
 }

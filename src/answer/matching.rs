@@ -56,8 +56,7 @@ pub(super) async fn pair(
         let side = match [readers[0].peek(), readers[1].peek()] {
             [None, None] => break,
             [Some((a, at_a)), Some((b, at_b))] if a == b => {
-                let equal = Difference { relative: 0.0, near_zero: false };
-                found(Found::Pair([at_a, at_b], equal))?;
+                found(Found::Pair([at_a, at_b], Difference::NONE))?;
                 readers.iter_mut().try_for_each(Reader::advance)?;
                 continue;
             }
@@ -134,11 +133,10 @@ impl Cluster {
 
     /// How two rows differ that are the same.
     fn same(&self, tolerances: &[Tolerance], a: u32, b: u32) -> Option<Difference> {
-        let mut all = Difference { relative: 0.0, near_zero: false };
+        let mut all = Difference::NONE;
         for (number, column) in self.columns.iter().enumerate() {
             let one = tolerances[*column].same(self.number(a, number), self.number(b, number))?;
-            all.relative = all.relative.max(one.relative);
-            all.near_zero |= one.near_zero;
+            all = all.and(one);
         }
         Some(all)
     }

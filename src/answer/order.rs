@@ -118,7 +118,7 @@ impl Step {
 pub(super) async fn compare(
     [first, second]: [Sequence; 2],
     order: &OrderedBy,
-    columns: &[Column],
+    labels: &[String],
     tolerances: &[Tolerance],
 ) -> Result<Option<OutOfOrder>, AnswerError> {
     let (mut first, mut second) = (first.read()?, second.read()?);
@@ -132,7 +132,7 @@ pub(super) async fn compare(
         }
         if !same(&a.0[0], &b.0[0], tolerances) {
             let shown =
-                |step: &Step| named(order.columns.iter().map(|at| &columns[*at]), &step.0[2]);
+                |step: &Step| named(order.columns.iter().map(|at| &labels[*at]), &step.0[2]);
             return Ok(Some(OutOfOrder { row, keys: [shown(&a), shown(&b)] }));
         }
         swapped |= order.hidden && !same(&a.0[1], &b.0[1], tolerances);

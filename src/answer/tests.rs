@@ -257,6 +257,7 @@ fn what_lies_in_arrays_json_and_composites_is_compared_by_value() {
         (Kind::Mixed, r#"{"a": 0.1}"#, r#"{"a": 0.1000000000001}"#, false),
         (Kind::Mixed, r#"{"a": 0.3}"#, r#"{"a": 0.30000000000000004}"#, true),
         (Kind::Mixed, r#"{"a": 1}"#, r#"{"a": 1.0000000000000002}"#, true),
+        (Kind::Mixed, r#"{"a": 100000000000001}"#, r#"{"a": 100000000000002}"#, false),
         (Kind::Mixed, r#"{"a": 10000000000000001}"#, r#"{"a": 10000000000000002}"#, false),
         (Kind::Mixed, r#"{"a": null}"#, r#"{"a": 0}"#, false),
         (Kind::Mixed, "(1,abc,0.30000000000000004)", "(1,abc,0.3)", true),
@@ -359,6 +360,82 @@ fn only_the_number_of_rows_counts_if_so_asked() {
     let (a, b) = ([row(&["1", "a", "9"])], [row(&["2", "b", "3"])]);
     assert!(count.same(&a, &b));
     assert!(!count.same(&a, &[]));
+}
+
+#[test]
+fn of_columns_with_one_name_each_is_shown() {
+    let asked = asked(
+        "SELECT g, sum(n), sum(u) FROM t GROUP BY g",
+        columns(&[("g", Kind::Plain), ("sum", NUMERIC), ("sum", NUMERIC)]),
+    );
+    let found = asked.compare(&[row(&["1", "10", "20"])], &[row(&["1", "10", "21"])]);
+    let shown = found.examples[1][0].iter();
+    let shown: Vec<_> = shown.map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+    assert_eq!(shown, [("g", Some("1")), ("sum", Some("10")), ("sum (2)", Some("21"))]);
+}
+
+#[test]
+fn an_instant_is_the_same_in_any_time_zone_and_in_any_place() {
+    let sql = "SELECT at, all_of FROM t ORDER BY at";
+    let asked = asked(sql, columns(&[("at", Kind::Instant), ("all_of", Kind::Instants)]));
+    let in_utc = [
+        row(&["2024-03-10 14:00:00.5+00", r#"{"2024-03-10 14:00:00+00",NULL}"#]),
+        row(&["2024-03-10 15:00:00+00", r#"["2024-03-10 14:00:00+00","infinity")"#]),
+        row(&["infinity", "NULL"]),
+    ];
+    let in_tokyo = [
+        row(&["2024-03-10 23:00:00.5+09", r#"{"2024-03-10 23:00:00+09",NULL}"#]),
+        row(&["2024-03-11 00:00:00+09", r#"["2024-03-10 23:00:00+09","infinity")"#]),
+        row(&["infinity", "NULL"]),
+    ];
+    assert!(asked.same(&in_utc, &in_tokyo));
+    let mut other = in_tokyo;
+    other[1][1] = Some(r#"["2024-03-10 23:00:00.000001+09","infinity")"#.to_owned());
+    let found = asked.compare(&in_utc, &other);
+    assert_eq!(found.only, [1, 1]);
+    assert_eq!(found.examples[1][0]["at"].as_deref(), Some("2024-03-11 00:00:00+09"));
+}
+
+#[test]
+fn sums_in_single_precision_may_differ_by_as_much_as_that_leaves() {
+    let float4 = Kind::Number(Number::Float4);
+    let (a, b) = ([row(&["-23.940645"])], [row(&["-23.9411"])]);
+    assert!(asked("SELECT sum(r) FROM t", columns(&[("sum", float4)])).same(&a, &b));
+    assert!(!asked("SELECT r FROM t", columns(&[("r", float4)])).same(&a, &b));
+}
+
+#[test]
+fn what_may_be_noise_or_a_tie_is_said_to_be_so() {
+    let kinds = columns(&[("g", Kind::Plain), ("total", FLOAT8)]);
+    let sums = asked("SELECT g, sum(x) AS total FROM t GROUP BY g", kinds.clone());
+    let first = [row(&["a", "0"]), row(&["b", "1000"]), row(&["c", "NULL"])];
+    let noisy = [row(&["c", "NULL"]), row(&["a", "-9.6e-9"]), row(&["b", "1000.001"])];
+    let found = sums.compare(&first, &noisy);
+    let nearly = found.nearly.unwrap();
+    assert!(!found.same && !found.may_tie);
+    assert!((nearly.relative - 1e-6).abs() < 1e-8 && (nearly.absolute - 1e-3).abs() < 1e-9);
+    // More than noise, another key, a row less.
+    let far = [row(&["a", "0"]), row(&["b", "1001"]), row(&["c", "NULL"])];
+    let key = [row(&["a", "0"]), row(&["d", "1000"]), row(&["c", "NULL"])];
+    for other in [&far[..], &key, &first[..2]] {
+        let found = sums.compare(&first, other);
+        assert!(!found.same && found.nearly.is_none(), "{other:?}");
+    }
+    for (sql, may_tie) in [
+        ("SELECT g, x FROM t ORDER BY x LIMIT 3", true),
+        ("SELECT DISTINCT ON (g) g, x FROM t ORDER BY g", true),
+        (
+            "SELECT g, x FROM (SELECT g, x, Row_Number() OVER (ORDER BY x) AS n FROM t) q WHERE n < 3",
+            true,
+        ),
+        ("SELECT DISTINCT g, x FROM t WHERE \"limit\" IS DISTINCT FROM 'limit'", false),
+    ] {
+        let asked = asked(sql, kinds.clone());
+        assert_eq!(asked.compare(&first, &key).may_tie, may_tie, "{sql}");
+        assert!(!asked.compare(&first, &first).may_tie, "{sql}");
+        let rule = AnswerRule { ties: vec!["total".to_owned()], ..rule() };
+        assert!(!Asked { rule, ..asked }.compare(&first, &key).may_tie, "{sql}");
+    }
 }
 
 /// Rows that are nearly the same, as each has noise of its own: partners are to be found without trying

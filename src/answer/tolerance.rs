@@ -8,6 +8,17 @@ use crate::plan::{Aggregates, AnswerRule, Outline};
 /// is a measure for.
 const NEAR_ZERO: f64 = 1e-11;
 
+/// PostgreSQL adds up `real` in single precision, whose unit roundoff is 6e-8. Of n additions the error grows
+/// with √n of it, if their roundings are independent: this is that of three million.
+const SINGLE_SUMS: f64 = 1e-4;
+/// So far apart numbers that come from floats are still likely to be noise: relative to the greater, and where
+/// what they were added up from is beside 1.
+pub(super) const LIKELY_NOISE_RELATIVE: f64 = 1e-4;
+const LIKELY_NOISE_ABSOLUTE: f64 = 1e-6;
+
+/// Below this a whole number is no rounded one.
+const WHOLE_BELOW: f64 = 1e15;
+
 /// How far two numbers of a column may lie apart: `relative` × the greater magnitude of the two, or of
 /// a share of the greatest magnitude in the column. That share is the absolute term: where
 /// terms cancel each other, the error is as large as those terms make it, not as what is left of them.
@@ -28,8 +39,23 @@ pub(super) struct Tolerance {
 pub(super) struct Difference {
     /// Relative to what their tolerance is.
     pub(super) relative: f64,
+    /// How far they lie apart.
+    pub(super) apart: f64,
     /// Whether they are the same by the absolute limit alone.
     pub(super) near_zero: bool,
+}
+
+impl Difference {
+    pub(super) const NONE: Self = Self { relative: 0.0, apart: 0.0, near_zero: false };
+
+    /// The greater of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            relative: self.relative.max(other.relative),
+            apart: self.apart.max(other.apart),
+            near_zero: self.near_zero || other.near_zero,
+        }
+    }
 }
 
 impl Tolerance {
@@ -47,9 +73,11 @@ impl Tolerance {
         let of =
             |relative, share| Self { relative, share, least: 0.0, absolute: 0.0, long_only: false };
         let own = match column.kind {
-            Kind::Plain | Kind::Other => return None,
+            Kind::Plain | Kind::Other | Kind::Instant | Kind::Instants => return None,
             Kind::Number(Number::Float8) | Kind::Numbers(Number::Float8) => Some(of(1e-9, 1e-3)),
-            Kind::Number(Number::Float4) | Kind::Numbers(Number::Float4) => Some(of(1e-5, 0.1)),
+            Kind::Number(Number::Float4) | Kind::Numbers(Number::Float4) => {
+                Some(of(if from.adds { SINGLE_SUMS } else { 1e-5 }, 0.1))
+            }
             Kind::Mixed => Some(Self { long_only: true, ..of(1e-9, 1e-3) }),
             Kind::Number(Number::Numeric) | Kind::Numbers(Number::Numeric) if on_gpu => {
                 match (from.deviation, from.rounded) {
@@ -88,6 +116,20 @@ impl Tolerance {
         Self { least: greatest * self.share, ..self }
     }
 
+    /// For what may be noise, though it is not taken for the same.
+    pub(super) fn widened(self) -> Self {
+        Self {
+            relative: self.relative.max(LIKELY_NOISE_RELATIVE),
+            absolute: self.absolute.max(LIKELY_NOISE_ABSOLUTE),
+            ..self
+        }
+    }
+
+    /// Whether only what is equal is the same.
+    pub(super) fn is_exact(&self) -> bool {
+        self.relative == 0.0 && self.absolute == 0.0
+    }
+
     fn allowed(&self, a: f64, b: f64) -> f64 {
         (self.relative * self.measure(a, b)).max(self.absolute)
     }
@@ -109,6 +151,11 @@ impl Tolerance {
         self.relative * magnitude + 2.0 * count as f64 * each
     }
 
+    /// Whether it goes for long numbers alone, as in json.
+    pub(super) fn is_of_long(&self) -> bool {
+        self.long_only
+    }
+
     /// Whether a lack of [`Tolerance::apart`] alone makes two numbers the same.
     pub(super) fn is_by_distance(&self) -> bool {
         !self.long_only
@@ -118,23 +165,26 @@ impl Tolerance {
     pub(super) fn same(&self, a: f64, b: f64) -> Option<Difference> {
         let apart = (a - b).abs();
         if apart == 0.0 {
-            return Some(Difference { relative: 0.0, near_zero: false });
+            return Some(Difference::NONE);
         }
         if self.long_only && !is_long(a) && !is_long(b) {
             return None;
         }
         let relative = apart / self.measure(a, b);
         if relative <= self.relative {
-            return Some(Difference { relative, near_zero: false });
+            return Some(Difference { relative, apart, near_zero: false });
         }
-        (apart <= self.absolute).then_some(Difference { relative: 0.0, near_zero: true })
+        let near_zero = Difference { relative: 0.0, apart, near_zero: true };
+        (apart <= self.absolute).then_some(near_zero)
     }
 }
 
 /// Whether a number needs more than 14 digits, as what comes from a computation with floats nearly
-/// always does. Two numbers of fewer digits lie further apart than such a computation leaves them.
+/// always does. Two numbers of fewer digits lie further apart than such a computation leaves them, and
+/// whole ones are meant as they are.
 fn is_long(value: f64) -> bool {
-    format!("{value:.13e}").parse() != Ok(value)
+    let is_whole = value.fract() == 0.0 && value.abs() < WHOLE_BELOW;
+    !is_whole && format!("{value:.13e}").parse() != Ok(value)
 }
 
 /// The tolerances of the columns of an answer to a query.

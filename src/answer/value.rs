@@ -3,6 +3,7 @@
 
 use super::column::{Column, Kind};
 use super::hash::Hasher;
+use super::instant::microseconds;
 use super::tolerance::Tolerance;
 use crate::result::answers::Row;
 
@@ -26,6 +27,7 @@ enum Mark {
     Decimal,
     NotFinite,
     Finite,
+    Instant,
 }
 
 /// Makes keys of rows.
@@ -67,6 +69,14 @@ impl Encoder {
                     hasher.word(Mark::Text as u64);
                     hasher.bytes(text.as_bytes());
                 }
+                (Kind::Instant, _) => instant(&mut hasher, text),
+                (Kind::Instants, _) => each_part(text, |part| match part {
+                    Part::Quoted(text) => instant(&mut hasher, text.trim_matches('"')),
+                    Part::Number(text) | Part::Between(text) => {
+                        hasher.word(Mark::Text as u64);
+                        hasher.bytes(text.as_bytes());
+                    }
+                }),
                 (Kind::Number(_), None) => {
                     hasher.word(Mark::Decimal as u64);
                     hasher.bytes(shortest(text).as_bytes());
@@ -128,6 +138,20 @@ impl Encoder {
         hasher.word(Mark::Text as u64);
         hasher.bytes(&between);
         self.between = between;
+    }
+}
+
+/// An instant is what it is in any time zone.
+fn instant(hasher: &mut Hasher, text: &str) {
+    match microseconds(text) {
+        Some(microseconds) => {
+            hasher.word(Mark::Instant as u64);
+            hasher.word(microseconds as u64);
+        }
+        None => {
+            hasher.word(Mark::Text as u64);
+            hasher.bytes(text.as_bytes());
+        }
     }
 }
 
@@ -208,6 +232,18 @@ pub(super) fn is_beyond_floats(text: &str) -> bool {
     !decimal.contains(['.', 'e', 'E']) && decimal.len() > FLOAT_DIGITS
 }
 
+/// Whether a number in a text needs more than 14 digits, as what comes from a computation with floats nearly
+/// always does; a whole one is meant as it is. As [`Tolerance`] has it of values, but without their text.
+pub(super) fn is_long(word: &str) -> bool {
+    let decimal = shortest(word);
+    if !decimal.contains(['.', 'e', 'E']) {
+        return false;
+    }
+    let digits = decimal.split(['e', 'E']).next().unwrap_or_default();
+    let digits = digits.trim_start_matches(['+', '-', '0', '.']).trim_end_matches(['0', '.']);
+    digits.bytes().filter(u8::is_ascii_digit).count() >= FLOAT_DIGITS
+}
+
 /// The same decimal number without what its scale adds: `0.00` is `0`, `12.50` is `12.5`.
 pub(super) fn shortest(text: &str) -> &str {
     if !text.contains('.') || text.contains(['e', 'E']) {
@@ -235,8 +271,8 @@ pub(super) fn push_shown(columns: &[Column], values: &[Option<&str>], shown: &mu
     }
 }
 
-/// A row for people, of its columns.
-pub(super) fn named<'c>(columns: impl Iterator<Item = &'c Column>, shown: &[u8]) -> Row {
+/// A row for people, of columns with these labels.
+pub(super) fn named<'c>(labels: impl Iterator<Item = &'c String>, shown: &[u8]) -> Row {
     let mut rest = shown;
     let mut value = || {
         let (length, after) = rest.split_first_chunk::<4>()?;
@@ -249,7 +285,7 @@ pub(super) fn named<'c>(columns: impl Iterator<Item = &'c Column>, shown: &[u8])
         rest = after;
         Some(String::from_utf8_lossy(text).into_owned())
     };
-    columns.map(|column| (column.name.clone(), value())).collect()
+    labels.map(|label| (label.clone(), value())).collect()
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ impl Bencher {
     /// wants to know: what the answers of all combinations are compared with.
     pub(crate) async fn time_reference(&mut self, query: usize, reference: &Arm) {
         let at = self.timed.reference(query);
-        if !self.timed.lacks(query, at) {
+        if !self.timed.lacks_answer(query, at) {
             return;
         }
         let armed_queries = Arc::clone(&self.armed_queries);

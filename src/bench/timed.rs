@@ -2,7 +2,7 @@
 //! whatever arm. So the answer that was timed is the one that was checked.
 
 use crate::answer::{Question, Timed};
-use crate::pg::Reduction;
+use crate::pg::{AnswerForm, Reduction, SharedForm};
 use crate::plan::{AnswerCompare, Query};
 use crate::query::{Armed, ArmedQuery};
 use crate::result::answers::TimedAnswers;
@@ -16,10 +16,41 @@ struct OfQuery {
     wanted: bool,
     on_gpu: bool,
     /// By arm, and the reference of a sweep behind them, once the query was answered there.
+    forms: Vec<Option<AnswerForm>>,
+    /// What those have in common.
+    shared: Option<SharedForm>,
+    /// By arm.
     reductions: Vec<Option<Reduction>>,
     timed: Timed,
     /// Why some are not known, if so.
     failed: Option<String>,
+}
+
+impl OfQuery {
+    /// Has digests made of the answers of all arms that are known, in such a way that they can be compared.
+    fn reduce(&mut self, question: Question<'_>) {
+        let Some(shared) = SharedForm::of(self.forms.iter().flatten()) else {
+            self.failed.get_or_insert_with(|| "the arms answer with other columns".to_owned());
+            return;
+        };
+        let reducer = match shared.reducer(question) {
+            Ok(reducer) => reducer,
+            Err(error) => {
+                self.failed = Some(error.to_string());
+                return;
+            }
+        };
+        let as_before = self.shared.replace(shared.clone()).is_none_or(|before| before == shared);
+        if !as_before {
+            // Digests so far are of other things.
+            self.timed = Timed::new(self.forms.len());
+        }
+        for (form, reduction) in self.forms.iter().zip(&mut self.reductions) {
+            if let Some(form) = form.as_ref().filter(|_| !as_before || reduction.is_none()) {
+                *reduction = Some(Reduction::new(form, reducer.clone()));
+            }
+        }
+    }
 }
 
 impl TimedDigests {
@@ -31,6 +62,8 @@ impl TimedDigests {
             OfQuery {
                 wanted: check_answers && compared && arms > 2,
                 on_gpu: armed_query.arms.iter().any(|arm| arm.gpu == Gpu::On),
+                forms: vec![None; arms],
+                shared: None,
                 reductions: vec![None; arms],
                 timed: Timed::new(arms),
                 failed: None,
@@ -47,6 +80,11 @@ impl TimedDigests {
     /// Whether nothing is known yet of an arm that is to be known of.
     pub(super) fn lacks(&self, query: usize, arm: usize) -> bool {
         self.0[query].wanted && self.0[query].reductions[arm].is_none()
+    }
+
+    /// Whether no answer of an arm was timed yet that is to be.
+    pub(super) fn lacks_answer(&self, query: usize, arm: usize) -> bool {
+        self.0[query].wanted && self.0[query].timed.executions(arm) == 0
     }
 
     /// What the next execution in an arm is to hand its rows to.
@@ -68,17 +106,12 @@ impl TimedDigests {
     ) {
         let (Query { sql, answers: rule, .. }, arm) = asked;
         let own = &mut self.0[query];
-        let question = Question { sql, rule, on_gpu: own.on_gpu };
-        let made = async { Ok(armed.enter(arm).await?.reduction(question).await?) };
+        let made = async { Ok(armed.enter(arm).await?.form(sql).await?) };
         match made.await {
-            Ok(Ok(made)) => {
-                let like = own.reductions.iter().flatten().all(|other| other.is_like(&made));
-                if !like {
-                    own.failed.get_or_insert_with(|| "the arms answer with other types".to_owned());
-                }
-                own.reductions[at] = Some(made);
+            Ok(form) => {
+                own.forms[at] = Some(form);
+                own.reduce(Question { sql, rule, on_gpu: own.on_gpu });
             }
-            Ok(Err(error)) => own.failed = Some(error.to_string()),
             // What is wrong with the session the next execution tells.
             Err::<_, crate::strom::StromError>(error) => tracing::debug!("{error}"),
         }

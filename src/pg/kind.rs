@@ -29,9 +29,9 @@ pub(super) fn kind_of(of: &Type) -> Kind {
         | Type::DATE
         | Type::TIME
         | Type::TIMESTAMP
-        | Type::TIMESTAMPTZ
         | Type::UUID
         | Type::BYTEA => return Kind::Plain,
+        Type::TIMESTAMPTZ => return Kind::Instant,
         Type::JSON | Type::JSONB | Type::RECORD => return Kind::Mixed,
         Type::POINT
         | Type::LINE
@@ -50,6 +50,7 @@ pub(super) fn kind_of(of: &Type) -> Kind {
             match (kind_of(of), number(of)) {
                 (_, Some(number)) => Kind::Numbers(number),
                 (Kind::Plain, _) => Kind::Plain,
+                (Kind::Instant | Kind::Instants, _) => Kind::Instants,
                 _ => Kind::Other,
             }
         }

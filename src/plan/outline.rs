@@ -79,6 +79,8 @@ pub struct Outline<'a> {
     renames: bool,
     /// Of the whole text.
     any: Aggregates,
+    /// Whether rows are chosen by their place in an order.
+    chooses: bool,
 }
 
 /// An item of a SELECT list.
@@ -120,7 +122,20 @@ impl<'a> Outline<'a> {
         let items = select.map_or_else(Vec::new, |at| items(tokens, &depths, at));
         let selects = (0..tokens.len()).filter(|at| is(tokens[*at], "select"));
         let all = selects.flat_map(|at| self::items(tokens, &depths, at)).collect();
-        Self { order, items, all, renames: renames(tokens), any: called(tokens) }
+        Self {
+            order,
+            items,
+            all,
+            renames: renames(tokens),
+            any: called(tokens),
+            chooses: chooses(tokens),
+        }
+    }
+
+    /// Whether the query has a LIMIT, OFFSET, FETCH or DISTINCT ON, or numbers rows: where they tie, which of
+    /// them are chosen is anybody's guess.
+    pub fn chooses(&self) -> bool {
+        self.chooses
     }
 
     /// For each key of the outermost ORDER BY the column of the answer that it is, of columns with
@@ -210,6 +225,15 @@ impl<'a> Outline<'a> {
         }
         found
     }
+}
+
+fn chooses(tokens: &[&str]) -> bool {
+    let alone = |token: &&str| ["limit", "offset", "fetch"].iter().any(|word| is(token, word));
+    let pair = |pair: &[&str]| {
+        let numbers = || ["row_number", "ntile"].iter().any(|word| is(pair[0], word));
+        (is(pair[0], "distinct") && is(pair[1], "on")) || (pair[1] == "(" && numbers())
+    };
+    tokens.iter().any(alone) || tokens.windows(2).any(pair)
 }
 
 /// The aggregates that are called in these tokens, and whether there is a quotient.

@@ -26,6 +26,11 @@ const CHANGES_KEPT: usize = 50;
 /// Differing answers that are kept; all are counted.
 const DIFFERENCES_KEPT: usize = 3;
 
+/// In what form the server writes values that are compared, whatever an arm sets: one that can be read back.
+/// Until the transaction ends, or another arm is entered.
+const AS_TEXT: &str = "SET LOCAL datestyle = 'ISO'; SET LOCAL intervalstyle = 'postgres'; \
+                       SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1";
+
 impl AnswerHistory {
     /// Notes a comparison; whether the answers were the same, `None` if nobody knows.
     fn note(
@@ -425,6 +430,7 @@ impl Examiner {
             let mut comparer = Comparer::new(common(first, second)?, question, Limits::default())?;
             for (arm, side) in arms.into_iter().zip([Side::First, Side::Second]) {
                 let session = armed.enter(arm).await?;
+                session.execute("say how values are written", AS_TEXT).await?;
                 session.each_row(sql, |row| comparer.row(side, row)).await??;
             }
             Ok::<_, CompareError>(comparer)

@@ -6,7 +6,7 @@ use crate::quantity::{
     format_about, format_count, format_counted, format_ms, format_ratio, format_seconds,
 };
 use crate::result::JobResult;
-use crate::result::answers::{AnswerHistory, OutOfOrder, Row, TimedAnswers};
+use crate::result::answers::{self, AnswerHistory, Nearly, OutOfOrder, Row, TimedAnswers};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
 use crate::result::loader::Bottleneck;
@@ -267,7 +267,23 @@ pub(super) fn differences<'a>(
         let at = format_count(*at);
         lines.push(format!("another order, first at row {at}: {}", keys.join("; ")));
     }
+    lines.extend(hint(first));
     lines
+}
+
+/// What may be behind a difference that is no wrong answer, and what to state then.
+fn hint(found: &answers::Comparison) -> Option<String> {
+    if let Some(Nearly { relative, absolute }) = found.nearly {
+        return Some(format!(
+            "only numbers made of floats differ, by {relative:.1e} of the greater or {absolute:.1e} at most; \
+             if that is noise, `tolerance` or `absolute_tolerance` of the query says what counts as equal"
+        ));
+    }
+    found.may_tie.then(|| {
+        "rows may tie where LIMIT, DISTINCT ON or row_number() chooses some: end that order with a unique \
+         column, or name what decides in `ties`"
+            .to_owned()
+    })
 }
 
 /// What is to be said of the answers that were timed, if anything is.

@@ -101,11 +101,29 @@ pub struct Comparison {
     pub order: Option<OutOfOrder>,
     /// Rows that only one of them has: how many.
     pub only: [u64; 2],
-    /// The first of those, by column.
+    /// The first of those, by column. Of columns with one name the second is `name (2)`, and so on.
     pub examples: [Vec<Row>; 2],
+    /// Where all rows have partners but for numbers that come from floats and differ by little: by how much.
+    #[serde(default)]
+    pub nearly: Option<Nearly>,
+    /// Whether rows that differ may tie: the query chooses some, as LIMIT does, and no `ties` are declared.
+    #[serde(default)]
+    pub may_tie: bool,
     /// The first tying rows that only the second has.
     #[serde(skip)]
     pub tied: Vec<Row>,
+}
+
+/// By how much numbers differ that may be noise.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "AnswersNearly")]
+pub struct Nearly {
+    /// Of the greater number, at most; those next to zero count in `absolute` alone.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub relative: f64,
+    /// At most.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub absolute: f64,
 }
 
 /// A row for people: each column's name and text.
