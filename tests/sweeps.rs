@@ -495,7 +495,7 @@ async fn an_interrupted_sweep_gives_what_there_is() {
     let program = start_at(Some(&database.address()), &format!("{SLOW}{sweep}"), &[]);
     let out = program.folder.path().join("work/out/summary.md");
     crate::support::until("a round is saved", || {
-        fs::read_to_string(&out).is_ok_and(|text| text.contains("2 of at most 1000 rounds"))
+        fs::read_to_string(&out).is_ok_and(|text| text.contains("2 of at most 1,000 rounds"))
     })
     .await;
     program.signal(Signal::INT);

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
 use super::{benchmark, gpu, outcome, words};
-use crate::quantity::{format_counted, format_ms};
+use crate::quantity::{format_count, format_counted, format_ms};
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
 use crate::result::sweep::{
@@ -169,7 +169,7 @@ fn about(sweep: &SweepReport) -> String {
         "{} ({}), {} of at most {} in random order; {}",
         format_counted(sweep.combinations.len() as u64, "combination", "combinations"),
         sweep.mode,
-        sweep.rounds,
+        format_count(sweep.rounds as u64),
         format_counted(u64::from(sweep.rounds_planned), "round", "rounds"),
         ways.into_iter().flatten().collect::<Vec<_>>().join("; ")
     )
