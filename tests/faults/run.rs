@@ -201,8 +201,14 @@ impl Run {
 /// once; what is undecided at most once; nothing else is.
 pub(super) async fn looked_at(site: &Site, ended: &Ended, code: i32) -> Value {
     let said = &ended.stderr;
-    assert_eq!(ended.code, Some(code), "{said}");
     let result = ended.result();
+    // A machine with too much to do may have made it late, which is said with a code of its own.
+    let of_the_machine =
+        |own: &Value| own["kind"] == "own_delay" || own["kind"] == "queries_dropped";
+    let shortfalls = result["shortfalls"].as_array().unwrap();
+    let was_late = !shortfalls.is_empty() && shortfalls.iter().all(of_the_machine);
+    let code_or_late = if code == 130 && was_late { 6 } else { code };
+    assert_eq!(ended.code, Some(code_or_late), "{said}\n{}", ended.stdout);
     let status = if code == 4 { "failed" } else { "interrupted" };
     assert_eq!(result["status"], status, "{said}");
     for partition in result["stream"]["partitions"].as_array().unwrap() {

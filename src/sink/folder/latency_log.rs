@@ -403,8 +403,8 @@ mod tests {
         log.begin(SystemTime::UNIX_EPOCH).unwrap();
         // Where the new log shall be, a folder is in the way.
         fs::create_dir(folder.path().join(ROLLING)).unwrap();
-        let ticks = (WINDOWS[1].0 + ROLL_UP_EVERY).as_secs() + 10;
-        feed(&mut log, 0..ticks, SECOND);
+        let ticks = (WINDOWS[1].0 + ROLL_UP_EVERY).as_secs() / 5 + 10;
+        feed(&mut log, 0..ticks, 5 * SECOND);
         log.finish().unwrap();
         let (lines, sum) = read(folder.path());
         assert_eq!((lines.len() as u64, sum), (ticks, fed(ticks)));
