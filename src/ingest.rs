@@ -165,8 +165,9 @@ impl GivenUp {
 }
 
 impl Producer {
-    /// Streams until the schedule ends, an error does, or the run is aborted.
-    pub(crate) async fn run(mut self) -> Option<ProduceError> {
+    /// Streams until the schedule ends, an error does, or the run is aborted. Returns the error, and the
+    /// session, if it has one: it still holds the run's reservation.
+    pub(crate) async fn run(mut self) -> (Option<ProduceError>, Option<pg::Session>) {
         let mut free = Instant::now();
         let mut unsent = None;
         self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
@@ -202,10 +203,7 @@ impl Producer {
         let first_unsent = unsent.map_or(self.pacer.handed_out(), |slot| slot.first_row);
         let rows = self.pacer.handed_out() - first_unsent + self.pacer.left(&self.stop);
         self.drop_rows(first_unsent, rows);
-        if let Some(loader) = self.loader {
-            loader.into_session().close().await;
-        }
-        error
+        (error, self.loader.map(Loader::into_session))
     }
 
     /// Waits for the next slot, until the run is over. Meanwhile the server hears a word now and then:

@@ -148,7 +148,7 @@ async fn a_standby_whose_replay_is_paused_falls_behind_and_comes_back() {
     for figure in ["freshness", "answer_age"] {
         let (p50, max) = (ms(&query[figure], "p50_ms"), ms(&query[figure], "max_ms"));
         // On a busy machine it is asked for seldom, perhaps in the middle of the pause alone.
-        assert!((paused_ms * 0.4..paused_ms * 2.5).contains(&max), "{figure}: {max} ms, {query}");
+        assert!((paused_ms * 0.1..paused_ms * 2.5).contains(&max), "{figure}: {max} ms, {query}");
         assert!(p50 < paused_ms, "{figure}: {p50} ms");
     }
     // One by one: it grew as long as replay was paused, and was little before and after.

@@ -1,8 +1,10 @@
 //! Keeps the session that holds a run's reservation: it has nothing else to do, so nobody would see
 //! that it is gone. The producers hold the reservation too; but they come and go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +23,17 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// A session that is kept.
 pub(super) struct Keeper {
     over: CancellationToken,
+    looks: Arc<Looks>,
     task: JoinHandle<()>,
+}
+
+/// Looks whether the session is there.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    /// Somebody wants one now.
+    wanted: Notify,
+    /// How many found that the session holds the reservation.
+    held: watch::Sender<u64>,
 }
 
 impl Keeper {
@@ -33,9 +45,27 @@ impl Keeper {
         hold: (Reservation, Duration),
         clocks: Clocks,
     ) -> Self {
-        let over = CancellationToken::new();
-        let task = tokio::spawn(keep(session, address, hold, clocks, over.clone()));
-        Self { over, task }
+        let (over, looks) = (CancellationToken::new(), Arc::<Looks>::default());
+        let keeping = keep(session, address, hold, clocks, (over.clone(), Arc::clone(&looks)));
+        let task = tokio::spawn(keeping);
+        Self { over, looks, task }
+    }
+
+    /// Waits until it is sure that the reservation is held now; whether it is, within the time that a new
+    /// session may take.
+    pub(super) async fn holds(&self) -> bool {
+        let mut held = self.looks.held.subscribe();
+        // One that goes on already may have begun before the session was lost.
+        let enough = *held.borrow() + 2;
+        self.looks.wanted.notify_one();
+        let sure = held.wait_for(|count| {
+            let is_sure = *count >= enough;
+            if !is_sure {
+                self.looks.wanted.notify_one();
+            }
+            is_sure
+        });
+        timeout(ANSWER_MAX, sure).await.is_ok_and(|held| held.is_ok())
     }
 
     /// Gives the reservation back.
@@ -52,12 +82,19 @@ pub(crate) async fn keep(
     address: pg::Address,
     (reservation, lease): (Reservation, Duration),
     clocks: Clocks,
-    over: CancellationToken,
+    (over, looks): (CancellationToken, Arc<Looks>),
 ) {
     let mut held = Some(session);
     let mut failed = false;
     let mut pause = Duration::ZERO;
-    while over.run_until_cancelled(sleep(pause)).await.is_some() {
+    let pausing = async |pause| {
+        tokio::select! {
+            biased;
+            () = looks.wanted.notified() => {}
+            () = sleep(pause) => {}
+        }
+    };
+    while over.run_until_cancelled(pausing(pause)).await.is_some() {
         pause = ASK_EVERY;
         let step = async {
             match held.take() {
@@ -65,6 +102,7 @@ pub(crate) async fn keep(
                     Ok(time) => {
                         clocks.servers(&time);
                         held = Some(session);
+                        looks.held.send_modify(|count| *count += 1);
                     }
                     Err(error) => {
                         clocks.server_was_lost();

@@ -69,6 +69,8 @@ pub(super) struct Run<'a> {
     status: Status,
     pub(super) error: Option<RunError>,
     lanes: Vec<Lane>,
+    /// What producers that are done have left: sessions that hold the reservation.
+    done: Vec<pg::Session>,
     readers: Readers,
     /// Looks at plans and answers; away while its task runs.
     examiner: Option<Examiner>,
@@ -89,9 +91,15 @@ struct Lane {
 }
 
 enum Ended {
-    Producer(u32, Option<ProduceError>),
+    Producer(u32, Option<ProduceError>, Option<Box<pg::Session>>),
     Reader(u32, Result<(), ReadError>),
     Examiner(Box<Examiner>),
+}
+
+async fn produce(producer: Producer) -> Ended {
+    let partition = producer.partition;
+    let (error, session) = producer.run().await;
+    Ended::Producer(partition, error, session.map(Box::new))
 }
 
 impl<'a> Run<'a> {
@@ -129,6 +137,7 @@ impl<'a> Run<'a> {
             status: Status::Running,
             error: None,
             lanes: Vec::new(),
+            done: Vec::new(),
             readers: Readers::new(
                 plan,
                 start,
@@ -183,9 +192,7 @@ impl<'a> Run<'a> {
         let keeper = Keeper::of(control, address, held, run.clocks.clone());
         let mut tasks = JoinSet::new();
         for producer in producers {
-            let partition = producer.partition;
-            let ended = async move { Ended::Producer(partition, producer.run().await) };
-            tasks.spawn_on(ended, ingest);
+            tasks.spawn_on(produce(producer), ingest);
         }
         for (number, reader) in (0..).zip(reading) {
             tasks.spawn(async move { Ended::Reader(number, reader.run().await) });
@@ -197,7 +204,19 @@ impl<'a> Run<'a> {
         }
         run.gpus.begin((start + plan.job.warmup).into_std());
         run.drive(&mut tasks, outputs, shutdown).await;
+        run.hand_over_to(&keeper).await;
         Ok((run, keeper))
+    }
+
+    /// Lets the producers' sessions go. They hold the reservation until it is sure that the keeper does: its
+    /// session may have been lost a moment ago.
+    async fn hand_over_to(&mut self, keeper: &Keeper) {
+        if self.error.is_none() && !keeper.holds().await {
+            tracing::warn!("it is not sure that the table is reserved until it is read back");
+        }
+        for session in std::mem::take(&mut self.done) {
+            session.close().await;
+        }
     }
 
     fn producer(
@@ -336,7 +355,8 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
-            Ok(Ended::Producer(partition, produced)) => {
+            Ok(Ended::Producer(partition, produced, session)) => {
+                self.done.extend(session.map(|session| *session));
                 if let Some(error) = produced {
                     self.fail(RunError::Produce { partition, error });
                 }

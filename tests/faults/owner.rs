@@ -145,6 +145,31 @@ async fn a_loader_whose_network_was_gone_finds_another_in_its_place() {
 }
 
 #[tokio::test]
+async fn a_loader_that_loses_its_control_session_at_the_end_keeps_its_table_until_it_is_read_back()
+{
+    let (site, mut chance) = (Site::shared().await, Chance::new());
+    for _ in 0..rounds() {
+        let mut first = loader(&site, "postgres", "4s", &["--rate", "3000"]);
+        first.says("results in").await;
+        sleep(Duration::from_secs(3)).await;
+        chance.pause(900).await;
+        site.terminate("control").await;
+        // As a supervisor does that starts it again and again.
+        while first.child.try_wait().unwrap().is_none() {
+            let other =
+                loader(&site, "postgres", "1s", &["--rate", "300", "--recreate"]).end().await;
+            let still_runs = first.child.try_wait().unwrap().is_none();
+            assert!(!still_runs || other.code == Some(3), "{}{}", other.stdout, other.stderr);
+        }
+        let ended = first.end().await;
+        let result = ended.done();
+        let of = |figure: &str| result["stream"][figure].as_u64();
+        assert_eq!(of("rows_found"), of("rows_acknowledged"), "{}", ended.stderr);
+        site.execute(&format!("DROP TABLE IF EXISTS {TABLE}")).await;
+    }
+}
+
+#[tokio::test]
 async fn without_the_right_to_create_the_lock_decides_alone_and_the_summary_says_so() {
     let (site, mut chance) = (Site::shared().await, Chance::new());
     let role = format!("plain_{}", site.database);

@@ -200,19 +200,24 @@ pub(crate) async fn load(setting: Setting) {
     let mut writer = journal.writer.take().unwrap();
     let over = CancellationToken::new();
     let held = (table.reservation.clone(), job.recovery.lease);
-    let keeping = keep(control, address.clone(), held, Clocks::new(start), over.clone());
+    let keeping =
+        keep(control, address.clone(), held, Clocks::new(start), (over.clone(), Arc::default()));
     let running = async {
-        let produced = {
+        let ended = {
             let all = join_all(producers.into_iter().map(Producer::run));
             let ticks = ticks(&traces, (&journal, &mut writer), start);
             let ends = ends(&own, start, (&stop, &abort), job);
             tokio::select! {
                 biased;
-                produced = all => produced,
+                ended = all => ended,
                 never = ticks => match never {},
                 never = ends => match never {},
             }
         };
+        let (produced, sessions): (Vec<_>, Vec<_>) = ended.into_iter().unzip();
+        for session in sessions.into_iter().flatten() {
+            session.close().await;
+        }
         {
             let mut traces = traces.lock().unwrap();
             tick(&mut traces, (&journal, &mut writer), start);
