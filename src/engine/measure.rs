@@ -204,19 +204,8 @@ impl<'a> Run<'a> {
         }
         run.gpus.begin((start + plan.job.warmup).into_std());
         run.drive(&mut tasks, outputs, shutdown).await;
-        run.hand_over_to(&keeper).await;
+        keeper.take_over(std::mem::take(&mut run.done), run.error.is_none()).await;
         Ok((run, keeper))
-    }
-
-    /// Lets the producers' sessions go. They hold the reservation until it is sure that the keeper does: its
-    /// session may have been lost a moment ago.
-    async fn hand_over_to(&mut self, keeper: &Keeper) {
-        if self.error.is_none() && !keeper.holds().await {
-            tracing::warn!("it is not sure that the table is reserved until it is read back");
-        }
-        for session in std::mem::take(&mut self.done) {
-            session.close().await;
-        }
     }
 
     fn producer(
