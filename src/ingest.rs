@@ -357,6 +357,8 @@ impl Producer {
             // What is shed meanwhile waits for the server, as this batch does.
             self.attribution.begins_again();
             let verdict = self.recover(slot, failure, outage).await;
+            let given_up =
+                |doubtful| GivenUp::of(in_doubt.filter(|_| doubtful)).after(may_be_there);
             match verdict {
                 Decision::Resend => {
                     let asks = self.recovery.delivery == Delivery::ExactlyOnce;
@@ -378,18 +380,12 @@ impl Producer {
                     break;
                 }
                 Decision::Over { doubtful } => {
-                    self.give_up(
-                        slot,
-                        GivenUp::of(in_doubt.filter(|_| doubtful)).after(may_be_there),
-                    );
+                    self.give_up(slot, given_up(doubtful));
                     self.ended(Some(outage), false);
                     return Ok(false);
                 }
                 Decision::Fatal { error, doubtful } => {
-                    self.give_up(
-                        slot,
-                        GivenUp::of(in_doubt.filter(|_| doubtful)).after(may_be_there),
-                    );
+                    self.give_up(slot, given_up(doubtful));
                     self.ended(Some(outage), false);
                     return Err(error);
                 }

@@ -415,6 +415,8 @@ mod tests {
 
     #[test]
     fn counts_and_rates_read_well() {
+        assert_eq!(format_counted(1, "query", "queries"), "1 query");
+        assert_eq!(format_counted(1_200, "pair", "pairs"), "1,200 pairs");
         assert_eq!(format_count(0), "0");
         assert_eq!(format_count(999), "999");
         assert_eq!(format_count(1_234_567), "1,234,567");

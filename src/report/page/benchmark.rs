@@ -1,7 +1,7 @@
 //! A benchmark: ratios of its queries, times over sizes of tables, and what a step changed.
 
 use crate::plot::{Label, Line, Names, Row, RowChart, Scale, XyChart, curve, escape};
-use crate::quantity::{format_about, format_count, format_ms, format_ratio};
+use crate::quantity::{format_about, format_count, format_counted, format_ms, format_ratio};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{BenchArmReport, BenchQueryReport, BenchmarkRun, StepReport};
 
@@ -9,7 +9,7 @@ use super::super::words;
 use super::Page;
 use super::distributions::look;
 use super::gpus;
-use super::html::{Cell, Table, data, framed, plural};
+use super::html::{Cell, Table, data, framed};
 use super::ratios::{self, Compared, bench_pair};
 use super::times::{mark, spread};
 
@@ -91,7 +91,7 @@ fn times(page: &mut Page<'_>, measured: &[(String, String, &BenchArmReport)]) {
     let caption = format!(
         "{} timed executions of {}; the medians lie between {} and {}.",
         format_count(executions as u64),
-        plural(measured.len(), "query and arm", "queries and arms"),
+        format_counted(measured.len() as u64, "query and arm", "queries and arms"),
         format_ms(known(|arm| arm.median_ms).fold(most, f64::min)),
         format_ms(known(|arm| arm.median_ms).fold(least, f64::max))
     );

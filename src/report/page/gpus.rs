@@ -4,14 +4,14 @@ use crate::plot::{
     End, Layer, Merge, Names, POINTS_MAX, Panel, Scale, Step, TimeChart, area, decimate, escape,
     spans, steps,
 };
-use crate::quantity::format_seconds;
+use crate::quantity::{format_counted, format_seconds};
 use crate::result::arm::Gpu as ArmGpu;
 use crate::result::gpu::GpuReport;
 use crate::result::{Body, JobResult};
 use crate::series::GpuSecond;
 
 use super::Page;
-use super::html::{Cell, Table, data, figure, plural};
+use super::html::{Cell, Table, data, figure};
 use super::rate::{LINES_MAX, bands, span_s};
 
 /// Lanes of queries.
@@ -293,7 +293,7 @@ fn over_time(seconds: &[GpuSecond], index: u32) -> Table {
 fn figures(devices: &[(usize, &GpuReport)]) -> Table {
     let heads =
         ["GPU", "busy", "peak", "memory", "mean power", "peak power", "energy", "temperature"];
-    let what = plural(devices.len(), "GPU", "GPUs");
+    let what = format_counted(devices.len() as u64, "GPU", "GPUs");
     let mut table = Table::new(&format!("{what} in the measurement"), &heads);
     for (at, gpu) in devices {
         let number = |name: &str, value: Option<f64>, unit: &str, decimals: usize| match value {

@@ -2,7 +2,7 @@
 
 use crate::exit;
 use crate::plot::{escape, shortened};
-use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
+use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::BenchmarkRun;
 use crate::result::evidence::Verdict as Proof;
@@ -14,7 +14,7 @@ use crate::result::{Body, JobResult, Status};
 use crate::stats::{Comparison, TimesVerdict};
 
 use super::super::{latency, words};
-use super::html::{figure, held, names, plural};
+use super::html::{figure, held, names};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +158,7 @@ fn done(result: &JobResult) -> Verdict {
             let times: Vec<&Comparison> = run.queries().filter_map(|q| q.times.as_ref()).collect();
             let count = run.queries().count();
             good(match times.as_slice() {
-                [] => format!("{} measured", plural(count, "query", "queries")),
+                [] => format!("{} measured", format_counted(count as u64, "query", "queries")),
                 times => directions(times),
             })
         }
@@ -194,7 +194,10 @@ fn directions(times: &[&Comparison]) -> String {
     let others = times.len() - faster - slower;
     match (faster, slower) {
         (0, 0) => {
-            format!("No direction is shown for {}", plural(others, "query", "queries"))
+            format!(
+                "No direction is shown for {}",
+                format_counted(others as u64, "query", "queries")
+            )
         }
         _ => format!("{faster} of {} queries shown faster, {slower} slower", times.len()),
     }
@@ -268,11 +271,11 @@ fn words_of_kind(result: &JobResult) -> String {
     match &result.body {
         Body::Benchmark(run) => format!(
             "{} in {}",
-            plural(run.queries().count(), "query", "queries"),
-            plural(run.steps.len(), "step", "steps")
+            format_counted(run.queries().count() as u64, "query", "queries"),
+            format_counted(run.steps.len() as u64, "step", "steps")
         ),
         Body::Sweep(run) => {
-            let settings = plural(run.sweep.settings.len(), "setting", "settings");
+            let settings = format_counted(run.sweep.settings.len() as u64, "setting", "settings");
             format!("{settings}, {}", run.sweep.mode)
         }
         Body::Stream(_) | Body::Faults(_) => String::new(),
@@ -407,8 +410,8 @@ fn faster(run: &BenchmarkRun) -> Cell {
     let open = times.len() - faster - slower;
     let answer = match (faster, slower) {
         (0, 0) => "not shown".to_owned(),
-        (_, 0) => format!("{arm}, {}", plural(faster, "query", "queries")),
-        (0, _) => format!("not {arm}, {}", plural(slower, "query", "queries")),
+        (_, 0) => format!("{arm}, {}", format_counted(faster as u64, "query", "queries")),
+        (0, _) => format!("not {arm}, {}", format_counted(slower as u64, "query", "queries")),
         _ => format!("{faster} × {arm}, {slower} × the other"),
     };
     let figures = format!("{faster} shown faster, {slower} slower, {open} not shown");
@@ -438,7 +441,7 @@ fn best(run: &SweepRun) -> Cell {
     };
     let answer = match alone {
         0 => "not shown".to_owned(),
-        alone => format!("for {alone} of {}", plural(of, "query", "queries")),
+        alone => format!("for {alone} of {}", format_counted(of as u64, "query", "queries")),
     };
     Cell::new("One setting best?", State::Silent, &answer, figures)
 }
@@ -507,7 +510,7 @@ fn answers(result: &JobResult) -> Cell {
     let wrong = wrong_answers(result);
     if !wrong.is_empty() {
         let figures = escape(&names(wrong.iter().map(String::as_str), NAMED_MAX));
-        let answer = format!("no, {}", plural(wrong.len(), "query", "queries"));
+        let answer = format!("no, {}", format_counted(wrong.len() as u64, "query", "queries"));
         return Cell::new(question, State::Bad, &answer, figures);
     }
     if checks == 0 {

@@ -159,11 +159,6 @@ pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>, most: usize) -> Stri
     }
 }
 
-/// One thing, or so many things.
-pub(super) fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +171,5 @@ mod tests {
         insta::assert_snapshot!(data("\"x\"", &[table]).replace('\u{a0}', " "), @r#"<details><summary>Data: &quot;x&quot;</summary><div class="scroll" role="group" aria-label="Data: &quot;x&quot;" tabindex="0"><table class="series"><caption>of &lt;b&gt;</caption><thead><tr><th scope="col">&lt;i&gt;</th><th scope="col" class="r">ms</th></tr></thead><tbody><tr data-t="0.50"><th scope="row">&lt;/script&gt;</th><td class="r" data-of="/a/&quot;b&quot;">3 ms</td></tr></tbody></table></div></details>"#);
         assert_eq!(data("nothing", &[Table::new("", &[])]), "");
         assert_eq!(names(["a", "b", "c"].into_iter(), 2), "a, b and 1 more");
-        assert_eq!(plural(1, "query", "queries"), "1 query");
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plot::escape;
-use crate::quantity::format_seconds;
+use crate::quantity::{format_counted, format_seconds};
 use crate::result::JobResult;
 use crate::result::index::{Index, IndexEntry};
 use crate::series::Series;
@@ -70,7 +70,7 @@ fn head(index: &Index, link: &dyn Fn(&IndexEntry) -> Option<String>) -> String {
     }
     format!(
         "<h1>Results of {}</h1>{}",
-        super::html::plural(index.runs.len(), "run", "runs"),
+        format_counted(index.runs.len() as u64, "run", "runs"),
         table.html()
     )
 }

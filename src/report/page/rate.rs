@@ -4,13 +4,13 @@ use crate::plot::{
     Band, BandKind, End, Layer, Merge, Names, POINTS_MAX, Panel, Scale, Step, TimeChart, area,
     decimate, escape, steps,
 };
-use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
+use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
 use crate::record::Phase;
 use crate::result::JobResult;
 use crate::result::stream::{IntervalReport, OutageReport, StreamRun};
 
 use super::Page;
-use super::html::{Cell, Table, data, figure, plural};
+use super::html::{Cell, Table, data, figure};
 
 /// Lines of a table over time: of more, neighbours become one.
 pub(super) const LINES_MAX: usize = 300;
@@ -145,11 +145,11 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     let bands = bands(page.result, run);
     let chart = TimeChart { names, span_s, bands: &bands, panels: &panels }.draw();
     let what = match run.stream.outages.len() {
-        0 => plural(run.intervals.len(), "interval", "intervals"),
+        0 => format_counted(run.intervals.len() as u64, "interval", "intervals"),
         count => format!(
             "{}, {}",
-            plural(run.intervals.len(), "interval", "intervals"),
-            plural(count, "outage", "outages")
+            format_counted(run.intervals.len() as u64, "interval", "intervals"),
+            format_counted(count as u64, "outage", "outages")
         ),
     };
     let tables = data(&what, &[over_time(run), listed(&run.stream.outages)]);
@@ -167,7 +167,7 @@ fn caption(run: &StreamRun) -> (String, String) {
         0 => String::new(),
         _ => {
             let longest = stream.outages.iter().map(|outage| outage.length_s).fold(0.0, f64::max);
-            let count = plural(outages(&stream.outages).len(), "outage", "outages");
+            let count = format_counted(outages(&stream.outages).len() as u64, "outage", "outages");
             format!(" There was {count}, the longest {} long.", format_seconds(longest))
                 .replace("There was 1 outage, the longest", "There was 1 outage,")
         }

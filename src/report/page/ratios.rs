@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape};
-use crate::quantity::{format_count, format_ms, format_ratio, format_seconds};
+use crate::quantity::{format_count, format_counted, format_ms, format_ratio, format_seconds};
 use crate::result::answers::AnswerHistory;
 use crate::result::arm::Gpu;
 use crate::result::benchmark::BenchQueryReport;
@@ -16,7 +16,7 @@ use crate::stats::{Comparison, TimesVerdict};
 use super::super::words;
 use super::Page;
 use super::distributions::{self, Sorted, of_ns, of_times, trimmed};
-use super::html::{Cell, Table, data, framed, names, plural};
+use super::html::{Cell, Table, data, framed, names};
 
 /// A query whose arms are compared.
 pub(super) struct Compared<'a> {
@@ -281,7 +281,7 @@ fn caption(compared: &[Compared<'_>], other: &str) -> String {
     let mut said = match (faster.as_slice(), slower.as_slice()) {
         ([], []) => format!(
             "No direction is shown: of {} none has evidence enough.",
-            plural(compared.len(), "query", "queries")
+            format_counted(compared.len() as u64, "query", "queries")
         ),
         (faster, slower) => {
             let mut parts = Vec::new();

@@ -1,7 +1,7 @@
 //! How long did the queries take? Each query in each arm.
 
 use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape};
-use crate::quantity::{format_count, format_ms, format_rate};
+use crate::quantity::{format_count, format_counted, format_ms, format_rate};
 use crate::record::Percentiles;
 use crate::result::arm::Gpu;
 use crate::result::query::QueryReport;
@@ -9,7 +9,7 @@ use crate::result::stream::StreamRun;
 
 use super::super::latency::{self, Shown};
 use super::Page;
-use super::html::{Cell, Table, data, framed, plural};
+use super::html::{Cell, Table, data, framed};
 use super::response::latency_cells;
 
 /// Values that stand in the table.
@@ -85,7 +85,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         Some((own, ms)) => format!(
             "{} executions of {} were answered in the measurement; by the median {} ({}) took longest, {}.",
             format_count(count),
-            plural(run.queries.len(), "query and arm", "queries and arms"),
+            format_counted(run.queries.len() as u64, "query and arm", "queries and arms"),
             own.query,
             own.arm,
             format_ms(ms)

@@ -51,11 +51,8 @@ pub(super) fn freshness(out: &mut String, run: &StreamRun) -> fmt::Result {
     let cells = SHOWN.iter().zip(latency::cells(Some(&of), &SHOWN));
     let cells = cells.map(|(shown, cell)| format!("{cell} ({})", shown.name()));
     let cells = cells.collect::<Vec<_>>().join(", ");
-    let answers = match of.count {
-        1 => "of 1 answer".to_owned(),
-        count => format!("of {} answers", format_count(count)),
-    };
-    writeln!(out, "freshness   {cells} behind what was acknowledged, {answers}")
+    let answers = format_counted(of.count, "answer", "answers");
+    writeln!(out, "freshness   {cells} behind what was acknowledged, of {answers}")
 }
 
 /// The age from which on an old answer is told of, where it is so many times that of most.
