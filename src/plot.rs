@@ -13,11 +13,11 @@ mod time;
 mod xy;
 
 pub use decimate::{Merge, decimate};
-pub use path::{Cells, Step, area, curve, dots, spans, steps};
+pub use path::{Cells, Step, area, curve, dots, spans, stacked, steps};
 pub use rows::{Mark, Row, RowChart, Shape, Tone};
 pub use scale::Scale;
 pub use svg::{Names, escape, shortened};
-pub use time::{Band, BandKind, End, Layer, Panel, TimeChart};
+pub use time::{Band, BandKind, End, Lane, Layer, Panel, TimeChart};
 pub use xy::{Label, Line, XyChart};
 
 /// Most points of a line.

@@ -29,6 +29,13 @@ use crate::results::kinds::{self, fixtures};
 use crate::support::{Database, Program, scratch};
 use markup::{Element, figures, parse};
 
+/// Where pages are left to be looked at: a folder.
+fn leave(name: &str, page: &str) {
+    if let Some(folder) = std::env::var_os("STROM_LOAD_TEST_PAGES") {
+        fs::write(Path::new(&folder).join(format!("{name}.html")), page).unwrap();
+    }
+}
+
 /// The committed folders of one job each, and where its result lies.
 const JOBS: [&str; 8] = [
     "stream",
@@ -123,12 +130,44 @@ fn faults(page: &str) -> Vec<String> {
     if style.contains("url(") || style.contains("@import") {
         faults.push("the style refers to something".to_owned());
     }
-    for svg in elements.iter().filter(|own| own.name == "svg") {
-        if svg.attribute("role") != Some("img") || svg.attribute("aria-labelledby").is_none() {
-            faults.push("a chart without a name".to_owned());
+    faults.extend((0..elements.len()).filter_map(|at| bare(&elements, at)));
+    faults
+}
+
+/// What a chart lacks, if this is one: a role, its name and description, and a table with its data in the
+/// figure that it is in.
+fn bare(elements: &[Element], at: usize) -> Option<String> {
+    let svg = &elements[at];
+    if svg.name != "svg" {
+        return None;
+    }
+    let lacks = |what: &str| Some(format!("a chart without {what}: {:?}", svg.attributes));
+    if svg.attribute("role") != Some("img") {
+        return lacks("a role");
+    }
+    let names: Vec<&str> =
+        svg.attribute("aria-labelledby").unwrap_or_default().split(' ').collect();
+    for (own, id) in ["title", "desc"].into_iter().zip(names.iter().copied().chain(["", ""])) {
+        let is_it = |element: &&Element| {
+            element.within == Some(at) && element.name == own && element.attribute("id") == Some(id)
+        };
+        if elements.iter().find(is_it).is_none_or(|element| element.text.trim().is_empty()) {
+            return lacks(own);
         }
     }
-    faults
+    let chain = |from: usize| std::iter::successors(Some(from), |at| elements[*at].within);
+    let figure = chain(at).find(|at| elements[*at].name == "figure");
+    let is_row = |row: usize| {
+        let mut around = chain(row).map(|at| &*elements[at].name);
+        elements[row].name == "tr"
+            && around.any(|name| name == "tbody")
+            && around.any(|name| name == "details")
+            && chain(row).find(|at| elements[*at].name == "figure") == figure
+    };
+    match figure.is_some() && (0..elements.len()).any(is_row) {
+        true => None,
+        false => lacks("a table"),
+    }
 }
 
 #[test]
@@ -154,6 +193,9 @@ fn what_is_wrong_with_a_page_is_found() {
         ("@media print", "@import 'x.css';@media print"),
         ("role=\"img\"", "role=\"presentation\""),
         ("<h2 id=\"rate\">", "<h2 id=\"tail\">"),
+        ("<title id=\"c-rate-wt\">", "<title id=\"c-rate-wt\"></title><title>"),
+        ("<desc id=\"c-rate-nd\">", "<desc id=\"c-rate-nd\"></desc><desc>"),
+        ("<tbody>", "<thead>"),
     ] {
         assert!(page.contains(from), "{from}");
         let spoilt = page.replacen(from, to, 1);
@@ -161,25 +203,60 @@ fn what_is_wrong_with_a_page_is_found() {
     }
 }
 
-/// Each figure of a page with its place in the result reads as the result has it.
+/// Sections of each page that show figures of the result.
+const SHOWING: [(&str, &[&str]); 5] = [
+    ("stream", &["rate", "response", "tail", "times", "age", "gpu", "environment"]),
+    ("compared", &["rate", "response", "tail", "queries", "times", "age", "gpu", "environment"]),
+    ("benchmark", &["queries", "times", "steps", "gpu"]),
+    ("sweep", &["sweep", "gpu"]),
+    ("faults", &["faults", "rate", "response", "tail", "gpu", "environment"]),
+];
+
+/// Each figure of a page with its place in the result reads as the result has it, and would not if it
+/// were another.
 #[test]
 fn each_figure_of_a_page_is_the_results() {
     let mut walked = 0;
     for name in JOBS {
         let folder = fixtures().join(name);
-        let page = page_of(&folder);
+        let elements = parse(&page_of(&folder)).unwrap();
         let saved: Value =
             serde_json::from_slice(&fs::read(folder.join("result.json")).unwrap()).unwrap();
-        for (place, shown) in figures(&parse(&page).unwrap()) {
+        let mut sections: Vec<&str> = Vec::new();
+        for (at, place, shown) in figures(&elements) {
             let value = saved.pointer(&place).unwrap_or_else(|| panic!("{name}: no {place}"));
             assert!(
                 reads_as(&place, &shown, value),
                 "{name}: {place} is {value}, shown as {shown}"
             );
+            let wrong = another(&shown);
+            assert!(!reads_as(&place, &wrong, value), "{name}: {place} is {value}, not {wrong}");
+            sections.extend(section_of(&elements, at));
             walked += 1;
         }
+        let showing = SHOWING.iter().find(|own| own.0 == name).map_or(&[][..], |own| own.1);
+        for section in showing {
+            assert!(sections.contains(section), "{name}: no figure in {section}");
+        }
     }
-    assert!(walked > 300, "{walked}");
+    assert!(walked > 400, "{walked}");
+}
+
+/// The section that an element is in, by the identity of its heading.
+fn section_of(elements: &[Element], at: usize) -> Option<&str> {
+    let mut around = std::iter::successors(Some(at), |at| elements[*at].within);
+    let section = around.find(|at| elements[*at].name == "section")?;
+    let heading = elements.iter().find(|own| own.within == Some(section) && own.name == "h2")?;
+    heading.attribute("id")
+}
+
+/// A figure that is another: of its first number half as much again, and a bit.
+fn another(shown: &str) -> String {
+    let Some(from) = shown.find(|c: char| c.is_ascii_digit()) else { return "17".to_owned() };
+    let is_number = |c: char| c.is_ascii_digit() || c == '.' || c == ',';
+    let to = shown[from..].find(|c| !is_number(c)).map_or(shown.len(), |long| from + long);
+    let number: f64 = shown[from..to].replace(',', "").parse().unwrap();
+    format!("{}{:.1}{}", &shown[..from], number * 1.5 + 2.0, &shown[to..])
 }
 
 /// Whether a text is a value, to the digits that it has.
@@ -208,14 +285,18 @@ fn reads_as(place: &str, shown: &str, value: &Value) -> bool {
         };
         sum += number * factor;
     }
-    let wanted = if place.ends_with("_ms") { value / 1e3 } else { value };
+    let wanted = match place {
+        place if place.ends_with("_ms") => value / 1e3,
+        place if place.ends_with("_ns") => value / 1e9,
+        _ => value,
+    };
     // Three digits, or the last decimal that is shown.
     let decimals = shown.split(' ').next().and_then(|n| n.split_once('.')).map_or(0, |n| n.1.len());
     let last = if shown.contains('%') { 0.005 } else { 0.5 } * 0.1_f64.powi(decimals as i32);
-    let in_units = place.ends_with("_ms") || place.ends_with("_s") || place.ends_with("_bytes");
+    let in_units = ["_ms", "_ns", "_s", "_bytes"].iter().any(|end| place.ends_with(end));
     let slack = if in_units { 0.0 } else { last };
-    let rounded =
-        if place.ends_with("/length_s") || place.ends_with("start_s") { 0.06 } else { 0.0 };
+    let is_bare = place.ends_with("start_s") && !shown.contains(' ');
+    let rounded = if is_bare { 0.06 } else { 0.0 };
     // Of two units the second is cut off.
     let cut = if shown.contains("min") { 1.0 } else { 0.0 };
     (sum - wanted).abs() <= wanted.abs() * 0.006 + slack + rounded + cut + 1e-9

@@ -36,13 +36,17 @@ for (const file of pages) {
     await page.setViewport(viewport);
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     await page.goto(url);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    if (wide > 0) said.push(`scrolls sideways by ${wide} pixels`);
+    const sideways = async (how) => {
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (wide > 0) said.push(`scrolls sideways by ${wide} pixels${how}`);
+    };
+    await sideways('');
     if (shots) {
       await page.screenshot({ path: path.join(shots, `${name}-${mode}.png`), fullPage: true });
     }
-    if (mode === 'light') said.push(...(await cursor(page)));
+    said.push(...(await cursor(page, mode.startsWith('phone') ? 'n' : 'w')));
     await page.evaluate(() => document.querySelectorAll('details').forEach((own) => (own.open = true)));
+    await sideways(' with its data open');
     // The policy of the page forbids scripts that are not its own, also this one: it comes by the debugger.
     await page.setBypassCSP(true);
     await page.reload();
@@ -62,12 +66,32 @@ for (const file of pages) {
 await browser.close();
 process.exit(faults ? 1 : 0);
 
-// The cursor reads a chart by its arrow keys.
-async function cursor(page) {
-  const chart = await page.$('figure[data-run] svg.w[data-x]');
+// The cursor reads a chart by its arrow keys, and it zooms by keys and by dragging.
+async function cursor(page, layout) {
+  const chart = await page.$(`figure[data-run] svg.${layout}[data-x]`);
   if (!chart) return [];
+  const said = [];
   await page.evaluate((own) => own.focus(), chart);
   await page.keyboard.press('ArrowRight');
   const read = await page.$eval('figure[data-run] .read', (own) => own.textContent);
-  return /\d/.test(read) ? [] : [`the cursor reads nothing: ${read}`];
+  if (!/\d/.test(read)) said.push(`the cursor reads nothing: ${read}`);
+  const zoomed = (wanted, how) =>
+    page
+      .evaluate((own) => own.querySelectorAll('g.z[transform]').length > 0, chart)
+      .then((is) => is === wanted || said.push(`${how}: it is ${is ? '' : 'not '}zoomed`));
+  await page.keyboard.press('+');
+  await zoomed(true, 'after +');
+  await page.keyboard.press('Escape');
+  await zoomed(false, 'after Escape');
+  await page.evaluate((own) => own.scrollIntoView({ block: 'center' }), chart);
+  const box = await chart.boundingBox();
+  const [y, at] = [box.y + box.height / 2, (share) => box.x + box.width * share];
+  await page.mouse.move(at(0.4), y);
+  await page.mouse.down();
+  await page.mouse.move(at(0.6), y, { steps: 4 });
+  await page.mouse.up();
+  await zoomed(true, 'after dragging');
+  await page.mouse.click(at(0.5), y, { count: 2 });
+  await zoomed(false, 'after a double click');
+  return said;
 }

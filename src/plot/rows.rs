@@ -259,13 +259,16 @@ impl RowChart<'_> {
             Layout::Narrow => {
                 let texts = row.cells.iter().map(|(text, _)| text.as_str());
                 // The others are in the table.
-                let texts: Vec<&str> = texts.filter(|text| !text.is_empty()).take(2).collect();
+                let texts: Vec<&str> =
+                    texts.filter(|text| !matches!(*text, "" | "–")).take(2).collect();
                 let said = shortened(&texts.join(" · "), NARROW * 0.62, FONT);
                 let class = row.cells.first().map_or("", |(_, class)| *class);
-                canvas.text(class, (NARROW, y + 14.0), Anchor::End, &said);
+                // Lines of the axis pass behind.
+                let halo = |class: &str| format!("{class} halo").trim_start().to_owned();
+                canvas.text(&halo(class), (NARROW, y + 14.0), Anchor::End, &said);
                 let room = NARROW - width(&said, FONT) - 10.0;
                 let name = shortened(&row.label, room, FONT);
-                canvas.text(row.class, (0.0, y + 14.0), Anchor::Start, &name);
+                canvas.text(&halo(row.class), (0.0, y + 14.0), Anchor::Start, &name);
             }
         }
         canvas.raw("</g>");

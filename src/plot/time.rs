@@ -48,6 +48,15 @@ pub struct End {
     pub text: String,
 }
 
+/// A part of a panel in place of a tick.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// What is drawn in it.
+    pub name: String,
+    /// Its height, beside those of the other lanes.
+    pub tall: f64,
+}
+
 /// A panel.
 pub struct Panel<'a> {
     /// What goes up in it, with its unit.
@@ -60,8 +69,8 @@ pub struct Panel<'a> {
     pub scale: Scale,
     /// How its ticks are written.
     pub label: &'a dyn Fn(f64) -> String,
-    /// Names of lanes in place of ticks, from the top.
-    pub lanes: Vec<String>,
+    /// Lanes in place of ticks, from the top.
+    pub lanes: Vec<Lane>,
     /// What is drawn, the lowest first.
     pub layers: Vec<Layer>,
     /// What is said at the right.
@@ -88,6 +97,8 @@ const BETWEEN: f64 = 12.0;
 const BELOW: f64 = 24.0;
 /// Least distance of two texts at the right.
 const ENDS_APART: f64 = 15.0;
+/// Opens what moves with the axis of time.
+const MOVES: &str = "<g class=\"z\">";
 /// Outages whose label is shown.
 const LABELS_MAX: usize = 3;
 
@@ -104,7 +115,7 @@ impl TimeChart<'_> {
 
     fn layout(&self, layout: Layout) -> String {
         let lanes = self.panels.iter().flat_map(|panel| &panel.lanes);
-        let widest = lanes.map(|name| width(name, FONT)).fold(0.0, f64::max);
+        let widest = lanes.map(|lane| width(&lane.name, FONT)).fold(0.0, f64::max);
         let full = layout.of(960.0, 358.0);
         let left = layout.of(58.0_f64.max((widest + 12.0).min(190.0)), 50.0);
         let right = layout.of(104.0, 8.0);
@@ -131,15 +142,20 @@ impl TimeChart<'_> {
             let place = [left, top, plot, own];
             self.behind(&mut canvas, place, &xs, at == 0);
             self.panel(&mut canvas, layout, (at, panel), place);
-            self.outages(&mut canvas, place, &xs, at == 0 && panel.lanes.is_empty());
+            self.outages(&mut canvas, place, &xs);
+            if at == 0 && panel.lanes.is_empty() {
+                self.band_names(&mut canvas, place, &xs, full);
+            }
             top += own;
         }
+        canvas.raw("<g class=\"tx\">");
         for (tick, label) in xs.ticks().iter().zip(xs.time_labels()) {
             let x = left + xs.share(*tick) * plot;
             canvas.line("ax", (x, top), (x, top + 4.0));
             let middle = inside(x, &label, FONT, full);
             canvas.text("m", (middle, top + 17.0), Anchor::Middle, &label);
         }
+        canvas.raw("</g>");
         let (from, to) = (n(left), n(left + plot));
         let (low, high) = (xs.low(), xs.high());
         let (y1, y2) = (n(first_top), n(top));
@@ -154,6 +170,7 @@ impl TimeChart<'_> {
         xs: &Scale,
         first: bool,
     ) {
+        canvas.raw(MOVES);
         for band in self.bands {
             let (from, to) = (xs.share(band.from_s) * width, xs.share(band.to_s) * width);
             if to - from >= 0.5 {
@@ -161,43 +178,57 @@ impl TimeChart<'_> {
                 canvas.rect("band", [x + from, y, to - from, height], title);
             }
         }
+        canvas.raw("</g>");
     }
 
-    fn outages(
+    fn outages(&self, canvas: &mut Canvas, [x, y, plot, height]: [f64; 4], xs: &Scale) {
+        let mut outages = self.bands.iter().filter(|band| band.kind == BandKind::Outage).peekable();
+        if outages.peek().is_none() {
+            return;
+        }
+        canvas.raw(MOVES);
+        for band in outages {
+            let at = x + xs.share(band.from_s) * plot;
+            canvas.line("out", (at, y), (at, y + height));
+        }
+        canvas.raw("</g>");
+    }
+
+    /// What the bands are called, where there is room in a panel `full` wide.
+    fn band_names(
         &self,
         canvas: &mut Canvas,
         [x, y, plot, height]: [f64; 4],
         xs: &Scale,
-        first: bool,
+        full: f64,
     ) {
-        let outages = self.bands.iter().filter(|band| band.kind == BandKind::Outage);
-        let mut free_from = f64::NEG_INFINITY;
-        let mut shown = 0;
-        for band in outages {
-            let at = x + xs.share(band.from_s) * plot;
-            canvas.line("out", (at, y), (at, y + height));
+        canvas.raw("<g class=\"zt\">");
+        let (mut free_from, mut shown) = (f64::NEG_INFINITY, 0);
+        for band in self.bands {
+            let (from, to) = (x + xs.share(band.from_s) * plot, x + xs.share(band.to_s) * plot);
             let wide = width(&band.label, FONT);
-            let fits = at > free_from && at + 6.0 + wide < x + plot + 100.0;
-            if first && fits && shown < LABELS_MAX {
-                canvas.text("tbad halo", (at + 6.0, y + height - 10.0), Anchor::Start, &band.label);
-                free_from = at + wide + 12.0;
-                shown += 1;
-            }
-        }
-        if first {
-            let phases = self.bands.iter().filter(|band| band.kind == BandKind::Phase);
-            for band in phases {
-                let (from, to) = (xs.share(band.from_s) * plot, xs.share(band.to_s) * plot);
-                if to - from > width(&band.label, FONT) {
-                    canvas.text(
-                        "m",
-                        (x + from + 3.0, y + height - 6.0),
-                        Anchor::Start,
-                        &band.label,
-                    );
+            match band.kind {
+                BandKind::Phase if to - from > wide + 6.0 => {
+                    let at = (from + 6.0, y + height - 6.0);
+                    canvas.text("m halo", at, Anchor::Start, &band.label);
                 }
+                BandKind::Outage if shown < LABELS_MAX && from > free_from => {
+                    let at = |x: f64| (x, y + height - 10.0);
+                    if from + 6.0 + wide < full {
+                        canvas.text("tbad halo", at(from + 6.0), Anchor::Start, &band.label);
+                        free_from = from + wide + 12.0;
+                    } else if from - 6.0 - wide > free_from.max(x) {
+                        canvas.text("tbad halo", at(from - 6.0), Anchor::End, &band.label);
+                        free_from = from;
+                    } else {
+                        continue;
+                    }
+                    shown += 1;
+                }
+                _ => {}
             }
         }
+        canvas.raw("</g>");
     }
 
     fn panel(
@@ -223,27 +254,65 @@ impl TimeChart<'_> {
                 canvas.text("m", (x - 8.0, at + 4.0), Anchor::End, &(panel.label)(*tick));
             }
         }
-        let lane = height / panel.lanes.len().max(1) as f64;
-        for (at, name) in panel.lanes.iter().enumerate() {
-            let top = y + at as f64 * lane;
+        let all: f64 = panel.lanes.iter().map(|lane| lane.tall).sum();
+        let mut top = y;
+        for (at, lane) in panel.lanes.iter().enumerate() {
+            let tall = lane.tall / all * height;
             if at > 0 {
                 canvas.line("gr", (x, top), (x + plot, top));
             }
-            if layout == Layout::Wide {
-                let name = shortened(name, x - 8.0, FONT);
-                canvas.text("", (0.0, top + lane / 2.0 + 4.0), Anchor::Start, &name);
+            match layout {
+                Layout::Wide => {
+                    let name = shortened(&lane.name, x - 8.0, FONT);
+                    canvas.text("", (0.0, top + tall / 2.0 + 4.0), Anchor::Start, &name);
+                }
+                // Over what it names: on a phone there is no room at its left.
+                Layout::Narrow => {
+                    let name = shortened(&lane.name, plot, FONT);
+                    canvas.text("m", (x + 3.0, top + 10.0), Anchor::Start, &name);
+                }
+            }
+            top += tall;
+        }
+        self.layers(canvas, layout, (number, panel), place);
+        if ends_above {
+            let texts: Vec<&str> = panel.ends.iter().map(|end| end.text.as_str()).collect();
+            let text = shortened(&texts.join(" · "), plot + x - 4.0, FONT);
+            canvas.text("m", (x.min(46.0), name_y + 16.0), Anchor::Start, &text);
+        } else {
+            let wanted = panel.ends.iter().map(|end| (1.0 - panel.scale.share(end.at)) * height);
+            let at = apart(&wanted.collect::<Vec<_>>(), height);
+            for (end, at) in panel.ends.iter().zip(at) {
+                let text = shortened(&end.text, 98.0, FONT);
+                canvas.text(end.class, (x + plot + 8.0, y + at + 4.0), Anchor::Start, &text);
             }
         }
+        canvas.line("ax", (x, y + height), (x + plot, y + height));
+    }
+
+    fn layers(
+        &self,
+        canvas: &mut Canvas,
+        layout: Layout,
+        (number, panel): (usize, &Panel<'_>),
+        place: [f64; 4],
+    ) {
+        let [x, y, plot, height] = place;
+        // What is the same at all times stands still.
+        for layer in &panel.layers {
+            if let Layer::Level(value) = layer {
+                let level = y + (1.0 - panel.scale.share(*value)) * height;
+                canvas.line("ref", (x, level), (x + plot, level));
+            }
+        }
+        canvas.raw(MOVES);
         let id = |layer: usize, level: usize| format!("{}-{number}-{layer}-{level}", self.names.id);
         for (at, layer) in panel.layers.iter().enumerate() {
             match layer {
                 Layer::Path(class, d) => {
                     canvas.placed(layout, &id(at, 0), (class, d), place, (SIDE, SIDE));
                 }
-                Layer::Level(value) => {
-                    let level = y + (1.0 - panel.scale.share(*value)) * height;
-                    canvas.line("ref", (x, level), (x + plot, level));
-                }
+                Layer::Level(_) => {}
                 Layer::Cells(cells, from_s, to_s) => {
                     let xs = Scale::time(self.span_s.0, self.span_s.1, 2);
                     let (from, to) = (xs.share(*from_s) * plot, xs.share(*to_s) * plot);
@@ -258,27 +327,7 @@ impl TimeChart<'_> {
                 }
             }
         }
-        // A name over what it names: on a phone there is no room at its left.
-        if layout == Layout::Narrow {
-            for (at, name) in panel.lanes.iter().enumerate() {
-                let name = shortened(name, plot, FONT);
-                let top = y + at as f64 * lane;
-                canvas.text("m halo", (x + 3.0, top + 11.0), Anchor::Start, &name);
-            }
-        }
-        if ends_above {
-            let texts: Vec<&str> = panel.ends.iter().map(|end| end.text.as_str()).collect();
-            let text = shortened(&texts.join(" · "), plot + x - 4.0, FONT);
-            canvas.text("m", (x.min(46.0), name_y + 16.0), Anchor::Start, &text);
-        } else {
-            let wanted = panel.ends.iter().map(|end| (1.0 - panel.scale.share(end.at)) * height);
-            let at = apart(&wanted.collect::<Vec<_>>(), height);
-            for (end, at) in panel.ends.iter().zip(at) {
-                let text = shortened(&end.text, 98.0, FONT);
-                canvas.text(end.class, (x + plot + 8.0, y + at + 4.0), Anchor::Start, &text);
-            }
-        }
-        canvas.line("ax", (x, y + height), (x + plot, y + height));
+        canvas.raw("</g>");
     }
 }
 
@@ -314,6 +363,35 @@ mod tests {
     }
 
     #[test]
+    fn what_an_outage_is_called_stays_within_the_chart() {
+        for from_s in [0.0, 1.0, 2.0, 3.0, 3.9, 4.0] {
+            let label = "outage 12 min 30 s".to_owned();
+            let bands = [Band { kind: BandKind::Outage, from_s, to_s: from_s + 9.0, label }];
+            let panel = Panel {
+                name: "rows/s".to_owned(),
+                note: String::new(),
+                height: (100.0, 80.0),
+                scale: Scale::from_zero(1.0, 2),
+                label: &|tick| format!("{tick}"),
+                lanes: Vec::new(),
+                layers: Vec::new(),
+                ends: Vec::new(),
+            };
+            let names = Names { id: "c", title: "Rows", desc: "They come" };
+            let chart = TimeChart { names, span_s: (0.0, 4.0), bands: &bands, panels: &[panel] };
+            for (layout, full) in [(Layout::Wide, 960.0), (Layout::Narrow, 358.0)] {
+                let drawn = chart.layout(layout);
+                let before = drawn.split(">outage 12 min 30 s</text>").next().unwrap();
+                let text = before.rsplit("<text x=\"").next().unwrap();
+                let x: f64 = text.split('"').next().unwrap().parse().unwrap();
+                let wide = width("outage 12 min 30 s", FONT);
+                let from = if text.contains("\"end\"") { x - wide } else { x };
+                assert!(from >= 0.0 && from + wide <= full, "{from_s}: {from} in {full}");
+            }
+        }
+    }
+
+    #[test]
     fn a_chart_has_its_phases_its_outage_and_both_layouts() {
         let span_s = (0.0, 4.0);
         let (xs, ys) = (TimeChart::time_scale(span_s), Scale::from_zero(4_000.0, 4));
@@ -337,7 +415,7 @@ mod tests {
                 Layer::Path("area", area(&all, &xs, &ys)),
                 Layer::Path("fg", steps(&all, &xs, &ys)),
                 Layer::Level(3_000.0),
-                Layer::Cells(Cells::of(2, 2, |column, row| (column * row) as u64), 1.0, 4.0),
+                Layer::Cells(Cells::of(2, 2, 2, |column, row| (column * row) as u64), 1.0, 4.0),
             ],
             ends: vec![End { at: 3_000.0, class: "", text: "target 3,000".to_owned() }],
         };

@@ -126,7 +126,9 @@ impl XyChart<'_> {
             };
             let room = if before { place - left } else { full - place };
             let text = shortened(&label.text, room.max(40.0), FONT);
-            canvas.text(label.class, (place, top + at + 4.0), anchor, &text);
+            // Lines of others pass behind.
+            let class = format!("{} halo", label.class);
+            canvas.text(class.trim_start(), (place, top + at + 4.0), anchor, &text);
         }
         canvas.finish(layout, &self.names, "")
     }

@@ -3,6 +3,7 @@
 
 mod about;
 mod ages;
+mod ages_over_time;
 mod benchmark;
 mod distributions;
 mod faults;
@@ -11,6 +12,7 @@ mod gpus;
 mod head;
 mod html;
 mod index;
+mod lanes;
 mod rate;
 mod ratios;
 mod response;

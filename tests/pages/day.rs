@@ -13,7 +13,7 @@ use strom_load::result::{self, Saved};
 use strom_load::{report, series};
 use tempfile::TempDir;
 
-use super::{faults, fixtures};
+use super::{faults, fixtures, leave};
 use crate::support::scratch;
 
 const DAY_S: u32 = 86_400;
@@ -129,9 +129,7 @@ fn check(each: u32, most: Duration) {
     let Saved::Job(job) = result::read(folder.path()).unwrap() else { panic!("of one job") };
     let page = report::page(&job, &series::read(folder.path(), &job.started_at));
     let took = began.elapsed();
-    if let Some(to) = std::env::var_os("STROM_LOAD_TEST_PAGE") {
-        fs::write(to, &page).unwrap();
-    }
+    leave("day", &page);
     assert_eq!(faults(&page), Vec::<String>::new());
     assert!(page.len() <= 400_000, "{} bytes", page.len());
     assert!(took < most, "{took:?}");

@@ -6,6 +6,8 @@ pub(super) struct Element {
     pub(super) name: String,
     pub(super) attributes: Vec<(String, String)>,
     pub(super) text: String,
+    /// The element that it is in, by its place among all.
+    pub(super) within: Option<usize>,
 }
 
 impl Element {
@@ -42,7 +44,8 @@ pub(super) fn parse(page: &str) -> Result<Vec<Element>, String> {
             rest = after;
             continue;
         }
-        let (element, closed, after) = tag(rest)?;
+        let (mut element, closed, after) = tag(rest)?;
+        element.within = open.last().copied();
         rest = after;
         let raw = RAW.contains(&element.name.as_str());
         let void = closed || VOID.contains(&element.name.as_str());
@@ -118,8 +121,9 @@ fn unescaped(text: &str) -> Result<String, String> {
     Ok(out)
 }
 
-/// The figures of a page: the place of each in the result, and how it reads.
-pub(super) fn figures(elements: &[Element]) -> Vec<(String, String)> {
-    let own = elements.iter().filter_map(|own| Some((own.attribute("data-of")?, own)));
-    own.map(|(place, own)| (place.to_owned(), own.text.clone())).collect()
+/// The figures of a page: the number of the element, its place in the result, and how it reads.
+pub(super) fn figures(elements: &[Element]) -> Vec<(usize, String, String)> {
+    let own = elements.iter().enumerate();
+    let own = own.filter_map(|(at, own)| Some((at, own.attribute("data-of")?, own)));
+    own.map(|(at, place, own)| (at, place.to_owned(), own.text.clone())).collect()
 }

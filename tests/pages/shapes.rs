@@ -6,12 +6,17 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{faults, fixtures, page_of};
+use super::{faults, fixtures, leave, page_of};
 use crate::results::kinds;
 use crate::support::scratch;
 
-/// The page of a committed folder whose result is changed before.
-fn page_after(name: &str, change: impl Fn(&mut Value), executions: Option<&str>) -> String {
+/// The page, called `shape`, of a committed folder whose result is changed before.
+fn page_after(
+    shape: &str,
+    name: &str,
+    change: impl Fn(&mut Value),
+    executions: Option<&str>,
+) -> String {
     let folder = scratch();
     kinds::copy(&fixtures().join(name), folder.path());
     let file = folder.path().join("result.json");
@@ -22,7 +27,8 @@ fn page_after(name: &str, change: impl Fn(&mut Value), executions: Option<&str>)
         fs::write(folder.path().join("executions.csv"), text).unwrap();
     }
     let page = page_of(folder.path());
-    assert_eq!(faults(&page), Vec::<String>::new(), "{name}");
+    leave(shape, &page);
+    assert_eq!(faults(&page), Vec::<String>::new(), "{shape}");
     page
 }
 
@@ -72,6 +78,7 @@ fn ratios_are_marked_by_what_is_shown() {
         writeln!(executions, "0,{block},{start},10000000,1,,{rows},grows,on").unwrap();
     }
     let page = page_after(
+        "ratios",
         "compared",
         |saved| {
             saved["server"]["pg_strom_loaded"] = json!(true);
@@ -117,6 +124,7 @@ fn ratios_are_marked_by_what_is_shown() {
 #[test]
 fn sizes_say_from_where_on_an_arm_wins() {
     let page = page_after(
+        "sizes",
         "benchmark",
         |saved| {
             let (table, step) = (saved["tables"][0].clone(), saved["steps"][0].clone());
@@ -148,6 +156,7 @@ fn sizes_say_from_where_on_an_arm_wins() {
 #[test]
 fn two_settings_make_a_map() {
     let page = page_after(
+        "settings",
         "sweep",
         |saved| {
             let sweep = &mut saved["sweep"];
@@ -183,5 +192,44 @@ fn two_settings_make_a_map() {
         ["Best is work_mem = 1MB, jit = on, alone.", "jit ↓ work_mem →", "INVALID", "heat k5"]
     {
         assert!(page.contains(shown), "{shown}");
+    }
+}
+
+/// Several readers at once, ages over time, and faults until the end: names stay within a phone's width.
+#[test]
+fn readers_overlap_and_answers_age() {
+    let mut executions =
+        "reader,block,start_s,service_ns,sample,sqlstate,rows,answer_age_ms,query,arm\n".to_owned();
+    for at in 0..400_u32 {
+        let (reader, query) = (at % 4, ["newest", "totals, by hour", "top"][at as usize % 3]);
+        let start_s = f64::from(at) * 0.02;
+        let age_ms = 40.0 + f64::from(at * 7_919 % 100) + if at / 40 == 5 { 900.0 } else { 0.0 };
+        let ms = 30 + at * 31 % 60;
+        writeln!(executions, "{reader},{at},{start_s},{ms}000000,0,,,{age_ms},\"{query}\",cpu")
+            .unwrap();
+    }
+    let page = page_after(
+        "readers",
+        "faults",
+        |saved| {
+            let stream = fs::read(fixtures().join("stream/result.json")).unwrap();
+            let stream: Value = serde_json::from_slice(&stream).unwrap();
+            saved["queries"] = stream["queries"].clone();
+            let outages = saved["stream"]["outages"].as_array_mut().unwrap();
+            let own = outages[0].clone();
+            for start_s in [3.0, 5.0, 7.6] {
+                let mut own = own.clone();
+                (own["start_s"], own["length_s"]) = (json!(start_s), json!(0.31));
+                outages.push(own);
+            }
+        },
+        Some(&executions),
+    );
+    for (what, shown) in [
+        ("each query's ages", "age of the answers of totals, by hour"),
+        ("the oldest", "1.04 s old, of top (cpu)"),
+        ("the second line of a query that overlaps with itself", "-0-1-0\" class=\"xfg\""),
+    ] {
+        assert!(page.contains(shown), "{what}: {shown}");
     }
 }

@@ -101,5 +101,6 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     }
     let tables = data("age of the answers", &[table]);
     let figure = framed(&escape(&caption), &(chart.draw() + note), &tables);
-    page.section("age", "Answer age", "How old are the answers?", &figure);
+    let over_time = super::ages_over_time::figure(page, run);
+    page.section("age", "Answer age", "How old are the answers?", &(figure + &over_time));
 }

@@ -272,15 +272,21 @@ fn changes(page: &mut Page<'_>, run: &BenchmarkRun) {
     let mut rows = Vec::new();
     let heads = ["query, arm", "step", "before", "then", "before ÷ then", "may lie"];
     let mut table = Table::new("Medians of each step against the first", &heads);
-    for step in others.iter().filter(|step| step.table == first.table) {
-        for query in step.queries.iter().filter(|query| query.valid) {
-            let Some(before) = first.queries.iter().find(|own| own.query == query.query) else {
+    let later = (1..).zip(others).filter(|(_, step)| step.table == first.table);
+    for (step_at, step) in later {
+        for (at, query) in step.queries.iter().enumerate().filter(|(_, query)| query.valid) {
+            let mut same = first.queries.iter().enumerate();
+            let Some((before_at, before)) = same.find(|(_, own)| own.query == query.query) else {
                 continue;
             };
-            for arm in &query.arms {
-                let before = before.arms.iter().find(|own| own.arm == arm.arm);
-                let Some((before, Some(was_ms), Some(is_ms))) =
-                    before.map(|before| (before, before.median_ms, arm.median_ms))
+            for (arm_at, arm) in query.arms.iter().enumerate() {
+                let place = |step: usize, query: usize, arm: usize| {
+                    format!("/steps/{step}/queries/{query}/arms/{arm}/median_ms")
+                };
+                let mut same = before.arms.iter().enumerate();
+                let before = same.find(|(_, own)| own.arm == arm.arm);
+                let Some((was_at, before, Some(was_ms), Some(is_ms))) =
+                    before.map(|(at, before)| (at, before, before.median_ms, arm.median_ms))
                 else {
                     continue;
                 };
@@ -310,8 +316,8 @@ fn changes(page: &mut Page<'_>, run: &BenchmarkRun) {
                 table.row(vec![
                     Cell::words(&format!("{}, {}", query.query, arm.arm)),
                     Cell::words(&step.name),
-                    Cell::number(&format_ms(was_ms)),
-                    Cell::number(&format_ms(is_ms)),
+                    Cell::of(&place(0, before_at, was_at), &format_ms(was_ms)),
+                    Cell::of(&place(step_at, at, arm_at), &format_ms(is_ms)),
                     Cell::number(&shown),
                     Cell::number(&spread.map_or("–".to_owned(), |(low, high)| {
                         format!("{}–{}", format_ratio(low), format_ratio(high))

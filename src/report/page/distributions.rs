@@ -1,7 +1,7 @@
 //! Behind a ratio: the distributions of both arms, and the ratio over the size of the table.
 
 use crate::plot::{Label, Line, Mark, Names, Scale, Shape, Tone, XyChart, curve, dots};
-use crate::quantity::{format_about, format_ms, format_ratio};
+use crate::quantity::{format_about, format_count, format_ms, format_ratio};
 use crate::record::Times;
 use crate::stats::ByRows;
 
@@ -10,11 +10,44 @@ use super::html::{Cell, Table, data, framed};
 
 /// Steps of a distribution that are drawn.
 const STEPS_MAX: usize = 200;
+/// Lines in which the pairs of a ratio over rows are told.
+const GROUPS_MAX: usize = 40;
 /// Shares at which distributions are told in figures.
 const TOLD: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 /// The times of an arm, ascending: each in milliseconds with how many there are of it.
 pub(super) type Sorted = Vec<(f64, u64)>;
+
+/// An arm of a query.
+#[derive(Debug, Clone)]
+pub(super) struct ArmTimes<'a> {
+    pub(super) name: &'a str,
+    pub(super) sorted: Sorted,
+    /// Figures of the result among the quantiles: the share, the time in milliseconds, and its place.
+    pub(super) figures: Vec<(f64, f64, String)>,
+}
+
+impl ArmTimes<'_> {
+    fn figure(&self, share: f64) -> Option<&(f64, f64, String)> {
+        self.figures.iter().find(|own| (own.0 - share).abs() < 1e-9)
+    }
+
+    /// Half of the executions take no longer: as the result has it.
+    fn median(&self) -> Option<f64> {
+        self.figure(0.5).map(|own| own.1).or_else(|| quantile(&self.sorted, 0.5))
+    }
+
+    /// A share of the executions takes no longer.
+    fn cell(&self, share: f64) -> Cell {
+        match self.figure(share) {
+            Some((_, ms, place)) => Cell::of(place, &format_ms(*ms)),
+            None => {
+                let known = quantile(&self.sorted, share);
+                Cell::number(&known.map_or("–".to_owned(), format_ms))
+            }
+        }
+    }
+}
 
 /// Of single times in nanoseconds.
 pub(super) fn of_ns(all: &[u64]) -> Sorted {
@@ -54,20 +87,21 @@ pub(super) fn figure(
     id: &str,
     caption: &str,
     name: &str,
-    arms: &[(&str, Sorted); 2],
+    arms: &[ArmTimes<'_>; 2],
 ) -> String {
-    if arms.iter().any(|(_, sorted)| sorted.is_empty()) {
+    if arms.iter().any(|arm| arm.sorted.is_empty()) {
         return String::new();
     }
     let ends = |of: fn(&Sorted) -> Option<&(f64, u64)>| {
-        arms.iter().filter_map(move |(_, sorted)| of(sorted).map(|(ms, _)| *ms))
+        arms.iter().filter_map(move |arm| of(&arm.sorted).map(|(ms, _)| *ms))
     };
     let least = ends(|sorted| sorted.first()).fold(f64::INFINITY, f64::min);
     let most = ends(|sorted| sorted.last()).fold(0.0, f64::max);
     let xs = Scale::by_spread(least, most, 5.0, 6);
     let ys = Scale::linear(0.0, 100.0, 4);
     let mut lines = Vec::new();
-    for (at, (arm, sorted)) in arms.iter().enumerate() {
+    for (at, arm) in arms.iter().enumerate() {
+        let sorted = &arm.sorted;
         let all: u64 = sorted.iter().map(|(_, count)| count).sum();
         let each = sorted.len().div_ceil(STEPS_MAX).max(1);
         let mut points = vec![(xs.low(), 0.0)];
@@ -81,8 +115,8 @@ pub(super) fn figure(
         }
         points.push((xs.high(), 100.0));
         let (class, mark, text_class) = look(at);
-        let median = quantile(sorted, 0.5).unwrap_or(least);
-        let text = format!("{arm} {}", format_ms(median));
+        let median = arm.median().unwrap_or(least);
+        let text = format!("{} {}", arm.name, format_ms(median));
         let label =
             Label { at: (median, 50.0 - 12.0 * at as f64), class: text_class, text, before: false };
         lines.push(Line {
@@ -116,11 +150,10 @@ pub(super) fn figure(
         lines: &lines,
     };
     let mut table = Table::new("Service time that a share of executions does not pass", &["share"]);
-    table.heads.extend(arms.iter().map(|(arm, _)| (*arm).to_owned()));
+    table.heads.extend(arms.iter().map(|arm| arm.name.to_owned()));
     for share in TOLD {
         let mut cells = vec![Cell::words(&format!("{:.0} %", share * 100.0))];
-        let times = arms.iter().map(|(_, sorted)| quantile(sorted, share));
-        cells.extend(times.map(|ms| Cell::number(&ms.map_or("–".to_owned(), format_ms))));
+        cells.extend(arms.iter().map(|arm| arm.cell(share)));
         table.row(cells);
     }
     framed(caption, &chart.draw(), &data(name, &[table]))
@@ -195,7 +228,39 @@ pub(super) fn by_rows(
         y_label: &|ratio| format!("{}×", trimmed(ratio)),
         lines: &lines,
     };
-    framed(&caption, &chart.draw(), "")
+    framed(&caption, &chart.draw(), &data(&format!("{name} over rows"), &over_rows(pairs, by_rows)))
+}
+
+/// The curve at both ends, and the pairs in groups of about the same rows.
+fn over_rows(pairs: &[(u64, f64)], by_rows: &ByRows) -> [Table; 2] {
+    let ratio = |ratio: f64| Cell::number(&format_ratio(ratio));
+    let mut ends = Table::new("The curve at its ends", &["rows", "ratio", "from", "to"]);
+    for end in [&by_rows.first, &by_rows.last] {
+        let own = &end.estimate;
+        ends.row(vec![
+            Cell::words(&format_count(end.rows)),
+            ratio(own.ratio),
+            ratio(own.low),
+            ratio(own.high),
+        ]);
+    }
+    let mut sorted = pairs.to_vec();
+    sorted.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.total_cmp(&other.1)));
+    let heads = ["rows, about", "pairs", "least ratio", "median", "greatest"];
+    let mut groups = Table::new("The pairs, by rows", &heads);
+    for group in sorted.chunks(sorted.len().div_ceil(GROUPS_MAX).max(1)) {
+        let mut ratios: Vec<f64> = group.iter().map(|(_, ratio)| *ratio).collect();
+        ratios.sort_by(f64::total_cmp);
+        let at = |place: usize| ratio(ratios.get(place).copied().unwrap_or(f64::NAN));
+        groups.row(vec![
+            Cell::words(&format_about(group[group.len() / 2].0)),
+            Cell::number(&format_count(group.len() as u64)),
+            at(0),
+            at(ratios.len() / 2),
+            at(ratios.len() - 1),
+        ]);
+    }
+    [ends, groups]
 }
 
 /// A ratio of a tick.

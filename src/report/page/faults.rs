@@ -33,8 +33,9 @@ pub(super) fn write(page: &mut Page<'_>, faults: &FaultsReport) {
             row(name(kind), (mark, ""), recovery, cells)
         })
         .collect();
+    let was = if all.injected == 1 { "fault was" } else { "faults were" };
     let caption = format!(
-        "{} of {} faults were survived: rows were committed again in every partition after them.",
+        "{} of {} {was} survived: rows were committed again in every partition after them.",
         format_count(all.survived),
         format_count(all.injected)
     );

@@ -2,38 +2,38 @@
 
 use crate::plot::{
     End, Layer, Merge, Names, POINTS_MAX, Panel, Scale, Step, TimeChart, area, decimate, escape,
-    spans, steps,
+    steps,
 };
 use crate::quantity::{format_counted, format_seconds};
-use crate::result::arm::Gpu as ArmGpu;
 use crate::result::gpu::GpuReport;
-use crate::result::{Body, JobResult};
 use crate::series::GpuSecond;
 
-use super::Page;
 use super::html::{Cell, Table, data, figure};
 use super::rate::{LINES_MAX, bands, span_s};
+use super::{Page, lanes};
 
-/// Lanes of queries.
-const LANES_MAX: usize = 20;
 const GIB: f64 = 1_073_741_824.0;
 
 pub(super) fn write(page: &mut Page<'_>) {
     let result = page.result;
     let devices: Vec<(usize, &GpuReport)> =
         result.gpus.devices.iter().enumerate().filter(|(_, gpu)| gpu.samples > 0).collect();
-    if devices.is_empty() {
-        let why = result.gpus.not_watched.as_deref().unwrap_or("none answered");
-        page.absent.push(format!("No GPUs: {why}."));
-        return;
-    }
     let seconds = &page.series.gpus;
     let span_s = match result.stream() {
         Some(run) => span_s(run),
         None => (0.0, seconds.iter().map(|own| own.end_s).fold(result.took_s.max(0.1), f64::max)),
     };
-    let mut panels: Vec<Panel<'_>> = lanes(page, span_s).into_iter().collect();
-    let mut tables = vec![figures(&devices)];
+    if devices.is_empty() {
+        let why = result.gpus.not_watched.as_deref().unwrap_or("none answered");
+        page.absent.push(format!("No GPUs: {why}."));
+        lanes::write(page, span_s);
+        return;
+    }
+    let (mut panels, mut tables) = (Vec::new(), vec![figures(&devices)]);
+    if let Some((panel, table)) = lanes::executions(page, span_s) {
+        panels.push(panel);
+        tables.push(table);
+    }
     for (_, device) in &devices {
         let own: Vec<&GpuSecond> =
             seconds.iter().filter(|second| second.index == device.gpu.index).collect();
@@ -55,10 +55,12 @@ pub(super) fn write(page: &mut Page<'_>) {
         page.absent
             .push("No course of the GPUs: there is no gpu.csv beside the result.".to_owned());
     }
-    let note = "<p class=\"note\">Boxes: executions, those that lie closer than a pixel joined; off \
-                outlined, on filled. Utilisation: mean of each second, dashes its greatest sample. Power: \
-                dotted is the idle card.</p>";
-    let figure = page.time_figure(&caption, &(chart + note), &data("the GPUs", &tables));
+    let boxes = if page.series.executions.all.is_empty() { "" } else { lanes::NOTE };
+    let note = format!(
+        "<p class=\"note\">{boxes} Utilisation: mean of each second, dashes its greatest sample. Power: dotted \
+         is the idle card.</p>"
+    );
+    let figure = page.time_figure(&caption, &(chart + &note), &data("the GPUs", &tables));
     let question = if devices.len() > 1 { "What did the GPUs do?" } else { "What did the GPU do?" };
     page.section("gpu", "GPU", question, &figure);
 }
@@ -100,66 +102,6 @@ fn caption(devices: &[(usize, &GpuReport)]) -> String {
 /// Gibibytes.
 fn gib(bytes: f64) -> String {
     format!("{:.1} GiB", bytes / GIB)
-}
-
-/// What an arm does about the GPU.
-fn arm_gpu(result: &JobResult, query: &str, arm: &str) -> ArmGpu {
-    let of_stream = result.stream().into_iter().flat_map(|run| &run.queries);
-    let mut of_stream = of_stream.filter(|own| own.query == query && own.arm == arm);
-    if let Some(own) = of_stream.next() {
-        return own.gpu;
-    }
-    let Body::Benchmark(run) = &result.body else { return ArmGpu::Absent };
-    let arms = run.queries().flat_map(|own| &own.arms).find(|own| own.arm == arm);
-    arms.map_or(ArmGpu::Absent, |own| own.gpu)
-}
-
-/// The executions: a lane a query, and in it a line an arm.
-fn lanes<'a>(page: &Page<'_>, span_s: (f64, f64)) -> Option<Panel<'a>> {
-    let executions = &page.series.executions;
-    if executions.all.is_empty() {
-        return None;
-    }
-    let xs = TimeChart::time_scale(span_s);
-    let mut queries: Vec<&str> = Vec::new();
-    for (query, _) in &executions.arms {
-        if !queries.contains(&query.as_str()) {
-            queries.push(query);
-        }
-    }
-    let left_out = queries.len().saturating_sub(LANES_MAX);
-    queries.truncate(LANES_MAX);
-    let mut layers = Vec::new();
-    for (number, (query, arm)) in executions.arms.iter().enumerate() {
-        let Some(lane) = queries.iter().position(|own| own == query) else { continue };
-        let (class, line) = match arm_gpu(page.result, query, arm) {
-            ArmGpu::Off => ("xoff", 0.18),
-            ArmGpu::On => ("xon", 0.56),
-            ArmGpu::Absent => ("xfg", 0.36),
-        };
-        let mut own: Vec<(f64, f64)> = executions
-            .all
-            .iter()
-            .filter(|own| own.arm == number)
-            .map(|own| (own.start_s, own.start_s + own.service_s))
-            .collect();
-        own.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let lanes = queries.len() as f64;
-        layers.push(Layer::Path(class, spans(&own, (lane as f64 + line, lanes), 0.26, &xs)));
-    }
-    let more =
-        if left_out > 0 { format!("{left_out} queries are left out") } else { String::new() };
-    let tall = queries.len() as f64;
-    Some(Panel {
-        name: "executions of the queries".to_owned(),
-        note: more,
-        height: (tall * 24.0, tall * 36.0),
-        scale: Scale::linear(0.0, 1.0, 2),
-        label: &|_| String::new(),
-        lanes: queries.into_iter().map(str::to_owned).collect(),
-        layers,
-        ends: Vec::new(),
-    })
 }
 
 /// Utilisation, memory and power of a GPU, as far as its driver tells them.

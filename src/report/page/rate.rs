@@ -152,7 +152,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
             format_counted(count as u64, "outage", "outages")
         ),
     };
-    let tables = data(&what, &[over_time(run), listed(&run.stream.outages)]);
+    let tables = data(&what, &[over_time(page, run), listed(&run.stream.outages)]);
     let figure = page.time_figure(&caption, &chart, &tables);
     page.section("rate", "Rate", "Was the rate kept?", &figure);
 }
@@ -205,9 +205,11 @@ fn caption(run: &StreamRun) -> (String, String) {
 }
 
 /// The run over time, in at most [`LINES_MAX`] lines.
-fn over_time(run: &StreamRun) -> Table {
+fn over_time(page: &Page<'_>, run: &StreamRun) -> Table {
     let each = run.intervals.len().div_ceil(LINES_MAX).max(1);
-    let mut caption = "By interval; response to 1 %".to_owned();
+    // Where the log is, what batches took stands with the chart that is made of it.
+    let with_response = page.series.clocks.is_empty();
+    let mut caption = "By interval".to_owned();
     if each > 1 {
         caption = format!(
             "{each} intervals a line: rows and queries added up, of the others the greatest"
@@ -215,7 +217,10 @@ fn over_time(run: &StreamRun) -> Table {
     }
     let with_queries = run.intervals.iter().any(|interval| interval.queries > 0);
     let mut heads = vec!["from s", "rows/s", "asked for", "backlog", "sent late", "errors"];
-    heads.extend(["response p50", "p99", "max"]);
+    if with_response {
+        heads.extend(["response p50", "p99"]);
+    }
+    heads.push("slowest");
     if with_queries {
         heads.extend(["queries", "query p50", "query p99"]);
     }
@@ -248,10 +253,14 @@ fn over_time(run: &StreamRun) -> Table {
             ),
             cell("batches_late", &format_count(sum(|line| line.batches_late))),
             cell("errors", &format_count(sum(|line| line.errors))),
-            cell("response_p50_ms", &most(|line| line.response_p50_ms)),
-            cell("response_p99_ms", &most(|line| line.response_p99_ms)),
-            cell("response_max_ms", &most(|line| line.response_max_ms)),
         ];
+        if with_response {
+            cells.extend([
+                cell("response_p50_ms", &most(|line| line.response_p50_ms)),
+                cell("response_p99_ms", &most(|line| line.response_p99_ms)),
+            ]);
+        }
+        cells.push(cell("response_max_ms", &most(|line| line.response_max_ms)));
         if with_queries {
             cells.extend([
                 cell("queries", &format_count(sum(|line| line.queries))),

@@ -15,7 +15,7 @@ use crate::stats::{Comparison, TimesVerdict};
 
 use super::super::words;
 use super::Page;
-use super::distributions::{self, Sorted, of_ns, of_times, trimmed};
+use super::distributions::{self, ArmTimes, of_ns, of_times, trimmed};
 use super::html::{Cell, Table, data, framed, names};
 
 /// A query whose arms are compared.
@@ -33,7 +33,7 @@ pub(super) struct Compared<'a> {
     /// Each pair: rows of the table, where known, and its ratio.
     pub(super) pairs: Vec<(u64, f64)>,
     /// How long the executions of both arms took.
-    pub(super) sorted: [Sorted; 2],
+    pub(super) executions: [ArmTimes<'a>; 2],
     /// Its place in the result.
     pub(super) place: String,
 }
@@ -66,11 +66,23 @@ fn stream_pair<'a>(
     comparison: &'a ComparisonReport,
 ) -> Compared<'a> {
     let own = |arm: &String| {
-        run.queries.iter().find(|own| own.query == comparison.query && own.arm == *arm)
+        let mut all = run.queries.iter().enumerate();
+        all.find(|(_, own)| own.query == comparison.query && own.arm == *arm)
     };
-    let [base, other] = [own(&comparison.arms[0]), own(&comparison.arms[1])];
-    let sorted = [base, other]
-        .map(|own| own.map(|own| of_times(&own.histograms.service)).unwrap_or_default());
+    let arms = [&comparison.arms[0], &comparison.arms[1]];
+    let executions = arms.map(|name| {
+        let Some((at, own)) = own(name) else {
+            return ArmTimes { name, sorted: Vec::new(), figures: Vec::new() };
+        };
+        let place = |key: &str| format!("/queries/{at}/service/{key}");
+        let figures = own.service.as_ref().map(|of| {
+            let known = [(0.5, of.p50_ms, "p50_ms"), (0.9, of.p90_ms, "p90_ms")];
+            known.map(|(share, ms, key)| (share, ms, place(key))).to_vec()
+        });
+        let sorted = of_times(&own.histograms.service);
+        ArmTimes { name, sorted, figures: figures.unwrap_or_default() }
+    });
+    let other = own(&comparison.arms[1]).map(|(_, own)| own);
     Compared {
         name: comparison.query.clone(),
         arms: [&comparison.arms[0], &comparison.arms[1]],
@@ -81,7 +93,7 @@ fn stream_pair<'a>(
         off_gpu: other.is_some_and(|own| own.gpu == Gpu::On && own.verdict() != Proof::Gpu),
         ran_on: other.map_or_else(String::new, QueryReport::evidence),
         pairs: pairs(page, comparison),
-        sorted,
+        executions,
         place: format!("/comparisons/{at}"),
     }
 }
@@ -127,7 +139,17 @@ pub(super) fn bench_pair(
         off_gpu: other.gpu == Gpu::On && other.verdict() != Proof::Gpu,
         ran_on: other.evidence(),
         pairs: pairs.map(|(a, b)| (0, *a as f64 / (*b).max(1) as f64)).collect(),
-        sorted: [of_ns(&base.times_ns), of_ns(&other.times_ns)],
+        executions: [(0, base), (1, other)].map(|(arm, own)| {
+            let place = |key: &str| format!("/steps/{step}/queries/{at}/arms/{arm}/{key}");
+            let known = [
+                (0.0, own.min_ms, "min_ms"),
+                (0.5, own.median_ms, "median_ms"),
+                (1.0, own.max_ms, "max_ms"),
+            ];
+            let figures =
+                known.into_iter().filter_map(|(share, ms, key)| Some((share, ms?, place(key))));
+            ArmTimes { name: &own.arm, sorted: of_ns(&own.times_ns), figures: figures.collect() }
+        }),
         place: format!("/steps/{step}/queries/{at}"),
     })
 }
@@ -320,15 +342,15 @@ fn table(compared: &[Compared<'_>]) -> Table {
                 |ratio| Cell::of(&place(name), &format_ratio(ratio)),
             )
         };
-        let ms = |of: fn(&Comparison) -> Option<f64>| {
-            let known = own.times.and_then(of);
-            Cell::number(&known.map_or("–".to_owned(), |ns| format_ms(ns / 1e6)))
+        let ms = |name: &str, of: fn(&Comparison) -> Option<f64>| match own.times.and_then(of) {
+            Some(ns) => Cell::of(&place(name), &format_ms(ns / 1e6)),
+            None => Cell::number("–"),
         };
         let pairs = own.times.map_or(0, |times| times.pairs);
         table.row(vec![
             Cell::words(&own.name),
-            ms(|times| times.median_a_ns),
-            ms(|times| times.median_b_ns),
+            ms("median_a_ns", |times| times.median_a_ns),
+            ms("median_b_ns", |times| times.median_b_ns),
             ratio("ratio", |times| times.ratio),
             ratio("low", |times| times.low),
             ratio("high", |times| times.high),
@@ -365,8 +387,8 @@ fn behind(page: &Page<'_>, id: &str, order: &[&Compared<'_>]) -> String {
             format_count(pairs as u64)
         );
         let chart = format!("c-ecdf{id}-{at}");
-        let arms = [(base, own.sorted[0].clone()), (other, own.sorted[1].clone())];
-        figures.push_str(&distributions::figure(page, &chart, &caption, &own.name, &arms));
+        let arms = &own.executions;
+        figures.push_str(&distributions::figure(page, &chart, &caption, &own.name, arms));
         if let Some(by_rows) = times.and_then(|times| times.by_rows.as_ref()) {
             let chart = format!("c-rows{id}-{at}");
             figures.push_str(&distributions::by_rows(page, &chart, &own.name, &own.pairs, by_rows));

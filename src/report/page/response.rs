@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plot::{Cells, End, Layer, Names, Panel, Scale, Step, TimeChart, steps};
-use crate::quantity::{format_count, format_ms};
+use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::record::Percentiles;
 use crate::result::stream::StreamRun;
 use crate::series::{Clock, ROWS_PER_DECADE, Window};
@@ -58,40 +58,68 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
              too few for a 99th percentile."
         ),
     };
-    let clocks: Vec<_> = CLOCKS
-        .iter()
-        .filter(|(tag, ..)| open || *tag == "service")
+    let shown = CLOCKS.iter().filter(|(tag, ..)| open || *tag == "service");
+    let read: Vec<(&str, &Clock)> = shown
         .filter_map(|(tag, name, ..)| {
-            let clock = page.series.clocks.iter().find(|clock| clock.tag == *tag)?;
-            Some((*name, heat(page, run, clock, name)?))
+            Some((*name, page.series.clocks.iter().find(|clock| clock.tag == *tag)?))
+        })
+        .collect();
+    let columns = read.first().and_then(|(_, clock)| Columns::of(page, run, clock));
+    let clocks: Vec<Seen<'_>> = columns
+        .iter()
+        .flat_map(|columns| read.iter().map(move |(name, clock)| (columns, *name, *clock)))
+        .filter_map(|(columns, name, clock)| {
+            let windows = columns.windows(clock);
+            let chart = heat(page, run, clock, name, columns, &windows)?;
+            Some(Seen { name, chart, windows })
         })
         .collect();
     let chart = switchable(page, &clocks);
-    let key = match clocks.is_empty() {
-        true => String::new(),
-        false => KEY.to_owned(),
-    };
+    let over_time = columns.as_ref().map_or_else(String::new, |columns| {
+        data("response over time", &[by_column(columns, &clocks)])
+    });
     if clocks.is_empty() {
         page.absent.push(
             "No heat map of the response: there is no latency.hlog beside the result.".to_owned(),
         );
     }
-    let tables = data("the clocks", &[table(run, open)]);
-    let figure = page.time_figure(&caption, &(key + &chart), &tables);
+    let tables = over_time + &data("the clocks", &[table(run, open)]);
+    let figure = page.time_figure(&caption, &chart, &tables);
     page.section("response", "Response", "How long did a batch take?", &figure);
 }
 
-const KEY: &str = "<p class=\"key\">batches a cell <i class=\"k1\"></i>1<i class=\"k2\"></i>2–3\
-                   <i class=\"k3\"></i>4–7<i class=\"k4\"></i>8–15<i class=\"k5\"></i>16 and more · thin \
-                   line: p50 · thick line: p99</p>";
+/// A clock over time, drawn.
+struct Seen<'a> {
+    name: &'a str,
+    chart: String,
+    /// What it showed in each column.
+    windows: Vec<Window>,
+}
+
+/// What the levels of a heat map mean.
+fn key(base: u64) -> String {
+    let levels = Cells::levels(base).zip(1..).map(|((least, greatest), level)| {
+        let counts = match greatest {
+            Some(greatest) if greatest == least => format_count(least),
+            Some(greatest) => format!("{}–{}", format_count(least), format_count(greatest)),
+            None => format!("{} and more", format_count(least)),
+        };
+        format!("<i class=\"k{level}\"></i>{counts}")
+    });
+    format!(
+        "<p class=\"key\">batches a cell {} · thin line: p50 · thick line: p99, the slowest where there are \
+         fewer than a hundred</p>",
+        levels.collect::<String>()
+    )
+}
 
 /// Charts of which one is shown, by radio buttons and CSS alone.
-fn switchable(page: &Page<'_>, charts: &[(&str, String)]) -> String {
-    if let [(_, chart)] = charts {
-        return chart.clone();
+fn switchable(page: &Page<'_>, clocks: &[Seen<'_>]) -> String {
+    if let [only] = clocks {
+        return only.chart.clone();
     }
     let mut out = "<div>".to_owned();
-    for (at, (name, _)) in charts.iter().enumerate() {
+    for (at, Seen { name, .. }) in clocks.iter().enumerate() {
         let id = page.id(&format!("ck{at}"));
         let checked = if at == 0 { " checked" } else { "" };
         // Writing to a String cannot fail.
@@ -101,42 +129,99 @@ fn switchable(page: &Page<'_>, charts: &[(&str, String)]) -> String {
             page.id("ck")
         );
     }
-    for (_, chart) in charts {
+    for Seen { chart, .. } in clocks {
         let _ = write!(out, r#"<div class="pane">{chart}</div>"#);
     }
     out + "</div>"
 }
 
+/// The columns of the heat maps: the same for all clocks.
+struct Columns {
+    from_s: f64,
+    width_s: f64,
+    count: usize,
+}
+
+impl Columns {
+    /// As the windows of a clock allow.
+    fn of(page: &Page<'_>, run: &StreamRun, clock: &Clock) -> Option<Self> {
+        let span_s = span_s(run);
+        // Only measured work is in the log.
+        let from_s = bands(page.result, run).first().map_or(0.0, |warmup| warmup.to_s);
+        // Batches of the measurement may be acknowledged while the schedule drains.
+        let last_s = clock.windows.last()?.end_s.min(span_s.1);
+        let windows: Vec<&Window> = clock
+            .windows
+            .iter()
+            .filter(|window| window.end_s > from_s && window.start_s < last_s)
+            .collect();
+        // No column is shorter than a window, or some would stay empty.
+        let longest =
+            windows.iter().map(|window| window.end_s - window.start_s).fold(0.1, f64::max);
+        let most = ((last_s - from_s) / longest + 0.01).floor().max(1.0) as usize;
+        let count = windows.len().min(COLUMNS_MAX).min(most).max(1);
+        let width_s = (last_s - from_s) / count as f64;
+        (width_s > 0.0 && !windows.is_empty()).then_some(Self { from_s, width_s, count })
+    }
+
+    fn start_s(&self, at: usize) -> f64 {
+        self.from_s + at as f64 * self.width_s
+    }
+
+    /// What a clock showed in each of them.
+    fn windows(&self, clock: &Clock) -> Vec<Window> {
+        let mut of_columns: Vec<Vec<&Window>> = vec![Vec::new(); self.count];
+        let end_s = self.start_s(self.count);
+        let within = |own: &&Window| own.end_s > self.from_s && own.start_s < end_s;
+        for window in clock.windows.iter().filter(within) {
+            // By its middle: windows are about as long as a column, or shorter.
+            let middle = f64::midpoint(window.start_s, window.end_s);
+            let at = ((middle - self.from_s) / self.width_s).floor();
+            of_columns[at.clamp(0.0, self.count as f64 - 1.0) as usize].push(window);
+        }
+        of_columns.into_iter().map(Window::merged).collect()
+    }
+}
+
+/// What is drawn, as a table.
+fn by_column(columns: &Columns, clocks: &[Seen<'_>]) -> Table {
+    let caption = format!(
+        "By columns of the chart, {} each, to 1 %; p99 of fewer than a hundred batches is the slowest",
+        format_seconds(columns.width_s)
+    );
+    let mut table = Table { class: "num", ..Table::new(&caption, &["from s", "batches"]) };
+    for Seen { name, .. } in clocks {
+        table.heads.extend([format!("{name} p50"), "p99".to_owned()]);
+    }
+    for at in 0..columns.count {
+        let from_s = columns.start_s(at);
+        let count = clocks.first().map_or(0, |own| own.windows[at].count());
+        let mut cells =
+            vec![Cell::number(&format!("{from_s:.1}")), Cell::number(&format_count(count))];
+        for own in clocks {
+            cells.extend([0.5, 0.99].map(|quantile| {
+                let known = own.windows[at].quantile_ms(quantile);
+                Cell::number(&known.map_or("–".to_owned(), format_ms))
+            }));
+        }
+        table.times_s.push(from_s + columns.width_s / 2.0);
+        table.row(cells);
+    }
+    table
+}
+
 /// A clock over time.
-fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<String> {
-    let span_s = span_s(run);
+fn heat(
+    page: &Page<'_>,
+    run: &StreamRun,
+    clock: &Clock,
+    name: &str,
+    shape: &Columns,
+    cells: &[Window],
+) -> Option<String> {
+    let (span_s, columns) = (span_s(run), shape.count);
     let bands = bands(page.result, run);
-    // Only measured work is in the log.
-    let from_s = bands.first().map_or(0.0, |warmup| warmup.to_s);
-    // Batches of the measurement may be acknowledged while the schedule drains.
-    let last = clock.windows.last()?.end_s.min(span_s.1);
-    let windows: Vec<&Window> = clock
-        .windows
-        .iter()
-        .filter(|window| window.end_s > from_s && window.start_s < span_s.1)
-        .collect();
-    let count: u64 = windows.iter().map(|window| window.count()).sum();
-    // No column is shorter than a window, or some would stay empty.
-    let longest = windows.iter().map(|window| window.end_s - window.start_s).fold(0.1, f64::max);
-    let most = ((last - from_s) / longest + 0.01).floor().max(1.0) as usize;
-    let columns = windows.len().min(COLUMNS_MAX).min(most).max(1);
-    let width_s = (last - from_s) / columns as f64;
-    if count == 0 || width_s <= 0.0 {
-        return None;
-    }
-    let mut of_columns: Vec<Vec<&Window>> = vec![Vec::new(); columns];
-    for window in windows {
-        // By its middle: windows are about as long as a column, or shorter.
-        let middle = f64::midpoint(window.start_s, window.end_s);
-        let at = ((middle - from_s) / width_s).floor().clamp(0.0, columns as f64 - 1.0);
-        of_columns[at as usize].push(window);
-    }
-    let cells: Vec<Window> = of_columns.into_iter().map(Window::merged).collect();
+    let count: u64 = cells.iter().map(Window::count).sum();
     let rows = || cells.iter().flat_map(Window::rows).map(|(row, _)| row);
     let (low, high) = (rows().min()?, rows().max()?);
     let value_ms = |row: i32| 10_f64.powf(f64::from(row) / ROWS_PER_DECADE as f64) / 1e6;
@@ -156,8 +241,8 @@ fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<S
     let xs = TimeChart::time_scale(span_s);
     let line = |quantile: f64| {
         let step = |(at, window): (usize, &Window)| Step {
-            from: from_s + at as f64 * width_s,
-            to: from_s + (at + 1) as f64 * width_s,
+            from: shape.start_s(at),
+            to: shape.start_s(at + 1),
             y: window.quantile_ms(quantile).unwrap_or(f64::NAN),
         };
         let all: Vec<Step> = cells.iter().enumerate().map(step).collect();
@@ -179,7 +264,8 @@ fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<S
         format_count(count),
         said.join(", ")
     );
-    let grid = Cells::of(columns, tall, |column, row| grid[row * columns + column]);
+    let base = Cells::base(grid.iter().copied().max().unwrap_or(0));
+    let grid = Cells::of(columns, tall, base, |column, row| grid[row * columns + column]);
     let panel = Panel {
         name: format!("{name} of a batch"),
         note: String::new(),
@@ -188,7 +274,7 @@ fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<S
         label: &format_ms,
         lanes: Vec::new(),
         layers: vec![
-            Layer::Cells(grid, from_s, last),
+            Layer::Cells(grid, shape.from_s, shape.start_s(columns)),
             Layer::Path("hal", p50.clone()),
             Layer::Path("fgt", p50),
             Layer::Path("hal", p99.clone()),
@@ -198,7 +284,7 @@ fn heat(page: &Page<'_>, run: &StreamRun, clock: &Clock, name: &str) -> Option<S
     };
     let title = format!("{name} of the batches over time");
     let names = Names { id: &page.id(&format!("c-{}", clock.tag)), title: &title, desc: &desc };
-    Some(TimeChart { names, span_s, bands: &bands, panels: &[panel] }.draw())
+    Some(key(base) + &TimeChart { names, span_s, bands: &bands, panels: &[panel] }.draw())
 }
 
 /// The clocks in figures.

@@ -12,8 +12,16 @@ use super::html::{Cell, Table, data, framed};
 const BEYOND_MIN: f64 = 10.0;
 /// Points of a curve.
 const POINTS: usize = 100;
-/// Shares at which curves are told in figures.
-const TOLD: [f64; 7] = [0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 0.9999];
+/// Shares at which curves are told in figures, and those of them that stand in the result.
+const TOLD: [(f64, &str); 7] = [
+    (0.5, "p50_ms"),
+    (0.75, ""),
+    (0.9, "p90_ms"),
+    (0.95, ""),
+    (0.99, "p99_ms"),
+    (0.999, "p999_ms"),
+    (0.9999, ""),
+];
 
 /// A share as one part in so many that are slower, and back.
 fn share(beyond: f64) -> f64 {
@@ -26,10 +34,17 @@ fn percent(beyond: f64) -> String {
     format!("{:.decimals$}", share(beyond) * 100.0)
 }
 
+/// The time in milliseconds that a share does not pass.
+fn ms(times: &Times, share: f64) -> f64 {
+    times.quantile(share).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+}
+
 struct Told<'a> {
     name: &'static str,
     class: &'static str,
     times: &'a Times,
+    /// Its percentiles' place in the result.
+    place: &'static str,
     /// One in so many is the last that is known.
     end: f64,
 }
@@ -38,18 +53,19 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     let own = &run.stream.histograms;
     let open = run.stream.target_rows_per_s.is_some();
     let all = [
-        ("row: own due time → commit", "mul", &own.row_latency, open),
-        ("wait: due → sent", "mud", &own.wait, open),
-        ("service: sent → commit", "fgt", &own.service, true),
-        ("response: due → commit", "fg", &own.response, open),
+        ("row: own due time → commit", "mul", &own.row_latency, "/stream/row_latency", open),
+        ("wait: due → sent", "mud", &own.wait, "/stream/wait", open),
+        ("service: sent → commit", "fgt", &own.service, "/stream/service", true),
+        ("response: due → commit", "fg", &own.response, "/stream/response", open),
     ];
     let told: Vec<Told<'_>> = all
         .into_iter()
         .filter(|(.., shown)| *shown)
-        .map(|(name, class, times, _)| Told {
+        .map(|(name, class, times, place, _)| Told {
             name,
             class,
             times,
+            place,
             end: times.count() as f64 / BEYOND_MIN,
         })
         // Half of fewer than twenty is no tail.
@@ -64,9 +80,6 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     let tens = (1..12).map(|ten| 10_f64.powi(ten)).filter(|ten| *ten <= end * 1.001);
     let ticks: Vec<f64> = std::iter::once(2.0).chain(tens).collect();
     let xs = Scale::log_with(2.0, end, ticks);
-    let ms = |times: &Times, share: f64| {
-        times.quantile(share).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-    };
     let points = |told: &Told<'_>| -> Vec<(f64, f64)> {
         let at = |number: usize| {
             let beyond = 2.0 * (told.end / 2.0).powf(number as f64 / (POINTS - 1) as f64);
@@ -109,7 +122,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         xs,
         ys,
         x_name: "share of batches (rows) at least as fast",
-        y_name: "",
+        y_name: "time",
         x_label: &|beyond| match beyond {
             half if half < 3.0 => "50\u{a0}%".to_owned(),
             beyond => percent(beyond),
@@ -117,21 +130,29 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         y_label: &format_ms,
         lines: &lines,
     };
+    let figure = framed(&caption, &chart.draw(), &data("percentiles", &[table(&told)]));
+    page.section("tail", "Percentiles", "How bad is the tail?", &figure);
+}
+
+fn table(told: &[Told<'_>]) -> Table {
     let mut table =
         Table::new("Percentiles; – where fewer than ten lie beyond", &["at least as fast"]);
     table.heads.extend(told.iter().map(|told| told.name.to_owned()));
     table.heads.iter_mut().for_each(|head| head.truncate(head.find(':').unwrap_or(head.len())));
-    for share in TOLD {
+    for (share, key) in TOLD {
         let mut cells = vec![Cell::words(&format!("{} %", trimmed(share * 100.0)))];
         cells.extend(told.iter().map(|told| {
+            let shown = format_ms(ms(told.times, share));
             let known = told.times.count() as f64 * (1.0 - share) + 1e-6 >= BEYOND_MIN;
-            let shown = if known { format_ms(ms(told.times, share)) } else { "–".to_owned() };
-            Cell::number(&shown)
+            match (known, key) {
+                (false, _) => Cell::number("–"),
+                (true, "") => Cell::number(&shown),
+                (true, key) => Cell::of(&format!("{}/{key}", told.place), &shown),
+            }
         }));
         table.row(cells);
     }
-    let figure = framed(&caption, &chart.draw(), &data("percentiles", &[table]));
-    page.section("tail", "Percentiles", "How bad is the tail?", &figure);
+    table
 }
 
 fn trimmed(value: f64) -> String {
