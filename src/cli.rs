@@ -2,6 +2,7 @@
 
 mod arrow;
 mod bench;
+mod compare;
 mod doctor;
 mod faults;
 mod fill;
@@ -24,6 +25,7 @@ use crate::exit;
 
 pub use arrow::ArrowArgs;
 pub use bench::BatchArgs;
+pub use compare::{CompareArgs, CompareFormat};
 pub use doctor::DoctorArgs;
 pub use faults::FaultsArgs;
 pub use fill::FillArgs;
@@ -151,6 +153,32 @@ pub enum Command {
         /// Write one page for a browser in place of the summary: a file that ends in .html
         #[arg(long, value_name = "FILE.html")]
         output: Option<PathBuf>,
+    },
+    /// Compare several runs with several others, and judge gates
+    ///
+    /// A run is the unit, as runs of the same differ too: with fewer than four a side nothing is called a
+    /// regression. Rows lost or dropped and a rate that is kept need no statistics. Runs that were asked to
+    /// do unlike things are refused, key by key; unlike servers and machines are shown. Reads folders, and
+    /// makes the runs with --run.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(Box<CompareArgs>),
+    /// Show the runs of a folder one behind the other, and where a figure is going
+    ///
+    /// Each run adds a line to history.jsonl beside its folder when it ends. The table has the figures
+    /// that are looked at first, by plan; --csv has all of them, for other programs.
+    History {
+        /// Folder that holds the folders of runs, or the file itself
+        #[arg(value_name = "DIR", default_value = "results")]
+        folder: PathBuf,
+        /// Only runs of this profile
+        #[arg(long, value_name = "NAME")]
+        profile: Option<String>,
+        /// Only runs that came to their end
+        #[arg(long)]
+        done: bool,
+        /// Print CSV: a line a run, a column a figure
+        #[arg(long)]
+        csv: bool,
     },
     /// Break an embedded server at random while a run goes on, and prove that no row is lost
     ///

@@ -2,9 +2,11 @@
 
 mod arrow;
 mod cluster;
+mod compare;
 mod faults;
 mod fill;
 mod gpus;
+mod history;
 mod manual;
 mod noise;
 mod profiles;
@@ -105,6 +107,10 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
             verify::verify(parsed, folder, server, *quiet).await
         }
         Some(Command::Report { folders, output }) => report::report(folders, output.as_deref()),
+        Some(Command::Compare(args)) => Box::pin(compare::compare(parsed, args)).await,
+        Some(Command::History { folder, profile, done, csv }) => {
+            history::history(folder, profile.as_deref(), *done, *csv)
+        }
         Some(Command::Faults(args)) if args.cluster.is_some() => {
             Box::pin(cluster::cluster(args)).await
         }

@@ -8,6 +8,7 @@ pub mod arrow;
 pub(crate) mod bench;
 pub mod cli;
 pub mod command;
+pub mod compare;
 pub mod dataset;
 pub mod doctor;
 pub mod engine;

@@ -61,7 +61,7 @@ pub use stream_job::StreamJob;
 pub use sweep::SweepJob;
 pub use table::{Index, Table};
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
-pub use threshold::{Threshold, ThresholdOp};
+pub use threshold::{Gate, Threshold, ThresholdOp};
 pub use watch::Watch;
 
 pub use crate::profile::{Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault};

@@ -2,10 +2,13 @@
 
 mod benchmark;
 mod cluster;
+mod compare;
 mod faults;
 mod gpu;
+mod history;
 mod index;
 mod latency;
+mod measure;
 mod outcome;
 mod page;
 mod query;
@@ -18,8 +21,10 @@ use crate::result::{Body, JobResult};
 
 pub use benchmark::query_line;
 pub use cluster::cluster;
+pub use compare::{compare_markdown, compare_text};
+pub use history::{history_csv, history_text};
 pub use index::{index_markdown, index_text};
-pub use page::{PAGE, index_page, page, pages};
+pub use page::{PAGE, compare_page, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen.

@@ -42,6 +42,7 @@ mod refused;
 mod reservation;
 mod results;
 mod role_limits;
+mod runs_compared;
 mod signals;
 mod silence;
 mod starts;

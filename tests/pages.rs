@@ -67,7 +67,7 @@ pub(crate) fn check_folder(folder: &Path) {
 }
 
 /// What is wrong with a page, a line each.
-fn faults(page: &str) -> Vec<String> {
+pub(crate) fn faults(page: &str) -> Vec<String> {
     let elements = match parse(page) {
         Ok(elements) => elements,
         Err(fault) => return vec![fault],

@@ -32,10 +32,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("result", &["exit", "profile", "quantity", "record", "stats"]),
     ("plot", &[]),
     ("series", &["record"]),
-    ("report", &["exit", "plot", "quantity", "record", "result", "series", "stats"]),
     ("watch", &["record", "result"]),
     ("row", &["pace", "random"]),
     ("plan", &["pace", "profile", "quantity", "result", "row", "stats"]),
+    ("compare", &["exit", "plan", "quantity", "result", "stats"]),
+    ("report", &["compare", "exit", "plot", "quantity", "record", "result", "series", "stats"]),
     ("answer", &["plan", "random", "result"]),
     ("pg", &["answer", "freshness", "pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
@@ -85,8 +86,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "arrow", "cli", "dataset", "doctor", "engine", "exit", "inject", "pg", "plan",
-            "quantity", "report", "result", "series", "sink", "verify", "watch",
+            "arrow", "cli", "compare", "dataset", "doctor", "engine", "exit", "inject", "pg",
+            "plan", "quantity", "report", "result", "series", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

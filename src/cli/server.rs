@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// Where and how the server is found.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// Server to load, as a URL or key=value pairs [default: a server started for the run]
@@ -28,7 +28,7 @@ pub struct ServerArgs {
 }
 
 /// Where the readers ask.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Readers")]
 pub struct ReadersArgs {
     /// Server that the readers ask, such as a replica [default: the one that is loaded]

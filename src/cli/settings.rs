@@ -111,6 +111,13 @@ pub struct SettingArgs<O> {
     offer: PhantomData<O>,
 }
 
+impl<O> SettingArgs<O> {
+    /// The same options with other values, as a subcommand that offers all of them has them.
+    pub fn for_all(&self, overrides: Overrides) -> SettingArgs<All> {
+        SettingArgs { overrides, offer: PhantomData }
+    }
+}
+
 impl<O: Offer> FromArgMatches for SettingArgs<O> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let mut overrides = Overrides::default();

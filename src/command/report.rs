@@ -34,16 +34,20 @@ fn read(folders: &[PathBuf]) -> Result<Vec<(&Path, Saved)>, Failure> {
     Ok(folders.iter().map(PathBuf::as_path).zip(saved).collect())
 }
 
-fn page_of(folders: &[PathBuf], file: &Path) -> Result<u8, Failure> {
-    // A slip must not cost a file that is no page.
-    let is_page = file.extension().is_some_and(|end| end == "html" || end == "htm");
-    if !is_page {
-        let what = format!(
-            "`{}` is not the name of a page\n  fix: name a file that ends in .html with --output",
-            file.display()
-        );
-        return Err(Failure::new(exit::USAGE, what));
+/// Refuses what is no name of a page: a slip must not cost another file.
+pub(super) fn check_page_name(file: &Path) -> Result<(), Failure> {
+    if file.extension().is_some_and(|end| end == "html" || end == "htm") {
+        return Ok(());
     }
+    let what = format!(
+        "`{}` is not the name of a page\n  fix: name a file that ends in .html with --output",
+        file.display()
+    );
+    Err(Failure::new(exit::USAGE, what))
+}
+
+fn page_of(folders: &[PathBuf], file: &Path) -> Result<u8, Failure> {
+    check_page_name(file)?;
     let mut read = read(folders)?;
     let text = match read.as_slice() {
         [(folder, Saved::Job(result))] => page(result, &series_of(folder, result)),

@@ -40,6 +40,16 @@ struct Session<'a> {
     lingering: Arc<AtomicBool>,
     /// Ours, started for the first run.
     server: Option<Server>,
+    told: Told,
+}
+
+/// What is printed of runs on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// What each came to, and of several the index.
+    Each,
+    /// Nothing: whoever makes them prints what they came to.
+    Nothing,
 }
 
 /// A run that has ended.
@@ -60,7 +70,16 @@ enum Place<'a> {
 }
 
 pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> Result<u8, Failure> {
-    let Resolved { plans, mut notes } = to_run(files, &args.plan.overrides)?;
+    run_each(parsed, to_run(files, &args.plan.overrides)?, args, Told::Each).await
+}
+
+/// Runs plans, one behind the other.
+pub(super) async fn run_each(
+    parsed: &Parsed,
+    Resolved { plans, mut notes }: Resolved<Job>,
+    args: &RunArgs,
+    told: Told,
+) -> Result<u8, Failure> {
     let given = address(parsed, &args.server)?;
     let readers = readers_address(parsed, &args.readers)?;
     // All of them before anything starts.
@@ -73,7 +92,9 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
         return Err(Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}")));
     }
     notes.extend(given.iter().flat_map(|given| given.notes.clone()));
-    notes.extend(of_no_use(parsed, &plans, args)?);
+    if told == Told::Each {
+        notes.extend(of_no_use(parsed, &plans, args)?);
+    }
     let screen = Screen::new(args.output.log_format == LogFormat::Json || args.output.quiet);
     init_logging(&screen, &args.output);
     notes.iter().for_each(|note| tracing::info!("{note}"));
@@ -93,7 +114,8 @@ pub(super) async fn run(parsed: &Parsed, files: &[PathBuf], args: &RunArgs) -> R
     let (given, readers) = (given.as_ref(), readers.as_ref());
     let (shutdown, screen) = (&shutdown, &screen);
     let lingering = Arc::clone(&signals.lingering);
-    let mut session = Session { args, given, readers, screen, shutdown, lingering, server: None };
+    let mut session =
+        Session { args, given, readers, screen, shutdown, lingering, server: None, told };
     let work = async {
         let code = match <[Plan; 1]>::try_from(plans) {
             Ok([plan]) => {
@@ -205,6 +227,7 @@ impl Session<'_> {
         let codes = interrupted.into_iter().chain([index.exit_code()]);
         let code = exit::gravest(codes.chain(lost.iter().map(|failure| failure.code)));
         let printed = match self.args.output.format {
+            _ if self.told == Told::Nothing => Ok(()),
             Format::Text => {
                 let results = folder.path().display();
                 print(&format!("\n{}results in {results}\n", index_text(&index)))
@@ -226,7 +249,7 @@ impl Session<'_> {
         let args = &self.args.output;
         // Outputs first: a typo in a path or a taken port must not cost a run.
         let folder = match (place, &args.output) {
-            (Place::Within(path), _) => Folder::open(path),
+            (Place::Within(path), _) => Folder::open(path).map(Folder::within_index),
             (Place::Alone, Some(path)) => Folder::open(path),
             (Place::Alone, None) => Folder::open_new(Path::new("results"), &named(&plan.common)),
         }?;
@@ -243,9 +266,11 @@ impl Session<'_> {
             let allow_alter_system = self.args.batch.allow_alter_system;
             let options = JobOptions { server: self.server.as_mut(), allow_alter_system };
             let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
-            let printed = show(args, &result, || {
-                format!("{}results     {}\n", summary(&result), results.display())
-            });
+            let text = || format!("{}results     {}\n", summary(&result), results.display());
+            let printed = match self.told {
+                Told::Each => show(args, &result, text),
+                Told::Nothing => Ok(()),
+            };
             if endpoint.is_some() {
                 self.linger(args.metrics_linger).await;
             }

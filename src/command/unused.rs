@@ -14,7 +14,11 @@ pub(super) struct Optional {
 }
 
 impl Optional {
-    const fn new(id: &'static str, flag: &'static str, variable: Option<&'static str>) -> Self {
+    pub(super) const fn new(
+        id: &'static str,
+        flag: &'static str,
+        variable: Option<&'static str>,
+    ) -> Self {
         Self { id, flag, variable }
     }
 }

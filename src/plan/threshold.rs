@@ -8,7 +8,8 @@ use super::resolver::Resolver;
 use super::{Job, LeftOver};
 use crate::profile::Located;
 use crate::quantity::{format_duration, parse_duration};
-use crate::result::figure::{Known, NameError, NamedFigure, Subjects};
+pub use crate::result::figure::ThresholdOp;
+use crate::result::figure::{How, Known, NameError, NamedFigure, Subjects};
 use crate::result::{JobResult, ThresholdReport};
 
 /// Names that are shown for one that is unknown.
@@ -28,19 +29,6 @@ pub struct Threshold {
     /// From this long after the start of the measurement on, the job ends once the condition does
     /// not hold; `None`: never.
     pub abort_after: Option<Duration>,
-}
-
-/// Comparison of a threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ThresholdOp {
-    /// `<`
-    Below,
-    /// `<=`
-    AtMost,
-    /// `>`
-    Above,
-    /// `>=`
-    AtLeast,
 }
 
 impl Threshold {
@@ -145,28 +133,6 @@ impl Job {
     }
 }
 
-impl ThresholdOp {
-    /// The operator as written.
-    pub fn symbol(self) -> &'static str {
-        match self {
-            Self::Below => "<",
-            Self::AtMost => "<=",
-            Self::Above => ">",
-            Self::AtLeast => ">=",
-        }
-    }
-
-    /// Whether `value` meets `limit`.
-    pub fn holds(self, value: f64, limit: f64) -> bool {
-        match self {
-            Self::Below => value < limit,
-            Self::AtMost => value <= limit,
-            Self::Above => value > limit,
-            Self::AtLeast => value >= limit,
-        }
-    }
-}
-
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.figure, self.op.symbol(), self.limit)?;
@@ -208,6 +174,73 @@ impl ThresholdFault {
     /// A fault of this profile, and not of others.
     pub(super) fn of_profile(what: String, fix: impl Into<String>) -> Self {
         Self { what, fix: fix.into(), of: Of::Profile }
+    }
+}
+
+/// A condition on how runs compare: a threshold of the second side, or of the ratio of both.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    /// The figure.
+    pub figure: NamedFigure,
+    /// Comparison.
+    pub op: ThresholdOp,
+    /// Limit.
+    pub limit: f64,
+    /// Whether the limit is one of the ratio of the second side to the first: `1.10x`.
+    pub of_ratio: bool,
+}
+
+impl Gate {
+    /// Reads a gate, such as `response_p99_ms <= 1.10x`, on runs that have these.
+    ///
+    /// # Errors
+    /// What is wrong with it, and a fix in a line of its own.
+    pub fn parse(text: &str, subjects: &Subjects<'_>) -> Result<Self, String> {
+        let trimmed = text.trim_end();
+        let ratio = trimmed.strip_suffix(['x', '×']).filter(|rest| {
+            rest.trim_end().ends_with(|last: char| last.is_ascii_digit() || last == '.')
+        });
+        let told = |bad: ThresholdFault| {
+            format!("{}\n  fix: {}", bad.what.replace("threshold", "gate"), bad.fix)
+        };
+        let draft = Draft::parse(ratio.unwrap_or(trimmed)).map_err(told)?;
+        let Threshold { figure, op, limit, abort_after } =
+            draft.of(subjects).map_err(|bad| told(draft.unnamed(&bad)))?;
+        let fault = |what: String, fix: &str| Err(format!("{what}\n  fix: {fix}"));
+        if abort_after.is_some() {
+            return fault(
+                format!("gate `{text}` has an `abort`, and the runs are over"),
+                "leave it out",
+            );
+        }
+        let gate = Self { figure, op, limit, of_ratio: ratio.is_some() };
+        if gate.of_ratio && gate.figure.figure.nature().how != How::Ratio {
+            let what = format!("`{}` is not compared by its ratio", gate.figure);
+            return fault(what, "leave the `x` out: the limit then holds for each run of B");
+        }
+        if gate.of_ratio && limit <= 0.0 {
+            return fault(format!("gate `{text}`: no ratio is {limit}"), "write one such as 1.10x");
+        }
+        Ok(gate)
+    }
+}
+
+impl Gate {
+    /// The same for runs that are still to be made.
+    ///
+    /// # Errors
+    /// As for [`Gate::parse`].
+    pub fn parse_for(text: &str, job: &Job) -> Result<Self, String> {
+        let (queries, arms, steps) = (job.query_names(), job.arm_names(), job.step_names());
+        let kind = job.kind_name();
+        Self::parse(text, &Subjects { kind, queries: &queries, arms: &arms, steps: &steps })
+    }
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let x = if self.of_ratio { "x" } else { "" };
+        write!(f, "{} {} {}{x}", self.figure, self.op.symbol(), self.limit)
     }
 }
 
@@ -382,6 +415,25 @@ mod tests {
         }
         let written = parse("errors<=0   abort  after 1m 30 s", &subjects()).unwrap();
         assert_eq!(written.to_string(), "errors <= 0 abort after 90s");
+    }
+
+    #[test]
+    fn a_gate_may_be_on_a_ratio() {
+        let read = |text: &str| Gate::parse(text, &subjects());
+        let gate = read("response_p99_ms <= 1.10x").unwrap();
+        assert_eq!((gate.to_string().as_str(), gate.of_ratio), ("response_p99_ms <= 1.1x", true));
+        assert_eq!(read(&gate.to_string()), Ok(gate));
+        assert!(!read("rows_lost <= 0").unwrap().of_ratio);
+        let bad = [
+            "response_p99 <= 1.10x",
+            "rows_lost <= 1x",
+            "response_p99_ms <= 0x",
+            "response_p99_ms <= x",
+            "errors < 1 abort",
+        ];
+        let bad: Vec<String> =
+            bad.iter().map(|text| format!("{text}\n{}", read(text).unwrap_err())).collect();
+        insta::assert_snapshot!(bad.join("\n\n"));
     }
 
     #[test]

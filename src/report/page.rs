@@ -5,6 +5,7 @@ mod about;
 mod ages;
 mod ages_over_time;
 mod benchmark;
+mod compare;
 mod distributions;
 mod faults;
 mod find;
@@ -28,6 +29,7 @@ use crate::plot::escape;
 use crate::result::{Body, JobResult};
 use crate::series::Series;
 
+pub use compare::compare_page;
 pub use index::{PAGE, index_page, pages};
 
 const STYLE: &str = include_str!("page/page.css");

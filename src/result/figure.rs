@@ -1,6 +1,10 @@
 //! The figures of a result that a condition may name: one table of their names, what they say, and
 //! how each is read from a result.
 
+mod nature;
+mod operator;
+mod subjects;
+
 use std::fmt;
 
 use super::answers::AnswerHistory;
@@ -13,6 +17,10 @@ use super::sweep::SweepQueryReport;
 use super::{Body, JobResult};
 use crate::record::{PartitionAudit, Percentiles, Ranges, Times};
 use crate::stats::Comparison;
+
+pub use nature::{Better, How, Nature};
+pub use operator::ThresholdOp;
+pub use subjects::{NameError, Names, Subjects};
 
 /// In a figure's name, a word that stands for the name of a step, a query or an arm.
 const PLACEHOLDERS: [&str; 3] = ["STEP", "QUERY", "ARM"];
@@ -63,6 +71,8 @@ enum Of {
     Stream(fn(&StreamRun) -> Option<f64>),
     /// The readers of a stream.
     Readers(fn(&StreamRun) -> Option<f64>),
+    /// The same, by what lies beside the stream in the result.
+    ReadersJob(fn(&JobResult) -> Option<f64>),
     /// A value of durations, of which some may be known only to have been at least as long.
     Latency((OfDurations<StreamRun>, fn(&Percentiles) -> f64)),
     /// The same of all readers.
@@ -159,6 +169,9 @@ figures! {
         (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.p99_ms);
     ReadersLatency "freshness_max_ms", "greatest of these",
         (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.max_ms);
+    ReadersJob "joules_per_query",
+        "energy of all GPUs for each measured query of all arms, what else ran on them included",
+        |result| result.gpus.per_query.and_then(|each| each.joules);
     Job "errors", "failed batches and queries",
         |result| Some(errors(result) as f64);
     Queries "answers_different",
@@ -228,6 +241,7 @@ impl Figure {
             Of::Job(_) | Of::Queries(_) => &["stream", "faults", "benchmark", "sweep"],
             Of::Stream(_)
             | Of::Readers(_)
+            | Of::ReadersJob(_)
             | Of::Latency(_)
             | Of::ReadersLatency(_)
             | Of::ReaderLatency(_)
@@ -296,7 +310,7 @@ impl NamedFigure {
     fn number(&self, result: &JobResult) -> Option<f64> {
         match self.figure.of {
             Of::Latency(_) | Of::ReadersLatency(_) | Of::ReaderLatency(_) => None,
-            Of::Job(value) | Of::Queries(value) => value(result),
+            Of::Job(value) | Of::Queries(value) | Of::ReadersJob(value) => value(result),
             Of::Stream(value) | Of::Readers(value) => value(result.stream()?),
             Of::Audit(rows) => audited(result.stream()?, rows),
             Of::Reader(value) => value(self.read_by(result)?),
@@ -383,124 +397,6 @@ impl fmt::Display for NamedFigure {
             write!(f, "{dot}{}", name.unwrap_or(part))?;
         }
         Ok(())
-    }
-}
-
-/// What a job has of which figures can be.
-#[derive(Debug, Clone, Copy)]
-pub struct Subjects<'a> {
-    /// Its kind, as results name it.
-    pub kind: &'static str,
-    /// The steps of a benchmark; empty where it has but one, and in other jobs.
-    pub steps: &'a [&'a str],
-    /// Its queries.
-    pub queries: &'a [&'a str],
-    /// The arms that they may run in.
-    pub arms: &'a [&'a str],
-}
-
-/// Why a text names no figure of a job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameError {
-    /// This part of it is no name of that kind: a figure, a step, a query or an arm.
-    Unknown {
-        /// What the part should name.
-        what: &'static str,
-        /// The part.
-        part: String,
-        /// What it could be.
-        known: Vec<String>,
-    },
-    /// The figure is of these kinds of jobs.
-    OfOthers(&'static [&'static str]),
-    /// The job has several steps, and the name does not say which of them is meant.
-    WhichStep,
-    /// The job has no queries.
-    NoQueries,
-}
-
-impl Subjects<'_> {
-    /// The figure of that name.
-    ///
-    /// # Errors
-    /// When the job has none.
-    pub fn find(&self, name: &str) -> Result<NamedFigure, NameError> {
-        let mut parts: Vec<&str> = name.split('.').collect();
-        let unknown = |what, part: &str, known: &[&str]| NameError::Unknown {
-            what,
-            part: part.to_owned(),
-            known: known.iter().map(|known| (*known).to_owned()).collect(),
-        };
-        let mut step = None;
-        if let ["step", named, ..] = *parts {
-            if !self.steps.contains(&named) {
-                return Err(unknown("step", named, self.steps));
-            }
-            step = Some(named.to_owned());
-            parts.drain(..2);
-        }
-        let fits = |figure: &&'static Figure| {
-            let mut own = figure.name.split('.');
-            let fits = own
-                .clone()
-                .zip(&parts)
-                .all(|(own, part)| PLACEHOLDERS.contains(&own) || own == *part);
-            fits && own.by_ref().count() == parts.len()
-        };
-        let fitting: Vec<&'static Figure> = FIGURES.iter().filter(fits).collect();
-        let Some(figure) = fitting.iter().find(|figure| figure.kinds().contains(&self.kind)) else {
-            return Err(match fitting.first() {
-                Some(figure) => NameError::OfOthers(figure.kinds()),
-                None => self.unknown_figure(name, &parts),
-            });
-        };
-        if self.queries.is_empty() && figure.is_of_queries() {
-            return Err(NameError::NoQueries);
-        }
-        let mut named = NamedFigure { figure, step, query: None, arm: None };
-        for (own, part) in figure.name.split('.').zip(&parts) {
-            let (what, known, place) = match own {
-                "QUERY" => ("query", self.queries, &mut named.query),
-                "ARM" => ("arm", self.arms, &mut named.arm),
-                _ => continue,
-            };
-            if !known.contains(part) {
-                return Err(unknown(what, part, known));
-            }
-            *place = Some((*part).to_owned());
-        }
-        let of_step = matches!(figure.of, Of::Bench(_) | Of::Ratio(_)) && !self.steps.is_empty();
-        match (of_step, &named.step) {
-            (true, None) => Err(NameError::WhichStep),
-            (false, Some(_)) => Err(self.unknown_figure(name, &parts)),
-            _ => Ok(named),
-        }
-    }
-
-    /// What may stand where `parts` names no figure: of the same query, or any.
-    fn unknown_figure(&self, name: &str, parts: &[&str]) -> NameError {
-        let own = FIGURES.iter().filter(|figure| figure.kinds().contains(&self.kind));
-        let last = |figure: &Figure| figure.name.rsplit('.').next().unwrap_or_default().to_owned();
-        let alike: Vec<&Figure> = own
-            .clone()
-            .filter(|figure| {
-                let [kind, .., _] = parts else { return false };
-                figure.name.split('.').next() == Some(kind)
-                    && figure.name.split('.').count() == parts.len()
-            })
-            .collect();
-        match (alike.as_slice(), parts.last()) {
-            ([_, ..], Some(part)) => NameError::Unknown {
-                what: "figure",
-                part: (*part).to_owned(),
-                known: alike.into_iter().map(last).collect(),
-            },
-            _ => NameError::Unknown {
-                what: "figure",
-                part: name.to_owned(),
-                known: own.map(|figure| figure.name.to_owned()).collect(),
-            },
-        }
     }
 }
 

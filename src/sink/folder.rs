@@ -1,10 +1,11 @@
 //! The results folder: `result.json`, kept current while the run goes on; `latency.hlog`, the
 //! histograms of each clock over time; `journal.log`, what became of each row, if there is a stream;
 //! `executions.csv`, the queries one by one, if there are any; `gpu.csv`, if there is a GPU; and at the
-//! end `report.html`, all of it to look at.
+//! end `report.html`, all of it to look at. Beside it a line for each run: `history.jsonl`.
 
 mod executions;
 mod gpu_csv;
+mod history;
 pub(crate) mod journal;
 mod latency_log;
 
@@ -136,6 +137,8 @@ pub(crate) struct Folder {
     query_tags: Vec<String>,
     /// Folders that were not there before, the innermost first.
     created: Vec<PathBuf>,
+    /// How many folders above this one the history is kept.
+    levels: usize,
     begun: bool,
 }
 
@@ -165,6 +168,7 @@ impl Folder {
         Ok(Self {
             path,
             created,
+            levels: 1,
             begun: false,
             log,
             journal: None,
@@ -172,6 +176,12 @@ impl Folder {
             gpus: None,
             query_tags: Vec::new(),
         })
+    }
+
+    /// The same, within the folder of several runs: the history is kept beside that one.
+    pub(crate) fn within_index(mut self) -> Self {
+        self.levels = 2;
+        self
     }
 
     /// Where it is.
@@ -314,6 +324,7 @@ impl Sink for Folder {
         let written = self.journal.as_mut().map_or(Ok(()), Journal::finish);
         self.save(result)?;
         save_page(&self.path, &page(result, &series::read(&self.path, &result.started_at)));
+        history::note(&self.path, self.levels, result);
         written.map_err(|source| self.unwritten(JOURNAL, source))?;
         let synced = self.log.finish();
         synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;

@@ -23,3 +23,35 @@ pub fn holm<'a>(
         }
     }
 }
+
+/// Which of several are shown, by the logarithms of their probabilities by chance: the same method, so that
+/// any is shown by chance with the probability `level` at most.
+pub fn shown_together(log_p: &[f64], level: f64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..log_p.len()).collect();
+    order.sort_by(|one, other| log_p[*one].total_cmp(&log_p[*other]));
+    let mut shown = vec![false; log_p.len()];
+    for (rank, place) in order.into_iter().enumerate() {
+        if log_p[place] > (level / (log_p.len() - rank) as f64).ln() {
+            break;
+        }
+        shown[place] = true;
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_together;
+
+    #[test]
+    fn the_more_there_are_the_more_each_needs() {
+        let shown =
+            |all: &[f64]| shown_together(&all.iter().map(|p| p.ln()).collect::<Vec<_>>(), 0.05);
+        assert_eq!(shown(&[0.04]), [true]);
+        assert_eq!(shown(&[0.04, 0.5]), [false, false]);
+        assert_eq!(shown(&[0.04, 0.01, 0.02]), [true, true, true]);
+        // The second one stops those behind it.
+        assert_eq!(shown(&[0.001, 0.03, 0.04]), [true, false, false]);
+        assert_eq!(shown(&[]), Vec::<bool>::new());
+    }
+}

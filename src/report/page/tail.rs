@@ -9,7 +9,7 @@ use super::Page;
 use super::html::{Cell, Table, data, framed};
 
 /// So many samples have to lie beyond a percentile, or it is that of a few.
-const BEYOND_MIN: f64 = 10.0;
+pub(super) const BEYOND_MIN: f64 = 10.0;
 /// Points of a curve.
 const POINTS: usize = 100;
 /// Shares at which curves are told in figures, and those of them that stand in the result.
@@ -24,12 +24,12 @@ const TOLD: [(f64, &str); 7] = [
 ];
 
 /// A share as one part in so many that are slower, and back.
-fn share(beyond: f64) -> f64 {
+pub(super) fn share(beyond: f64) -> f64 {
     1.0 - 1.0 / beyond
 }
 
 /// `99.9`: as many nines as it takes.
-fn percent(beyond: f64) -> String {
+pub(super) fn percent(beyond: f64) -> String {
     let decimals = (beyond.log10() - 2.0 + 1e-9).floor().max(0.0) as usize;
     format!("{:.decimals$}", share(beyond) * 100.0)
 }

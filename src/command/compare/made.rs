@@ -1,0 +1,191 @@
+//! `compare --run`: two profiles, run in turn on one server, and compared.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::cli::{
+    All, BatchArgs, CompareArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs,
+    SettingArgs,
+};
+use crate::compare::Run;
+use crate::exit;
+use crate::plan::{Gate, Job, Plan, Recreate};
+use crate::result::{self, Saved, plan_keys};
+
+use super::super::profiles::to_run;
+use super::super::run::{Told, run_each, stamp};
+use super::super::{Failure, address, ended, tell};
+
+/// The two sides of one pair of runs, in their order: so that what changes steadily, as a cache that fills
+/// or a machine that warms up, falls on both alike.
+fn order(repeats: usize) -> Vec<usize> {
+    (0..repeats).flat_map(|pair| if pair % 2 == 0 { [0, 1] } else { [1, 0] }).collect()
+}
+
+/// The order for people: `A B B A …`.
+fn told(order: &[usize]) -> String {
+    const SHOWN: usize = 8;
+    let names: Vec<&str> = order.iter().take(SHOWN).map(|side| ["A", "B"][*side]).collect();
+    let more = if order.len() > SHOWN { " …" } else { "" };
+    format!("{}{more}", names.join(" "))
+}
+
+/// Makes the runs and compares them.
+pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, Failure> {
+    let usage = |what: &str, fix: &str| Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}"));
+    let [_, _] = args.run.as_slice() else {
+        return Err(usage("--run takes two profiles", "name both behind one --run"));
+    };
+    if !args.allow.is_empty() {
+        let fix = "leave it out: all that differs between the two profiles is compared, and shown";
+        return Err(usage("--allow has no meaning with --run", fix));
+    }
+    let mut overrides = args.settings.overrides.clone();
+    let both = to_run(&args.run, &overrides)?.plans;
+    check(parsed, args, &both)?;
+    if both.iter().any(keeps_table) {
+        // Of a server of our own nobody else has a table.
+        overrides
+            .give_flag("--recreate", "true")
+            .map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
+    }
+    let allowed =
+        both.iter().flat_map(|plan| plan_keys(&plan.common.profile).into_keys()).collect();
+    let order = order(usize::from(args.repeats));
+    let files: Vec<PathBuf> = order.iter().map(|side| args.run[*side].clone()).collect();
+    let resolved = to_run(&files, &overrides)?;
+    let folder = args.results.clone().unwrap_or_else(free_folder);
+    let runs = run_args(args, args.settings.for_all(overrides), &folder);
+    let (code, error) = match run_each(parsed, resolved, &runs, Told::Nothing).await {
+        Ok(code) => (code, None),
+        Err(failure) => (failure.code, Some(failure)),
+    };
+    let sides = match (read(&folder, &order), error) {
+        (Ok(sides), _) if sides.iter().all(|side| !side.is_empty()) => sides,
+        // Without a run of each there is nothing but what kept them from it.
+        (_, Some(failure)) => return Err(failure),
+        (Err(failure), None) => return Err(failure),
+        (Ok(_), None) => {
+            let what = format!(
+                "no two runs were made that could be compared; `{}` has what there is",
+                folder.display()
+            );
+            return Err(Failure::new(exit::gravest([code, exit::ENDED_EARLY]), what));
+        }
+    };
+    tell(&format!("results in {}", folder.display()));
+    let compared = super::of_sides(&sides, args, allowed, Some(told(&order)));
+    let compared = compared
+        .map_err(|failure| Failure { code: exit::gravest([code, failure.code]), ..failure })?;
+    let printed = super::show(&compared, &sides, args);
+    ended(exit::gravest([code, compared.exit_code]), None, printed)
+}
+
+/// Finds before the first run what would be found behind the last one.
+fn check(parsed: &Parsed, args: &CompareArgs, both: &[Plan]) -> Result<(), Failure> {
+    let usage =
+        |what: String, fix: &str| Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}"));
+    if let [a, b] = both {
+        let kinds = [a.job.kind_name(), b.job.kind_name()];
+        if kinds[0] != kinds[1] {
+            let what = format!(
+                "`{}` is a {} and `{}` a {}",
+                a.common.name, kinds[0], b.common.name, kinds[1]
+            );
+            return Err(usage(what, "compare profiles of one kind"));
+        }
+    }
+    let mut faults: Vec<String> = Vec::new();
+    for plan in both {
+        let read = args.gates.iter().filter_map(|text| Gate::parse_for(text, &plan.job).err());
+        read.for_each(|fault| {
+            if !faults.contains(&fault) {
+                faults.push(fault);
+            }
+        });
+    }
+    if !faults.is_empty() {
+        return Err(Failure::new(exit::USAGE, faults.join("\nerror: ")));
+    }
+    if address(parsed, &args.server)?.is_some()
+        && let Some(plan) = both.iter().find(|plan| keeps_table(plan))
+    {
+        let what = format!(
+            "`{}` streams into a table that the runs before have filled, so no two runs are alike",
+            plan.common.name
+        );
+        let fix = "let each run drop it first and make it anew, with --recreate; on a server that is started \
+                   for the runs that goes without saying";
+        return Err(usage(what, fix));
+    }
+    Ok(())
+}
+
+fn keeps_table(plan: &Plan) -> bool {
+    matches!(&plan.job, Job::Stream(job) if job.stream.recreate == Recreate::No)
+}
+
+/// The options of the runs.
+fn run_args(args: &CompareArgs, plan: SettingArgs<All>, folder: &Path) -> RunArgs {
+    RunArgs {
+        plan,
+        server: args.server.clone(),
+        readers: args.readers.clone(),
+        output: OutputArgs {
+            output: Some(folder.to_owned()),
+            format: Format::Text,
+            metrics_addr: MetricsAddress::Off,
+            metrics_linger: Duration::ZERO,
+            log_format: LogFormat::Text,
+            quiet: args.quiet,
+            verbose: false,
+        },
+        batch: BatchArgs { cooldown: Duration::ZERO, fail_fast: false, allow_alter_system: false },
+    }
+}
+
+/// A folder of results that is not there yet.
+fn free_folder() -> PathBuf {
+    let own = Path::new("results").join(format!("compare-{}", stamp()));
+    let mut folder = own.clone();
+    for number in 2_u32.. {
+        if !folder.exists() {
+            break;
+        }
+        folder = PathBuf::from(format!("{}-{number}", own.display()));
+    }
+    folder
+}
+
+/// The runs that were begun, each on its side.
+fn read(folder: &Path, order: &[usize]) -> Result<[Vec<Run>; 2], Failure> {
+    let saved = result::read(folder).map_err(|error| Failure::new(exit::PREPARE, error))?;
+    let mut sides = [Vec::new(), Vec::new()];
+    if let Saved::Index(index, jobs) = saved {
+        for (place, result) in jobs {
+            let own = index.runs.get(place).and_then(|run| run.folder.as_deref());
+            let folder = folder.join(own.unwrap_or_default()).display().to_string();
+            if let Some(side) = order.get(place) {
+                sides[*side].push(Run { folder, result });
+            }
+        }
+    }
+    Ok(sides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_take_turns_so_that_neither_side_is_first() {
+        assert_eq!(told(&order(1)), "A B");
+        assert_eq!(told(&order(3)), "A B B A A B");
+        assert_eq!(told(&order(6)), "A B B A A B B A …");
+        let places = |side| {
+            let own = order(6).into_iter().enumerate().filter(move |(_, own)| *own == side);
+            own.map(|(place, _)| place).sum::<usize>()
+        };
+        assert_eq!(places(0), places(1), "what changes steadily falls on both alike");
+    }
+}

@@ -1,0 +1,184 @@
+//! What is said of two sides, and what is refused.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::result::figure::Names;
+use crate::result::sample;
+
+/// A run of the sample stream with another p99, and else with what `change` makes of it.
+fn run_with(folder: &str, p99_ms: f64, change: impl FnOnce(&mut Value)) -> Run {
+    let mut saved = serde_json::to_value(sample::stream()).unwrap();
+    saved["stream"]["rows_before"] = json!(0);
+    for key in ["p99_ms", "p999_ms", "max_ms"] {
+        saved["stream"]["response"][key] = json!(p99_ms);
+    }
+    change(&mut saved);
+    Run { folder: folder.to_owned(), result: serde_json::from_value(saved).unwrap() }
+}
+
+/// Runs of a side with these p99.
+pub(crate) fn side(name: &str, p99_ms: &[f64]) -> Vec<Run> {
+    let runs = p99_ms.iter().enumerate();
+    runs.map(|(at, ms)| run_with(&format!("{name}{}", at + 1), *ms, |_| {})).collect()
+}
+
+fn options(gates: &[&str]) -> Options {
+    let result = sample::stream();
+    let names = Names::of(&result);
+    let gates = gates.iter().map(|text| Gate::parse(text, &names.subjects()).unwrap());
+    Options { gates: gates.collect(), ..Options::default() }
+}
+
+fn of(a: Vec<Run>, b: Vec<Run>, gates: &[&str]) -> RunsCompared {
+    compare(&[a, b], &options(gates)).unwrap()
+}
+
+fn verdict(compared: &RunsCompared, figure: &str) -> CompareVerdict {
+    compared.figures.iter().find(|one| one.figure == figure).unwrap().verdict
+}
+
+const SAME: [f64; 5] = [10.0, 10.3, 9.8, 10.1, 9.9];
+const SLOWER: [f64; 5] = [13.1, 12.9, 13.4, 12.8, 13.0];
+
+#[test]
+fn what_is_worse_better_and_not_shown_is_told_apart() {
+    let p99 = "response_p99_ms";
+    let shown = |a: &[f64], b: &[f64]| verdict(&of(side("a", a), side("b", b), &[]), p99);
+    assert_eq!(shown(&SAME, &SLOWER), CompareVerdict::Regression);
+    assert_eq!(shown(&SLOWER, &SAME), CompareVerdict::Improvement);
+    let again = [10.2, 9.7, 10.0, 10.4, 9.9];
+    assert_eq!(shown(&SAME, &again), CompareVerdict::NoDifferenceShown);
+    // Three runs a side are never called a regression, however far apart.
+    assert_eq!(shown(&SAME[..3], &[90.0, 91.0, 92.0]), CompareVerdict::TooFewRuns);
+    assert_eq!(shown(&SAME, &[90.0]), CompareVerdict::TooFewRuns);
+}
+
+#[test]
+fn a_gate_is_judged_at_the_bad_end() {
+    let judged = |a: &[f64], b: &[f64], gate: &str| {
+        let compared = of(side("a", a), side("b", b), &[gate]);
+        (compared.outcome, compared.exit_code)
+    };
+    let p99 = "response_p99_ms <= 1.10x";
+    assert_eq!(judged(&SAME, &SLOWER, p99), (Outcome::Fail, exit::THRESHOLD));
+    assert_eq!(judged(&SAME, &SAME, p99), (Outcome::Pass, exit::DONE));
+    // The ratio is 1.09, and its interval reaches beyond the limit.
+    let near: Vec<f64> = SAME.iter().map(|ms| ms * 1.09).collect();
+    assert_eq!(judged(&SAME, &near, p99), (Outcome::Inconclusive, exit::DONE));
+    assert_eq!(judged(&SAME[..3], &SLOWER, p99).0, Outcome::Inconclusive);
+    assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms <= 20").0, Outcome::Pass);
+    assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms < 12").0, Outcome::Fail);
+    assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms >= 1.2x").0, Outcome::Pass);
+    // What is exact takes one run.
+    assert_eq!(judged(&[10.0], &[90.0], "rows_dropped <= 0").0, Outcome::Pass);
+    // What was never measured holds for nobody.
+    assert_eq!(judged(&SAME, &SAME, "ratio.sum.value >= 1").0, Outcome::Fail);
+}
+
+#[test]
+fn an_open_gate_fails_where_that_is_asked_for() {
+    let strict = Options { strict: true, ..options(&["response_p99_ms <= 1.10x"]) };
+    let compared = compare(&[side("a", &SAME[..2]), side("b", &SAME)], &strict).unwrap();
+    assert_eq!((compared.outcome, compared.exit_code), (Outcome::Inconclusive, exit::THRESHOLD));
+}
+
+#[test]
+fn many_gates_need_more_evidence_than_one() {
+    // 5 % apart: shown alone, and not among ten.
+    let b = [10.5, 10.75, 10.2, 10.55, 10.4];
+    let outcome = |gates: &[&str]| of(side("a", &SAME), side("b", &b), gates).gates[0].outcome;
+    let first = "response_p99_ms <= 1x";
+    assert_eq!(outcome(&[first]), Outcome::Fail);
+    let others = ["response_p50_ms <= 1.0x"; 19];
+    assert_eq!(outcome(&[&[first][..], &others[..]].concat()), Outcome::Inconclusive);
+}
+
+#[test]
+fn what_did_not_come_to_its_end_is_left_out_and_no_gate_passes() {
+    let mut b = side("b", &SAME);
+    b.push(run_with("killed", 10.0, |saved| saved["status"] = json!("running")));
+    let compared = of(side("a", &SAME), b, &["response_p99_ms <= 1.10x"]);
+    assert_eq!(compared.sides[1].runs.len(), 5);
+    assert_eq!(compared.sides[1].left_out[0].folder, "killed");
+    assert_eq!(compared.outcome, Outcome::Inconclusive);
+    let none = vec![run_with("x", 1.0, |saved| saved["status"] = json!("failed"))];
+    let refused = compare(&[side("a", &SAME), none], &Options::default());
+    assert!(matches!(refused, Err(Refused::NoRun { side: "B", .. })));
+}
+
+#[test]
+fn lost_rows_are_told_of_one_run_and_no_gate_hides_them() {
+    let lost = run_with("b1", 10.0, |saved| {
+        saved["stream"]["audit"][0]["lost"] = json!([[3, 7]]);
+    });
+    let compared = of(side("a", &[10.0]), vec![lost], &["rows_dropped <= 0"]);
+    let exact = compared.exact.iter().find(|one| one.figure == "rows_lost").unwrap();
+    assert_eq!(exact.verdict, ExactVerdict::Worse);
+    assert_eq!((compared.outcome, compared.exit_code), (Outcome::Pass, exit::INTEGRITY));
+}
+
+#[test]
+fn unlike_plans_are_refused_key_by_key() {
+    let b = run_with("b", 10.0, |saved| {
+        saved["plan"]["stream"] = json!({ "rows_per_s": 1800, "partitions": 4 });
+        saved["plan"]["name"] = json!("other");
+    });
+    let both = || [side("a", &[10.0]), vec![b.clone()]];
+    let Err(Refused::Plans { keys, .. }) = compare(&both(), &Options::default()) else {
+        panic!("unlike plans are compared");
+    };
+    let names: Vec<&str> = keys.iter().map(|unlike| unlike.key.as_str()).collect();
+    assert_eq!(names, ["stream.partitions", "stream.rows_per_s"]);
+    let allowed = Options { allowed: vec!["stream".to_owned()], ..Options::default() };
+    let compared = compare(&both(), &allowed).unwrap();
+    assert_eq!(compared.allowed.len(), 2);
+    let benchmark = Run { folder: "c".to_owned(), result: sample::benchmark() };
+    let refused = compare(&[side("a", &[10.0]), vec![benchmark]], &Options::default());
+    assert!(matches!(refused, Err(Refused::Kinds { .. })));
+}
+
+#[test]
+fn tables_of_unlike_sizes_are_refused_also_within_a_side() {
+    let of = |folder: &str, before: u64| {
+        run_with(folder, 10.0, |saved| saved["stream"]["rows_before"] = json!(before))
+    };
+    let refused = |a: u64, b: u64, allow_rows| {
+        let options = Options { allow_rows, ..Options::default() };
+        compare(&[vec![of("a1", 0), of("a2", a)], vec![of("b", b)]], &options).is_err()
+    };
+    assert!(!refused(0, 5_000, false), "60,000 and 65,000");
+    assert!(refused(0, 7_000, false));
+    assert!(refused(60_000, 0, false));
+    assert!(!refused(60_000, 0, true));
+}
+
+#[test]
+fn what_differs_around_the_runs_is_shown_and_not_refused() {
+    let b = run_with("b", 10.0, |saved| {
+        saved["server"]["version"] = json!("16.1");
+        saved["server"]["settings"] = json!({ "shared_buffers": "16MB" });
+    });
+    let compared = of(side("a", &[10.0]), vec![b], &[]);
+    let told: Vec<String> = compared
+        .differs
+        .iter()
+        .map(|one| format!("{}: {} | {}", one.what, one.sides[0].join(","), one.sides[1].join(",")))
+        .collect();
+    assert_eq!(told, ["PostgreSQL: 15.0 | 16.1", "shared_buffers: – | 16MB"]);
+    assert!(compared.same >= 3, "{}", compared.same);
+}
+
+#[test]
+fn a_bound_can_fail_a_gate_and_never_hold_it() {
+    let bounded = |folder: &str, ms: f64| {
+        run_with(folder, ms, |saved| saved["stream"]["response"]["censored_from_ms"] = json!(ms))
+    };
+    let b = |ms: f64| ["b1", "b2", "b3", "b4"].map(|name| bounded(name, ms)).to_vec();
+    let known = b(10.0)[0].result.clone();
+    let p99 = &options(&["response_p99_ms <= 1.10x"]).gates[0].figure.value(&known).unwrap();
+    assert_eq!(p99.known, crate::result::figure::Known::AtLeast, "the sample is a bound");
+    let outcome = |ms| of(side("a", &SAME), b(ms), &["response_p99_ms <= 1.10x"]).outcome;
+    assert_eq!(outcome(10.0), Outcome::Inconclusive);
+    assert_eq!(outcome(60_000.0), Outcome::Fail);
+}
