@@ -90,7 +90,7 @@ async fn what_cannot_be_compared_is_refused() {
     for (b, args) in cases {
         let ended = compare(&a, b, args).await;
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{args:?}: {}", ended.stderr);
-        said.push_str(&format!("$ {}\n{}\n", args.join(" "), ended.stderr));
+        said = format!("{said}$ {}\n{}\n", args.join(" "), ended.stderr);
     }
     let fixtures = fixtures().display().to_string();
     insta::assert_snapshot!(said.replace(&place, "results").replace(&fixtures, "fixtures"));

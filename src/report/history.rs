@@ -48,12 +48,10 @@ fn of_plan(out: &mut String, runs: &[&HistoryLine]) -> std::fmt::Result {
     let earlier = runs.len().saturating_sub(RUNS_SHOWN);
     let count = format_counted(runs.len() as u64, "run", "runs");
     write!(out, "{} ({}), plan {}: {count}", last.profile, last.kind, last.plan)?;
-    match earlier {
-        0 => writeln!(out)?,
-        earlier => {
-            writeln!(out, ", {} before these", format_counted(earlier as u64, "run", "runs"))?
-        }
+    if earlier > 0 {
+        write!(out, ", {} before these", format_counted(earlier as u64, "run", "runs"))?;
     }
+    writeln!(out)?;
     let figures = leading(runs);
     let head = ["began", "exit"].map(str::to_owned).into_iter();
     let head = head.chain(figures.iter().map(|name| (*name).to_owned()));

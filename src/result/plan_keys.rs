@@ -35,7 +35,9 @@ pub fn plan_digest(plan: &Profile) -> String {
     for (key, value) in plan_keys(plan) {
         digest.update(format!("{key}={value}\n").as_bytes());
     }
-    digest.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let digest = digest.finalize();
+    let bytes: Vec<String> = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    bytes.concat()
 }
 
 /// Whether a key is another one, or lies below it.

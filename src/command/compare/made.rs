@@ -63,8 +63,7 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     let sides = match (read(&folder, &order), error) {
         (Ok(sides), _) if sides.iter().all(|side| !side.is_empty()) => sides,
         // Without a run of each there is nothing but what kept them from it.
-        (_, Some(failure)) => return Err(failure),
-        (Err(failure), None) => return Err(failure),
+        (_, Some(failure)) | (Err(failure), None) => return Err(failure),
         (Ok(_), None) => {
             let what = format!(
                 "no two runs were made that could be compared; `{}` has what there is",

@@ -141,10 +141,11 @@ fn changed(compared: &RunsCompared) -> String {
     let of_ratio = |one: &&Compared| one.ratio.is_some();
     let drawn: Vec<&Compared> = compared.figures.iter().filter(of_ratio).collect();
     let table = figures_table(compared);
-    let notes: String = notes(compared)
-        .iter()
-        .map(|note| format!(r#"<p class="note">{}.</p>"#, escape(&capitalised(note))))
+    let notes = notes(compared).into_iter();
+    let notes: Vec<String> = notes
+        .map(|note| format!(r#"<p class="note">{}.</p>"#, escape(&capitalised(&note))))
         .collect();
+    let notes = notes.concat();
     if drawn.is_empty() {
         return format!(
             "<p>No figure has a ratio.</p>{}{notes}",
@@ -361,8 +362,9 @@ fn runs(compared: &RunsCompared) -> String {
 
 fn repeat(compared: &RunsCompared) -> String {
     let [a, b] = compared.sides.each_ref().map(|side| side.runs.join(" "));
-    let gates: String =
-        compared.gates.iter().map(|gate| format!(" \\\n    --gate '{}'", gate.gate)).collect();
+    let gates = compared.gates.iter();
+    let gates: Vec<String> = gates.map(|gate| format!(" \\\n    --gate '{}'", gate.gate)).collect();
+    let gates = gates.concat();
     let mut allow: Vec<&str> = compared.allowed.iter().map(|one| one.key.as_str()).collect();
     allow.dedup();
     let allow =
