@@ -17,7 +17,7 @@ use super::super::compare::{
 use super::distributions::trimmed;
 use super::document;
 use super::html::{Cell, Table, data, framed};
-use super::tail::{BEYOND_MIN, percent, share};
+use super::tail::{BEYOND_MIN, ms, percent, share};
 
 /// Points of a run's curve.
 const POINTS: usize = 60;
@@ -270,9 +270,6 @@ fn distribution(sides: &[Vec<Run>; 2]) -> String {
         return String::new();
     }
     let end = |times: &Times| times.count() as f64 / BEYOND_MIN;
-    let ms = |times: &Times, share: f64| {
-        times.quantile(share).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
-    };
     let points = |times: &Times| -> Vec<(f64, f64)> {
         let at = |number: usize| {
             let beyond = 2.0 * (end(times) / 2.0).powf(number as f64 / (POINTS - 1) as f64);

@@ -35,7 +35,7 @@ pub(super) fn percent(beyond: f64) -> String {
 }
 
 /// The time in milliseconds that a share does not pass.
-fn ms(times: &Times, share: f64) -> f64 {
+pub(super) fn ms(times: &Times, share: f64) -> f64 {
     times.quantile(share).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
 }
 
