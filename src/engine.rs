@@ -244,13 +244,19 @@ pub enum RunError {
     /// A task broke; a defect of strom-load.
     #[error("a task of strom-load broke, please report it: {0}")]
     Task(String),
+    /// Another run took the table over before the rows were read back.
+    #[error("after the load: {0}")]
+    TakenOver(pg::Error),
 }
 
 impl RunError {
     /// Whether another run took the table over.
     fn is_of_a_takeover(&self) -> bool {
-        let Self::Produce { error: ProduceError::Server(error), .. } = self else { return false };
-        error.took_over()
+        match self {
+            Self::TakenOver(_) => true,
+            Self::Produce { error: ProduceError::Server(error), .. } => error.took_over(),
+            _ => false,
+        }
     }
 }
 

@@ -107,20 +107,34 @@ async fn look(
     if run.status() == Status::Aborted {
         return not_checked(INTERRUPTED);
     }
-    let run = &*run;
-    let rows = run.rows_acknowledged();
-    let work = async {
-        if plan.job.audit == Audit::Full {
-            doing.set(format!("reading {} rows back", format_count(rows)));
-            read_back(run, plan, read).await
-        } else {
-            doing.set(format!("counting {} rows", format_count(rows)));
-            count(run, plan).await
+    loop {
+        let found = tokio::select! {
+            found = find_rows(run, plan, doing, read) => found,
+            () = shutdown.abort.cancelled() => return not_checked(INTERRUPTED),
+        };
+        match found {
+            // Once more, as one whose table is another's.
+            Err(AuditError::Server(error)) if error.took_over() && !was_taken_over(run) => {
+                run.was_taken_over(error);
+            }
+            found => return found.unwrap_or_else(|error| not_checked(error.to_string())),
         }
-    };
-    tokio::select! {
-        found = work => found.unwrap_or_else(|error| not_checked(error.to_string())),
-        () = shutdown.abort.cancelled() => not_checked(INTERRUPTED),
+    }
+}
+
+async fn find_rows(
+    run: &Run<'_>,
+    plan: &Plan<StreamJob>,
+    doing: &Doing,
+    read: &AtomicU64,
+) -> Result<RowsFound, AuditError> {
+    let rows = run.rows_acknowledged();
+    if plan.job.audit == Audit::Full {
+        doing.set(format!("reading {} rows back", format_count(rows)));
+        read_back(run, plan, read).await
+    } else {
+        doing.set(format!("counting {} rows", format_count(rows)));
+        count(run, plan).await
     }
 }
 
@@ -166,6 +180,7 @@ async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<RowsFound, Audit
     }
     let mut session =
         pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
+    run.table.reservation.join(&mut session).await?;
     let rows = pg::table::count_since(&mut session, &plan.job.stream, run.partitions()).await?;
     session.close().await;
     Ok(RowsFound { rows: Some(rows), ..RowsFound::default() })

@@ -490,6 +490,14 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Notes that another run took the table over before the rows were read back: that is why this one fails.
+    pub(super) fn was_taken_over(&mut self, error: pg::Error) {
+        if let Some(first) = self.error.replace(RunError::TakenOver(error)) {
+            tracing::debug!("before the run was taken over: {first}");
+        }
+        self.cut_off(Status::Failed);
+    }
+
     /// Looks at every plan and answer once more, now that the readers are done; not in a run that
     /// is interrupted, or no further once it is. `told` is what is being done.
     pub(super) async fn examine(

@@ -170,6 +170,27 @@ async fn a_loader_that_loses_its_control_session_at_the_end_keeps_its_table_unti
 }
 
 #[tokio::test]
+async fn a_loader_that_is_away_while_it_reads_back_finds_another_in_its_place() {
+    let site = Site::shared().await;
+    for _ in 0..rounds() {
+        let first = loader(&site, "postgres", "2s", &["--rate", "max"]);
+        first.says("results in").await;
+        let reads_back = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                          AND application_name = 'strom-load audit'";
+        site.until(reads_back).await;
+        first.signal(Signal::STOP);
+        // As after a restart: its locks are gone.
+        site.terminate("%").await;
+        let other = second(&site, "postgres", "2s");
+        loads(&site, &other).await;
+        first.signal(Signal::CONT);
+        let first = nothing_is_there_twice(&site, Run { program: first }, other).await;
+        was_told_by_a_row(&first);
+        assert!(first.stderr.contains("after the load: "), "{}", first.stderr);
+    }
+}
+
+#[tokio::test]
 async fn without_the_right_to_create_the_lock_decides_alone_and_the_summary_says_so() {
     let (site, mut chance) = (Site::shared().await, Chance::new());
     let role = format!("plain_{}", site.database);
