@@ -35,6 +35,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use plan_keys::{is_within, plan_digest, plan_keys};
+pub(crate) use read::is_being_written;
 pub use read::{INDEX, RESULT, ReadError, Saved, parse, read};
 pub use saved_plan::as_profile;
 pub(crate) use shortfall::one_line;
@@ -225,6 +226,14 @@ impl JobResult {
     /// Whether every threshold holds.
     pub fn thresholds_hold(&self) -> bool {
         self.thresholds.iter().all(|threshold| threshold.passed)
+    }
+
+    /// What in a result that was read back cannot be true, if anything; what shows it may rely on that.
+    pub fn contradiction(&self) -> Option<String> {
+        match &self.body {
+            Body::Sweep(run) => run.sweep.contradiction(),
+            Body::Stream(_) | Body::Faults(_) | Body::Benchmark(_) => None,
+        }
     }
 
     /// Whether the table holds what was acknowledged: no fewer rows, and no more than were sent.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds, patience};
 use crate::ingest::auditor::Audited;
 use crate::pace::Backoff;
-use crate::pg::{self, Address, Session};
+use crate::pg::{self, Address, Session, owner};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::{format_count, format_seconds};
 use crate::record::{Account, PartitionAudit};
@@ -40,6 +40,10 @@ pub(crate) struct SavedRun {
     /// Until when the account knows what became of the rows, in seconds since the start of the
     /// schedule; `None`: to the end.
     known_until_s: Option<f64>,
+    /// Whether its loader is still at it.
+    is_alive: bool,
+    /// The run, as its lanes' rows name it. A result of an earlier version does not have it.
+    run: Option<String>,
     /// What is wrong with its journal, if anything is.
     damage: Option<String>,
     partitions: Vec<SavedPartition>,
@@ -61,7 +65,13 @@ struct Saved {
 
 #[derive(Deserialize)]
 struct SavedStream {
+    owner: Option<SavedOwner>,
     partitions: Vec<SavedPartition>,
+}
+
+#[derive(Deserialize)]
+struct SavedOwner {
+    run: String,
 }
 
 /// The server of the run.
@@ -182,6 +192,17 @@ pub(crate) enum SavedRunError {
         /// The folders of those that have a stream.
         folders: Vec<String>,
     },
+    /// The journal beside it cannot be gone by.
+    #[error(
+        "`{path}` cannot be gone by: {fact}\n  fix: bring it back as the run left it; or move it away, then \
+         what {RESULT} says counts, which was saved some seconds earlier"
+    )]
+    Journal {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        fact: String,
+    },
     /// The plan in it does not resolve.
     #[error("the plan in `{path}` is damaged:\n{faults}")]
     Plan {
@@ -231,7 +252,8 @@ impl SavedRun {
         let Saved { status, origin_us, took_s, measured_s, stream, server } =
             serde_json::from_value(result).map_err(|error| malformed(error.to_string()))?;
         let is_running = status == Status::Running;
-        let mut partitions = stream.partitions;
+        let SavedStream { owner, mut partitions } = stream;
+        let run = owner.map(|owner| owner.run);
         let mut known_until_s = is_running.then_some(took_s.or(measured_s).unwrap_or_default());
         // What a loader that came to its end has saved says the same.
         let journal = if is_running { journal(folder, origin_us)? } else { None };
@@ -264,7 +286,8 @@ impl SavedRun {
         if let Some(fact) = partitions.iter().find_map(untrue) {
             return Err(malformed(fact).into());
         }
-        Ok(Self { plan, origin_us, known_until_s, damage, partitions, server })
+        let is_alive = is_running && result::is_being_written(folder);
+        Ok(Self { plan, origin_us, known_until_s, is_alive, run, damage, partitions, server })
     }
 
     /// Why there is no server to look in unless one is named.
@@ -313,6 +336,7 @@ impl SavedRun {
             }
             _ => false,
         };
+        let still_own = self.still_own(&mut session, &here).await?;
         session.close().await;
         let refused = |fact| self.refused(fact, address, &here);
         if let Some(fact) = elsewhere.filter(|_| !holds_first_row) {
@@ -330,13 +354,15 @@ impl SavedRun {
             partitions: self
                 .partitions
                 .iter()
-                .map(|saved| PartitionEvidence {
+                .zip(still_own)
+                .map(|(saved, still_own)| PartitionEvidence {
                     number: saved.partition,
                     first_id: saved.first_id,
                     schedule: course
                         .as_ref()
                         .map(|course| stream.schedule(course, saved.partition)),
                     account: saved.account.clone(),
+                    followed: !still_own,
                 })
                 .collect(),
         };
@@ -349,6 +375,19 @@ impl SavedRun {
         }
         let text = self.render(&partitions, right, elsewhere);
         Ok(Verified { right, text })
+    }
+
+    /// Which partitions no other run has had since, for sure.
+    async fn still_own(
+        &self,
+        session: &mut Session,
+        here: &ServerIdentity,
+    ) -> Result<Vec<bool>, pg::Error> {
+        let lanes: Vec<u32> = self.partitions.iter().map(|saved| saved.partition).collect();
+        match (&self.run, here.table_oid) {
+            (Some(run), Some(table)) => owner::still_of(session, table, run, &lanes).await,
+            _ => Ok(vec![false; lanes.len()]),
+        }
     }
 
     /// The run's first row. A result of format 1 does not have it, but all that it is made of.
@@ -428,21 +467,34 @@ impl SavedRun {
             let _ = writeln!(out, "            {fact}, but it holds the run's rows");
         }
         let unproven = sum(|partition| partition.unaccounted);
-        if let Some(until_s) = self.known_until_s {
-            let (more, until) = (format_count(unproven), format_seconds(until_s));
+        let undecided: u64 =
+            self.partitions.iter().map(|saved| saved.account.undecided.rows()).sum();
+        let undecided_found = sum(|partition| partition.undecided_found);
+        if undecided > 0 {
+            let [rows, there] = [undecided, undecided_found].map(format_count);
             let _ = writeln!(
                 out,
-                "            {more} more: the loader was killed, and what it saved ends after {until}"
+                "            {rows} undecided, sent and their fate not found out: {there} of them are there"
             );
+        }
+        if let Some(until_s) = self.known_until_s {
+            let (more, until) = (format_count(unproven), format_seconds(until_s));
+            let why = match self.is_alive {
+                true => "the loader still runs, and what it has saved so far",
+                false => "the loader was killed or could not save its end, and what it saved",
+            };
+            let _ = writeln!(out, "            {more} more: {why} ends after {until}");
             if let Some(damage) = &self.damage {
                 let _ = writeln!(out, "            {JOURNAL} {damage}: the rest of it is left out");
             }
         }
-        for Audited { partition, missing, foreign } in audited {
-            let _ = differences(&mut out, partition);
+        for (Audited { partition, missing, foreign }, saved) in audited.iter().zip(&self.partitions)
+        {
+            let first_id = Some(saved.first_id);
+            let _ = differences(&mut out, partition, first_id);
             let number = partition.partition;
             if !missing.is_empty() {
-                let (rows, shown) = (format_count(missing.rows()), shown(missing));
+                let (rows, shown) = (format_count(missing.rows()), shown(missing, first_id));
                 let _ = writeln!(
                     out,
                     "            partition {number}: {rows} missing below later ones, first rows {shown}: \
@@ -464,12 +516,19 @@ impl SavedRun {
         }
         let verdict = match self.known_until_s {
             _ if !right => "THE TABLE IS NOT WHAT WAS SENT".to_owned(),
+            None if undecided_found > 0 => {
+                "each acknowledged row is there as sent, and no other but undecided ones".to_owned()
+            }
             None => "each acknowledged row is there as sent, and no other".to_owned(),
-            Some(until_s) => format!(
-                "each row acknowledged in the first {} is there as sent; not proven for the last {} rows",
-                format_seconds(until_s),
-                format_count(unproven)
-            ),
+            Some(until_s) => {
+                let behind = match unproven {
+                    0 => "whether more were acknowledged later is not known, and no more are there"
+                        .to_owned(),
+                    rows => format!("not proven for the last {} rows", format_count(rows)),
+                };
+                let until = format_seconds(until_s);
+                format!("each row acknowledged in the first {until} is there as sent; {behind}")
+            }
         };
         let _ = writeln!(out, "verdict     {verdict}");
         out
@@ -477,18 +536,18 @@ impl SavedRun {
 }
 
 /// The journal in a run's folder, if there is one: a run of an earlier version has none.
-fn journal(folder: &Path, origin_us: i64) -> Result<Option<Journal>, ReadError> {
+fn journal(folder: &Path, origin_us: i64) -> Result<Option<Journal>, SavedRunError> {
     let file = folder.join(JOURNAL);
     let path = file.display().to_string();
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ReadError::Unreadable { path, source }),
+        Err(source) => return Err(ReadError::Unreadable { path, source }.into()),
     };
     match Journal::parse(&bytes) {
         Ok(journal) if journal.origin_us == origin_us => Ok(Some(journal)),
-        Ok(_) => Err(ReadError::Malformed { path, fact: "it is of another run".to_owned() }),
-        Err(fact) => Err(ReadError::Malformed { path, fact: format!("it {fact}") }),
+        Ok(_) => Err(SavedRunError::Journal { path, fact: "it is of another run".to_owned() }),
+        Err(fact) => Err(SavedRunError::Journal { path, fact: format!("it {fact}") }),
     }
 }
 

@@ -174,6 +174,9 @@ async fn what_is_wrong_in_the_table_of_a_killed_loader_is_found() {
             .any(|s: f64| s > 4.0)
     })
     .await;
+    let living = verify(&database, &results).await;
+    assert_eq!(living.code, Some(0), "{}{}", living.stdout, living.stderr);
+    assert!(living.stdout.contains(" more: the loader still runs, "), "{}", living.stdout);
     let ended = kill(&database, program).await;
     let proven = is_right(&database, &ended, &results).await;
     // Its result is of the first second.
@@ -209,6 +212,14 @@ async fn what_is_wrong_in_the_table_of_a_killed_loader_is_found() {
         (
             format!("UPDATE {TABLE} SET amount = amount + 0.01 {}", rows(2, 5_000, 5_099)),
             "partition 2: 100 altered, first rows 5000..=5099",
+        ),
+        // Behind what the journal knows, to the last row.
+        (
+            format!(
+                "UPDATE {TABLE} SET amount = amount + 0.01 WHERE gpu_partition = 1 AND id > \
+                 (SELECT max(id) - 20 FROM {TABLE} WHERE gpu_partition = 1)"
+            ),
+            "partition 1: 20 altered, first rows ",
         ),
     ] {
         database.execute(&sql).await;

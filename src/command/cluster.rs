@@ -184,7 +184,8 @@ impl Round<'_> {
         let counts = cluster::check(&left, &self.plan.job.stream, &loaders).await;
         let counts = counts.map_err(|error| Failure::new(exit::ENDED_EARLY, error))?;
         let is_taken = |result: &JobResult| {
-            result.error.as_ref().is_some_and(|error| error.contains("another run took over"))
+            let owner = result.stream().and_then(|run| run.stream.owner.as_ref());
+            owner.is_some_and(|owner| owner.taken_over)
         };
         // Nobody had waited for the standby that was promoted.
         let is_servers = promoted && !self.kind.is_synchronous();

@@ -26,6 +26,7 @@ use crate::result::stream::{
 };
 use crate::result::{Body, FORMAT_VERSION, JobResult, Status};
 
+use super::RunError;
 use super::self_watch::OwnFindings;
 
 pub(super) use benchmark::benchmark_query;
@@ -58,7 +59,7 @@ pub(super) struct Findings<'a> {
     /// How it stands.
     pub(super) status: Status,
     /// What ended it early.
-    pub(super) error: Option<String>,
+    pub(super) error: Option<&'a RunError>,
     /// The table as it was made ready.
     pub(super) table: &'a crate::pg::table::StreamTable,
     /// Each partition's totals.
@@ -139,7 +140,7 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
     gpus.per_query = gpus::per_query(&gpus.devices, &run.queries);
     let mut result = envelope(plan.into(), findings.server, gpus, Body::Stream(Box::new(run)));
     result.status = findings.status;
-    result.error.clone_from(&findings.error);
+    result.error = findings.error.map(ToString::to_string);
     result.began(findings.started_at, findings.took);
     result
 }
@@ -211,6 +212,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
         owner: Some(OwnerReport {
             run: findings.table.run.to_string(),
             lock_alone: findings.table.proof.lock_alone().map(str::to_owned),
+            taken_over: findings.error.is_some_and(RunError::is_of_a_takeover),
         }),
         partitions_added: findings.table.partitions_added,
         rows_before: findings.table.created.then_some(0),

@@ -151,6 +151,7 @@ async fn read_back(
         let ends = pg::table::ends(&mut session, &run.table).await?;
         session.close().await;
         for (partition, end) in evidence.partitions.iter_mut().zip(ends) {
+            partition.followed = true;
             if let Some(end) = end {
                 let rows = end.saturating_sub(partition.first_id);
                 partition.account.gives_way(u64::try_from(rows).unwrap_or_default());

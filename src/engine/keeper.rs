@@ -119,7 +119,7 @@ pub(crate) async fn keep(
                         clocks.server_was_lost();
                         tracing::warn!(
                             "the session that reserves the table is lost, and taken anew; meanwhile \
-                             the producers hold the table: {error}"
+                             the run's other sessions hold the table: {error}"
                         );
                     }
                 },

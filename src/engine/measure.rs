@@ -566,7 +566,7 @@ impl<'a> Run<'a> {
             took: self.start.elapsed(),
             target_per_s: self.scheduled_per_s(),
             status: self.status,
-            error: self.error.as_ref().map(ToString::to_string),
+            error: self.error.as_ref(),
             table: &self.table,
             partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
             queries: &self.readers.findings(),

@@ -61,6 +61,8 @@ pub(crate) struct PartitionEvidence {
     pub schedule: Option<Schedule>,
     /// What became of each row.
     pub account: Account,
+    /// Whether another run may have loaded into it since.
+    pub followed: bool,
 }
 
 /// How long an audit waits for a server that is gone, by what a run does.
@@ -152,7 +154,7 @@ async fn audit_partition(
     partition: &PartitionEvidence,
     rows: &AtomicU64,
 ) -> Result<Audited, AuditError> {
-    let PartitionEvidence { number, first_id, schedule, account } = partition;
+    let PartitionEvidence { number, first_id, schedule, account, followed } = partition;
     let due = schedule.as_ref().map(|schedule| (schedule.clone(), evidence.origin_us));
     let auditor = Auditor::new(evidence.stream, evidence.seed, *number, *first_id, due)?;
     let mut reading = Reading { evidence, partition, auditor, extent: None, next: Some(0), rows };
@@ -161,9 +163,7 @@ async fn audit_partition(
     loop {
         let deadline = outage.as_ref().map(|outage| outage.deadline);
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
-            // Whoever holds the table reads before anybody else can enter it.
-            let followed = evidence.reservation.is_none();
-            let may_be = (evidence.complete, followed);
+            let may_be = (evidence.complete, *followed);
             return Ok(reading.auditor.conclude(*number, account, may_be));
         };
         let patience = evidence.patience;

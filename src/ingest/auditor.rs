@@ -196,8 +196,9 @@ impl Auditor {
     }
 
     /// What it comes to. The account of a loader that was killed is not `complete`: behind it the run's
-    /// rows are told by their bytes. Where another run may have `followed`, its first id is one above the
-    /// highest that was there: behind the last row that is this run's, or is to be, all are that run's.
+    /// rows are told by their bytes, and all are its own if no other run `followed`. Where one may have, its
+    /// first id is one above the highest that was there: behind the last row that is this run's, or is to
+    /// be, all are that run's.
     pub(super) fn conclude(
         self,
         partition: u32,
@@ -205,14 +206,26 @@ impl Auditor {
         (complete, followed): (bool, bool),
     ) -> Audited {
         let Seen { rows, doubled, differing, own_end, .. } = self.kept;
-        let known = Ranges::span(0, account.end());
-        let end = if complete { account.end() } else { account.end().max(own_end) };
-        let end = if followed { end.min(own_end.max(account.acknowledged.end())) } else { end };
-        let (own, behind) = (Ranges::span(0, end), Ranges::span(account.end(), end));
+        let Account { acknowledged, undecided, dropped } = account;
+        // A loader that is killed has rows in hand that its account says nothing of yet, and may have given up
+        // later ones meanwhile.
+        let known = match complete {
+            true => Ranges::span(0, account.end()),
+            false => acknowledged.or(undecided).or(dropped),
+        };
         let seen = rows.into_ranges();
+        let end = match (complete, followed) {
+            (true, false) => account.end(),
+            (true, true) => account.end().min(own_end.max(account.acknowledged.end())),
+            (false, true) => own_end.max(account.acknowledged.end()),
+            // Nobody came after it, so all that is there is its own, altered or not.
+            (false, false) => account.end().max(seen.end()),
+        };
+        let own = Ranges::span(0, end);
+        let behind = Ranges::span(account.end(), end.min(own_end));
+        let in_hand = Ranges::span(0, account.end()).without(&known);
         let foreign = seen.without(&own).rows();
         let seen = seen.and(&own);
-        let Account { acknowledged, undecided, .. } = account;
         let audit = PartitionAudit {
             partition,
             rows_found: seen.and(&known).rows(),
@@ -221,7 +234,7 @@ impl Auditor {
             altered: differing.into_ranges().and(&own),
             unexpected: seen.and(&known).without(acknowledged).without(undecided),
             undecided_found: seen.and(undecided).rows(),
-            unaccounted: seen.and(&behind).rows(),
+            unaccounted: seen.and(&in_hand).rows() + seen.and(&behind).rows(),
         };
         Audited { partition: audit, missing: behind.without(&seen), foreign }
     }
@@ -335,6 +348,23 @@ mod tests {
         // It may be a later run's as well.
         assert_eq!(found.foreign, 1);
         assert!(found.partition.lost.is_empty() && !found.is_right(true));
+    }
+
+    #[test]
+    fn behind_a_killed_loaders_account_altered_rows_are_found_to_the_last_if_no_run_followed() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        for tuple in &mut tuples[900..] {
+            let middle = tuple.len() / 2;
+            tuple[middle] ^= 1;
+        }
+        let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
+        tuples.iter().for_each(|tuple| auditor.see(tuple));
+        auditor.keep_slice();
+        let found = auditor.conclude(0, &account(600), (false, false));
+        assert_eq!(rows(&found.partition.altered), [(900, 999)]);
+        assert_eq!((found.partition.unaccounted, found.foreign), (300, 0));
+        assert!(!found.is_right(true));
     }
 
     #[test]

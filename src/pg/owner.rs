@@ -14,7 +14,7 @@ use super::{Error, Session};
 
 /// The schema of strom-load's own, and the table of lanes in it.
 const SCHEMA: &str = "strom_load";
-const LANES: &str = "strom_load.lane";
+pub(super) const LANES: &str = "strom_load.lane";
 /// What the comment of each opens with.
 const MARK: &str = "strom-load lanes ";
 /// Version of the table's columns.
@@ -283,4 +283,26 @@ pub(super) async fn ends(
         row.end_of(*epoch).map(Some).ok_or_else(unknown)
     };
     lanes.iter().zip(epochs).map(end).collect()
+}
+
+/// Which of a saved run's lanes are still its own: their rows name it. None where nothing says so.
+///
+/// # Errors
+/// When the server is gone.
+pub(crate) async fn still_of(
+    session: &mut Session,
+    relation: u32,
+    run: &str,
+    lanes: &[u32],
+) -> Result<Vec<bool>, Error> {
+    let (Some(from), Some(to)) = (lanes.iter().min(), lanes.iter().max()) else {
+        return Ok(Vec::new());
+    };
+    let rows = match rows(session, relation, (*from, *to)).await {
+        // The role may not look.
+        Err(error) if error.sqlstate().is_some() && !error.is_lost() => Vec::new(),
+        rows => rows?,
+    };
+    let names_it = |lane: &u32| rows.iter().any(|(of, row)| of == lane && row.run == run);
+    Ok(lanes.iter().map(names_it).collect())
 }

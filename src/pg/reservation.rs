@@ -216,11 +216,7 @@ impl Holder {
         let Some((partition, epoch)) = self.lane else { return Ok(None) };
         let rows = owner::rows(session, self.relation, (partition, partition)).await?;
         let Some((_, row)) = rows.first() else {
-            let fact = format!(
-                "partition {partition} is nobody's any more: the server lost the row that named this \
-                 run, or somebody deleted it"
-            );
-            return Ok(Some(Error::taken_over(fact, None)));
+            return self.without_row(session, partition).await.map(Some);
         };
         if row.is_of(&self.run) {
             return Ok(None);
@@ -230,5 +226,26 @@ impl Holder {
             row.taken_at, row.run
         );
         Ok(Some(Error::taken_over(fact, row.end_of(epoch))))
+    }
+
+    /// Why no row names anybody, as an error.
+    async fn without_row(&self, session: &mut Session, partition: u32) -> Result<Error, Error> {
+        let sql = format!(
+            "SELECT pg_catalog.count(*) FROM pg_catalog.pg_class WHERE oid = {}",
+            self.relation
+        );
+        let tables = session.text("ask whether the table is there", &sql).await?;
+        if tables.as_deref() == Some("0") {
+            let fact = "the table was dropped meanwhile, or made anew by another run (--recreate)";
+            return Ok(Error::taken_over(fact.to_owned(), None));
+        }
+        let fact = format!(
+            "partition {partition} is nobody's any more: the server lost the row that named this run, or \
+             somebody deleted it from {}",
+            owner::LANES
+        );
+        let fix = "start again: new rows follow on those that are there; what became of this run's, \
+                   `strom-load verify` tells from its results folder";
+        Ok(Error::taken_over(fact, None).with_fix(fix))
     }
 }

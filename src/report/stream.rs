@@ -229,7 +229,9 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
     } else {
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
-    audit.iter().try_for_each(|partition| differences(out, partition))?;
+    for partition in audit {
+        differences(out, partition, first_id(run, partition))?;
+    }
     out.write_str(&who)
 }
 
@@ -238,8 +240,19 @@ pub fn may_have_written(queries: &[&str]) -> String {
     format!("            the readers may write and may have changed them: {}\n", queries.join(", "))
 }
 
-/// The wrong rows of a partition, a line a kind; nothing if there are none.
-pub fn differences(out: &mut String, partition: &PartitionAudit) -> std::fmt::Result {
+/// The id of the first row that a run sent to a partition.
+pub(super) fn first_id(run: &StreamRun, partition: &PartitionAudit) -> Option<i64> {
+    let number = partition.partition;
+    run.stream.partitions.iter().find(|own| own.partition == number).map(|own| own.first_id)
+}
+
+/// The wrong rows of a partition, a line a kind, with their ids if that of its first row is known; nothing
+/// if there are none.
+pub fn differences(
+    out: &mut String,
+    partition: &PartitionAudit,
+    first_id: Option<i64>,
+) -> std::fmt::Result {
     let number = partition.partition;
     let kinds = [
         ("lost", &partition.lost),
@@ -248,18 +261,23 @@ pub fn differences(out: &mut String, partition: &PartitionAudit) -> std::fmt::Re
         ("unexpected", &partition.unexpected),
     ];
     for (kind, ranges) in kinds.iter().filter(|(_, ranges)| !ranges.is_empty()) {
-        let (rows, shown) = (format_count(ranges.rows()), shown(ranges));
+        let (rows, shown) = (format_count(ranges.rows()), shown(ranges, first_id));
         writeln!(out, "            partition {number}: {rows} {kind}, first rows {shown}")?;
     }
     Ok(())
 }
 
-/// The first of several ranges.
-pub fn shown(ranges: &Ranges) -> String {
-    let first = ranges.iter().take(RANGES_SHOWN);
-    let shown: Vec<String> =
-        first.map(|range| format!("{}..={}", range.first, range.last)).collect();
-    shown.join(", ")
+/// The first of several ranges of rows, counted from 0, and their ids if that of row 0 is known.
+pub fn shown(ranges: &Ranges, first_id: Option<i64>) -> String {
+    let listed = |of: &dyn Fn(u64) -> String| {
+        let first = ranges.iter().take(RANGES_SHOWN);
+        let first = first.map(|range| format!("{}..={}", of(range.first), of(range.last)));
+        first.collect::<Vec<String>>().join(", ")
+    };
+    let rows = listed(&|row| row.to_string());
+    let Some(first_id) = first_id else { return rows };
+    let ids = listed(&|row| first_id.saturating_add_unsigned(row).to_string());
+    format!("{rows} (ids {ids})")
 }
 
 fn row(name: &str, times: Option<&Percentiles>) -> TableRow {

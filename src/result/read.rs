@@ -1,5 +1,6 @@
 //! Reads a saved result back.
 
+use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -108,7 +109,19 @@ pub fn read(folder: &Path) -> Result<Saved, ReadError> {
 }
 
 fn job(folder: &Path) -> Result<JobResult, ReadError> {
-    parse(&folder.join(RESULT), FORMAT_VERSION)
+    let file = folder.join(RESULT);
+    let result: JobResult = parse(&file, FORMAT_VERSION)?;
+    match result.contradiction() {
+        None => Ok(result),
+        Some(fact) => Err(ReadError::Malformed { path: file.display().to_string(), fact }),
+    }
+}
+
+/// Whether a loader is still at a results folder: it holds the folder's lock for as long as it lives. False
+/// where that cannot be told.
+pub(crate) fn is_being_written(folder: &Path) -> bool {
+    let locked = File::open(folder).map(|folder| folder.try_lock_shared());
+    matches!(locked, Ok(Err(TryLockError::WouldBlock)))
 }
 
 /// Reads what `T` needs of a file that has at least the format `oldest`.

@@ -92,6 +92,9 @@ pub struct OwnerReport {
     pub run: String,
     /// Why no rows name it beside its locks; `None`: they do.
     pub lock_alone: Option<String>,
+    /// Whether another run took the table over before this one had come to its end.
+    #[serde(default)]
+    pub taken_over: bool,
 }
 
 /// A time in which a partition's producer got nothing done.

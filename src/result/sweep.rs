@@ -33,6 +33,19 @@ pub struct SweepReport {
     pub queries: Vec<SweepQueryReport>,
 }
 
+impl SweepReport {
+    /// What of it goes by a place that is none, if anything: it is damaged then.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let places = self.combinations.len();
+        let is_off = |query: &&SweepQueryReport| {
+            let mut named = query.best.iter().chain(&query.may_be_best);
+            query.combinations.len() != places || named.any(|place| *place >= places)
+        };
+        let query = self.queries.iter().find(is_off)?;
+        Some(format!("query `{}` knows other combinations than the sweep's {places}", query.query))
+    }
+}
+
 /// A value in a combination.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct SettingReport {
@@ -187,5 +200,26 @@ impl SweepReport {
     /// Every combination of every query.
     pub fn cells(&self) -> impl Iterator<Item = &CellReport> {
         self.queries.iter().flat_map(|query| &query.combinations)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::result::{Body, sample};
+
+    #[test]
+    fn a_place_that_is_none_is_a_contradiction() {
+        let damaged = |damage: fn(&mut super::SweepReport)| {
+            let mut result = sample::sweep();
+            if let Body::Sweep(run) = &mut result.body {
+                damage(&mut run.sweep);
+            }
+            result.contradiction()
+        };
+        assert_eq!(damaged(|_| ()), None);
+        let said = damaged(|sweep| sweep.queries[0].best = Some(2));
+        assert_eq!(said.unwrap(), "query `sum` knows other combinations than the sweep's 2");
+        assert!(damaged(|sweep| sweep.queries[0].may_be_best.push(7)).is_some());
+        assert!(damaged(|sweep| drop(sweep.combinations.pop())).is_some());
     }
 }

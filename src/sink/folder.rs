@@ -140,6 +140,8 @@ pub(crate) struct Folder {
     /// How many folders above this one the history is kept.
     levels: usize,
     begun: bool,
+    /// Its lock tells others that we live. Not every file system has locks.
+    _lock: Option<File>,
 }
 
 impl Folder {
@@ -165,7 +167,9 @@ impl Folder {
     fn with_files(path: PathBuf, created: Vec<PathBuf>) -> Result<Self, SinkError> {
         let log = LatencyLog::create(&path)
             .map_err(|source| failed("create", &path.join(LATENCY_LOG), source, FIX_WRITE))?;
+        let lock = File::open(&path).ok().filter(|folder| folder.try_lock().is_ok());
         Ok(Self {
+            _lock: lock,
             path,
             created,
             levels: 1,
@@ -191,6 +195,26 @@ impl Folder {
 
     fn unwritten(&self, file: &str, source: io::Error) -> SinkError {
         failed("write", &self.path.join(file), source, "")
+    }
+
+    /// The files that were begun, whose ends are where they belong only if nobody has removed them since.
+    fn still_there(&self) -> Result<(), SinkError> {
+        let begun = [
+            (LATENCY_LOG, true),
+            (EXECUTIONS, self.executions.is_some()),
+            (GPU_CSV, self.gpus.is_some()),
+            (JOURNAL, self.journal.is_some()),
+        ];
+        let lost = begun.iter().filter(|(name, begun)| *begun && !self.path.join(name).exists());
+        let lost: Vec<&str> = lost.map(|(name, _)| *name).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let source = io::Error::new(
+            io::ErrorKind::NotFound,
+            "removed by somebody while the job went on, with what was in it",
+        );
+        Err(self.unwritten(&lost.join(", "), source))
     }
 
     fn save(&self, result: &JobResult) -> Result<(), SinkError> {
@@ -325,6 +349,7 @@ impl Sink for Folder {
         self.save(result)?;
         save_page(&self.path, &page(result, &series::read(&self.path, &result.started_at)));
         history::note(&self.path, self.levels, result);
+        self.still_there()?;
         written.map_err(|source| self.unwritten(JOURNAL, source))?;
         let synced = self.log.finish();
         synced.map_err(|source| self.unwritten(LATENCY_LOG, source))?;

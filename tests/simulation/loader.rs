@@ -402,17 +402,18 @@ async fn read_back(
         patience: if error.is_some() { Duration::ZERO } else { patience(&job.recovery) },
         backoff: Backoff::keyed(!own.pauses),
         reservation: (!was_taken_over).then(|| table.reservation.clone()),
-        partitions: partitions(&traces.lock().unwrap()),
+        partitions: partitions(&traces.lock().unwrap(), was_taken_over),
     };
     audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
 }
 
-fn partitions(traces: &Traces) -> Vec<PartitionEvidence> {
+fn partitions(traces: &Traces, followed: bool) -> Vec<PartitionEvidence> {
     let partition = |lane: &Lane| PartitionEvidence {
         number: lane.number,
         first_id: lane.first_id,
         schedule: lane.schedule.clone(),
         account: lane.told.clone(),
+        followed,
     };
     traces.lanes.iter().map(partition).collect()
 }
@@ -424,7 +425,7 @@ pub(crate) async fn verify(
     traces: &Traces,
     journal: &journal::Journal,
 ) -> Result<Vec<Audited>, String> {
-    let partitions = partitions(traces).into_iter().map(|partition| {
+    let partitions = partitions(traces, true).into_iter().map(|partition| {
         let account = journal.accounts.get(&partition.number).cloned().unwrap_or_default();
         PartitionEvidence { account, ..partition }
     });

@@ -62,6 +62,8 @@ impl Run<'_> {
             first_id: lane.totals.first_id,
             schedule: lane.schedule.clone(),
             account: lane.totals.tally.account.clone(),
+            // Whoever holds the table reads before anybody else can enter it.
+            followed: false,
         });
         Evidence {
             stream: &self.plan.job.stream,

@@ -133,14 +133,14 @@ fn parse_pairs(text: &str) -> Result<Vec<Pair>, String> {
                 ),
             });
         };
-        // A password with a space goes on as what looks like a key: never say that.
-        let is_plain =
-            key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        let after_password = pairs.iter().any(|(key, _)| key.contains("password"));
         if !super::setting::is_known(key) {
-            return Err(match is_plain && !after_password && !key.is_empty() {
-                true => format!("`{key}` is not a key that libpq knows"),
-                false => "a key is none that libpq knows; put a value with spaces in single quotes"
+            // A password with a space goes on as what looks like a key, and a damaged URL is one: of what is no
+            // slip of the keyboard nothing is said.
+            let after_password = pairs.iter().any(|(key, _)| key.contains("password"));
+            let meant = super::setting::nearest(key).filter(|_| !after_password);
+            return Err(match meant {
+                Some(meant) => format!("`{key}` is not a key that libpq knows: `{meant}`?"),
+                None => "a key is none that libpq knows; put a value with spaces in single quotes"
                     .to_owned(),
             });
         }
@@ -228,7 +228,11 @@ mod tests {
             (r"password='it\'s \\ ' user=u", r"password=<it's \ > user=<u>"),
             (r"password=a\ b user=", "password=<a b> user=<>"),
             ("host='h", "error: the value of `host` has no closing quote"),
-            ("sslmod=require", "error: `sslmod` is not a key that libpq knows"),
+            ("sslmod=require", "error: `sslmod` is not a key that libpq knows: `sslmode`?"),
+            (
+                "postgressecretsslmode=x",
+                "error: a key is none that libpq knows; put a value with spaces in single quotes",
+            ),
         ] {
             assert_eq!(read(text), pairs, "{text}");
         }

@@ -110,6 +110,14 @@ pub(super) fn is_known(key: &str) -> bool {
     entry(key).is_some()
 }
 
+/// The key that somebody who wrote this one most likely meant, if it is no more than a slip away.
+pub(super) fn nearest(key: &str) -> Option<&'static str> {
+    const SLIPS_MAX: usize = 2;
+    let far = |name: &str| strsim::osa_distance(key, name);
+    let (far, name) = KEYS.iter().map(|(name, ..)| (far(name), *name)).min()?;
+    (far <= SLIPS_MAX && far < name.len().min(key.len())).then_some(name)
+}
+
 fn entry(key: &str) -> Option<&'static (&'static str, Option<&'static str>, Support)> {
     // What some other clients call it.
     let key = if key == "keepalives_retries" { "keepalives_count" } else { key };
