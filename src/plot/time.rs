@@ -55,6 +55,8 @@ pub struct Lane {
     pub name: String,
     /// Its height, beside those of the other lanes.
     pub tall: f64,
+    /// How much of that is free above what is drawn.
+    pub free: f64,
 }
 
 /// A panel.
@@ -203,29 +205,38 @@ impl TimeChart<'_> {
         full: f64,
     ) {
         canvas.raw("<g class=\"zt\">");
-        let (mut free_from, mut shown) = (f64::NEG_INFINITY, 0);
-        for band in self.bands {
-            let (from, to) = (x + xs.share(band.from_s) * plot, x + xs.share(band.to_s) * plot);
-            let wide = width(&band.label, FONT);
-            match band.kind {
-                BandKind::Phase if to - from > wide + 6.0 => {
-                    let at = (from + 6.0, y + height - 6.0);
-                    canvas.text("m halo", at, Anchor::Start, &band.label);
-                }
-                BandKind::Outage if shown < LABELS_MAX && from > free_from => {
-                    let at = |x: f64| (x, y + height - 10.0);
-                    if from + 6.0 + wide < full {
-                        canvas.text("tbad halo", at(from + 6.0), Anchor::Start, &band.label);
-                        free_from = from + wide + 12.0;
-                    } else if from - 6.0 - wide > free_from.max(x) {
-                        canvas.text("tbad halo", at(from - 6.0), Anchor::End, &band.label);
-                        free_from = from;
-                    } else {
-                        continue;
-                    }
-                    shown += 1;
-                }
-                _ => {}
+        let place =
+            |band: &Band| (x + xs.share(band.from_s) * plot, x + xs.share(band.to_s) * plot);
+        for band in self.bands.iter().filter(|band| band.kind == BandKind::Phase) {
+            let (from, to) = place(band);
+            if to - from > width(&band.label, FONT) + 6.0 {
+                let at = (from + 6.0, y + height - 6.0);
+                canvas.text("m halo", at, Anchor::Start, &band.label);
+            }
+        }
+        let outages = self.bands.iter().filter(|band| band.kind == BandKind::Outage);
+        let mut outages: Vec<&Band> = outages.collect();
+        // The longest have the room.
+        outages
+            .sort_by(|one, other| (other.to_s - other.from_s).total_cmp(&(one.to_s - one.from_s)));
+        let mut taken: Vec<(f64, f64)> = Vec::new();
+        for band in outages {
+            let (from, wide) = (place(band).0, width(&band.label, FONT));
+            let beside = [
+                (Anchor::Start, from + 6.0, from + 6.0 + wide),
+                (Anchor::End, from - 6.0 - wide, from - 6.0),
+            ];
+            let fits = |(_, left, right): &(Anchor, f64, f64)| {
+                *left >= x
+                    && *right <= full
+                    && taken.iter().all(|own| *right + 6.0 < own.0 || *left - 6.0 > own.1)
+            };
+            let Some((anchor, left, right)) = beside.into_iter().find(fits) else { continue };
+            taken.push((left, right));
+            let at = if anchor == Anchor::Start { left } else { right };
+            canvas.text("tbad halo", (at, y + height - 10.0), anchor, &band.label);
+            if taken.len() == LABELS_MAX {
+                break;
             }
         }
         canvas.raw("</g>");
@@ -257,14 +268,15 @@ impl TimeChart<'_> {
         let all: f64 = panel.lanes.iter().map(|lane| lane.tall).sum();
         let mut top = y;
         for (at, lane) in panel.lanes.iter().enumerate() {
-            let tall = lane.tall / all * height;
+            let (tall, free) = (lane.tall / all * height, lane.free / all * height);
             if at > 0 {
                 canvas.line("gr", (x, top), (x + plot, top));
             }
             match layout {
                 Layout::Wide => {
                     let name = shortened(&lane.name, x - 8.0, FONT);
-                    canvas.text("", (0.0, top + tall / 2.0 + 4.0), Anchor::Start, &name);
+                    let middle = top + f64::midpoint(free, tall);
+                    canvas.text("", (0.0, middle + 3.5), Anchor::Start, &name);
                 }
                 // Over what it names: on a phone there is no room at its left.
                 Layout::Narrow => {

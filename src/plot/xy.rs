@@ -116,7 +116,12 @@ impl XyChart<'_> {
         let wanted: Vec<f64> = labels.iter().map(|label| y(label.at.1) - top).collect();
         let places = apart(&wanted, height);
         for (label, at) in labels.iter().zip(places) {
-            let wide = width(&label.text, FONT);
+            // On a phone there is room for a name, and none for what it means.
+            let text = match (layout, label.text.split_once(": ")) {
+                (Layout::Narrow, Some((name, _))) => name,
+                _ => label.text.as_str(),
+            };
+            let wide = width(text, FONT);
             // Where there is no room at its right it stands at its left.
             let beside = x(label.at.0) + 10.0;
             let before = label.before || beside + wide > full;
@@ -125,7 +130,7 @@ impl XyChart<'_> {
                 false => (beside, Anchor::Start),
             };
             let room = if before { place - left } else { full - place };
-            let text = shortened(&label.text, room.max(40.0), FONT);
+            let text = shortened(text, room.max(40.0), FONT);
             // Lines of others pass behind.
             let class = format!("{} halo", label.class);
             canvas.text(class.trim_start(), (place, top + at + 4.0), anchor, &text);

@@ -35,10 +35,12 @@ struct Course {
     p50_ms: Option<f64>,
 }
 
-/// When an answer came, and how old it was in milliseconds; nothing where that is not known.
-fn answer(own: &Execution) -> Option<(f64, f64)> {
+/// When an answer came, up to a moment, and how old it was in milliseconds; nothing where that is not
+/// known.
+fn answer(own: &Execution, end_s: f64) -> Option<(f64, f64)> {
     let age_ms = own.answer_age_ms.filter(|ms| *ms >= 0.0 && !own.failed)?;
-    Some((own.start_s + own.service_s, age_ms))
+    let time_s = own.start_s + own.service_s;
+    (time_s <= end_s).then_some((time_s, age_ms))
 }
 
 fn median(sorted: &[f64]) -> f64 {
@@ -56,7 +58,8 @@ fn course(
     let (query, arm) = executions.arms.get(at)?;
     let count = (end_s / length_s).ceil().max(1.0) as usize;
     let mut ages: Vec<Vec<f64>> = vec![Vec::new(); count];
-    for (time_s, age_ms) in executions.all.iter().filter(|own| own.arm == at).filter_map(answer) {
+    let own = executions.all.iter().filter(|own| own.arm == at);
+    for (time_s, age_ms) in own.filter_map(|own| answer(own, end_s)) {
         ages[((time_s / length_s).max(0.0) as usize).min(count - 1)].push(age_ms);
     }
     if ages.iter().all(Vec::is_empty) {
@@ -163,7 +166,7 @@ pub(super) fn figure(page: &mut Page<'_>, run: &StreamRun) -> String {
         queries.iter().flatten().any(|own| own.query == *query && own.arm == *arm)
     };
     let answers = executions.all.iter().filter(drawn);
-    let answers = answers.filter_map(|own| Some((own.arm, answer(own)?)));
+    let answers = answers.filter_map(|own| Some((own.arm, answer(own, span_s.1)?)));
     let Some((arm, (time_s, age_ms))) = answers.max_by(|one, other| one.1.1.total_cmp(&other.1.1))
     else {
         page.absent.push(

@@ -1,6 +1,8 @@
 //! A benchmark: ratios of its queries, times over sizes of tables, and what a step changed.
 
-use crate::plot::{Label, Line, Names, Row, RowChart, Scale, XyChart, curve, escape};
+use crate::plot::{
+    Label, Line, Mark, Names, Row, RowChart, Scale, Shape, Tone, XyChart, curve, escape,
+};
 use crate::quantity::{format_about, format_count, format_counted, format_ms, format_ratio};
 use crate::result::arm::Gpu;
 use crate::result::benchmark::{BenchArmReport, BenchQueryReport, BenchmarkRun, StepReport};
@@ -11,7 +13,7 @@ use super::distributions::look;
 use super::gpus;
 use super::html::{Cell, Table, data, framed};
 use super::ratios::{self, Compared, bench_pair};
-use super::times::{mark, spread};
+use super::times::{mark, marks, spread};
 
 /// Queries whose times over sizes are drawn.
 const SIZES_MAX: usize = 12;
@@ -109,8 +111,10 @@ fn times(page: &mut Page<'_>, measured: &[(String, String, &BenchArmReport)]) {
         heads: &["median", "executions", "ran on"],
         rows: &rows,
     };
-    let note = "<p class=\"note\">Line: least to greatest; thin ticks: single executions. Mark: median; an \
-                arm that is on is filled, one that is off is a square.</p>";
+    let note = format!(
+        "<p class=\"note\">Line: least to greatest; thin ticks: single executions. Mark: median{}.</p>",
+        marks(measured.iter().map(|(.., arm)| arm.gpu))
+    );
     let heads =
         ["query", "arm", "executions", "median", "least", "greatest", "first", "rows", "ran on"];
     let mut table = Table::new("Service times; the first execution is not counted", &heads);
@@ -132,7 +136,7 @@ fn times(page: &mut Page<'_>, measured: &[(String, String, &BenchArmReport)]) {
         ]);
     }
     table.class = "keep";
-    let figure = framed(&escape(&caption), &(chart.draw() + note), &data("each query", &[table]));
+    let figure = framed(&escape(&caption), &(chart.draw() + &note), &data("each query", &[table]));
     page.section("times", "Times", "How long did the queries take?", &figure);
 }
 
@@ -183,7 +187,57 @@ fn sizes(page: &mut Page<'_>, run: &BenchmarkRun) {
         return;
     }
     let content = format!("<div class=\"two\">{figures}</div>");
-    page.section("sizes", "Sizes", "From which size on does which arm win?", &content);
+    let several = run.queries().any(|query| query.arms.len() > 1);
+    let question = match several {
+        true => "From which size on does which arm win?",
+        false => "How does the time grow with the table?",
+    };
+    page.section("sizes", "Sizes", question, &content);
+}
+
+/// What is to be seen, by the medians alone.
+fn size_caption(name: &str, arms: &[(&str, Vec<(f64, f64)>)]) -> String {
+    let rows = |point: &(f64, f64)| format_about(point.0 as u64);
+    let [(base, slow), (other, fast)] = arms else {
+        let ends = arms.first().and_then(|(_, points)| points.first().zip(points.last()));
+        return match ends {
+            Some((first, last)) if arms.len() == 1 => format!(
+                "{name}: by the medians {} at {} rows, {} at {}.",
+                format_ms(first.1),
+                rows(first),
+                format_ms(last.1),
+                rows(last)
+            ),
+            _ => format!("{name}: median service time by rows of the table."),
+        };
+    };
+    // Sizes that both arms have, and whether the other one won.
+    let both: Vec<((f64, f64), bool)> = fast
+        .iter()
+        .filter_map(|point| {
+            let own = slow.iter().find(|own| (own.0 - point.0).abs() < 0.5)?;
+            Some((*point, point.1 < own.1))
+        })
+        .collect();
+    let from = both.iter().rev().take_while(|(_, won)| *won).last();
+    match (from, both.iter().any(|(_, won)| *won)) {
+        (Some((point, _)), _) => format!(
+            "{name}: by the medians {other} takes less time than {base} from {} rows on.",
+            rows(point)
+        ),
+        (None, true) => {
+            let won: Vec<String> =
+                both.iter().filter(|(_, won)| *won).map(|(point, _)| rows(point)).collect();
+            format!(
+                "{name}: by the medians {other} takes less time than {base} at {} rows, and not with the \
+                 most.",
+                won.join(", ")
+            )
+        }
+        (None, false) => {
+            format!("{name}: at no size the median of {other} is below that of {base}.")
+        }
+    }
 }
 
 fn size_figure(
@@ -203,7 +257,9 @@ fn size_figure(
         .iter()
         .enumerate()
         .map(|(at, (arm, points))| {
-            let (class, mark, text_class) = look(at);
+            let plain = Mark { shape: Shape::Ring, tone: Tone::Plain };
+            let (class, mark, text_class) =
+                if arms.len() == 1 { ("fg", plain, "b") } else { look(at) };
             let end = points.last().copied().unwrap_or((x_high, y_high));
             let label =
                 Label { at: end, class: text_class, text: (*arm).to_owned(), before: false };
@@ -216,26 +272,7 @@ fn size_figure(
             }
         })
         .collect();
-    let caption = match arms {
-        [(base, slow), (other, fast)] => {
-            let won: Vec<f64> = slow
-                .iter()
-                .zip(fast)
-                .filter(|(one, two)| (one.0 - two.0).abs() < 0.5 && two.1 < one.1)
-                .map(|(one, _)| one.0)
-                .collect();
-            match won.first() {
-                Some(rows) => format!(
-                    "{name}: by the medians {other} takes less time than {base} from {} rows on.",
-                    format_about(*rows as u64)
-                ),
-                None => {
-                    format!("{name}: at no size the median of {other} is below that of {base}.")
-                }
-            }
-        }
-        _ => format!("{name}: median service time by rows of the table."),
-    };
+    let caption = size_caption(name, arms);
     let title = format!("Service time of {name} over the rows of the table");
     let chart = XyChart {
         names: Names { id: &page.id(&format!("c-size-{number}")), title: &title, desc: &caption },
@@ -310,7 +347,7 @@ fn changes(page: &mut Page<'_>, run: &BenchmarkRun) {
                     cells: vec![
                         (format_ms(was_ms), ""),
                         (format_ms(is_ms), ""),
-                        (format!("{shown}×"), "b"),
+                        (format!("{shown}×"), ""),
                     ],
                 });
                 table.row(vec![
@@ -337,8 +374,8 @@ fn changes(page: &mut Page<'_>, run: &BenchmarkRun) {
     };
     let scale = Scale::log(values().fold(0.8, f64::min), values().fold(1.25, f64::max), 7);
     let caption = format!(
-        "Median before ÷ median then, for each step after {}: above 1 the step made it faster. The two were \
-         measured one behind the other and not in pairs, so nothing is shown by it.",
+        "Median of the first step, {}, ÷ median of each later one: above 1 it took less time then. The two \
+         were measured one behind the other and not in pairs, so nothing is shown by it.",
         first.name
     );
     let chart = RowChart {
@@ -394,4 +431,22 @@ fn steps(page: &mut Page<'_>, run: &BenchmarkRun) {
         table.html()
     );
     page.section("ready", "What ran", "What was run?", &content);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_a_size_on_means_at_all_that_are_larger() {
+        let off = ("off", vec![(1e6, 10.0), (1e7, 90.0), (1e8, 800.0)]);
+        let on =
+            |ms: [f64; 3]| ("on", [1e6, 1e7, 1e8].into_iter().zip(ms).collect::<Vec<(f64, f64)>>());
+        let said = |ms| size_caption("sums", &[off.clone(), on(ms)]);
+        insta::assert_snapshot!(said([20.0, 80.0, 100.0]), @"sums: by the medians on takes less time than off from 10 M rows on.");
+        insta::assert_snapshot!(said([5.0, 95.0, 100.0]), @"sums: by the medians on takes less time than off from 100 M rows on.");
+        insta::assert_snapshot!(said([5.0, 80.0, 900.0]), @"sums: by the medians on takes less time than off at 1 M, 10 M rows, and not with the most.");
+        insta::assert_snapshot!(said([50.0, 95.0, 900.0]), @"sums: at no size the median of on is below that of off.");
+        insta::assert_snapshot!(size_caption("sums", std::slice::from_ref(&off)).replace('\u{a0}', " "), @"sums: by the medians 10 ms at 1 M rows, 800 ms at 100 M.");
+    }
 }

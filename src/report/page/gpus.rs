@@ -55,7 +55,7 @@ pub(super) fn write(page: &mut Page<'_>) {
         page.absent
             .push("No course of the GPUs: there is no gpu.csv beside the result.".to_owned());
     }
-    let boxes = if page.series.executions.all.is_empty() { "" } else { lanes::NOTE };
+    let boxes = lanes::note(page);
     let note = format!(
         "<p class=\"note\">{boxes} Utilisation: mean of each second, dashes its greatest sample. Power: dotted \
          is the idle card.</p>"

@@ -263,7 +263,9 @@ fn second_line(result: &JobResult) -> String {
     } else {
         parts.push(escape(&words_of_kind(result)));
     }
-    parts.push(format!("exit code {}", result.exit_code()));
+    if result.status != Status::Running {
+        parts.push(format!("exit code {}", result.exit_code()));
+    }
     parts.join(" · ")
 }
 
@@ -333,6 +335,10 @@ fn kept(run: &StreamRun) -> Cell {
     if stream.target_rows_per_s.is_none() {
         let answer = format!("{}, unthrottled", rate(run));
         return Cell::new(question, State::Silent, &answer, figures);
+    }
+    if stream.measured.rows_due == 0 {
+        let figures = "no row was due in the measurement yet".to_owned();
+        return Cell::new(question, State::Silent, "not measured", figures);
     }
     match stream.missed_rate(run.measured_s) {
         false => Cell::new(question, State::Good, &format!("yes, {}", rate(run)), figures),

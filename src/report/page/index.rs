@@ -63,7 +63,9 @@ fn head(index: &Index, link: &dyn Fn(&IndexEntry) -> Option<String>) -> String {
         let took = if run.took_s > 0.0 { format_seconds(run.took_s) } else { "–".to_owned() };
         table.row(vec![
             Cell::markup(name),
-            Cell::markup(format!(r#"<span class="{class}">{mark}</span>"#)),
+            Cell::markup(format!(
+                r#"<span class="sn">exit code </span><span class="{class}">{mark}</span>"#
+            )),
             Cell::number(&took),
             Cell::markup(format!("{}{fix}", escape(&run.verdict))),
         ]);

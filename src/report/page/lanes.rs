@@ -5,13 +5,14 @@ use crate::plot::{Lane, Layer, Names, Panel, Scale, TimeChart, spans, stacked};
 use crate::quantity::{format_count, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::{Body, JobResult};
+use crate::series::Execution;
 
 use super::Page;
 use super::html::{Cell, Table, data};
 use super::rate::bands;
 
 /// Queries that are drawn.
-const QUERIES_MAX: usize = 20;
+const QUERIES_MAX: usize = 32;
 /// Lines of all lanes together, about.
 const LINES_MAX: usize = 80;
 /// Heights: of a line, of a box in it, and of a lane's rest, above which its name stands on a phone.
@@ -19,9 +20,19 @@ const LINE: f64 = 9.0;
 const BOX: f64 = 7.0;
 const REST: f64 = 12.0;
 
-/// How the boxes are to be read.
-pub(super) const NOTE: &str = "Boxes: executions, those that lie closer than a pixel joined, and a line more for \
-                               each that a query has at once; an arm that is off outlined, on filled.";
+/// How the boxes are to be read; nothing without any.
+pub(super) fn note(page: &Page<'_>) -> String {
+    let arms = &page.series.executions.arms;
+    let told = |own: &(String, String)| arm_gpu(page.result, &own.0, &own.1) != Gpu::Absent;
+    let arm = if arms.iter().any(told) { "; an arm that is off outlined, on filled" } else { "" };
+    match arms.is_empty() {
+        true => String::new(),
+        false => format!(
+            "Boxes: executions, those that lie closer than a pixel joined, and a line more for each that \
+             a query has at once{arm}."
+        ),
+    }
+}
 
 /// What an arm does about the GPU.
 fn arm_gpu(result: &JobResult, query: &str, arm: &str) -> Gpu {
@@ -68,19 +79,21 @@ pub(super) fn executions<'a>(page: &Page<'_>, span_s: (f64, f64)) -> Option<(Pan
                 Gpu::On => "xon",
                 Gpu::Absent => "xfg",
             };
-            let own = executions.all.iter().filter(|own| own.arm == at);
+            // Those after what else is known, of a loader that was killed, are left to their file.
+            let known = |own: &&Execution| own.arm == at && own.start_s < span_s.1;
+            let own = executions.all.iter().filter(known);
             let own: Vec<(f64, f64)> =
                 own.map(|own| (own.start_s, own.start_s + own.service_s)).collect();
             let all = stacked(&own, usize::MAX);
             table.row(row(&executions.arms[at], &own, all.len()));
             let all = if all.len() > most { stacked(&own, most) } else { all };
             for line in all {
-                drawn.push((class, top + REST - 1.0 + LINE * f64::from(lines), line));
+                drawn.push((class, top + REST - 2.0 + LINE * f64::from(lines), line));
                 lines += 1;
             }
         }
         let tall = REST + LINE * f64::from(lines);
-        lanes.push(Lane { name: query.to_owned(), tall });
+        lanes.push(Lane { name: query.to_owned(), tall, free: REST - 2.0 });
         top += tall;
     }
     let layer = |(class, at, line): (&'static str, f64, Vec<(f64, f64)>)| {
@@ -129,7 +142,7 @@ pub(super) fn write(page: &mut Page<'_>, span_s: (f64, f64)) {
         Names { id: &page.id("c-executions"), title: "Executions of the queries", desc: caption };
     let behind = page.result.stream().map(|run| bands(page.result, run)).unwrap_or_default();
     let chart = TimeChart { names, span_s, bands: &behind, panels: &[panel] }.draw();
-    let note = format!("<p class=\"note\">{NOTE}</p>");
+    let note = format!("<p class=\"note\">{}</p>", note(page));
     let figure = page.time_figure(caption, &(chart + &note), &data("executions", &[table]));
     page.section("executions", "Executions", "When did the queries run?", &figure);
 }

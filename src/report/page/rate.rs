@@ -186,6 +186,9 @@ fn caption(run: &StreamRun) -> (String, String) {
         let reason = if escaped { escape(reason) } else { reason.to_owned() };
         match (stream.target_rows_per_s, stream.missed_rate(run.measured_s)) {
             (None, _) => format!("No rate was asked for: {achieved} were committed."),
+            (Some(_), _) if stream.measured.rows_due == 0 => {
+                "No row was due in the measurement.".to_owned()
+            }
             (Some(_), false) => {
                 format!(
                     "Yes: {done} of {due} rows due in the measurement were committed, {achieved}."

@@ -125,8 +125,10 @@ fn of_query(
         })
         .collect();
     let values = || {
-        rows.iter()
-            .flat_map(|row: &Row| row.ticks.iter().copied().chain(row.mark.map(|(ms, _)| ms)))
+        rows.iter().flat_map(|row: &Row| {
+            let ends = row.interval.into_iter().flat_map(|(low, high)| [low, high]);
+            row.ticks.iter().copied().chain(row.mark.map(|(ms, _)| ms)).chain(ends)
+        })
     };
     let most = values().filter(|ms| ms.is_finite()).fold(1e-3, f64::max);
     let least = values().filter(|ms| *ms > 0.0).fold(most, f64::min);

@@ -25,6 +25,14 @@ pub(super) fn mark(gpu: Gpu) -> (Mark, &'static str) {
     }
 }
 
+/// What the marks of arms mean, where they differ.
+pub(super) fn marks(mut all: impl Iterator<Item = Gpu>) -> &'static str {
+    match all.any(|gpu| gpu != Gpu::Absent) {
+        true => "; an arm that is on is filled, one that is off is a square",
+        false => "",
+    }
+}
+
 /// Least, median and greatest of some percentiles as a row; nothing without any.
 pub(super) fn row(
     label: String,
@@ -102,10 +110,16 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         heads: &["median", "p99", "rate", "ran on"],
         rows: &rows,
     };
-    let note = "<p class=\"note\">Line: least to greatest. Mark: median; an arm that is on is filled, one \
-                that is off is a square.</p>";
+    let note = format!(
+        "<p class=\"note\">Line: least to greatest. Mark: median{}.</p>",
+        marks(run.queries.iter().map(|own| own.gpu))
+    );
     let tables = data("each query", &[table(run)]);
-    let figure = framed(&escape(&caption), &(chart.draw() + note), &tables);
+    let chart = match slowest {
+        Some(_) => chart.draw() + &note,
+        None => String::new(),
+    };
+    let figure = framed(&escape(&caption), &chart, &tables);
     page.section("times", "Query times", "How long did the queries take?", &figure);
 }
 
