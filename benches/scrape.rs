@@ -77,6 +77,7 @@ impl Page {
         let numbers: Vec<u32> = (0..partitions).collect();
         sink.begin(&Start {
             profile: "realtime",
+            run_id: "0190-run",
             planned: None,
             stream: Some(StreamStart {
                 partitions: &numbers,

@@ -294,7 +294,8 @@ impl Bencher {
             if self.is_over() {
                 return Ok(Halted::Stopped);
             }
-            self.tell(query, Doing::Measuring, arms[0].times_ns.len() - before, shown_since);
+            let doing = Doing::Measuring { until: Some(began + self.plan.time) };
+            self.tell(query, doing, arms[0].times_ns.len() - before, shown_since);
             self.block += 1;
             let first = self.dealer.first_of(arms.len());
             let mut times = [None; 2];

@@ -2,6 +2,7 @@
 
 mod arrow;
 mod bench;
+mod clean;
 mod compare;
 mod doctor;
 mod faults;
@@ -25,12 +26,13 @@ use crate::exit;
 
 pub use arrow::ArrowArgs;
 pub use bench::BatchArgs;
+pub use clean::CleanArgs;
 pub use compare::{CompareArgs, CompareFormat};
 pub use doctor::DoctorArgs;
 pub use faults::FaultsArgs;
 pub use fill::FillArgs;
 pub use metrics_address::MetricsAddress;
-pub use output::{Format, LogFormat, OutputArgs};
+pub use output::{Format, LogFormat, OutputArgs, ResultFormat};
 pub use server::{EmbeddedArgs, ReadersArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
 pub use variables::{unknown_variables, variables_without_use};
@@ -143,6 +145,13 @@ pub enum Command {
         #[arg(long, short, help_heading = "Output")]
         quiet: bool,
     },
+    /// List what runs left in a database, and drop the tables that are named
+    ///
+    /// What strom-load makes has a mark in its comment: the tables of streams, and those filled with
+    /// generated rows. Only a table with the mark is dropped, only if it is named, and not while a run is
+    /// at it. Of several all go, or none. Exits with 3 if one may not go.
+    #[command(after_help = clean::EXAMPLES)]
+    Clean(CleanArgs),
     /// Print the summary of saved results again
     ///
     /// What a run printed at its end, from its results folder. Reads files, connects to nothing.

@@ -1,6 +1,7 @@
 //! One function a subcommand. Each returns its exit code; errors are printed once, by `main`.
 
 mod arrow;
+mod clean;
 mod cluster;
 mod compare;
 mod faults;
@@ -106,6 +107,7 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
         Some(Command::Verify { folder, server, quiet }) => {
             verify::verify(parsed, folder, server, *quiet).await
         }
+        Some(Command::Clean(args)) => clean::clean(parsed, args).await,
         Some(Command::Report { folders, output }) => report::report(folders, output.as_deref()),
         Some(Command::Compare(args)) => Box::pin(compare::compare(parsed, args)).await,
         Some(Command::History { folder, profile, done, csv }) => {

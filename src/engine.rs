@@ -21,6 +21,7 @@ mod self_watch;
 mod sweep;
 mod threads;
 mod ticker;
+mod work;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -51,6 +51,12 @@ pub fn gravest(codes: impl IntoIterator<Item = u8>) -> u8 {
     codes.into_iter().min_by_key(rank).unwrap_or(DONE)
 }
 
+/// What a code means, in a few words: its meaning up to the first details.
+pub fn words(code: u8) -> &'static str {
+    let meaning = CODES.iter().find(|(own, _)| *own == code).map_or("", |(_, meaning)| meaning);
+    meaning.split([':', ';']).next().unwrap_or_default()
+}
+
 /// The contract as `--help` prints it.
 pub fn help() -> String {
     let mut help = "Exit codes:".to_owned();
@@ -93,6 +99,13 @@ mod tests {
         assert_eq!(gravest([INTERRUPTED, SHORTFALL, THRESHOLD]), SHORTFALL);
         assert_eq!(gravest([SHORTFALL, ENDED_EARLY]), ENDED_EARLY);
         assert_eq!(gravest([PREPARE, ENDED_EARLY, INTEGRITY]), INTEGRITY);
+    }
+
+    #[test]
+    fn the_words_of_a_code_are_those_of_its_meaning() {
+        assert_eq!(words(INTEGRITY), "integrity");
+        assert_eq!(words(SHORTFALL), "finished, but not what was asked");
+        assert_eq!(words(7), "");
     }
 
     #[test]

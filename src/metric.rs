@@ -41,7 +41,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    INFO = Gauge "strom_load_info" ["version", "profile", "server_version"]
+    INFO = Gauge "strom_load_info" ["version", "profile", "run", "server_version"]
         "Always 1; the labels say what runs.";
     PHASE = Gauge "strom_load_phase" ["phase"]
         "1 for the phase that the run is in (warmup, measure, drain), else 0; all 0 after its end.";
@@ -207,6 +207,7 @@ macro_rules! labels {
 labels! {
     "version" Bound::Fixed(1), "version of strom-load";
     "profile" Bound::Fixed(1), "name of the profile";
+    "run" Bound::Fixed(1), "the run: `run_id` in its result.json, and on its page";
     "server_version" Bound::Fixed(1), "version of the server";
     "phase" Bound::Fixed(3), "`warmup`, `measure`, `drain`";
     "partition" Bound::PerRun("P"), "number of the partition: the value of its partition key";

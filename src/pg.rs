@@ -4,6 +4,7 @@ mod abandoned;
 pub mod address;
 mod admit;
 mod cancel;
+pub(crate) mod clean;
 pub(crate) mod clock;
 mod connect;
 pub(crate) mod connections;
@@ -38,6 +39,7 @@ mod silence;
 mod start;
 pub(crate) mod table;
 mod tls;
+pub(crate) mod work;
 
 pub use abandoned::cancel_abandoned;
 pub use address::Address;

@@ -15,7 +15,10 @@ mod query;
 mod stream;
 mod sweep;
 mod table;
+mod verdict;
 mod words;
+
+use std::fmt::Write as _;
 
 use crate::result::{Body, JobResult};
 
@@ -27,8 +30,13 @@ pub use index::{index_markdown, index_text};
 pub use page::{PAGE, compare_page, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
 
-/// What a person reads at the end: plain text, about a screen.
+/// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
+    format!("\n{}\n{}", verdict::line(result), tables(result))
+}
+
+/// The summary behind its first line.
+fn tables(result: &JobResult) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = match &result.body {
@@ -37,27 +45,27 @@ pub fn summary(result: &JobResult) -> String {
         Body::Sweep(run) => sweep::write_text(&mut out, result, run),
         Body::Faults(run) => faults::write(&mut out, result, &run.faults),
     };
+    let _ = outcome::advice(&mut out, result);
     out
 }
 
 /// The same as Markdown, for `summary.md`.
 pub fn markdown(result: &JobResult) -> String {
-    let mut out = String::new();
+    let mut out = format!("# {}\n\n**{}**\n", result.profile(), verdict::line(result));
     let _ = match &result.body {
-        Body::Stream(_) | Body::Faults(_) => words::as_markdown(&mut out, result),
+        Body::Stream(_) | Body::Faults(_) => {
+            writeln!(out, "\n```text\n{}\n```", tables(result).trim())
+        }
         Body::Benchmark(run) => benchmark::write_markdown(&mut out, result, run),
         Body::Sweep(run) => sweep::write_markdown(&mut out, result, run),
     };
+    if result.stream().is_none() {
+        let _ = outcome::advice_markdown(&mut out, result);
+    }
     out
 }
 
-/// What may be said of the job, in a line.
+/// What may be said of the job, in a line of an index.
 pub fn verdict_line(result: &JobResult) -> String {
-    let lines = match &result.body {
-        Body::Stream(run) => stream::verdicts(result, run),
-        Body::Benchmark(run) => benchmark::verdicts(result, run),
-        Body::Sweep(run) => sweep::verdicts(result, &run.sweep),
-        Body::Faults(run) => faults::verdicts(result, &run.faults),
-    };
-    lines.join("; ")
+    verdict::within_index(result)
 }

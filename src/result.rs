@@ -4,6 +4,7 @@
 //! Every job has the same envelope, [`JobResult`], around a body of its own kind. The live rooms
 //! make the parts; no type here knows a server, a file or a clock.
 
+pub mod advice;
 pub(crate) mod answers;
 pub(crate) mod arm;
 pub(crate) mod benchmark;
@@ -17,6 +18,7 @@ pub mod history;
 pub(crate) mod index;
 pub mod journal;
 pub(crate) mod loader;
+pub(crate) mod on_gpu;
 mod plan_keys;
 pub(crate) mod query;
 mod read;
@@ -95,6 +97,10 @@ pub struct JobResult {
     pub format_version: u32,
     /// Version of strom-load that wrote it.
     pub strom_load_version: String,
+    /// The run, a UUID that the server drew: `strom_load_info` has it as a label. `None` in results of
+    /// before there was one.
+    #[serde(default)]
+    pub run_id: Option<String>,
     /// How the job stands or ended.
     pub status: Status,
     /// What ended it early, if anything did.
@@ -118,6 +124,9 @@ pub struct JobResult {
     /// What was asked for and not done, though the job came to its end; empty until then.
     #[serde(default)]
     pub shortfalls: Vec<Shortfall>,
+    /// What its figures advise, worst first; empty until the end.
+    #[serde(default)]
+    pub advice: Vec<advice::Advice>,
     /// What came of it.
     #[serde(flatten)]
     pub body: Body,
@@ -194,6 +203,7 @@ impl JobResult {
     /// Notes what can be said of a job once it has ended.
     pub fn conclude(&mut self) {
         self.shortfalls = shortfall::shortfalls(self);
+        self.advice = advice::advise(self);
     }
 
     /// The exit code that the result stands for: of all that fit, the gravest.

@@ -1,6 +1,7 @@
 //! Outputs: one trait, one file an output. Opened before the run starts, written as it goes.
 
 pub(crate) mod folder;
+pub(crate) mod jsonl;
 pub mod prometheus;
 pub(crate) mod terminal;
 
@@ -17,6 +18,8 @@ use crate::watch::gpu::GpusFound;
 pub struct Start<'a> {
     /// The profile's name.
     pub profile: &'a str,
+    /// The run, as its result names it.
+    pub run_id: &'a str,
     /// The server that the job is done to.
     pub server: &'a ServerFacts,
     /// When the clock of its intervals starts.
@@ -62,11 +65,20 @@ impl Start<'_> {
     }
 }
 
+/// How much is left of a job without a schedule, as far as that is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Left {
+    /// Steps that are over, queries or executions, and of how many.
+    pub steps: Option<(u64, u64)>,
+    /// The time that the rest takes at the pace so far.
+    pub time: Option<Duration>,
+}
+
 /// What a job is doing.
 #[derive(Debug, Clone, Copy)]
 pub enum Progress<'a> {
-    /// This, until something else is.
-    Doing(&'a str),
+    /// This, until something else is; with what is left of the job.
+    Doing(&'a str, Left),
     /// This, at the end of the job: somebody may be waiting, so it is told each second.
     Ending(&'a str),
     /// This is done, and stays shown.
@@ -133,6 +145,9 @@ pub enum SinkError {
         /// What mends it, as a line of its own; may be empty.
         fix: &'static str,
     },
+    /// Progress on stdout.
+    #[error("failed to write progress to stdout: {0}")]
+    Stdout(std::io::Error),
     /// The address of the metrics endpoint.
     #[error(
         "failed to listen on {address} for Prometheus: {source}\n  fix: choose another address \

@@ -104,7 +104,8 @@ async fn two_settings_are_compared_and_the_table_is_reused() {
     let summary = saved(&ended, "summary.md");
     let mut lines = summary.lines();
     assert_eq!((lines.next(), lines.next()), (Some("# measured"), Some("")));
-    let verdict = lines.next().unwrap();
+    assert!(lines.next().unwrap().starts_with("**OK  "), "{summary}");
+    let verdict = lines.nth(1).unwrap();
     let known = ["- `no_seqscan` is", "- No difference shown within", "- Too few pairs within"];
     assert!(known.iter().any(|known| verdict.starts_with(known)), "{summary}");
     assert!(summary.contains("| query | serial | no_seqscan | ratio (interval) |"), "{summary}");
@@ -133,7 +134,8 @@ async fn a_planted_wrong_answer_invalidates_the_times() {
     assert_eq!(query["answers"]["differences"][0]["only"], json!([1, 1]));
     let summary = saved(&ended, "summary.md");
     assert!(
-        summary.starts_with("# measured\n\n- WRONG ANSWERS, timings invalid: q\n"),
+        summary.starts_with("# measured\n\n**FAIL  integrity: wrong answers: q · ")
+            && summary.contains("\n- WRONG ANSWERS, timings invalid: q\n"),
         "{summary}"
     );
     for text in [&summary, &ended.stdout] {
@@ -501,7 +503,9 @@ async fn the_result_holds_nothing_that_is_not_described() {
         let query = "steps[].queries[]";
         let key = key.strip_prefix(&format!("{query}.arms[].")).unwrap_or(key);
         let gpu = format!("{query}.gpus[].");
-        let common = ["gpus", "thresholds", "shortfalls"].iter().any(|of| key.starts_with(of));
+        let common = ["gpus", "thresholds", "shortfalls", "advice", "run_id"]
+            .iter()
+            .any(|of| key.starts_with(of));
         match key.strip_prefix(&gpu) {
             Some(gpu) => result.contains(&format!("`gpus.devices[].{gpu}`")),
             None if common => result.contains(&format!("`{key}`")),

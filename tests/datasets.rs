@@ -430,7 +430,9 @@ async fn the_program_stops_between_batches_and_goes_on() {
     assert_eq!(table["verified"], true);
     let again = start(&[]).end().await;
     assert!(
-        again.stdout.starts_with("l40s_sales_large: reused, 1,000,000 rows"),
+        again.stdout.starts_with(
+            "OK  1 table ready · 1,000,000 rows, 0 loaded now\nl40s_sales_large: reused, 1,000,000 rows"
+        ),
         "{}",
         again.stdout
     );

@@ -203,6 +203,17 @@ fn the_table_of_advice_is_current() {
 }
 
 #[test]
+fn the_table_of_what_figures_advise_is_current() {
+    let mut table = "| id | what was found | `doctor` says it too |\n|---|---|---|\n".to_owned();
+    for (id, about) in strom_load::result::advice::ALL {
+        let shared = advice::ALL.iter().find(|(own, _)| own == id);
+        let _ =
+            writeln!(table, "| `{id}` | {about} | {} |", if shared.is_some() { "yes" } else { "" });
+    }
+    check_part("docs/advice.md", "advice", &table);
+}
+
+#[test]
 fn the_table_of_hints_is_current() {
     let mut table = "\n| the query has | what helps | known from |\n|---|---|---|\n".to_owned();
     for hint in HINTS {

@@ -9,6 +9,7 @@
 mod arrow;
 mod bench;
 mod blame;
+mod clean;
 mod clock;
 mod compare;
 mod dashboards;

@@ -349,3 +349,42 @@ async fn why_no_gpu_is_watched_is_one_short_line() {
     let ended = Program::start_in(crate::support::scratch(), &verbose, &missing).end().await;
     assert!(ended.stderr.contains(&format!("DEBUG {why}")), "{}", ended.stderr);
 }
+
+/// A line each second, then the outcome; each key is in the documentation.
+#[tokio::test]
+async fn progress_for_programs_is_a_line_each_second() {
+    let database = Database::create().await;
+    let args = ["--rate", "300", "--readers", "1", "--warmup", "1s", "--duration", "2s"];
+    let ended = Program::run(&database, &[&args[..], &["--format", "jsonl"]].concat()).end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let lines: Vec<Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (outcome, progress) = lines.split_last().unwrap();
+    assert!(progress.len() >= 2, "{}", ended.stdout);
+    let result = ended.result();
+    let first = &progress[0];
+    let left_s = first["left_s"].as_f64().unwrap() + first["at_s"].as_f64().unwrap();
+    assert!((2.9..3.1).contains(&left_s), "{first}");
+    assert_eq!((&first["type"], &first["run_id"]), (&"progress".into(), &result["run_id"]));
+    assert_eq!(first["target_rows_per_s"], 300.0);
+    assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &0.into()));
+    assert_eq!((&outcome["kind"], &outcome["run_id"]), (&"stream".into(), &result["run_id"]));
+    assert!(outcome["verdict"].as_str().unwrap().contains(" rows there · "), "{outcome}");
+    assert_eq!(outcome["results"], "out");
+    let (_, described) = crate::docs::document("docs/result.md");
+    for key in lines.iter().flat_map(|line| line.as_object().unwrap().keys()) {
+        assert!(described.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+/// What cannot begin has an outcome, too.
+#[tokio::test]
+async fn programs_are_told_of_a_run_that_cannot_begin() {
+    let address = "postgresql://u@127.0.0.1:1/d?connect_timeout=1";
+    let args = ["--format", "jsonl", "--metrics-addr", "off", "--output", "out", "--database-url"];
+    let ended = Program::start(&[&args[..], &[address]].concat()).end().await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let outcome: Value = serde_json::from_str(ended.stdout.trim()).unwrap();
+    assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &3.into()));
+    assert!(outcome["error"].as_str().unwrap().contains("127.0.0.1"), "{outcome}");
+}

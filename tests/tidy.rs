@@ -81,7 +81,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report", "result"]),
-    ("doctor", &["pg", "plan", "quantity", "stats", "strom", "watch"]),
+    ("doctor", &["pg", "plan", "quantity", "result", "stats", "strom", "watch"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",

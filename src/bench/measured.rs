@@ -124,5 +124,8 @@ pub(crate) enum Doing {
     /// Plans and answers.
     Examining,
     /// Pairs.
-    Measuring,
+    Measuring {
+        /// When the last of them is sent, if not before.
+        until: Option<Instant>,
+    },
 }

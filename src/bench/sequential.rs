@@ -26,7 +26,8 @@ impl Bencher {
             for (number, (samples, query)) in all.iter_mut().zip(queries).enumerate() {
                 let Some(samples) = samples.get_mut(arm) else { continue };
                 while samples.times_ns.len() < executions && !samples.given_up && !self.is_over() {
-                    self.tell(*query, Doing::Measuring, samples.times_ns.len(), began);
+                    let doing = Doing::Measuring { until: None };
+                    self.tell(*query, doing, samples.times_ns.len(), began);
                     self.block = (number * executions + samples.times_ns.len()) as u64;
                     if let Executed::Answered(ns) =
                         self.execute(*query, arm, samples, true, Limit::Fails).await?

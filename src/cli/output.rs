@@ -18,8 +18,10 @@ pub struct OutputArgs {
     #[arg(long, hide_env_values = true, env = "STROM_LOAD_OUTPUT", value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// What to print on standard output at the end
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub format: Format,
+    ///
+    /// With jsonl also progress, meanwhile: a JSON object a line, each second. docs/result.md has the keys.
+    #[arg(long, value_enum, default_value_t = ResultFormat::Text)]
+    pub format: ResultFormat,
     /// Where to serve metrics to Prometheus: IP:PORT, or off
     #[arg(
         long,
@@ -53,7 +55,18 @@ pub struct OutputArgs {
     pub verbose: bool,
 }
 
-/// Form of the result on standard output.
+/// Form of what a job prints on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    /// The summary, for people.
+    Text,
+    /// The result, for programs: all of it.
+    Json,
+    /// Progress and outcome, for programs: a JSON object a line.
+    Jsonl,
+}
+
+/// Form of a list or report on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.

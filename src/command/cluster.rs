@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
 use rand::seq::SliceRandom;
+use serde_json::json;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -100,15 +101,20 @@ async fn rounds(
         }
     }
     let report = report(seed, &made, error);
-    let printed = show(&args.output, &report, || {
-        format!("{}results     {}\n", report::cluster(&report), folder.display())
-    });
     let code = match (&report.error, report.right) {
         (_, false) => exit::INTEGRITY,
         (Some(_), true) => exit::ENDED_EARLY,
         (None, true) if shutdown.stop.is_cancelled() => exit::INTERRUPTED,
         (None, true) => exit::DONE,
     };
+    let text = || format!("{}results     {}\n", report::cluster(&report), folder.display());
+    let outcome = || {
+        json!({
+            "type": "outcome", "kind": "cluster", "exit_code": code, "error": report.error,
+            "results": folder.display().to_string(),
+        })
+    };
+    let printed = show(&args.output, &report, text, outcome);
     ended(code, report.error, printed)
 }
 

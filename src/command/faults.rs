@@ -14,14 +14,13 @@ use crate::inject::{FaultKind, Injector, Ledger, Orders, came};
 use crate::pg::Address;
 use crate::pg::embedded::Server;
 use crate::plan::{Plan, StreamJob};
-use crate::report::summary;
 use crate::result::faults::FaultsRun;
 use crate::result::{Body, JobResult, Status};
 use crate::sink::folder::Folder;
 use crate::sink::terminal::Screen;
 
 use super::profiles::realtime;
-use super::run::{announce, open_outputs, serve, show, stamp};
+use super::run::{announce, open_outputs, serve, show_result, stamp};
 use super::{Failure, Signals, ended, init_logging, start_server};
 
 /// A black hole is noticed after some 20 s, and what was due meanwhile is sent within 10 more.
@@ -130,9 +129,7 @@ async fn run(
         tracing::warn!("{error}");
     }
     let result = result?;
-    let printed = show(&args.output, &result, || {
-        format!("{}results     {}\n", summary(&result), results.display())
-    });
+    let printed = show_result(&args.output, &result, &results);
     ended(result.exit_code(), result.error, printed)
 }
 

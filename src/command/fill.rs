@@ -11,7 +11,7 @@ use crate::engine::{self, FillOptions, Shutdown};
 use crate::exit;
 use crate::pg::Address;
 use crate::plan::Table;
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_counted};
 use crate::sink::terminal::{Filling, Screen};
 
 use super::profiles::{Resolved, read};
@@ -114,9 +114,15 @@ async fn fill_tables(
     Ok(engine::fill(address, tables, options, &*progress, shutdown).await?)
 }
 
-/// A line a table: what became of it.
+/// What came of all, and a line a table: what became of it.
 fn text(prepared: &[Prepared]) -> String {
-    let mut text = String::new();
+    let sum = |of: fn(&Prepared) -> u64| prepared.iter().map(of).sum::<u64>();
+    let mut text = format!(
+        "OK  {} ready · {}, {} loaded now\n",
+        format_counted(prepared.len() as u64, "table", "tables"),
+        format_counted(sum(|table| table.rows), "row", "rows"),
+        format_count(sum(|table| table.rows_loaded))
+    );
     for table in prepared {
         let verified = if table.verified { ", read back" } else { "" };
         let mebibytes = |bytes: u64| format_count(bytes.div_ceil(1 << 20));

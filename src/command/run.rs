@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::cli::{Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs};
+use serde_json::{Value, json};
+
+use crate::cli::{LogFormat, MetricsAddress, OutputArgs, Parsed, ResultFormat, RunArgs};
 use crate::engine::{self, JobOptions, Shutdown, Target};
 use crate::exit;
 use crate::pg::Address;
@@ -15,9 +17,11 @@ use crate::plan::bench::Restart;
 use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
 use crate::report::{index_text, summary, verdict_line};
+use crate::result::JobResult;
 use crate::result::index::{Index, IndexEntry};
 use crate::sink::Sink;
 use crate::sink::folder::{Folder, IndexFolder};
+use crate::sink::jsonl::Jsonl;
 use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 
@@ -119,7 +123,12 @@ pub(super) async fn run_each(
     let work = async {
         let code = match <[Plan; 1]>::try_from(plans) {
             Ok([plan]) => {
+                let profile = plan.common.name.clone();
                 let one = session.one(plan, &Place::Alone).await;
+                let one = one.inspect_err(|failure| {
+                    // The error is printed by itself; that it cannot be told here too is no other.
+                    let _ = session.tell_failed(&profile, failure);
+                });
                 one.and_then(|one| ended(one.code, one.error, one.printed))
             }
             Err(plans) => session.all(plans).await,
@@ -196,8 +205,9 @@ impl Session<'_> {
             let began = Instant::now();
             let ended = self.one(plan, &Place::Within(&folder.path().join(&name))).await;
             let ended = ended.unwrap_or_else(|failure| {
+                let printed = self.tell_failed(&profile, &failure);
                 let (code, message) = (failure.code, failure.message);
-                Ended { code, verdict: message.clone(), error: Some(message), printed: Ok(()) }
+                Ended { code, verdict: message.clone(), error: Some(message), printed }
             });
             if let Some(error) = &ended.error {
                 tracing::error!("{profile}: {error}");
@@ -228,11 +238,15 @@ impl Session<'_> {
         let code = exit::gravest(codes.chain(lost.iter().map(|failure| failure.code)));
         let printed = match self.args.output.format {
             _ if self.told == Told::Nothing => Ok(()),
-            Format::Text => {
+            ResultFormat::Text => {
                 let results = folder.path().display();
                 print(&format!("\n{}results in {results}\n", index_text(&index)))
             }
-            Format::Json => Ok(()),
+            ResultFormat::Json => Ok(()),
+            ResultFormat::Jsonl => print_line(&json!({
+                "type": "outcome", "kind": "index", "exit_code": code, "results": folder.path().display().to_string(),
+                "runs": index.runs.len(),
+            })),
         };
         ended(code, None, printed)
     }
@@ -266,9 +280,8 @@ impl Session<'_> {
             let allow_alter_system = self.args.batch.allow_alter_system;
             let options = JobOptions { server: self.server.as_mut(), allow_alter_system };
             let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
-            let text = || format!("{}results     {}\n", summary(&result), results.display());
             let printed = match self.told {
-                Told::Each => show(args, &result, text),
+                Told::Each => show_result(args, &result, &results),
                 Told::Nothing => Ok(()),
             };
             if endpoint.is_some() {
@@ -283,6 +296,17 @@ impl Session<'_> {
         let unready = |(step, why)| format!("step `{step}`: {why}");
         let error = result.error.clone().or_else(|| result.unready_step().map(unready));
         Ok(Ended { code: result.exit_code(), verdict: verdict_line(&result), error, printed })
+    }
+
+    /// Tells programs of a run that could not begin.
+    fn tell_failed(&self, profile: &str, failure: &Failure) -> Result<(), Failure> {
+        if self.args.output.format != ResultFormat::Jsonl {
+            return Ok(());
+        }
+        print_line(&json!({
+            "type": "outcome", "profile": profile, "exit_code": failure.code,
+            "error": failure.message,
+        }))
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.
@@ -341,6 +365,9 @@ pub(super) async fn open_outputs(
     };
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(folder)];
     sinks.extend(endpoint.as_ref().map(|endpoint| Box::new(endpoint.sink()) as Box<dyn Sink>));
+    if args.format == ResultFormat::Jsonl {
+        sinks.push(Box::new(Jsonl::new()));
+    }
     if args.log_format == LogFormat::Text && !args.quiet {
         sinks.push(Box::new(Terminal::new(screen.clone())));
     }
@@ -368,20 +395,44 @@ pub(super) async fn serve(endpoint: Option<&Endpoint>) -> Infallible {
     std::future::pending().await
 }
 
-/// Prints a report as text or as JSON.
+/// Prints the result of a job whose folder is `results`.
+pub(super) fn show_result(
+    args: &OutputArgs,
+    result: &JobResult,
+    results: &Path,
+) -> Result<(), Failure> {
+    let text = || format!("{}results     {}\n", summary(result), results.display());
+    let outcome = || {
+        json!({
+            "type": "outcome", "profile": result.profile(), "run_id": result.run_id,
+            "kind": result.kind(), "status": result.status, "exit_code": result.exit_code(),
+            "verdict": verdict_line(result), "error": result.error,
+            "results": results.display().to_string(),
+        })
+    };
+    show(args, result, text, outcome)
+}
+
+/// Prints a report as text, as JSON, or in a line that says what it comes to.
 pub(super) fn show(
     args: &OutputArgs,
     report: &impl serde::Serialize,
     text: impl FnOnce() -> String,
+    outcome: impl FnOnce() -> Value,
 ) -> Result<(), Failure> {
     match args.format {
-        Format::Text => print(&text()),
-        Format::Json => {
+        ResultFormat::Text => print(&text()),
+        ResultFormat::Json => {
             let json = serde_json::to_string_pretty(report);
             let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
             print(&format!("{json}\n"))
         }
+        ResultFormat::Jsonl => print_line(&outcome()),
     }
+}
+
+fn print_line(object: &Value) -> Result<(), Failure> {
+    print(&format!("{object}\n"))
 }
 
 fn named(common: &Common) -> String {

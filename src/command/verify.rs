@@ -11,7 +11,7 @@ use crate::engine::Shutdown;
 use crate::exit;
 use crate::pg::Address;
 use crate::sink::terminal::{Screen, Terminal};
-use crate::sink::{Progress, Sink as _};
+use crate::sink::{Left, Progress, Sink as _};
 use crate::verify::{SavedRun, Verified, VerifyError};
 
 use super::{Failure, Signals, ended, find_server, log_warnings, print};
@@ -79,7 +79,7 @@ async fn read_back(
             verified = &mut verifying => return verified,
             _ = ticks.tick() => {
                 let doing = saved.doing(read.load(Ordering::Relaxed));
-                terminal.iter_mut().for_each(|it| it.progress(&Progress::Doing(&doing)));
+                terminal.iter_mut().for_each(|it| it.progress(&Progress::Doing(&doing, Left::default())));
             }
         }
     }

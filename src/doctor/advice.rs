@@ -3,47 +3,9 @@
 mod load;
 mod strom;
 
-use serde::Serialize;
-
 use super::{Load, Machine, Server};
 
-/// How much an item matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Figures would be wrong, or called something that they are not.
-    Critical,
-    /// Figures would be worse than they need be, or easily misread.
-    Warning,
-    /// Worth knowing when reading them.
-    Note,
-}
-
-impl Severity {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        }
-    }
-}
-
-/// One thing to know or to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Advice {
-    /// Its name, for programs; docs/doctor.md lists them all.
-    pub id: &'static str,
-    /// How much it matters.
-    pub severity: Severity,
-    /// What was found.
-    pub fact: String,
-    /// What that does to figures.
-    pub why: &'static str,
-    /// What mends it.
-    pub fix: String,
-}
+pub use crate::result::advice::{Advice, Severity};
 
 /// Names of every item there is, in the order of the code, with what they are about.
 pub const ALL: &[(&str, &str)] = &[
@@ -94,7 +56,7 @@ fn item(
     why: &'static str,
     fix: impl Into<String>,
 ) -> Advice {
-    Advice { id, severity, fact: fact.into(), why, fix: fix.into() }
+    Advice::new(id, severity, fact, why, fix)
 }
 
 /// Everything there is to say, worst first. Without a server there is nothing. Queries run on the

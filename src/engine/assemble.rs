@@ -19,7 +19,7 @@ use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, WorkTimes};
 use crate::result::clock::ClockStep;
 use crate::result::gpu::GpusReport;
 use crate::result::readers::ReadersReport;
-use crate::result::server::ServerReport;
+use crate::result::server::{ServerReport, ServerWork};
 use crate::result::stream::{
     MeasuredRows, OutageReport, OwnerReport, PartitionReport, StreamHistograms, StreamReport,
     StreamRun,
@@ -82,7 +82,9 @@ pub(super) struct Findings<'a> {
     pub(super) own: OwnFindings,
     /// The GPUs that are watched.
     pub(super) gpus: &'a crate::watch::gpu::GpusFound,
-    /// What each of them did in the measurement.
+    /// What the server did meanwhile.
+    pub(super) work: Option<&'a ServerWork>,
+    /// What each of the GPUs did in the measurement.
     pub(super) gpu_totals: Vec<&'a GpuUsage>,
     /// The run over time.
     pub(super) timeline: &'a Timeline,
@@ -128,6 +130,7 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
+        server_work: findings.work.cloned(),
         clock_steps: findings.clock_steps.clone(),
         readers: findings.readers.clone(),
         queries_due: loader::queries_due(findings),
@@ -138,7 +141,9 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
     };
     let mut gpus = gpus::report(plan.common.watch, findings.gpus, &findings.gpu_totals);
     gpus.per_query = gpus::per_query(&gpus.devices, &run.queries);
-    let mut result = envelope(plan.into(), findings.server, gpus, Body::Stream(Box::new(run)));
+    let run_id = findings.table.run.to_string();
+    let body = Body::Stream(Box::new(run));
+    let mut result = envelope(plan.into(), run_id, findings.server, gpus, body);
     result.status = findings.status;
     result.error = findings.error.map(ToString::to_string);
     result.began(findings.started_at, findings.took);
@@ -146,10 +151,17 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
 }
 
 /// The envelope of a job that has just begun.
-fn envelope(plan: Profile, server: &ServerReport, gpus: GpusReport, body: Body) -> JobResult {
+fn envelope(
+    plan: Profile,
+    run_id: String,
+    server: &ServerReport,
+    gpus: GpusReport,
+    body: Body,
+) -> JobResult {
     JobResult {
         format_version: FORMAT_VERSION,
         strom_load_version: env!("CARGO_PKG_VERSION").to_owned(),
+        run_id: Some(run_id),
         status: Status::Running,
         error: None,
         started_at: String::new(),
@@ -159,6 +171,7 @@ fn envelope(plan: Profile, server: &ServerReport, gpus: GpusReport, body: Body) 
         gpus,
         thresholds: Vec::new(),
         shortfalls: Vec::new(),
+        advice: Vec::new(),
         body,
     }
 }

@@ -17,6 +17,7 @@ use crate::dataset::Prepared;
 use crate::engine;
 use crate::pg;
 use crate::pg::embedded::{EmbeddedError, Server};
+use crate::pg::owner::RunId;
 use crate::pg::reservation::Reservation;
 use crate::plan::bench::{Bench, Order, Restart, Statement, Step};
 use crate::plan::{Plan, Table, TableName};
@@ -58,6 +59,7 @@ pub(super) async fn run(
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server_report) =
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
+    let run_id = RunId::draw(&mut control).await?;
     let loaded = server_report.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
         tracing::warn!("the server may have the values of a sweep: {error}");
@@ -84,7 +86,8 @@ pub(super) async fn run(
         .await??;
     let mut gpus = Gpus::open(plan.common.watch);
     gpus.ready().await;
-    let mut draft = Draft::begin(plan, server_report, BenchmarkRun { tables, steps: Vec::new() });
+    let mut draft =
+        Draft::begin(plan, &run_id, server_report, BenchmarkRun { tables, steps: Vec::new() });
     let queries = query_starts(bench, &steps);
     let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
     let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;

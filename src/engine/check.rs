@@ -92,6 +92,10 @@ async fn look(
     read: &AtomicU64,
     shutdown: &Shutdown,
 ) -> RowsFound {
+    if run.status() == Status::Done {
+        let address = run.address().clone();
+        run.work.end(&address).await;
+    }
     let told = doing.clone();
     run.examine(threads, move |what| told.set(what), shutdown).await;
     let doubts = run.doubts();

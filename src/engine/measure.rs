@@ -37,6 +37,7 @@ use super::prepare::{Prepared, query_start};
 use super::readers::Readers;
 use super::self_watch::SelfWatch;
 use super::threads::Threads;
+use super::work::Work;
 use super::{CHECKPOINT, PrepareError, RunError, Shutdown, TICK};
 
 /// Between the last preparation and the first due time, so that every task is waiting by then
@@ -80,6 +81,7 @@ pub(super) struct Run<'a> {
     gate: Gate,
     last_tick: Instant,
     own: SelfWatch,
+    pub(super) work: Work,
 }
 
 /// One partition as seen from here.
@@ -152,6 +154,7 @@ impl<'a> Run<'a> {
             gate: Gate::new(&plan.common.thresholds),
             last_tick: start,
             own: SelfWatch::begin(ingest, examine.handle(), prepared.processes),
+            work: prepared.work,
         };
         let mut producers = Vec::new();
         for ((partition, loader), trail) in
@@ -178,8 +181,10 @@ impl<'a> Run<'a> {
             queries_are_due: plan.job.readers.queries_per_s.is_some(),
             drain_timeout: plan.job.drain_timeout,
         };
+        let run_id = run.table.run.to_string();
         let begin = Start {
             profile: &plan.common.name,
+            run_id: &run_id,
             server: &run.server.facts,
             started_at: run.started_at,
             planned: plan.job.duration.map(|duration| plan.job.warmup + duration),
@@ -473,11 +478,6 @@ impl<'a> Run<'a> {
         (scheduled, if kept && is_open { Duration::ZERO } else { answered })
     }
 
-    /// The server's address.
-    pub(super) fn address(&self) -> &pg::Address {
-        &self.address
-    }
-
     /// How the run stands.
     pub(super) fn status(&self) -> Status {
         self.status
@@ -544,16 +544,6 @@ impl<'a> Run<'a> {
         self.readers.drain(self.measured().0);
     }
 
-    /// Rows that the server has acknowledged.
-    pub(super) fn rows_acknowledged(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.totals.tally.rows_acknowledged).sum()
-    }
-
-    /// The partitions that it loads.
-    pub(super) fn partitions(&self) -> &[StreamPartition] {
-        &self.table.partitions
-    }
-
     /// The report so far, or at the end with the rows that SQL found.
     pub(super) fn report(&self, found: RowsFound) -> JobResult {
         let (scheduled, overrun) = self.measured();
@@ -577,6 +567,7 @@ impl<'a> Run<'a> {
             audit: found.audit,
             not_checked: found.not_checked,
             own: self.own.findings(),
+            work: self.work.since(),
             gpus: self.gpus.found(),
             gpu_totals: self.gpus.totals(),
             timeline: &self.timeline,

@@ -26,6 +26,7 @@ use super::inspect::{
 };
 use super::reading::{Asking, Reading, of_readers};
 use super::self_watch::Processes;
+use super::work::Work;
 use super::{PrepareError, Target, limits};
 
 /// A run that is ready to start.
@@ -48,6 +49,8 @@ pub(super) struct Prepared {
     pub(super) timeouts: Arc<Timeouts>,
     pub(super) armed_queries: Arc<[ArmedQuery]>,
     pub(super) gpus: Gpus,
+    /// What the server had done before.
+    pub(super) work: Work,
 }
 
 pub(super) async fn prepare(
@@ -105,6 +108,7 @@ pub(super) async fn prepare(
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &mut table).await?;
     reading.await_table(&mut control, &armed_queries, writes).await?;
+    let work = Work::begin(&mut control, server.facts.major, table.oid).await;
     let trails = Trails::of(table.partitions.len());
     let (asking, readers_report) = reading.begin(&mut readers, plan, &table, &trails).await;
     let mut loaders = Vec::new();
@@ -138,6 +142,7 @@ pub(super) async fn prepare(
         timeouts,
         armed_queries,
         gpus,
+        work,
     })
 }
 

@@ -17,6 +17,7 @@ use super::{JobOptions, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
 use crate::pg;
 use crate::pg::embedded::Server;
+use crate::pg::owner::RunId;
 use crate::plan::bench::Bench;
 use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query, SweepJob};
@@ -24,7 +25,7 @@ use crate::quantity::format_duration;
 use crate::query::examine::Findings;
 use crate::query::{ArmedQuery, Connection};
 use crate::result::{self, JobResult};
-use crate::sink::QueryStart;
+use crate::sink::{Left, QueryStart};
 use crate::stats;
 use crate::strom::evidence::Verdict;
 use crate::strom::settings::Applying;
@@ -97,6 +98,7 @@ pub(super) async fn run(
     let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
     let (mut control, server_report) =
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
+    let run_id = RunId::draw(&mut control).await?;
     let loaded = server_report.pg_strom_loaded;
     let armed_queries = armed_queries(bench, &checked, loaded)?;
     // It sets what a superuser may, so its queries run as one.
@@ -119,7 +121,7 @@ pub(super) async fn run(
     let bencher = Bencher::new(connection, Arc::clone(&armed_queries), bench, seed, stop, abort);
     let run = assemble::sweep_begun(&checked, sweep, &armed_queries);
     let run = result::sweep::SweepRun { tables, sweep: run };
-    let mut draft = Draft::begin(plan, server_report, run);
+    let mut draft = Draft::begin(plan, &run_id, server_report, run);
     let queries: Vec<QueryStart> = armed_queries.iter().map(query_start).collect();
     let gate = (Gate::new(&plan.common.thresholds), shutdown.stop.clone());
     let mut ticker = Ticker::open(&mut outputs, &draft, &queries, gpus, gate)?;
@@ -288,13 +290,15 @@ impl Sweeping<'_> {
             }
             self.done += 1;
             let planned = (self.rounds + 1) * self.checked.combinations.len() * queries;
-            ticker.doing(&doing(&SweepProgress {
+            let progress = SweepProgress {
                 rounds: round.saturating_sub(1),
                 rounds_planned: self.rounds,
                 done: self.done,
                 planned,
                 elapsed: self.began.elapsed(),
-            }));
+            };
+            let steps = Some((self.done as u64, planned as u64));
+            ticker.doing(&doing(&progress), Left { steps, time: progress.left() });
             if self.is_over() {
                 break;
             }

@@ -20,7 +20,7 @@ use crate::record::gpu::GpuUsage;
 use crate::record::{Interval, PairTally, Phase, QueryTally, ReaderTally, Recorder, Tally};
 use crate::result::gpu::GpuReport;
 use crate::result::{Body, JobResult};
-use crate::sink::{Progress, QueryStart, Start};
+use crate::sink::{Left, Progress, QueryStart, Start};
 
 /// Between two looks at how far a query is.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -42,6 +42,8 @@ pub(super) struct Ticker<'a> {
     begin: (usize, usize),
     /// The same of the next step.
     next: (usize, usize),
+    /// Queries that are over.
+    over: usize,
     /// What each GPU did since it was last asked for.
     gpus_since: Vec<GpuUsage>,
 }
@@ -62,6 +64,7 @@ impl<'a> Ticker<'a> {
         let nothing_yet = draft.so_far(&gpus);
         let start = Start {
             profile: nothing_yet.profile(),
+            run_id: nothing_yet.run_id.as_deref().unwrap_or_default(),
             server: &nothing_yet.server.facts,
             started_at: draft.started_at(),
             planned: None,
@@ -83,6 +86,7 @@ impl<'a> Ticker<'a> {
             pairs: vec![Vec::new(); queries.len()],
             begin: (0, 0),
             next: (0, 0),
+            over: 0,
             gpus_since: Vec::new(),
         })
     }
@@ -137,14 +141,24 @@ impl<'a> Ticker<'a> {
     fn look(&mut self, prefix: &str, watched: &Watched) {
         let progress = watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(progress) = progress else { return };
+        let whole = |time: Duration| format_duration(Duration::from_secs(time.as_secs()));
         let doing = match progress.doing {
             Doing::Warming => "first executions".to_owned(),
             Doing::Examining => "plans and answers".to_owned(),
-            Doing::Measuring => format!("{} done", progress.pairs),
+            Doing::Measuring { .. } => format!("{} done", progress.pairs),
         };
-        let elapsed = Duration::from_secs(progress.began.elapsed().as_secs());
-        let elapsed = format_duration(elapsed);
-        self.doing(&format!("{prefix}{}: {doing}, {elapsed}", progress.query));
+        let left = match progress.doing {
+            Doing::Measuring { until: Some(until) } => {
+                let left = until.saturating_duration_since(Instant::now());
+                format!(", {} more at most", whole(left))
+            }
+            _ => String::new(),
+        };
+        let (over, of) = (self.over as u64, self.pairs.len() as u64);
+        let number = if of > 1 { format!("query {} of {of}, ", over + 1) } else { String::new() };
+        let elapsed = whole(progress.began.elapsed());
+        let line = format!("{prefix}{number}{}: {doing}, {elapsed}{left}", progress.query);
+        self.doing(&line, Left { steps: Some((over, of)), time: None });
     }
 
     /// Tells the outputs what happened since the last tick.
@@ -198,12 +212,13 @@ impl<'a> Ticker<'a> {
     }
 
     /// Tells the outputs what is being done.
-    pub(super) fn doing(&mut self, line: &str) {
-        self.outputs.progress(&Progress::Doing(line));
+    pub(super) fn doing(&mut self, line: &str, left: Left) {
+        self.outputs.progress(&Progress::Doing(line, left));
     }
 
-    /// Tells the outputs what is done.
+    /// Tells the outputs that a query is over, and what came of it.
     pub(super) fn done(&mut self, line: &str) {
+        self.over += 1;
         self.outputs.progress(&Progress::Done(line));
     }
 

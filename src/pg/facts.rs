@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use crate::result::server::ServerFacts;
 
+use super::quote::quote_literal;
 use super::{Error, Session};
 
 /// Settings that a reader of the result wants to know.
@@ -18,6 +19,13 @@ const SETTINGS: &[&str] = &[
     "max_parallel_workers",
     "max_parallel_workers_per_gather",
     "max_wal_size",
+    "pg_strom.cpu_fallback",
+    "pg_strom.enable_gpuhashjoin",
+    "pg_strom.enable_gpujoin",
+    "pg_strom.enable_gpupreagg",
+    "pg_strom.enable_gpuscan",
+    "pg_strom.enable_gpusort",
+    "pg_strom.enable_partitionwise_gpupreagg",
     "shared_buffers",
     "shared_preload_libraries",
     "synchronous_commit",
@@ -36,12 +44,15 @@ impl Session {
         let major = version.split(|c: char| !c.is_ascii_digit()).next();
         let major = major.and_then(|digits| digits.parse().ok()).unwrap_or_default();
         let mut settings = BTreeMap::new();
-        for name in SETTINGS {
-            // The view leaves out what this role may not see, where current_setting would fail.
-            let sql =
-                format!("SELECT current_setting(name) FROM pg_settings WHERE name = '{name}'");
-            if let Some(value) = self.text(act, &sql).await? {
-                settings.insert((*name).to_owned(), value);
+        let names: Vec<String> = SETTINGS.iter().map(|name| quote_literal(name)).collect();
+        // The view leaves out what this role may not see, where current_setting would fail.
+        let sql = format!(
+            "SELECT name, current_setting(name) FROM pg_settings WHERE name IN ({})",
+            names.join(", ")
+        );
+        for row in self.rows(act, &sql).await? {
+            if let [Some(name), Some(value)] = row.as_slice() {
+                settings.insert(name.clone(), value.clone());
             }
         }
         let clock = self.clock_offset().await?;

@@ -12,7 +12,7 @@ use super::reservation::Reservation;
 use super::{Error, Session};
 
 /// What the comment of a stream's table and of each of its partitions opens with.
-const STREAM: &str = "strom-load stream ";
+pub(super) const STREAM: &str = "strom-load stream ";
 /// What the comment of a table opens with that was filled with generated rows.
 pub(crate) const DATA_SET: &str = "strom-load data set ";
 /// Version of what stands behind the mark of a stream's table.
@@ -128,8 +128,65 @@ pub(crate) async fn drop_table(
     recreate: &Recreate,
     elsewhere: &str,
 ) -> Result<String, Error> {
-    let act = format!("drop table {table} for --recreate");
-    may_go(session, table, found, recreate, elsewhere).await?;
+    let (whose, rows) =
+        drop_for(session, table, found, Cause::Recreate(recreate), elsewhere).await?;
+    Ok(format!("table {} is dropped for --recreate: {whose}, {rows}", table.as_written()))
+}
+
+/// Drops a table that strom-load made, within the transaction that the session is in. Returns how many
+/// rows it had, in words.
+///
+/// # Errors
+/// When it is not there, strom-load did not make it, or a run is at it; or when the server does not drop it.
+pub(crate) async fn remove(session: &mut Session, table: &TableName) -> Result<String, Error> {
+    let Some(found) = Relation::find(session, table).await? else {
+        let list = "`strom-load clean` without a name lists what is there";
+        return Err(Error::refused(Cause::Clean.act(table), "it is not there").with_fix(list));
+    };
+    let (_, rows) = drop_for(session, table, &found, Cause::Clean, "leave it out").await?;
+    Ok(rows)
+}
+
+/// Why a table is dropped.
+#[derive(Debug, Clone, Copy)]
+enum Cause<'a> {
+    /// A run wants to make it anew, and may go so far.
+    Recreate(&'a Recreate),
+    /// Somebody named it, to be rid of what strom-load made.
+    Clean,
+}
+
+impl Cause<'_> {
+    fn act(self, table: &TableName) -> String {
+        match self {
+            Self::Recreate(_) => format!("drop table {table} for --recreate"),
+            Self::Clean => format!("remove table {table}"),
+        }
+    }
+
+    /// Whether a table that strom-load did not make may go too.
+    fn names(self, table: &TableName) -> bool {
+        matches!(self, Self::Recreate(recreate) if recreate.names(table))
+    }
+
+    /// What lets such a table go.
+    fn way(self, table: &TableName) -> String {
+        match self {
+            Self::Recreate(_) => Recreate::flag(table),
+            Self::Clean => "drop it yourself".to_owned(),
+        }
+    }
+}
+
+async fn drop_for(
+    session: &mut Session,
+    table: &TableName,
+    found: &Relation,
+    cause: Cause<'_>,
+    elsewhere: &str,
+) -> Result<(&'static str, String), Error> {
+    let act = cause.act(table);
+    may_go(session, table, found, cause, elsewhere).await?;
     let Relation { oid, name, .. } = found;
     // Not from under another run.
     Reservation::of(*oid).enter(session, table, elsewhere).await?;
@@ -142,11 +199,11 @@ pub(crate) async fn drop_table(
         let fact = "another one has taken its name meanwhile";
         return Err(Error::refused(act, fact).with_fix("start again"));
     };
-    let rows = may_go(session, table, &found, recreate, elsewhere).await?;
+    let rows = may_go(session, table, &found, cause, elsewhere).await?;
     let drop = format!("DROP TABLE {name}");
     session.execute(&act, &drop).await.map_err(|error| explain(error, elsewhere))?;
     let whose = if found.needs_name() { "not made by strom-load" } else { "made by strom-load" };
-    Ok(format!("table {} is dropped for --recreate: {whose}, {rows}", table.as_written()))
+    Ok((whose, rows))
 }
 
 fn explain(error: Error, elsewhere: &str) -> Error {
@@ -165,28 +222,28 @@ async fn may_go(
     session: &mut Session,
     table: &TableName,
     found: &Relation,
-    recreate: &Recreate,
+    cause: Cause<'_>,
     elsewhere: &str,
 ) -> Result<String, Error> {
-    let act = format!("drop table {table} for --recreate");
+    let act = cause.act(table);
     if let Some(fact) = found.never() {
         return Err(Error::refused(act, fact).with_fix(elsewhere));
     }
     let rows = rows_in_words(session, table, found.oid).await?;
-    if !found.needs_name() || recreate.names(table) {
+    if !found.needs_name() || cause.names(table) {
         return Ok(rows);
     }
-    let flag = Recreate::flag(table);
+    let way = cause.way(table);
     if found.marked {
         let partitions = found.foreign_partitions.join(", ");
         let fact = format!("strom-load did not make its partition {partitions}; {rows} would go");
-        let fix = format!("detach it; or, if all rows may go for good, {flag}");
+        let fix = format!("detach it; or, if all rows may go for good, {way}");
         return Err(Error::refused(act, fact).with_fix(fix));
     }
     let fact =
         format!("nothing says that strom-load made it: its comment has no mark; {rows} would go");
     let fix = format!(
-        "{elsewhere}; or, if all of it may go for good, {flag} (strom-load 0.1 did not mark the \
+        "{elsewhere}; or, if all of it may go for good, {way} (strom-load 0.1 did not mark the \
          tables of its streams)"
     );
     Err(Error::refused(act, fact).with_fix(fix))

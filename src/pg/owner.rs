@@ -138,12 +138,7 @@ async fn write(
         }
         Found::Denied(why) => return Ok(Proof::LockAlone(why)),
     }
-    // Of tables that are gone.
-    let forget = format!(
-        "DELETE FROM {LANES} WHERE NOT EXISTS \
-         (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation)"
-    );
-    session.execute(ACT, &forget).await?;
+    forget(session).await?;
     let list = lanes.iter().map(|(partition, first_id)| format!("({partition}, {first_id})"));
     let sql = format!(
         "WITH claimed AS (INSERT INTO {LANES} AS l (relation, partition, run, epoch, first_id, \
@@ -157,6 +152,50 @@ async fn write(
     let rows = session.rows(ACT, &sql).await?;
     let epochs = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse().ok());
     Ok(Proof::Rows(epochs.collect()))
+}
+
+/// Deletes the rows of tables that are gone.
+async fn forget(session: &mut Session) -> Result<(), Error> {
+    let forget = format!(
+        "DELETE FROM {LANES} WHERE NOT EXISTS \
+         (SELECT FROM pg_catalog.pg_class c WHERE c.oid = relation)"
+    );
+    session.execute("delete the rows of tables that are gone", &forget).await
+}
+
+/// The rows that runs left: those of lanes of a table that is there, by the table's oid with how many there
+/// are and when the last was written; under 0 those of tables that are gone. `None`: there is no table of
+/// lanes, or our role may not read it.
+///
+/// # Errors
+/// When the server does not answer.
+pub(super) async fn left(session: &mut Session) -> Result<Option<Vec<(u32, u64, String)>>, Error> {
+    if !matches!(look(session).await?, Found::Usable) {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT coalesce(c.oid, 0), count(*), \
+         pg_catalog.to_char(max(l.taken_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
+         FROM {LANES} l LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation GROUP BY 1"
+    );
+    let rows = session.rows("read the rows that runs left", &sql).await?;
+    let row = |row: Vec<Option<String>>| {
+        let [oid, count, last] = row.try_into().ok()?;
+        Some((oid?.parse().ok()?, count?.parse().ok()?, last?))
+    };
+    Ok(Some(rows.into_iter().filter_map(row).collect()))
+}
+
+/// Deletes the rows of tables that are gone, within the transaction that the session is in, if there is a
+/// table of lanes that our role may use.
+///
+/// # Errors
+/// When the server does not answer.
+pub(super) async fn forget_gone(session: &mut Session) -> Result<(), Error> {
+    match look(session).await? {
+        Found::Usable => forget(session).await,
+        Found::Missing | Found::Denied(_) => Ok(()),
+    }
 }
 
 /// What there is of the table of lanes.

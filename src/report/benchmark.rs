@@ -21,7 +21,7 @@ pub(super) fn write_markdown(
     result: &JobResult,
     run: &BenchmarkRun,
 ) -> fmt::Result {
-    writeln!(out, "# {}\n", result.profile())?;
+    writeln!(out)?;
     for line in verdicts(result, run) {
         writeln!(out, "- {line}")?;
     }

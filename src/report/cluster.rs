@@ -21,7 +21,7 @@ pub fn cluster(report: &ClusterReport) -> String {
     let rows: Vec<TableRow> = std::iter::once(header.map(str::to_owned).to_vec().into())
         .chain(report.kinds.iter().chain([&report.all]).map(row))
         .collect();
-    let mut out = format!("\nfaults of a cluster, seed {}\n\n", report.seed);
+    let mut out = format!("\n{}\n\nfaults of a cluster, seed {}\n\n", verdict(report), report.seed);
     // Writing to a string cannot fail.
     let _ = text_table(&mut out, &rows, Align::Right(1, header.len()));
     out.push('\n');
@@ -53,14 +53,22 @@ fn lines(report: &ClusterReport) -> Vec<String> {
     if let Some(error) = &report.error {
         lines.push(format!("error       {}", error.replace('\n', "\n            ")));
     }
-    let verdict = match (report.right, &report.error) {
-        (false, _) => "THE TABLE IS NOT WHAT WAS ACKNOWLEDGED",
-        (true, Some(_)) => "unknown: it did not come to its end",
-        (true, None) if all.lost > 0 => "no row is there twice, and none is lost but by the server",
-        (true, None) => "each acknowledged row is there once",
-    };
-    lines.push(format!("verdict     {verdict}"));
     lines
+}
+
+/// The answer in a line.
+fn verdict(report: &ClusterReport) -> String {
+    let all = &report.all;
+    let (word, said) = match (report.right, &report.error) {
+        (false, _) => ("FAIL", "integrity: the table is not what was acknowledged"),
+        (true, Some(_)) => ("FAIL", "ended early by an error: what came of its rows is not known"),
+        (true, None) if all.lost > 0 => {
+            ("OK", "no row is there twice, and none is lost but by the server")
+        }
+        (true, None) => ("OK", "each acknowledged row is there once"),
+    };
+    let rounds = format_counted(all.rounds, "round", "rounds");
+    format!("{word}  {said} · {rounds}")
 }
 
 fn row(counts: &ClusterCounts) -> TableRow {

@@ -77,14 +77,6 @@ pub(super) fn write(
     writeln!(out, "verdict     {}", verdict(faults))
 }
 
-/// What may be said of the run, most important first.
-pub(super) fn verdicts(result: &JobResult, faults: &FaultsReport) -> Vec<String> {
-    let mut lines = vec![verdict(faults).to_owned()];
-    lines.extend(outcome::shortfalls(result));
-    lines.extend(outcome::failed_thresholds(result));
-    lines
-}
-
 /// What the audit says of the rows.
 fn verdict(faults: &FaultsReport) -> &'static str {
     match (faults.right, faults.rows.lost) {

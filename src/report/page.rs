@@ -2,6 +2,7 @@
 //! of what its folder holds over time, so that the same folder gives the same bytes.
 
 mod about;
+mod advice;
 mod ages;
 mod ages_over_time;
 mod benchmark;
@@ -28,6 +29,8 @@ use sha2::{Digest as _, Sha256};
 use crate::plot::escape;
 use crate::result::{Body, JobResult};
 use crate::series::Series;
+
+use super::verdict;
 
 pub use compare::compare_page;
 pub use index::{PAGE, index_page, pages};
@@ -64,8 +67,9 @@ fn job(result: &JobResult, series: &Series, prefix: &str) -> Told {
         Body::Benchmark(run) => benchmark::write(&mut page, run),
         Body::Sweep(run) => sweep::write(&mut page, run),
     }
+    advice::write(&mut page);
     about::write(&mut page);
-    let verdict = head::verdict(result);
+    let verdict = verdict::verdict(result);
     let links: Vec<String> = page
         .sections
         .iter()
@@ -89,7 +93,7 @@ fn job(result: &JobResult, series: &Series, prefix: &str) -> Told {
         result.format_version,
         result.kind()
     );
-    Told { word: verdict.word(), header, main, footer }
+    Told { word: verdict.word, header, main, footer }
 }
 
 fn stream(page: &mut Page<'_>, run: &crate::result::stream::StreamRun) {

@@ -37,22 +37,6 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
     ending(out, result, run)
 }
 
-/// What may be said of the run, most important first.
-pub(super) fn verdicts(result: &JobResult, run: &StreamRun) -> Vec<String> {
-    let rate = format_rate(run.stream.achieved_rows_per_s);
-    let rows = match (result.rows_add_up(), run.stream.rows_found) {
-        (false, _) => "THE TABLE IS NOT WHAT WAS SENT",
-        (true, Some(_)) => "every acknowledged row found",
-        (true, None) => "rows not checked",
-    };
-    let answers = if result.answers_agree() { "" } else { ", ANSWERS DIFFER" };
-    let mut lines = vec![format!("{rate}, {rows}{answers}")];
-    lines.extend(own_delay(run));
-    lines.extend(outcome::shortfalls(result));
-    lines.extend(outcome::failed_thresholds(result));
-    lines
-}
-
 /// That the response times are the loader's and not the server's, if they are.
 fn own_delay(run: &StreamRun) -> Option<String> {
     let (own, response) = (run.loader.own_delay?, run.stream.response?);

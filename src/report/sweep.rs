@@ -105,7 +105,7 @@ fn spelled(combination: &[SettingReport]) -> String {
 /// The sweep as Markdown.
 pub(super) fn write_markdown(out: &mut String, result: &JobResult, run: &SweepRun) -> fmt::Result {
     let sweep = &run.sweep;
-    writeln!(out, "# {}\n", result.profile())?;
+    writeln!(out)?;
     for line in verdicts(result, sweep) {
         writeln!(out, "- {line}")?;
     }

@@ -1,11 +1,10 @@
 //! Words that the summaries of streams, benchmarks and sweeps share.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::Display;
 
 use crate::quantity::{
     format_about, format_count, format_counted, format_ms, format_ratio, format_seconds,
 };
-use crate::result::JobResult;
 use crate::result::answers::{self, AnswerHistory, Nearly, OutOfOrder, Row, TimedAnswers};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{self, PlanHistory};
@@ -307,10 +306,13 @@ pub(super) fn who(bottleneck: Bottleneck) -> &'static str {
     }
 }
 
-/// The summary of a job whose text is laid out for a terminal, as Markdown.
-pub(super) fn as_markdown(out: &mut String, result: &JobResult) -> fmt::Result {
-    let text = super::summary(result);
-    writeln!(out, "# {}\n\n```text\n{}\n```", result.profile(), text.trim())
+/// A list of names: all of a few, and of many the first.
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>, most: usize) -> String {
+    let all: Vec<&str> = all.collect();
+    match all.len().checked_sub(most) {
+        Some(more @ 1..) => format!("{} and {more} more", all[..most].join(", ")),
+        _ => all.join(", "),
+    }
 }
 
 /// A row of an answer.
@@ -457,6 +459,12 @@ mod tests {
         let mut counted = some.clone();
         counted.executed[0].fallback_rows = 16_000;
         assert_eq!(describe(Gpu::On, Some(&counted)), told);
+    }
+
+    #[test]
+    fn of_many_names_the_first_are_told() {
+        assert_eq!(names(["a", "b", "c"].into_iter(), 2), "a, b and 1 more");
+        assert_eq!(names(["a", "b"].into_iter(), 2), "a, b");
     }
 
     #[test]

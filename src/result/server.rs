@@ -90,6 +90,46 @@ pub struct ClockOffset {
     pub uncertainty_ms: f64,
 }
 
+/// What a server did while a run went on, by its own counters, whoever had it do that; `None` is what the
+/// role may not ask.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerWork {
+    /// Seconds between the two looks: before the schedule began, and after it had ended.
+    #[serde(deserialize_with = "crate::quantity::number_or_nan")]
+    pub over_s: f64,
+    /// Bytes that it wrote to the write-ahead log.
+    pub wal_bytes: Option<u64>,
+    /// Checkpoints that came by time.
+    pub checkpoints_timed: Option<u64>,
+    /// Checkpoints that came before their time: by the size of the log, or since somebody asked for one.
+    pub checkpoints_requested: Option<u64>,
+    /// Bytes of the stream's table with its partitions, without indexes, at the end.
+    pub table_bytes: Option<u64>,
+}
+
+impl ServerFacts {
+    /// A setting that is a size, in bytes: `1GB` is what SHOW prints.
+    pub fn bytes(&self, name: &str) -> Option<u64> {
+        let units = [("kB", 1 << 10), ("MB", 1 << 20), ("GB", 1 << 30), ("TB", 1 << 40), ("B", 1)];
+        let (number, unit) = self.with_unit(name, &units)?;
+        number.checked_mul(unit)
+    }
+
+    /// A setting that is a length of time, in seconds: `5min`.
+    pub fn seconds(&self, name: &str) -> Option<f64> {
+        let units = [("ms", 1), ("min", 60_000), ("s", 1_000), ("h", 3_600_000), ("d", 86_400_000)];
+        let (number, unit) = self.with_unit(name, &units)?;
+        Some(number as f64 * unit as f64 / 1e3)
+    }
+
+    fn with_unit(&self, name: &str, units: &[(&str, u64)]) -> Option<(u64, u64)> {
+        let shown = self.settings.get(name)?;
+        let (number, scale) =
+            units.iter().find_map(|(unit, scale)| Some((shown.strip_suffix(unit)?, *scale)))?;
+        Some((number.trim().parse().ok()?, scale))
+    }
+}
+
 impl ClockOffset {
     /// Whether it is off by more than clocks should be, whatever the round trip hides.
     pub fn is_far_off(&self) -> bool {
@@ -103,5 +143,35 @@ impl fmt::Display for ClockOffset {
         let side = if self.offset_ms < 0.0 { "behind" } else { "ahead of" };
         let offset = format_duration(Duration::from_micros((self.offset_ms.abs() * 1e3) as u64));
         write!(f, "{offset} {side} this machine's (± {:.1} ms)", self.uncertainty_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_read_as_show_prints_them() {
+        let settings = [
+            ("shared_buffers", "128MB"),
+            ("max_wal_size", "1GB"),
+            ("work_mem", "64kB"),
+            ("checkpoint_timeout", "5min"),
+            ("deadlock_timeout", "250ms"),
+            ("wal_writer_delay", "1d"),
+            ("jit", "on"),
+        ];
+        let facts = ServerFacts {
+            version: "15.1".to_owned(),
+            major: 15,
+            settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            clock: ClockOffset::default(),
+        };
+        let bytes = ["shared_buffers", "max_wal_size", "work_mem", "jit", "none"];
+        let bytes = bytes.map(|name| facts.bytes(name));
+        assert_eq!(bytes, [Some(128 << 20), Some(1 << 30), Some(64 << 10), None, None]);
+        let seconds = ["checkpoint_timeout", "deadlock_timeout", "wal_writer_delay", "jit"];
+        let seconds = seconds.map(|name| facts.seconds(name));
+        assert_eq!(seconds, [Some(300.0), Some(0.25), Some(86_400.0), None]);
     }
 }

@@ -9,6 +9,7 @@ use super::clock::ClockStep;
 use super::loader::LoaderReport;
 use super::query::{ComparisonReport, QueriesDue, QueryReport};
 use super::readers::ReadersReport;
+use super::server::ServerWork;
 use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
 
 /// What came of the stream.
@@ -211,6 +212,9 @@ pub struct StreamRun {
     pub measured_s: f64,
     /// The stream.
     pub stream: StreamReport,
+    /// What the server did meanwhile; `None` where it was not asked, or did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_work: Option<ServerWork>,
     /// Clocks that were set while it went on, at most 100.
     #[serde(default)]
     pub clock_steps: Vec<ClockStep>,

@@ -150,7 +150,7 @@ struct PairHandles {
 impl Handles {
     fn new(page: &mut Page, start: &Start<'_>) -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let info = [version, start.profile, start.server.version.as_str()];
+        let info = [version, start.profile, start.run_id, start.server.version.as_str()];
         let id = page.series(metric::INFO, &info);
         page.set(id, Some(1.0));
         let since_epoch = start.started_at.duration_since(SystemTime::UNIX_EPOCH);

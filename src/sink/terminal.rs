@@ -345,12 +345,12 @@ impl Sink for Terminal {
                 let filling = self.filling.get_or_insert_with(|| Filling::new(self.screen.clone()));
                 dataset::FillProgress::show(filling, table, *stage);
             }
-            Progress::Doing(line) | Progress::Ending(line) if self.screen.live => {
+            Progress::Doing(line, _) | Progress::Ending(line) if self.screen.live => {
                 self.bar.set_message((*line).to_owned());
                 self.bar.tick();
             }
             Progress::Done(line) => self.screen.line(line),
-            Progress::Doing(line) | Progress::Ending(line) => {
+            Progress::Doing(line, _) | Progress::Ending(line) => {
                 // What is done at the end is news when it changes.
                 let is_news = matches!(progress, Progress::Ending(_))
                     && self.ending.replace((*line).to_owned()).as_deref() != Some(*line);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli::{
-    All, BatchArgs, CompareArgs, Format, LogFormat, MetricsAddress, OutputArgs, Parsed, RunArgs,
-    SettingArgs,
+    All, BatchArgs, CompareArgs, LogFormat, MetricsAddress, OutputArgs, Parsed, ResultFormat,
+    RunArgs, SettingArgs,
 };
 use crate::compare::Run;
 use crate::exit;
@@ -132,7 +132,7 @@ fn run_args(args: &CompareArgs, plan: SettingArgs<All>, folder: &Path) -> RunArg
         readers: args.readers.clone(),
         output: OutputArgs {
             output: Some(folder.to_owned()),
-            format: Format::Text,
+            format: ResultFormat::Text,
             metrics_addr: MetricsAddress::Off,
             metrics_linger: Duration::ZERO,
             log_format: LogFormat::Text,

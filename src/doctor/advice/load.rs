@@ -3,6 +3,7 @@
 use crate::doctor::{Load, Server};
 use crate::pg::connections::{Admits, Admitted};
 use crate::quantity::format_bytes;
+use crate::result::advice::{WAL_SHARE, clock_off, durability, no_parallel_workers};
 use crate::strom::settings::Setting;
 
 use super::{Advice, Severity, item};
@@ -14,9 +15,6 @@ const MAJOR_MIN: u32 = 15;
 /// A row with its share of the page where no table says better: the default profile's takes so
 /// much.
 const ROW_BYTES: f64 = 100.0;
-/// A checkpoint begins when so much of `max_wal_size` is written: the rest is for the checkpoint
-/// itself, which by default spreads over nine tenths of the time to the next.
-const WAL_SHARE: f64 = 1.0 / 1.9;
 /// PostgreSQL's own default for workers, which a comparison with a GPU should not go below.
 const WORKERS_MIN: f64 = 8.0;
 /// Below this, parallel hash joins run out of /dev/shm.
@@ -25,7 +23,7 @@ const DEV_SHM_BYTES_MIN: u64 = 256 << 20;
 const BUFFERS_BYTES_DEFAULT: u64 = 128 << 20;
 
 pub(super) fn advise(load: &Load, server: &Server) -> Vec<Advice> {
-    let mut advice = durability(server);
+    let mut advice = durability(|name| is(server, name, "off"));
     advice.extend(kind(server));
     advice.extend(small_wal(load, server));
     advice.extend(workers(server));
@@ -57,16 +55,7 @@ fn kind(server: &Server) -> Vec<Advice> {
             "name the primary, or several hosts with target_session_attrs=read-write",
         ));
     }
-    if server.clock.is_far_off() {
-        advice.push(item(
-            "clock-off",
-            Warning,
-            format!("the server's clock is {}", server.clock),
-            "rows have the time of this machine: a query over a window of time, such as the last \
-             minute, looks at another window than the one that they fall into",
-            "let NTP set the clocks of both machines",
-        ));
-    }
+    advice.extend(clock_off(&server.clock));
     if is(server, "debug_assertions", "on") {
         advice.push(item(
             "debug-build",
@@ -76,46 +65,6 @@ fn kind(server: &Server) -> Vec<Advice> {
             "use a server built without --enable-cassert",
         ));
     }
-    advice
-}
-
-fn durability(server: &Server) -> Vec<Advice> {
-    let mut advice = Vec::new();
-    let mut when_off = |name: &str, id, severity, why, fix: &str| {
-        if is(server, name, "off") {
-            advice.push(item(id, severity, format!("{name} is off"), why, fix));
-        }
-    };
-    when_off(
-        "fsync",
-        "fsync-off",
-        Critical,
-        "commits cost nothing, and a crash can destroy the database: no load of a real server",
-        "ALTER SYSTEM SET fsync = on; SELECT pg_reload_conf()",
-    );
-    when_off(
-        "full_page_writes",
-        "full-page-writes-off",
-        Critical,
-        "much less is written than by a server that survives a power cut",
-        "ALTER SYSTEM SET full_page_writes = on; SELECT pg_reload_conf()",
-    );
-    when_off(
-        "synchronous_commit",
-        "synchronous-commit-off",
-        Critical,
-        "acknowledged rows are not yet on disk: latencies are flattered, and a crash loses rows \
-         that the report counts",
-        "ALTER SYSTEM SET synchronous_commit = on; SELECT pg_reload_conf(); look at ALTER ROLE and \
-         ALTER DATABASE too",
-    );
-    when_off(
-        "autovacuum",
-        "autovacuum-off",
-        Warning,
-        "no table is analysed or vacuumed: plans rest on guesses, and no page becomes all-visible",
-        "ALTER SYSTEM SET autovacuum = on; SELECT pg_reload_conf()",
-    );
     advice
 }
 
@@ -149,14 +98,7 @@ fn workers(server: &Server) -> Vec<Advice> {
     let number = |name: &str| server.setting(name).and_then(Setting::number);
     let mut advice = Vec::new();
     if number("max_parallel_workers_per_gather") == Some(0.0) {
-        advice.push(item(
-            "no-parallel-workers",
-            Warning,
-            "max_parallel_workers_per_gather is 0",
-            "each query has one core: a GPU is compared with less than the CPU could do",
-            "ALTER SYSTEM SET max_parallel_workers_per_gather = 2, or more; SELECT \
-             pg_reload_conf()",
-        ));
+        advice.push(no_parallel_workers());
     }
     let low: Vec<String> = ["max_worker_processes", "max_parallel_workers"]
         .into_iter()

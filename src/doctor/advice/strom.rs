@@ -3,6 +3,7 @@
 use crate::doctor::{Load, Machine, Server};
 use crate::plan::TableName;
 use crate::quantity::format_bytes;
+use crate::result::advice::{PATHS, cpu_fallback, paths_off};
 use crate::strom::server::GpuDirect;
 use crate::strom::settings::{Applying, Context, KNOWN, Setting, explain_absent};
 use crate::strom::{GpuService, WAKE_SQL};
@@ -10,16 +11,6 @@ use crate::strom::{GpuService, WAKE_SQL};
 use super::{Advice, Severity, item};
 
 use Severity::{Critical, Note, Warning};
-
-/// The switches of the ways in which PG-Strom uses a GPU.
-const PATHS: [&str; 6] = [
-    "pg_strom.enable_gpuscan",
-    "pg_strom.enable_gpujoin",
-    "pg_strom.enable_gpuhashjoin",
-    "pg_strom.enable_gpupreagg",
-    "pg_strom.enable_gpusort",
-    "pg_strom.enable_partitionwise_gpupreagg",
-];
 
 /// Below this share of all-visible pages GPU-Direct has little to read.
 const VISIBLE_MIN: f64 = 0.9;
@@ -155,29 +146,13 @@ fn switches(server: &Server) -> Vec<Advice> {
     }
     let fallback = inventory.real("pg_strom.cpu_fallback").and_then(|found| found.value.clone());
     if let Some(value) = fallback.filter(|value| value != "off") {
-        advice.push(item(
-            "cpu-fallback",
-            Critical,
-            format!("pg_strom.cpu_fallback is {value}{}", places(server, "pg_strom.cpu_fallback")),
-            "rows that the GPU gives back are done again on the CPU within a plan that says GPU, \
-             and GPU-Sort is never planned",
-            "ALTER SYSTEM SET pg_strom.cpu_fallback = off; SELECT pg_reload_conf()",
-        ));
+        advice.push(cpu_fallback(&value, &places(server, "pg_strom.cpu_fallback")));
     }
     let off: Vec<&str> = PATHS
         .into_iter()
         .filter(|name| inventory.real(name).is_some_and(|path| path.is("off")))
         .collect();
-    if !off.is_empty() {
-        let resets = off.iter().map(|name| format!("ALTER SYSTEM RESET {name}; "));
-        advice.push(item(
-            "gpu-path-off",
-            Warning,
-            format!("off: {}", off.join(", ")),
-            "the arm `on` is compared without what these would gain",
-            resets.collect::<String>() + "SELECT pg_reload_conf()",
-        ));
-    }
+    advice.extend(paths_off(&off));
     advice
 }
 

@@ -9,11 +9,28 @@ use crate::ingest::Connection;
 use crate::ingest::audit::{Evidence, PartitionEvidence};
 use crate::ingest::doubts::Doubts;
 use crate::pace::Backoff;
+use crate::pg;
 use crate::pg::fate::Fate;
+use crate::pg::table::StreamPartition;
 
 use super::Run;
 
 impl Run<'_> {
+    /// The server's address.
+    pub(in crate::engine) fn address(&self) -> &pg::Address {
+        &self.address
+    }
+
+    /// Rows that the server has acknowledged.
+    pub(in crate::engine) fn rows_acknowledged(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.totals.tally.rows_acknowledged).sum()
+    }
+
+    /// The partitions that it loads.
+    pub(in crate::engine) fn partitions(&self) -> &[StreamPartition] {
+        &self.table.partitions
+    }
+
     /// How many batches are in doubt.
     pub(in crate::engine) fn doubts(&self) -> usize {
         self.lanes.iter().map(|lane| lane.totals.tally.doubts.len()).sum()

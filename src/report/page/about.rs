@@ -133,6 +133,9 @@ fn environment(page: &mut Page<'_>) {
             if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
         format!("{}{kind}, {strom}; {}", server.facts.version, server.address)
     };
+    if let Some(run) = &result.run_id {
+        row("run", format!("<code>{}</code>", escape(run)));
+    }
     row("PostgreSQL", escape(&server(&result.server)));
     let settings = &result.server.facts.settings;
     let list: Vec<String> =

@@ -1,9 +1,8 @@
 //! The first lines: what came of the job, in a mark and a word, and six questions with their answers.
 
-use crate::exit;
-use crate::plot::{escape, shortened};
-use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
-use crate::result::arm::Gpu;
+use crate::plot::escape;
+use crate::quantity::{format_count, format_counted, format_ms, format_seconds};
+use crate::result::answers::AnswerHistory;
 use crate::result::benchmark::BenchmarkRun;
 use crate::result::evidence::Verdict as Proof;
 use crate::result::faults::FaultsReport;
@@ -13,18 +12,10 @@ use crate::result::sweep::SweepRun;
 use crate::result::{Body, JobResult, Status};
 use crate::stats::{Comparison, TimesVerdict};
 
-use super::super::{latency, words};
-use super::html::{figure, held, names};
-
-/// How something stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
-    Good,
-    Bad,
-    Caution,
-    /// It does not apply, or is not known.
-    Silent,
-}
+use super::super::outcome;
+use super::super::verdict::{self, NAMED_MAX, Part, State, Verdict, wrong_answers};
+use super::super::words::{self, names};
+use super::html::{figure, held};
 
 impl State {
     fn class(self) -> &'static str {
@@ -46,180 +37,6 @@ impl State {
     }
 }
 
-/// What came of the job.
-pub(super) struct Verdict {
-    state: State,
-    word: &'static str,
-    said: String,
-}
-
-impl Verdict {
-    pub(super) fn word(&self) -> &'static str {
-        self.word
-    }
-}
-
-/// Names of queries that are listed in a headline.
-const NAMED_MAX: usize = 3;
-
-/// What came of the job: the worst that there is to say.
-pub(super) fn verdict(result: &JobResult) -> Verdict {
-    let failed = |said: String| Verdict { state: State::Bad, word: "FAIL", said };
-    if result.status == Status::Running {
-        let after = format_seconds(result.took_s);
-        let said =
-            format!("The loader was killed or is still running; this is the state after {after}");
-        return Verdict { state: State::Caution, word: "UNFINISHED", said };
-    }
-    match result.exit_code() {
-        exit::INTEGRITY => failed(wrong(result)),
-        exit::ENDED_EARLY => failed(match (&result.error, result.unready_step()) {
-            (Some(error), _) => format!("Ended early: {}", said_first(error)),
-            (None, Some((step, why))) => {
-                format!("Step {step} was not made ready: {}", said_first(why))
-            }
-            (None, None) => "Ended early".to_owned(),
-        }),
-        exit::SHORTFALL => {
-            let first = result.shortfalls.first();
-            failed(first.map_or_else(String::new, |first| upper_first(&first.what)))
-        }
-        exit::INTERRUPTED => {
-            let after = format_seconds(result.took_s);
-            let said = format!("It was ended by a signal after {after}");
-            Verdict { state: State::Caution, word: "INTERRUPTED", said }
-        }
-        exit::THRESHOLD => {
-            let missed = result.thresholds.iter().find(|threshold| !threshold.passed);
-            failed(missed.map_or_else(String::new, |missed| {
-                let value = missed.value.map_or("not measured".to_owned(), short);
-                format!("Threshold {} does not hold: {value}", missed.threshold)
-            }))
-        }
-        _ => done(result),
-    }
-}
-
-/// An error without its details and the place in its source: a headline.
-fn said_first(error: &str) -> String {
-    let lines = error.lines().map(str::trim);
-    let opens = ["-->", "fix:", "hint", "detail:"];
-    let said: Vec<&str> =
-        lines.take_while(|line| !opens.iter().any(|open| line.starts_with(open))).collect();
-    shortened(&said.join(" "), 1_800.0, 26.0)
-}
-
-fn wrong(result: &JobResult) -> String {
-    if !result.rows_add_up() {
-        return "The table is not what was sent".to_owned();
-    }
-    let wrong = wrong_answers(result);
-    if wrong.is_empty() {
-        return "The table is not what it should be".to_owned();
-    }
-    format!("Wrong answers: {}", names(wrong.iter().map(String::as_str), NAMED_MAX))
-}
-
-/// Queries whose answers differ, each once.
-fn wrong_answers(result: &JobResult) -> Vec<String> {
-    let mut wrong: Vec<String> = match &result.body {
-        Body::Stream(_) | Body::Faults(_) => {
-            let pairs = result.stream().into_iter().flat_map(|run| &run.comparisons);
-            pairs.filter(|pair| pair.answers.differ()).map(|pair| pair.query.clone()).collect()
-        }
-        Body::Benchmark(run) => {
-            run.queries().filter(|query| !query.valid).map(|query| query.query.clone()).collect()
-        }
-        Body::Sweep(run) => {
-            let queries = run.sweep.queries.iter();
-            let wrong = queries.filter(|query| query.combinations.iter().any(|cell| !cell.valid));
-            wrong.map(|query| query.query.clone()).collect()
-        }
-    };
-    wrong.dedup();
-    wrong
-}
-
-fn done(result: &JobResult) -> Verdict {
-    let good = |said: String| Verdict { state: State::Good, word: "OK", said };
-    match &result.body {
-        Body::Stream(run) => match missed(run) {
-            Some(said) => Verdict { state: State::Caution, word: "DONE", said },
-            None => good(format!("{} kept", rate(run))),
-        },
-        Body::Faults(faults) => {
-            let all = &faults.faults.all;
-            good(format!(
-                "{} of {} faults survived, each row there once",
-                all.survived, all.injected
-            ))
-        }
-        Body::Benchmark(run) => {
-            let times: Vec<&Comparison> = run.queries().filter_map(|q| q.times.as_ref()).collect();
-            let count = run.queries().count();
-            good(match times.as_slice() {
-                [] => format!("{} measured", format_counted(count as u64, "query", "queries")),
-                times => directions(times),
-            })
-        }
-        Body::Sweep(run) => {
-            let (count, rounds) = (run.sweep.combinations.len(), run.sweep.rounds);
-            good(format!("{count} combinations measured in {rounds} rounds"))
-        }
-    }
-}
-
-/// That the rate was not kept, and by whose fault.
-fn missed(run: &StreamRun) -> Option<String> {
-    let target = run.stream.target_rows_per_s.filter(|_| run.stream.missed_rate(run.measured_s))?;
-    let achieved = format_rate(run.stream.achieved_rows_per_s);
-    let limit = match run.loader.bottleneck {
-        Bottleneck::None => "",
-        Bottleneck::Server => "; the server was the limit",
-        Bottleneck::Loader => "; the loader was the limit",
-        Bottleneck::Machine => "; the loader’s machine was the limit",
-    };
-    Some(format!("Rate not kept: {achieved} of {}/s{limit}", format_count(target)))
-}
-
-fn rate(run: &StreamRun) -> String {
-    let per_s = run.stream.achieved_rows_per_s.max(0.0);
-    format!("{} rows/s", format_rate(per_s).trim_end_matches("/s"))
-}
-
-/// How many directions there are.
-fn directions(times: &[&Comparison]) -> String {
-    let count = |of: &[TimesVerdict]| times.iter().filter(|own| of.contains(&own.verdict)).count();
-    let (faster, slower) = (count(&[TimesVerdict::Faster]), count(&[TimesVerdict::Slower]));
-    let others = times.len() - faster - slower;
-    match (faster, slower) {
-        (0, 0) => {
-            format!(
-                "No direction is shown for {}",
-                format_counted(others as u64, "query", "queries")
-            )
-        }
-        _ => format!("{faster} of {} queries shown faster, {slower} slower", times.len()),
-    }
-}
-
-fn upper_first(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
-    first + chars.as_str()
-}
-
-/// A figure of a threshold.
-fn short(value: f64) -> String {
-    let decimals = if value.abs() >= 10.0 { 1 } else { 4 };
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    } else {
-        text
-    }
-}
-
 /// The first lines.
 pub(super) fn write(result: &JobResult, verdict: &Verdict) -> String {
     let when = result.started_at.replace('T', " ");
@@ -237,31 +54,36 @@ pub(super) fn write(result: &JobResult, verdict: &Verdict) -> String {
         escape(&held(&length)),
         verdict.state.mark(),
         verdict.word,
-        escape(&verdict.said),
-        second_line(result)
+        headline(&verdict.said),
+        second_line(result, verdict)
     )
 }
 
-fn second_line(result: &JobResult) -> String {
-    let mut parts = Vec::new();
-    if let Some(run) = result.stream() {
-        let stream = &run.stream;
-        let per_s = figure("/stream/achieved_rows_per_s", &format_rate(stream.achieved_rows_per_s));
-        parts.push(format!("rows {per_s}"));
-        if let Some(found) = stream.rows_found {
-            parts.push(format!(
-                "{} of {} rows there",
-                figure("/stream/rows_found", &format_count(found)),
-                figure("/stream/rows_acknowledged", &format_count(stream.rows_acknowledged))
-            ));
+/// Parts of a sentence as markup.
+fn markup(parts: &[Part]) -> String {
+    let part = |part: &Part| match part {
+        Part::Words(words) => escape(words),
+        Part::Figure { place, shown } => figure(place, shown),
+    };
+    parts.iter().map(part).collect()
+}
+
+/// A sentence of its own opens with a capital letter.
+fn headline(said: &[Part]) -> String {
+    match said {
+        [Part::Words(first), rest @ ..] => {
+            let mut chars = first.chars();
+            let capital: String = chars.next().into_iter().flat_map(char::to_uppercase).collect();
+            markup(&[Part::Words(capital + chars.as_str())]) + &markup(rest)
         }
-        if let Some(p99) = latency::known_p99(stream.response.as_ref()) {
-            parts.push(format!("response p99 {}", figure("/stream/response/p99_ms", &p99)));
-        }
-        let table = result.plan.stream.as_ref().and_then(|stream| stream.table.as_ref());
-        parts.extend(table.map(|table| escape(table)));
-    } else {
-        parts.push(escape(&words_of_kind(result)));
+        said => markup(said),
+    }
+}
+
+fn second_line(result: &JobResult, verdict: &Verdict) -> String {
+    let mut parts: Vec<String> = verdict.facts.iter().map(|fact| markup(fact)).collect();
+    if result.stream().is_none() {
+        parts.insert(0, escape(&words_of_kind(result)));
     }
     if result.status != Status::Running {
         parts.push(format!("exit code {}", result.exit_code()));
@@ -333,7 +155,7 @@ fn kept(run: &StreamRun) -> Cell {
         figure("/stream/measured/rows_due", &format_count(stream.measured.rows_due))
     );
     if stream.target_rows_per_s.is_none() {
-        let answer = format!("{}, unthrottled", rate(run));
+        let answer = format!("{}, unthrottled", verdict::rows_per_s(stream));
         return Cell::new(question, State::Silent, &answer, figures);
     }
     if stream.measured.rows_due == 0 {
@@ -341,8 +163,18 @@ fn kept(run: &StreamRun) -> Cell {
         return Cell::new(question, State::Silent, "not measured", figures);
     }
     match stream.missed_rate(run.measured_s) {
-        false => Cell::new(question, State::Good, &format!("yes, {}", rate(run)), figures),
-        true => Cell::new(question, State::Bad, &format!("no, {}", rate(run)), figures),
+        false => Cell::new(
+            question,
+            State::Good,
+            &format!("yes, {}", verdict::rows_per_s(stream)),
+            figures,
+        ),
+        true => Cell::new(
+            question,
+            State::Bad,
+            &format!("no, {}", verdict::rows_per_s(stream)),
+            figures,
+        ),
     }
 }
 
@@ -454,32 +286,7 @@ fn best(run: &SweepRun) -> Cell {
 
 fn gpu(result: &JobResult) -> Cell {
     let question = "GPU proven?";
-    // The name, what the arm does about the GPU, and what its plans prove.
-    let plans: Vec<(&str, Gpu, Proof)> = match &result.body {
-        Body::Stream(_) | Body::Faults(_) => {
-            let queries = result.stream().into_iter().flat_map(|run| &run.queries);
-            queries.map(|own| (own.query.as_str(), own.gpu, own.verdict())).collect()
-        }
-        Body::Benchmark(run) => {
-            let arms = run.queries().flat_map(|own| own.arms.iter().map(move |arm| (own, arm)));
-            arms.map(|(own, arm)| (own.query.as_str(), arm.gpu, arm.verdict())).collect()
-        }
-        Body::Sweep(run) => {
-            let cells = run
-                .sweep
-                .queries
-                .iter()
-                .flat_map(|own| own.combinations.iter().map(move |cell| (own, cell)));
-            let proof = |plan: &crate::result::evidence::PlanHistory| plan.verdict();
-            cells
-                .map(|(own, cell)| {
-                    let proof = cell.plan.as_ref().map_or(Proof::Unknown, proof);
-                    (own.query.as_str(), cell.gpu, proof)
-                })
-                .collect()
-        }
-    };
-    let on: Vec<_> = plans.iter().filter(|(_, gpu, _)| *gpu == Gpu::On).collect();
+    let on = result.on_gpu();
     if on.is_empty() {
         let why = match result.server.pg_strom_loaded {
             true => "no query ran with it on",
@@ -487,8 +294,8 @@ fn gpu(result: &JobResult) -> Cell {
         };
         return Cell::new(question, State::Silent, "no GPU here", why.to_owned());
     }
-    let proven = on.iter().filter(|(_, _, proof)| *proof == Proof::Gpu).count();
-    let others = on.iter().filter(|(_, _, proof)| *proof != Proof::Gpu).map(|(name, ..)| *name);
+    let proven = on.iter().filter(|own| own.proof() == Proof::Gpu).count();
+    let others = on.iter().filter(|own| own.proof() != Proof::Gpu).map(|own| own.query);
     let mut others: Vec<&str> = others.collect();
     others.dedup();
     let state = if proven == on.len() { State::Good } else { State::Caution };
@@ -501,17 +308,7 @@ fn gpu(result: &JobResult) -> Cell {
 
 fn answers(result: &JobResult) -> Cell {
     let question = "Answers equal?";
-    let histories: Vec<&crate::result::answers::AnswerHistory> = match &result.body {
-        Body::Stream(_) | Body::Faults(_) => {
-            let pairs = result.stream().into_iter().flat_map(|run| &run.comparisons);
-            pairs.map(|pair| &pair.answers).collect()
-        }
-        Body::Benchmark(run) => {
-            let compared = run.queries().filter(|query| query.arms.len() > 1);
-            compared.map(|query| &query.answers).collect()
-        }
-        Body::Sweep(run) => run.sweep.cells().map(|cell| &cell.answers).collect(),
-    };
+    let histories: Vec<&AnswerHistory> = verdict::answers(result).collect();
     let checks: u64 = histories.iter().map(|own| own.checks).sum();
     let wrong = wrong_answers(result);
     if !wrong.is_empty() {
@@ -559,7 +356,7 @@ fn thresholds(result: &JobResult) -> Cell {
     let state = if hold == all.len() { State::Good } else { State::Bad };
     let each = all.iter().enumerate().map(|(at, threshold)| {
         let value = match threshold.value {
-            Some(value) => figure(&format!("/thresholds/{at}/value"), &short(value)),
+            Some(value) => figure(&format!("/thresholds/{at}/value"), &outcome::short(value)),
             None => "not measured".to_owned(),
         };
         let least = if threshold.at_least { "≥ " } else { "" };

@@ -150,15 +150,6 @@ pub(super) fn data(what: &str, tables: &[Table]) -> String {
     )
 }
 
-/// A list of names: all of a few, and of many the first.
-pub(super) fn names<'a>(all: impl Iterator<Item = &'a str>, most: usize) -> String {
-    let all: Vec<&str> = all.collect();
-    match all.len().checked_sub(most) {
-        Some(more @ 1..) => format!("{} and {more} more", all[..most].join(", ")),
-        _ => all.join(", "),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +161,5 @@ mod tests {
         table.times_s = vec![0.5];
         insta::assert_snapshot!(data("\"x\"", &[table]).replace('\u{a0}', " "), @r#"<details><summary>Data: &quot;x&quot;</summary><div class="scroll" role="group" aria-label="Data: &quot;x&quot;" tabindex="0"><table class="series"><caption>of &lt;b&gt;</caption><thead><tr><th scope="col">&lt;i&gt;</th><th scope="col" class="r">ms</th></tr></thead><tbody><tr data-t="0.50"><th scope="row">&lt;/script&gt;</th><td class="r" data-of="/a/&quot;b&quot;">3 ms</td></tr></tbody></table></div></details>"#);
         assert_eq!(data("nothing", &[Table::new("", &[])]), "");
-        assert_eq!(names(["a", "b", "c"].into_iter(), 2), "a, b and 1 more");
     }
 }

@@ -14,9 +14,10 @@ use crate::result::stream::StreamRun;
 use crate::stats::{Comparison, TimesVerdict};
 
 use super::super::words;
+use super::super::words::names;
 use super::Page;
 use super::distributions::{self, ArmTimes, of_ns, of_times, trimmed};
-use super::html::{Cell, Table, data, framed, names};
+use super::html::{Cell, Table, data, framed};
 
 /// A query whose arms are compared.
 pub(super) struct Compared<'a> {

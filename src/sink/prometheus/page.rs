@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn each_kind_is_written_as_the_format_wants_it() {
         let mut page = Page::new();
-        let hostile = page.series(metric::INFO, &["1.0", "a\"b\\c\nd", "17"]);
+        let hostile = page.series(metric::INFO, &["1.0", "a\"b\\c\nd", "0190-run", "17"]);
         page.set(hostile, Some(1.0));
         let seconds = page.series(metric::PROCESS_CPU, &[]);
         page.set(seconds, Some(0.125));

@@ -18,6 +18,7 @@ fn begun_with(queries: &[QueryStart]) -> (Arc<Exposition>, PrometheusSink) {
     let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
     let start = Start {
         profile: "realtime",
+        run_id: "0190-run",
         planned: None,
         stream: Some(StreamStart {
             partitions: &[4, 5, 9],

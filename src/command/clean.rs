@@ -1,0 +1,136 @@
+//! `strom-load clean`: what runs left in a database, listed, and removed by name.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::cli::{CleanArgs, Format, Parsed};
+use crate::engine::Shutdown;
+use crate::exit;
+use crate::pg::Address;
+use crate::pg::clean::{self, Left, Leftovers};
+use crate::plan::TableName;
+use crate::quantity::{format_about, format_bytes, format_counted};
+use crate::sink::terminal::Screen;
+
+use super::{Failure, Signals, find_server, log_warnings, print};
+
+pub(super) async fn clean(parsed: &Parsed, args: &CleanArgs) -> Result<u8, Failure> {
+    let screen = Screen::new(true);
+    log_warnings(&screen);
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let work = async {
+        let no_server = "no server to look in\n  fix: give one with --database-url, or the folder of one \
+                         that strom-load started with --data-dir";
+        let (address, server) = find_server(parsed, &args.server, no_server, &shutdown).await?;
+        let said = tokio::select! {
+            said = at(&address, args) => said,
+            // What the server is at is cancelled at the end of the command.
+            () = shutdown.stop.cancelled() => {
+                Err(Failure::new(exit::INTERRUPTED, "interrupted: nothing was removed"))
+            }
+        };
+        if let Some(server) = server {
+            let _ = server.stop().await;
+        }
+        said
+    };
+    let said = tokio::select! {
+        said = work => said?,
+        never = signals.handle(&shutdown, &screen) => match never {},
+    };
+    print(&said)?;
+    Ok(exit::DONE)
+}
+
+async fn at(address: &Address, args: &CleanArgs) -> Result<String, Failure> {
+    let failed = |error| Failure::new(exit::PREPARE, error);
+    if args.tables.is_empty() {
+        let left = clean::list(address).await.map_err(failed)?;
+        return Ok(match args.format {
+            Format::Text => listed(address, &left),
+            Format::Json => format!("{:#}\n", as_json(&left)),
+        });
+    }
+    let rows = clean::remove(address, &args.tables).await.map_err(failed)?;
+    let names: Vec<String> = args.tables.iter().map(TableName::as_written).collect();
+    let each = names.iter().zip(&rows);
+    Ok(match args.format {
+        Format::Text => {
+            let lines: Vec<String> =
+                each.map(|(name, rows)| format!("{name}: removed, {rows}")).collect();
+            lines.join("\n") + "\n"
+        }
+        Format::Json => {
+            let removed: Vec<Value> =
+                each.map(|(name, rows)| json!({ "table": name, "rows": rows })).collect();
+            format!("{:#}\n", json!({ "removed": removed }))
+        }
+    })
+}
+
+fn as_json(left: &Leftovers) -> Value {
+    let of = |own: &Left| {
+        json!({
+            "table": own.name.as_written(), "kind": kind(own), "rows_estimated": own.rows_estimated,
+            "bytes": own.bytes, "in_use": own.in_use, "last_run_at": own.last_run_at,
+        })
+    };
+    let tables: Vec<Value> = left.tables.iter().map(of).collect();
+    json!({ "tables": tables, "lanes_of_gone_tables": left.lanes_of_gone })
+}
+
+fn kind(own: &Left) -> &'static str {
+    if own.is_stream { "stream" } else { "data set" }
+}
+
+fn listed(address: &Address, left: &Leftovers) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = match left.tables.len() as u64 {
+        0 => writeln!(out, "no table in {address} has the mark of strom-load"),
+        count => {
+            let count = format_counted(count, "table", "tables");
+            writeln!(out, "{count} of strom-load in {address}")
+        }
+    };
+    let names: Vec<String> = left.tables.iter().map(|own| own.name.as_written()).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    for (own, name) in left.tables.iter().zip(&names) {
+        let rows = own.rows_estimated.map_or_else(
+            || "rows not estimated yet".to_owned(),
+            |rows| format!("about {} rows", format_about(rows)),
+        );
+        let state = match (own.in_use, &own.last_run_at) {
+            (true, _) => ", A RUN IS AT IT".to_owned(),
+            (false, Some(at)) => format!(", last run at {at}"),
+            (false, None) => String::new(),
+        };
+        let (kind, bytes) = (kind(own), format_bytes(own.bytes));
+        let _ = writeln!(out, "  {name:width$}  {kind:8}  {rows}, {bytes}{state}");
+    }
+    if left.lanes_of_gone > 0 {
+        let rows = format_counted(left.lanes_of_gone, "row", "rows");
+        let _ = writeln!(
+            out,
+            "  strom_load.lane: {rows} of runs whose tables are gone; they go with the next run, or with the \
+             next table that is removed"
+        );
+    }
+    let first = left.tables.iter().zip(&names).find(|(own, _)| !own.in_use);
+    if let Some((_, name)) = first {
+        let name = shell(name);
+        let _ = writeln!(out, "to drop one with all its rows: strom-load clean {name}");
+    }
+    out
+}
+
+/// A name as a shell takes it.
+fn shell(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    match name.chars().all(plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', "'\\''")),
+    }
+}
