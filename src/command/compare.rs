@@ -12,7 +12,7 @@ use crate::plan::{Gate, SETTINGS, Setting, nearest};
 use crate::quantity::format_count;
 use crate::report::{compare_markdown, compare_page, compare_text};
 use crate::result::figure::Names;
-use crate::result::{self, Saved, is_within, plan_keys};
+use crate::result::{self, Saved, Status, is_within, plan_keys};
 use crate::sink::folder::write_page;
 
 use super::unused::{self, Optional};
@@ -81,7 +81,10 @@ fn of_sides(
 
 /// The gates, on what the first run has. All faults at once.
 fn gates(texts: &[String], sides: &[Vec<Run>; 2]) -> Result<Vec<Gate>, Failure> {
-    let Some(first) = sides.iter().flatten().next() else { return Ok(Vec::new()) };
+    // One that did not come to its end may lack queries.
+    let all = || sides.iter().flatten();
+    let whole = all().find(|run| run.result.status == Status::Done);
+    let Some(first) = whole.or(all().next()) else { return Ok(Vec::new()) };
     let names = Names::of(&first.result);
     let read = texts.iter().map(|text| Gate::parse(text, &names.subjects()));
     let (gates, faults): (Vec<_>, Vec<_>) = read.partition(Result::is_ok);
@@ -243,7 +246,7 @@ fn told(refused: &Refused) -> String {
             )
         }
         Refused::Rows { table, fewest, most } => format!(
-            "{table} had {} rows in {} and {} in {}, more than 10 % apart\n  fix: begin each run with the same \
+            "{table} had {} rows at the start of {} and {} at that of {}, more than 10 % apart\n  fix: begin each run with the same \
              table, such as by --recreate; or compare all the same: --allow rows",
             format_count(fewest.1),
             fewest.0,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Run;
-use super::unlike::rows;
+use super::unlike::sizes_of;
 use crate::quantity::format_count;
 use crate::result::JobResult;
 
@@ -79,7 +79,9 @@ fn facts(result: &JobResult) -> Vec<(String, String)> {
     facts.extend(result.gpus.driver.iter().map(|own| ("GPU driver".to_owned(), own.clone())));
     let settings = server.facts.settings.iter();
     facts.extend(settings.map(|(name, value)| (name.clone(), value.clone())));
-    let rows = rows(result).into_iter();
-    facts.extend(rows.map(|(table, rows)| (format!("rows of {table}"), format_count(rows))));
+    let sizes = sizes_of(result).into_iter();
+    facts.extend(sizes.map(|(table, size)| {
+        (format!("rows of {table} at the start"), format_count(size.at_start))
+    }));
     facts
 }

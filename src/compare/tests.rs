@@ -133,6 +133,22 @@ fn unlike_plans_are_refused_key_by_key() {
     let allowed = Options { allowed: vec!["stream".to_owned()], ..Options::default() };
     let compared = compare(&both(), &allowed).unwrap();
     assert_eq!(compared.allowed.len(), 2);
+    // A query that only one has is one difference.
+    let more = run_with("b", 10.0, |saved| {
+        let queries = saved["plan"]["readers"]["queries"].as_array_mut().unwrap();
+        queries.push(json!({ "name": "more", "sql": "SELECT 2", "weight": 3 }));
+    });
+    let Err(Refused::Plans { keys, .. }) =
+        compare(&[side("a", &[10.0]), vec![more]], &Options::default())
+    else {
+        panic!("unlike plans are compared");
+    };
+    let told = |own: &Unlike| (own.key.clone(), own.first.clone(), own.other.clone());
+    let there = Some("there".to_owned());
+    assert_eq!(
+        keys.iter().map(told).collect::<Vec<_>>(),
+        [("readers.queries.more".to_owned(), None, there)]
+    );
     let benchmark = Run { folder: "c".to_owned(), result: sample::benchmark() };
     let refused = compare(&[side("a", &[10.0]), vec![benchmark]], &Options::default());
     assert!(matches!(refused, Err(Refused::Kinds { .. })));
@@ -147,7 +163,7 @@ fn tables_of_unlike_sizes_are_refused_also_within_a_side() {
         let options = Options { allow_rows, ..Options::default() };
         compare(&[vec![of("a1", 0), of("a2", a)], vec![of("b", b)]], &options).is_err()
     };
-    assert!(!refused(0, 5_000, false), "60,000 and 65,000");
+    assert!(!refused(0, 5_000, false), "60,000 rows fell due");
     assert!(refused(0, 7_000, false));
     assert!(refused(60_000, 0, false));
     assert!(!refused(60_000, 0, true));

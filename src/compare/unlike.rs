@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{LeftOut, Options, Run};
 use crate::result::{Body, JobResult, is_within, plan_keys};
 
-/// Tables may differ by so much, as the greater one's multiple of the smaller.
-const ROWS_RATIO_MAX: f64 = 1.10;
+/// Rows at the start may differ by so much, as a share of the smallest table that a run saw.
+const ROWS_SHARE_MAX: f64 = 0.10;
 
 /// A key of the plan that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -80,9 +80,10 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
             });
         }
     }
+    let unlike = whole_items(unlike.into_values().collect());
     let may = |key: &str| options.allowed.iter().any(|allowed| is_within(key, allowed));
     let (allowed, refused): (Vec<Unlike>, Vec<Unlike>) =
-        unlike.into_values().partition(|unlike| may(&unlike.key));
+        unlike.into_iter().partition(|unlike| may(&unlike.key));
     if !refused.is_empty() {
         return Err(Refused::Plans { first: first.folder.clone(), keys: refused });
     }
@@ -92,40 +93,81 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
     Ok(allowed)
 }
 
+/// An item of a list that one plan has and the other has not is one difference, and not one for each of its
+/// keys: its name stands for it.
+fn whole_items(all: Vec<Unlike>) -> Vec<Unlike> {
+    let is_half = |unlike: &Unlike| unlike.first.is_none() != unlike.other.is_none();
+    let items: Vec<(String, bool)> = all
+        .iter()
+        .filter(|unlike| is_half(unlike))
+        .filter_map(|unlike| {
+            let item = unlike.key.strip_suffix(".name")?;
+            Some((item.to_owned(), unlike.first.is_some()))
+        })
+        .collect();
+    let item_of = |unlike: &Unlike| {
+        let own = items.iter().find(|(item, of_first)| {
+            is_within(&unlike.key, item) && unlike.first.is_some() == *of_first
+        });
+        own.filter(|_| is_half(unlike)).map(|(item, _)| item.clone())
+    };
+    let told = all.iter().filter_map(|unlike| match item_of(unlike) {
+        Some(item) if unlike.key == format!("{item}.name") => {
+            let there = |value: &Option<String>| value.as_ref().map(|_| "there".to_owned());
+            let (first, other) = (there(&unlike.first), there(&unlike.other));
+            Some(Unlike { key: item, first, other, folder: unlike.folder.clone() })
+        }
+        Some(_) => None,
+        None => Some(unlike.clone()),
+    });
+    told.collect()
+}
+
 fn sizes(runs: &[&Run]) -> Result<(), Refused> {
-    let mut tables: BTreeMap<String, Vec<(&Run, u64)>> = BTreeMap::new();
+    let mut tables: BTreeMap<String, Vec<(&Run, Size)>> = BTreeMap::new();
     for run in runs {
-        for (table, rows) in rows(&run.result) {
-            tables.entry(table).or_default().push((run, rows));
+        for (table, size) in sizes_of(&run.result) {
+            tables.entry(table).or_default().push((run, size));
         }
     }
     for (table, mut sizes) in tables {
-        sizes.sort_by_key(|(_, rows)| *rows);
+        sizes.sort_by_key(|(_, size)| size.at_start);
+        let smallest = sizes.iter().map(|(_, size)| size.at_end).min().unwrap_or(0);
         let (Some((least, fewest)), Some((greatest, most))) = (sizes.first(), sizes.last()) else {
             continue;
         };
-        if *most as f64 > *fewest as f64 * ROWS_RATIO_MAX {
-            let (fewest, most) =
-                ((least.folder.clone(), *fewest), (greatest.folder.clone(), *most));
+        let (fewest, most) = (fewest.at_start, most.at_start);
+        if (most - fewest) as f64 > smallest as f64 * ROWS_SHARE_MAX {
+            let (fewest, most) = ((least.folder.clone(), fewest), (greatest.folder.clone(), most));
             return Err(Refused::Rows { table, fewest, most });
         }
     }
     Ok(())
 }
 
-/// The rows of each table of a run: of a stream's, those that were there and those that were due.
-pub(super) fn rows(result: &JobResult) -> Vec<(String, u64)> {
+/// Rows of a table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Size {
+    /// When the run began.
+    pub(super) at_start: u64,
+    /// When it ended.
+    at_end: u64,
+}
+
+/// The sizes of each table of a run; of a stream's, where its rows were counted.
+pub(super) fn sizes_of(result: &JobResult) -> Vec<(String, Size)> {
     let tables = match &result.body {
         Body::Benchmark(run) => &run.tables,
         Body::Sweep(run) => &run.tables,
         Body::Stream(_) | Body::Faults(_) => {
             let Some(run) = result.stream() else { return Vec::new() };
-            // Without a schedule they are as many as the server took.
-            let due = run.stream.target_rows_per_s.map_or(0, |_| run.stream.rows_due);
-            let before = run.stream.rows_before.filter(|before| before + due > 0);
-            let rows = before.map(|before| ("the stream's table".to_owned(), before + due));
-            return rows.into_iter().collect();
+            let size = run.stream.rows_before.map(|before| {
+                let at_end = before + run.stream.rows_acknowledged;
+                ("the stream's table".to_owned(), Size { at_start: before, at_end })
+            });
+            return size.into_iter().collect();
         }
     };
-    tables.iter().map(|table| (table.table.clone(), table.rows)).collect()
+    let size = |rows| Size { at_start: rows, at_end: rows };
+    tables.iter().map(|table| (table.table.clone(), size(table.rows))).collect()
 }

@@ -66,7 +66,12 @@ fn of_plan(out: &mut String, runs: &[&HistoryLine]) -> std::fmt::Result {
             Some(number) => shown(name, *number),
             None => "-".to_owned(),
         });
-        let cells = [run.started_at.clone(), exit].into_iter().chain(values);
+        // To the second.
+        let began = match run.started_at.split_once('.') {
+            Some((second, _)) => format!("{second}Z"),
+            None => run.started_at.clone(),
+        };
+        let cells = [began, exit].into_iter().chain(values);
         rows.push(cells.chain([run.folder.clone()]).collect::<Vec<_>>().into());
     }
     rows.extend(against_before(runs, &figures));

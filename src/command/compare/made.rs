@@ -49,8 +49,9 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
             .give_flag("--recreate", "true")
             .map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
     }
-    let allowed =
-        both.iter().flat_map(|plan| plan_keys(&plan.common.profile).into_keys()).collect();
+    // What differs was asked for, tables included.
+    let keys = both.iter().flat_map(|plan| plan_keys(&plan.common.profile).into_keys());
+    let allowed = keys.chain([super::ROWS.to_owned()]).collect();
     let order = order(usize::from(args.repeats));
     let files: Vec<PathBuf> = order.iter().map(|side| args.run[*side].clone()).collect();
     let resolved = to_run(&files, &overrides)?;
@@ -69,7 +70,8 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
                 "no two runs were made that could be compared; `{}` has what there is",
                 folder.display()
             );
-            return Err(Failure::new(exit::gravest([code, exit::ENDED_EARLY]), what));
+            let code = if code == exit::DONE { exit::ENDED_EARLY } else { code };
+            return Err(Failure::new(code, what));
         }
     };
     tell(&format!("results in {}", folder.display()));
