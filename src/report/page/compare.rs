@@ -343,7 +343,8 @@ fn distribution(sides: &[Vec<Run>; 2]) -> String {
 }
 
 fn runs(compared: &RunsCompared) -> String {
-    let mut table = Table { class: "stack", ..Table::new("", &["run", "folder", ""]) };
+    let mut table =
+        Table { class: "stack", ..Table::new("", &["run", "folder", "what became of it"]) };
     let folders = compared.sides.iter().flat_map(|side| &side.runs);
     for (name, folder) in run_names(compared).iter().zip(folders) {
         table.row(vec![Cell::words(name), Cell::code(folder), Cell::words("compared")]);
