@@ -80,7 +80,7 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
             });
         }
     }
-    let unlike = whole_items(unlike.into_values().collect());
+    let unlike = whole_items(&unlike.into_values().collect::<Vec<_>>());
     let may = |key: &str| options.allowed.iter().any(|allowed| is_within(key, allowed));
     let (allowed, refused): (Vec<Unlike>, Vec<Unlike>) =
         unlike.into_iter().partition(|unlike| may(&unlike.key));
@@ -95,7 +95,7 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
 
 /// An item of a list that one plan has and the other has not is one difference, and not one for each of its
 /// keys: its name stands for it.
-fn whole_items(all: Vec<Unlike>) -> Vec<Unlike> {
+fn whole_items(all: &[Unlike]) -> Vec<Unlike> {
     let is_half = |unlike: &Unlike| unlike.first.is_none() != unlike.other.is_none();
     let items: Vec<(String, bool)> = all
         .iter()
