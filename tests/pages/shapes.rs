@@ -195,9 +195,9 @@ fn two_settings_make_a_map() {
     }
 }
 
-/// Several readers at once, ages over time, and faults until the end: names stay within a phone's width.
-#[test]
-fn readers_overlap_and_answers_age() {
+/// Executions of three queries by four readers over eight seconds, with old answers from the fourth to the
+/// fifth.
+fn overlapping() -> String {
     let mut executions =
         "reader,block,start_s,service_ns,sample,sqlstate,rows,answer_age_ms,query,arm\n".to_owned();
     for at in 0..400_u32 {
@@ -205,9 +205,43 @@ fn readers_overlap_and_answers_age() {
         let start_s = f64::from(at) * 0.02;
         let age_ms = 40.0 + f64::from(at * 7_919 % 100) + if at / 40 == 5 { 900.0 } else { 0.0 };
         let ms = 30 + at * 31 % 60;
-        writeln!(executions, "{reader},{at},{start_s},{ms}000000,0,,,{age_ms},\"{query}\",cpu")
-            .unwrap();
+        let line = format!("{reader},{at},{start_s},{ms}000000,0,,,{age_ms},\"{query}\",cpu\n");
+        executions.push_str(&line);
     }
+    executions
+}
+
+/// What a loader wrote after its last result, before it was killed, is no part of what is drawn.
+#[test]
+fn of_a_loader_that_was_killed_all_charts_end_at_once() {
+    let killed = |seconds: usize| {
+        page_after(
+            "killed",
+            "faults",
+            |saved| {
+                let stream = fs::read(fixtures().join("stream/result.json")).unwrap();
+                let stream: Value = serde_json::from_slice(&stream).unwrap();
+                saved["queries"] = stream["queries"].clone();
+                saved["status"] = json!("running");
+                saved["stream"]["measured"]["rows_due"] = json!(0);
+                saved["gpus"]["devices"] = json!([]);
+                saved["intervals"].as_array_mut().unwrap().truncate(seconds);
+            },
+            Some(&overlapping()),
+        )
+    };
+    let page = killed(2);
+    for shown in ["No row was due in the measurement.", "When did the queries run?"] {
+        assert!(page.contains(shown), "{shown}");
+    }
+    assert!(!page.contains("exit code"), "it has none yet");
+    assert!(page.contains("139 ms old") && !page.contains("1.04 s old"));
+    assert!(killed(6).contains("1.04 s old"));
+}
+
+/// Several readers at once, ages over time, and faults until the end: names stay within a phone's width.
+#[test]
+fn readers_overlap_and_answers_age() {
     let page = page_after(
         "readers",
         "faults",
@@ -223,7 +257,7 @@ fn readers_overlap_and_answers_age() {
                 outages.push(own);
             }
         },
-        Some(&executions),
+        Some(&overlapping()),
     );
     for (what, shown) in [
         ("each query's ages", "age of the answers of totals, by hour"),
