@@ -21,6 +21,7 @@ mod self_watch;
 mod sweep;
 mod threads;
 mod ticker;
+pub(crate) mod waits;
 mod work;
 
 use std::sync::Arc;

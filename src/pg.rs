@@ -39,6 +39,7 @@ mod silence;
 mod start;
 pub(crate) mod table;
 mod tls;
+pub(crate) mod waits;
 pub(crate) mod work;
 
 pub use abandoned::cancel_abandoned;

@@ -371,6 +371,10 @@ async fn progress_for_programs_is_a_line_each_second() {
     assert_eq!((&outcome["kind"], &outcome["run_id"]), (&"stream".into(), &result["run_id"]));
     assert!(outcome["verdict"].as_str().unwrap().contains(" rows there · "), "{outcome}");
     assert_eq!(outcome["results"], "out");
+    // What the server did meanwhile is in the result.
+    let work = &result["server_work"];
+    let is_more = |key: &str| work[key].as_u64().is_some_and(|bytes| bytes > 8_192);
+    assert!(is_more("wal_bytes") && is_more("table_bytes"), "{work}");
     let (_, described) = crate::docs::document("docs/result.md");
     for key in lines.iter().flat_map(|line| line.as_object().unwrap().keys()) {
         assert!(described.contains(&format!("`{key}`")), "{key}");

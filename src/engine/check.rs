@@ -92,7 +92,7 @@ async fn look(
     read: &AtomicU64,
     shutdown: &Shutdown,
 ) -> RowsFound {
-    if run.status() == Status::Done {
+    if matches!(run.status(), Status::Done | Status::Interrupted | Status::Stopped) {
         let address = run.address().clone();
         run.work.end(&address).await;
     }

@@ -14,6 +14,7 @@ use crate::pg::clock::ServerTime;
 use crate::pg::reservation::Reservation;
 
 use super::clocks::Clocks;
+use super::waits::Waits;
 
 /// Between two questions whether the session is there.
 const ASK_EVERY: Duration = Duration::from_secs(1);
@@ -38,15 +39,15 @@ pub(crate) struct Looks {
 
 impl Keeper {
     /// Keeps `session`, which holds a reservation under a lease, until [`Keeper::end`]. It tells the time
-    /// meanwhile.
+    /// meanwhile, and what other sessions wait for.
     pub(super) fn of(
         session: pg::Session,
         address: pg::Address,
         hold: (Reservation, Duration),
-        clocks: Clocks,
+        watched: (Clocks, Option<Waits>),
     ) -> Self {
         let (over, looks) = (CancellationToken::new(), Arc::<Looks>::default());
-        let keeping = keep(session, address, hold, clocks, (over.clone(), Arc::clone(&looks)));
+        let keeping = keep(session, address, hold, watched, (over.clone(), Arc::clone(&looks)));
         let task = tokio::spawn(keeping);
         Self { over, looks, task }
     }
@@ -92,7 +93,7 @@ pub(crate) async fn keep(
     session: pg::Session,
     address: pg::Address,
     (reservation, lease): (Reservation, Duration),
-    clocks: Clocks,
+    (clocks, waits): (Clocks, Option<Waits>),
     (over, looks): (CancellationToken, Arc<Looks>),
 ) {
     let mut held = Some(session);
@@ -109,7 +110,7 @@ pub(crate) async fn keep(
         pause = ASK_EVERY;
         let step = async {
             match held.take() {
-                Some(mut session) => match ask(&mut session).await {
+                Some(mut session) => match ask(&mut session, waits.as_ref()).await {
                     Ok(time) => {
                         clocks.servers(&time);
                         held = Some(session);
@@ -146,8 +147,19 @@ pub(crate) async fn keep(
     }
 }
 
-async fn ask(session: &mut pg::Session) -> Result<ServerTime, pg::Error> {
-    let asked = timeout(ANSWER_MAX, session.server_time()).await;
+async fn ask(session: &mut pg::Session, waits: Option<&Waits>) -> Result<ServerTime, pg::Error> {
+    let asking = async {
+        let time = session.server_time().await?;
+        if let Some(waits) = waits {
+            match session.waits().await {
+                Ok(found) => waits.note(found),
+                Err(error) if error.is_lost() => return Err(error),
+                Err(error) => tracing::debug!("{error}"),
+            }
+        }
+        Ok(time)
+    };
+    let asked = timeout(ANSWER_MAX, asking).await;
     asked.unwrap_or_else(|_| Err(pg::Error::timed_out("ask whether the session is there")))
 }
 

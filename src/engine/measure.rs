@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
         };
         outputs.begin(&begin, &run.report(RowsFound::default()))?;
         let held = (run.table.reservation.clone(), plan.job.recovery.lease);
-        let keeper = Keeper::of(control, address, held, run.clocks.clone());
+        let keeper = Keeper::of(control, address, held, run.watched());
         let mut tasks = JoinSet::new();
         for producer in producers {
             tasks.spawn_on(produce(producer), ingest);

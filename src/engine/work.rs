@@ -6,7 +6,9 @@ use tokio::time::{Instant, timeout};
 
 use crate::pg;
 use crate::pg::work::Counters;
-use crate::result::server::ServerWork;
+use crate::result::server::{ServerWork, WaitReport};
+
+use super::waits::Waits;
 
 /// How long the server may take to say it: no figure waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -18,6 +20,8 @@ pub(super) struct Work {
     table: u32,
     at: Instant,
     before: Option<Counters>,
+    /// What sessions wait for meanwhile.
+    waits: Waits,
     since: Option<ServerWork>,
 }
 
@@ -26,7 +30,7 @@ impl Work {
     pub(super) async fn begin(session: &mut pg::Session, major: u32, table: u32) -> Self {
         let before = session.counters(major, table).await;
         let before = before.inspect_err(|error| tracing::debug!("{error}")).ok();
-        Self { major, table, at: Instant::now(), before, since: None }
+        Self { major, table, at: Instant::now(), before, waits: Waits::default(), since: None }
     }
 
     /// Looks once more, on a session of its own. Where that cannot be done nothing is known.
@@ -39,10 +43,17 @@ impl Work {
             counters
         };
         match timeout(ANSWER_MAX, looking).await {
-            Ok(Ok(after)) => self.since = Some(between(before, after, self.at.elapsed())),
+            Ok(Ok(after)) => {
+                self.since = Some(between(before, after, self.at.elapsed(), self.waits.reports()));
+            }
             Ok(Err(error)) => tracing::debug!("what the server did is not known: {error}"),
             Err(_) => tracing::debug!("what the server did is not known: it does not answer"),
         }
+    }
+
+    /// What sessions wait for: somebody has to look.
+    pub(super) fn waits(&self) -> Waits {
+        self.waits.clone()
     }
 
     /// What it did between the looks.
@@ -51,7 +62,12 @@ impl Work {
     }
 }
 
-fn between(before: Counters, after: Counters, over: Duration) -> ServerWork {
+fn between(
+    before: Counters,
+    after: Counters,
+    over: Duration,
+    waits: Vec<WaitReport>,
+) -> ServerWork {
     // A server that was promoted or had its statistics reset counts anew: then nothing is known.
     let grown = |of: fn(&Counters) -> Option<u64>| of(&after)?.checked_sub(of(&before)?);
     ServerWork {
@@ -60,6 +76,7 @@ fn between(before: Counters, after: Counters, over: Duration) -> ServerWork {
         checkpoints_timed: grown(|of| of.checkpoints_timed),
         checkpoints_requested: grown(|of| of.checkpoints_requested),
         table_bytes: after.table_bytes,
+        waits,
     }
 }
 
@@ -75,7 +92,8 @@ mod tests {
             table_bytes: Some(8_192),
             ..Counters::default()
         };
-        let work = between(counters(100, Some(3)), counters(350, Some(1)), Duration::from_secs(10));
+        let (before, after) = (counters(100, Some(3)), counters(350, Some(1)));
+        let work = between(before, after, Duration::from_secs(10), Vec::new());
         let known = (work.wal_bytes, work.checkpoints_requested, work.checkpoints_timed);
         assert_eq!(known, (Some(250), None, None));
         assert_eq!((work.over_s, work.table_bytes), (10.0, Some(8_192)));

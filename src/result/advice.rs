@@ -5,6 +5,7 @@ mod comparison;
 mod gpu;
 mod server;
 mod stream;
+mod waits;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,10 @@ pub const ALL: &[(&str, &str)] = &[
         "the loader or its machine, not the server, set the limit or made batches late",
     ),
     ("small-wal", "the size of the log forced checkpoints while the run went on"),
+    ("commit-waits", "batches mostly waited for the log to be on disk, or on a standby"),
+    ("wal-bound", "sessions waited for each other to write into the log"),
+    ("lock-waits", "sessions waited for locks of others"),
+    ("autovacuum-waits", "sessions waited for locks that autovacuum had"),
     ("past-shared-buffers", "a table has outgrown `shared_buffers`"),
     ("readers-starved", "one query took nearly all of the readers' time, and another hardly ran"),
     ("clock-off", "the server's clock is more than 100 ms off this machine's"),
@@ -102,6 +107,7 @@ pub(super) fn advise(result: &JobResult) -> Vec<Advice> {
     let mut advice = Vec::new();
     if let Some(run) = result.stream() {
         advice.extend(stream::advise(result, run));
+        advice.extend(waits::advise(result, run));
     }
     advice.extend(server::advise(result));
     advice.extend(gpu::advise(result));

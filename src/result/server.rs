@@ -105,6 +105,35 @@ pub struct ServerWork {
     pub checkpoints_requested: Option<u64>,
     /// Bytes of the stream's table with its partitions, without indexes, at the end.
     pub table_bytes: Option<u64>,
+    /// What the loader's sessions waited for while the server was at work for them: looks, one a second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<WaitReport>,
+}
+
+/// What some of the loader's sessions were seen to wait for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitReport {
+    /// Whose sessions.
+    pub who: Who,
+    /// The server's names for it, as `IO:WALSync`; `None`: they did not wait.
+    pub event: Option<String>,
+    /// Sessions seen so, over all looks.
+    pub samples: u64,
+    /// Those of them that waited for a lock that autovacuum had, as far as our role may see that.
+    pub behind_autovacuum: u64,
+}
+
+/// Whose sessions they are.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "WhoWaits")]
+pub enum Who {
+    /// Those that load.
+    Producers,
+    /// Those that ask queries.
+    Readers,
 }
 
 impl ServerFacts {

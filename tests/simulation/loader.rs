@@ -200,8 +200,8 @@ pub(crate) async fn load(setting: Setting) {
     let mut writer = journal.writer.take().unwrap();
     let over = CancellationToken::new();
     let held = (table.reservation.clone(), job.recovery.lease);
-    let keeping =
-        keep(control, address.clone(), held, Clocks::new(start), (over.clone(), Arc::default()));
+    let watched = (Clocks::new(start), None);
+    let keeping = keep(control, address.clone(), held, watched, (over.clone(), Arc::default()));
     let running = async {
         let ended = {
             let all = join_all(producers.into_iter().map(Producer::run));

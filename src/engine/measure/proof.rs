@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::engine::assemble::unix_us;
+use crate::engine::clocks::Clocks;
+use crate::engine::waits::Waits;
 use crate::ingest::Connection;
 use crate::ingest::audit::{Evidence, PartitionEvidence};
 use crate::ingest::doubts::Doubts;
@@ -16,6 +18,11 @@ use crate::pg::table::StreamPartition;
 use super::Run;
 
 impl Run<'_> {
+    /// What the kept session looks at beside its own work.
+    pub(super) fn watched(&self) -> (Clocks, Option<Waits>) {
+        (self.clocks.clone(), Some(self.work.waits()))
+    }
+
     /// The server's address.
     pub(in crate::engine) fn address(&self) -> &pg::Address {
         &self.address

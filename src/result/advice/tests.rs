@@ -12,7 +12,7 @@ use crate::result::clock::{Clock, ClockStep};
 use crate::result::evidence::{Evidence, GpuNode, HintReport, PlanHistory, Verdict};
 use crate::result::gpu::GpuReport;
 use crate::result::loader::Bottleneck;
-use crate::result::server::ServerWork;
+use crate::result::server::{ServerWork, WaitReport, Who};
 use crate::result::stream::StreamRun;
 use crate::result::{Body, sample};
 use crate::stats::TimesVerdict;
@@ -125,6 +125,7 @@ fn a_log_that_forces_checkpoints_is_told_by_its_size() {
                 checkpoints_timed: Some(0),
                 checkpoints_requested: requested,
                 table_bytes: None,
+                waits: Vec::new(),
             });
         });
         set(&mut result, &[("max_wal_size", "64MB"), ("checkpoint_timeout", "5min")]);
@@ -151,6 +152,7 @@ fn a_table_beyond_the_buffers_is_told_where_it_is_read() {
                 checkpoints_timed: None,
                 checkpoints_requested: None,
                 table_bytes: Some(table_bytes),
+                waits: Vec::new(),
             });
         });
         set(&mut result, &[("shared_buffers", buffers)]);
@@ -178,6 +180,52 @@ fn a_table_beyond_the_buffers_is_told_where_it_is_read() {
         item(&stands_still(2 << 30), "past-shared-buffers").fact.starts_with("table sales has")
     );
     assert!(ids(&stands_still(1 << 20)).is_empty());
+}
+
+#[test]
+fn waits_are_judged_by_their_share_of_the_looks() {
+    let with = |waits: &[(Who, Option<&str>, u64, u64)], synchronous_commit| {
+        let wait = |(who, event, samples, behind): &(Who, Option<&str>, u64, u64)| WaitReport {
+            who: *who,
+            event: event.map(str::to_owned),
+            samples: *samples,
+            behind_autovacuum: *behind,
+        };
+        let waits = waits.iter().map(wait).collect();
+        let mut result = stream_with(|run| {
+            run.server_work = Some(ServerWork {
+                over_s: 20.0,
+                wal_bytes: None,
+                checkpoints_timed: None,
+                checkpoints_requested: None,
+                table_bytes: None,
+                waits,
+            });
+        });
+        set(&mut result, &[("synchronous_commit", synchronous_commit)]);
+        result
+    };
+    let (mine, theirs) = (Who::Producers, Who::Readers);
+    let (sync, client) = (Some("IO:WalSync"), Some("Client:ClientRead"));
+    let slow = [(mine, sync, 25, 0), (mine, None, 10, 0), (mine, client, 99, 0)];
+    let told = item(&with(&slow, "on"), "commit-waits");
+    assert_eq!(
+        told.fact,
+        "in 25 of 35 looks at producers at work, 71 %, they waited for a commit: IO:WalSync; \
+         synchronous_commit = on"
+    );
+    assert_eq!(told.severity, Severity::Note, "the rate was kept");
+    assert!(ids(&with(&[(mine, sync, 5, 0)], "on")).is_empty(), "too few looks");
+    assert!(ids(&with(&[(mine, sync, 5, 0), (mine, None, 40, 0)], "on")).is_empty());
+    let insert = [(mine, Some("LWLock:WALInsert"), 20, 0), (mine, None, 20, 0)];
+    assert_eq!(ids(&with(&insert, "on")), ["wal-bound"]);
+    let locked = [(theirs, Some("Lock:relation"), 9, 0), (mine, None, 60, 0)];
+    let told = item(&with(&locked, "on"), "lock-waits");
+    assert!(told.fact.contains("13 %, they waited for a lock: Lock:relation"), "{}", told.fact);
+    let vacuumed = [(mine, Some("Lock:relation"), 9, 8), (mine, None, 60, 0)];
+    assert_eq!(ids(&with(&vacuumed, "on")), ["autovacuum-waits"]);
+    let seldom = [(theirs, Some("Lock:relation"), 2, 0), (mine, None, 60, 0)];
+    assert!(ids(&with(&seldom, "on")).is_empty());
 }
 
 #[test]
@@ -345,6 +393,7 @@ fn every_name_is_listed_once() {
         include_str!("gpu.rs"),
         include_str!("server.rs"),
         include_str!("stream.rs"),
+        include_str!("waits.rs"),
     ];
     for name in names {
         assert!(sources.iter().any(|text| text.contains(&format!("\"{name}\""))), "{name}");
