@@ -75,7 +75,12 @@ fn job(result: &JobResult, series: &Series, prefix: &str) -> Told {
         .iter()
         .map(|section| format!(r##"<a href="#{prefix}{}">{}</a> "##, section.id, section.name))
         .collect();
-    let whose = if prefix.is_empty() { String::new() } else { format!(" of {}", result.profile()) };
+    // Two runs on one page may be of one profile.
+    let number = prefix.trim_matches(|c: char| !c.is_ascii_digit()).parse::<usize>();
+    let whose = number.map_or_else(
+        |_| String::new(),
+        |number| format!(" of run {}, {}", number + 1, result.profile()),
+    );
     let header = format!(
         r#"<header>{}<nav aria-label="Sections{}">{}</nav></header>"#,
         head::write(result, &verdict),
