@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
-use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values};
+use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values, Zipf};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 const ROUNDS: usize = 15;
@@ -67,6 +67,13 @@ fn main() -> Result<(), Failure> {
     for (name, encoder) in &alone {
         cases.push(Case::new(&format!("  {name} alone"), encoding(encoder, &due_times())));
     }
+    let generators = generators()
+        .into_iter()
+        .map(|(name, column)| Ok((name, Encoder::new(&[column], 42, 1, 1)?)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    for (name, encoder) in &generators {
+        cases.push(Case::new(&format!("  {name}"), encoding(encoder, &due_times())));
+    }
     for _ in 0..ROUNDS {
         for case in &mut cases {
             case.measure();
@@ -93,7 +100,12 @@ fn main() -> Result<(), Failure> {
 
 /// The default stream table.
 fn columns() -> Vec<Column> {
-    let column = |name: &str, sql_type, values| Column { name: name.into(), sql_type, values };
+    let column = |name: &str, sql_type, values| Column {
+        name: name.into(),
+        sql_type,
+        values,
+        null_ratio: 0.0,
+    };
     let label = |prefix: &str, max| Values::Label {
         prefix: prefix.into(),
         min: 1,
@@ -107,10 +119,32 @@ fn columns() -> Vec<Column> {
         column(
             "amount",
             ColumnType::Numeric { precision: 15, scale: 2 },
-            Values::Decimal { min: 1_000, max: 1_000_000 },
+            Values::Decimal { min: 1_000, max: 1_000_000, pick: Pick::Random },
         ),
         column("gpu_partition", ColumnType::Integer, Values::Partition),
         column("created_at", ColumnType::TimestampTz, Values::DueTime),
+    ]
+}
+
+/// Ways to choose a value, each beside the uniform one of its type.
+fn generators() -> Vec<(&'static str, Column)> {
+    let column = |sql_type, values| Column { name: "n".into(), sql_type, values, null_ratio: 0.0 };
+    let integer = |max, pick| column(ColumnType::Integer, Values::Integer { min: 1, max, pick });
+    let zipf = || Pick::Zipf(Zipf::new(1.0));
+    let texts = || ["new", "paid", "sent", "back"].map(str::to_owned).to_vec();
+    let choice = |weights| column(ColumnType::Text, Values::Choice { of: texts(), weights });
+    let nullable = Column { null_ratio: 0.1, ..integer(100_000, Pick::Random) };
+    vec![
+        ("integer, uniform", integer(100_000, Pick::Random)),
+        ("integer, uniform, NULLs", nullable),
+        ("integer, zipf of 1,000", integer(1_000, zipf())),
+        ("integer, zipf of 100,000", integer(100_000, zipf())),
+        ("integer, zipf of 1,000,000", integer(1_000_000, zipf())),
+        ("integer, normal", integer(100_000, Pick::Normal { mean: 5e4, sd: 1e4 })),
+        ("integer, lognormal", integer(100_000, Pick::Lognormal { median: 1e3, sigma: 1.0 })),
+        ("integer, exponential", integer(100_000, Pick::Exponential { scale: 1e3 })),
+        ("choice of 4", choice(Vec::new())),
+        ("choice of 4, weighted", choice(vec![8.0, 4.0, 2.0, 1.0])),
     ]
 }
 

@@ -37,10 +37,12 @@ mod table_name;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod values;
 mod watch;
 
 pub use builtin::{BUILTINS, builtin};
 pub use caret::Caret;
+pub(crate) use column::declaration;
 pub use evidence::{ArmPlan, EvidencePlan};
 pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use kind::Kind;

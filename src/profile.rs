@@ -12,6 +12,7 @@ mod schema;
 mod shape;
 mod sweep;
 mod table;
+mod values;
 
 use clap::ValueEnum;
 use indexmap::IndexMap;
@@ -28,6 +29,10 @@ pub use schema::schema;
 pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
+pub use values::{
+    Boolean, Choice, Column, Day, Decimal, Exponential, Float, Integer, Label, Lognormal, Normal,
+    Pick, Text, Values, Zipf,
+};
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -140,133 +145,6 @@ impl Arrival {
             Self::Burst => "burst",
         }
     }
-}
-
-/// One column of a table.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Column {
-    /// Name as in the table.
-    pub name: Option<Located<String>>,
-    /// SQL type, such as "bigint", "numeric(15,2)" or "timestamptz".
-    #[serde(rename = "type")]
-    pub sql_type: Option<Located<String>>,
-    /// Where the values come from.
-    pub values: Option<Located<Values>>,
-}
-
-/// Where the values of a column come from.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Values {
-    /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
-    /// stream has it, and at most one of a table, where it counts from 1.
-    RowId,
-    /// The partition's number (integer), from 0. Exactly one column of a stream has it.
-    Partition,
-    /// The moment the row of a stream was due.
-    DueTime,
-    /// A prefix followed by a whole number.
-    Label(Label),
-    /// A whole number.
-    Integer(Integer),
-    /// An exact decimal number, uniform.
-    Decimal(Decimal),
-    /// A floating-point number, uniform.
-    Float(Float),
-    /// A day.
-    Day(Day),
-    /// Random lower-case letters and digits.
-    Text(Text),
-    /// True or false.
-    Boolean(Boolean),
-}
-
-/// A prefix followed by a whole number.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Label {
-    /// Text before the number.
-    pub prefix: Option<String>,
-    /// Smallest number.
-    pub min: Option<Whole>,
-    /// Largest number.
-    pub max: Option<Whole>,
-    /// How the number is chosen. Default: "random".
-    pub pick: Option<Pick>,
-}
-
-/// A whole number.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Integer {
-    /// Smallest.
-    pub min: Option<Whole>,
-    /// Largest.
-    pub max: Option<Whole>,
-    /// How it is chosen. Default: "random".
-    pub pick: Option<Pick>,
-}
-
-/// An exact decimal number; in quotes, because TOML's numbers are binary.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Decimal {
-    /// Smallest, such as "10.00".
-    pub min: Option<String>,
-    /// Largest, such as "10000.00".
-    pub max: Option<String>,
-}
-
-/// A floating-point number.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Float {
-    /// Smallest.
-    pub min: Option<Number>,
-    /// Largest, not included.
-    pub max: Option<Number>,
-}
-
-/// A day.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Day {
-    /// First, such as "2023-01-01".
-    pub min: Option<String>,
-    /// Last, such as "2023-12-31".
-    pub max: Option<String>,
-    /// How it is chosen. Default: "random".
-    pub pick: Option<Pick>,
-}
-
-/// Random lower-case letters and digits.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Text {
-    /// Fewest characters.
-    pub min_chars: Option<Whole>,
-    /// Most characters.
-    pub max_chars: Option<Whole>,
-}
-
-/// True or false.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Boolean {
-    /// Probability of true, from 0 to 1.
-    pub true_ratio: Option<Number>,
-}
-
-/// How a value is chosen from its range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Pick {
-    /// Uniformly at random.
-    Random,
-    /// In turn by row: min, min + 1 … max, min … In a table, row i has min + i modulo the number
-    /// of values.
-    Cycle,
 }
 
 /// Who reads beside the stream.

@@ -2,14 +2,18 @@
 //!
 //! Knows column types and value generators; never the client library.
 
+mod alias;
 mod batch;
 mod check;
 mod checksum;
 mod chunk;
 pub(crate) mod day;
+mod elementary;
 mod encode;
 pub(crate) mod numeric;
+mod pick;
 mod random;
+mod values;
 
 use serde::Serialize;
 
@@ -18,6 +22,8 @@ pub use check::{ColumnError, ColumnFault};
 pub use checksum::Checksum;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
+pub use pick::{Pick, Zipf};
+pub use values::Values;
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,6 +35,14 @@ pub struct Column {
     pub sql_type: ColumnType,
     /// Where the values come from.
     pub values: Values,
+    /// Probability of NULL, from 0 up to, but not including, 1. A column without NULLs is NOT NULL.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub null_ratio: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(ratio: &f64) -> bool {
+    *ratio == 0.0
 }
 
 /// The SQL types that rows can be generated for.
@@ -63,84 +77,6 @@ pub enum ColumnType {
     Timestamp,
     /// `timestamp with time zone`
     TimestampTz,
-}
-
-/// Where the values of a column come from.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Values {
-    /// The row's identity: unique and dense in its partition.
-    RowId,
-    /// The partition's number.
-    Partition,
-    /// The moment the row was due, to the microsecond.
-    DueTime,
-    /// `prefix` followed by a whole number from `min` to `max`.
-    Label {
-        /// Text before the number.
-        prefix: String,
-        /// Smallest number.
-        min: u64,
-        /// Largest number.
-        max: u64,
-        /// How the number is chosen.
-        pick: Pick,
-    },
-    /// A whole number from `min` to `max`.
-    Integer {
-        /// Smallest.
-        min: i64,
-        /// Largest.
-        max: i64,
-        /// How it is chosen.
-        pick: Pick,
-    },
-    /// An exact decimal, in units of the column's scale (1234 in a scale of 2 is 12.34).
-    Decimal {
-        /// Smallest.
-        min: i64,
-        /// Largest.
-        max: i64,
-    },
-    /// A floating-point number, uniform in `min..max`.
-    Float {
-        /// Smallest.
-        min: f64,
-        /// Largest, not included.
-        max: f64,
-    },
-    /// A day, in days from 2000-01-01.
-    Day {
-        /// First.
-        min: i32,
-        /// Last.
-        max: i32,
-        /// How it is chosen.
-        pick: Pick,
-    },
-    /// Random lower-case letters and digits.
-    Text {
-        /// Fewest characters.
-        min_chars: u32,
-        /// Most characters.
-        max_chars: u32,
-    },
-    /// True with the given probability.
-    Boolean {
-        /// Probability of true, from 0 to 1.
-        true_ratio: f64,
-    },
-}
-
-/// How a value is chosen from its range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Pick {
-    /// Uniformly at random.
-    #[default]
-    Random,
-    /// In turn by row sequence: min, min + 1 … max, min …
-    Cycle,
 }
 
 impl ColumnType {

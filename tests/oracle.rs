@@ -12,7 +12,7 @@ use futures_util::{SinkExt, TryStreamExt};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use strom_load::pace::DueTimes;
-use strom_load::row::{BatchEncoder, Column, ColumnType, HEADER, Pick, TRAILER, Values};
+use strom_load::row::{BatchEncoder, Column, ColumnType, HEADER, Pick, TRAILER, Values, Zipf};
 
 use crate::support::{Database, Program, python};
 
@@ -29,8 +29,11 @@ struct Place {
 
 /// Sends a batch of these columns to a table of its own and has it back, byte for byte.
 async fn comes_back(database: &Database, columns: &[Column], place: &Place) {
-    let declared: Vec<_> =
-        columns.iter().map(|c| format!("{} {} NOT NULL", c.name, c.sql_type)).collect();
+    let declared = columns.iter().map(|column| {
+        let not_null = if column.null_ratio > 0.0 { "" } else { " NOT NULL" };
+        format!("{} {}{not_null}", column.name, column.sql_type)
+    });
+    let declared: Vec<_> = declared.collect();
     let declared = declared.join(", ");
     database
         .execute(&format!("DROP TABLE IF EXISTS sent; CREATE TEMP TABLE sent ({declared})"))
@@ -84,7 +87,7 @@ fn within(column: &Column) -> Option<String> {
         Values::Integer { min, max, .. } => {
             format!("{name}::numeric BETWEEN {min}::numeric AND {max}::numeric")
         }
-        Values::Decimal { min, max } => {
+        Values::Decimal { min, max, .. } => {
             let ColumnType::Numeric { scale, .. } = column.sql_type else { return None };
             let one = format!("(10::numeric ^ {scale})");
             format!("round({name} * {one}) BETWEEN {min}::numeric AND {max}::numeric")
@@ -103,11 +106,15 @@ fn within(column: &Column) -> Option<String> {
             )
         }
         // PostgreSQL reads a bound as the nearest of its type, as we do.
-        Values::Float { min, max } => {
+        Values::Float { min, max, .. } => {
             let of = column.sql_type;
             format!(
                 "{name} >= '{min:e}'::{of} AND ({name} < '{max:e}'::{of} OR {name} = '{min:e}'::{of})"
             )
+        }
+        Values::Choice { of, .. } => {
+            let texts: Vec<_> = of.iter().map(|text| text.replace('\'', "''")).collect();
+            format!("{name} IN ('{}')", texts.join("', '"))
         }
         _ => return None,
     })
@@ -115,11 +122,16 @@ fn within(column: &Column) -> Option<String> {
 
 /// The identity, which the rows are put in order by, and the columns under test.
 fn with_id(columns: Vec<(ColumnType, Values)>) -> Vec<Column> {
-    let id = Column { name: "id".into(), sql_type: ColumnType::BigInt, values: Values::RowId };
-    let named = columns.into_iter().enumerate().map(|(number, (sql_type, values))| Column {
-        name: format!("c{number}"),
-        sql_type,
-        values,
+    let id = Column {
+        name: "id".into(),
+        sql_type: ColumnType::BigInt,
+        values: Values::RowId,
+        null_ratio: 0.0,
+    };
+    let named = columns.into_iter().enumerate().map(|(number, (sql_type, values))| {
+        let is_role = matches!(values, Values::Partition | Values::DueTime);
+        let null_ratio = if number % 2 == 0 || is_role { 0.0 } else { 0.3 };
+        Column { name: format!("c{number}"), sql_type, values, null_ratio }
     });
     [id].into_iter().chain(named).collect()
 }
@@ -147,7 +159,7 @@ fn edges() -> Vec<(ColumnType, Values)> {
             (T::Numeric { precision: 3, scale: 3 }, 0, 0),
         ] {
             for (min, max) in [(low, high), (low, low), (high, high), (0, 0), (0, high), (low, 0)] {
-                all.push((sql_type, Values::Integer { min, max, pick }));
+                all.push((sql_type, Values::Integer { min, max, pick: pick.clone() }));
             }
         }
         for (prefix, min, max) in [
@@ -158,12 +170,12 @@ fn edges() -> Vec<(ColumnType, Values)> {
             ("x", u64::MAX, u64::MAX),
             ("n", 99_990, 100_010),
         ] {
-            let label = Values::Label { prefix: prefix.into(), min, max, pick };
+            let label = Values::Label { prefix: prefix.into(), min, max, pick: pick.clone() };
             all.push((T::Text, label.clone()));
             all.push((T::Varchar(80), label));
         }
         for (min, max) in [(-2_451_545, 2_145_031_948), (0, 0), (-1, 1), (8_400, 8_800)] {
-            all.push((T::Date, Values::Day { min, max, pick }));
+            all.push((T::Date, Values::Day { min, max, pick: pick.clone() }));
         }
     }
     for (precision, scale) in
@@ -172,16 +184,16 @@ fn edges() -> Vec<(ColumnType, Values)> {
         let top = 10_i64.checked_pow(u32::from(precision)).map_or(i64::MAX, |power| power - 1);
         let sql_type = T::Numeric { precision, scale };
         for (min, max) in [(-top, top), (top, top), (-top, -top), (0, 0), (-1, 1), (0, 9)] {
-            all.push((sql_type, Values::Decimal { min, max }));
+            all.push((sql_type, Values::Decimal { min, max, pick: Pick::Random }));
         }
     }
     for (min, max) in
         [(0.0, 1.0), (-0.0, 0.0), (-1e-300, 1e300), (5e-324, 1e-323), (1e15, 1e15 + 1.0)]
     {
-        all.push((T::Double, Values::Float { min, max }));
+        all.push((T::Double, Values::Float { min, max, pick: Pick::Random }));
     }
     for (min, max) in [(0.0, 1.0), (-3e38, 3e38), (1e-45, 1e-44), (16_777_216.0, 16_777_218.0)] {
-        all.push((T::Real, Values::Float { min, max }));
+        all.push((T::Real, Values::Float { min, max, pick: Pick::Random }));
     }
     for (min_chars, max_chars) in [(0, 0), (0, 1), (11, 13), (36, 36), (0, 5_000)] {
         all.push((T::Text, Values::Text { min_chars, max_chars }));
@@ -189,6 +201,45 @@ fn edges() -> Vec<(ColumnType, Values)> {
     }
     for true_ratio in [0.0, 0.5, 1.0] {
         all.push((T::Boolean, Values::Boolean { true_ratio }));
+    }
+    all.extend(picks());
+    all
+}
+
+/// Every way to choose a value, with a type that takes it.
+fn picks() -> Vec<(ColumnType, Values)> {
+    use ColumnType as T;
+    let zipf = || Pick::Zipf(Zipf::new(1.1));
+    let numbers = || {
+        [
+            Pick::Normal { mean: 0.0, sd: 60.0 },
+            Pick::Normal { mean: 1e300, sd: 1e300 },
+            Pick::Lognormal { median: 20.0, sigma: 1.0 },
+            Pick::Lognormal { median: 1e-3, sigma: 300.0 },
+            Pick::Exponential { scale: 30.0 },
+        ]
+    };
+    let numeric = T::Numeric { precision: 15, scale: 2 };
+    let label = Values::Label { prefix: "c_".into(), min: 1, max: 99, pick: zipf() };
+    let mut all = vec![
+        (T::Text, label),
+        (T::SmallInt, Values::Integer { min: -9, max: 9, pick: zipf() }),
+        (numeric, Values::Decimal { min: -99, max: 99, pick: zipf() }),
+        (numeric, Values::Decimal { min: -99, max: 99, pick: Pick::Cycle }),
+        (T::Date, Values::Day { min: -9, max: 9, pick: zipf() }),
+    ];
+    for pick in numbers() {
+        let (integer, decimal, float) = (pick.clone(), pick.clone(), pick);
+        all.push((T::BigInt, Values::Integer { min: i64::MIN, max: i64::MAX, pick: integer }));
+        all.push((numeric, Values::Decimal { min: -9_999, max: 99_999, pick: decimal }));
+        all.push((T::Double, Values::Float { min: -1.0, max: 1e9, pick: float.clone() }));
+        all.push((T::Real, Values::Float { min: -1.0, max: 1e9, pick: float }));
+    }
+    for of in [&["new", "paid", "it's"][..], &["a text of 20 letters"], &["", &"é".repeat(40)]] {
+        let of: Vec<String> = of.iter().map(|text| (*text).to_owned()).collect();
+        let weights = (0..of.len()).map(|number| 0.5 + number as f64).collect();
+        all.push((T::Text, Values::Choice { of: of.clone(), weights }));
+        all.push((T::Varchar(40), Values::Choice { of, weights: Vec::new() }));
     }
     all
 }
@@ -234,7 +285,9 @@ fn column() -> impl Strategy<Value = (ColumnType, Values)> {
     let decimal = scaled.clone().prop_flat_map(|sql_type| {
         let T::Numeric { precision, .. } = sql_type else { unreachable!() };
         let top = 10_i64.checked_pow(u32::from(precision)).map_or(i64::MAX, |power| power - 1);
-        edgy(-top, top).prop_map(move |(min, max)| (sql_type, Values::Decimal { min, max }))
+        edgy(-top, top).prop_map(move |(min, max)| {
+            (sql_type, Values::Decimal { min, max, pick: Pick::Random })
+        })
     });
     let numeric = scaled.prop_flat_map(|sql_type| {
         let T::Numeric { precision, scale } = sql_type else { unreachable!() };
@@ -259,11 +312,16 @@ fn column() -> impl Strategy<Value = (ColumnType, Values)> {
     let double =
         (-1e300..1e300, -1e300..1e300, -300..1).prop_map(|(a, b, power): (f64, f64, i32)| {
             let (a, b) = (a * 10_f64.powi(power), b * 10_f64.powi(power));
-            (T::Double, Values::Float { min: a.min(b), max: a.max(b) })
+            (T::Double, Values::Float { min: a.min(b), max: a.max(b), pick: Pick::Random })
         });
     let real = (any::<f32>(), any::<f32>())
         .prop_filter("finite", |(a, b)| a.is_finite() && b.is_finite())
-        .prop_map(|(a, b)| (T::Real, Values::Float { min: a.min(b).into(), max: a.max(b).into() }));
+        .prop_map(|(a, b)| {
+            (
+                T::Real,
+                Values::Float { min: a.min(b).into(), max: a.max(b).into(), pick: Pick::Random },
+            )
+        });
     prop_oneof![
         whole(T::SmallInt, i16::MIN.into(), i16::MAX.into()),
         whole(T::Integer, i32::MIN.into(), i32::MAX.into()),
@@ -276,6 +334,7 @@ fn column() -> impl Strategy<Value = (ColumnType, Values)> {
         double,
         real,
         (0.0..=1.0).prop_map(|true_ratio| (T::Boolean, Values::Boolean { true_ratio })),
+        prop::sample::select(picks()),
         prop_oneof![Just(T::TimestampTz), Just(T::Timestamp), Just(T::Date)]
             .prop_map(|sql_type| (sql_type, Values::DueTime)),
     ]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::pg::reservation::Reservation;
 use crate::pg::{self, Session, mark, quote_literal as literal};
-use crate::plan::{Index, Table, quote_identifier};
+use crate::plan::{Index, Table, declaration, quote_identifier};
 
 use super::record::Record;
 
@@ -180,11 +180,7 @@ pub(super) async fn create(
     first_row: Bytes,
     replace: bool,
 ) -> Result<(), pg::Error> {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("{} {} NOT NULL", quote_identifier(&column.name), column.sql_type))
-        .collect();
+    let columns: Vec<String> = table.columns.iter().map(declaration).collect();
     let unlogged = if table.unlogged { "UNLOGGED " } else { "" };
     let sql = format!("CREATE {unlogged}TABLE {} ({})", table.name, columns.join(", "));
     let mut steps = vec![("create it".to_owned(), sql)];

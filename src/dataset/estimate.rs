@@ -4,7 +4,7 @@
 use crate::pace::DueTimes;
 use crate::pg::read_back::fields;
 use crate::plan::{Index, Table};
-use crate::row::{ColumnType, EncodeError, Encoder, Pick, Values};
+use crate::row::{ColumnType, EncodeError, Encoder};
 
 /// Rows that are looked at, and most bytes of them.
 const SAMPLE_ROWS: u64 = 512;
@@ -138,28 +138,11 @@ fn stored(sql_type: ColumnType, length: usize) -> (usize, usize) {
 fn btree(table: &Table, columns: &[String], keys: &[f64], sample: u64) -> f64 {
     let indexed =
         || table.columns.iter().zip(keys).filter(|(column, _)| columns.contains(&column.name));
-    let distinct = indexed().map(|(column, _)| distinct(&column.values)).fold(1.0, |a, b| a * b);
+    let distinct = indexed().map(|(column, _)| column.values.distinct()).fold(1.0, |a, b| a * b);
     if distinct * 8.0 < table.rows.get() as f64 {
         return BTREE_LISTED / BTREE_FILL;
     }
     let key: f64 = indexed().map(|(_, sum)| sum / sample as f64).sum();
     let entry = 8.0 + (key / 8.0).ceil() * 8.0 + POINTER as f64;
     entry / BTREE_FILL
-}
-
-/// How many values a column has, roughly.
-fn distinct(values: &Values) -> f64 {
-    match values {
-        Values::RowId | Values::DueTime | Values::Float { .. } => f64::INFINITY,
-        Values::Partition => 1.0,
-        Values::Label { min, max, pick: Pick::Random | Pick::Cycle, .. } => {
-            (max - min) as f64 + 1.0
-        }
-        Values::Integer { min, max, .. } | Values::Decimal { min, max } => {
-            *max as f64 - *min as f64 + 1.0
-        }
-        Values::Day { min, max, .. } => f64::from(*max) - f64::from(*min) + 1.0,
-        Values::Text { max_chars, .. } => 36_f64.powf(f64::from(*max_chars)),
-        Values::Boolean { .. } => 2.0,
-    }
 }

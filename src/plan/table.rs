@@ -232,6 +232,11 @@ impl Resolver<'_> {
     fn primary_key(&mut self, table: &Located<profile::Table>, known: &Known<'_>) -> Vec<String> {
         let Some(written) = table.primary_key.as_deref() else { return Vec::new() };
         let names = self.column_names(written, known, "the primary key");
+        for name in written.iter().filter(|name| known.nullable.contains(&name.as_str())) {
+            let what = format!("column `{}` of the primary key has NULLs", name.as_str());
+            let fix = "delete its `null_ratio`, or leave it out of the key";
+            self.report.at(&name.span(), what, fix.to_owned());
+        }
         let is_unique = known.row_id.is_some_and(|id| names.iter().any(|name| name == id));
         let Some(first) = written.first() else { return names };
         let all_known = names.iter().all(|name| known.columns.contains(&name.as_str()));
@@ -333,6 +338,8 @@ impl Resolver<'_> {
 /// The columns that keys and indexes may name.
 struct Known<'a> {
     columns: Vec<&'a str>,
+    /// Those with a `null_ratio`.
+    nullable: Vec<&'a str>,
     row_id: Option<&'a str>,
     /// Whether every column has a name and values; if not, nothing follows from one's absence.
     complete: bool,
@@ -347,6 +354,12 @@ impl<'a> Known<'a> {
         Self {
             columns: columns
                 .iter()
+                .filter_map(|column| column.name.as_deref())
+                .map(String::as_str)
+                .collect(),
+            nullable: columns
+                .iter()
+                .filter(|column| column.null_ratio.is_some_and(|ratio| ratio.0 > 0.0))
                 .filter_map(|column| column.name.as_deref())
                 .map(String::as_str)
                 .collect(),
@@ -511,6 +524,15 @@ indexes = [
     { name = "a", columns = ["regio"], method = "BRIN" },
     { name = "a", columns = ["region", "region"], with = "fillfactor = 90) TABLESPACE (x" },
     { columns = [] },
+]
+
+[[tables]]
+name = "nullable"
+rows = 10
+primary_key = ["id", "region"]
+columns = [
+    { name = "id", type = "bigint", values = "row_id" },
+    { name = "region", type = "integer", values = { integer = { min = 1, max = 9 } }, null_ratio = 0.5 },
 ]
 
 [[tables]]

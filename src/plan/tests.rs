@@ -1,6 +1,7 @@
 //! Laws of the plan as a whole, and how its faults read.
 
 mod arrivals;
+mod columns;
 mod left_over;
 mod pairs;
 mod recovery;
@@ -14,7 +15,6 @@ use std::num::NonZeroU64;
 
 use super::*;
 use crate::profile::{Located, Number, RateOrMax, SecondsOrForever, Whole};
-use crate::row::{ColumnType, Values};
 
 /// A profile of this text; of a stream, unless it says what it is of.
 fn source(text: &str) -> ProfileSource {
@@ -236,51 +236,6 @@ fn the_result_file_holds_the_plan_in_the_keys_of_the_profile() {
     assert_eq!(json["stream"]["rows_per_s"], "max");
     assert_eq!(json["stream"]["linger_ms"], 100);
     assert_eq!(json["stream"]["columns"][3]["values"]["decimal"]["max"], "10000.00");
-}
-
-#[test]
-fn every_generator_reads_back() {
-    let text = r#"
-[stream]
-table = '"My Schema"."t""x"'
-[[stream.columns]]
-name = "id"
-type = "int8"
-values = "row_id"
-[[stream.columns]]
-name = "part"
-type = "int4"
-values = { partition = {} }
-[[stream.columns]]
-name = "n"
-type = "smallint"
-values = { integer = { min = -5, max = 5, pick = "cycle" } }
-[[stream.columns]]
-name = "f"
-type = "float8"
-values = { float = { min = 0, max = 1e300 } }
-[[stream.columns]]
-name = "d"
-type = "date"
-values = { day = { min = "1899-12-31", max = "2023-12-31" } }
-[[stream.columns]]
-name = "t"
-type = "varchar(20)"
-values = { text = { min_chars = 0, max_chars = 20 } }
-[[stream.columns]]
-name = "b"
-type = "bool"
-values = { boolean = { true_ratio = 0.25 } }
-[[stream.columns]]
-name = "m"
-type = "numeric(6,3)"
-values = { decimal = { min = "-0.5", max = "12" } }
-"#;
-    let first = plan(text, &Overrides::default());
-    assert_eq!(first.job.stream.table.schema.as_deref(), Some("My Schema"));
-    assert_eq!(first.job.stream.columns[0].sql_type, ColumnType::BigInt);
-    assert_eq!(first.job.stream.columns[7].values, Values::Decimal { min: -500, max: 12_000 });
-    assert_eq!(plan(&render(&first), &Overrides::default()), first);
 }
 
 proptest! {

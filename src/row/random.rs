@@ -40,6 +40,12 @@ impl Stream {
         Self { key: output(of_partition, column as u64 + 1) }
     }
 
+    /// Another stream of the same column, for each `number` one. Its key is an output that no row
+    /// reaches.
+    pub(crate) fn split(self, number: u64) -> Self {
+        Self { key: output(self.key, u64::MAX - number) }
+    }
+
     /// 64 random bits for the row.
     #[inline]
     pub(crate) fn bits(self, row: Row) -> u64 {

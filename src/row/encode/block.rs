@@ -15,6 +15,9 @@ const BYTES_MAX: usize = 16 * 1024;
 /// fixed size.
 const STEP_BYTES: usize = 32;
 
+/// A field that is NULL: a length of −1, and no bytes.
+const NULL: [u8; 4] = (-1_i32).to_be_bytes();
+
 /// Rows in the making.
 #[derive(Debug, Clone)]
 pub(super) struct Block {
@@ -105,6 +108,24 @@ impl Block {
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         for (bytes, end) in rows.zip(&mut self.ends[..self.rows]) {
             *end += write(row, &mut bytes[*end..]);
+            row = row.next();
+        }
+    }
+
+    /// Appends what `put` does, and in its place NULL to the rows that `is_null` names.
+    pub(super) fn put_or_null(
+        &mut self,
+        put: impl FnOnce(&mut Self),
+        is_null: impl Fn(Row) -> bool,
+    ) {
+        let starts = self.ends;
+        put(self);
+        let mut row = self.first;
+        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
+        for ((bytes, end), start) in rows.zip(&mut self.ends[..self.rows]).zip(starts) {
+            if is_null(row) {
+                *end = start + write(NULL, &mut bytes[start..]);
+            }
             row = row.next();
         }
     }

@@ -1,45 +1,89 @@
 //! Values drawn from ranges, before they are written.
 
+use std::sync::Arc;
+
 use super::block::Block;
 use crate::row::Pick;
+use crate::row::alias::Alias;
+use crate::row::pick::Distribution;
 use crate::row::random::{Row, Stream, scale, unit};
 
 /// Whole numbers from `min` to `min + span`. Wraps, so that the upper half of `u64` works too.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Whole {
     min: i64,
     span: u64,
-    pick: Pick,
+    draw: Draw,
     stream: Stream,
 }
 
+/// How a number is drawn.
+#[derive(Debug, Clone)]
+enum Draw {
+    Random,
+    Cycle,
+    Ranked(Arc<Alias>),
+    By(Distribution),
+}
+
 impl Whole {
-    pub(super) fn new(min: i64, max: i64, pick: Pick, stream: Stream) -> Self {
-        Self { min, span: max.wrapping_sub(min) as u64, pick, stream }
+    pub(super) fn new(min: i64, max: i64, pick: &Pick, stream: Stream) -> Self {
+        Self::in_units(min, max, (pick, 1.0), stream)
+    }
+
+    /// Numbers of which the distribution's have so many units each.
+    pub(super) fn in_units(
+        min: i64,
+        max: i64,
+        (pick, units): (&Pick, f64),
+        stream: Stream,
+    ) -> Self {
+        let span = max.wrapping_sub(min) as u64;
+        let draw = match pick {
+            Pick::Random => Draw::Random,
+            Pick::Cycle => Draw::Cycle,
+            Pick::Zipf(zipf) => Draw::Ranked(zipf.table(span.saturating_add(1))),
+            _ => Distribution::new(pick, min as f64, units).map_or(Draw::Random, Draw::By),
+        };
+        Self { min, span, draw, stream }
     }
 
     /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn put(self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
-        let number = |offset: u64| self.min.wrapping_add(offset as i64);
-        let bits = |row| self.stream.bits(row);
+    pub(super) fn put(&self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
+        let &Self { min, span, ref draw, stream } = self;
+        let number = |offset: u64| min.wrapping_add(offset as i64);
+        let bits = |row| stream.bits(row);
         let seq = block.first().seq;
-        match (self.pick, self.span.checked_add(1)) {
-            (_, Some(1)) => block.put(|_, space| write(self.min, space)),
-            (Pick::Random, Some(numbers)) => {
+        match (draw, span.checked_add(1)) {
+            (_, Some(1)) => block.put(|_, space| write(min, space)),
+            (Draw::Random, Some(numbers)) => {
                 block.put(|row, space| write(number(scale(bits(row), numbers)), space));
             }
-            (Pick::Random, None) => block.put(|row, space| write(number(bits(row)), space)),
-            (Pick::Cycle, numbers) => {
+            (Draw::Random, None) => block.put(|row, space| write(number(bits(row)), space)),
+            (Draw::Cycle, numbers) => {
                 let mut next = numbers.map_or(seq, |numbers| seq % numbers);
                 block.put(|_, space| {
                     let now = next;
-                    next = if now == self.span { 0 } else { now + 1 };
+                    next = if now == span { 0 } else { now + 1 };
                     write(number(now), space)
                 });
             }
+            (Draw::Ranked(alias), _) => {
+                block.put(|row, space| write(number(alias.draw(bits(row))), space));
+            }
+            (Draw::By(distribution), _) => {
+                let (distribution, max) = (*distribution, number(span));
+                block.put(|row, space| write(whole(distribution, bits(row), min, max), space));
+            }
         }
     }
+}
+
+/// The whole number nearest to what is drawn, and within its limits.
+fn whole(distribution: Distribution, bits: u64, min: i64, max: i64) -> i64 {
+    let value = distribution.draw(bits);
+    ((value + 0.5).floor() as i64).clamp(min, max)
 }
 
 /// Floats from `min` up to, but not including, `max`; always `min` if that is `max` too.
@@ -47,18 +91,23 @@ impl Whole {
 pub(super) struct Float {
     min: f64,
     max: f64,
+    by: Option<Distribution>,
     stream: Stream,
 }
 
 impl Float {
-    pub(super) fn new(min: f64, max: f64, stream: Stream) -> Self {
-        Self { min, max, stream }
+    pub(super) fn new(min: f64, max: f64, pick: &Pick, stream: Stream) -> Self {
+        Self { min, max, by: Distribution::new(pick, min, 1.0), stream }
     }
 
     /// Rounding may reach `max` (or pass `min`, for a `real`), hence the limits at the end.
     #[inline]
     pub(super) fn double(self, row: Row) -> f64 {
-        let value = self.min + unit(self.stream.bits(row)) * (self.max - self.min);
+        let bits = self.stream.bits(row);
+        let value = match self.by {
+            None => self.min + unit(bits) * (self.max - self.min),
+            Some(distribution) => distribution.draw(bits),
+        };
         value.min(self.max.next_down()).max(self.min)
     }
 

@@ -3,6 +3,7 @@
 use super::block::{Block, write};
 use super::draw::{Float, Text, Whole};
 use super::label::{NumberedText, Table};
+use crate::row::alias::Alias;
 use crate::row::numeric::{self, Packed};
 use crate::row::random::Stream;
 use crate::row::{Column, ColumnType, Pick, Values};
@@ -45,24 +46,53 @@ pub(super) enum Field {
     Double(Float),
     Text(Text),
     Boolean { stream: Stream, true_below: u64 },
+    ShortChoice(Chosen, Table<16>),
+    LongChoice(Chosen, Table<32>),
+    Choice(Chosen, Box<[Vec<u8>]>),
+    Nullable { field: Box<Field>, stream: Stream, null_below: u64 },
+}
+
+/// Which of some fields it is, by weight.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    alias: Alias,
+    stream: Stream,
+}
+
+impl Chosen {
+    /// Appends to each row the field that `write` makes of its number.
+    #[inline]
+    fn put(&self, block: &mut Block, write: impl Fn(u64, &mut [u8]) -> usize) {
+        let Self { alias, stream } = self;
+        block.put(|row, space| write(alias.draw(stream.bits(row)), space));
+    }
 }
 
 impl Field {
     /// Compiles a column that has passed [`Column::check`].
     pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
         let stream = Stream::new(origin.seed, origin.partition, index);
+        let field = Self::of_values(column, stream, origin);
+        if column.null_ratio == 0.0 {
+            return field;
+        }
+        let null_below = (column.null_ratio * RATIO_STEPS) as u64;
+        Self::Nullable { field: Box::new(field), stream: stream.split(0), null_below }
+    }
+
+    fn of_values(column: &Column, stream: Stream, origin: Origin) -> Self {
         let sql_type = column.sql_type;
         match &column.values {
             Values::RowId => Self::RowId { first: origin.first_id },
             Values::Partition => {
                 let number = origin.partition.into();
-                Self::whole(sql_type, number, number, Pick::Random, stream)
+                Self::whole(sql_type, number, number, &Pick::Random, stream)
             }
             Values::DueTime if sql_type == ColumnType::Date => Self::DueDate,
             Values::DueTime => Self::DueTimestamp,
             Values::Label { prefix, min, max, pick } => {
-                let offset = Whole::new(0, (max - min) as i64, *pick, stream);
-                let number = Whole::new(*min as i64, *max as i64, *pick, stream);
+                let offset = Whole::new(0, (max - min) as i64, pick, stream);
+                let number = Whole::new(*min as i64, *max as i64, pick, stream);
                 let label = NumberedText::new(prefix, *max);
                 match (Table::new(&label, *min, *max), Table::new(&label, *min, *max)) {
                     (Some(table), _) => Self::ShortLabel(offset, table),
@@ -70,10 +100,11 @@ impl Field {
                     (None, None) => Self::FormattedLabel(number, label),
                 }
             }
-            Values::Integer { min, max, pick } => Self::whole(sql_type, *min, *max, *pick, stream),
-            Values::Decimal { min, max } => {
-                let whole = Whole::new(*min, *max, Pick::Random, stream);
+            Values::Integer { min, max, pick } => Self::whole(sql_type, *min, *max, pick, stream),
+            Values::Decimal { min, max, pick } => {
                 let scale = sql_type.scale();
+                let pick = (pick, numeric::pow10(scale) as f64);
+                let whole = Whole::in_units(*min, *max, pick, stream);
                 let max_abs = min.unsigned_abs().max(max.unsigned_abs());
                 match (Packed::new(scale, max_abs), Packed::new(scale, max_abs)) {
                     (Some(packed), _) => Self::ShortNumeric(whole, packed),
@@ -81,13 +112,13 @@ impl Field {
                     (None, None) => Self::WideNumeric(whole, scale),
                 }
             }
-            Values::Float { min, max } if sql_type == ColumnType::Real => {
-                Self::Real(Float::new(*min, *max, stream))
+            Values::Float { min, max, pick } if sql_type == ColumnType::Real => {
+                Self::Real(Float::new(*min, *max, pick, stream))
             }
-            Values::Float { min, max } => Self::Double(Float::new(*min, *max, stream)),
+            Values::Float { min, max, pick } => Self::Double(Float::new(*min, *max, pick, stream)),
             // A date is sent as an integer.
             Values::Day { min, max, pick } => {
-                Self::Integer(Whole::new((*min).into(), (*max).into(), *pick, stream))
+                Self::Integer(Whole::new((*min).into(), (*max).into(), pick, stream))
             }
             Values::Text { min_chars, max_chars } => {
                 Self::Text(Text::new(*min_chars, *max_chars, stream))
@@ -95,10 +126,21 @@ impl Field {
             Values::Boolean { true_ratio } => {
                 Self::Boolean { stream, true_below: (true_ratio * RATIO_STEPS) as u64 }
             }
+            Values::Choice { of, weights } => {
+                let fields: Vec<Vec<u8>> = of.iter().map(|text| literal(text)).collect();
+                let even = vec![1.0; of.len()];
+                let weights = if weights.is_empty() { &even } else { weights };
+                let chosen = Chosen { alias: Alias::new(weights), stream };
+                match (Table::of(&fields), Table::of(&fields)) {
+                    (Some(table), _) => Self::ShortChoice(chosen, table),
+                    (None, Some(table)) => Self::LongChoice(chosen, table),
+                    (None, None) => Self::Choice(chosen, fields.into()),
+                }
+            }
         }
     }
 
-    fn whole(sql_type: ColumnType, min: i64, max: i64, pick: Pick, stream: Stream) -> Self {
+    fn whole(sql_type: ColumnType, min: i64, max: i64, pick: &Pick, stream: Stream) -> Self {
         let whole = Whole::new(min, max, pick, stream);
         match sql_type {
             ColumnType::SmallInt => Self::SmallInt(whole),
@@ -127,8 +169,10 @@ impl Field {
             Self::DueDate | Self::Integer(_) | Self::Real(_) => 4 + 4,
             Self::SmallInt(_) => 4 + 2,
             Self::Boolean { .. } => 4 + 1,
-            Self::ShortLabel(..) => 16,
-            Self::LongLabel(..) => 32,
+            Self::ShortLabel(..) | Self::ShortChoice(..) => 16,
+            Self::LongLabel(..) | Self::LongChoice(..) => 32,
+            Self::Choice(_, fields) => fields.iter().map(Vec::len).max().unwrap_or(0),
+            Self::Nullable { field, .. } => field.max_bytes(),
             Self::FormattedLabel(_, label) => label.max_bytes(),
             Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
             Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
@@ -188,8 +232,30 @@ impl Field {
                 let value = stream.bits(row) >> 11 < *true_below;
                 write([0, 0, 0, 1, u8::from(value)], space)
             }),
+            Self::ShortChoice(chosen, table) => {
+                chosen.put(block, |number, space| table.write(number, space));
+            }
+            Self::LongChoice(chosen, table) => {
+                chosen.put(block, |number, space| table.write(number, space));
+            }
+            Self::Choice(chosen, fields) => chosen.put(block, |number, space| {
+                let field = &fields[number as usize];
+                space[..field.len()].copy_from_slice(field);
+                field.len()
+            }),
+            Self::Nullable { field, stream, null_below } => {
+                block.put_or_null(
+                    |block| field.put(block),
+                    |row| stream.bits(row) >> 11 < *null_below,
+                );
+            }
         }
     }
+}
+
+/// A text as a field.
+fn literal(text: &str) -> Vec<u8> {
+    [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
 }
 
 #[inline]

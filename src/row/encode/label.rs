@@ -1,4 +1,5 @@
-//! Text that ends in a number: from a table where the numbers are few, formatted where not.
+//! Fields that are made beforehand, and text that ends in a number: from a table of such fields
+//! where the numbers are few, formatted where not.
 
 /// Most labels kept in a table; with 16 bytes each they stay in the second-level cache.
 const TABLE_LABELS_MAX: u64 = 4_096;
@@ -61,6 +62,16 @@ impl<const N: usize> Table<N> {
             field
         };
         Some(Self { fields: (min..=max).map(field).collect() })
+    }
+
+    /// Of these fields; `None` if one is too long.
+    pub(super) fn of(fields: &[Vec<u8>]) -> Option<Self> {
+        let padded = |field: &Vec<u8>| {
+            let mut padded = [0; N];
+            padded.get_mut(..field.len())?.copy_from_slice(field);
+            Some(padded)
+        };
+        Some(Self { fields: fields.iter().map(padded).collect::<Option<_>>()? })
     }
 
     /// Writes the field with the least number plus `offset`; returns its length. The padding is

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
-use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Pick, Values};
+use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Pick, Values, Zipf};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
 /// Rows that are due before time in microseconds overflows.
@@ -15,7 +15,7 @@ const FIRST_ROWS: std::ops::Range<u64> = 0..1 << 52;
 const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
 
 fn column(name: &str, sql_type: ColumnType, values: Values) -> Column {
-    Column { name: name.into(), sql_type, values }
+    Column { name: name.into(), sql_type, values, null_ratio: 0.0 }
 }
 
 fn label(prefix: &str, min: u64, max: u64, pick: Pick) -> Values {
@@ -31,7 +31,7 @@ fn stream_table() -> Vec<Column> {
         column(
             "amount",
             T::Numeric { precision: 15, scale: 2 },
-            Values::Decimal { min: 1_000, max: 1_000_000 },
+            Values::Decimal { min: 1_000, max: 1_000_000, pick: Pick::Random },
         ),
         column("gpu_partition", T::Integer, Values::Partition),
         column("created_at", T::TimestampTz, Values::DueTime),
@@ -42,7 +42,7 @@ fn stream_table() -> Vec<Column> {
 fn every_kind() -> Vec<Column> {
     use Pick::{Cycle, Random};
     let integer = |min, max, pick| Values::Integer { min, max, pick };
-    let decimal = |min, max| Values::Decimal { min, max };
+    let decimal = |min, max| Values::Decimal { min, max, pick: Pick::Random };
     let day = |min, max, pick| Values::Day { min, max, pick };
     let numeric = |precision, scale| T::Numeric { precision, scale };
     let (small_min, small_max) = (i16::MIN.into(), i16::MAX.into());
@@ -77,11 +77,11 @@ fn every_kind() -> Vec<Column> {
         (numeric(19, 19), decimal(i64::MIN, i64::MAX)),
         (numeric(38, 38), decimal(-50, 50)),
         (numeric(5, 3), decimal(0, 0)),
-        (T::Real, Values::Float { min: -1.5, max: 1e30 }),
-        (T::Real, Values::Float { min: 0.7, max: 0.700_000_1 }),
-        (T::Double, Values::Float { min: 0.0, max: 1.0 }),
-        (T::Double, Values::Float { min: 1.0, max: 1.0_f64.next_up() }),
-        (T::Double, Values::Float { min: 2.5, max: 2.5 }),
+        (T::Real, Values::Float { min: -1.5, max: 1e30, pick: Pick::Random }),
+        (T::Real, Values::Float { min: 0.7, max: 0.700_000_1, pick: Pick::Random }),
+        (T::Double, Values::Float { min: 0.0, max: 1.0, pick: Pick::Random }),
+        (T::Double, Values::Float { min: 1.0, max: 1.0_f64.next_up(), pick: Pick::Random }),
+        (T::Double, Values::Float { min: 2.5, max: 2.5, pick: Pick::Random }),
         (T::Date, day(-2_451_545, 2_145_031_948, Random)),
         (T::Date, day(0, 364, Cycle)),
         (T::Text, Values::Text { min_chars: 0, max_chars: 40 }),
@@ -91,12 +91,54 @@ fn every_kind() -> Vec<Column> {
         (T::Boolean, Values::Boolean { true_ratio: 0.0 }),
         (T::Boolean, Values::Boolean { true_ratio: 1.0 }),
     ];
-    let name = |index| format!("c{index}");
-    kinds
-        .into_iter()
-        .enumerate()
-        .map(|(i, (kind, values))| column(&name(i), kind, values))
-        .collect()
+    named(kinds)
+}
+
+/// Columns of these types and values. Every third of those that may has NULLs.
+fn named(kinds: Vec<(ColumnType, Values)>) -> Vec<Column> {
+    let columns = kinds.into_iter().enumerate().map(|(index, (kind, values))| {
+        let mut column = column(&format!("c{index}"), kind, values);
+        column.null_ratio = if index % 3 == 0 { 0.3 } else { 0.0 };
+        column.null_ratio = if column.check().is_ok() { column.null_ratio } else { 0.0 };
+        column
+    });
+    columns.collect()
+}
+
+/// Every way to choose a value, with the types that take it.
+fn every_pick() -> Vec<Column> {
+    let integer = |min, max, pick| Values::Integer { min, max, pick };
+    let zipf = |exponent| Pick::Zipf(Zipf::new(exponent));
+    let normal = |mean, sd| Pick::Normal { mean, sd };
+    let lognormal = |median, sigma| Pick::Lognormal { median, sigma };
+    let choice = |of: &[&str], weights: &[f64]| Values::Choice {
+        of: of.iter().map(|text| (*text).to_owned()).collect(),
+        weights: weights.to_vec(),
+    };
+    let numeric = T::Numeric { precision: 15, scale: 2 };
+    let decimal = |pick| Values::Decimal { min: 0, max: 100_000, pick };
+    let float = |pick| Values::Float { min: 0.0, max: 1_000.0, pick };
+    named(vec![
+        (T::BigInt, integer(1, 3_000, zipf(1.0))),
+        (T::SmallInt, integer(-5, 5, zipf(20.0))),
+        (T::Text, label("c_", 1, 100, zipf(0.5))),
+        (T::Text, label("a prefix beyond every table ", 1, 100, zipf(1.2))),
+        (T::Date, Values::Day { min: 0, max: 364, pick: zipf(0.8) }),
+        (numeric, Values::Decimal { min: 0, max: 999, pick: zipf(1.1) }),
+        (T::Integer, integer(-100, 100, normal(0.0, 40.0))),
+        (T::BigInt, integer(i64::MIN, i64::MAX, normal(0.0, 1e19))),
+        (numeric, decimal(normal(500.0, 1e300))),
+        (numeric, decimal(lognormal(20.0, 1.0))),
+        (T::BigInt, integer(0, i64::MAX, lognormal(1.0, 500.0))),
+        (T::Double, float(normal(500.0, 100.0))),
+        (T::Real, float(lognormal(30.0, 1.5))),
+        (T::Double, float(Pick::Exponential { scale: 100.0 })),
+        (T::Integer, integer(10, 1_000, Pick::Exponential { scale: 30.0 })),
+        (numeric, decimal(Pick::Cycle)),
+        (T::Text, choice(&["new", "paid", ""], &[1.0, 2.5, 0.0])),
+        (T::Varchar(20), choice(&["a text of 20 letters"], &[])),
+        (T::Text, choice(&["é", &"long ".repeat(20)], &[])),
+    ])
 }
 
 fn due_times(first_row: u64) -> DueTimes {
@@ -124,6 +166,9 @@ fn encode(encoder: &mut Encoder, first_row: u64, rows: u64, rooms: &[usize]) -> 
     all
 }
 
+/// What stands for NULL: no value of these tests has three such bytes.
+const NULL: [u8; 3] = [0xff; 3];
+
 /// Rows of fields of bytes, by the definition of the format.
 fn decode(mut bytes: &[u8], columns: usize) -> Vec<Vec<Vec<u8>>> {
     let mut rows = Vec::new();
@@ -133,8 +178,10 @@ fn decode(mut bytes: &[u8], columns: usize) -> Vec<Vec<Vec<u8>>> {
         let mut row = Vec::new();
         for _ in 0..columns {
             let (length, after) = rest.split_first_chunk().unwrap();
-            let (field, after) = after.split_at(i32::from_be_bytes(*length).try_into().unwrap());
-            row.push(field.to_vec());
+            let length = i32::from_be_bytes(*length);
+            assert!(length >= -1);
+            let (field, after) = after.split_at(length.max(0) as usize);
+            row.push(if length < 0 { NULL.to_vec() } else { field.to_vec() });
             rest = after;
         }
         rows.push(row);
@@ -160,11 +207,14 @@ fn units(bytes: &[u8], scale: u16) -> i128 {
 }
 
 /// Where the value at `seq` of a cycle is, if the column cycles.
-fn cycled(pick: Pick, seq: u64, min: i128, max: i128) -> Option<i128> {
-    (pick == Pick::Cycle).then(|| min + i128::from(seq) % (max - min + 1))
+fn cycled(pick: &Pick, seq: u64, min: i128, max: i128) -> Option<i128> {
+    (*pick == Pick::Cycle).then(|| min + i128::from(seq) % (max - min + 1))
 }
 
 fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64, due_us: i64) {
+    if column.null_ratio > 0.0 && bytes == NULL {
+        return;
+    }
     let width = match column.sql_type {
         T::Boolean => Some(1),
         T::SmallInt => Some(2),
@@ -173,7 +223,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
         T::Numeric { .. } | T::Text | T::Varchar(_) => None,
     };
     assert!(width.is_none_or(|width| width == bytes.len()), "{column:?}");
-    let in_range = |value: i128, min: i128, max: i128, pick: Pick| {
+    let in_range = |value: i128, min: i128, max: i128, pick: &Pick| {
         assert!((min..=max).contains(&value), "{column:?} {value}");
         assert_eq!(cycled(pick, seq, min, max).unwrap_or(value), value, "{column:?} row {seq}");
     };
@@ -190,7 +240,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             let number = text.strip_prefix(prefix.as_str()).unwrap();
             let value: u64 = number.parse().unwrap();
             assert_eq!(value.to_string(), number);
-            in_range(value.into(), (*min).into(), (*max).into(), *pick);
+            in_range(value.into(), (*min).into(), (*max).into(), pick);
         }
         Values::Integer { min, max, pick } => {
             let value = match column.sql_type {
@@ -202,12 +252,12 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
                 }
                 _ => integer(bytes),
             };
-            in_range(value.into(), (*min).into(), (*max).into(), *pick);
+            in_range(value.into(), (*min).into(), (*max).into(), pick);
         }
-        Values::Decimal { min, max } => {
-            in_range(units(bytes, scale), (*min).into(), (*max).into(), Pick::Random);
+        Values::Decimal { min, max, pick } => {
+            in_range(units(bytes, scale), (*min).into(), (*max).into(), pick);
         }
-        Values::Float { min, max } => {
+        Values::Float { min, max, .. } => {
             let value = match column.sql_type {
                 T::Real => f32::from_bits(integer(bytes) as u32).into(),
                 _ => f64::from_bits(integer(bytes) as u64),
@@ -219,7 +269,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             assert!(min <= value && (value < max || min >= max), "{column:?} {value}");
         }
         Values::Day { min, max, pick } => {
-            in_range(integer(bytes).into(), (*min).into(), (*max).into(), *pick);
+            in_range(integer(bytes).into(), (*min).into(), (*max).into(), pick);
         }
         Values::Text { min_chars, max_chars } => {
             assert!((*min_chars as usize..=*max_chars as usize).contains(&bytes.len()));
@@ -228,6 +278,10 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
         Values::Boolean { true_ratio } => {
             let possible = [*true_ratio < 1.0, *true_ratio > 0.0];
             assert!(possible[usize::from(bytes[0])], "{column:?} {bytes:?}");
+        }
+        Values::Choice { of, weights } => {
+            let at = of.iter().position(|text| text.as_bytes() == bytes).unwrap();
+            assert!(weights.get(at).is_none_or(|weight| *weight > 0.0));
         }
     }
 }
@@ -239,7 +293,7 @@ proptest! {
     fn every_value_has_its_type_and_is_in_its_range(
         seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
     ) {
-        let columns = every_kind();
+        let columns = [every_kind(), every_pick()].concat();
         let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
         let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
         let mut due = due_times(first_row);
@@ -256,7 +310,7 @@ proptest! {
         seed: u64, first_row in FIRST_ROWS, rows in 1_u64..150,
         rooms in prop::collection::vec(0_usize..20_000, 1..5),
     ) {
-        for columns in [every_kind(), stream_table()] {
+        for columns in [every_kind(), every_pick(), stream_table()] {
             let mut encoder = Encoder::new(&columns, seed, 5, 1).unwrap();
             let at_once = encode(&mut encoder, first_row, rows, &[1 << 20]);
             prop_assert_eq!(&encode(&mut encoder, first_row, rows, &rooms), &at_once);
@@ -287,9 +341,15 @@ fn the_generator_is_the_one_of_the_last_release() {
     // A change here changes everybody's data: say so in the changelog.
     let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
     let bytes = encode(&mut encoder, 0, 10_000, &[CHUNK_BYTES]);
+    assert_eq!((bytes.len(), fingerprint(&bytes)), (774_463, 14_241_978_300_802_468_505));
+    let mut encoder = Encoder::new(&every_pick(), 42, 1, 1).unwrap();
+    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
+    assert_eq!((bytes.len(), fingerprint(&bytes)), (0, 0));
+}
+
+fn fingerprint(bytes: &[u8]) -> u64 {
     let fnv1a = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    let fingerprint = bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv1a);
-    assert_eq!((bytes.len(), fingerprint), (774_463, 14_241_978_300_802_468_505));
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv1a)
 }
 
 #[test]
@@ -382,4 +442,72 @@ fn tables_that_cannot_be_encoded_are_refused() {
         "column `part`: partition 40000 is outside of smallint, which holds -32768 to 32767; use \
          fewer partitions, or a wider type"
     );
+}
+
+/// The numbers of a column of `pick`, of as many rows.
+fn drawn(min: i64, max: i64, pick: Pick, rows: u64, null_ratio: f64) -> Vec<Option<i64>> {
+    let mut column = column("n", T::BigInt, Values::Integer { min, max, pick });
+    column.null_ratio = null_ratio;
+    let mut encoder = Encoder::new(&[column], 42, 1, 1).unwrap();
+    let rows = decode(&encode(&mut encoder, 0, rows, &[CHUNK_BYTES]), 1);
+    rows.iter().map(|row| (row[0] != NULL).then(|| integer(&row[0]))).collect()
+}
+
+#[test]
+fn shares_by_rank_are_those_of_zipf() {
+    const ROWS: u64 = 100_000;
+    let mut counts = vec![0_u32; 50];
+    for number in drawn(1, 50, Pick::Zipf(Zipf::new(1.0)), ROWS, 0.0) {
+        counts[number.unwrap() as usize - 1] += 1;
+    }
+    // Hot values are not neighbours, or they would lie together in an index.
+    assert!(!counts.is_sorted_by(|a, b| a >= b));
+    counts.sort_unstable_by(|a, b| b.cmp(a));
+    let sum: f64 = (1..=50).map(|rank| 1.0 / f64::from(rank)).sum();
+    let chi: f64 = (1..)
+        .zip(&counts)
+        .map(|(rank, &count)| {
+            let expected = ROWS as f64 / f64::from(rank) / sum;
+            (f64::from(count) - expected).powi(2) / expected
+        })
+        .sum();
+    assert!(chi < 49.0 + 6.0 * 9.9, "{chi}");
+}
+
+#[test]
+fn distributions_have_their_quantiles() {
+    const ROWS: u64 = 100_000;
+    let quantiles = |pick| {
+        let mut all: Vec<i64> =
+            drawn(0, 1_000_000, pick, ROWS, 0.0).into_iter().flatten().collect();
+        all.sort_unstable();
+        [0.1, 0.5, 0.9, 0.99].map(|p| all[(p * ROWS as f64) as usize] as f64)
+    };
+    // As Python's `statistics` and `math` have them.
+    for (pick, expected) in [
+        (
+            Pick::Normal { mean: 500_000.0, sd: 100_000.0 },
+            [371_845.0, 500_000.0, 628_155.0, 732_635.0],
+        ),
+        (
+            Pick::Lognormal { median: 10_000.0, sigma: 1.0 },
+            [2_776.0, 10_000.0, 36_022.0, 102_405.0],
+        ),
+        (Pick::Exponential { scale: 10_000.0 }, [1_054.0, 6_931.0, 23_026.0, 46_052.0]),
+    ] {
+        for (found, expected) in quantiles(pick).iter().zip(expected) {
+            assert!((found / expected - 1.0).abs() < 0.04, "{found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn nulls_come_as_often_as_told_and_leave_the_values() {
+    const ROWS: u64 = 100_000;
+    let with = drawn(0, 1_000, Pick::Random, ROWS, 0.2);
+    let without = drawn(0, 1_000, Pick::Random, ROWS, 0.0);
+    let nulls = with.iter().filter(|number| number.is_none()).count() as f64;
+    // Six standard deviations.
+    assert!((nulls - 20_000.0).abs() < 6.0 * 126.5, "{nulls}");
+    assert!(with.iter().zip(&without).all(|(with, without)| with.is_none() || with == without));
 }

@@ -1,0 +1,308 @@
+//! Where values come from, as a profile has it, resolved and written back.
+
+use crate::profile::{self, Number, Values as Written, Whole};
+use crate::row::day::{format_day, parse_day};
+use crate::row::{Column, ColumnType, Pick, Values, Zipf};
+
+/// Most characters of a `varchar` column.
+pub(super) const VARCHAR_MAX: u32 = 10_485_760;
+
+/// The settings that a generator cannot do without: name, example, and whether it is there.
+pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, bool)> {
+    let mut all = match values {
+        Written::RowId | Written::Partition | Written::DueTime => vec![],
+        Written::Label(label) => vec![
+            ("prefix", "\"category_\"", label.prefix.is_some()),
+            ("min", "1", label.min.is_some()),
+            ("max", "100", label.max.is_some()),
+        ],
+        Written::Integer(integer) => {
+            vec![("min", "1", integer.min.is_some()), ("max", "100", integer.max.is_some())]
+        }
+        Written::Decimal(decimal) => vec![
+            ("min", "\"10.00\"", decimal.min.is_some()),
+            ("max", "\"10000.00\"", decimal.max.is_some()),
+        ],
+        Written::Float(float) => {
+            vec![("min", "0.0", float.min.is_some()), ("max", "1.0", float.max.is_some())]
+        }
+        Written::Day(day) => vec![
+            ("min", "\"2023-01-01\"", day.min.is_some()),
+            ("max", "\"2023-12-31\"", day.max.is_some()),
+        ],
+        Written::Text(text) => vec![
+            ("min_chars", "1", text.min_chars.is_some()),
+            ("max_chars", "20", text.max_chars.is_some()),
+        ],
+        Written::Boolean(boolean) => vec![("true_ratio", "0.5", boolean.true_ratio.is_some())],
+        Written::Choice(choice) => vec![("of", "[\"new\", \"paid\"]", choice.of.is_some())],
+    };
+    match pick_of(values) {
+        None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
+        Some(profile::Pick::Zipf(zipf)) => {
+            all.push(("exponent", "1.0", zipf.exponent.is_some()));
+        }
+        Some(profile::Pick::Normal(normal)) => {
+            all.push(("mean", "100.0", normal.mean.is_some()));
+            all.push(("sd", "15.0", normal.sd.is_some()));
+        }
+        Some(profile::Pick::Lognormal(lognormal)) => {
+            all.push(("median", "20.0", lognormal.median.is_some()));
+            all.push(("sigma", "1.0", lognormal.sigma.is_some()));
+        }
+        Some(profile::Pick::Exponential(exponential)) => {
+            all.push(("scale", "10.0", exponential.scale.is_some()));
+        }
+    }
+    all
+}
+
+/// How the values are chosen, where that is said.
+fn pick_of(values: &Written) -> Option<profile::Pick> {
+    match values {
+        Written::Label(label) => label.pick,
+        Written::Integer(integer) => integer.pick,
+        Written::Decimal(decimal) => decimal.pick,
+        Written::Float(float) => float.pick,
+        Written::Day(day) => day.pick,
+        _ => None,
+    }
+}
+
+fn resolve_pick(values: &Written) -> Result<Pick, ValuesFault> {
+    let number = |setting: Option<Number>| need(setting.as_ref()).map(|number| number.0);
+    Ok(match pick_of(values) {
+        None | Some(profile::Pick::Random) => Pick::Random,
+        Some(profile::Pick::Cycle) => Pick::Cycle,
+        Some(profile::Pick::Zipf(zipf)) => Pick::Zipf(Zipf::new(number(zipf.exponent)?)),
+        Some(profile::Pick::Normal(normal)) => {
+            Pick::Normal { mean: number(normal.mean)?, sd: number(normal.sd)? }
+        }
+        Some(profile::Pick::Lognormal(lognormal)) => {
+            Pick::Lognormal { median: number(lognormal.median)?, sigma: number(lognormal.sigma)? }
+        }
+        Some(profile::Pick::Exponential(exponential)) => {
+            Pick::Exponential { scale: number(exponential.scale)? }
+        }
+    })
+}
+
+/// Why values cannot be resolved.
+pub(super) enum ValuesFault {
+    Bad {
+        what: String,
+        fix: String,
+    },
+    /// A setting is missing, or the column's type cannot be read.
+    Reported,
+}
+
+fn bad(what: impl Into<String>, fix: impl Into<String>) -> ValuesFault {
+    ValuesFault::Bad { what: what.into(), fix: fix.into() }
+}
+
+/// Takes a setting that a generator cannot do without.
+fn need<T: Clone>(setting: Option<&T>) -> Result<T, ValuesFault> {
+    setting.cloned().ok_or(ValuesFault::Reported)
+}
+
+/// Values of a column of this type, if that is known. Whether they fit is `row`'s to say.
+pub(super) fn resolve_values(
+    values: &Written,
+    sql_type: Option<ColumnType>,
+) -> Result<Values, ValuesFault> {
+    let pick = resolve_pick(values)?;
+    Ok(match values {
+        Written::RowId => Values::RowId,
+        Written::Partition => Values::Partition,
+        Written::DueTime => Values::DueTime,
+        Written::Label(label) => Values::Label {
+            prefix: need(label.prefix.as_ref())?,
+            min: natural("min", need(label.min.as_ref())?)?,
+            max: natural("max", need(label.max.as_ref())?)?,
+            pick,
+        },
+        Written::Integer(integer) => Values::Integer {
+            min: need(integer.min.as_ref())?.0,
+            max: need(integer.max.as_ref())?.0,
+            pick,
+        },
+        Written::Decimal(decimal) => {
+            let min = need(decimal.min.as_ref())?;
+            let max = need(decimal.max.as_ref())?;
+            let scale = match sql_type {
+                Some(ColumnType::Numeric { scale, .. }) => scale,
+                // Without a scale there is nothing to read them in; the check refuses the type.
+                Some(_) => return Ok(Values::Decimal { min: 0, max: 0, pick }),
+                None => return Err(ValuesFault::Reported),
+            };
+            Values::Decimal { min: units(&min, scale)?, max: units(&max, scale)?, pick }
+        }
+        Written::Float(float) => Values::Float {
+            min: need(float.min.as_ref())?.0,
+            max: need(float.max.as_ref())?.0,
+            pick,
+        },
+        Written::Day(day) => Values::Day {
+            min: whole_day(&need(day.min.as_ref())?)?,
+            max: whole_day(&need(day.max.as_ref())?)?,
+            pick,
+        },
+        Written::Text(text) => Values::Text {
+            min_chars: chars("min_chars", need(text.min_chars.as_ref())?)?,
+            max_chars: chars("max_chars", need(text.max_chars.as_ref())?)?,
+        },
+        Written::Boolean(boolean) => {
+            Values::Boolean { true_ratio: need(boolean.true_ratio.as_ref())?.0 }
+        }
+        Written::Choice(choice) => Values::Choice {
+            of: need(choice.of.as_ref())?,
+            weights: choice.weights.iter().flatten().map(|weight| weight.0).collect(),
+        },
+    })
+}
+
+fn natural(key: &str, value: profile::Whole) -> Result<u64, ValuesFault> {
+    u64::try_from(value.0)
+        .map_err(|_| bad(format!("`{key}` is {}", value.0), "a label's number is 0 or more"))
+}
+
+fn chars(key: &str, value: profile::Whole) -> Result<u32, ValuesFault> {
+    u32::try_from(value.0).ok().filter(|chars| *chars <= VARCHAR_MAX).ok_or_else(|| {
+        bad(format!("`{key}` is {}", value.0), format!("write 0 to {VARCHAR_MAX} characters"))
+    })
+}
+
+fn whole_day(text: &str) -> Result<i32, ValuesFault> {
+    parse_day(text).ok_or_else(|| {
+        bad(format!("`{text}` is not a day"), "write year, month and day: \"2023-12-31\"")
+    })
+}
+
+/// A decimal number in units of its last digit: `12.3` in a scale of 2 is 1230.
+fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || digits.ends_with('.') {
+        return Err(bad(
+            format!("`{text}` is not a decimal number"),
+            "write digits and a point: \"10.00\"",
+        ));
+    }
+    let Some(zeros) = usize::from(scale).checked_sub(fraction.len()) else {
+        return Err(bad(
+            format!("`{text}` has {} digits after the point, and the type {scale}", fraction.len()),
+            "write fewer digits, or enlarge the type's scale",
+        ));
+    };
+    let zeros = "0".repeat(zeros);
+    format!("{whole}{fraction}{zeros}").parse::<i64>().map(|units| sign * units).map_err(|_| {
+        bad(
+            format!("`{text}` with {scale} digits after the point is beyond 64 bits"),
+            "choose a smaller number, or a smaller scale",
+        )
+    })
+}
+
+/// The inverse of [`units`].
+fn format_units(units: i64, scale: u16) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let scale = usize::from(scale);
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let point = if scale > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
+/// Values as a profile has them, every default written out but those that came with a later version.
+pub(super) fn written_values(column: &Column) -> Written {
+    let scale = match column.sql_type {
+        ColumnType::Numeric { scale, .. } => scale,
+        _ => 0,
+    };
+    let number = |value: u64| Some(Whole(value as i64));
+    match &column.values {
+        Values::RowId => Written::RowId,
+        Values::Partition => Written::Partition,
+        Values::DueTime => Written::DueTime,
+        Values::Label { prefix, min, max, pick } => Written::Label(profile::Label {
+            prefix: Some(prefix.clone()),
+            min: number(*min),
+            max: number(*max),
+            pick: Some(written_pick(pick)),
+        }),
+        Values::Integer { min, max, pick } => Written::Integer(profile::Integer {
+            min: Some(Whole(*min)),
+            max: Some(Whole(*max)),
+            pick: Some(written_pick(pick)),
+        }),
+        Values::Decimal { min, max, pick } => Written::Decimal(profile::Decimal {
+            min: Some(format_units(*min, scale)),
+            max: Some(format_units(*max, scale)),
+            pick: unless_random(pick),
+        }),
+        Values::Float { min, max, pick } => Written::Float(profile::Float {
+            min: Some(Number(*min)),
+            max: Some(Number(*max)),
+            pick: unless_random(pick),
+        }),
+        Values::Day { min, max, pick } => Written::Day(profile::Day {
+            min: Some(format_day(*min)),
+            max: Some(format_day(*max)),
+            pick: Some(written_pick(pick)),
+        }),
+        Values::Text { min_chars, max_chars } => Written::Text(profile::Text {
+            min_chars: number((*min_chars).into()),
+            max_chars: number((*max_chars).into()),
+        }),
+        Values::Boolean { true_ratio } => {
+            Written::Boolean(profile::Boolean { true_ratio: Some(Number(*true_ratio)) })
+        }
+        Values::Choice { of, weights } => Written::Choice(profile::Choice {
+            of: Some(of.clone()),
+            weights: (!weights.is_empty())
+                .then(|| weights.iter().map(|weight| Number(*weight)).collect()),
+        }),
+    }
+}
+
+fn unless_random(pick: &Pick) -> Option<profile::Pick> {
+    (*pick != Pick::Random).then(|| written_pick(pick))
+}
+
+fn written_pick(pick: &Pick) -> profile::Pick {
+    let number = |number: f64| Some(Number(number));
+    match pick {
+        Pick::Random => profile::Pick::Random,
+        Pick::Cycle => profile::Pick::Cycle,
+        Pick::Zipf(zipf) => {
+            profile::Pick::Zipf(profile::Zipf { exponent: number(zipf.exponent()) })
+        }
+        Pick::Normal { mean, sd } => {
+            profile::Pick::Normal(profile::Normal { mean: number(*mean), sd: number(*sd) })
+        }
+        Pick::Lognormal { median, sigma } => profile::Pick::Lognormal(profile::Lognormal {
+            median: number(*median),
+            sigma: number(*sigma),
+        }),
+        Pick::Exponential { scale } => {
+            profile::Pick::Exponential(profile::Exponential { scale: number(*scale) })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn decimals_read_back(value in -i64::MAX..=i64::MAX, scale in 0_u16..30) {
+            let text = format_units(value, scale);
+            prop_assert_eq!(units(&text, scale).ok(), Some(value), "{}", text);
+        }
+    }
+}

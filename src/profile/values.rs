@@ -1,0 +1,199 @@
+//! Columns and where their values come from, as their author wrote them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Located, Number, Whole};
+
+/// One column of a table.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Column {
+    /// Name as in the table.
+    pub name: Option<Located<String>>,
+    /// SQL type, such as "bigint", "numeric(15,2)" or "timestamptz".
+    #[serde(rename = "type")]
+    pub sql_type: Option<Located<String>>,
+    /// Where the values come from.
+    pub values: Option<Located<Values>>,
+    /// Probability of NULL, from 0 to below 1. Default: 0, and the column is NOT NULL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_ratio: Option<Number>,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Values {
+    /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
+    /// stream has it, and at most one of a table, where it counts from 1.
+    RowId,
+    /// The partition's number (integer), from 0. Exactly one column of a stream has it.
+    Partition,
+    /// The moment the row of a stream was due.
+    DueTime,
+    /// A prefix followed by a whole number.
+    Label(Label),
+    /// A whole number.
+    Integer(Integer),
+    /// An exact decimal number.
+    Decimal(Decimal),
+    /// A floating-point number.
+    Float(Float),
+    /// A day.
+    Day(Day),
+    /// Random lower-case letters and digits.
+    Text(Text),
+    /// True or false.
+    Boolean(Boolean),
+    /// One of some texts.
+    Choice(Choice),
+}
+
+/// A prefix followed by a whole number.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Text before the number.
+    pub prefix: Option<String>,
+    /// Smallest number.
+    pub min: Option<Whole>,
+    /// Largest number.
+    pub max: Option<Whole>,
+    /// How the number is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// A whole number.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Integer {
+    /// Smallest.
+    pub min: Option<Whole>,
+    /// Largest.
+    pub max: Option<Whole>,
+    /// How it is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// An exact decimal number; in quotes, because TOML's numbers are binary.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decimal {
+    /// Smallest, such as "10.00".
+    pub min: Option<String>,
+    /// Largest, such as "10000.00".
+    pub max: Option<String>,
+    /// How it is chosen. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+}
+
+/// A floating-point number.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Float {
+    /// Smallest.
+    pub min: Option<Number>,
+    /// Largest, not included.
+    pub max: Option<Number>,
+    /// How it is chosen: not in turn or by rank. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+}
+
+/// A day.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Day {
+    /// First, such as "2023-01-01".
+    pub min: Option<String>,
+    /// Last, such as "2023-12-31".
+    pub max: Option<String>,
+    /// How it is chosen. Default: "random".
+    pub pick: Option<Pick>,
+}
+
+/// Random lower-case letters and digits.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Text {
+    /// Fewest characters.
+    pub min_chars: Option<Whole>,
+    /// Most characters.
+    pub max_chars: Option<Whole>,
+}
+
+/// True or false.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Boolean {
+    /// Probability of true, from 0 to 1.
+    pub true_ratio: Option<Number>,
+}
+
+/// One of some texts.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// The texts, such as ["new", "paid", "sent"].
+    pub of: Option<Vec<String>>,
+    /// How often each comes, in proportion, such as [1, 5, 20]. Default: all alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Vec<Number>>,
+}
+
+/// How a value is chosen from its range.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// Uniformly at random.
+    Random,
+    /// In turn by row: min, min + 1 … max, min … In a table, row i has min + i modulo the number
+    /// of values.
+    Cycle,
+    /// By rank, so that a few values are hot: labels, whole numbers, decimals and days.
+    Zipf(Zipf),
+    /// By the normal distribution: whole numbers, decimals and floats.
+    Normal(Normal),
+    /// By the lognormal distribution, many small and a few large: the same types.
+    Lognormal(Lognormal),
+    /// By the exponential distribution, from `min` on: the same types.
+    Exponential(Exponential),
+}
+
+/// Shares that fall with the rank of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zipf {
+    /// The value of rank r has a share in proportion to 1 ÷ r to this power, above 0 and at most 20.
+    pub exponent: Option<Number>,
+}
+
+/// A normal distribution. What lies outside of `min` to `max` becomes its nearest end.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Normal {
+    /// Its middle.
+    pub mean: Option<Number>,
+    /// Its standard deviation.
+    pub sd: Option<Number>,
+}
+
+/// A lognormal distribution. What lies outside of `min` to `max` becomes its nearest end.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lognormal {
+    /// Half of the values lie below it.
+    pub median: Option<Number>,
+    /// Standard deviation of the values' natural logarithm.
+    pub sigma: Option<Number>,
+}
+
+/// An exponential distribution. What lies above `max` becomes `max`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Exponential {
+    /// Mean distance from `min`.
+    pub scale: Option<Number>,
+}

@@ -1,0 +1,203 @@
+//! How a value is chosen from its range: evenly, in turn, or by a distribution.
+
+use std::sync::{Arc, OnceLock};
+
+use serde::{Serialize, Serializer};
+
+use super::alias::{Alias, NUMBERS_MAX};
+use super::check::ColumnFault;
+use super::elementary::{exp, ln, normal_quantile};
+use super::random::scale;
+use crate::random::output;
+
+/// Largest exponent of a Zipf distribution: beyond it the first rank is nearly all.
+const EXPONENT_MAX: f64 = 20.0;
+/// What the order of ranks is drawn from. It never changes, so a hot value is the same in every
+/// run, partition and column.
+const ORDER_KEY: u64 = 0x6f72_6465_7265_6421;
+
+/// How a value is chosen from its range.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// Uniformly at random.
+    #[default]
+    Random,
+    /// In turn by row sequence: min, min + 1 … max, min …
+    Cycle,
+    /// By rank: the value of rank r has a share in proportion to r to the power of −exponent.
+    Zipf(Zipf),
+    /// By the normal distribution. What lies outside of the range becomes its nearest end.
+    Normal {
+        /// Its middle.
+        mean: f64,
+        /// Its standard deviation.
+        sd: f64,
+    },
+    /// By the lognormal distribution. What lies outside of the range becomes its nearest end.
+    Lognormal {
+        /// Half of the values lie below it.
+        median: f64,
+        /// Standard deviation of the logarithm.
+        sigma: f64,
+    },
+    /// By the exponential distribution, from `min` on. What lies above `max` becomes `max`.
+    Exponential {
+        /// Mean distance from `min`.
+        scale: f64,
+    },
+}
+
+/// What a column can do with its values, which decides how they may be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choosing {
+    /// They are so many, and have no measure. `None`: 2⁶⁴.
+    Ranks(Option<u64>),
+    /// They are so many, and numbers.
+    Numbers(Option<u64>),
+    /// They are numbers, and cannot be counted.
+    Uncounted,
+}
+
+impl Pick {
+    /// Whether it is the one that a profile need not name.
+    pub(super) fn is_random(&self) -> bool {
+        *self == Self::Random
+    }
+
+    /// Whether values of this kind can be chosen so.
+    pub(super) fn check(&self, choosing: Choosing) -> Result<(), ColumnFault> {
+        let fault = |fact: String, fix| Err(ColumnFault::Setting { fact, fix });
+        let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => fault(
+                format!("`{name}` is {value:?}, which is no finite number above 0"),
+                "write one above 0",
+            ),
+        };
+        match (self, choosing) {
+            (Self::Random, _) | (Self::Cycle, Choosing::Ranks(_) | Choosing::Numbers(_)) => Ok(()),
+            (Self::Zipf(zipf), Choosing::Ranks(count) | Choosing::Numbers(count)) => {
+                let Zipf { exponent, .. } = zipf;
+                if !(*exponent > 0.0 && *exponent <= EXPONENT_MAX) {
+                    return fault(
+                        format!("`exponent` is {exponent:?}, which is not above 0 and at most 20"),
+                        "write one such as 1.0",
+                    );
+                }
+                match count {
+                    Some(1..=NUMBERS_MAX) => Ok(()),
+                    _ => fault(
+                        format!("`zipf` ranks at most {NUMBERS_MAX} values, and these are more"),
+                        "narrow the range from `min` to `max`",
+                    ),
+                }
+            }
+            (Self::Cycle | Self::Zipf(_), Choosing::Uncounted) => fault(
+                "floating-point numbers cannot be chosen in turn or by rank".to_owned(),
+                "use \"random\", normal, lognormal or exponential",
+            ),
+            (_, Choosing::Ranks(_)) => fault(
+                "labels and days are not chosen by a distribution of numbers".to_owned(),
+                "use \"random\", \"cycle\" or zipf",
+            ),
+            (Self::Normal { mean, sd }, _) => match mean.is_finite() {
+                true => positive("sd", *sd),
+                false => fault(format!("`mean` is {mean:?}"), "write a finite number"),
+            },
+            (Self::Lognormal { median, sigma }, _) => {
+                positive("median", *median).and_then(|()| positive("sigma", *sigma))
+            }
+            (Self::Exponential { scale }, _) => positive("scale", *scale),
+        }
+    }
+}
+
+/// Shares that fall with the rank: a few values are hot, and most are rare.
+///
+/// Which value has which rank is drawn once for each number of values and stays. Clones share
+/// the table that is drawn from, which is made when the first is asked.
+#[derive(Debug, Clone)]
+pub struct Zipf {
+    exponent: f64,
+    table: Arc<OnceLock<(u64, Arc<Alias>)>>,
+}
+
+impl Zipf {
+    /// With shares in proportion to 1 ÷ rank to the power of `exponent`.
+    pub fn new(exponent: f64) -> Self {
+        Self { exponent, table: Arc::default() }
+    }
+
+    /// The exponent.
+    pub fn exponent(&self) -> f64 {
+        self.exponent
+    }
+
+    /// The table of `values` values, from 1 to [`NUMBERS_MAX`].
+    pub(super) fn table(&self, values: u64) -> Arc<Alias> {
+        let made = self.table.get_or_init(|| (values, Arc::new(self.make(values))));
+        match made.0 == values {
+            true => Arc::clone(&made.1),
+            // Of another column, which was made of a clone.
+            false => Arc::new(self.make(values)),
+        }
+    }
+
+    fn make(&self, values: u64) -> Alias {
+        let weight = |rank: u64| exp(-self.exponent * ln(rank as f64));
+        let mut weights: Vec<f64> = (1..=values).map(weight).collect();
+        // Fisher and Yates' shuffle.
+        for last in (1..weights.len()).rev() {
+            let other = scale(output(ORDER_KEY, last as u64), last as u64 + 1);
+            weights.swap(last, other as usize);
+        }
+        Alias::new(&weights)
+    }
+}
+
+impl PartialEq for Zipf {
+    fn eq(&self, other: &Self) -> bool {
+        self.exponent == other.exponent
+    }
+}
+
+impl Serialize for Zipf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([("exponent", self.exponent)])
+    }
+}
+
+/// A distribution of numbers, in the units of the column.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Distribution {
+    Normal { mean: f64, sd: f64 },
+    Lognormal { median: f64, sigma: f64 },
+    Exponential { min: f64, scale: f64 },
+}
+
+impl Distribution {
+    /// Of a pick whose numbers have `units` units each; `None` where it has no distribution.
+    pub(super) fn new(pick: &Pick, min: f64, units: f64) -> Option<Self> {
+        Some(match pick {
+            Pick::Random | Pick::Cycle | Pick::Zipf(_) => return None,
+            Pick::Normal { mean, sd } => Self::Normal { mean: mean * units, sd: sd * units },
+            Pick::Lognormal { median, sigma } => {
+                Self::Lognormal { median: median * units, sigma: *sigma }
+            }
+            Pick::Exponential { scale } => Self::Exponential { min, scale: scale * units },
+        })
+    }
+
+    /// The number that these random bits stand for. May be infinite.
+    #[inline]
+    pub(super) fn draw(self, bits: u64) -> f64 {
+        // In the middle of its step, so never 0 nor 1.
+        let p = ((bits >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0);
+        match self {
+            Self::Normal { mean, sd } => mean + sd * normal_quantile(p),
+            Self::Lognormal { median, sigma } => median * exp(sigma * normal_quantile(p)),
+            Self::Exponential { min, scale } => min - scale * ln(p),
+        }
+    }
+}
