@@ -136,7 +136,7 @@ pub struct Boolean {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// The texts, such as ["new", "paid", "sent"].
+    /// The texts, such as `["new", "paid", "sent"]`.
     pub of: Option<Vec<String>>,
     /// How often each comes, in proportion, such as [1, 5, 20]. Default: all alike.
     #[serde(skip_serializing_if = "Option::is_none")]

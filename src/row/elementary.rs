@@ -93,6 +93,7 @@ fn polynomial(coefficients: &[f64], x: f64) -> f64 {
 }
 
 /// Numerator and denominator of each range.
+#[expect(clippy::excessive_precision, reason = "as they are published")]
 const MIDDLE: [[f64; 8]; 2] = [
     [
         2.509_080_928_730_122_672_7e3,
@@ -115,6 +116,7 @@ const MIDDLE: [[f64; 8]; 2] = [
         1.0,
     ],
 ];
+#[expect(clippy::excessive_precision, reason = "as they are published")]
 const TAIL: [[f64; 8]; 2] = [
     [
         7.745_450_142_783_414_076_4e-4,
@@ -137,6 +139,7 @@ const TAIL: [[f64; 8]; 2] = [
         1.0,
     ],
 ];
+#[expect(clippy::excessive_precision, reason = "as they are published")]
 const FAR: [[f64; 8]; 2] = [
     [
         2.010_334_399_292_288_132_65e-7,
