@@ -44,6 +44,8 @@ pub(crate) struct SavedRun {
     is_alive: bool,
     /// The run, as its lanes' rows name it. A result of an earlier version does not have it.
     run: Option<String>,
+    /// Whether it has a journal, where one matters.
+    has_journal: bool,
     /// What is wrong with its journal, if anything is.
     damage: Option<String>,
     partitions: Vec<SavedPartition>,
@@ -257,7 +259,7 @@ impl SavedRun {
         let mut known_until_s = is_running.then_some(took_s.or(measured_s).unwrap_or_default());
         // What a loader that came to its end has saved says the same.
         let journal = if is_running { journal(folder, origin_us)? } else { None };
-        let mut damage = None;
+        let (has_journal, mut damage) = (journal.is_some(), None);
         if let Some(journal) = journal {
             known_until_s = known_until_s.map(|until| until.max(journal.until.as_secs_f64()));
             damage = journal.damage;
@@ -287,7 +289,17 @@ impl SavedRun {
             return Err(malformed(fact).into());
         }
         let is_alive = is_running && result::is_being_written(folder);
-        Ok(Self { plan, origin_us, known_until_s, is_alive, run, damage, partitions, server })
+        Ok(Self {
+            plan,
+            origin_us,
+            known_until_s,
+            is_alive,
+            run,
+            has_journal,
+            damage,
+            partitions,
+            server,
+        })
     }
 
     /// Why there is no server to look in unless one is named.
@@ -484,6 +496,12 @@ impl SavedRun {
                 false => "the loader was killed or could not save its end, and what it saved",
             };
             let _ = writeln!(out, "            {more} more: {why} ends after {until}");
+            if !self.has_journal {
+                let _ = writeln!(
+                    out,
+                    "            {JOURNAL} is not there: with it, it would end later"
+                );
+            }
             if let Some(damage) = &self.damage {
                 let _ = writeln!(out, "            {JOURNAL} {damage}: the rest of it is left out");
             }
@@ -502,10 +520,9 @@ impl SavedRun {
                 );
             }
             if *foreign > 0 {
-                let foreign = format_count(*foreign);
                 let _ = writeln!(
                     out,
-                    "            partition {number}: behind them {foreign} of a later run, or altered"
+                    "            partition {number}: behind them are rows of a later run, or altered ones"
                 );
             }
         }
@@ -542,7 +559,7 @@ fn journal(folder: &Path, origin_us: i64) -> Result<Option<Journal>, SavedRunErr
     let bytes = match std::fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ReadError::Unreadable { path, source }.into()),
+        Err(error) => return Err(SavedRunError::Journal { path, fact: error.to_string() }),
     };
     match Journal::parse(&bytes) {
         Ok(journal) if journal.origin_us == origin_us => Ok(Some(journal)),

@@ -120,7 +120,7 @@ pub(crate) async fn keep(
                         clocks.server_was_lost();
                         tracing::warn!(
                             "the session that reserves the table is lost, and taken anew; meanwhile \
-                             the run's other sessions hold the table: {error}"
+                             those of the run's other sessions that still live hold the table: {error}"
                         );
                     }
                 },

@@ -80,7 +80,7 @@ pub(crate) enum AuditError {
     #[error(transparent)]
     Server(#[from] pg::Error),
     /// The server was gone for too long.
-    #[error("{error}\n  the outage outlasted --reconnect-timeout ({timeout_s} s)")]
+    #[error("{error}\n  the outage outlasted the run's --reconnect-timeout ({timeout_s} s)")]
     Outage {
         /// The last error.
         error: pg::Error,

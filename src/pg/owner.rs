@@ -91,7 +91,7 @@ impl Row {
 /// make it. Where that cannot be done nothing is changed, and the lock has to do.
 ///
 /// # Errors
-/// When the server is gone.
+/// When the rows are there and the role may not use them; when the server is gone.
 pub(super) async fn claim(
     session: &mut Session,
     relation: u32,
@@ -134,9 +134,11 @@ async fn write(
                 Found::Usable => {}
                 Found::Missing => create(session).await?,
                 Found::Denied(why) => return Ok(Proof::LockAlone(why)),
+                Found::Shut(error) => return Err(error),
             }
         }
         Found::Denied(why) => return Ok(Proof::LockAlone(why)),
+        Found::Shut(error) => return Err(error),
     }
     forget(session).await?;
     let list = lanes.iter().map(|(partition, first_id)| format!("({partition}, {first_id})"));
@@ -194,7 +196,7 @@ pub(super) async fn left(session: &mut Session) -> Result<Option<Vec<(u32, u64, 
 pub(super) async fn forget_gone(session: &mut Session) -> Result<(), Error> {
     match look(session).await? {
         Found::Usable => forget(session).await,
-        Found::Missing | Found::Denied(_) => Ok(()),
+        Found::Missing | Found::Denied(_) | Found::Shut(_) => Ok(()),
     }
 }
 
@@ -206,6 +208,8 @@ enum Found {
     Missing,
     /// It cannot be used; why.
     Denied(String),
+    /// Others use it, and the role may not: they would never learn that this run came and went.
+    Shut(Error),
 }
 
 async fn look(session: &mut Session) -> Result<Found, Error> {
@@ -232,20 +236,26 @@ async fn look(session: &mut Session) -> Result<Found, Error> {
     Ok(match (text(1), text(4)) {
         (None, _) if is(0) => Found::Missing,
         (None, _) => Found::Denied(format!("role {role} may not CREATE in database {database}")),
-        (Some(_), _) if !is(2) => {
-            Found::Denied(format!("role {role} has no USAGE on schema {SCHEMA}"))
-        }
-        (Some(_), None) if is(3) => Found::Missing,
+        (Some(_), None) if is(2) && is(3) => Found::Missing,
         (Some(_), None) => Found::Denied(format!("role {role} may not CREATE in schema {SCHEMA}")),
         // What others have added to it would run with our rights.
         (Some(_), Some(_)) if !is(6) => {
             Found::Denied(format!("table {LANES} is not as strom-load makes it"))
         }
-        (Some(_), Some(_)) if is(5) => Found::Usable,
-        (Some(_), Some(_)) => Found::Denied(format!(
-            "role {role} may not SELECT, INSERT, UPDATE and DELETE in table {LANES}"
-        )),
+        (Some(_), Some(_)) if is(2) && is(5) => Found::Usable,
+        (Some(_), Some(_)) => Found::Shut(shut(role)),
     })
+}
+
+fn shut(role: &str) -> Error {
+    let fact = format!(
+        "role {role} may not use table {LANES}, by which other runs in this database learn whether a table is \
+         still theirs: beside this one they could load ids twice"
+    );
+    Error::refused("claim the partitions", fact).with_fix(format!(
+        "have the owner of schema {SCHEMA} run: GRANT USAGE ON SCHEMA {SCHEMA} TO {role}; GRANT SELECT, INSERT, \
+         UPDATE, DELETE ON {LANES} TO {role}"
+    ))
 }
 
 async fn create(session: &mut Session) -> Result<(), Error> {

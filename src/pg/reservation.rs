@@ -107,7 +107,8 @@ impl Reservation {
                 let fact = format!("another strom-load is at it: {sessions}");
                 let fix = format!(
                     "wait until it ends; one that is stopped or cut off is let go by the server \
-                     after its --lease (60 s by default); or {elsewhere}"
+                     after its --lease (60 s by default), but in the middle of a COPY or of reading its \
+                     rows back only when it is resumed or ended; or {elsewhere}"
                 );
                 return Err(Error::refused(act, fact).with_fix(fix));
             }

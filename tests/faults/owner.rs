@@ -222,3 +222,23 @@ async fn without_the_right_to_create_the_lock_decides_alone_and_the_summary_says
     assert_eq!(site.number(schemas).await, 0);
     site.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
+
+#[tokio::test]
+async fn a_run_that_may_not_write_the_rows_that_others_go_by_is_refused() {
+    let site = Site::shared().await;
+    second(&site, "postgres", "1s").end().await.done();
+    let role = format!("shut_{}", site.database);
+    site.execute(&format!(
+        "CREATE ROLE {role} LOGIN; GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA public TO {role}"
+    ))
+    .await;
+    let rows = site.rows().await;
+    let refused = second(&site, &role, "1s").end().await;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert_eq!(site.rows().await, rows);
+    // What it says mends it.
+    let (_, fix) = refused.stderr.split_once("strom_load run: ").unwrap();
+    site.execute(fix.lines().next().unwrap()).await;
+    second(&site, &role, "1s").end().await.done();
+    site.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+}
