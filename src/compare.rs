@@ -62,7 +62,7 @@ pub enum Outcome {
     Compared,
     /// Every gate holds.
     Pass,
-    /// A gate does not hold.
+    /// A gate does not hold, or a run of B has wrong rows or answers.
     Fail,
     /// None fails, and one is open.
     Inconclusive,
@@ -146,8 +146,8 @@ pub fn compare(sides: &[Vec<Run>; 2], options: &Options) -> Result<RunsCompared,
     let exact = exact::of([&a, &b], &gated);
     let is_whole = told.iter().all(|side| side.left_out.is_empty());
     let gates = gates::judge([&a, &b], &options.gates, is_whole);
-    let outcome = outcome(&gates);
-    let fails = match outcome {
+    let gated = outcome(&gates);
+    let fails = match gated {
         Outcome::Fail => true,
         Outcome::Inconclusive => options.strict,
         Outcome::Pass | Outcome::Compared => false,
@@ -155,6 +155,7 @@ pub fn compare(sides: &[Vec<Run>; 2], options: &Options) -> Result<RunsCompared,
     // What was proven wrong is not made right by a gate that looks at something else.
     let wrong = b.iter().filter(|run| run.result.exit_code() == exit::INTEGRITY);
     let wrong: Vec<String> = wrong.map(|run| run.folder.clone()).collect();
+    let outcome = if wrong.is_empty() { gated } else { Outcome::Fail };
     let codes = [(!wrong.is_empty(), exit::INTEGRITY), (fails, exit::THRESHOLD)];
     let exit_code = exit::gravest(codes.into_iter().filter_map(|(is, code)| is.then_some(code)));
     Ok(RunsCompared {

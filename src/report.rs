@@ -32,7 +32,19 @@ pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
-    format!("\n{}\n{}", verdict::line(result), tables(result))
+    harmless(&format!("{}\n{}", verdict::line(result), tables(result)))
+}
+
+/// Without what would steer a terminal: names and errors are the server's, and a saved file may be anybody's.
+fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
 }
 
 /// The summary behind its first line.

@@ -161,7 +161,7 @@ async fn an_audit_that_was_asked_for_and_not_made_is_a_shortfall() {
         let result = ended.result();
         let kept = (&result["status"], &result["stream"]["audit"]);
         assert_eq!(kept, (&"done".into(), &Value::Null));
-        let said = "the outage outlasted --reconnect-timeout (4 s)";
+        let said = "the outage outlasted the run's --reconnect-timeout (4 s)";
         assert!(ended.stdout.contains("not checked: "), "{}", ended.stdout);
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }

@@ -33,7 +33,14 @@ pub(super) fn headline(compared: &RunsCompared) -> String {
         gates.iter().map(|gate| gate.gate.as_str()).collect::<Vec<_>>().join(", ")
     };
     match compared.outcome {
-        Outcome::Fail => format!("does not hold: {}", named(&gates(Outcome::Fail))),
+        Outcome::Fail => {
+            let failed = gates(Outcome::Fail);
+            let gates = (!failed.is_empty()).then(|| format!("does not hold: {}", named(&failed)));
+            let wrong = &compared.wrong;
+            let wrong =
+                (!wrong.is_empty()).then(|| format!("wrong rows or answers: {}", wrong.join(", ")));
+            wrong.into_iter().chain(gates).collect::<Vec<_>>().join("; ")
+        }
         Outcome::Inconclusive => format!("open: {}", named(&gates(Outcome::Inconclusive))),
         Outcome::Pass => {
             let count = compared.gates.len() as u64;

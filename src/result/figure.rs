@@ -150,7 +150,8 @@ figures! {
     Stream "clock_steps", "times that this machine's clock or the server's was set meanwhile",
         |run| Some(run.clock_steps.len() as f64);
     Readers "queries_per_s", "queries answered per second",
-        |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum());
+        // The sum of nothing is -0.
+        |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum::<f64>() + 0.0);
     ReadersLatency "query_p50_ms", "median response time of the readers' queries",
         (|run| responses(run), |of| of.p50_ms);
     ReadersLatency "query_p99_ms", "99th percentile of the response time of the readers' queries",

@@ -76,10 +76,14 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     };
     tell(&format!("results in {}", folder.display()));
     let compared = super::of_sides(&sides, args, allowed, Some(told(&order)));
-    let compared = compared
+    let mut compared = compared
         .map_err(|failure| Failure { code: exit::gravest([code, failure.code]), ..failure })?;
+    if code != exit::DONE {
+        tell(&format!("the gravest exit code of the runs is {code}: {}", exit::words(code)));
+    }
+    compared.exit_code = exit::gravest([code, compared.exit_code]);
     let printed = super::show(&compared, &sides, args);
-    ended(exit::gravest([code, compared.exit_code]), None, printed)
+    ended(compared.exit_code, None, printed)
 }
 
 /// Finds before the first run what would be found behind the last one.

@@ -135,7 +135,7 @@ impl Cell {
 
 fn cells(result: &JobResult) -> Vec<Cell> {
     let (first, second) = match &result.body {
-        Body::Stream(run) => (kept(run), rows(result, run)),
+        Body::Stream(run) => (kept(run, result.status == Status::Running), rows(result, run)),
         Body::Faults(faults) => (survived(&faults.faults), rows(result, &faults.run)),
         Body::Benchmark(run) => (measured(run), faster(run)),
         Body::Sweep(run) => (rounds(run), best(run)),
@@ -143,7 +143,7 @@ fn cells(result: &JobResult) -> Vec<Cell> {
     vec![first, second, gpu(result), answers(result), limit(result), thresholds(result)]
 }
 
-fn kept(run: &StreamRun) -> Cell {
+fn kept(run: &StreamRun, is_running: bool) -> Cell {
     let stream = &run.stream;
     let question = "Rate kept?";
     let figures = format!(
@@ -169,6 +169,10 @@ fn kept(run: &StreamRun) -> Cell {
             &format!("yes, {}", verdict::rows_per_s(stream)),
             figures,
         ),
+        true if is_running => {
+            let answer = format!("{} so far", verdict::rows_per_s(stream));
+            Cell::new(question, State::Silent, &answer, figures)
+        }
         true => Cell::new(
             question,
             State::Bad,

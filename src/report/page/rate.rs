@@ -6,8 +6,8 @@ use crate::plot::{
 };
 use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
 use crate::record::Phase;
-use crate::result::JobResult;
 use crate::result::stream::{IntervalReport, OutageReport, StreamRun};
+use crate::result::{JobResult, Status};
 
 use super::Page;
 use super::html::{Cell, Table, data, figure};
@@ -136,7 +136,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
             ends: vec![peak],
         },
     ];
-    let (caption, plain) = caption(run);
+    let (caption, plain) = caption(run, page.result.status == Status::Running);
     let names = Names {
         id: &page.id("c-rate"),
         title: "Rows per second against the target, and the backlog",
@@ -158,7 +158,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
 }
 
 /// What is to be seen: as markup with its figures, and as plain text.
-fn caption(run: &StreamRun) -> (String, String) {
+fn caption(run: &StreamRun, is_running: bool) -> (String, String) {
     let stream = &run.stream;
     let due = format_count(stream.measured.rows_due);
     let done = format_count(stream.measured.rows_acknowledged);
@@ -194,6 +194,10 @@ fn caption(run: &StreamRun) -> (String, String) {
                     "Yes: {done} of {due} rows due in the measurement were committed, {achieved}."
                 )
             }
+            (Some(target), true) if is_running => format!(
+                "So far {done} of {due} rows due in the measurement were committed, {achieved} of {}/s.",
+                format_count(target)
+            ),
             (Some(target), true) => format!(
                 "No: {done} of {due} rows due in the measurement were committed, {achieved} of {}/s: \
                  {reason}.",

@@ -33,15 +33,23 @@ fn loader_limited(run: &StreamRun) -> Option<Advice> {
         return None;
     }
     let (own, response) = (loader.own_delay?, run.stream.response?);
-    let fact = format!(
-        "{}; its own part of the response is {} at p99, of {}",
-        loader.reason,
-        format_ms(own.p99_ms),
-        format_ms(response.p99_ms)
-    );
-    let (severity, why) = match missed {
-        true => (Critical, "the rate is the loader's, not the server's"),
-        false => (Warning, "the response times are the loader's, not the server's"),
+    // Rows that wait behind a rate that cannot be kept make the response long whoever is slow.
+    let fact = match missed {
+        true => loader.reason.clone(),
+        false => format!(
+            "{}; its own part of the response is {} at p99, of {}",
+            loader.reason,
+            format_ms(own.p99_ms),
+            format_ms(response.p99_ms)
+        ),
+    };
+    let (severity, why) = match (missed, who) {
+        (true, Bottleneck::Machine) => (
+            Critical,
+            "the rate is that of the loader's machine, which it shares with others, not of a server alone",
+        ),
+        (true, _) => (Critical, "the rate is the loader's, not the server's"),
+        (false, _) => (Warning, "the response times are the loader's, not the server's"),
     };
     let fix = match who {
         Bottleneck::Machine => "stop what else runs on the loader's machine, or use another one",
