@@ -116,6 +116,8 @@ fn whatever_happens_each_row_is_there_once_or_said_to_be_missing() {
         );
     }
     assert!(failed.is_empty(), "{} of {schedules} schedules failed", failed.len());
+    // A model that refuses every loader finds nothing wrong.
+    assert!(sums.rows_acknowledged > schedules, "{sums:?}");
 }
 
 #[test]

@@ -115,7 +115,7 @@ fn lost_rows_are_told_of_one_run_and_no_gate_hides_them() {
     let compared = of(side("a", &[10.0]), vec![lost], &["rows_dropped <= 0"]);
     let exact = compared.exact.iter().find(|one| one.figure == "rows_lost").unwrap();
     assert_eq!(exact.verdict, ExactVerdict::Worse);
-    assert_eq!((compared.outcome, compared.exit_code), (Outcome::Pass, exit::INTEGRITY));
+    assert_eq!((compared.outcome, compared.exit_code), (Outcome::Fail, exit::INTEGRITY));
 }
 
 #[test]

@@ -126,7 +126,9 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
             one("LIST (part)")
         }
         () if begins("SELECT attname, format_type") => {
-            let row = |(name, sql_type)| vec![some(name), some(sql_type), some("t"), some("f")];
+            let row = |(name, sql_type)| {
+                vec![some(name), some(sql_type), some("t"), some("f"), some("t")]
+            };
             Answer::Rows(COLUMNS.map(row).to_vec())
         }
         () if begins("SELECT row_security_active(") => {

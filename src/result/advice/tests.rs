@@ -96,7 +96,7 @@ fn of_healthy_results_nothing_is_advised() {
 }
 
 #[test]
-fn a_loader_that_is_the_limit_is_told_with_its_own_part() {
+fn a_loader_that_is_the_limit_is_told_and_where_it_was_late_with_its_own_part() {
     use Bottleneck::{Loader, Machine, None as Nobody, Server};
     let own = Some(sample::times(&[1, 1, 90]).percentiles().unwrap());
     let limited = |bottleneck, late_by, own: Option<Percentiles>| {
@@ -107,8 +107,9 @@ fn a_loader_that_is_the_limit_is_told_with_its_own_part() {
     };
     let told = item(&limited(Loader, Nobody, own), "loader-limited");
     assert_eq!(told.severity, Severity::Critical);
-    assert!(told.fact.contains("at p99, of "), "{}", told.fact);
+    assert!(!told.fact.contains("at p99, of "), "{}", told.fact);
     let told = item(&limited(Nobody, Machine, own), "loader-limited");
+    assert!(told.fact.contains("at p99, of "), "{}", told.fact);
     assert_eq!(told.severity, Severity::Warning);
     assert!(told.fix.starts_with("stop what else runs"), "{}", told.fix);
     assert!(ids(&limited(Server, Server, own)).is_empty());
