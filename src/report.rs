@@ -32,7 +32,7 @@ pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
-    harmless(&format!("{}\n{}", verdict::line(result), tables(result)))
+    harmless(&format!("\n{}\n{}", verdict::line(result), tables(result)))
 }
 
 /// Without what would steer a terminal: names and errors are the server's, and a saved file may be anybody's.

@@ -172,7 +172,14 @@ async fn an_audit_that_was_asked_for_and_not_made_is_a_shortfall() {
         let role = format!("auditor_{}_{audit}", database.name);
         database.execute(&format!("CREATE ROLE {role} LOGIN")).await;
         run(&database, "", &["--duration", "500ms", "--readers", "0"]).await.done();
-        database.execute(&format!("GRANT SELECT, INSERT ON {TABLE} TO {role}")).await;
+        let own = "GRANT SELECT, INSERT, UPDATE, DELETE ON strom_load.lane TO";
+        for grant in [
+            format!("GRANT SELECT, INSERT ON {TABLE} TO {role}"),
+            format!("GRANT USAGE ON SCHEMA strom_load TO {role}"),
+            format!("{own} {role}"),
+        ] {
+            database.execute(&grant).await;
+        }
         let args = ["--readers", "0", "--audit", audit];
         let program = start(&database.address_of(&role), "", &args);
         let rows = database.number(&format!("SELECT count(*) FROM {TABLE}")).await;

@@ -14,17 +14,15 @@ pub(super) fn report(folders: &[PathBuf], output: Option<&Path>) -> Result<u8, F
     if let Some(file) = output {
         return page_of(folders, file);
     }
-    let mut shown = Vec::new();
     for (_, saved) in read(folders)? {
         match saved {
-            Saved::Job(result) => shown.push(summary(&result)),
+            Saved::Job(result) => print(&summary(&result))?,
             Saved::Index(index, jobs) => {
-                shown.extend(jobs.iter().map(|(_, result)| summary(result)));
-                shown.push(index_text(&index));
+                jobs.iter().try_for_each(|(_, result)| print(&summary(result)))?;
+                print(&format!("\n{}", index_text(&index)))?;
             }
         }
     }
-    print(&shown.join("\n"))?;
     Ok(exit::DONE)
 }
 
