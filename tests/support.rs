@@ -285,12 +285,12 @@ impl Database {
 
     /// Waits until a query answers `t`.
     pub(crate) async fn until(&self, sql: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.text(sql).await != "t" {
             if Instant::now() > deadline {
                 let sessions = "SELECT application_name, state, wait_event, query \
                                 FROM pg_stat_activity WHERE datname = current_database()";
-                panic!("not within 20 s: {sql}\n{:#?}", self.rows(sessions).await);
+                panic!("not within 60 s: {sql}\n{:#?}", self.rows(sessions).await);
             }
             sleep(Duration::from_millis(20)).await;
         }
