@@ -24,6 +24,7 @@ use crate::result::{Body, JobResult};
 
 pub use benchmark::query_line;
 pub use cluster::cluster;
+pub(crate) use compare::unlike_values;
 pub use compare::{compare_markdown, compare_text};
 pub use history::{history_csv, history_text};
 pub use index::{index_markdown, index_text};
@@ -32,19 +33,7 @@ pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
-    harmless(&format!("\n{}\n{}", verdict::line(result), tables(result)))
-}
-
-/// Without what would steer a terminal: names and errors are the server's, and a saved file may be anybody's.
-fn harmless(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c.is_control() && c != '\n' {
-            true => out.extend(c.escape_default()),
-            false => out.push(c),
-        }
-    }
-    out
+    words::harmless(&format!("\n{}\n{}", verdict::line(result), tables(result)))
 }
 
 /// The summary behind its first line.

@@ -9,7 +9,7 @@ use crate::engine::Shutdown;
 use crate::exit;
 use crate::pg::Address;
 use crate::pg::clean::{self, Left, Leftovers};
-use crate::plan::TableName;
+use crate::plan::{TableName, shell_word};
 use crate::quantity::{format_about, format_bytes, format_counted};
 use crate::sink::terminal::Screen;
 
@@ -120,17 +120,8 @@ fn listed(address: &Address, left: &Leftovers) -> String {
     }
     let first = left.tables.iter().zip(&names).find(|(own, _)| !own.in_use);
     if let Some((_, name)) = first {
-        let name = shell(name);
+        let name = shell_word(name);
         let _ = writeln!(out, "to drop one with all its rows: strom-load clean {name}");
     }
     out
-}
-
-/// A name as a shell takes it.
-fn shell(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    match name.chars().all(plain) {
-        true => name.to_owned(),
-        false => format!("'{}'", name.replace('\'', "'\\''")),
-    }
 }

@@ -10,7 +10,7 @@ use crate::compare::{Options, Refused, Run, RunsCompared, compare as of_runs};
 use crate::exit;
 use crate::plan::{Gate, SETTINGS, Setting, nearest};
 use crate::quantity::format_count;
-use crate::report::{compare_markdown, compare_page, compare_text};
+use crate::report::{compare_markdown, compare_page, compare_text, unlike_values};
 use crate::result::figure::Names;
 use crate::result::{self, Saved, Status, is_within, plan_keys};
 use crate::sink::folder::write_page;
@@ -200,17 +200,6 @@ fn word_for(key: &str) -> String {
 
 /// Why runs are not compared: place, fact, fix.
 fn told(refused: &Refused) -> String {
-    const VALUE_MAX: usize = 60;
-    let short = |value: &Option<String>| match value {
-        None => "none".to_owned(),
-        Some(value) => {
-            let line = value.split_whitespace().collect::<Vec<_>>().join(" ");
-            match line.char_indices().nth(VALUE_MAX) {
-                Some((end, _)) => format!("{}…", &line[..end]),
-                None => line,
-            }
-        }
-    };
     match refused {
         Refused::NoRun { side, left_out } => {
             let ended: Vec<String> =
@@ -228,7 +217,7 @@ fn told(refused: &Refused) -> String {
             let lines: Vec<String> = keys
                 .iter()
                 .map(|one| {
-                    let (own, other) = (short(&one.first), short(&one.other));
+                    let [own, other] = unlike_values(one);
                     format!("\n  {}: {own} in {first}, {other} in {}", one.key, one.folder)
                 })
                 .collect();

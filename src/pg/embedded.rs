@@ -25,6 +25,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use crate::pace::{TELL_AFTER, TELL_EVERY, told};
+use crate::plan::shell_word;
 
 use account::Account;
 use cluster::Cluster;
@@ -227,6 +228,7 @@ impl Server {
     pub fn psql_command(&self) -> String {
         let own = self.binaries.bindir.join("psql");
         let psql = if own.is_file() { own } else { PathBuf::from("psql") };
+        let quoted = |path: &Path| shell_word(&path.to_string_lossy());
         let (psql, host) = (quoted(&psql), quoted(&self.socket_dir));
         format!("{psql} -h {host} -p {} -U {USER} {DATABASE}", self.port)
     }
@@ -522,25 +524,9 @@ fn log_tail(path: &Path, start: u64) -> String {
     }
 }
 
-/// A path as a shell reads it back.
-fn quoted(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_quoted_when_a_shell_would_split_it() {
-        assert_eq!(quoted(Path::new("/usr/lib/postgresql/15/bin")), "/usr/lib/postgresql/15/bin");
-        assert_eq!(quoted(Path::new("/it's here")), "'/it'\\''s here'");
-    }
 
     #[test]
     fn the_log_is_told_from_where_this_run_began() {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{TableName, TableNameError};
+use super::{TableName, TableNameError, shell_word};
 use crate::profile;
 
 /// Whether a table that is there is dropped first.
@@ -27,9 +27,7 @@ impl Recreate {
     /// The flag that lets this table be dropped though strom-load did not make it, as a shell takes
     /// it.
     pub fn flag(table: &TableName) -> String {
-        let flag = format!("--recreate={}", written(table));
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-=._".contains(c);
-        if flag.chars().all(plain) { flag } else { format!("'{}'", flag.replace('\'', "'\\''")) }
+        shell_word(&format!("--recreate={}", written(table)))
     }
 }
 

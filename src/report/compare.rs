@@ -10,6 +10,7 @@ use crate::quantity::{format_counted, format_ratio};
 
 use super::measure::shown;
 use super::table::{Align, TableRow, markdown_table, text_table};
+use super::words::harmless;
 
 /// Longest value of a setting or a key that is shown.
 const VALUE_MAX: usize = 60;
@@ -166,8 +167,8 @@ pub(super) fn values(all: &[String]) -> String {
     }
 }
 
-/// A key that was allowed to differ: its values.
-pub(super) fn unlike(one: &Unlike) -> [String; 2] {
+/// What two plans have of a key, each cut to a line.
+pub(crate) fn unlike_values(one: &Unlike) -> [String; 2] {
     [&one.first, &one.other].map(|value| match value {
         Some(value) => values(std::slice::from_ref(value)),
         None => "none".to_owned(),
@@ -215,7 +216,7 @@ fn tables(compared: &RunsCompared) -> Vec<(&'static str, Vec<TableRow>, Align)> 
         row(&[&one.what, &a, &b])
     }));
     differs.extend(compared.allowed.iter().map(|one| {
-        let [a, b] = unlike(one);
+        let [a, b] = unlike_values(one);
         row(&[&format!("plan: {}", one.key), &a, &b])
     }));
     let mut exact = vec![row(&["exact", "A", "B", "worst run"])];
@@ -254,7 +255,7 @@ pub fn compare_text(compared: &RunsCompared) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = write_text(&mut out, compared);
-    out
+    harmless(&out)
 }
 
 fn write_text(out: &mut String, compared: &RunsCompared) -> fmt::Result {

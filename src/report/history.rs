@@ -11,6 +11,7 @@ use crate::stats;
 
 use super::measure::shown;
 use super::table::{Align, TableRow, text_table};
+use super::words::harmless;
 
 /// Runs of a plan that are shown: the last ones.
 const RUNS_SHOWN: usize = 20;
@@ -40,7 +41,7 @@ pub fn history_text(runs: &[HistoryLine]) -> String {
         // Writing to a String cannot fail.
         let _ = of_plan(&mut out, &own);
     }
-    out
+    harmless(&out)
 }
 
 fn of_plan(out: &mut String, runs: &[&HistoryLine]) -> std::fmt::Result {

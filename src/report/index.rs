@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use crate::quantity::format_seconds;
 use crate::result::index::{Index, IndexEntry};
 
+use super::words::harmless;
+
 /// An index as Markdown.
 pub fn index_markdown(index: &Index) -> String {
     let mut out =
@@ -40,7 +42,7 @@ pub fn index_text(index: &Index) -> String {
             said(run)
         );
     }
-    out
+    harmless(&out)
 }
 
 fn said(run: &IndexEntry) -> String {

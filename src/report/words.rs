@@ -28,6 +28,19 @@ const UNKNOWN: &str = "PG-Strom gives no reason: the planner may find the CPU ch
 const ASLEEP: &str = "planned on the GPU and not answered in time: if the configuration was \
                           reloaded, PG-Strom's GPU service may be without workers; a superuser \
                           wakes it by setting pg_strom.max_async_tasks to another value and back";
+
+/// Without what would steer a terminal: names and errors are the server's, and a saved file may be anybody's.
+pub(super) fn harmless(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c.is_control() && c != '\n' {
+            true => out.extend(c.escape_default()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 /// A ratio with its interval, as far as there is one.
 pub(super) fn ratio(times: Option<&Comparison>) -> String {
     let Some(times) = times else { return "-".to_owned() };
@@ -352,6 +365,11 @@ mod tests {
             fallback_rows,
             service,
         }
+    }
+
+    #[test]
+    fn what_would_steer_a_terminal_is_shown_as_it_is_written() {
+        assert_eq!(harmless("a\nb \u{1b}[2Jc\td \u{9b}é"), "a\nb \\u{1b}[2Jc\\td \\u{9b}é");
     }
 
     #[test]

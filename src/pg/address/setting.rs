@@ -110,7 +110,8 @@ pub(super) fn is_known(key: &str) -> bool {
     entry(key).is_some()
 }
 
-/// The key that somebody who wrote this one most likely meant, if it is no more than a slip away.
+/// The key that somebody who wrote this one most likely meant, if it is no more than a slip away. Stricter than
+/// `plan::nearest`, which takes all that opens like a key: what is taken here is printed, and may be a password.
 pub(super) fn nearest(key: &str) -> Option<&'static str> {
     const SLIPS_MAX: usize = 2;
     let far = |name: &str| strsim::osa_distance(key, name);

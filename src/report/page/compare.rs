@@ -11,13 +11,13 @@ use crate::record::Times;
 use crate::result::Status;
 
 use super::super::compare::{
-    exact_verdict, headline, notes, outcome_word, ratio, subject, unlike, value, values, verdict,
-    verdicts, would_show, wrong,
+    exact_verdict, headline, notes, outcome_word, ratio, subject, unlike_values, value, values,
+    verdict, verdicts, would_show, wrong,
 };
 use super::distributions::trimmed;
 use super::document;
 use super::html::{Cell, Table, data, framed};
-use super::tail::{BEYOND_MIN, ms, percent, share};
+use super::tail::{BEYOND_MIN, ms, share, share_label};
 
 /// Points of a run's curve.
 const POINTS: usize = 60;
@@ -98,7 +98,7 @@ fn around(compared: &RunsCompared) -> String {
         table.row(vec![Cell::words(&one.what), a, b]);
     }
     for one in &compared.allowed {
-        let [a, b] = unlike(one).map(|value| Cell::words(&value));
+        let [a, b] = unlike_values(one).map(|value| Cell::words(&value));
         table.row(vec![Cell::code(&one.key), a, b]);
     }
     if table.rows.is_empty() {
@@ -320,10 +320,7 @@ fn distribution(sides: &[Vec<Run>; 2]) -> String {
         ys,
         x_name: "share of batches at least as fast",
         y_name: "response",
-        x_label: &|beyond| match beyond {
-            half if half < 3.0 => "50\u{a0}%".to_owned(),
-            beyond => percent(beyond),
-        },
+        x_label: &share_label,
         y_label: &format_ms,
         lines: &lines,
     };

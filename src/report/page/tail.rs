@@ -123,10 +123,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         ys,
         x_name: "share of batches (rows) at least as fast",
         y_name: "time",
-        x_label: &|beyond| match beyond {
-            half if half < 3.0 => "50\u{a0}%".to_owned(),
-            beyond => percent(beyond),
-        },
+        x_label: &share_label,
         y_label: &format_ms,
         lines: &lines,
     };
@@ -161,6 +158,11 @@ fn trimmed(value: f64) -> String {
 }
 
 /// The share at which a curve ends, to as many digits as tell it from 100.
+/// The same for an axis, whose first tick is the middle.
+pub(super) fn share_label(beyond: f64) -> String {
+    if beyond < 3.0 { "50\u{a0}%".to_owned() } else { percent(beyond) }
+}
+
 fn percent_of_end(end: f64) -> String {
     let decimals = (end.log10()).ceil().max(0.0) as usize;
     format!("{:.decimals$}", share(end) * 100.0)
