@@ -37,7 +37,7 @@ use std::time::Instant;
 use run::{Outcome, simulate};
 use schedule::Bug;
 
-const SCHEDULES: u64 = 1_000;
+const SCHEDULES: u64 = 600;
 /// Schedules that have failed once, and what was wrong.
 const FAILED_ONCE: [(u64, &str); 4] = [
     (1_420, "verify took a later run's rows for those that had been dropped"),

@@ -323,7 +323,7 @@ mod tests {
     fn feed(log: &mut LatencyLog, ticks: std::ops::Range<u64>, length: Duration) {
         for tick in ticks {
             let mut times = Times::default();
-            (0..20).for_each(|number| times.record(value(tick * 20 + number)));
+            (0..5).for_each(|number| times.record(value(tick * 5 + number)));
             let start = length * tick as u32;
             log.write(start + length, &[Line { start, length, tag: "response", times: &times }])
                 .unwrap();
@@ -333,7 +333,7 @@ mod tests {
     /// What a log must hold that so many ticks were fed to.
     fn fed(ticks: u64) -> Histogram<u64> {
         let mut all = Histogram::new(3).unwrap();
-        (0..ticks * 20).for_each(|number| all.record(value(number).as_nanos() as u64).unwrap());
+        (0..ticks * 5).for_each(|number| all.record(value(number).as_nanos() as u64).unwrap());
         all
     }
 
