@@ -11,9 +11,11 @@ pub(crate) mod day;
 mod elementary;
 mod encode;
 pub(crate) mod numeric;
+mod pattern;
 mod pick;
 mod random;
 mod values;
+mod words;
 
 use serde::Serialize;
 
@@ -22,8 +24,9 @@ pub use check::{ColumnError, ColumnFault};
 pub use checksum::Checksum;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
+pub use pattern::Pattern;
 pub use pick::{Pick, Zipf};
-pub use values::Values;
+pub use values::{Network, Values};
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -69,6 +72,20 @@ pub enum ColumnType {
     Text,
     /// `varchar(n)`
     Varchar(u32),
+    /// `char(n)`
+    Char(u32),
+    /// `uuid`
+    Uuid,
+    /// `json`
+    Json,
+    /// `jsonb`
+    Jsonb,
+    /// `bytea`
+    Bytea,
+    /// `inet`
+    Inet,
+    /// `time without time zone`
+    Time,
     /// `boolean`
     Boolean,
     /// `date`
@@ -100,6 +117,13 @@ impl std::fmt::Display for ColumnType {
             Self::Numeric { precision, scale } => write!(f, "numeric({precision},{scale})"),
             Self::Text => f.write_str("text"),
             Self::Varchar(chars) => write!(f, "character varying({chars})"),
+            Self::Char(chars) => write!(f, "character({chars})"),
+            Self::Uuid => f.write_str("uuid"),
+            Self::Json => f.write_str("json"),
+            Self::Jsonb => f.write_str("jsonb"),
+            Self::Bytea => f.write_str("bytea"),
+            Self::Inet => f.write_str("inet"),
+            Self::Time => f.write_str("time without time zone"),
             Self::Boolean => f.write_str("boolean"),
             Self::Date => f.write_str("date"),
             Self::Timestamp => f.write_str("timestamp without time zone"),

@@ -406,7 +406,7 @@ const BAD_PROFILES: [(&str, &str); 16] = [
         "column-faults",
         "[[stream.columns]]\nname = 'id'\ntype = 'bigint'\nvalues = 'row_id'\n\
          [[stream.columns]]\nname = 'p'\ntype = 'integer'\nvalues = 'partition'\n\
-         [[stream.columns]]\nname = 'a'\ntype = 'jsonb'\nvalues = { integer = { min = 1, max = 2 } }\n\
+         [[stream.columns]]\nname = 'a'\ntype = 'money'\nvalues = { integer = { min = 1, max = 2 } }\n\
          [[stream.columns]]\nname = 'b'\ntype = 'smallint'\nvalues = { integer = { min = 1, max = 99999 } }\n\
          [[stream.columns]]\nname = 'c'\ntype = 'date'\nvalues = { day = { min = '2023-02-30', max = '2023-01-01' } }\n\
          [[stream.columns]]\nname = 'c'\ntype = 'boolean'\nvalues = { boolean = { true_ratio = 2 } }",

@@ -105,7 +105,7 @@ fn on_disk(table: &Table, lengths: &[usize]) -> f64 {
     let (mut stays, mut out) = (ROW_HEAD + POINTER, 0.0);
     for (column, length) in columns {
         match column.sql_type {
-            ColumnType::Text | ColumnType::Varchar(_) if *length > MOVED_OUT_LEAVES => {
+            sql_type if is_long(sql_type) && *length > MOVED_OUT_LEAVES => {
                 stays += MOVED_OUT_LEAVES;
                 // The last piece is shorter, and its page is not always filled up.
                 let pieces = *length as f64 / PIECE + 0.25;
@@ -124,14 +124,32 @@ fn stored(sql_type: ColumnType, length: usize) -> (usize, usize) {
         ColumnType::Integer | ColumnType::Real | ColumnType::Date => (4, 4),
         ColumnType::BigInt
         | ColumnType::Double
+        | ColumnType::Time
         | ColumnType::Timestamp
         | ColumnType::TimestampTz => (8, 8),
+        ColumnType::Uuid => (1, 16),
+        // Sent with four numbers of a byte before the address; stored with two, and a length.
+        ColumnType::Inet => (1, length.saturating_sub(4) + 2 + 1),
         ColumnType::Boolean => (1, 1),
         // Sent with four numbers of two bytes before its digits; stored with one, and a length.
         ColumnType::Numeric { .. } => (1, length.saturating_sub(8) + 2 + 1),
-        ColumnType::Text | ColumnType::Varchar(_) if length <= 126 => (1, length + 1),
-        ColumnType::Text | ColumnType::Varchar(_) => (4, length + 4),
+        ColumnType::Text
+        | ColumnType::Varchar(_)
+        | ColumnType::Char(_)
+        | ColumnType::Bytea
+        | ColumnType::Json
+        // Its own form takes about as much as its text.
+        | ColumnType::Jsonb => match length {
+            ..=126 => (1, length + 1),
+            _ => (4, length + 4),
+        },
     }
+}
+
+/// Whether long values of the type are moved out of the row.
+fn is_long(sql_type: ColumnType) -> bool {
+    use ColumnType as T;
+    matches!(sql_type, T::Text | T::Varchar(_) | T::Char(_) | T::Bytea | T::Json | T::Jsonb)
 }
 
 /// Bytes that a b-tree on these columns takes for a row; `keys` are sums over the sample.

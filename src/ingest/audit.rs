@@ -19,7 +19,7 @@ use crate::pg::{self, Address, Session};
 use crate::plan::{OnFault, Recovery, Stream};
 use crate::record::Account;
 use crate::result::server::FirstRow;
-use crate::row::{Checksum, Column, EncodeError, Encoder, Values};
+use crate::row::{Checksum, Column, EncodeError, Encoder};
 
 use super::auditor::{Audited, Auditor};
 
@@ -119,7 +119,7 @@ pub(crate) fn first_row(
     (partition, id): (u32, i64),
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
-    let is_due = |column: &Column| column.values == Values::DueTime;
+    let is_due = |column: &Column| column.values.is_of_due_time();
     let Some(course) = stream.course(seed).filter(|_| stream.columns.iter().any(is_due)) else {
         return Ok(None);
     };

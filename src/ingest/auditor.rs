@@ -104,7 +104,7 @@ impl Auditor {
             id_field: columns.iter().position(|column| is_id(&column.values)).unwrap_or(0),
             ignored: columns
                 .iter()
-                .map(|column| due.is_none() && column.values == Values::DueTime)
+                .map(|column| due.is_none() && column.values.is_of_due_time())
                 .collect(),
             block_rows: ((BLOCK_BYTES_MAX / encoder.max_row_bytes()) as u64)
                 .clamp(1, BLOCK_ROWS_MAX),

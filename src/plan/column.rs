@@ -12,7 +12,7 @@ use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 const PRECISION_MAX: u16 = 1000;
 
 /// Names of types as a profile may write them; the first of each is the one to suggest.
-const TYPES: [(ColumnType, &[&str]); 10] = [
+const TYPES: [(ColumnType, &[&str]); 16] = [
     (ColumnType::SmallInt, &["smallint", "int2"]),
     (ColumnType::Integer, &["integer", "int", "int4"]),
     (ColumnType::BigInt, &["bigint", "int8"]),
@@ -23,6 +23,12 @@ const TYPES: [(ColumnType, &[&str]); 10] = [
     (ColumnType::Date, &["date"]),
     (ColumnType::TimestampTz, &["timestamptz", "timestamp with time zone"]),
     (ColumnType::Timestamp, &["timestamp", "timestamp without time zone"]),
+    (ColumnType::Time, &["time", "time without time zone"]),
+    (ColumnType::Uuid, &["uuid"]),
+    (ColumnType::Json, &["json"]),
+    (ColumnType::Jsonb, &["jsonb"]),
+    (ColumnType::Bytea, &["bytea"]),
+    (ColumnType::Inet, &["inet"]),
 ];
 
 /// The columns of the real-time workload.
@@ -231,18 +237,29 @@ fn parse_type(text: &str) -> Result<ColumnType, String> {
             },
             _ => Err("write the most characters, such as `varchar(50)`, or `text`".to_owned()),
         },
+        ("char" | "character" | "bpchar", arguments) => match arguments {
+            None => Ok(ColumnType::Char(1)),
+            Some([chars]) => match chars.parse() {
+                Ok(chars @ 1..=VARCHAR_MAX) => Ok(ColumnType::Char(chars)),
+                _ => Err(format!("write 1 to {VARCHAR_MAX} characters, such as `char(8)`")),
+            },
+            _ => Err("write its characters, such as `char(8)`".to_owned()),
+        },
         (name, None) => TYPES
             .iter()
             .find(|(_, names)| names.contains(&name))
             .map(|(sql_type, _)| *sql_type)
             .ok_or_else(|| {
                 let known = TYPES.iter().map(|(_, names)| names[0]);
-                super::fault::suggest(name, known.chain(["numeric(15,2)", "varchar(50)"]))
+                super::fault::suggest(
+                    name,
+                    known.chain(["numeric(15,2)", "varchar(50)", "char(8)"]),
+                )
             }),
         (name, Some(_)) => Err(if TYPES.iter().any(|(_, names)| names.contains(&name)) {
             format!("write `{name}` without parentheses")
         } else {
-            "only `numeric(15,2)` and `varchar(50)` take parentheses".to_owned()
+            "only `numeric(15,2)`, `varchar(50)` and `char(8)` take parentheses".to_owned()
         }),
     }
 }

@@ -209,6 +209,8 @@ impl Resolver<'_> {
             let role = match **values {
                 Values::Partition => "partition",
                 Values::DueTime => "due_time",
+                Values::EventTime(_) => "event_time",
+                Values::UuidV7 => "uuid_v7",
                 Values::RowId => {
                     row_ids += 1;
                     if row_ids > 1 {

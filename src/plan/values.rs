@@ -1,8 +1,9 @@
 //! Where values come from, as a profile has it, resolved and written back.
 
 use crate::profile::{self, Number, Values as Written, Whole};
-use crate::row::day::{format_day, parse_day};
-use crate::row::{Column, ColumnType, Pick, Values, Zipf};
+use crate::row::day::{format_day, format_time, parse_day, parse_time};
+use crate::row::numeric::units_of;
+use crate::row::{Column, ColumnFault, ColumnType, Pattern, Pick, Values, Zipf};
 
 /// Most characters of a `varchar` column.
 pub(super) const VARCHAR_MAX: u32 = 10_485_760;
@@ -10,7 +11,12 @@ pub(super) const VARCHAR_MAX: u32 = 10_485_760;
 /// The settings that a generator cannot do without: name, example, and whether it is there.
 pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, bool)> {
     let mut all = match values {
-        Written::RowId | Written::Partition | Written::DueTime => vec![],
+        Written::RowId
+        | Written::Partition
+        | Written::DueTime
+        | Written::Uuid
+        | Written::UuidV7
+        | Written::Pattern(_) => vec![],
         Written::Label(label) => vec![
             ("prefix", "\"category_\"", label.prefix.is_some()),
             ("min", "1", label.min.is_some()),
@@ -36,6 +42,19 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
         ],
         Written::Boolean(boolean) => vec![("true_ratio", "0.5", boolean.true_ratio.is_some())],
         Written::Choice(choice) => vec![("of", "[\"new\", \"paid\"]", choice.of.is_some())],
+        Written::EventTime(event) => vec![
+            ("late_ratio", "0.05", event.late_ratio.is_some()),
+            ("mean_lateness_s", "30.0", event.mean_lateness_s.is_some()),
+        ],
+        Written::Time(time) => vec![
+            ("min", "\"08:00:00\"", time.min.is_some()),
+            ("max", "\"18:00:00\"", time.max.is_some()),
+        ],
+        Written::Bytes(bytes) => vec![
+            ("min_bytes", "16", bytes.min_bytes.is_some()),
+            ("max_bytes", "64", bytes.max_bytes.is_some()),
+        ],
+        Written::Inet(inet) => vec![("network", "\"10.0.0.0/8\"", inet.network.is_some())],
     };
     match pick_of(values) {
         None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
@@ -159,7 +178,50 @@ pub(super) fn resolve_values(
             of: need(choice.of.as_ref())?,
             weights: choice.weights.iter().flatten().map(|weight| weight.0).collect(),
         },
+        Written::Uuid => Values::Uuid,
+        Written::UuidV7 => Values::UuidV7,
+        Written::EventTime(event) => Values::EventTime {
+            late_ratio: need(event.late_ratio.as_ref())?.0,
+            mean_lateness_s: need(event.mean_lateness_s.as_ref())?.0,
+        },
+        Written::Time(time) => Values::Time {
+            min_us: time_of_day(&need(time.min.as_ref())?)?,
+            max_us: time_of_day(&need(time.max.as_ref())?)?,
+        },
+        Written::Bytes(bytes) => Values::Bytes {
+            min_bytes: bytes_of("min_bytes", need(bytes.min_bytes.as_ref())?)?,
+            max_bytes: bytes_of("max_bytes", need(bytes.max_bytes.as_ref())?)?,
+        },
+        Written::Inet(inet) => {
+            let network = need(inet.network.as_ref())?;
+            Values::Inet { network: network.parse().map_err(|fault| of_column(&fault))? }
+        }
+        Written::Pattern(text) => {
+            let pattern = match sql_type {
+                None => return Err(ValuesFault::Reported),
+                Some(ColumnType::Json) => Pattern::of_json(text, false),
+                Some(ColumnType::Jsonb) => Pattern::of_json(text, true),
+                Some(_) => Pattern::of_text(text),
+            };
+            Values::Pattern(pattern.map_err(|fault| of_column(&fault))?)
+        }
     })
+}
+
+/// A fault that `row` finds as it reads a setting.
+fn of_column(fault: &ColumnFault) -> ValuesFault {
+    ValuesFault::Bad { what: fault.fact(), fix: fault.fix() }
+}
+
+fn time_of_day(text: &str) -> Result<i64, ValuesFault> {
+    parse_time(text).ok_or_else(|| {
+        bad(format!("`{text}` is not a time of day"), "write hours and minutes: \"08:30\"")
+    })
+}
+
+fn bytes_of(key: &str, value: profile::Whole) -> Result<u32, ValuesFault> {
+    u32::try_from(value.0)
+        .map_err(|_| bad(format!("`{key}` is {}", value.0), "write a number of bytes from 0 on"))
 }
 
 fn natural(key: &str, value: profile::Whole) -> Result<u64, ValuesFault> {
@@ -181,7 +243,7 @@ fn whole_day(text: &str) -> Result<i32, ValuesFault> {
 
 /// A decimal number in units of its last digit: `12.3` in a scale of 2 is 1230.
 fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
-    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let digits = text.strip_prefix('-').unwrap_or(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
     if whole.is_empty() || !is_number(whole) || !is_number(fraction) || digits.ends_with('.') {
@@ -190,14 +252,13 @@ fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
             "write digits and a point: \"10.00\"",
         ));
     }
-    let Some(zeros) = usize::from(scale).checked_sub(fraction.len()) else {
+    if fraction.len() > usize::from(scale) {
         return Err(bad(
             format!("`{text}` has {} digits after the point, and the type {scale}", fraction.len()),
             "write fewer digits, or enlarge the type's scale",
         ));
-    };
-    let zeros = "0".repeat(zeros);
-    format!("{whole}{fraction}{zeros}").parse::<i64>().map(|units| sign * units).map_err(|_| {
+    }
+    units_of(text, scale).ok_or_else(|| {
         bad(
             format!("`{text}` with {scale} digits after the point is beyond 64 bits"),
             "choose a smaller number, or a smaller scale",
@@ -264,6 +325,26 @@ pub(super) fn written_values(column: &Column) -> Written {
             weights: (!weights.is_empty())
                 .then(|| weights.iter().map(|weight| Number(*weight)).collect()),
         }),
+        Values::Uuid => Written::Uuid,
+        Values::UuidV7 => Written::UuidV7,
+        Values::EventTime { late_ratio, mean_lateness_s } => {
+            Written::EventTime(profile::EventTime {
+                late_ratio: Some(Number(*late_ratio)),
+                mean_lateness_s: Some(Number(*mean_lateness_s)),
+            })
+        }
+        Values::Time { min_us, max_us } => Written::Time(profile::TimeOfDay {
+            min: Some(format_time(*min_us)),
+            max: Some(format_time(*max_us)),
+        }),
+        Values::Bytes { min_bytes, max_bytes } => Written::Bytes(profile::Bytes {
+            min_bytes: number((*min_bytes).into()),
+            max_bytes: number((*max_bytes).into()),
+        }),
+        Values::Inet { network } => {
+            Written::Inet(profile::Inet { network: Some(network.to_string()) })
+        }
+        Values::Pattern(pattern) => Written::Pattern(pattern.as_written().to_owned()),
     }
 }
 

@@ -48,6 +48,58 @@ pub enum Values {
     Boolean(Boolean),
     /// One of some texts.
     Choice(Choice),
+    /// A random UUID, version 4.
+    Uuid,
+    /// A UUID that begins with the moment the row of a stream was due, version 7.
+    UuidV7,
+    /// When something happened: the moment the row of a stream was due, or a while before.
+    EventTime(EventTime),
+    /// A time of day.
+    Time(TimeOfDay),
+    /// Random bytes.
+    Bytes(Bytes),
+    /// An address within a network.
+    Inet(Inet),
+    /// A text with placeholders, such as "order-{digits:6}", or a JSON document with them.
+    Pattern(String),
+}
+
+/// When something happened. Most events come at once, some late.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EventTime {
+    /// Share of events that come late, from 0 to 1.
+    pub late_ratio: Option<Number>,
+    /// How late those come, on average, in seconds; exponentially distributed.
+    pub mean_lateness_s: Option<Number>,
+}
+
+/// A time of day.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TimeOfDay {
+    /// First, such as "08:00:00".
+    pub min: Option<String>,
+    /// Last, such as "18:00:00".
+    pub max: Option<String>,
+}
+
+/// Random bytes.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bytes {
+    /// Fewest.
+    pub min_bytes: Option<Whole>,
+    /// Most.
+    pub max_bytes: Option<Whole>,
+}
+
+/// An address within a network.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inet {
+    /// The network, such as "10.0.0.0/8" or "2001:db8::/32".
+    pub network: Option<String>,
 }
 
 /// A prefix followed by a whole number.

@@ -1,17 +1,20 @@
 //! Whether a column's values fit its SQL type, so that the encoder never meets one that does not.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use thiserror::Error;
 
 use super::ColumnType;
-use super::day::format_day;
+use super::day::{format_day, format_time};
 use super::numeric::{MAX_SCALE, pow10};
 
 /// Most characters that PostgreSQL declares a `varchar` with.
 const VARCHAR_CHARS_MAX: u32 = 10_485_760;
 /// Most digits that PostgreSQL declares a `numeric` with.
 const NUMERIC_PRECISION_MAX: u16 = 1_000;
+/// Longest mean lateness of an event: a hundred years.
+const LATENESS_MAX_S: f64 = 3_155_760_000.0;
 /// Most texts of which one is chosen.
 const CHOICES_MAX: usize = 65_536;
 /// First day of PostgreSQL's `date`, 4713 BC, from 2000-01-01.
@@ -95,7 +98,7 @@ pub enum ColumnFault {
         /// What is wrong.
         fact: String,
         /// What to do.
-        fix: &'static str,
+        fix: Cow<'static, str>,
     },
     /// The type itself cannot be declared or generated.
     Type {
@@ -142,10 +145,10 @@ impl ColumnFault {
             Self::Nul => "delete it".to_owned(),
             Self::NotFinite { .. } => "write finite numbers, closer together".to_owned(),
             Self::Ratio(_) => "write a number from 0 to 1".to_owned(),
-            Self::OutOfRange { fix, .. }
-            | Self::Setting { fix, .. }
-            | Self::TooLong { fix, .. }
-            | Self::Type { fix, .. } => (*fix).to_owned(),
+            Self::Setting { fix, .. } => fix.to_string(),
+            Self::OutOfRange { fix, .. } | Self::TooLong { fix, .. } | Self::Type { fix, .. } => {
+                (*fix).to_owned()
+            }
         }
     }
 }
@@ -163,7 +166,7 @@ pub(super) fn whole(sql_type: ColumnType) -> bool {
 }
 
 pub(super) fn text(sql_type: ColumnType) -> bool {
-    matches!(sql_type, ColumnType::Text | ColumnType::Varchar(_))
+    matches!(sql_type, ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_))
 }
 
 pub(super) fn possible(sql_type: ColumnType) -> Result<(), ColumnFault> {
@@ -180,10 +183,14 @@ pub(super) fn possible(sql_type: ColumnType) -> Result<(), ColumnFault> {
         ColumnType::Numeric { scale, .. } if scale > MAX_SCALE => {
             refused("generated values have at most 38 decimals", "lower the scale")
         }
-        ColumnType::Varchar(chars) if !(1..=VARCHAR_CHARS_MAX).contains(&chars) => refused(
-            "PostgreSQL has 1 to 10485760 characters",
-            "use a length in that range, or text",
-        ),
+        ColumnType::Varchar(chars) | ColumnType::Char(chars)
+            if !(1..=VARCHAR_CHARS_MAX).contains(&chars) =>
+        {
+            refused(
+                "PostgreSQL has 1 to 10485760 characters",
+                "use a length in that range, or text",
+            )
+        }
         _ => Ok(()),
     }
 }
@@ -234,7 +241,7 @@ pub(super) fn short(
     fix: &'static str,
 ) -> Result<(), ColumnFault> {
     match sql_type {
-        ColumnType::Varchar(limit) if chars > u64::from(limit) => {
+        ColumnType::Varchar(limit) | ColumnType::Char(limit) if chars > u64::from(limit) => {
             Err(ColumnFault::TooLong { chars, sql_type, limit, fix })
         }
         _ => Ok(()),
@@ -243,7 +250,7 @@ pub(super) fn short(
 
 /// The texts that one is chosen of, and their weights.
 pub(super) fn choice(of: &[String], weights: &[f64]) -> Result<(), ColumnFault> {
-    let fault = |fact, fix| Err(ColumnFault::Setting { fact, fix });
+    let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
     if of.is_empty() || of.len() > CHOICES_MAX {
         let fact = format!("`of` has {} values", of.len());
         return fault(fact, "list from 1 to 65536 of them");
@@ -264,6 +271,20 @@ pub(super) fn choice(of: &[String], weights: &[f64]) -> Result<(), ColumnFault> 
     }
     if sum <= 0.0 {
         return fault("no weight is above 0".to_owned(), "write one above 0");
+    }
+    Ok(())
+}
+
+/// How many events come late, and how late.
+pub(super) fn lateness(late_ratio: f64, mean_s: f64) -> Result<(), ColumnFault> {
+    let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
+    if !(0.0..=1.0).contains(&late_ratio) {
+        let fact = format!("`late_ratio` is {late_ratio:?}, which is no share");
+        return fault(fact, "write a number from 0 to 1");
+    }
+    if !(0.0..=LATENESS_MAX_S).contains(&mean_s) {
+        let fact = format!("`mean_lateness_s` is {mean_s:?}");
+        return fault(fact, "write seconds from 0 to 3155760000, a hundred years");
     }
     Ok(())
 }
@@ -308,5 +329,15 @@ pub(super) struct Day(pub(super) i32);
 impl Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_day(self.0))
+    }
+}
+
+/// A time of day, shown as people write it.
+#[derive(PartialEq, PartialOrd)]
+pub(super) struct Time(pub(super) i64);
+
+impl Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_time(self.0))
     }
 }

@@ -43,6 +43,35 @@ pub(crate) fn format_day(days: i32) -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// Microseconds of the day's greatest time, midnight at its end.
+pub(crate) const DAY_US: i64 = 86_400_000_000;
+
+/// Microseconds since midnight of the time written `08:30`, `08:30:15` or `08:30:15.25`.
+pub(crate) fn parse_time(text: &str) -> Option<i64> {
+    let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let parts: Vec<&str> = clock.split(':').collect();
+    let number = |part: &str, digits: std::ops::RangeInclusive<usize>| {
+        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
+        (is_number && digits.contains(&part.len())).then(|| part.parse::<i64>().ok())?
+    };
+    let two = |part: &str| number(part, 2..=2);
+    let (hours, minutes, seconds) = match parts.as_slice() {
+        [hours, minutes] if !text.contains('.') => (two(hours)?, two(minutes)?, 0),
+        [hours, minutes, seconds] => (two(hours)?, two(minutes)?, two(seconds)?),
+        _ => return None,
+    };
+    let fraction = number(&format!("{fraction:0<6}"), 6..=6)?;
+    let time = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction;
+    (minutes < 60 && seconds < 60 && time <= DAY_US).then_some(time)
+}
+
+/// The inverse of [`parse_time`]: `08:30:15`, or `08:30:15.250000`.
+pub(crate) fn format_time(us: i64) -> String {
+    let (seconds, fraction) = (us / 1_000_000, us % 1_000_000);
+    let clock = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if fraction == 0 { clock } else { format!("{clock}.{fraction:06}") }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -88,6 +117,25 @@ mod tests {
         #[test]
         fn every_day_reads_back(days in -730_119..=2_921_939) {
             prop_assert_eq!(parse_day(&format_day(days)), Some(days));
+        }
+    }
+
+    #[test]
+    fn times_of_day_are_read() {
+        let second = 1_000_000;
+        for (text, us) in [
+            ("00:00", 0),
+            ("08:30", 30_600 * second),
+            ("23:59:59.999999", DAY_US - 1),
+            ("24:00:00", DAY_US),
+            ("08:30:15.25", 30_615 * second + 250_000),
+        ] {
+            assert_eq!(parse_time(text), Some(us), "{text}");
+            assert_eq!(parse_time(&format_time(us)), Some(us));
+        }
+        for text in ["", "8:30", "08", "24:00:01", "12:60", "12:00:60", "-1:00", "12:00.5", "aa:bb"]
+        {
+            assert_eq!(parse_time(text), None, "{text}");
         }
     }
 }

@@ -7,8 +7,10 @@ mod block;
 mod draw;
 mod field;
 mod label;
+mod pattern;
 #[cfg(test)]
 mod tests;
+mod uuid;
 
 use thiserror::Error;
 

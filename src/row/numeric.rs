@@ -28,6 +28,23 @@ pub(crate) fn pow10(exponent: u16) -> u128 {
     10_u128.pow(u32::from(exponent))
 }
 
+/// A decimal number in units of its last digit: `12.3` in a scale of 2 is 1230. `None` if it is no number,
+/// has more decimals, or is beyond 64 bits.
+pub(crate) fn units_of(text: &str, scale: u16) -> Option<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (digits, ""),
+    };
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let zeros = "0".repeat(usize::from(scale).checked_sub(fraction.len())?);
+    format!("{sign}{whole}{fraction}{zeros}").parse().ok()
+}
+
 /// Encodes values of one scale that need no more than `DIGITS` digits, 3 or 4 (with a scale of 2:
 /// below 10⁸ or 10¹²), without a loop: the digits sit in one `u64`, 16 bits each.
 #[derive(Debug, Clone, Copy)]

@@ -67,7 +67,8 @@ impl Pick {
 
     /// Whether values of this kind can be chosen so.
     pub(super) fn check(&self, choosing: Choosing) -> Result<(), ColumnFault> {
-        let fault = |fact: String, fix| Err(ColumnFault::Setting { fact, fix });
+        let fault =
+            |fact: String, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
         let positive = |name: &str, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
             false => fault(
@@ -132,6 +133,13 @@ impl Zipf {
     /// The exponent.
     pub fn exponent(&self) -> f64 {
         self.exponent
+    }
+
+    /// Whether so many values can have shares by rank; `None`: 2⁶⁴.
+    pub(super) fn takes(&self, values: Option<u64>) -> bool {
+        self.exponent > 0.0
+            && self.exponent <= EXPONENT_MAX
+            && matches!(values, Some(1..=NUMBERS_MAX))
     }
 
     /// The table of `values` values, from 1 to [`NUMBERS_MAX`].

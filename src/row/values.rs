@@ -1,14 +1,19 @@
 //! Where the values of a column come from, and which types can hold them.
 
-use serde::Serialize;
+use std::fmt::{self, Display};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
 
 use super::check::{
-    ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, bounds, choice, finite, in_order,
-    possible, short, text, whole, whole_limits,
+    ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Time, bounds, choice, finite,
+    in_order, lateness, possible, short, text, whole, whole_limits,
 };
+use super::day::DAY_US;
 use super::numeric::{MAX_SCALE, pow10};
 use super::pick::{Choosing, Pick};
-use super::{Column, ColumnType};
+use super::{Column, ColumnType, Pattern};
 
 #[cfg(test)]
 mod tests;
@@ -92,6 +97,98 @@ pub enum Values {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         weights: Vec<f64>,
     },
+    /// A random UUID, version 4.
+    Uuid,
+    /// A UUID that begins with the moment the row was due, version 7.
+    UuidV7,
+    /// The moment the row was due, or a while before.
+    EventTime {
+        /// Share of events that come late.
+        late_ratio: f64,
+        /// How late those come on average, seconds.
+        mean_lateness_s: f64,
+    },
+    /// A time of day, in microseconds since midnight.
+    Time {
+        /// First.
+        min_us: i64,
+        /// Last.
+        max_us: i64,
+    },
+    /// Random bytes.
+    Bytes {
+        /// Fewest.
+        min_bytes: u32,
+        /// Most.
+        max_bytes: u32,
+    },
+    /// An address within a network.
+    Inet {
+        /// The network.
+        network: Network,
+    },
+    /// A text with placeholders.
+    Pattern(Pattern),
+}
+
+/// A network of addresses, of either version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: u128,
+    prefix: u8,
+    /// Bits of an address: 32 or 128.
+    bits: u8,
+}
+
+impl Network {
+    /// Bits of an address: 32 or 128.
+    pub(super) fn bits(self) -> u8 {
+        self.bits
+    }
+
+    /// An address, of random bits where the network leaves them free.
+    pub(super) fn host(self, random: u128) -> u128 {
+        self.address | random & self.free()
+    }
+
+    fn free(self) -> u128 {
+        u128::MAX.checked_shr(128 - u32::from(self.bits - self.prefix)).unwrap_or(0)
+    }
+}
+
+impl FromStr for Network {
+    type Err = ColumnFault;
+
+    fn from_str(text: &str) -> Result<Self, ColumnFault> {
+        let fault = || ColumnFault::Setting {
+            fact: format!("`{text}` is not a network"),
+            fix: "write an address and the bits of its network, such as 10.0.0.0/8".into(),
+        };
+        let (address, prefix) = text.split_once('/').ok_or_else(fault)?;
+        let (address, bits) = match address.parse().map_err(|_| fault())? {
+            IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+            IpAddr::V6(address) => (address.to_bits(), 128),
+        };
+        let prefix = prefix.parse().ok().filter(|prefix| *prefix <= bits).ok_or_else(fault)?;
+        let network = Self { address, prefix, bits };
+        Ok(Self { address: address & !network.free(), ..network })
+    }
+}
+
+impl Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address: IpAddr = match self.bits {
+            32 => Ipv4Addr::from_bits(self.address as u32).into(),
+            _ => Ipv6Addr::from_bits(self.address).into(),
+        };
+        write!(f, "{address}/{}", self.prefix)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl Column {
@@ -122,7 +219,7 @@ impl Column {
     }
 
     fn null_fault(&self) -> Result<(), ColumnFault> {
-        let fault = |fact, fix| Err(ColumnFault::Setting { fact, fix });
+        let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
         if !(0.0..1.0).contains(&self.null_ratio) {
             let fact = format!("`null_ratio` is {:?}, which is no share below 1", self.null_ratio);
             return fault(fact, "write a number from 0 to below 1, or leave the column out");
@@ -153,7 +250,7 @@ impl Values {
                 matches!(sql_type, T::TimestampTz | T::Timestamp | T::Date),
             ),
             Values::Label { prefix, min, max, pick } => {
-                holds("`text` or `varchar(50)`", text(sql_type))?;
+                holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
                 in_order("`min`", min, "`max`", max)?;
                 pick.check(Choosing::Ranks((max - min).checked_add(1)))?;
                 if prefix.contains('\0') {
@@ -196,7 +293,7 @@ impl Values {
                 ))
             }
             Values::Text { min_chars, max_chars } => {
-                holds("`text` or `varchar(50)`", text(sql_type))?;
+                holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
                 in_order("`min_chars`", min_chars, "`max_chars`", max_chars)?;
                 short((*max_chars).into(), sql_type, "lower `max_chars`, or use a wider type")
             }
@@ -206,10 +303,34 @@ impl Values {
                 ratio.then_some(()).ok_or_else(|| ColumnFault::Ratio(true_ratio.to_string()))
             }
             Values::Choice { of, weights } => {
-                holds("`text` or `varchar(50)`", text(sql_type))?;
+                holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
                 choice(of, weights)?;
                 let longest = of.iter().map(|text| text.chars().count() as u64).max();
                 short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")
+            }
+            Values::Uuid | Values::UuidV7 => holds("`uuid`", sql_type == T::Uuid),
+            Values::EventTime { late_ratio, mean_lateness_s } => {
+                holds(
+                    "`timestamptz` or `timestamp`",
+                    matches!(sql_type, T::TimestampTz | T::Timestamp),
+                )?;
+                lateness(*late_ratio, *mean_lateness_s)
+            }
+            Values::Time { min_us, max_us } => {
+                holds("`time`", sql_type == T::Time)?;
+                bounds([Time(*min_us), Time(*max_us)], [Time(0), Time(DAY_US)], sql_type)
+            }
+            Values::Bytes { min_bytes, max_bytes } => {
+                holds("`bytea`", sql_type == T::Bytea)?;
+                in_order("`min_bytes`", min_bytes, "`max_bytes`", max_bytes)
+            }
+            Values::Inet { .. } => holds("`inet`", sql_type == T::Inet),
+            Values::Pattern(pattern) => {
+                holds(
+                    "`text`, `varchar(50)`, `char(8)`, `json` or `jsonb`",
+                    text(sql_type) || matches!(sql_type, T::Json | T::Jsonb),
+                )?;
+                short(pattern.chars_max(), sql_type, "shorten the pattern, or use a wider type")
             }
         }
     }
@@ -228,13 +349,30 @@ impl Values {
             Self::Text { .. } => "text",
             Self::Boolean { .. } => "boolean",
             Self::Choice { .. } => "choice",
+            Self::Uuid => "uuid",
+            Self::UuidV7 => "uuid_v7",
+            Self::EventTime { .. } => "event_time",
+            Self::Time { .. } => "time",
+            Self::Bytes { .. } => "bytes",
+            Self::Inet { .. } => "inet",
+            Self::Pattern(_) => "pattern",
         }
+    }
+
+    /// Whether they are made of the moment at which the row was due.
+    pub(crate) fn is_of_due_time(&self) -> bool {
+        matches!(self, Self::DueTime | Self::EventTime { .. } | Self::UuidV7)
     }
 
     /// How many values there are, roughly.
     pub(crate) fn distinct(&self) -> f64 {
         match self {
-            Self::RowId | Self::DueTime | Self::Float { .. } => f64::INFINITY,
+            Self::RowId
+            | Self::DueTime
+            | Self::EventTime { .. }
+            | Self::Uuid
+            | Self::UuidV7
+            | Self::Float { .. } => f64::INFINITY,
             Self::Partition => 1.0,
             Self::Label { min, max, .. } => (max - min) as f64 + 1.0,
             Self::Integer { min, max, .. } | Self::Decimal { min, max, .. } => {
@@ -244,6 +382,10 @@ impl Values {
             Self::Text { max_chars, .. } => 36_f64.powf(f64::from(*max_chars)),
             Self::Boolean { .. } => 2.0,
             Self::Choice { of, .. } => of.len() as f64,
+            Self::Time { min_us, max_us } => (max_us - min_us) as f64 + 1.0,
+            Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
+            Self::Inet { network } => network.free() as f64 + 1.0,
+            Self::Pattern(pattern) => pattern.distinct(),
         }
     }
 }

@@ -118,29 +118,42 @@ impl Block {
         put: impl FnOnce(&mut Self),
         is_null: impl Fn(Row) -> bool,
     ) {
+        self.put_and_change(put, |row, length, field| match is_null(row) {
+            true => write(NULL, field),
+            false => length,
+        });
+    }
+
+    /// Appends what `put` does, and lets `change` change each field, of a length, in its place; it
+    /// returns the new length.
+    pub(super) fn put_and_change(
+        &mut self,
+        put: impl FnOnce(&mut Self),
+        change: impl Fn(Row, usize, &mut [u8]) -> usize,
+    ) {
         let starts = self.ends;
         put(self);
         let mut row = self.first;
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         for ((bytes, end), start) in rows.zip(&mut self.ends[..self.rows]).zip(starts) {
-            if is_null(row) {
-                *end = start + write(NULL, &mut bytes[start..]);
-            }
+            *end = start + change(row, *end - start, &mut bytes[start..]);
             row = row.next();
         }
     }
 
     /// Appends a field to every row, made of its due time.
     #[inline]
-    pub(super) fn put_due(&mut self, write: impl Fn(i64, &mut [u8]) -> usize) {
+    pub(super) fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize) {
         if let Due::Even(mut due) = self.due {
-            return self.put(|_, space| write(due.advance(), space));
+            return self.put(|row, space| write(row, due.advance(), space));
         }
         let Due::Each(due_us) = &self.due else { return };
+        let mut row = self.first;
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         let rows = rows.zip(&mut self.ends[..self.rows]);
         for ((bytes, end), due_us) in rows.zip(due_us.iter()) {
-            *end += write(*due_us, &mut bytes[*end..]);
+            *end += write(row, *due_us, &mut bytes[*end..]);
+            row = row.next();
         }
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::block::Block;
-use crate::row::Pick;
 use crate::row::alias::Alias;
 use crate::row::pick::Distribution;
-use crate::row::random::{Row, Stream, scale, unit};
+use crate::row::random::{Draws, Row, Stream, scale, unit};
+use crate::row::{Network, Pick};
 
 /// Whole numbers from `min` to `min + span`. Wraps, so that the upper half of `u64` works too.
 #[derive(Debug, Clone)]
@@ -46,6 +46,19 @@ impl Whole {
             _ => Distribution::new(pick, min as f64, units).map_or(Draw::Random, Draw::By),
         };
         Self { min, span, draw, stream }
+    }
+
+    /// The number of one row, where columns are not written as a whole.
+    pub(super) fn at(&self, row: Row) -> i64 {
+        let bits = self.stream.bits(row);
+        let number = |offset: u64| self.min.wrapping_add(offset as i64);
+        match (&self.draw, self.span.checked_add(1)) {
+            (Draw::Random, Some(numbers)) => number(scale(bits, numbers)),
+            (Draw::Random, None) => number(bits),
+            (Draw::Cycle, numbers) => number(numbers.map_or(row.seq, |numbers| row.seq % numbers)),
+            (Draw::Ranked(alias), _) => number(alias.draw(bits)),
+            (Draw::By(distribution), _) => whole(*distribution, bits, self.min, number(self.span)),
+        }
     }
 
     /// Appends to each row the field that `write` makes of its number.
@@ -145,15 +158,144 @@ impl Text {
         let chars =
             self.min_chars as usize + scale(draws.next(), u64::from(self.span) + 1) as usize;
         out[..4].copy_from_slice(&(chars as u32).to_be_bytes());
-        for text in out[4..].chunks_exact_mut(CHARS_PER_DRAW).take(chars.div_ceil(CHARS_PER_DRAW)) {
-            // Each multiplication moves the next base-36 digit above the point.
-            let mut fraction = draws.next();
-            for char in text {
-                let product = u128::from(fraction) * ALPHABET.len() as u128;
-                fraction = product as u64;
-                *char = ALPHABET[(product >> 64) as usize];
-            }
-        }
+        // Whole draws: what is beyond the length is overwritten, and a piece of fixed size is faster.
+        put_chars(&mut draws, ALPHABET, &mut out[4..][..chars.next_multiple_of(CHARS_PER_DRAW)]);
         4 + chars
     }
+}
+
+/// Fills `out` with characters of an alphabet of at most 36.
+#[inline]
+pub(super) fn put_chars(draws: &mut Draws, alphabet: &[u8], out: &mut [u8]) {
+    for text in out.chunks_mut(CHARS_PER_DRAW) {
+        // Each multiplication moves the next digit, to the base of the alphabet's size, above the point.
+        let mut fraction = draws.next();
+        for char in text {
+            let product = u128::from(fraction) * alphabet.len() as u128;
+            fraction = product as u64;
+            *char = alphabet[(product >> 64) as usize];
+        }
+    }
+}
+
+/// Random bytes of `min` to `min + span`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bytes {
+    min: u32,
+    span: u32,
+    stream: Stream,
+}
+
+impl Bytes {
+    pub(super) fn new(min: u32, max: u32, stream: Stream) -> Self {
+        Self { min, span: max - min, stream }
+    }
+
+    /// Most bytes of a field, length included.
+    pub(super) fn max_bytes(self) -> usize {
+        4 + (self.min + self.span) as usize
+    }
+
+    /// Writes the row's field; returns its length.
+    pub(super) fn write(self, row: Row, out: &mut [u8]) -> usize {
+        let mut draws = self.stream.draws(row);
+        let bytes = self.min + scale(draws.next(), u64::from(self.span) + 1) as u32;
+        out[..4].copy_from_slice(&bytes.to_be_bytes());
+        for eight in out[4..][..bytes as usize].chunks_mut(8) {
+            eight.copy_from_slice(&draws.next().to_be_bytes()[..eight.len()]);
+        }
+        4 + bytes as usize
+    }
+}
+
+/// Addresses of a network.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Inet {
+    network: Network,
+    stream: Stream,
+}
+
+impl Inet {
+    pub(super) fn new(network: Network, stream: Stream) -> Self {
+        Self { network, stream }
+    }
+
+    /// Bytes of a field, length included.
+    pub(super) fn bytes(self) -> usize {
+        4 + 4 + usize::from(self.network.bits()) / 8
+    }
+
+    /// Writes the row's field, as the server's `inet_send` has it; returns its length.
+    pub(super) fn write(self, row: Row, out: &mut [u8]) -> usize {
+        let mut draws = self.stream.draws(row);
+        let random = u128::from(draws.next()) << 64 | u128::from(draws.next());
+        let (bits, address) = (self.network.bits(), self.network.host(random));
+        let address = &address.to_be_bytes()[16 - usize::from(bits) / 8..];
+        let family = if bits == 32 { INET_V4 } else { INET_V6 };
+        out[..4].copy_from_slice(&(4 + address.len() as u32).to_be_bytes());
+        out[4..8].copy_from_slice(&[family, bits, 0, address.len() as u8]);
+        out[8..][..address.len()].copy_from_slice(address);
+        8 + address.len()
+    }
+}
+
+/// PostgreSQL's numbers of the two families of addresses, which are the same on all systems.
+const INET_V4: u8 = 2;
+const INET_V6: u8 = 3;
+
+/// When something happened: when it was due, or a while before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EventTime {
+    late_below: u64,
+    lateness: Distribution,
+    is_late: Stream,
+    by: Stream,
+}
+
+impl EventTime {
+    /// `late_below`: of 2⁵³, as probabilities are compared.
+    pub(super) fn new(late_below: u64, mean_lateness_s: f64, stream: Stream) -> Self {
+        let lateness = Distribution::Exponential { min: 0.0, scale: mean_lateness_s * 1e6 };
+        Self { late_below, lateness, is_late: stream.split(1), by: stream.split(2) }
+    }
+
+    #[inline]
+    pub(super) fn moment(self, row: Row, due_us: i64) -> i64 {
+        if self.is_late.bits(row) >> 11 >= self.late_below {
+            return due_us;
+        }
+        due_us.saturating_sub(self.lateness.draw(self.by.bits(row)) as i64)
+    }
+}
+
+/// Writes a whole number in digits; returns its length.
+pub(super) fn put_number(value: i64, out: &mut [u8]) -> usize {
+    put_units(value, 0, out)
+}
+
+/// Writes a number of units in digits with a point before the last `scale`; returns its length.
+pub(super) fn put_units(units: i64, scale: u16, out: &mut [u8]) -> usize {
+    let mut digits = [0; 24];
+    let mut start = digits.len();
+    let (mut rest, mut left) = (units.unsigned_abs(), i32::from(scale));
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        left -= 1;
+        if left == 0 {
+            start -= 1;
+            digits[start] = b'.';
+        }
+        if rest == 0 && left < 0 {
+            break;
+        }
+    }
+    if units < 0 {
+        start -= 1;
+        digits[start] = b'-';
+    }
+    let digits = &digits[start..];
+    out[..digits.len()].copy_from_slice(digits);
+    digits.len()
 }

@@ -1,8 +1,10 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
 use super::block::{Block, write};
-use super::draw::{Float, Text, Whole};
+use super::draw::{Bytes, EventTime, Float, Inet, Text, Whole};
 use super::label::{NumberedText, Table};
+use super::pattern::Template;
+use super::uuid;
 use crate::row::alias::Alias;
 use crate::row::numeric::{self, Packed};
 use crate::row::random::Stream;
@@ -29,7 +31,9 @@ pub(super) struct Origin {
 /// One column, ready to be encoded.
 #[derive(Debug, Clone)]
 pub(super) enum Field {
-    RowId { first: i64 },
+    RowId {
+        first: i64,
+    },
     DueTimestamp,
     DueDate,
     ShortLabel(Whole, Table<16>),
@@ -45,11 +49,29 @@ pub(super) enum Field {
     Real(Float),
     Double(Float),
     Text(Text),
-    Boolean { stream: Stream, true_below: u64 },
+    Boolean {
+        stream: Stream,
+        true_below: u64,
+    },
     ShortChoice(Chosen, Table<16>),
     LongChoice(Chosen, Table<32>),
     Choice(Chosen, Box<[Vec<u8>]>),
-    Nullable { field: Box<Field>, stream: Stream, null_below: u64 },
+    Uuid(Stream),
+    DueUuid(Stream),
+    EventTime(EventTime),
+    Bytes(Bytes),
+    Inet(Inet),
+    Pattern(Template),
+    /// Texts, followed by spaces up to so many characters.
+    Padded {
+        field: Box<Field>,
+        chars: usize,
+    },
+    Nullable {
+        field: Box<Field>,
+        stream: Stream,
+        null_below: u64,
+    },
 }
 
 /// Which of some fields it is, by weight.
@@ -72,7 +94,10 @@ impl Field {
     /// Compiles a column that has passed [`Column::check`].
     pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
         let stream = Stream::new(origin.seed, origin.partition, index);
-        let field = Self::of_values(column, stream, origin);
+        let mut field = Self::of_values(column, stream, origin);
+        if let ColumnType::Char(chars) = column.sql_type {
+            field = Self::Padded { field: Box::new(field), chars: chars as usize };
+        }
         if column.null_ratio == 0.0 {
             return field;
         }
@@ -137,6 +162,24 @@ impl Field {
                     (None, None) => Self::Choice(chosen, fields.into()),
                 }
             }
+            Values::Uuid => Self::Uuid(stream),
+            Values::UuidV7 => Self::DueUuid(stream),
+            Values::EventTime { late_ratio, mean_lateness_s } => {
+                let late_below = (late_ratio * RATIO_STEPS) as u64;
+                Self::EventTime(EventTime::new(late_below, *mean_lateness_s, stream))
+            }
+            // A time of day is sent in microseconds.
+            Values::Time { min_us, max_us } => {
+                Self::BigInt(Whole::new(*min_us, *max_us, &Pick::Random, stream))
+            }
+            Values::Bytes { min_bytes, max_bytes } => {
+                Self::Bytes(Bytes::new(*min_bytes, *max_bytes, stream))
+            }
+            Values::Inet { network } => Self::Inet(Inet::new(*network, stream)),
+            Values::Pattern(pattern) => {
+                let binary = sql_type == ColumnType::Jsonb;
+                Self::Pattern(Template::new(pattern, binary, stream, origin.first_id))
+            }
         }
     }
 
@@ -159,13 +202,17 @@ impl Field {
 
     /// Whether it is made of the row's due time.
     pub(super) fn is_due(&self) -> bool {
-        matches!(self, Self::DueTimestamp | Self::DueDate)
+        matches!(self, Self::DueTimestamp | Self::DueDate | Self::DueUuid(_) | Self::EventTime(_))
     }
 
     /// Most bytes of buffer that [`Field::put`] writes a row, more than it keeps in some cases.
     pub(super) fn max_bytes(&self) -> usize {
         match self {
-            Self::RowId { .. } | Self::DueTimestamp | Self::BigInt(_) | Self::Double(_) => 4 + 8,
+            Self::RowId { .. }
+            | Self::DueTimestamp
+            | Self::EventTime(_)
+            | Self::BigInt(_)
+            | Self::Double(_) => 4 + 8,
             Self::DueDate | Self::Integer(_) | Self::Real(_) => 4 + 4,
             Self::SmallInt(_) => 4 + 2,
             Self::Boolean { .. } => 4 + 1,
@@ -177,6 +224,11 @@ impl Field {
             Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
             Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
             Self::Text(text) => text.max_bytes(),
+            Self::Uuid(_) | Self::DueUuid(_) => 4 + 16,
+            Self::Bytes(bytes) => bytes.max_bytes(),
+            Self::Inet(inet) => inet.bytes(),
+            Self::Pattern(template) => template.max_bytes(),
+            Self::Padded { field, chars } => field.max_bytes() + chars,
         }
     }
 
@@ -187,9 +239,9 @@ impl Field {
                 block.put(|row, space| write_i64(first.wrapping_add(row.seq as i64), space));
             }
             Self::DueTimestamp => {
-                block.put_due(|due_us, space| write_i64(timestamp(due_us), space));
+                block.put_due(|_, due_us, space| write_i64(timestamp(due_us), space));
             }
-            Self::DueDate => block.put_due(|due_us, space| {
+            Self::DueDate => block.put_due(|_, due_us, space| {
                 write_i32(timestamp(due_us).div_euclid(US_PER_DAY) as i32, space)
             }),
             Self::ShortLabel(offset, table) => {
@@ -243,6 +295,22 @@ impl Field {
                 space[..field.len()].copy_from_slice(field);
                 field.len()
             }),
+            Self::Uuid(stream) => {
+                block.put(|row, space| write_uuid(uuid::random(*stream, row), space));
+            }
+            Self::DueUuid(stream) => block.put_due(|row, due_us, space| {
+                write_uuid(uuid::of_moment(due_us, *stream, row), space)
+            }),
+            Self::EventTime(event) => block.put_due(|row, due_us, space| {
+                write_i64(timestamp(event.moment(row, due_us)), space)
+            }),
+            Self::Bytes(bytes) => block.put(|row, space| bytes.write(row, space)),
+            Self::Inet(inet) => block.put(|row, space| inet.write(row, space)),
+            Self::Pattern(template) => template.put(block),
+            Self::Padded { field, chars } => block.put_and_change(
+                |block| field.put(block),
+                |_, length, space| pad(space, length, *chars),
+            ),
             Self::Nullable { field, stream, null_below } => {
                 block.put_or_null(
                     |block| field.put(block),
@@ -256,6 +324,24 @@ impl Field {
 /// A text as a field.
 fn literal(text: &str) -> Vec<u8> {
     [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// Appends spaces to a field of a text, up to so many characters; returns its new length.
+fn pad(space: &mut [u8], length: usize, chars: usize) -> usize {
+    // Each character has one byte that continues no other.
+    let has = space[4..length].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    let end = length + chars.saturating_sub(has);
+    space[length..end].fill(b' ');
+    space[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+    end
+}
+
+#[inline]
+fn write_uuid(value: u128, space: &mut [u8]) -> usize {
+    let mut field = [0; 20];
+    field[..4].copy_from_slice(&16_u32.to_be_bytes());
+    field[4..].copy_from_slice(&value.to_be_bytes());
+    write(field, space)
 }
 
 #[inline]

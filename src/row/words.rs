@@ -1,0 +1,32 @@
+//! Words that texts are made of. Their order is part of what a profile means: it never changes.
+
+/// Common words of English.
+pub(super) const WORDS: [&str; 256] = [
+    "able", "about", "above", "accept", "across", "action", "active", "actual", "address",
+    "advance", "after", "again", "agency", "agree", "ahead", "allow", "almost", "alone", "along",
+    "already", "amount", "animal", "annual", "answer", "appear", "apply", "argue", "arrive",
+    "article", "aspect", "assume", "author", "avoid", "aware", "balance", "bank", "base", "basic",
+    "beach", "become", "before", "begin", "behind", "believe", "benefit", "better", "between",
+    "beyond", "bitter", "board", "body", "book", "border", "both", "bottom", "branch", "bread",
+    "break", "bridge", "bright", "bring", "broad", "brother", "budget", "build", "burn",
+    "business", "butter", "button", "camera", "campaign", "capital", "carbon", "career", "carry",
+    "case", "catch", "cause", "cell", "center", "central", "century", "chain", "chair", "chance",
+    "change", "charge", "cheap", "check", "choice", "church", "circle", "citizen", "city", "claim",
+    "class", "clear", "climate", "clock", "close", "cloud", "coach", "coast", "coffee", "cold",
+    "color", "column", "common", "company", "compare", "concern", "control", "cookie", "copper",
+    "corner", "correct", "cost", "cotton", "country", "couple", "course", "cover", "cream",
+    "create", "credit", "crowd", "culture", "current", "custom", "damage", "dance", "danger",
+    "dark", "data", "daughter", "debate", "decade", "decide", "deep", "degree", "demand", "depend",
+    "design", "desk", "detail", "develop", "device", "dinner", "direct", "doctor", "dollar",
+    "double", "doubt", "dozen", "dream", "dress", "drive", "during", "early", "earth", "east",
+    "economy", "edge", "effect", "effort", "eight", "either", "electric", "energy", "engine",
+    "enjoy", "enough", "enter", "entire", "equal", "error", "escape", "estate", "event", "every",
+    "exact", "example", "except", "expect", "expert", "express", "extend", "extra", "fabric",
+    "factor", "fair", "family", "famous", "farm", "fast", "father", "favor", "feature", "feed",
+    "field", "figure", "final", "finger", "finish", "fire", "first", "fish", "five", "fixed",
+    "flame", "flight", "floor", "flower", "focus", "follow", "food", "force", "forest", "forget",
+    "form", "formal", "fortune", "forward", "found", "frame", "free", "fresh", "friend", "front",
+    "fruit", "fuel", "full", "future", "garden", "gather", "general", "gentle", "glass", "global",
+    "gold", "grain", "grand", "grass", "great", "green", "ground", "group", "grow", "guard",
+    "guess", "guide", "hammer", "hand", "happen", "harbor", "hard",
+];
