@@ -10,6 +10,7 @@ mod gpus;
 mod history;
 mod manual;
 mod noise;
+mod outcome;
 mod profiles;
 mod report;
 mod run;
@@ -39,6 +40,8 @@ use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::watch::gpu;
 
+pub use outcome::{fail, refuse};
+
 /// How long a server that starts or recovers is waited for, where no --reconnect-timeout says.
 const START_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -49,11 +52,19 @@ pub struct Failure {
     pub code: u8,
     /// For standard error, without `error:`; several lines possible.
     pub message: String,
+    /// Whether programs that read standard output have been told.
+    is_told: bool,
 }
 
 impl Failure {
-    fn new(code: u8, error: impl Display) -> Self {
-        Self { code, message: with_files_to_open(error.to_string()) }
+    /// A failure with this code.
+    pub fn new(code: u8, error: impl Display) -> Self {
+        Self { code, message: with_files_to_open(error.to_string()), is_told: false }
+    }
+
+    /// The same, once programs have been told.
+    fn told(self) -> Self {
+        Self { is_told: true, ..self }
     }
 }
 
@@ -482,7 +493,7 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 /// How a command ends that has come to a `code` and printed what it came to, or failed to: the gravest
-/// counts. The error that ended a job early is told.
+/// counts. Programs have been told. The error that ended a job early is told.
 fn ended(code: u8, error: Option<String>, printed: Result<(), Failure>) -> Result<u8, Failure> {
     let unprinted = printed.err();
     let codes = unprinted.iter().map(|failure| failure.code);
@@ -492,6 +503,6 @@ fn ended(code: u8, error: Option<String>, printed: Result<(), Failure>) -> Resul
         early.into_iter().chain(unprinted.map(|failure| failure.message)).collect();
     match errors.as_slice() {
         [] => Ok(code_of_all),
-        errors => Err(Failure::new(code_of_all, errors.join("\nerror: "))),
+        errors => Err(Failure::new(code_of_all, errors.join("\nerror: ")).told()),
     }
 }

@@ -57,6 +57,15 @@ pub fn words(code: u8) -> &'static str {
     meaning.split([':', ';']).next().unwrap_or_default()
 }
 
+/// What a code says in a word, as a summary does where nothing else is known.
+pub fn word(code: u8) -> &'static str {
+    match code {
+        DONE => "OK",
+        INTERRUPTED => "INTERRUPTED",
+        _ => "FAIL",
+    }
+}
+
 /// The contract as `--help` prints it.
 pub fn help() -> String {
     let mut help = "Exit codes:".to_owned();

@@ -1,5 +1,6 @@
 //! The binary: arguments in, exit code out.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use strom_load::cli::Parsed;
@@ -7,21 +8,18 @@ use strom_load::command::{self, Failure};
 use strom_load::exit;
 
 fn main() -> ExitCode {
-    let parsed = match Parsed::read(std::env::args_os()) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let parsed = match Parsed::read(args.clone()) {
         Ok(parsed) => parsed,
-        Err(error) => {
-            // clap prints help to stdout and errors to stderr.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::DONE });
-        }
+        Err(error) => return ExitCode::from(command::refuse(&args, &error)),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(command::execute(&parsed)),
-        Err(error) => Err(Failure {
-            code: exit::UNEXPECTED,
-            message: format!("failed to start the async runtime: {error}"),
-        }),
+        Err(error) => {
+            let what = format!("failed to start the async runtime: {error}");
+            Err(Failure::new(exit::UNEXPECTED, what))
+        }
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -30,7 +28,7 @@ fn main() -> ExitCode {
             {
                 eprintln!("error: {}", failure.message);
             }
-            ExitCode::from(failure.code)
+            ExitCode::from(command::fail(&parsed, &failure))
         }
     }
 }

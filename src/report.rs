@@ -20,6 +20,7 @@ mod words;
 
 use std::fmt::Write as _;
 
+use crate::result::index::Index;
 use crate::result::{Body, JobResult};
 
 pub use benchmark::query_line;
@@ -27,13 +28,13 @@ pub use cluster::cluster;
 pub(crate) use compare::unlike_values;
 pub use compare::{compare_markdown, compare_text};
 pub use history::{history_csv, history_text};
-pub use index::{index_markdown, index_text};
+pub use index::{index_line, index_markdown, index_text};
 pub use page::{PAGE, compare_page, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
-    words::harmless(&format!("\n{}\n{}", verdict::line(result), tables(result)))
+    words::harmless(&format!("{}\n{}", verdict::line(result), tables(result)))
 }
 
 /// The summary behind its first line.
@@ -64,6 +65,17 @@ pub fn markdown(result: &JobResult) -> String {
         let _ = outcome::advice_markdown(&mut out, result);
     }
     out
+}
+
+/// The summaries of the jobs of an index, and what came of each in a line: with an empty line between two.
+pub fn summaries<'a>(index: &Index, jobs: impl IntoIterator<Item = &'a JobResult>) -> String {
+    let each = jobs.into_iter().map(summary);
+    each.chain([index_text(index)]).collect::<Vec<_>>().join("\n")
+}
+
+/// What came of a job, in a word: OK, DONE, INTERRUPTED, UNFINISHED or FAIL.
+pub fn verdict_word(result: &JobResult) -> &'static str {
+    verdict::verdict(result).word
 }
 
 /// What may be said of the job, in a line of an index.

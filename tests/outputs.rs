@@ -369,8 +369,9 @@ async fn progress_for_programs_is_a_line_each_second() {
     assert_eq!(first["target_rows_per_s"], 300.0);
     assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &0.into()));
     assert_eq!((&outcome["kind"], &outcome["run_id"]), (&"stream".into(), &result["run_id"]));
-    assert!(outcome["verdict"].as_str().unwrap().contains(" rows there · "), "{outcome}");
-    assert_eq!(outcome["results"], "out");
+    let said = outcome["verdict"].as_str().unwrap();
+    assert!(said.starts_with("OK  ") && said.contains(" rows there · "), "{outcome}");
+    assert_eq!((&outcome["status"], &outcome["results"]), (&"done".into(), &"out".into()));
     // What the server did meanwhile is in the result.
     let work = &result["server_work"];
     let is_more = |key: &str| work[key].as_u64().is_some_and(|bytes| bytes > 8_192);
@@ -381,14 +382,42 @@ async fn progress_for_programs_is_a_line_each_second() {
     }
 }
 
-/// What cannot begin has an outcome, too.
+/// What cannot begin has an outcome too, and so has what cannot even be read: the last line, and the only one.
 #[tokio::test]
 async fn programs_are_told_of_a_run_that_cannot_begin() {
+    let folder = crate::support::scratch();
+    let bad = folder.path().join("bad.toml");
+    std::fs::write(&bad, "duration_s = \"soon\"\n").unwrap();
+    let bad = bad.display().to_string();
     let address = "postgresql://u@127.0.0.1:1/d?connect_timeout=1";
-    let args = ["--format", "jsonl", "--metrics-addr", "off", "--output", "out", "--database-url"];
-    let ended = Program::start(&[&args[..], &[address]].concat()).end().await;
+    let away = ["--metrics-addr", "off", "--output", "out", "--database-url", address];
+    let several = ["run", "realtime", "realtime", "--duration", "1s", "--cooldown", "0s"];
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&away, 3, "127.0.0.1"),
+        (&["--rate", "many"], 2, "`many` is not a rate"),
+        (&["--no-such-flag"], 2, "unexpected argument '--no-such-flag'"),
+        (&["run", &bad], 2, "bad.toml:1"),
+        (&["--cooldown", "3s", "--database-url", address], 2, "`--cooldown`"),
+        (&["faults", "--duration", "forever"], 2, "`--duration` is forever"),
+    ];
+    for (args, code, why) in cases {
+        let ended = Program::start(&[args, &["--format", "jsonl"]].concat()).end().await;
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let outcome: Value = serde_json::from_str(&ended.stdout).unwrap();
+        assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &code.into()));
+        assert_eq!(outcome["status"], "not_begun");
+        assert!(outcome["error"].as_str().unwrap().contains(why), "{outcome}");
+        assert!(outcome["verdict"].as_str().unwrap().starts_with("FAIL  "), "{outcome}");
+        assert!(ended.stderr.contains(why), "people are told as ever: {}", ended.stderr);
+    }
+    let ended = Program::start(&[&several[..], &away, &["--format", "jsonl"]].concat()).end().await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    let outcome: Value = serde_json::from_str(ended.stdout.trim()).unwrap();
-    assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &3.into()));
-    assert!(outcome["error"].as_str().unwrap().contains("127.0.0.1"), "{outcome}");
+    let lines: Vec<Value> =
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |line: &Value| (line["kind"].clone(), line["status"].clone());
+    let not_begun = (Value::Null, "not_begun".into());
+    let all = [not_begun.clone(), not_begun, ("index".into(), "done".into())];
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), all);
+    let said = "FAIL  0 of 2 runs OK · realtime FAIL · realtime FAIL";
+    assert_eq!((&lines[2]["verdict"], &lines[2]["exit_code"]), (&said.into(), &3.into()));
 }

@@ -65,10 +65,7 @@ fn with_file(name: &str, text: &str) -> TempDir {
 fn shown(folder: &Path) -> String {
     match result::read(folder).unwrap_or_else(|error| panic!("{error}")) {
         Saved::Job(job) => report::summary(&job),
-        Saved::Index(index, jobs) => {
-            let jobs: String = jobs.iter().map(|(_, job)| report::summary(job)).collect();
-            format!("{jobs}\n{}", report::index_text(&index))
-        }
+        Saved::Index(index, jobs) => report::summaries(&index, jobs.iter().map(|(_, job)| job)),
     }
 }
 
@@ -116,7 +113,7 @@ async fn several_folders_are_shown_one_behind_the_other() {
     let args = ["report", first.to_str().unwrap(), second.to_str().unwrap()];
     let ended = Program::start(&args).end().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(ended.stdout, shown(&first) + &shown(&second));
+    assert_eq!(ended.stdout, shown(&first) + "\n" + &shown(&second));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use crate::quantity::format_seconds;
 use crate::report;
 use crate::result::cluster::{ClusterCounts, ClusterReport};
 use crate::result::journal::{JOURNAL, Journal};
-use crate::result::{Body, JobResult};
+use crate::result::{Body, JobResult, Status};
 use crate::sink::folder::Folder;
 
 use super::faults::{begin, through};
@@ -107,10 +107,16 @@ async fn rounds(
         (None, true) if shutdown.stop.is_cancelled() => exit::INTERRUPTED,
         (None, true) => exit::DONE,
     };
+    let status = match code {
+        exit::ENDED_EARLY => Status::Failed,
+        exit::INTERRUPTED => Status::Interrupted,
+        _ => Status::Done,
+    };
     let text = || format!("{}results     {}\n", report::cluster(&report), folder.display());
     let outcome = || {
         json!({
-            "type": "outcome", "kind": "cluster", "exit_code": code, "error": report.error,
+            "type": "outcome", "kind": "cluster", "status": status, "exit_code": code,
+            "verdict": report::cluster(&report).lines().next(), "error": report.error,
             "results": folder.display().to_string(),
         })
     };

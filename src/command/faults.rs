@@ -129,7 +129,7 @@ async fn run(
         tracing::warn!("{error}");
     }
     let result = result?;
-    let printed = show_result(&args.output, &result, &results);
+    let printed = show_result(&args.output, &result, &results, "");
     ended(result.exit_code(), result.error, printed)
 }
 

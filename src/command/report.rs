@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, print};
 use crate::exit;
-use crate::report::{index_text, page, pages, summary, verdict_line};
+use crate::report::{page, pages, summaries, summary, verdict_line, verdict_word};
 use crate::result::index::Index;
 use crate::result::{self, JobResult, Saved, Status};
 use crate::series::{self, Series};
@@ -14,15 +14,11 @@ pub(super) fn report(folders: &[PathBuf], output: Option<&Path>) -> Result<u8, F
     if let Some(file) = output {
         return page_of(folders, file);
     }
-    for (_, saved) in read(folders)? {
-        match saved {
-            Saved::Job(result) => print(&summary(&result))?,
-            Saved::Index(index, jobs) => {
-                jobs.iter().try_for_each(|(_, result)| print(&summary(result)))?;
-                print(&format!("\n{}", index_text(&index)))?;
-            }
-        }
-    }
+    let texts = read(folders)?.into_iter().map(|(_, saved)| match saved {
+        Saved::Job(result) => summary(&result),
+        Saved::Index(index, jobs) => summaries(&index, jobs.iter().map(|(_, result)| result)),
+    });
+    print(&texts.collect::<Vec<_>>().join("\n"))?;
     Ok(exit::DONE)
 }
 
@@ -70,7 +66,7 @@ fn add((all, jobs): &mut (Index, Vec<(usize, JobResult, Series)>), folder: &Path
             for entry in &mut own.runs {
                 entry.took_s = result.took_s;
                 entry.exit_code = (result.status != Status::Running).then(|| result.exit_code());
-                entry.conclude(&verdict_line(&result));
+                entry.conclude(verdict_word(&result), &verdict_line(&result));
             }
             all.runs.append(&mut own.runs);
             let series = series_of(folder, &result);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::{LogFormat, MetricsAddress, OutputArgs, Parsed, ResultFormat, RunArgs};
 use crate::engine::{self, JobOptions, Shutdown, Target};
@@ -16,7 +16,7 @@ use crate::pg::embedded::Server;
 use crate::plan::bench::Restart;
 use crate::plan::{Common, Job, Plan};
 use crate::quantity::format_duration;
-use crate::report::{index_text, summary, verdict_line};
+use crate::report::{index_text, summary, verdict_line, verdict_word};
 use crate::result::JobResult;
 use crate::result::index::{Index, IndexEntry};
 use crate::sink::Sink;
@@ -25,6 +25,7 @@ use crate::sink::jsonl::Jsonl;
 use crate::sink::prometheus::Endpoint;
 use crate::sink::terminal::{Screen, Terminal};
 
+use super::outcome;
 use super::profiles::{Resolved, to_run};
 use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER, READERS_URL};
 use super::{
@@ -45,6 +46,8 @@ struct Session<'a> {
     /// Ours, started for the first run.
     server: Option<Server>,
     told: Told,
+    /// Whether a text stands on standard output.
+    has_printed: bool,
 }
 
 /// What is printed of runs on standard output.
@@ -59,6 +62,8 @@ pub(super) enum Told {
 /// A run that has ended.
 struct Ended {
     code: u8,
+    /// What came of it, in a word.
+    word: &'static str,
     verdict: String,
     error: Option<String>,
     /// Whether its summary could be printed.
@@ -118,16 +123,26 @@ pub(super) async fn run_each(
     let (given, readers) = (given.as_ref(), readers.as_ref());
     let (shutdown, screen) = (&shutdown, &screen);
     let lingering = Arc::clone(&signals.lingering);
-    let mut session =
-        Session { args, given, readers, screen, shutdown, lingering, server: None, told };
+    let mut session = Session {
+        args,
+        given,
+        readers,
+        screen,
+        shutdown,
+        lingering,
+        server: None,
+        told,
+        has_printed: false,
+    };
     let work = async {
         let code = match <[Plan; 1]>::try_from(plans) {
             Ok([plan]) => {
                 let profile = plan.common.name.clone();
                 let one = session.one(plan, &Place::Alone).await;
-                let one = one.inspect_err(|failure| {
+                let one = one.map_err(|failure| {
                     // The error is printed by itself; that it cannot be told here too is no other.
-                    let _ = session.tell_failed(&profile, failure);
+                    let _ = session.tell_failed(&profile, &failure);
+                    failure.told()
                 });
                 one.and_then(|one| ended(one.code, one.error, one.printed))
             }
@@ -207,7 +222,8 @@ impl Session<'_> {
             let ended = ended.unwrap_or_else(|failure| {
                 let printed = self.tell_failed(&profile, &failure);
                 let (code, message) = (failure.code, failure.message);
-                Ended { code, verdict: message.clone(), error: Some(message), printed }
+                let word = exit::word(code);
+                Ended { code, word, verdict: message.clone(), error: Some(message), printed }
             });
             if let Some(error) = &ended.error {
                 tracing::error!("{profile}: {error}");
@@ -220,7 +236,7 @@ impl Session<'_> {
                     took_s: began.elapsed().as_secs_f64(),
                     ..entry.clone()
                 };
-                entry.conclude(&ended.verdict);
+                entry.conclude(ended.word, &ended.verdict);
             }
             let saved = folder.save(&index).map_err(|error| Failure::new(exit::SHORTFALL, error));
             for failure in [ended.printed, saved].into_iter().filter_map(Result::err) {
@@ -240,13 +256,16 @@ impl Session<'_> {
             _ if self.told == Told::Nothing => Ok(()),
             ResultFormat::Text => {
                 let results = folder.path().display();
-                print(&format!("\n{}results in {results}\n", index_text(&index)))
+                let between = self.between();
+                print(&format!("{between}{}results in {results}\n", index_text(&index)))
             }
             ResultFormat::Json => Ok(()),
-            ResultFormat::Jsonl => print_line(&json!({
-                "type": "outcome", "kind": "index", "exit_code": code, "results": folder.path().display().to_string(),
-                "runs": index.runs.len(),
-            })),
+            ResultFormat::Jsonl => outcome::tell(&outcome::of_index(
+                &index,
+                code,
+                interrupted.is_some(),
+                folder.path(),
+            )),
         };
         ended(code, None, printed)
     }
@@ -281,7 +300,7 @@ impl Session<'_> {
             let options = JobOptions { server: self.server.as_mut(), allow_alter_system };
             let result = engine::run(plan, &target, options, sinks, self.shutdown).await?;
             let printed = match self.told {
-                Told::Each => show_result(args, &result, &results),
+                Told::Each => show_result(args, &result, &results, self.between()),
                 Told::Nothing => Ok(()),
             };
             if endpoint.is_some() {
@@ -295,7 +314,13 @@ impl Session<'_> {
         };
         let unready = |(step, why)| format!("step `{step}`: {why}");
         let error = result.error.clone().or_else(|| result.unready_step().map(unready));
-        Ok(Ended { code: result.exit_code(), verdict: verdict_line(&result), error, printed })
+        let (word, verdict) = (verdict_word(&result), verdict_line(&result));
+        Ok(Ended { code: result.exit_code(), word, verdict, error, printed })
+    }
+
+    /// What stands before the next text on standard output: an empty line, but before the first one.
+    fn between(&mut self) -> &'static str {
+        if std::mem::replace(&mut self.has_printed, true) { "\n" } else { "" }
     }
 
     /// Tells programs of a run that could not begin.
@@ -303,10 +328,7 @@ impl Session<'_> {
         if self.args.output.format != ResultFormat::Jsonl {
             return Ok(());
         }
-        print_line(&json!({
-            "type": "outcome", "profile": profile, "exit_code": failure.code,
-            "error": failure.message,
-        }))
+        outcome::tell(&outcome::not_begun(Some(profile), failure.code, &failure.message))
     }
 
     /// The server given, once it admits sessions, or ours, started by the first run.
@@ -395,22 +417,15 @@ pub(super) async fn serve(endpoint: Option<&Endpoint>) -> Infallible {
     std::future::pending().await
 }
 
-/// Prints the result of a job whose folder is `results`.
+/// Prints the result of a job whose folder is `results`; its text behind `before`.
 pub(super) fn show_result(
     args: &OutputArgs,
     result: &JobResult,
     results: &Path,
+    before: &str,
 ) -> Result<(), Failure> {
-    let text = || format!("{}results     {}\n", summary(result), results.display());
-    let outcome = || {
-        json!({
-            "type": "outcome", "profile": result.profile(), "run_id": result.run_id,
-            "kind": result.kind(), "status": result.status, "exit_code": result.exit_code(),
-            "verdict": verdict_line(result), "error": result.error,
-            "results": results.display().to_string(),
-        })
-    };
-    show(args, result, text, outcome)
+    let text = || format!("{before}{}results     {}\n", summary(result), results.display());
+    show(args, result, text, || outcome::of_job(result, results))
 }
 
 /// Prints a report as text, as JSON, or in a line that says what it comes to.
@@ -427,12 +442,8 @@ pub(super) fn show(
             let json = json.map_err(|error| Failure::new(exit::UNEXPECTED, error))?;
             print(&format!("{json}\n"))
         }
-        ResultFormat::Jsonl => print_line(&outcome()),
+        ResultFormat::Jsonl => outcome::tell(&outcome()),
     }
-}
-
-fn print_line(object: &Value) -> Result<(), Failure> {
-    print(&format!("{object}\n"))
 }
 
 fn named(common: &Common) -> String {

@@ -21,7 +21,7 @@ pub fn cluster(report: &ClusterReport) -> String {
     let rows: Vec<TableRow> = std::iter::once(header.map(str::to_owned).to_vec().into())
         .chain(report.kinds.iter().chain([&report.all]).map(row))
         .collect();
-    let mut out = format!("\n{}\n\nfaults of a cluster, seed {}\n\n", verdict(report), report.seed);
+    let mut out = format!("{}\n\nfaults of a cluster, seed {}\n\n", verdict(report), report.seed);
     // Writing to a string cannot fail.
     let _ = text_table(&mut out, &rows, Align::Right(1, header.len()));
     out.push('\n');

@@ -29,6 +29,10 @@ pub struct IndexEntry {
     /// How long it took, in seconds.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub took_s: f64,
+    /// What came of it, in a word: OK, DONE, INTERRUPTED, UNFINISHED or FAIL. `None` if it has not ended, and in
+    /// an index of before there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
     /// What may be said of it, in a line.
     pub verdict: String,
     /// What mends it, in a line, if it is an error that can be mended.
@@ -45,9 +49,10 @@ pub enum IndexKind {
 }
 
 impl IndexEntry {
-    /// Says what came of it: the sentence and the fix of an error, or a verdict, each in a line of its
-    /// own. Places in a source are left out.
-    pub fn conclude(&mut self, said: &str) {
+    /// Says what came of it, in a word, and why: the sentence and the fix of an error, or a verdict, each in
+    /// a line of its own. Places in a source are left out.
+    pub fn conclude(&mut self, word: &str, said: &str) {
+        self.word = Some(word.to_owned());
         let in_a_line = |text: &str, between: &str| {
             let lines = text.lines().map(str::trim);
             let lines = lines.filter(|line| !line.is_empty() && !is_source(line));
@@ -58,6 +63,13 @@ impl IndexEntry {
             None => (said, None),
         };
         (self.verdict, self.fix) = (in_a_line(what, "; "), fix);
+    }
+}
+
+impl IndexEntry {
+    /// What came of it, in a word; of an index without words what its exit code says. `None`: it has not ended.
+    pub fn word(&self) -> Option<&str> {
+        self.word.as_deref().or_else(|| self.exit_code.map(exit::word))
     }
 }
 
@@ -75,6 +87,7 @@ impl Index {
             folder: None,
             exit_code: None,
             took_s: 0.0,
+            word: None,
             verdict: "not begun".to_owned(),
             fix: None,
         };
@@ -96,7 +109,7 @@ mod tests {
     fn a_sentence_and_its_fix_are_not_run_together() {
         let mut entry = Index::of(std::iter::once("a".to_owned())).runs.remove(0);
         let mut conclude = |said: &str| {
-            entry.conclude(said);
+            entry.conclude("FAIL", said);
             (entry.verdict.clone(), entry.fix.clone())
         };
         let said = "query `q`: no column \"x\"\n  detail: none\n  2 | SELECT x\n    |        ^\n  \
@@ -104,5 +117,21 @@ mod tests {
         let (what, fix) = ("query `q`: no column \"x\"; detail: none", "name another");
         assert_eq!(conclude(said), (what.to_owned(), Some(fix.to_owned())));
         assert_eq!(conclude("3,000/s, all found"), ("3,000/s, all found".to_owned(), None));
+    }
+
+    #[test]
+    fn an_index_without_words_has_those_of_its_exit_codes() {
+        let mut entry = Index::of(std::iter::once("a".to_owned())).runs.remove(0);
+        let mut word = |code| {
+            entry.exit_code = code;
+            entry.word().map(str::to_owned)
+        };
+        let words = [None, Some(exit::DONE), Some(exit::INTERRUPTED), Some(exit::THRESHOLD)];
+        let words = words.map(&mut word).map(Option::unwrap_or_default);
+        assert_eq!(words, ["", "OK", "INTERRUPTED", "FAIL"]);
+        // The exit code of a rate that the server did not keep is 0, and it is not OK.
+        entry.conclude("DONE", "rate not kept");
+        entry.exit_code = Some(exit::DONE);
+        assert_eq!(entry.word(), Some("DONE"));
     }
 }

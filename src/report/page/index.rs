@@ -46,7 +46,7 @@ pub fn pages(index: &Index, jobs: &[(usize, JobResult, Series)]) -> String {
 fn head(index: &Index, link: &dyn Fn(&IndexEntry) -> Option<String>) -> String {
     let mut table = Table {
         class: "stack",
-        ..Table::new("", &["profile", "exit code", "took", "what may be said"])
+        ..Table::new("", &["profile", "result", "exit code", "took", "what may be said"])
     };
     for run in &index.runs {
         let name = escape(&run.profile);
@@ -54,18 +54,19 @@ fn head(index: &Index, link: &dyn Fn(&IndexEntry) -> Option<String>) -> String {
             Some(to) => format!(r#"<a href="{}">{name}</a>"#, escape(&to)),
             None => name,
         };
-        let (class, mark) = match run.exit_code {
-            Some(0) => ("ok", "✓ 0".to_owned()),
-            Some(code) => ("bad", format!("✗ {code}")),
+        let (class, mark) = match run.word() {
+            Some("OK") => ("ok", "✓ OK".to_owned()),
+            Some("FAIL") => ("bad", "✗ FAIL".to_owned()),
+            Some(word) => ("warn", word.to_owned()),
             None => ("mu", "–".to_owned()),
         };
+        let code = run.exit_code.map_or_else(|| "–".to_owned(), |code| code.to_string());
         let fix = run.fix.as_ref().map_or_else(String::new, |fix| format!("<br>{}", escape(fix)));
         let took = if run.took_s > 0.0 { format_seconds(run.took_s) } else { "–".to_owned() };
         table.row(vec![
             Cell::markup(name),
-            Cell::markup(format!(
-                r#"<span class="sn">exit code </span><span class="{class}">{mark}</span>"#
-            )),
+            Cell::markup(format!(r#"<span class="{class}">{}</span>"#, escape(&mark))),
+            Cell::markup(format!(r#"<span class="sn">exit code </span>{code}"#)),
             Cell::number(&took),
             Cell::markup(format!("{}{fix}", escape(&run.verdict))),
         ]);
