@@ -38,6 +38,7 @@ mod table_name;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod unwritten;
 mod values;
 mod watch;
 
@@ -54,6 +55,7 @@ pub use readers::Readers;
 pub use recovery::Recovery;
 pub use recreate::Recreate;
 pub use render::render;
+pub(crate) use render::render_profile;
 pub use setting::{Form, Given, SETTINGS, Setting};
 pub use shape::Shape;
 pub(crate) use shell::shell_word;
@@ -66,6 +68,7 @@ pub use sweep::SweepJob;
 pub use table::{Index, Table};
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use threshold::{Gate, Threshold, ThresholdOp};
+pub use unwritten::unwritten;
 pub use watch::Watch;
 
 pub use crate::profile::{Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault};

@@ -241,12 +241,18 @@ pub fn format_about(count: u64) -> String {
     }
 }
 
-/// A ratio: two decimals, and two significant digits where that is more.
+/// A ratio: three significant digits, and three decimals near 1, where a difference of parts of a percent is
+/// shown by many runs.
 pub fn format_ratio(ratio: f64) -> String {
-    // Where two digits would round up to 0.10.
-    let is_small = 1e-12 < ratio && ratio < 0.0995;
-    let decimals = if is_small { 1 - ratio.log10().floor() as i32 } else { 2 };
-    format!("{ratio:.*}", usize::try_from(decimals).unwrap_or(2))
+    if !ratio.is_finite() || ratio.abs() < 1e-12 {
+        return format!("{ratio:.2}");
+    }
+    // Three digits may round up to the next power of ten: it is that one's exponent which counts.
+    let rounded = format!("{ratio:.2e}");
+    let exponent = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok());
+    let is_near = (0.9..1.0995).contains(&ratio);
+    let decimals = if is_near { 3 } else { 2 - exponent.unwrap_or(0) };
+    format!("{ratio:.*}", usize::try_from(decimals).unwrap_or(0))
 }
 
 /// Binary units, three significant digits: `512 B`, `1.5 GiB`.
@@ -296,16 +302,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ratio_has_two_digits_however_small_it_is() {
+    fn a_ratio_has_three_digits_and_more_near_1() {
         for (ratio, shown) in [
-            (38.123, "38.12"),
-            (1.0, "1.00"),
-            (0.1, "0.10"),
-            (0.0996, "0.10"),
-            (0.0994, "0.099"),
-            (0.05, "0.050"),
-            (0.0043, "0.0043"),
-            (0.000_123, "0.00012"),
+            (1_234.5, "1234"),
+            (381.6, "382"),
+            (38.123, "38.1"),
+            (9.996, "10.0"),
+            (3.8333, "3.83"),
+            (1.0996, "1.10"),
+            (1.0994, "1.099"),
+            (1.004, "1.004"),
+            (1.0, "1.000"),
+            (0.9996, "1.000"),
+            (0.996, "0.996"),
+            (0.5, "0.500"),
+            (0.1, "0.100"),
+            (0.099_96, "0.100"),
+            (0.0994, "0.0994"),
+            (0.0043, "0.00430"),
+            (0.000_123_4, "0.000123"),
             (0.0, "0.00"),
             (f64::NAN, "NaN"),
         ] {

@@ -10,6 +10,7 @@ mod executions;
 pub mod gpu;
 mod interval;
 mod pairs;
+mod percentile;
 mod row_set;
 mod times;
 
@@ -27,6 +28,7 @@ pub use blame::{Attribution, Blame, BlameSums, Service, UsualService};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
 pub use pairs::{NotedPair, PairTally, Tried};
+pub use percentile::{BEYOND_MIN, Percentile, TooFew};
 pub use row_set::RowSet;
 pub use times::{Intervals, PackedTimes, Percentiles, Times};
 

@@ -36,7 +36,7 @@ pub(crate) mod table;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use plan_keys::{is_within, plan_digest, plan_keys};
+pub use plan_keys::{is_aside, is_within, plan_digest, plan_keys};
 pub(crate) use read::is_being_written;
 pub use read::{INDEX, RESULT, ReadError, Saved, parse, read};
 pub use saved_plan::as_profile;
@@ -82,8 +82,11 @@ pub struct ThresholdReport {
     /// Whether the figure is at most that: a ratio whose other arm was cut. Then no `>` and no `>=` holds.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub at_most: bool,
-    /// Whether it holds. A figure that was not measured does not hold.
+    /// Whether it holds. A figure that was not measured does not hold, nor does one that rests on too few samples.
     pub passed: bool,
+    /// Why it cannot be judged, if its figure was measured: by too few samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unjudged: Option<String>,
     /// When it ended the job, in seconds since the start of the schedule, if it did: `value` is what
     /// the figure came to then.
     #[serde(default, skip_serializing_if = "Option::is_none")]

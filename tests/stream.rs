@@ -292,7 +292,7 @@ async fn a_threshold_decides_the_exit_code() {
     assert_eq!(result["thresholds"][0]["passed"], true);
     assert_eq!(result["thresholds"][1]["value"], 0.0);
 
-    let fails = ["--threshold", "response_p99_ms < 0"];
+    let fails = ["--threshold", "response_p50_ms < 0", "--threshold", "response_p99_ms < 60000"];
     let ended = stream(&database, &[&common[..], &holds[..], &fails[..]].concat()).await;
     assert_eq!(ended.code, Some(99), "{}", ended.stderr);
     let verdicts: Vec<_> = ended.result()["thresholds"]
@@ -301,7 +301,9 @@ async fn a_threshold_decides_the_exit_code() {
         .iter()
         .map(|threshold| threshold["passed"].as_bool().unwrap())
         .collect();
-    assert_eq!(verdicts, [true, true, false]);
+    assert_eq!(verdicts, [true, true, false, false]);
+    let few = "`response_p99_ms < 60000`: cannot be judged: ";
+    assert!(ended.stdout.contains(few), "{}", ended.stdout);
 }
 
 #[tokio::test]
@@ -487,7 +489,7 @@ async fn rows_that_are_dropped_stay_in_the_percentiles() {
              CREATE TRIGGER slow AFTER INSERT ON slow FOR EACH STATEMENT EXECUTE FUNCTION slow()",
         )
         .await;
-    let gates = ["--threshold", "response_p99_ms < 60000", "--threshold", "rate_ratio < 0.5"];
+    let gates = ["--threshold", "response_max_ms < 60000", "--threshold", "rate_ratio < 0.5"];
     let few = ["--backlog-rows", "120", "--duration", "3s", "--allow-dropped", "100%"];
     let ended = stream(&database, &[&args[..], &gates[..], &few[..]].concat()).await;
     assert_eq!(ended.code, Some(99), "{}", ended.stderr);

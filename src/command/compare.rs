@@ -12,7 +12,7 @@ use crate::plan::{Gate, SETTINGS, Setting, nearest};
 use crate::quantity::format_count;
 use crate::report::{compare_markdown, compare_page, compare_text, unlike_values};
 use crate::result::figure::Names;
-use crate::result::{self, Saved, Status, is_within, plan_keys};
+use crate::result::{self, Saved, Status, is_aside, is_within, plan_keys};
 use crate::sink::folder::write_page;
 
 use super::unused::{self, Optional};
@@ -20,11 +20,6 @@ use super::{Failure, print};
 
 /// Allows tables of unlike sizes.
 const ROWS: &str = "rows";
-/// Keys whose default follows from another one's value: who allows that, allows these.
-const FOLLOWING: [(&str, &[&str]); 2] = [
-    ("stream.rows_per_s", &["stream.batch_rows", "stream.shape", "recovery.backlog_rows"]),
-    ("readers.count", &["readers.repeats"]),
-];
 /// Options that only `--run` has a use for.
 const OF_RUN: [Optional; 11] = [
     Optional::new("duration", "--duration", Some("STROM_LOAD_DURATION")),
@@ -152,17 +147,29 @@ fn once(sides: &[Vec<Run>; 2]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The keys that may differ: of a flag's name, those that the flag gives.
+/// The keys that may differ, with all below them: of a flag's name those that the flag gives, and a key or a
+/// section of the plan by its own name.
 fn allowed(words: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
     let mut keys = Vec::new();
     for word in words.iter().map(|word| word.trim()) {
+        let refused = |what: &str, fix: String| {
+            let what = format!("`--allow {word}` {what}");
+            Err(Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}")))
+        };
         let flag = format!("--{}", word.trim_start_matches("--"));
-        let own: Vec<&str> = match Setting::of_flag(&flag) {
-            _ if word == ROWS => vec![ROWS],
-            Some(setting) => setting.keys.to_vec(),
-            None if known.iter().any(|key| is_within(key, word)) => vec![word],
+        let setting = Setting::of_flag(&flag);
+        let mut own: Vec<&str> = setting.map(|setting| setting.keys.to_vec()).unwrap_or_default();
+        if word == ROWS || known.iter().any(|key| is_within(key, word)) {
+            own.push(word);
+        }
+        let matters = |key: &&str| !is_aside(key);
+        match own.iter().find(|key| matters(key)) {
+            Some(_) => keys.extend(own.into_iter().map(str::to_owned)),
+            None if is_aside(word) || setting.is_some() => {
+                return refused("allows what never matters", "leave it out".to_owned());
+            }
             None => {
-                let flags = SETTINGS.iter().filter(|setting| !setting.keys.is_empty());
+                let flags = SETTINGS.iter().filter(|setting| setting.keys.iter().any(matters));
                 let flags = flags.map(|setting| setting.flag.trim_start_matches("--"));
                 let fix = match nearest(word, flags) {
                     Some(near) => format!("did you mean `{near}`?"),
@@ -170,14 +177,8 @@ fn allowed(words: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fa
                              stream.columns, or rows"
                         .to_owned(),
                 };
-                let what = format!("`--allow {word}` names nothing that plans have");
-                return Err(Failure::new(exit::USAGE, format!("{what}\n  fix: {fix}")));
+                return refused("names nothing that plans have", fix);
             }
-        };
-        for key in own {
-            let following = FOLLOWING.iter().filter(|(of, _)| *of == key);
-            keys.extend(following.flat_map(|(_, keys)| *keys).map(|key| (*key).to_owned()));
-            keys.push(key.to_owned());
         }
     }
     Ok(keys)
@@ -185,17 +186,26 @@ fn allowed(words: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fa
 
 /// The word that allows a key.
 fn word_for(key: &str) -> String {
-    let own = SETTINGS.iter().find(|setting| {
-        setting.keys.iter().any(|own| is_within(key, own))
-            || FOLLOWING.iter().any(|(of, keys)| {
-                setting.keys.contains(of) && keys.iter().any(|own| is_within(key, own))
-            })
-    });
-    match own {
+    let gives = |setting: &&Setting| setting.keys.iter().any(|own| is_within(key, own));
+    match SETTINGS.iter().find(gives) {
         Some(setting) => setting.flag.trim_start_matches("--").to_owned(),
         // A whole list or part is allowed at once.
         None => key.split('.').take(2).collect::<Vec<_>>().join("."),
     }
+}
+
+/// The fewest words that allow some keys, each once.
+fn words_for<'a>(keys: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let keys: Vec<(&str, String)> = keys.map(|key| (key, word_for(key))).collect();
+    let mut words: Vec<String> = Vec::new();
+    for (key, word) in &keys {
+        // Another word may be a whole section.
+        let mut others = keys.iter().map(|(_, other)| other).filter(|other| *other != word);
+        if !words.contains(word) && !others.any(|other| is_within(key, other)) {
+            words.push(word.clone());
+        }
+    }
+    words
 }
 
 /// Why runs are not compared: place, fact, fix.
@@ -221,12 +231,7 @@ fn told(refused: &Refused) -> String {
                     format!("\n  {}: {own} in {first}, {other} in {}", one.key, one.folder)
                 })
                 .collect();
-            let mut words: Vec<String> = Vec::new();
-            for word in keys.iter().map(|one| word_for(&one.key)) {
-                if !words.contains(&word) {
-                    words.push(word);
-                }
-            }
+            let words = words_for(keys.iter().map(|one| one.key.as_str()));
             format!(
                 "the runs were not asked to do the same{}\n  fix: compare runs of one plan, or say what may \
                  differ: --allow {}",
@@ -242,5 +247,67 @@ fn told(refused: &Refused) -> String {
             format_count(most.1),
             most.0
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    use super::*;
+    use crate::plan::{BUILTINS, Overrides, Plan, builtin};
+
+    /// The keys of all built-in profiles, and one of a query that none of them has.
+    static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let plans = BUILTINS.iter().filter_map(|(name, _)| {
+            let plan = Plan::resolve(&builtin(name)?, &Overrides::default()).ok()?;
+            Some(plan_keys(&plan.common.profile))
+        });
+        let more = ["readers.queries.more.sql".to_owned()];
+        plans.flat_map(BTreeMap::into_keys).chain(more).collect()
+    });
+
+    fn allows(word: &str, key: &str) -> bool {
+        let keys = allowed(&[word.to_owned()], &KNOWN).unwrap_or_default();
+        keys.iter().any(|own| is_within(key, own))
+    }
+
+    #[test]
+    fn a_word_covers_all_below_it() {
+        assert!(allows("readers", "readers.queries.more.sql"));
+        assert!(allows("readers", "readers.count"));
+        assert!(allows("stream", "stream.columns.id.type"));
+        assert!(allows("stream.columns", "stream.columns.id.type"));
+        assert!(allows("rate", "stream.rows_per_s") && allows("--rate", "stream.rows_per_s"));
+        assert!(!allows("rate", "recovery.backlog_rows"), "if it was given, it is one of its own");
+        assert!(
+            !allows("stream", "streams.x") && !allows("readers.que", "readers.queries.more.sql")
+        );
+    }
+
+    #[test]
+    fn the_word_that_is_named_for_a_key_covers_it() {
+        assert!(KNOWN.len() > 100, "{:?}", *KNOWN);
+        for key in &*KNOWN {
+            assert!(allows(&word_for(key), key), "{key}: {}", word_for(key));
+        }
+        let words = words_for(KNOWN.iter().map(String::as_str));
+        for key in &*KNOWN {
+            assert!(words.iter().any(|word| allows(word, key)), "{key}: {words:?}");
+        }
+        let keys = ["readers.count", "readers.queries.sum.sql", "stream.rows_per_s"];
+        assert_eq!(words_for(keys.into_iter()), ["readers", "rate"]);
+    }
+
+    #[test]
+    fn what_never_matters_is_neither_taken_nor_offered() {
+        let refused = |word: &str| allowed(&[word.to_owned()], &KNOWN).unwrap_err().message;
+        for word in ["thresholds", "threshold", "--threshold", "name", "allow-dropped", "recreate"]
+        {
+            assert!(refused(word).contains("never matters\n  fix: leave it out"), "{word}");
+        }
+        assert!(!refused("threshol").contains("threshold`?"), "{}", refused("threshol"));
+        assert!(refused("rat").contains("did you mean `rate`?"));
     }
 }

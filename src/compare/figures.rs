@@ -117,7 +117,7 @@ fn draft(figure: &NamedFigure, sides: [&[&Run]; 2], gated: bool) -> (Compared, O
     let numbers = found.each_ref().map(|values| {
         values.iter().map(|value| value.map(|value| value.number)).collect::<Vec<_>>()
     });
-    let why = why_not(&found, sides);
+    let why = why_not(figure, &found, sides);
     let known: [Vec<f64>; 2] =
         numbers.each_ref().map(|values| values.iter().flatten().copied().collect());
     let mut one = Compared {
@@ -148,12 +148,24 @@ fn draft(figure: &NamedFigure, sides: [&[&Run]; 2], gated: bool) -> (Compared, O
     (one, apart)
 }
 
+/// Why a run has no value of a figure.
+pub(super) fn missing(figure: &NamedFigure, run: &Run) -> String {
+    match figure.too_few(&run.result) {
+        Some(few) => format!("in {} it has {few}", run.folder),
+        None => format!("it was not measured in {}", run.folder),
+    }
+}
+
 /// Why a figure has no ratio.
-fn why_not(found: &[Vec<Option<Value>>; 2], sides: [&[&Run]; 2]) -> Option<String> {
+fn why_not(
+    figure: &NamedFigure,
+    found: &[Vec<Option<Value>>; 2],
+    sides: [&[&Run]; 2],
+) -> Option<String> {
     for (values, runs) in found.iter().zip(sides) {
         for (value, run) in values.iter().zip(runs) {
             let what = match value {
-                None => "was not measured",
+                None => return Some(missing(figure, run)),
                 Some(value) if value.known != Known::Exactly => "is only bounded",
                 Some(value) if value.number <= 0.0 => "is 0",
                 Some(_) => continue,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::figures::values;
+use super::figures::{missing, values};
 use super::{CONFIDENCE, Outcome, RUNS_MIN, Run};
 use crate::plan::{Gate, ThresholdOp};
 use crate::quantity::format_ratio;
@@ -98,22 +98,20 @@ fn is_upper(op: ThresholdOp) -> bool {
 
 fn draft(gate: &Gate, [a, b]: [&[&Run]; 2]) -> Draft {
     let (first, second) = (values(&gate.figure, a), values(&gate.figure, b));
-    let missing = |values: &[Option<Value>], runs: &[&Run]| {
+    let absent = |values: &[Option<Value>], runs: &[&Run]| {
         let place = values.iter().position(Option::is_none)?;
-        Some(runs[place].folder.clone())
+        Some(missing(&gate.figure, runs[place]))
     };
-    if let Some(folder) = missing(&second, b) {
+    if let Some(why) = absent(&second, b) {
         // A gate that looks at nothing is no gate.
-        return Draft::Known(Outcome::Fail, format!("it was not measured in {folder}"));
+        return Draft::Known(Outcome::Fail, why);
     }
     let second: Vec<Value> = second.into_iter().flatten().collect();
     if gate.figure.figure.nature().how != How::Ratio {
         return each_run(gate, &second, b);
     }
-    let first = match (gate.of_ratio, missing(&first, a)) {
-        (true, Some(folder)) => {
-            return Draft::Known(Outcome::Inconclusive, format!("it was not measured in {folder}"));
-        }
+    let first = match (gate.of_ratio, absent(&first, a)) {
+        (true, Some(why)) => return Draft::Known(Outcome::Inconclusive, why),
         (true, None) => first.into_iter().flatten().collect(),
         (false, _) => Vec::new(),
     };

@@ -3,13 +3,15 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::plan::{Overrides, Plan, ProfileSource};
 use crate::result::figure::Names;
-use crate::result::sample;
+use crate::result::{Body, sample};
 
 /// A run of the sample stream with another p99, and else with what `change` makes of it.
 fn run_with(folder: &str, p99_ms: f64, change: impl FnOnce(&mut Value)) -> Run {
     let mut saved = serde_json::to_value(sample::stream()).unwrap();
     saved["stream"]["rows_before"] = json!(0);
+    saved["stream"]["response"]["count"] = json!(1_000);
     for key in ["p99_ms", "p999_ms", "max_ms"] {
         saved["stream"]["response"][key] = json!(p99_ms);
     }
@@ -119,6 +121,34 @@ fn lost_rows_are_told_of_one_run_and_no_gate_hides_them() {
 }
 
 #[test]
+fn a_percentile_of_too_few_samples_is_not_compared_and_holds_no_gate() {
+    let few = |name: &str| {
+        let runs = side(name, &SAME).into_iter();
+        runs.map(|mut run| {
+            let Body::Stream(own) = &mut run.result.body else { panic!("no stream") };
+            own.stream.response.as_mut().unwrap().count = 999;
+            run
+        })
+        .collect::<Vec<_>>()
+    };
+    let p99 = ["response_p99_ms <= 1.10x"];
+    let compared = of(side("a", &SAME), few("b"), &p99);
+    assert_eq!(verdict(&compared, "response_p99_ms"), CompareVerdict::NotCompared);
+    let why = "in b1 it has 999 samples, and it takes 1,000";
+    assert_eq!(compared.gates[0].why, why);
+    assert_eq!(compared.gates[0].outcome, Outcome::Fail, "as what was not measured");
+    assert_eq!(of(few("a"), side("b", &SAME), &p99).gates[0].outcome, Outcome::Inconclusive);
+    // Without a gate nobody asks for it.
+    let names = |compared: &RunsCompared| {
+        compared.figures.iter().map(|one| one.figure.clone()).collect::<Vec<_>>()
+    };
+    let p99 = "response_p99_ms".to_owned();
+    assert!(names(&of(side("a", &SAME), side("b", &SAME), &[])).contains(&p99));
+    let none = names(&of(few("a"), few("b"), &[]));
+    assert!(!none.contains(&p99) && none.contains(&"response_p50_ms".to_owned()));
+}
+
+#[test]
 fn unlike_plans_are_refused_key_by_key() {
     let b = run_with("b", 10.0, |saved| {
         saved["plan"]["stream"] = json!({ "rows_per_s": 1800, "partitions": 4 });
@@ -152,6 +182,30 @@ fn unlike_plans_are_refused_key_by_key() {
     let benchmark = Run { folder: "c".to_owned(), result: sample::benchmark() };
     let refused = compare(&[side("a", &[10.0]), vec![benchmark]], &Options::default());
     assert!(matches!(refused, Err(Refused::Kinds { .. })));
+}
+
+#[test]
+fn a_default_that_follows_another_key_is_no_difference_of_its_own() {
+    let run = |folder: &str, profile: &str| {
+        let source = ProfileSource::decode("a.toml", profile.as_bytes().to_vec()).unwrap();
+        let plan = Plan::resolve(&source, &Overrides::default()).unwrap().common.profile;
+        let mut run = run_with(folder, 10.0, |_| {});
+        run.result.plan = *plan;
+        vec![run]
+    };
+    let unlike = |a: &str, b: &str| match compare(&[run("a", a), run("b", b)], &Options::default())
+    {
+        Err(Refused::Plans { keys, .. }) => keys.into_iter().map(|one| one.key).collect(),
+        Err(refused) => panic!("{refused:?}"),
+        Ok(_) => Vec::new(),
+    };
+    let (slow, fast) = ("stream.rows_per_s = 1000\n", "stream.rows_per_s = 2000\n");
+    assert_eq!(unlike(slow, slow), Vec::<String>::new());
+    assert_eq!(unlike(slow, fast), ["stream.rows_per_s"]);
+    assert_eq!(unlike(slow, "stream.rows_per_s = 'max'\n"), ["stream.rows_per_s"]);
+    // Given on one side, it is a difference of its own.
+    let given = format!("{fast}recovery.backlog_rows = 5000\n");
+    assert_eq!(unlike(slow, &given), ["recovery.backlog_rows", "stream.rows_per_s"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{LeftOut, Options, Run};
+use crate::plan::unwritten;
 use crate::result::{Body, JobResult, is_within, plan_keys};
 
 /// Rows at the start may differ by so much, as a share of the smallest table that a run saw.
@@ -72,6 +73,9 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
         let theirs = plan_keys(&run.result.plan);
         let keys: BTreeSet<&String> = own.keys().chain(theirs.keys()).collect();
         for key in keys.into_iter().filter(|key| own.get(*key) != theirs.get(*key)) {
+            if follows(first, &own, key) && follows(run, &theirs, key) {
+                continue;
+            }
             unlike.entry(key.clone()).or_insert_with(|| Unlike {
                 key: key.clone(),
                 first: own.get(key).cloned(),
@@ -91,6 +95,13 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
         sizes(&runs)?;
     }
     Ok(allowed)
+}
+
+/// Whether a run has of a key what its plan has by default: where two have unlike ones, those follow from
+/// another key that is unlike too, which is told.
+fn follows(run: &Run, keys: &BTreeMap<String, String>, key: &str) -> bool {
+    let without = unwritten(&run.result.plan, key);
+    without.is_some_and(|without| plan_keys(&without).get(key) == keys.get(key))
 }
 
 /// An item of a list that one plan has and the other has not is one difference, and not one for each of its

@@ -130,7 +130,10 @@ pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
         origin_us: unix_us(findings.started_at),
         measured_s,
         stream,
-        server_work: findings.work.cloned(),
+        server_work: findings
+            .work
+            .cloned()
+            .map(|work| ServerWork { backend_cpu_s: findings.own.backends_cpu_s, ..work }),
         clock_steps: findings.clock_steps.clone(),
         readers: findings.readers.clone(),
         queries_due: loader::queries_due(findings),

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::pace::{Heartbeat, Pulse};
-use crate::watch::machine::{self, MachineTimes, RunDelay, ServerProcesses};
+use crate::watch::machine::{self, Followed, MachineTimes, ServerProcesses};
 use crate::watch::process::{self, ProcessCost};
 
 /// The server's processes on this machine.
@@ -29,8 +29,7 @@ pub(super) struct SelfWatch {
     to: Option<Reading>,
     server: ServerProcesses,
     /// The backends of the producers, if they are on this machine.
-    backends: Vec<u32>,
-    run_delay: RunDelay,
+    backends: Followed,
     _beating: DropGuard,
 }
 
@@ -59,6 +58,8 @@ pub(super) struct OwnFindings {
     pub(super) machine: MachineTimes,
     /// How long the producers' backends had to wait for a processor, in seconds.
     pub(super) backends_run_delay_s: Option<f64>,
+    /// How long they ran, in seconds, since the start of the schedule; `None` where one was renewed.
+    pub(super) backends_cpu_s: Option<f64>,
 }
 
 impl SelfWatch {
@@ -92,8 +93,7 @@ impl SelfWatch {
             },
             to: None,
             server,
-            run_delay: RunDelay::of(&backends),
-            backends,
+            backends: Followed::of(&backends),
             _beating: token.drop_guard(),
         };
         own.from = own.read();
@@ -116,18 +116,19 @@ impl SelfWatch {
             heartbeat.forget_gaps();
         }
         self.from = self.read();
-        self.run_delay = RunDelay::of(&self.backends);
+        self.backends.forget_delays();
     }
 
     /// Looks at what must be seen while it goes on. Call it each second.
     pub(super) fn look(&mut self) {
         if self.to.is_none() {
-            self.run_delay.look();
+            self.backends.look();
         }
     }
 
     /// The measurement is over, and all that was due is finished.
     pub(super) fn measurement_ends(&mut self) {
+        self.look();
         self.to = Some(self.read());
     }
 
@@ -144,7 +145,8 @@ impl SelfWatch {
             resident_peak_bytes: now.resident_peak_bytes,
             pulses: to.map_or(pulses, |to| to.pulses),
             machine: to.map_or_else(MachineTimes::default, |to| to.machine.since(&from.machine)),
-            backends_run_delay_s: self.run_delay.seconds(),
+            backends_run_delay_s: self.backends.run_delay_s(),
+            backends_cpu_s: self.backends.cpu_s(),
         }
     }
 

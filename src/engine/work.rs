@@ -76,6 +76,7 @@ fn between(
         checkpoints_timed: grown(|of| of.checkpoints_timed),
         checkpoints_requested: grown(|of| of.checkpoints_requested),
         table_bytes: after.table_bytes,
+        backend_cpu_s: None,
         waits,
     }
 }

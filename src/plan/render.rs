@@ -9,11 +9,15 @@ use super::Plan;
 
 /// The plan as a profile that resolves to the same plan.
 pub fn render<J>(plan: &Plan<J>) -> String {
-    let mut out = String::new();
     // A profile's values are those of TOML.
-    if let Ok(profile) = Table::try_from(&plan.common.profile) {
-        section(&mut out, "", &profile);
-    }
+    Table::try_from(&plan.common.profile)
+        .map_or_else(|_| String::new(), |table| render_profile(&table))
+}
+
+/// A profile, as a table, as TOML.
+pub(crate) fn render_profile(profile: &Table) -> String {
+    let mut out = String::new();
+    section(&mut out, "", profile);
     out
 }
 

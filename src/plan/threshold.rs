@@ -32,8 +32,8 @@ pub struct Threshold {
 }
 
 impl Threshold {
-    /// How it stands in a result. A figure that was not measured does not hold, a lower bound is never
-    /// below anything, and an upper bound never above.
+    /// How it stands in a result. A figure that was not measured or rests on too few samples does not hold,
+    /// a lower bound is never below anything, and an upper bound never above.
     pub fn judge(&self, result: &JobResult) -> ThresholdReport {
         use ThresholdOp::{Above, AtLeast, AtMost, Below};
         let value = self.figure.value(result);
@@ -51,6 +51,7 @@ impl Threshold {
             at_least: value.is_some_and(|value| value.known == Known::AtLeast),
             at_most: value.is_some_and(|value| value.known == Known::AtMost),
             passed,
+            unjudged: self.figure.too_few(result).map(|few| few.to_string()),
             aborted_at_s: None,
         }
     }
@@ -488,8 +489,8 @@ mod tests {
         use crate::result::{Body, sample};
         let mut result = sample::stream();
         let Body::Stream(run) = &mut result.body else { panic!("no stream") };
-        let mut times = sample::times(&[1, 2, 3]);
-        times.record_at_least(std::time::Duration::from_millis(50));
+        let mut times = sample::times(&[1; 980]);
+        (0..20).for_each(|_| times.record_at_least(std::time::Duration::from_millis(50)));
         run.stream.response = times.percentiles();
         for (text, passed) in [
             ("response_p99_ms < 10", false),
@@ -502,6 +503,25 @@ mod tests {
             let report = parse(text, &subjects()).unwrap().judge(&result);
             assert_eq!((report.passed, report.at_least), (passed, !text.contains("p50")), "{text}");
         }
+    }
+
+    #[test]
+    fn what_rests_on_too_few_samples_cannot_be_judged() {
+        use crate::result::{Body, sample};
+        let mut result = sample::stream();
+        let mut judge = |samples: usize, text: &str| {
+            let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+            run.stream.response = sample::times(&vec![5; samples]).percentiles();
+            let report = parse(text, &subjects()).unwrap().judge(&result);
+            (report.passed, report.value.is_some(), report.unjudged)
+        };
+        let few = Some("999 samples, and it takes 1,000".to_owned());
+        assert_eq!(judge(999, "response_p99_ms < 1000"), (false, false, few));
+        assert_eq!(judge(1_000, "response_p99_ms < 1000"), (true, true, None));
+        assert_eq!(judge(1_000, "response_p99_ms < 1"), (false, true, None));
+        assert_eq!(judge(3, "response_p50_ms < 1000"), (true, true, None));
+        assert_eq!(judge(3, "response_max_ms < 1000"), (true, true, None));
+        assert_eq!(judge(0, "response_p99_ms < 1000"), (false, false, None), "not measured");
     }
 
     #[test]

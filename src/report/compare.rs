@@ -85,11 +85,17 @@ pub(super) fn wrong(compared: &RunsCompared) -> Option<String> {
     ))
 }
 
-/// What a verdict says.
+/// Which way something went.
+fn arrow(rises: bool) -> &'static str {
+    if rises { "▲" } else { "▼" }
+}
+
+/// What a verdict says. The arrow is the way of the figure, the word whether that is good.
 pub(super) fn verdict(one: &Compared) -> String {
+    let arrow = arrow(one.ratio.is_some_and(|ratio| ratio > 1.0));
     match one.verdict {
-        CompareVerdict::Regression => "▲ regression".to_owned(),
-        CompareVerdict::Improvement => "▼ improvement".to_owned(),
+        CompareVerdict::Regression => format!("{arrow} regression"),
+        CompareVerdict::Improvement => format!("{arrow} improvement"),
         CompareVerdict::NoDifferenceShown => "no difference shown".to_owned(),
         CompareVerdict::TooFewRuns => "too few runs".to_owned(),
         CompareVerdict::NotCompared => match &one.why {
@@ -143,12 +149,13 @@ pub(super) fn power(compared: &RunsCompared) -> String {
 }
 
 /// A figure of an exact kind in both sides.
-pub(super) fn exact_verdict(one: &Exact) -> &'static str {
+pub(super) fn exact_verdict(one: &Exact) -> String {
+    let arrow = arrow((one.verdict == ExactVerdict::Better) == one.more_is_better);
     match one.verdict {
-        ExactVerdict::Same => "same",
-        ExactVerdict::Better => "▼ better",
-        ExactVerdict::Worse => "▲ worse",
-        ExactVerdict::NotMeasured => "not measured in each run",
+        ExactVerdict::Same => "same".to_owned(),
+        ExactVerdict::Better => format!("{arrow} better"),
+        ExactVerdict::Worse => format!("{arrow} worse"),
+        ExactVerdict::NotMeasured => "not measured in each run".to_owned(),
     }
 }
 
@@ -222,7 +229,7 @@ fn tables(compared: &RunsCompared) -> Vec<(&'static str, Vec<TableRow>, Align)> 
     let mut exact = vec![row(&["exact", "A", "B", "worst run"])];
     exact.extend(compared.exact.iter().filter(|one| !is_right(one)).map(|one| {
         let [a, b] = one.worst.map(|worst| value(&one.figure, worst));
-        row(&[&one.figure, &a, &b, exact_verdict(one)])
+        row(&[&one.figure, &a, &b, &exact_verdict(one)])
     }));
     let mut figures = vec![row(&["figure", "A", "B", "B ÷ A (95 %)", "would show", "verdict"])];
     figures.extend(compared.figures.iter().map(|one| {

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::latency::{self, Shown};
+use super::latency;
 use super::outcome;
 use super::stream::{differences, first_id};
 use super::table::{Align, TableRow, text_table};
 use crate::quantity::{format_count, format_ms, format_seconds};
+use crate::record::Percentile;
 use crate::result::JobResult;
 use crate::result::faults::{FaultKind, FaultsReport, KindReport, RowsReport};
 
@@ -95,7 +96,7 @@ fn kind_row(kind: &KindReport) -> TableRow {
     match &kind.recovery {
         Some(p) => {
             cells.push(format_count(p.count));
-            let shown = [Shown::P50, Shown::P90, Shown::P99, Shown::Max];
+            let shown = [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::Max];
             cells.extend(latency::cells(Some(p), &shown));
         }
         None => cells.extend(["0", "-", "-", "-", "-"].map(str::to_owned)),

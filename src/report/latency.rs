@@ -2,88 +2,25 @@
 //! sure a value is stands below where it is not very.
 
 use crate::quantity::format_ms;
-use crate::record::Percentiles;
+use crate::record::{Percentile, Percentiles};
 
-/// Fewer samples than this beyond a percentile say nothing of it: it would be the greatest of a few.
-const BEYOND_MIN: f64 = 10.0;
 /// An interval that reaches further than this from its value, as a share of it, is worth a line.
 const WIDE: f64 = 0.25;
-
-/// A value of durations that is shown.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Shown {
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
-}
-
-impl Shown {
-    fn quantile(self) -> Option<f64> {
-        match self {
-            // A median of five is a median; and the greatest is what it is.
-            Self::P50 | Self::Max => None,
-            Self::P90 => Some(0.9),
-            Self::P99 => Some(0.99),
-            Self::P999 => Some(0.999),
-        }
-    }
-
-    /// Whether so many samples are enough.
-    fn is_known(self, count: u64) -> bool {
-        // A share of 0.01 is not quite that in binary.
-        let beyond = self.quantile().map(|quantile| count as f64 * (1.0 - quantile) + 1e-6);
-        beyond.is_none_or(|beyond| beyond >= BEYOND_MIN)
-    }
-
-    fn of(self, of: &Percentiles) -> (f64, Option<[f64; 2]>) {
-        match self {
-            Self::P50 => (of.p50_ms, of.intervals.p50_ms),
-            Self::P90 => (of.p90_ms, of.intervals.p90_ms),
-            Self::P99 => (of.p99_ms, of.intervals.p99_ms),
-            Self::P999 => (of.p999_ms, of.intervals.p999_ms),
-            Self::Max => (of.max_ms, None),
-        }
-    }
-
-    /// Its key in a result.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::P50 => "p50_ms",
-            Self::P90 => "p90_ms",
-            Self::P99 => "p99_ms",
-            Self::P999 => "p999_ms",
-            Self::Max => "max_ms",
-        }
-    }
-
-    /// Its name in a table.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::P50 => "p50",
-            Self::P90 => "p90",
-            Self::P99 => "p99",
-            Self::P999 => "p99.9",
-            Self::Max => "max",
-        }
-    }
-}
 
 /// Cells of a table.
 pub(super) fn cells<'a>(
     of: Option<&'a Percentiles>,
-    shown: &'a [Shown],
+    shown: &'a [Percentile],
 ) -> impl Iterator<Item = String> + 'a {
     shown.iter().map(move |shown| match of.filter(|of| shown.is_known(of.count)) {
         None => "-".to_owned(),
-        Some(of) => value(of, shown.of(of).0),
+        Some(of) => value(of, shown.ms(of)),
     })
 }
 
 /// The 99th percentile, where there are samples enough for one.
 pub(super) fn known_p99(of: Option<&Percentiles>) -> Option<String> {
-    let of = of.filter(|of| Shown::P99.is_known(of.count))?;
+    let of = of.filter(|of| Percentile::P99.is_known(of.count))?;
     Some(value(of, of.p99_ms))
 }
 
@@ -94,11 +31,10 @@ pub(super) fn value(of: &Percentiles, ms: f64) -> String {
 }
 
 /// Where those of the shown values lie that are not very sure; `None` if all are.
-pub(super) fn intervals(of: Option<&Percentiles>, shown: &[Shown]) -> Option<String> {
+pub(super) fn intervals(of: Option<&Percentiles>, shown: &[Percentile]) -> Option<String> {
     let of = of?;
     let wide = shown.iter().filter(|shown| shown.is_known(of.count)).filter_map(|shown| {
-        let (ms, interval) = shown.of(of);
-        let [low, high] = interval?;
+        let (ms, [low, high]) = (shown.ms(of), shown.interval_ms(of)?);
         let is_wide = high > ms * (1.0 + WIDE) || low < ms * (1.0 - WIDE);
         is_wide.then(|| format!("{} {}..{}", shown.name(), format_ms(low), value(of, high)))
     });
@@ -113,7 +49,8 @@ mod tests {
     use super::*;
     use crate::record::Times;
 
-    const ALL: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
+    const ALL: [Percentile; 5] =
+        [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::P999, Percentile::Max];
 
     fn of(ms: impl Iterator<Item = u64>) -> Times {
         let mut times = Times::default();

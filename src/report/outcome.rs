@@ -75,7 +75,11 @@ fn verdict(threshold: &ThresholdReport) -> &'static str {
 }
 
 fn line(threshold: &ThresholdReport, verdict: &str) -> String {
-    let value = threshold.value.map_or("not measured".to_owned(), |value| {
+    let unknown = || match &threshold.unjudged {
+        Some(why) => format!("cannot be judged: {why}"),
+        None => "not measured".to_owned(),
+    };
+    let value = threshold.value.map_or_else(unknown, |value| {
         let bound = match (threshold.at_least, threshold.at_most) {
             (true, _) => "≥ ",
             (_, true) => "≤ ",

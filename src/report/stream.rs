@@ -5,9 +5,9 @@ mod queries;
 use std::fmt::Write as _;
 
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
-use crate::record::{PartitionAudit, Percentiles, Ranges};
+use crate::record::{PartitionAudit, Percentile, Percentiles, Ranges};
 
-use super::latency::{self, Shown};
+use super::latency;
 use super::table::{Align, TableRow, text_table};
 use super::{gpu, outcome, words};
 use crate::result::stream::{StreamReport, StreamRun};
@@ -22,7 +22,8 @@ const RANGES_SHOWN: usize = 5;
 const CLOCK_STEPS_SHOWN: usize = 3;
 
 /// What is shown of each of the clocks.
-const SHOWN: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
+const SHOWN: [Percentile; 5] =
+    [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::P999, Percentile::Max];
 
 /// The summary, plain text, one screen.
 pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Result {
@@ -164,7 +165,7 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
         writeln!(out, "{label:12}{count} {end}")?;
     }
     writeln!(out)?;
-    let header = std::iter::once("latency").chain(SHOWN.map(Shown::name)).map(str::to_owned);
+    let header = std::iter::once("latency").chain(SHOWN.map(Percentile::name)).map(str::to_owned);
     let mut rows = vec![TableRow::from(header.collect::<Vec<_>>())];
     let open = stream.target_rows_per_s.is_some();
     if open {

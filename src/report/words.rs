@@ -397,7 +397,7 @@ mod tests {
         times.repeats =
             Some(Repeats { ratios: vec![2.9, 3.1, 0.004], between: 0.05, within: Some(0.1) });
         insta::assert_snapshot!(compared(&times).join("\n"), @r"
-        repeats: 2.90, 3.10, 0.0040; a standard deviation of 5.1 % from repeat to repeat, 10.5 % from pair to pair
+        repeats: 2.90, 3.10, 0.00400; a standard deviation of 5.1 % from repeat to repeat, 10.5 % from pair to pair
         the ratio grows with the table: 2.10 (1.89 - 2.31) at 1 M rows, 3.40 (3.06 - 3.74) at 6 M
         ");
         // Ends that overlap would contradict what is said.

@@ -15,7 +15,7 @@ use super::query::{QueryReport, RatioKnown};
 use super::stream::StreamRun;
 use super::sweep::SweepQueryReport;
 use super::{Body, JobResult};
-use crate::record::{PartitionAudit, Percentiles, Ranges, Times};
+use crate::record::{PartitionAudit, Percentile, Percentiles, Ranges, Times, TooFew};
 use crate::stats::Comparison;
 
 pub use nature::{Better, How, Nature};
@@ -74,11 +74,11 @@ enum Of {
     /// The same, by what lies beside the stream in the result.
     ReadersJob(fn(&JobResult) -> Option<f64>),
     /// A value of durations, of which some may be known only to have been at least as long.
-    Latency((OfDurations<StreamRun>, fn(&Percentiles) -> f64)),
+    Latency((OfDurations<StreamRun>, Percentile)),
     /// The same of all readers.
-    ReadersLatency((OfDurations<StreamRun>, fn(&Percentiles) -> f64)),
+    ReadersLatency((OfDurations<StreamRun>, Percentile)),
     /// The same of a query in an arm.
-    ReaderLatency((OfDurations<QueryReport>, fn(&Percentiles) -> f64)),
+    ReaderLatency((OfDurations<QueryReport>, Percentile)),
     /// Rows of a kind that only the full audit finds.
     Audit(fn(&PartitionAudit) -> &Ranges),
     /// A query of a stream's readers in an arm.
@@ -114,23 +114,23 @@ figures! {
     Stream "delivered_ratio", "rows committed in the end, as a share of the rows that were due",
         |run| run.stream.measured.delivered_ratio;
     Latency "response_p50_ms", "median from a batch's due time to its commit",
-        (|run| run.stream.response, |of| of.p50_ms);
+        (|run| run.stream.response, Percentile::P50);
     Latency "response_p90_ms", "90th percentile from due time to commit",
-        (|run| run.stream.response, |of| of.p90_ms);
+        (|run| run.stream.response, Percentile::P90);
     Latency "response_p99_ms", "99th percentile from due time to commit",
-        (|run| run.stream.response, |of| of.p99_ms);
+        (|run| run.stream.response, Percentile::P99);
     Latency "response_p999_ms", "99.9th percentile from due time to commit",
-        (|run| run.stream.response, |of| of.p999_ms);
+        (|run| run.stream.response, Percentile::P999);
     Latency "response_max_ms", "longest time from due time to commit",
-        (|run| run.stream.response, |of| of.max_ms);
+        (|run| run.stream.response, Percentile::Max);
     Latency "wait_p99_ms", "99th percentile from due time to sending",
-        (|run| run.stream.wait, |of| of.p99_ms);
+        (|run| run.stream.wait, Percentile::P99);
     Latency "service_p99_ms", "99th percentile from sending to commit",
-        (|run| run.stream.service, |of| of.p99_ms);
+        (|run| run.stream.service, Percentile::P99);
     Latency "row_latency_p99_ms", "99th percentile from a row's due time to its commit",
-        (|run| run.stream.row_latency, |of| of.p99_ms);
+        (|run| run.stream.row_latency, Percentile::P99);
     Latency "own_delay_p99_ms", "99th percentile of the delay that is strom-load's own",
-        (|run| run.loader.own_delay, |of| of.p99_ms);
+        (|run| run.loader.own_delay, Percentile::P99);
     Stream "rows_dropped", "rows that were due and never sent",
         |run| Some(run.stream.rows_dropped as f64);
     Stream "rows_undecided", "rows that were sent, and nobody could tell what became of them",
@@ -149,27 +149,33 @@ figures! {
         |run| Some(run.stream.outages.iter().map(|outage| outage.length_s).fold(0.0, f64::max));
     Stream "clock_steps", "times that this machine's clock or the server's was set meanwhile",
         |run| Some(run.clock_steps.len() as f64);
+    Stream "wal_bytes_per_row" (at_end),
+        "bytes that the server wrote to its write-ahead log for each acknowledged row, whoever had it do that",
+        |run| per_row(run, run.server_work.as_ref()?.wal_bytes? as f64);
+    Stream "backend_cpu_us_per_row" (at_end),
+        "CPU time of the producers' backends for each acknowledged row, in microseconds; on the server's machine",
+        |run| per_row(run, run.server_work.as_ref()?.backend_cpu_s? * 1e6);
     Readers "queries_per_s", "queries answered per second",
         // The sum of nothing is -0.
         |run| Some(run.queries.iter().map(|query| query.queries_per_s).sum::<f64>() + 0.0);
     ReadersLatency "query_p50_ms", "median response time of the readers' queries",
-        (|run| responses(run), |of| of.p50_ms);
+        (|run| responses(run), Percentile::P50);
     ReadersLatency "query_p99_ms", "99th percentile of the response time of the readers' queries",
-        (|run| responses(run), |of| of.p99_ms);
+        (|run| responses(run), Percentile::P99);
     Readers "query_errors", "queries that failed",
         |run| Some(query_errors(run) as f64);
     Readers "queries_dropped", "queries that were due and never asked; needs a query rate",
         |run| run.queries_due.as_ref().map(|queries| queries.dropped as f64);
     ReadersLatency "answer_age_p99_ms",
         "99th percentile of how long ago the oldest row was due that an answer misses",
-        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), |of| of.p99_ms);
+        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), Percentile::P99);
     ReadersLatency "answer_age_max_ms", "greatest age of an answer",
-        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), |of| of.max_ms);
+        (|run| merged(run, |query| &query.histograms.answer_age).percentiles(), Percentile::Max);
     ReadersLatency "freshness_p99_ms",
         "99th percentile of how long a row had been acknowledged that a query did not see",
-        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.p99_ms);
+        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), Percentile::P99);
     ReadersLatency "freshness_max_ms", "greatest of these",
-        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), |of| of.max_ms);
+        (|run| merged(run, |query| &query.histograms.freshness).percentiles(), Percentile::Max);
     ReadersJob "joules_per_query",
         "energy of all GPUs for each measured query of all arms, what else ran on them included",
         |result| result.gpus.per_query.and_then(|each| each.joules);
@@ -182,19 +188,19 @@ figures! {
         "share of the queries with the GPU switched on whose plan proves that the GPU did the work",
         gpu_proven;
     ReaderLatency "query.QUERY.ARM.p50_ms", "median response time of a query in an arm",
-        (|query| query.response, |of| of.p50_ms);
+        (|query| query.response, Percentile::P50);
     ReaderLatency "query.QUERY.ARM.p90_ms", "90th percentile",
-        (|query| query.response, |of| of.p90_ms);
+        (|query| query.response, Percentile::P90);
     ReaderLatency "query.QUERY.ARM.p99_ms", "99th percentile",
-        (|query| query.response, |of| of.p99_ms);
+        (|query| query.response, Percentile::P99);
     ReaderLatency "query.QUERY.ARM.p999_ms", "99.9th percentile",
-        (|query| query.response, |of| of.p999_ms);
+        (|query| query.response, Percentile::P999);
     ReaderLatency "query.QUERY.ARM.max_ms", "longest response time",
-        (|query| query.response, |of| of.max_ms);
+        (|query| query.response, Percentile::Max);
     ReaderLatency "query.QUERY.ARM.answer_age_p99_ms", "99th percentile of the age of its answers",
-        (|query| query.answer_age, |of| of.p99_ms);
+        (|query| query.answer_age, Percentile::P99);
     ReaderLatency "query.QUERY.ARM.freshness_p99_ms", "99th percentile of its freshness",
-        (|query| query.freshness, |of| of.p99_ms);
+        (|query| query.freshness, Percentile::P99);
     Reader "query.QUERY.ARM.queries_per_s", "answers per second",
         |query| Some(query.queries_per_s);
     Reader "query.QUERY.ARM.executions", "answers, warm-up included",
@@ -286,25 +292,43 @@ impl PartialEq for Figure {
 }
 
 impl NamedFigure {
-    /// What it comes to in a result; `None` if it was not measured.
+    /// What it comes to in a result; `None` if it was not measured, or rests on too few samples.
     pub fn value(&self, result: &JobResult) -> Option<Value> {
-        let of = |durations: Option<Percentiles>, ms: fn(&Percentiles) -> f64| {
-            let durations = durations?;
-            let number = ms(&durations);
-            let known = if durations.is_at_least(number) { Known::AtLeast } else { Known::Exactly };
-            Some(Value { number, known })
-        };
-        let value = match self.figure.of {
-            Of::Latency((durations, ms)) | Of::ReadersLatency((durations, ms)) => {
-                of(durations(result.stream()?), ms)
+        let value = match self.durations(result) {
+            Some((durations, percentile)) => {
+                let durations = durations.filter(|of| percentile.is_known(of.count));
+                durations.map(|of| {
+                    let number = percentile.ms(&of);
+                    let is_bound = of.is_at_least(number);
+                    let known = if is_bound { Known::AtLeast } else { Known::Exactly };
+                    Value { number, known }
+                })
             }
-            Of::ReaderLatency((durations, ms)) => of(durations(self.read_by(result)?), ms),
-            _ => {
+            None => {
                 let exactly = |number| Value { number, known: Known::Exactly };
                 self.number(result).map(exactly).or_else(|| self.bound(result))
             }
         };
         value.filter(|value| value.number.is_finite())
+    }
+
+    /// That its durations were measured, and are too few for it.
+    pub fn too_few(&self, result: &JobResult) -> Option<TooFew> {
+        let (durations, percentile) = self.durations(result)?;
+        percentile.known_of(durations?.count).err()
+    }
+
+    /// The durations that it is a value of, as far as they were measured; `None`: it is of none.
+    fn durations(&self, result: &JobResult) -> Option<(Option<Percentiles>, Percentile)> {
+        match self.figure.of {
+            Of::Latency((of, percentile)) | Of::ReadersLatency((of, percentile)) => {
+                Some((result.stream().and_then(of), percentile))
+            }
+            Of::ReaderLatency((of, percentile)) => {
+                Some((self.read_by(result).and_then(of), percentile))
+            }
+            _ => None,
+        }
     }
 
     /// The same of what is no duration.
@@ -399,6 +423,12 @@ impl fmt::Display for NamedFigure {
         }
         Ok(())
     }
+}
+
+/// A sum over the whole schedule for each row that was acknowledged in it.
+fn per_row(run: &StreamRun, sum: f64) -> Option<f64> {
+    let rows = run.stream.rows_acknowledged;
+    (rows > 0).then(|| sum / rows as f64)
 }
 
 /// Rows of a kind that the audit found; `None` where rows were not read back.

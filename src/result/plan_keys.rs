@@ -25,8 +25,13 @@ pub fn plan_keys(plan: &Profile) -> BTreeMap<String, String> {
     if let Ok(value) = serde_json::to_value(plan) {
         add(&mut keys, String::new(), &value);
     }
-    keys.retain(|key, _| !ASIDE.iter().any(|aside| is_within(key, aside)));
+    keys.retain(|key, _| !is_aside(key));
     keys
+}
+
+/// Whether a key changes nothing that is measured.
+pub fn is_aside(key: &str) -> bool {
+    ASIDE.iter().any(|aside| is_within(key, aside))
 }
 
 /// Eight digits that are the same for plans that ask for the same.

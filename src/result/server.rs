@@ -105,6 +105,10 @@ pub struct ServerWork {
     pub checkpoints_requested: Option<u64>,
     /// Bytes of the stream's table with its partitions, without indexes, at the end.
     pub table_bytes: Option<u64>,
+    /// CPU time of the producers' backends, in seconds, from the start of the schedule to the end of the drain.
+    /// `None` where the server runs elsewhere, the system does not tell, or a producer had to connect anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend_cpu_s: Option<f64>,
     /// What the loader's sessions waited for while the server was at work for them: looks, one a second.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<WaitReport>,

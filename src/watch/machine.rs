@@ -106,45 +106,74 @@ pub(crate) enum ServerProcesses {
     Unknown,
 }
 
-/// How long some processes were ready to run and had no processor. One that ends takes its account along,
-/// so they are looked at while they live.
+/// Some processes, followed while they live, as one that ends takes its account along: how long they ran, and
+/// how long they were ready to run and had no processor.
 #[derive(Debug)]
-pub(crate) struct RunDelay {
-    /// Each process with its run delay at the last look.
-    seen: Vec<(u32, u64)>,
-    /// Sum so far; `None` where the system tells of none of them.
-    ns: Option<u64>,
+pub(crate) struct Followed {
+    /// Each process with its account at the last look.
+    seen: Vec<(u32, Account)>,
+    /// Sums so far; `None` where the system tells of none of them.
+    sums: Option<Account>,
+    /// Whether one has ended.
+    is_part: bool,
 }
 
-impl RunDelay {
-    /// Of these processes, from now on.
+/// Nanoseconds of a process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Account {
+    /// On a processor, in user mode and in the kernel.
+    ran: u64,
+    /// Ready to run, without one.
+    delayed: u64,
+}
+
+impl Followed {
+    /// These processes, from now on.
     pub(crate) fn of(pids: &[u32]) -> Self {
-        let seen: Vec<_> =
-            pids.iter().filter_map(|pid| Some((*pid, run_delay_of(*pid)?))).collect();
-        let ns = (!seen.is_empty()).then_some(0);
-        Self { seen, ns }
+        let seen: Vec<_> = pids.iter().filter_map(|pid| Some((*pid, account_of(*pid)?))).collect();
+        let sums = (!seen.is_empty()).then(Account::default);
+        let is_part = seen.len() < pids.len();
+        Self { seen, sums, is_part }
     }
 
-    /// Adds what they waited since the last look. Call it each second or so.
+    /// Adds what came since the last look. Call it each second or so.
     pub(crate) fn look(&mut self) {
-        let Some(ns) = &mut self.ns else { return };
+        let Some(sums) = &mut self.sums else { return };
+        let before = self.seen.len();
         self.seen.retain_mut(|(pid, last)| {
-            let Some(now) = run_delay_of(*pid) else { return false };
-            *ns += now.saturating_sub(*last);
+            let Some(now) = account_of(*pid) else { return false };
+            sums.ran += now.ran.saturating_sub(last.ran);
+            sums.delayed += now.delayed.saturating_sub(last.delayed);
             *last = now;
             true
         });
+        self.is_part |= self.seen.len() < before;
     }
 
-    /// The sum so far, in seconds.
-    pub(crate) fn seconds(&self) -> Option<f64> {
-        self.ns.map(|ns| ns as f64 / 1e9)
+    /// Begins the sum of delays anew.
+    pub(crate) fn forget_delays(&mut self) {
+        self.look();
+        self.sums = self.sums.map(|sums| Account { delayed: 0, ..sums });
+    }
+
+    /// How long they had no processor so far, in seconds.
+    pub(crate) fn run_delay_s(&self) -> Option<f64> {
+        self.sums.map(|sums| sums.delayed as f64 / 1e9)
+    }
+
+    /// How long they ran so far, in seconds; `None` once one has ended, whose last moments nobody saw.
+    pub(crate) fn cpu_s(&self) -> Option<f64> {
+        self.sums.filter(|_| !self.is_part).map(|sums| sums.ran as f64 / 1e9)
     }
 }
 
-fn run_delay_of(pid: u32) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
-    text.split_whitespace().nth(1)?.parse().ok()
+fn account_of(pid: u32) -> Option<Account> {
+    account(&fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?)
+}
+
+fn account(schedstat: &str) -> Option<Account> {
+    let mut fields = schedstat.split_whitespace().map(str::parse);
+    Some(Account { ran: fields.next()?.ok()?, delayed: fields.next()?.ok()? })
 }
 
 /// A process of PostgreSQL by its line of /proc/PID/stat.
@@ -218,13 +247,23 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_run_delay_is_of_processes_that_are_there() {
-        let mut own = RunDelay::of(&[std::process::id(), u32::MAX]);
+    fn processes_are_followed_while_they_are_there() {
+        assert_eq!(account("1500 20 3\n"), Some(Account { ran: 1_500, delayed: 20 }));
+        assert_eq!(account("1500\n"), None);
+        let mut own = Followed::of(&[std::process::id()]);
         own.look();
-        assert!(own.seconds().unwrap() >= 0.0 && own.seen.len() == 1);
-        let mut nobody = RunDelay::of(&[u32::MAX]);
+        assert!(own.cpu_s().unwrap() >= 0.0 && own.run_delay_s().unwrap() >= 0.0);
+        own.sums = Some(Account { ran: 2_000_000_000, delayed: 500_000_000 });
+        assert_eq!(own.run_delay_s(), Some(0.5));
+        own.forget_delays();
+        assert!(own.run_delay_s().unwrap() < 0.5 && own.cpu_s().unwrap() >= 2.0);
+        own.seen.push((u32::MAX, Account::default()));
+        own.look();
+        assert_eq!((own.cpu_s(), own.seen.len()), (None, 1), "one has ended");
+        assert!(own.run_delay_s().is_some());
+        let mut nobody = Followed::of(&[u32::MAX]);
         nobody.look();
-        assert_eq!(nobody.seconds(), None);
+        assert_eq!((nobody.cpu_s(), nobody.run_delay_s()), (None, None));
     }
 
     #[cfg(target_os = "linux")]

@@ -105,7 +105,7 @@ fn ratios_are_marked_by_what_is_shown() {
         ("what is shown", "Shown to be faster with on: grows; slower: slower."),
         ("a filled dot", "<circle class=\"fon\""),
         ("a ring", "<circle class=\"hgrey\""),
-        ("a bound", "≥\u{a0}17.10"),
+        ("a bound", "≥\u{a0}17.1"),
         ("a plan that is not on the GPU", "class=\"hl\""),
         (
             "the ratio over the table",

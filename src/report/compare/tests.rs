@@ -11,6 +11,7 @@ use crate::result::sample;
 pub(crate) fn compared() -> RunsCompared {
     let run = |side: &str, at: usize, p99_ms: f64| {
         let mut saved = serde_json::to_value(sample::stream()).unwrap();
+        saved["stream"]["response"]["count"] = json!(1_000);
         for key in ["p99_ms", "p999_ms", "max_ms"] {
             saved["stream"]["response"][key] = json!(p99_ms);
         }
@@ -59,4 +60,30 @@ fn each_outcome_has_its_word() {
         said.push(format!("{} {}", outcome_word(outcome).1, headline(&compared)));
     }
     insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn an_arrow_is_the_way_of_a_figure_and_the_word_says_whether_that_is_good() {
+    let all = compared();
+    let exact = |more_is_better, verdict| {
+        exact_verdict(&Exact { more_is_better, verdict, ..all.exact[0].clone() })
+    };
+    let told = [
+        exact(true, ExactVerdict::Better),
+        exact(true, ExactVerdict::Worse),
+        exact(false, ExactVerdict::Better),
+        exact(false, ExactVerdict::Worse),
+    ];
+    assert_eq!(told, ["▲ better", "▼ worse", "▼ better", "▲ worse"]);
+    let of = |ratio, verdict_of| {
+        let one = Compared { ratio: Some(ratio), verdict: verdict_of, ..all.figures[0].clone() };
+        verdict(&one)
+    };
+    let told = [
+        of(1.3, CompareVerdict::Regression),
+        of(1.3, CompareVerdict::Improvement),
+        of(0.7, CompareVerdict::Regression),
+        of(0.7, CompareVerdict::Improvement),
+    ];
+    assert_eq!(told, ["▲ regression", "▲ improvement", "▼ regression", "▼ improvement"]);
 }

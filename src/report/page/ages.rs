@@ -2,16 +2,16 @@
 
 use crate::plot::{Names, Row, RowChart, escape};
 use crate::quantity::{format_count, format_ms};
+use crate::record::Percentile;
 use crate::result::query::QueryReport;
 use crate::result::stream::StreamRun;
 
-use super::super::latency::Shown;
 use super::Page;
 use super::html::{Cell, Table, data, framed};
 use super::response::latency_cells;
 use super::times::{mark, row, spread};
 
-const SHOWN: [Shown; 4] = [Shown::P50, Shown::P90, Shown::P99, Shown::Max];
+const SHOWN: [Percentile; 4] = [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::Max];
 
 pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     let with_age: Vec<(usize, &QueryReport)> =
@@ -85,7 +85,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
     let note = "<p class=\"note\">Line: least to greatest. Mark: median. Upright tick: median service time \
                 of the query, which is part of the age.</p>";
     let mut heads = vec!["query", "arm", "answers"];
-    heads.extend(SHOWN.map(Shown::name));
+    heads.extend(SHOWN.map(Percentile::name));
     let mut table = Table::new("Age of the answers; – where fewer than ten lie beyond", &heads);
     for (at, own) in &with_age {
         let place = format!("/queries/{at}/answer_age");

@@ -17,7 +17,7 @@ use super::super::compare::{
 use super::distributions::trimmed;
 use super::document;
 use super::html::{Cell, Table, data, framed};
-use super::tail::{BEYOND_MIN, ms, share, share_label};
+use super::tail::{BEYOND_MIN, axis, ms, share, share_label};
 
 /// Points of a run's curve.
 const POINTS: usize = 60;
@@ -278,8 +278,7 @@ fn distribution(sides: &[Vec<Run>; 2]) -> String {
         (0..POINTS).map(at).collect()
     };
     let most = times.iter().flatten().map(|times| end(times)).fold(2.5, f64::max);
-    let tens = (1..12).map(|ten| 10_f64.powi(ten)).filter(|ten| *ten <= most * 1.001);
-    let xs = Scale::log_with(2.0, most, std::iter::once(2.0).chain(tens).collect());
+    let xs = axis(most);
     let drawn = times.each_ref().map(|side| side.iter().map(|own| points(own)).collect::<Vec<_>>());
     let all = || drawn.iter().flatten().flatten().map(|(_, ms)| *ms).filter(|ms| *ms > 0.0);
     let ys = Scale::log(all().fold(f64::INFINITY, f64::min), all().fold(1e-6, f64::max), 7);

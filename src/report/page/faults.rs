@@ -2,15 +2,16 @@
 
 use crate::plot::{Mark, Names, Row, RowChart, Shape, Tone, escape};
 use crate::quantity::{format_count, format_ms};
+use crate::record::Percentile;
 use crate::result::faults::{FaultKind, FaultsReport, KindReport};
 
-use super::super::latency::{self, Shown};
+use super::super::latency;
 use super::Page;
 use super::html::{Cell, Table, data, framed};
 use super::response::latency_cells;
 use super::times::{row, scale};
 
-const SHOWN: [Shown; 4] = [Shown::P50, Shown::P90, Shown::P99, Shown::Max];
+const SHOWN: [Percentile; 4] = [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::Max];
 
 pub(super) fn write(page: &mut Page<'_>, faults: &FaultsReport) {
     let all = &faults.all;
@@ -27,7 +28,7 @@ pub(super) fn write(page: &mut Page<'_>, faults: &FaultsReport) {
         .iter()
         .map(|(kind, _)| {
             let recovery = kind.recovery.as_ref();
-            let median = latency::cells(recovery, &[Shown::P50]).next().unwrap_or_default();
+            let median = latency::cells(recovery, &[Percentile::P50]).next().unwrap_or_default();
             let survived = format!("{} of {}", kind.survived, kind.injected);
             let cells = vec![(median.replace('-', "–"), "b"), (survived, "")];
             row(name(kind), (mark, ""), recovery, cells)
@@ -56,7 +57,7 @@ pub(super) fn write(page: &mut Page<'_>, faults: &FaultsReport) {
     let note = "<p class=\"note\">Line: shortest to longest outage of a producer, from the first failure to \
                 the next success. Mark: median.</p>";
     let mut heads = vec!["fault", "injected", "survived", "outages"];
-    heads.extend(SHOWN.map(Shown::name));
+    heads.extend(SHOWN.map(Percentile::name));
     heads.push("slowest batch");
     let mut table = Table::new("Each kind of fault; – where fewer than ten lie beyond", &heads);
     for (kind, place) in &kinds {

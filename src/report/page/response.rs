@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use crate::plot::{Cells, End, Layer, Names, Panel, Scale, Step, TimeChart, steps};
 use crate::quantity::{format_count, format_ms, format_seconds};
-use crate::record::Percentiles;
+use crate::record::{Percentile, Percentiles};
 use crate::result::stream::StreamRun;
 use crate::series::{Clock, ROWS_PER_DECADE, Window};
 
-use super::super::latency::{self, Shown};
+use super::super::latency;
 use super::Page;
 use super::html::{Cell, Table, data, figure};
 use super::rate::{bands, span_s};
@@ -16,7 +16,8 @@ use super::rate::{bands, span_s};
 /// Columns of a heat map.
 const COLUMNS_MAX: usize = 150;
 /// Values that stand in the table of the clocks.
-const SHOWN: [Shown; 5] = [Shown::P50, Shown::P90, Shown::P99, Shown::P999, Shown::Max];
+const SHOWN: [Percentile; 5] =
+    [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::P999, Percentile::Max];
 
 /// The clocks: as the log names each, as people do, what it is, its place in the result.
 const CLOCKS: [(&str, &str, &str, &str); 4] = [
@@ -290,7 +291,7 @@ fn heat(
 /// The clocks in figures.
 fn table(run: &StreamRun, open: bool) -> Table {
     let mut heads = vec!["clock", "from → to", "batches"];
-    heads.extend(SHOWN.map(Shown::name));
+    heads.extend(SHOWN.map(Percentile::name));
     let mut table = Table::new("In the measurement; – where fewer than ten lie beyond", &heads);
     let row = |name: &str, what: &str, place: &str, of: Option<&Percentiles>| {
         let count = of.map_or(0, |of| of.count);
@@ -317,7 +318,11 @@ fn table(run: &StreamRun, open: bool) -> Table {
 }
 
 /// Cells of percentiles, each with its place in the result.
-pub(super) fn latency_cells(place: &str, of: Option<&Percentiles>, shown: &[Shown]) -> Vec<Cell> {
+pub(super) fn latency_cells(
+    place: &str,
+    of: Option<&Percentiles>,
+    shown: &[Percentile],
+) -> Vec<Cell> {
     let cells = shown.iter().zip(latency::cells(of, shown));
     cells
         .map(|(shown, text)| match text.as_str() {

@@ -9,7 +9,7 @@ use super::Page;
 use super::html::{Cell, Table, data, framed};
 
 /// So many samples have to lie beyond a percentile, or it is that of a few.
-pub(super) const BEYOND_MIN: f64 = 10.0;
+pub(super) const BEYOND_MIN: f64 = crate::record::BEYOND_MIN as f64;
 /// Points of a curve.
 const POINTS: usize = 100;
 /// Shares at which curves are told in figures, and those of them that stand in the result.
@@ -32,6 +32,20 @@ pub(super) fn share(beyond: f64) -> f64 {
 pub(super) fn percent(beyond: f64) -> String {
     let decimals = (beyond.log10() - 2.0 + 1e-9).floor().max(0.0) as usize;
     format!("{:.decimals$}", share(beyond) * 100.0)
+}
+
+/// The axis of shares from the half to one part in `end` that is slower: with a tick for each nine, and for
+/// shares between where there are fewer than two nines.
+pub(super) fn axis(end: f64) -> Scale {
+    let tens: Vec<f64> = (1..12).map(|ten| 10_f64.powi(ten)).collect();
+    let few = [4.0, 10.0, 20.0, 50.0];
+    let ticks = if end * 1.001 < 100.0 { &few[..] } else { &tens };
+    let ticks = ticks.iter().copied().filter(|tick| *tick <= end * 1.001);
+    let mut ticks: Vec<f64> = std::iter::once(2.0).chain(ticks).collect();
+    if ticks.len() < 2 {
+        ticks.push(end);
+    }
+    Scale::log_with(2.0, end, ticks)
 }
 
 /// The time in milliseconds that a share does not pass.
@@ -77,9 +91,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         return;
     };
     let end = told.iter().map(|told| told.end).fold(2.5, f64::max);
-    let tens = (1..12).map(|ten| 10_f64.powi(ten)).filter(|ten| *ten <= end * 1.001);
-    let ticks: Vec<f64> = std::iter::once(2.0).chain(tens).collect();
-    let xs = Scale::log_with(2.0, end, ticks);
+    let xs = axis(end);
     let points = |told: &Told<'_>| -> Vec<(f64, f64)> {
         let at = |number: usize| {
             let beyond = 2.0 * (told.end / 2.0).powf(number as f64 / (POINTS - 1) as f64);

@@ -2,18 +2,18 @@
 
 use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape};
 use crate::quantity::{format_count, format_counted, format_ms, format_rate};
-use crate::record::Percentiles;
+use crate::record::{Percentile, Percentiles};
 use crate::result::arm::Gpu;
 use crate::result::query::QueryReport;
 use crate::result::stream::StreamRun;
 
-use super::super::latency::{self, Shown};
+use super::super::latency;
 use super::Page;
 use super::html::{Cell, Table, data, framed};
 use super::response::latency_cells;
 
 /// Values that stand in the table.
-const SHOWN: [Shown; 4] = [Shown::P50, Shown::P90, Shown::P99, Shown::Max];
+const SHOWN: [Percentile; 4] = [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::Max];
 
 /// The look of an arm by what it does about the GPU.
 pub(super) fn mark(gpu: Gpu) -> (Mark, &'static str) {
@@ -125,7 +125,7 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
 
 fn query_row(own: &QueryReport) -> Row {
     let response = own.response.as_ref();
-    let mut shown = latency::cells(response, &[Shown::P50, Shown::P99])
+    let mut shown = latency::cells(response, &[Percentile::P50, Percentile::P99])
         .map(|cell| match &*cell {
             "-" => "–".to_owned(),
             cell => cell.to_owned(),
@@ -144,7 +144,7 @@ fn query_row(own: &QueryReport) -> Row {
 
 fn table(run: &StreamRun) -> Table {
     let mut heads = vec!["query", "arm", "executions", "rate"];
-    heads.extend(SHOWN.map(Shown::name));
+    heads.extend(SHOWN.map(Percentile::name));
     heads.extend(["errors", "ran on"]);
     let mut table =
         Table::new("Response in the measurement; – where fewer than ten lie beyond", &heads);

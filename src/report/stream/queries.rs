@@ -3,8 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use crate::quantity::{format_count, format_counted, format_ms, format_rate, format_seconds};
-use crate::record::{Percentiles, Times};
-use crate::report::latency::{self, Shown};
+use crate::record::{Percentile, Percentiles, Times};
+use crate::report::latency;
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
 use crate::result::loader::Bottleneck;
@@ -60,7 +60,7 @@ const OLD_MS: f64 = 1_000.0;
 const OLD_FACTOR: f64 = 3.0;
 
 /// What is shown of a query's response.
-const SHOWN: [Shown; 3] = [Shown::P50, Shown::P99, Shown::Max];
+const SHOWN: [Percentile; 3] = [Percentile::P50, Percentile::P99, Percentile::Max];
 
 /// Each query in each arm.
 pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Result {

@@ -121,6 +121,7 @@ fn a_log_that_forces_checkpoints_is_told_by_its_size() {
     let with = |requested, wal_bytes| {
         let mut result = stream_with(|run| {
             run.server_work = Some(ServerWork {
+                backend_cpu_s: None,
                 over_s: 20.0,
                 wal_bytes: Some(wal_bytes),
                 checkpoints_timed: Some(0),
@@ -148,6 +149,7 @@ fn a_table_beyond_the_buffers_is_told_where_it_is_read() {
     let with = |table_bytes, buffers: &str| {
         let mut result = stream_with(|run| {
             run.server_work = Some(ServerWork {
+                backend_cpu_s: None,
                 over_s: 20.0,
                 wal_bytes: None,
                 checkpoints_timed: None,
@@ -195,6 +197,7 @@ fn waits_are_judged_by_their_share_of_the_looks() {
         let waits = waits.iter().map(wait).collect();
         let mut result = stream_with(|run| {
             run.server_work = Some(ServerWork {
+                backend_cpu_s: None,
                 over_s: 20.0,
                 wal_bytes: None,
                 checkpoints_timed: None,

@@ -62,11 +62,13 @@ impl Figure {
 
 /// Durations and costs that are looked at without being asked for: the middle, and no tail that a few
 /// samples decide.
-const LEADING: [&str; 7] = [
+const LEADING: [&str; 9] = [
     "response_p50_ms",
     "response_p99_ms",
     "row_latency_p99_ms",
     "answer_age_p99_ms",
+    "wal_bytes_per_row",
+    "backend_cpu_us_per_row",
     "joules_per_query",
     "query.QUERY.ARM.p50_ms",
     "query.QUERY.best_ms",

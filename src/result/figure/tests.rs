@@ -64,6 +64,21 @@ fn a_figure_follows_what_it_names() {
     assert_eq!(rows, [Some(3.0), Some(0.0), Some(1.0)]);
     let unseen = spoilt(|run| run.stream.audit = None);
     assert_eq!(value(&unseen, "rows_lost"), None, "nobody looked");
+    let worked = spoilt(|run| {
+        run.stream.rows_acknowledged = 1_000;
+        run.server_work = Some(super::super::server::ServerWork {
+            over_s: 10.0,
+            wal_bytes: Some(182_500),
+            checkpoints_timed: None,
+            checkpoints_requested: None,
+            table_bytes: None,
+            backend_cpu_s: Some(0.0125),
+            waits: Vec::new(),
+        });
+    });
+    let of_a_row = ["wal_bytes_per_row", "backend_cpu_us_per_row"];
+    assert_eq!(of_a_row.map(|name| value(&worked, name)), [182.5, 12.5].map(Some));
+    assert_eq!(of_a_row.map(|name| value(&lost, name)), [None; 2], "nobody asked the server");
     let failing = spoilt(|run| {
         run.stream.errors = [("40001".to_owned(), 2)].into();
         run.queries[1].errors = [("22012".to_owned(), 5)].into();
@@ -129,8 +144,10 @@ fn the_gpu_is_proven_by_plans_alone() {
 fn what_was_given_up_makes_a_lower_bound() {
     let mut result = sample::stream();
     let Body::Stream(run) = &mut result.body else { panic!("no stream") };
-    let mut times = sample::times(&[1, 2, 3, 4, 100]);
-    times.record_evenly_at_least(Duration::from_secs(2), Duration::from_secs(3), 4);
+    let mut times = sample::times(&[5; 980]);
+    let whole = sample::times(&[5; 1_000]).percentiles();
+    (run.stream.wait, run.queries[0].response) = (whole, whole);
+    times.record_evenly_at_least(Duration::from_secs(2), Duration::from_secs(3), 20);
     run.stream.response = times.percentiles();
     run.queries[1].response = times.percentiles();
     run.queries_due = Some(super::super::query::QueriesDue {
