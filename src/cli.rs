@@ -97,6 +97,11 @@ pub enum Command {
         /// Profile files (TOML), or built-in profiles by name; none: `realtime`
         #[arg(value_name = "PROFILE", long_help = profiles::help())]
         files: Vec<PathBuf>,
+        /// Print the first N rows that would be sent instead, as CSV, of the stream or of each table
+        ///
+        /// As they would be if the run began now; due times are in UTC. At most 100,000.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
+        show_rows: Option<u64>,
         /// Options.
         #[command(flatten)]
         plan: Box<SettingArgs<All>>,

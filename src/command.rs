@@ -111,7 +111,9 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
-        Some(Command::Check { files, plan }) => profiles::check(files, &plan.overrides),
+        Some(Command::Check { files, show_rows, plan }) => {
+            profiles::check(files, *show_rows, &plan.overrides)
+        }
         Some(Command::Profiles { format }) => profiles::list(*format),
         Some(Command::Thresholds { format }) => thresholds::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,

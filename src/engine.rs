@@ -6,6 +6,7 @@ mod bench;
 mod check;
 pub(crate) mod clocks;
 mod fill;
+mod first_rows;
 mod gate;
 mod gpus;
 mod inspect;
@@ -42,6 +43,7 @@ use crate::strom::StromError;
 use crate::sweep::SweepError;
 
 pub use fill::{FillOptions, fill};
+pub use first_rows::{FirstRows, first_rows};
 use measure::Run;
 pub use noise::{SameArm, noise};
 use outputs::Outputs;

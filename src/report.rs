@@ -31,6 +31,7 @@ pub use history::{history_csv, history_text};
 pub use index::{index_line, index_markdown, index_text};
 pub use page::{PAGE, compare_page, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
+pub use words::csv_field;
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {

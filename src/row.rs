@@ -14,6 +14,7 @@ pub(crate) mod numeric;
 mod pattern;
 mod pick;
 mod random;
+mod text;
 mod values;
 mod words;
 
@@ -26,6 +27,7 @@ pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 pub use pattern::Pattern;
 pub use pick::{Pick, Zipf};
+pub use text::row_text;
 pub use values::{Network, Values};
 
 /// One column of a generated table.

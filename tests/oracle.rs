@@ -13,7 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use strom_load::pace::DueTimes;
 use strom_load::row::{
-    BatchEncoder, Column, ColumnType, HEADER, Pattern, Pick, TRAILER, Values, Zipf,
+    BatchEncoder, Column, ColumnType, Encoder, HEADER, Pattern, Pick, TRAILER, Values, Zipf,
+    row_text,
 };
 
 use crate::support::{Database, Program, python};
@@ -74,11 +75,51 @@ async fn comes_back(database: &Database, columns: &[Column], place: &Place) {
             back.len()
         );
     }
+    if !columns
+        .iter()
+        .any(|column| matches!(column.sql_type, ColumnType::Real | ColumnType::Double))
+    {
+        reads_as_the_server_shows(database, columns, place).await;
+    }
     for column in columns {
         if let Some(holds) = within(column) {
             let strays = format!("SELECT count(*) FROM sent WHERE NOT ({holds})");
             assert_eq!(database.number(&strays).await, 0, "{column:?}");
         }
+    }
+}
+
+/// Our text of the first rows is the server's.
+async fn reads_as_the_server_shows(database: &Database, columns: &[Column], place: &Place) {
+    let &Place { seed, partition, first_id, first_row, due_us, .. } = place;
+    // Beyond these years the server's calendar has other words.
+    if !(0..=200_000_000_000_000_000).contains(&due_us) {
+        return;
+    }
+    let shown = |column: &Column| match column.sql_type {
+        // Not all days of its range are of our era.
+        ColumnType::Date => "NULL".to_owned(),
+        ColumnType::Inet => format!("host({})", column.name),
+        // As text it has no spaces at its end.
+        ColumnType::Char(chars) => format!("rpad({}::text, {chars})", column.name),
+        _ => format!("{}::text", column.name),
+    };
+    let shown: Vec<_> = columns.iter().map(shown).collect();
+    let sql = format!(
+        "SET timezone = 'UTC'; SELECT {} FROM sent ORDER BY sent.id LIMIT 3",
+        shown.join(", ")
+    );
+    let mut encoder = Encoder::new(columns, seed, partition, first_id).unwrap();
+    let mut row = first_row;
+    for message in database.client.simple_query(&sql).await.unwrap() {
+        let tokio_postgres::SimpleQueryMessage::Row(server) = message else { continue };
+        let ours = row_text(columns, &mut encoder, row, &mut DueTimes::constant(due_us));
+        for (index, (column, ours)) in columns.iter().zip(ours).enumerate() {
+            if column.sql_type != ColumnType::Date {
+                assert_eq!(server.get(index), ours.as_deref(), "{column:?}");
+            }
+        }
+        row += 1;
     }
 }
 

@@ -48,6 +48,28 @@ const TABLES: &str = "[[tables]]\nname = 't'\nrows = 10\n\
                       columns = [{ name = 'id', type = 'bigint', values = 'row_id' }]\n";
 
 #[tokio::test]
+async fn rows_are_shown_as_they_would_be_sent() {
+    let folder = scratch();
+    let path = folder.path().join("tables.toml");
+    std::fs::write(&path, TABLES).unwrap();
+    let args = ["check", path.to_str().unwrap(), "--show-rows", "3"];
+    let of_table = Program::start_in(folder, &args, &[]).end().await;
+    assert_eq!((of_table.code, of_table.stdout.as_str()), (Some(0), "id\n1\n2\n3\n"));
+    let args = ["check", "--show-rows", "4", "--partitions", "2", "--seed", "42", "--rate", "4"];
+    let of_stream = Program::start_in(scratch(), &args, &[]).end().await;
+    let mut lines = of_stream.stdout.lines();
+    assert_eq!(lines.next(), Some("id,category,region,amount,gpu_partition,created_at"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    let roles: Vec<_> = rows.iter().map(|row| (row[0], row[4])).collect();
+    assert_eq!(roles, [("1", "0"), ("1", "1"), ("2", "0"), ("2", "1")]);
+    for row in &rows {
+        assert!(row[1].starts_with("category_") && row[2].starts_with("region_"), "{row:?}");
+        let (_, cents) = row[3].split_once('.').unwrap();
+        assert!(cents.len() == 2 && row[5].ends_with("+00"), "{row:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_call_has_no_use_for_is_refused() {
     let mut transcript = Transcript::new();
     let files = [("empty.toml", ""), ("seed.toml", "seed = 7\n"), ("tables.toml", TABLES)];

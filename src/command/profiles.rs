@@ -8,11 +8,13 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::Format;
+use crate::engine::{self, FirstRows};
 use crate::exit;
 use crate::plan::{
     self, BUILTINS, Fault, Faults, Job, LeftOver, Origin, Overrides, Place, Plan, ProfileSource,
     StreamJob,
 };
+use crate::report::csv_field;
 use crate::sink::terminal::Screen;
 
 use super::{Failure, log_warnings, print, tell};
@@ -108,14 +110,45 @@ pub(super) fn realtime(overrides: &Overrides) -> Result<(Plan<StreamJob>, Vec<St
     Ok((plan?, notes))
 }
 
-pub(super) fn check(files: &[PathBuf], overrides: &Overrides) -> Result<u8, Failure> {
+pub(super) fn check(
+    files: &[PathBuf],
+    rows: Option<u64>,
+    overrides: &Overrides,
+) -> Result<u8, Failure> {
     log_warnings(&Screen::new(true));
     let Resolved { plans, notes } = read(files, overrides)?;
     notes.iter().for_each(|note| tell(&format!("note: {note}")));
     for plan in plans {
-        print(&plan::render(&plan))?;
+        match rows {
+            None => print(&plan::render(&plan))?,
+            Some(rows) => show_rows(&plan, rows)?,
+        }
     }
     Ok(exit::DONE)
+}
+
+/// Prints the first rows of each table of a plan, and of its stream, as CSV under the names of the columns.
+/// Where there are several tables, a line in front of each names it. NULL is nothing, and an empty text
+/// is in quotes, as COPY has them.
+fn show_rows(plan: &Plan<Option<Job>>, rows: u64) -> Result<(), Failure> {
+    let samples =
+        engine::first_rows(plan, rows).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let field = |value: &Option<String>| match value.as_deref() {
+        None => String::new(),
+        Some("") => "\"\"".to_owned(),
+        Some(text) => csv_field(text),
+    };
+    let mut text = String::new();
+    for FirstRows { table, rows } in &samples {
+        if samples.len() > 1 {
+            text.extend(["# ", table, "\n"]);
+        }
+        for row in rows {
+            text.push_str(&row.iter().map(field).collect::<Vec<_>>().join(","));
+            text.push('\n');
+        }
+    }
+    print(&text)
 }
 
 /// A built-in profile for people and programs.

@@ -11,7 +11,7 @@ use crate::stats;
 
 use super::measure::shown;
 use super::table::{Align, TableRow, text_table};
-use super::words::harmless;
+use super::words::{csv_field, harmless};
 
 /// Runs of a plan that are shown: the last ones.
 const RUNS_SHOWN: usize = 20;
@@ -137,7 +137,8 @@ pub fn history_csv(runs: &[HistoryLine]) -> String {
         "server",
         "server_version",
     ];
-    let mut out = own.iter().chain(&names).map(|name| quoted(name)).collect::<Vec<_>>().join(",");
+    let mut out =
+        own.iter().chain(&names).map(|name| csv_field(name)).collect::<Vec<_>>().join(",");
     out.push('\n');
     for run in runs {
         let status = serde_json::to_value(run.status).ok();
@@ -156,7 +157,7 @@ pub fn history_csv(runs: &[HistoryLine]) -> String {
             &run.server,
             &run.server_version,
         ];
-        let own = own.into_iter().map(|text| quoted(text));
+        let own = own.into_iter().map(|text| csv_field(text));
         let figures = names
             .iter()
             .map(|name| run.figures.get(*name).map_or_else(String::new, ToString::to_string));
@@ -165,14 +166,6 @@ pub fn history_csv(runs: &[HistoryLine]) -> String {
         out.push('\n');
     }
     out
-}
-
-/// A cell, quoted where a comma, a quote or an end of line is in it (RFC 4180).
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -336,6 +336,14 @@ fn row(row: &Row) -> String {
     row.iter().map(value).collect::<Vec<_>>().join(", ")
 }
 
+/// A cell of CSV, quoted where a comma, a quote or an end of line is in it (RFC 4180).
+pub fn csv_field(text: &str) -> String {
+    match text.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

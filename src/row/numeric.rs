@@ -186,6 +186,37 @@ fn write_parts(
     end
 }
 
+/// A field's bytes (without the length) as text.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    let words: Vec<u16> =
+        bytes.as_chunks().0.iter().map(|word| u16::from_be_bytes(*word)).collect();
+    let scale = words.get(3).copied().unwrap_or_default();
+    text_of(&words, scale.into())
+}
+
+/// The number in these words with so many decimals at most.
+fn text_of(words: &[u16], scale: usize) -> String {
+    let [_, weight, sign, _, digits @ ..] = words else { return String::new() };
+    let weight = i32::from(*weight as i16);
+    let digit = |place: i32| {
+        let index = usize::try_from(weight - place).ok();
+        format!("{:04}", index.and_then(|index| digits.get(index)).unwrap_or(&0))
+    };
+    let integer: String = (0..=weight.max(0)).rev().map(digit).collect();
+    let places = (digits.len() as i32 - weight).max(0) + 12;
+    let mut fraction: String = (1..=places).map(|place| digit(-place)).collect();
+    fraction.truncate(scale);
+    let integer = match integer.trim_start_matches('0') {
+        "" => "0",
+        trimmed => trimmed,
+    };
+    let sign = if *sign == NEGATIVE { "-" } else { "" };
+    match fraction.as_str() {
+        "" => format!("{sign}{integer}"),
+        fraction => format!("{sign}{integer}.{fraction}"),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -194,34 +225,23 @@ pub(crate) mod tests {
     use rust_decimal::Decimal;
     use tokio_postgres::types::{ToSql, Type};
 
-    /// Reads a field's bytes (without the length) back as a decimal text, digit by digit.
+    /// A field's bytes (without the length) as text; they must have the form that the server gives them.
     pub(crate) fn decode(bytes: &[u8]) -> String {
         let words: Vec<u16> =
             bytes.chunks(2).map(|word| u16::from_be_bytes([word[0], word[1]])).collect();
-        let (count, weight, sign, scale) =
-            (words[0] as usize, i32::from(words[1] as i16), words[2], words[3] as usize);
+        let (count, weight, sign, scale) = (words[0], words[1], words[2], usize::from(words[3]));
         let digits = &words[4..];
-        assert_eq!(digits.len(), count);
+        assert_eq!(digits.len(), usize::from(count));
         assert!(digits.iter().all(|&digit| digit < 10_000));
         assert_ne!(digits.first(), Some(&0), "leading zero digit");
         assert_ne!(digits.last(), Some(&0), "trailing zero digit");
         assert!(sign == 0 || (sign == NEGATIVE && count > 0));
         assert!(count > 0 || weight == 0);
-        let digit = |place: i32| {
-            let index = usize::try_from(weight - place).ok();
-            format!("{:04}", index.and_then(|index| digits.get(index)).unwrap_or(&0))
-        };
-        let integer: String = (0..=weight.max(0)).rev().map(digit).collect();
-        let places = (count as i32 - weight).max(0) + 12;
-        let fraction: String = (1..=places).map(|place| digit(-place)).collect();
-        let (shown, beyond) = fraction.split_at(scale);
-        assert!(beyond.bytes().all(|b| b == b'0'), "digits beyond dscale");
-        let integer = match integer.trim_start_matches('0') {
-            "" => "0",
-            trimmed => trimmed,
-        };
-        let sign = if sign == 0 { "" } else { "-" };
-        if scale == 0 { format!("{sign}{integer}") } else { format!("{sign}{integer}.{shown}") }
+        // Without the cut at the scale it reads the same, but for zeros.
+        let whole = text_of(&words, usize::MAX);
+        let beyond = whole.split_once('.').map_or("", |(_, fraction)| fraction);
+        assert!(beyond.bytes().skip(scale).all(|byte| byte == b'0'), "digits beyond dscale");
+        super::text(bytes)
     }
 
     /// The same text made from the value.

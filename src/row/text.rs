@@ -1,0 +1,85 @@
+//! Rows as people read them: the text of each value, as PostgreSQL would show it in UTC.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::day::{DAY_US, format_day, format_time};
+use super::encode::Encoder;
+use super::{Column, ColumnType, numeric};
+use crate::pace::DueTimes;
+
+/// The texts of the row that an encoder makes of these columns for a row number; `None` is NULL. `due`
+/// moves on by it.
+pub fn row_text(
+    columns: &[Column],
+    encoder: &mut Encoder,
+    row: u64,
+    due: &mut DueTimes,
+) -> Vec<Option<String>> {
+    let mut tuple = vec![0; encoder.max_row_bytes()];
+    let encoded = encoder.encode(&mut tuple, row, 1, due);
+    let mut rest = &tuple[2..encoded.bytes];
+    let field = |column: &Column| {
+        let (length, after) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        let length = usize::try_from(i32::from_be_bytes(*length));
+        let (value, after) = after.split_at(length.unwrap_or(0));
+        rest = after;
+        length.is_ok().then(|| value_text(column.sql_type, value))
+    };
+    columns.iter().map(field).collect()
+}
+
+/// A value in binary as text.
+fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
+    let integer = || {
+        let sign = if value.first().is_some_and(|byte| *byte > 0x7f) { -1 } else { 0 };
+        value.iter().fold(sign, |sum: i64, byte| sum << 8 | i64::from(*byte))
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match sql_type {
+        ColumnType::SmallInt | ColumnType::Integer | ColumnType::BigInt => integer().to_string(),
+        ColumnType::Real => format!("{:?}", f32::from_bits(integer() as u32)),
+        ColumnType::Double => format!("{:?}", f64::from_bits(integer() as u64)),
+        ColumnType::Numeric { .. } => numeric::text(value),
+        ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_) | ColumnType::Json => {
+            text(value)
+        }
+        ColumnType::Jsonb => text(value.get(1..).unwrap_or_default()),
+        ColumnType::Boolean => (integer() != 0).to_string(),
+        ColumnType::Date => format_day(integer() as i32),
+        ColumnType::Time => clock(integer()),
+        ColumnType::Timestamp => moment(integer()),
+        ColumnType::TimestampTz => moment(integer()) + "+00",
+        ColumnType::Uuid => {
+            let hex = hex(value);
+            let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
+            groups.map(|group| hex.get(group).unwrap_or_default()).join("-")
+        }
+        ColumnType::Bytea => format!("\\x{}", hex(value)),
+        ColumnType::Inet => match value.get(4..) {
+            Some(&[a, b, c, d]) => Ipv4Addr::new(a, b, c, d).to_string(),
+            Some(address) => address
+                .try_into()
+                .map_or_else(|_| hex(value), |a: [u8; 16]| Ipv6Addr::from(a).to_string()),
+            None => hex(value),
+        },
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        // A String takes whatever is written.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn clock(us: i64) -> String {
+    let time = format_time(us);
+    if time.contains('.') { time.trim_end_matches('0').to_owned() } else { time }
+}
+
+fn moment(us: i64) -> String {
+    let day = i32::try_from(us.div_euclid(DAY_US)).map_or_else(|_| "?".to_owned(), format_day);
+    format!("{day} {}", clock(us.rem_euclid(DAY_US)))
+}
