@@ -244,15 +244,21 @@ pub fn format_about(count: u64) -> String {
 /// A ratio: three significant digits, and three decimals near 1, where a difference of parts of a percent is
 /// shown by many runs.
 pub fn format_ratio(ratio: f64) -> String {
-    if !ratio.is_finite() || ratio.abs() < 1e-12 {
-        return format!("{ratio:.2}");
+    match (0.9..1.0995).contains(&ratio) {
+        true => format!("{ratio:.3}"),
+        false => format_digits(ratio),
+    }
+}
+
+/// Three significant digits, with zeros at the end: `0.100`, `18.7`, `1250`.
+pub fn format_digits(number: f64) -> String {
+    if !number.is_finite() || number.abs() < 1e-12 {
+        return format!("{number:.2}");
     }
     // Three digits may round up to the next power of ten: it is that one's exponent which counts.
-    let rounded = format!("{ratio:.2e}");
+    let rounded = format!("{number:.2e}");
     let exponent = rounded.split_once('e').and_then(|(_, exponent)| exponent.parse::<i32>().ok());
-    let is_near = (0.9..1.0995).contains(&ratio);
-    let decimals = if is_near { 3 } else { 2 - exponent.unwrap_or(0) };
-    format!("{ratio:.*}", usize::try_from(decimals).unwrap_or(0))
+    format!("{number:.*}", usize::try_from(2 - exponent.unwrap_or(0)).unwrap_or(0))
 }
 
 /// Binary units, three significant digits: `512 B`, `1.5 GiB`.

@@ -125,6 +125,10 @@ const NAME_MAX: f64 = 200.0;
 const CELL_MAX: f64 = 190.0;
 /// Those of the last column: less where the plot would be left with too little.
 const LAST_MAX: [f64; 4] = [CELL_MAX, 150.0, 120.0, 95.0];
+/// From one line of text to the next in the narrow layout.
+const LINE: f64 = 16.0;
+/// Between name and cells in a line of the narrow layout.
+const GAP: f64 = 10.0;
 /// Least width of the plot.
 const PLOT_MIN: f64 = 300.0;
 
@@ -156,9 +160,20 @@ impl RowChart<'_> {
         (0..self.heads.len()).map(column).collect()
     }
 
+    /// How many lines names have for themselves in the narrow layout: none where each row has room for its cells
+    /// beside its name.
+    fn name_lines(&self) -> usize {
+        let fits = |row: &Row| width(&row.label, FONT) + GAP + width(&said(row), FONT) <= NARROW;
+        match self.rows.iter().all(fits) {
+            true => 0,
+            false => self.rows.iter().map(|row| in_lines(&row.label).len()).max().unwrap_or(0),
+        }
+    }
+
     fn layout(&self, layout: Layout) -> String {
         let names = self.rows.iter().map(|row| width(&row.label, FONT)).fold(0.0, f64::max);
-        let (full, pitch) = (layout.of(WIDE, NARROW), layout.of(26.0, 44.0));
+        let narrow = 44.0 + LINE * self.name_lines() as f64;
+        let (full, pitch) = (layout.of(WIDE, NARROW), layout.of(26.0, narrow));
         let columns = self.columns(names.min(NAME_MAX));
         let taken: f64 = columns.iter().map(|own| own + 18.0).sum();
         let left = layout.of(names.min(NAME_MAX) + 22.0, 10.0);
@@ -257,22 +272,40 @@ impl RowChart<'_> {
                 }
             }
             Layout::Narrow => {
-                let texts = row.cells.iter().map(|(text, _)| text.as_str());
-                // The others are in the table.
-                let texts: Vec<&str> =
-                    texts.filter(|text| !matches!(*text, "" | "–")).take(2).collect();
-                let said = shortened(&texts.join(" · "), NARROW * 0.62, FONT);
+                let said = shortened(&said(row), NARROW, FONT);
                 let class = row.cells.first().map_or("", |(_, class)| *class);
                 // Lines of the axis pass behind.
                 let halo = |class: &str| format!("{class} halo").trim_start().to_owned();
-                canvas.text(&halo(class), (NARROW, y + 14.0), Anchor::End, &said);
-                let room = NARROW - width(&said, FONT) - 10.0;
-                let name = shortened(&row.label, room, FONT);
-                canvas.text(&halo(row.class), (0.0, y + 14.0), Anchor::Start, &name);
+                let below = y + 14.0 + LINE * self.name_lines() as f64;
+                canvas.text(&halo(class), (NARROW, below), Anchor::End, &said);
+                let mut line = y + 14.0;
+                for name in in_lines(&row.label) {
+                    canvas.text(&halo(row.class), (0.0, line), Anchor::Start, &name);
+                    line += LINE;
+                }
             }
         }
         canvas.raw("</g>");
     }
+}
+
+/// A name in the one or two lines that it takes in the narrow layout.
+fn in_lines(name: &str) -> Vec<String> {
+    if width(name, FONT) <= NARROW {
+        return vec![name.to_owned()];
+    }
+    let breaks = name.char_indices().filter(|(_, c)| " ._/,".contains(*c));
+    let heads = breaks.map(|(at, c)| name.split_at(at + c.len_utf8()));
+    let (head, tail) =
+        heads.take_while(|(head, _)| width(head, FONT) <= NARROW).last().unwrap_or(("", name));
+    let lines = [head.trim_end().to_owned(), shortened(tail, NARROW, FONT)];
+    lines.into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+/// What stands beside the name of a row in the narrow layout; other cells are in the table.
+fn said(row: &Row) -> String {
+    let texts = row.cells.iter().map(|(text, _)| text.as_str());
+    texts.filter(|text| !matches!(*text, "" | "–")).take(2).collect::<Vec<_>>().join(" · ")
 }
 
 /// Slanted lines that fill a box.
@@ -352,6 +385,18 @@ mod tests {
         };
         let drawn = chart.draw();
         assert!(!drawn.contains("NaN") && !drawn.contains("<img"));
+        // On a phone a long name and a long verdict have a line each, and lose nothing.
+        let (name, verdict) = ("query.category_aggregate.off.p50_ms", "no difference shown");
+        let long = [Row {
+            cells: vec![("1.000 (0.999 - 1.001)".to_owned(), "b"), (verdict.to_owned(), "")],
+            ..row(name, None)
+        }];
+        let stacked = RowChart { rows: &long, ..chart }.layout(Layout::Narrow);
+        assert!(stacked.contains(name) && stacked.contains(verdict), "{stacked}");
+        let long = "with_index_on_category / aggregate_by_category_and_minute_of_the_day";
+        let lines = ["with_index_on_category / aggregate_by_category_", "and_minute_of_the_day"];
+        assert_eq!(in_lines(long), lines);
+        assert_eq!(in_lines(&"w".repeat(99)).len(), 1, "nowhere to break it");
         insta::assert_snapshot!(drawn.replace("><", ">\n<"));
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use super::table::{self, Align, TableRow};
 use super::{benchmark, gpu, outcome, words};
-use crate::quantity::{format_count, format_counted, format_ms};
+use crate::quantity::{format_count, format_counted, format_ms, format_ratio};
 use crate::result::JobResult;
 use crate::result::arm::Gpu;
 use crate::result::sweep::{
@@ -194,7 +194,7 @@ fn rows(sweep: &SweepReport, query: &SweepQueryReport) -> Vec<TableRow> {
             })
             .collect();
         row.push(time(cell));
-        row.push(cell.times_best.map_or("-".to_owned(), |times| format!("{times:.3}")));
+        row.push(cell.times_best.map_or("-".to_owned(), format_ratio));
         let judged = match (query.best == Some(at), query.may_be_best.len()) {
             (true, 1) => "BEST",
             (true, _) => "yes, least",

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape};
-use crate::quantity::format_ms;
+use crate::quantity::{format_ms, format_ratio};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{PlanHistory, Verdict as Proof};
 use crate::result::sweep::{CellReport, SettingReport, SweepQueryReport, SweepRun};
@@ -111,7 +111,7 @@ fn of_query(
                 None => spelled(combination),
             };
             let time = cell.time_ms().map_or("–".to_owned(), format_ms);
-            let times = cell.times_best.map_or("–".to_owned(), |times| format!("{times:.2}"));
+            let times = cell.times_best.map_or("–".to_owned(), format_ratio);
             Row {
                 class: if cell.valid { "" } else { "tbad" },
                 mark: cell.time_ms().map(|ms| (ms, mark)),
@@ -201,7 +201,7 @@ fn table(
             ms(time_key(cell), cell.time_ms()),
             ms("low_ms", cell.interval_ms().and(cell.low_ms)),
             ms("high_ms", cell.interval_ms().and(cell.high_ms)),
-            Cell::number(&cell.times_best.map_or("–".to_owned(), |times| format!("{times:.3}"))),
+            Cell::number(&cell.times_best.map_or("–".to_owned(), format_ratio)),
             Cell::words(said(cell)),
             Cell::number(&cell.rounds.to_string()),
             Cell::words(&cell.evidence()),
