@@ -9,6 +9,8 @@
     reason = "helpers of tests are not test functions, which clippy exempts"
 )]
 
+mod profile;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
