@@ -376,6 +376,12 @@ async fn progress_for_programs_is_a_line_each_second() {
     let work = &result["server_work"];
     let is_more = |key: &str| work[key].as_u64().is_some_and(|bytes| bytes > 8_192);
     assert!(is_more("wal_bytes") && is_more("table_bytes"), "{work}");
+    // Known where the backends are seen at all, and then they ran, each at most all of the time.
+    let (cpu, seen) =
+        (&work["backend_cpu_s"], &result["loader"]["machine"]["backends_run_delay_s"]);
+    assert_eq!(cpu.is_null(), seen.is_null(), "{work}");
+    let most = 3.0 * work["over_s"].as_f64().unwrap();
+    assert!(cpu.as_f64().is_none_or(|cpu_s| 0.0 < cpu_s && cpu_s < most), "{work}");
     let (_, described) = crate::docs::document("docs/result.md");
     for key in lines.iter().flat_map(|line| line.as_object().unwrap().keys()) {
         assert!(described.contains(&format!("`{key}`")), "{key}");

@@ -471,4 +471,6 @@ fn the_index_of_several_runs_links_to_each() {
         let folder = index.runs[*place].folder.as_ref().unwrap();
         assert!(page.contains(&format!("href=\"{folder}/report.html\"")), "{folder}");
     }
+    // Each with its word.
+    assert!(page.contains("✓ OK</span>") && page.contains("✗ FAIL</span>"), "{page}");
 }

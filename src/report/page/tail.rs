@@ -169,12 +169,12 @@ fn trimmed(value: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// The share at which a curve ends, to as many digits as tell it from 100.
 /// The same for an axis, whose first tick is the middle.
 pub(super) fn share_label(beyond: f64) -> String {
-    if beyond < 3.0 { "50\u{a0}%".to_owned() } else { percent(beyond) }
+    if beyond <= 2.0 { "50\u{a0}%".to_owned() } else { percent(beyond) }
 }
 
+/// The share at which a curve ends, to as many digits as tell it from 100.
 fn percent_of_end(end: f64) -> String {
     let decimals = (end.log10()).ceil().max(0.0) as usize;
     format!("{:.decimals$}", share(end) * 100.0)
@@ -189,5 +189,17 @@ mod tests {
         let all = [2.0, 10.0, 100.0, 1_000.0, 1e6].map(percent);
         assert_eq!(all, ["50", "90", "99", "99.9", "99.9999"]);
         assert_eq!(percent_of_end(180.0), "99.444");
+    }
+
+    #[test]
+    fn an_axis_of_shares_has_two_ticks_and_more() {
+        let ticks = |end: f64| axis(end).ticks().to_vec();
+        assert_eq!(ticks(2.5), [2.0, 2.5]);
+        assert_eq!(ticks(6.0), [2.0, 4.0]);
+        assert_eq!(ticks(60.0), [2.0, 4.0, 10.0, 20.0, 50.0]);
+        assert_eq!(ticks(150.0), [2.0, 10.0, 100.0]);
+        assert_eq!(share_label(2.5), "60");
+        let labels: Vec<String> = ticks(60.0).into_iter().map(share_label).collect();
+        assert_eq!(labels, ["50\u{a0}%", "75", "90", "95", "98"]);
     }
 }
