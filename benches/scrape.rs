@@ -13,6 +13,7 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroU32;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,9 +22,10 @@ use std::time::{Duration, Instant, SystemTime};
 use serde_json::Value;
 use strom_load::pg::embedded::{Server, ServerOptions};
 use strom_load::record::{
-    Interval, PairTally, PartitionInterval, Phase, QueryTally, ReaderTally, StreamTally,
+    Interval, LaneInterval, PairTally, Phase, QueryTally, ReaderTally, StreamTally,
 };
 use strom_load::result::server::{ClockOffset, ServerFacts};
+use strom_load::row::Lane;
 use strom_load::sink::prometheus::Endpoint;
 use strom_load::sink::{Sink, Start, StreamStart};
 use strom_load::watch::gpu::GpusFound;
@@ -74,13 +76,15 @@ impl Page {
             settings: BTreeMap::new(),
             clock: ClockOffset::default(),
         };
-        let numbers: Vec<u32> = (0..partitions).collect();
+        let of = NonZeroU32::new(partitions).unwrap_or(NonZeroU32::MIN);
+        let lanes: Vec<Lane> =
+            (0..partitions).map(|number| Lane::of(number, of, Some(of))).collect();
         sink.begin(&Start {
             profile: "realtime",
             run_id: "0190-run",
             planned: None,
             stream: Some(StreamStart {
-                partitions: &numbers,
+                lanes: &lanes,
                 target_rows_per_s: Some(3_000.0),
                 queries_are_due: false,
                 drain_timeout: Duration::from_secs(30),
@@ -95,7 +99,7 @@ impl Page {
 
     /// A second with 20 batches a partition.
     fn feed(&mut self, second: u64) -> Result<()> {
-        let partitions = (0..self.partitions).map(|_| {
+        let lanes = (0..self.partitions).map(|_| {
             let mut tally = StreamTally { rows_sent: 2_000, batches: 20, ..Default::default() };
             for batch in 0..20 {
                 let time = Duration::from_micros(200 + (second * 37 + batch * 101) % 20_000);
@@ -104,14 +108,14 @@ impl Page {
                 tally.batch.response.record(time + time / 10);
                 tally.row.record(time * 10);
             }
-            PartitionInterval { rows_due: 2_000, backlog_rows: 100, tally }
+            LaneInterval { rows_due: 2_000, backlog_rows: 100, tally }
         });
         let interval = Interval {
             start: Duration::from_secs(second),
             length: Duration::from_secs(1),
             phase: Phase::Measure,
             target_rows_per_s: Some(3_000.0),
-            partitions: partitions.collect(),
+            lanes: lanes.collect(),
             queries: Vec::<QueryTally>::new(),
             pairs: Vec::<PairTally>::new(),
             queries_due: ReaderTally::default(),

@@ -6,6 +6,7 @@ pub mod noise;
 mod table;
 pub(crate) mod text;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -105,7 +106,7 @@ impl Load {
                 StreamRate::RowsPerSecond(rate) => Some(rate.get()),
                 StreamRate::Max => None,
             },
-            partitions: job.stream.partitions.get(),
+            partitions: job.stream.partitions.map_or(1, NonZeroU32::get),
             readers: job.readers.count,
             sessions: job.sessions(),
         }

@@ -38,6 +38,7 @@ use crate::pg::{self, embedded::Server};
 use crate::plan::{Job, Plan, StreamJob};
 use crate::query::ReadError;
 use crate::result::JobResult;
+use crate::row::Lane;
 use crate::sink::{Sink, SinkError};
 use crate::strom::StromError;
 use crate::sweep::SweepError;
@@ -148,8 +149,8 @@ pub enum PrepareError {
     Sink(#[from] SinkError),
     /// More connections than are admitted.
     #[error(
-        "partitions and readers need {need} connections, but {} admits {have} ({})\n  fix: lower \
-         --partitions or --readers, or {}", admits.who(), admits.what(), admits.fix()
+        "producers and readers need {need} connections, but {} admits {have} ({})\n  fix: lower \
+         --connections, --partitions or --readers, or {}", admits.who(), admits.what(), admits.fix()
     )]
     Connections {
         /// Connections that the run needs.
@@ -161,9 +162,9 @@ pub enum PrepareError {
     },
     /// More sockets and timers than this process may have.
     #[error(
-        "partitions and readers need {need} open files (a socket and a timer each), but this \
+        "producers and readers need {need} open files (a socket and a timer each), but this \
          process may have {have}\n  fix: raise the limit (ulimit -n, or LimitNOFILE= of its systemd \
-         unit), or lower --partitions or --readers"
+         unit), or lower --connections, --partitions or --readers"
     )]
     OpenFiles {
         /// Open files that the run needs, with those that are there.
@@ -230,10 +231,10 @@ pub enum PrepareError {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A producer.
-    #[error("partition {partition}: {error}")]
+    #[error("{lane}: {error}")]
     Produce {
-        /// Its partition.
-        partition: u32,
+        /// What it loads.
+        lane: Lane,
         /// What happened.
         error: ProduceError,
     },
@@ -321,7 +322,7 @@ async fn stream(
         // Readers may join them.
         bench::fill_tables(plan, target, &mut outputs, shutdown).await?;
     }
-    let ingest = Threads::of_producers(plan.job.stream.partitions.get())?;
+    let ingest = Threads::of_producers(plan.job.stream.connections.get())?;
     let examine = Threads::of_examiner()?;
     // Boxed, as its state machine is some 20 KB.
     let preparing = Box::pin(prepare::prepare(plan, target, ingest.handle()));

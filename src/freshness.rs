@@ -16,14 +16,14 @@ use tokio::time::Instant;
 pub(crate) use trail::Trail;
 pub(crate) use view::{Snapshot, View};
 
-/// What all partitions of a stream have sent.
+/// What all lanes of a stream have sent.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trails(Arc<[Trail]>);
 
 impl Trails {
-    /// Those of so many partitions, in the order in which a [`View`] of rows names them.
-    pub(crate) fn of(partitions: usize) -> Self {
-        Self((0..partitions).map(|_| Trail::default()).collect())
+    /// Those of so many lanes, in the order in which a [`View`] of rows names them.
+    pub(crate) fn of(lanes: usize) -> Self {
+        Self((0..lanes).map(|_| Trail::default()).collect())
     }
 
     /// Each of them.
@@ -41,7 +41,7 @@ impl Trails {
     }
 }
 
-/// What a query could not see, in whichever partition it is oldest.
+/// What a query could not see, in whichever lane it is oldest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Missing {
     /// When its oldest row was due, or will be; `None`: no row that is known of is missing.

@@ -17,13 +17,15 @@ use tokio_util::sync::CancellationToken;
 use crate::freshness::Trail;
 use crate::pace::{Backoff, Heartbeat, Pacer, Slot, Stop, Watchdog};
 use crate::pg;
+use crate::pg::fate::BatchProbe;
 use crate::pg::load::{Committed, LoadFailure, LoadTarget, Loader};
+use crate::pg::table::batch_rows;
 use crate::plan::{Delivery, Recovery, Stream};
 use crate::record::{
     Account, Age, Attribution, Blame, Doubt, LATE_AFTER, Latency, Recorder, Service, StreamTally,
     UsualService,
 };
-use crate::row::BatchEncoder;
+use crate::row::{BatchEncoder, Ids};
 
 use recover::{Decision, Outage};
 
@@ -32,10 +34,10 @@ const GROUPS: u64 = 32;
 /// An answer that is taken this long after a pause may have come in it, beyond the usual service.
 const WAKING: Duration = Duration::from_millis(50);
 
-/// One partition's producer.
+/// The producer of one lane.
 pub(crate) struct Producer {
-    /// Its partition.
-    pub partition: u32,
+    /// Which rows it loads, with which ids.
+    pub ids: Ids,
     /// When its batches are due.
     pub pacer: Pacer,
     /// Its session, ready to COPY; `None` while the connection is lost.
@@ -44,8 +46,6 @@ pub(crate) struct Producer {
     pub connection: Connection,
     /// Turns row numbers into bytes.
     pub encoder: BatchEncoder,
-    /// The id of its first row.
-    pub first_id: i64,
     /// What is streamed.
     pub stream: Stream,
     /// What happens at a fault.
@@ -66,7 +66,7 @@ pub(crate) struct Producer {
     pub start: Instant,
     /// The same, in microseconds since the Unix epoch.
     pub origin_us: i64,
-    /// Rows acknowledged so far, in all partitions.
+    /// Rows acknowledged so far, by all producers.
     pub rows: Arc<AtomicU64>,
     /// What readers may not see yet.
     pub trail: Trail,
@@ -94,6 +94,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// What a batch of so many rows from a lane's row on can be known by.
+    fn probe(&self, stream: &Stream, ids: &Ids, (first_row, rows): (u64, u64)) -> BatchProbe {
+        let rows = batch_rows(stream, ids, first_row, rows);
+        BatchProbe { rows, is_remote: self.target.is_remote }
+    }
+
     /// A loader that leaves a trail.
     pub(crate) fn trailing(&self, loader: Loader, trail: &Trail) -> Loader {
         loader.reporting(trail.committing(), self.positions)
@@ -242,7 +248,7 @@ impl Producer {
             () = self.abort.cancelled() => Ok(()),
         };
         if let Err(error) = said {
-            tracing::debug!(partition = self.partition, "{error}");
+            tracing::debug!(lane = self.ids.lane.number, "{error}");
         }
     }
 
@@ -254,8 +260,8 @@ impl Producer {
 
     /// Gives up what the backlog cannot hold; whether that was anything.
     fn shed(&mut self) -> bool {
-        let partitions = u64::from(self.stream.partitions.get());
-        let limit = self.recovery.backlog_rows.get().div_ceil(partitions);
+        let lanes = u64::from(self.stream.connections.get());
+        let limit = self.recovery.backlog_rows.get().div_ceil(lanes);
         let Some((first, rows)) = self.pacer.shed(limit, &self.stop) else { return false };
         self.trail.next_is_due(self.pacer.due(self.pacer.handed_out()));
         self.drop_rows(first, rows);

@@ -75,8 +75,8 @@ pub struct Orders {
     pub seed: u64,
     /// How long the run's schedule is.
     pub duration: Duration,
-    /// Partitions, each with a producer.
-    pub partitions: u32,
+    /// Producers.
+    pub producers: u32,
     /// Readers.
     pub readers: u32,
     /// The table, as in SQL.
@@ -208,9 +208,9 @@ impl<'a> Injector<'a> {
 
     /// The name of a session of the run.
     fn victim(&mut self) -> String {
-        let Orders { partitions, readers, .. } = self.orders;
-        match self.rng.random_range(0..partitions + readers) {
-            reader if reader >= partitions => format!("strom-load reader {}", reader - partitions),
+        let Orders { producers, readers, .. } = self.orders;
+        match self.rng.random_range(0..producers + readers) {
+            reader if reader >= producers => format!("strom-load reader {}", reader - producers),
             producer => format!("strom-load producer {producer}"),
         }
     }

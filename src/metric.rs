@@ -48,7 +48,7 @@ metrics! {
     START_TIME = Gauge "strom_load_start_time_seconds" []
         "Start of the schedule, in seconds since the Unix epoch.";
     TARGET_RATE = Gauge "strom_load_target_rows_per_second" []
-        "Target rate over all partitions, as it is now; absent when unthrottled.";
+        "Target rate over all connections, as it is now; absent when unthrottled.";
     ROWS_DUE = Counter "strom_load_rows_due_total" ["partition"]
         "Rows that fell due by the schedule.";
     ROWS_SENT = Counter "strom_load_rows_sent_total" ["partition"]
@@ -210,7 +210,7 @@ labels! {
     "run" Bound::Fixed(1), "the run: `run_id` in its result.json, and on its page";
     "server_version" Bound::Fixed(1), "version of the server";
     "phase" Bound::Fixed(3), "`warmup`, `measure`, `drain`";
-    "partition" Bound::PerRun("P"), "number of the partition: the value of its partition key";
+    "partition" Bound::PerRun("P"), "number of the partition: the value of its partition key; `all` where rows have none";
     "query" Bound::PerRun("Q"), "name of the query in the profile";
     "arm" Bound::PerRun("A"), "`cpu` without PG-Strom, else `off` and `on`, or the profile's own";
     "verdict" Bound::Fixed(5), "`gpu`, `mixed`, `cpu`, `remote`, `unknown`";

@@ -102,8 +102,13 @@ pub struct Stream {
     /// Target table as in SQL: may have a schema, and parts in double quotes.
     /// Default: l40s_realtime_stream.
     pub table: Option<Located<String>>,
-    /// LIST partitions, each with one producer on its own connection: 1 to 1024. Default: 3.
+    /// LIST partitions, where a column has the values "partition": 1 to 1024. Default: 3.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Located<Whole>>,
+    /// Producers, each on its own connection: as many as partitions, to 1024. They are dealt to the partitions
+    /// in turn. Default: one a partition, and 3 without partitions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Located<Whole>>,
     /// Rows per second over all partitions, or "max". Default: 3000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows_per_s: Option<Located<RateOrMax>>,
@@ -120,8 +125,22 @@ pub struct Stream {
     /// Drop the table first, if there is one that strom-load made; its name in place of true drops
     /// it whoever made it. Default: false.
     pub recreate: Option<Located<Recreate>>,
+    /// What tells rows apart. Default: "row_id".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Located<Identity>>,
     /// The table's columns, in order. Default: those of the real-time workload.
     pub columns: Option<Vec<Located<Column>>>,
+}
+
+/// What tells the rows of a stream apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// The column with the values "row_id".
+    RowId,
+    /// Nothing: no row can be found again. Exactly-once rests on each transaction's fate alone, and the rows
+    /// are counted.
+    None,
 }
 
 /// How rows or queries follow each other at a rate.

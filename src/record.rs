@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-pub use account::{Account, Outage, PartitionAudit, Range, Ranges, RowFate};
+pub use account::{Account, LaneAudit, Outage, Range, Ranges, RowFate};
 pub use blame::{Attribution, Blame, BlameSums, Service, UsualService};
 pub use by_plan::{ByPlan, PlanTally, Ran, RanBy};
 pub use executions::{Execution, Executions, stays};
@@ -433,8 +433,8 @@ pub struct Interval {
     /// Rows per second that were asked for over all partitions; `None` where none are: unthrottled,
     /// after the end of the schedule, and in what is no stream.
     pub target_rows_per_s: Option<f64>,
-    /// One for each partition.
-    pub partitions: Vec<PartitionInterval>,
+    /// One for each lane: each producer.
+    pub lanes: Vec<LaneInterval>,
     /// One for each query and arm.
     pub queries: Vec<QueryTally>,
     /// One for each query.
@@ -445,9 +445,9 @@ pub struct Interval {
     pub gpus: Vec<gpu::GpuTally>,
 }
 
-/// One partition's part of an interval.
+/// One lane's part of an interval.
 #[derive(Debug)]
-pub struct PartitionInterval {
+pub struct LaneInterval {
     /// Rows that fell due; for an unthrottled stream, rows sent.
     pub rows_due: u64,
     /// Rows due so far and not yet acknowledged, at the interval's end.

@@ -44,7 +44,7 @@ pub(crate) use shortfall::one_line;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use crate::exit;
-use crate::profile::{Audit, Delivery, Profile};
+use crate::profile::{Audit, Delivery, Identity, Profile};
 
 /// Version of the format of `result.json` and `index.json`; docs/result.md describes it. Additions
 /// keep it, everything else raises it.
@@ -260,6 +260,12 @@ impl JobResult {
         stream
             .rows_found
             .is_none_or(|found| (stream.rows_acknowledged..=stream.rows_sent).contains(&found))
+    }
+
+    /// Whether the rows of its stream can be told apart.
+    pub fn tells_rows_apart(&self) -> bool {
+        let identity = self.plan.stream.as_ref().and_then(|stream| stream.identity.as_ref());
+        identity.is_none_or(|identity| **identity != Identity::None)
     }
 
     /// Whether rows may be there twice, by what was promised about each.

@@ -11,6 +11,7 @@ use crate::dataset::Stage;
 use crate::record::Interval;
 use crate::result::JobResult;
 use crate::result::server::ServerFacts;
+use crate::row::Lane;
 use crate::watch::gpu::GpusFound;
 
 /// What is known when a job starts.
@@ -37,8 +38,8 @@ pub struct Start<'a> {
 /// A stream that starts.
 #[derive(Debug, Clone, Copy)]
 pub struct StreamStart<'a> {
-    /// The numbers of the partitions, in the order of [`Interval::partitions`].
-    pub partitions: &'a [u32],
+    /// What each producer loads, in the order of [`Interval::lanes`].
+    pub lanes: &'a [Lane],
     /// Target over all of them when it begins; `None` when unthrottled.
     pub target_rows_per_s: Option<f64>,
     /// Whether a schedule says when queries are due.

@@ -1,5 +1,7 @@
 //! `verify`: the audit of a saved run, any time later, also of one whose loader was killed.
 
+mod lane;
+
 use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -8,18 +10,21 @@ use std::sync::atomic::AtomicU64;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::ingest::audit::{self, AuditError, Evidence, PartitionEvidence, audit, holds, patience};
+use crate::ingest::audit::{self, AuditError, Evidence, LaneEvidence, audit, holds, patience};
 use crate::ingest::auditor::Audited;
 use crate::pace::Backoff;
 use crate::pg::{self, Address, Session, owner};
 use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::{format_count, format_seconds};
-use crate::record::{Account, PartitionAudit};
+use crate::record::LaneAudit;
 use crate::report::{differences, may_have_written, shown};
 use crate::result::index::Index;
 use crate::result::journal::{JOURNAL, Journal};
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
+use crate::row::Ids;
+
+use lane::{SavedLane, lanes};
 
 /// How the table can be another one on the run's own server.
 const MADE_ANEW: &str = "the table was made anew since";
@@ -48,7 +53,7 @@ pub(crate) struct SavedRun {
     has_journal: bool,
     /// What is wrong with its journal, if anything is.
     damage: Option<String>,
-    partitions: Vec<SavedPartition>,
+    lanes: Vec<(Ids, SavedLane)>,
     server: SavedServer,
 }
 
@@ -68,7 +73,7 @@ struct Saved {
 #[derive(Deserialize)]
 struct SavedStream {
     owner: Option<SavedOwner>,
-    partitions: Vec<SavedPartition>,
+    partitions: Vec<SavedLane>,
 }
 
 #[derive(Deserialize)]
@@ -84,39 +89,6 @@ struct SavedServer {
     /// Not in results of format 1.
     #[serde(default)]
     identity: ServerIdentity,
-}
-
-#[derive(Debug, Deserialize)]
-struct SavedPartition {
-    /// Its number.
-    partition: u32,
-    first_id: i64,
-    rows_due: u64,
-    account: Account,
-}
-
-impl SavedPartition {
-    /// What cannot be true of its account, if anything: it is damaged then. No more than so many rows can have
-    /// fallen due.
-    fn damage(&self, rows_due: u64) -> Option<String> {
-        let Self { partition, first_id, account, .. } = self;
-        let twice = account.contradictions();
-        if let Some(range) = twice.iter().next() {
-            let (first, last) = (range.first, range.last);
-            return Some(format!(
-                "partition {partition}: two things became of rows {first} to {last}"
-            ));
-        }
-        let end = account.end();
-        if end > rows_due {
-            return Some(format!(
-                "partition {partition}: it knows what became of {end} rows, and at most {rows_due} \
-                 were due"
-            ));
-        }
-        let has_ids = i64::try_from(end).is_ok_and(|end| first_id.checked_add(end).is_some());
-        (!has_ids).then(|| format!("partition {partition}: there are no ids for {end} rows"))
-    }
 }
 
 /// What a saved run's audit came to.
@@ -177,6 +149,15 @@ pub(crate) enum SavedRunError {
         path: String,
         /// What it is.
         kind: String,
+    },
+    /// Nothing tells its rows apart.
+    #[error(
+        "the rows of `{path}` have no identity (`identity = \"none\"`): none of them can be told from others\n  \
+         fix: see in its result what was counted at its end; a run whose rows have ids can be verified"
+    )]
+    NoIdentity {
+        /// The file.
+        path: String,
     },
     /// It is the folder of several runs.
     #[error(
@@ -251,6 +232,9 @@ impl SavedRun {
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
             .into_stream()
             .ok_or_else(|| malformed("its plan has no stream".to_owned()))?;
+        if plan.job.stream.id_column().is_none() {
+            return Err(SavedRunError::NoIdentity { path });
+        }
         let Saved { status, origin_us, took_s, measured_s, stream, server } =
             serde_json::from_value(result).map_err(|error| malformed(error.to_string()))?;
         let is_running = status == Status::Running;
@@ -264,7 +248,7 @@ impl SavedRun {
             known_until_s = known_until_s.map(|until| until.max(journal.until.as_secs_f64()));
             damage = journal.damage;
             for saved in &mut partitions {
-                if let Some(account) = journal.accounts.get(&saved.partition) {
+                if let Some(account) = journal.accounts.get(&saved.number()) {
                     saved.account = saved.account.or(account);
                 }
             }
@@ -272,20 +256,21 @@ impl SavedRun {
         let stream = &plan.job.stream;
         let batch_rows = u64::from(stream.batch_rows.get());
         let course = stream.course(plan.common.seed);
-        let untrue = |saved: &SavedPartition| {
+        let lanes = lanes(stream, partitions).map_err(malformed)?;
+        let untrue = |(ids, saved): &(Ids, SavedLane)| {
             let due = match (known_until_s, &course) {
                 (None, _) => saved.rows_due,
                 (Some(until_s), Some(course)) => {
                     // The saturating cast is what is wanted of what is no time.
                     let until_ns = ((until_s + UNSEEN_S) * 1e9) as u64;
-                    stream.schedule(course, saved.partition).rows_before(until_ns)
+                    stream.schedule(course, &ids.lane).rows_before(until_ns)
                 }
                 // Unthrottled, a row is due when it is sent, and not all of them are counted yet.
                 (Some(_), None) => u64::MAX,
             };
-            saved.damage(due.saturating_add(batch_rows))
+            saved.damage(ids, due.saturating_add(batch_rows))
         };
-        if let Some(fact) = partitions.iter().find_map(untrue) {
+        if let Some(fact) = lanes.iter().find_map(untrue) {
             return Err(malformed(fact).into());
         }
         let is_alive = is_running && result::is_being_written(folder);
@@ -297,7 +282,7 @@ impl SavedRun {
             run,
             has_journal,
             damage,
-            partitions,
+            lanes,
             server,
         })
     }
@@ -326,7 +311,7 @@ impl SavedRun {
     }
 
     fn rows_acknowledged(&self) -> u64 {
-        self.partitions.iter().map(|saved| saved.account.acknowledged.rows()).sum()
+        self.lanes.iter().map(|(_, saved)| saved.account.acknowledged.rows()).sum()
     }
 
     /// Reads the table back and compares; counts the rows that are `read`.
@@ -363,42 +348,40 @@ impl SavedRun {
             patience: patience(&self.plan.job.recovery),
             backoff: Backoff::default(),
             reservation: None,
-            partitions: self
-                .partitions
+            lanes: self
+                .lanes
                 .iter()
                 .zip(still_own)
-                .map(|(saved, still_own)| PartitionEvidence {
-                    number: saved.partition,
-                    first_id: saved.first_id,
-                    schedule: course
-                        .as_ref()
-                        .map(|course| stream.schedule(course, saved.partition)),
+                .map(|((ids, saved), still_own)| LaneEvidence {
+                    ids: *ids,
+                    schedule: course.as_ref().map(|course| stream.schedule(course, &ids.lane)),
                     account: saved.account.clone(),
                     followed: !still_own,
                 })
                 .collect(),
         };
-        let partitions = audit(address, &evidence, read).await.map_err(VerifyError::NotRead)?;
+        let audited = audit(address, &evidence, read).await.map_err(VerifyError::NotRead)?;
         let may_double = self.plan.job.recovery.delivery == Delivery::AtLeastOnce;
-        let right = partitions.iter().all(|partition| partition.is_right(may_double));
+        let right = audited.iter().all(|audited| audited.is_right(may_double));
         // A copy of the run's table: what it lacks, the run's own table may have.
         if let Some(fact) = elsewhere.filter(|_| !right) {
             return Err(refused(fact));
         }
-        let text = self.render(&partitions, right, elsewhere);
+        let text = self.render(&audited, right, elsewhere);
         Ok(Verified { right, text })
     }
 
-    /// Which partitions no other run has had since, for sure.
+    /// Of which lanes no other run has had the partition since, for sure.
     async fn still_own(
         &self,
         session: &mut Session,
         here: &ServerIdentity,
     ) -> Result<Vec<bool>, pg::Error> {
-        let lanes: Vec<u32> = self.partitions.iter().map(|saved| saved.partition).collect();
+        let partitions: Vec<u32> =
+            self.lanes.iter().map(|(ids, _)| owner::key(&ids.lane)).collect();
         match (&self.run, here.table_oid) {
-            (Some(run), Some(table)) => owner::still_of(session, table, run, &lanes).await,
-            _ => Ok(vec![false; lanes.len()]),
+            (Some(run), Some(table)) => owner::still_of(session, table, run, &partitions).await,
+            _ => Ok(vec![false; partitions.len()]),
         }
     }
 
@@ -407,11 +390,9 @@ impl SavedRun {
         if let Some(first) = &self.server.identity.first_row {
             return Ok(Some(first.clone()));
         }
-        let Some(SavedPartition { partition, first_id, .. }) = self.partitions.first() else {
-            return Ok(None);
-        };
+        let Some((ids, _)) = self.lanes.first() else { return Ok(None) };
         let (stream, seed) = (&self.plan.job.stream, self.plan.common.seed);
-        Ok(audit::first_row(stream, seed, (*partition, *first_id), self.origin_us)?)
+        Ok(audit::first_row(stream, seed, ids, self.origin_us)?)
     }
 
     /// What is another one here than where the run's rows were sent, if anything.
@@ -463,8 +444,8 @@ impl SavedRun {
     }
 
     fn render(&self, audited: &[Audited], right: bool, elsewhere: Option<&str>) -> String {
-        let sum = |of: fn(&PartitionAudit) -> u64| -> u64 {
-            audited.iter().map(|audited| of(&audited.partition)).sum()
+        let sum = |of: fn(&LaneAudit) -> u64| -> u64 {
+            audited.iter().map(|audited| of(&audited.audit)).sum()
         };
         let mut out = String::new();
         // Writing to a String cannot fail.
@@ -480,7 +461,7 @@ impl SavedRun {
         }
         let unproven = sum(|partition| partition.unaccounted);
         let undecided: u64 =
-            self.partitions.iter().map(|saved| saved.account.undecided.rows()).sum();
+            self.lanes.iter().map(|(_, saved)| saved.account.undecided.rows()).sum();
         let undecided_found = sum(|partition| partition.undecided_found);
         if undecided > 0 {
             let [rows, there] = [undecided, undecided_found].map(format_count);
@@ -506,23 +487,22 @@ impl SavedRun {
                 let _ = writeln!(out, "            {JOURNAL} {damage}: the rest of it is left out");
             }
         }
-        for (Audited { partition, missing, foreign }, saved) in audited.iter().zip(&self.partitions)
-        {
-            let first_id = Some(saved.first_id);
-            let _ = differences(&mut out, partition, first_id);
-            let number = partition.partition;
+        for (Audited { audit, missing, foreign }, (ids, _)) in audited.iter().zip(&self.lanes) {
+            let lane = ids.lane;
+            let shown_ids = Some((ids.of(0), lane.step.get()));
+            let _ = differences(&mut out, audit, shown_ids);
             if !missing.is_empty() {
-                let (rows, shown) = (format_count(missing.rows()), shown(missing, first_id));
+                let (rows, shown) = (format_count(missing.rows()), shown(missing, shown_ids));
                 let _ = writeln!(
                     out,
-                    "            partition {number}: {rows} missing below later ones, first rows {shown}: \
+                    "            {lane}: {rows} missing below later ones, first rows {shown}: \
                      lost, or given up in the loader's last moments"
                 );
             }
             if *foreign > 0 {
                 let _ = writeln!(
                     out,
-                    "            partition {number}: behind them are rows of a later run, or altered ones"
+                    "            {lane}: behind them are rows of a later run, or altered ones"
                 );
             }
         }

@@ -53,6 +53,7 @@ mod support;
 mod sweeps;
 mod switchback;
 mod synthetic;
+mod tables;
 mod thresholds;
 mod tidy;
 mod timed;

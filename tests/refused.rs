@@ -93,9 +93,9 @@ async fn too_few_connections_are_laid_to_whoever_sets_the_limit() {
     let ended = short(&address, &["--partitions", "4"]).await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
     let said = format!(
-        "error: partitions and readers need 5 connections, but role {role} admits 4 (its CONNECTION \
-         LIMIT less the sessions of others that are there)\n  fix: lower --partitions or --readers, \
-         or ALTER ROLE {role} CONNECTION LIMIT …\n"
+        "error: producers and readers need 5 connections, but role {role} admits 4 (its CONNECTION \
+         LIMIT less the sessions of others that are there)\n  fix: lower --connections, --partitions or \
+         --readers, or ALTER ROLE {role} CONNECTION LIMIT …\n"
     );
     assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
     short(&address, &["--partitions", "3"]).await.done();

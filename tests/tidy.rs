@@ -42,18 +42,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("strom", &["pg", "plan", "result", "watch"]),
     ("arrow", &["pg", "plan", "result", "row"]),
     ("ingest", &["freshness", "pace", "pg", "plan", "record", "result", "row"]),
-    ("query", &["answer", "freshness", "pace", "pg", "plan", "record", "result", "stats", "strom"]),
+    (
+        "query",
+        &["answer", "freshness", "pace", "pg", "plan", "record", "result", "row", "stats", "strom"],
+    ),
     ("dataset", &["pace", "pg", "plan", "quantity", "result", "row"]),
     ("bench", &["answer", "pg", "plan", "query", "record", "result", "stats", "strom"]),
     ("sweep", &["pg", "plan", "result", "strom"]),
     (
         "sink",
         &[
-            "dataset", "metric", "quantity", "record", "report", "result", "series", "strom",
-            "watch",
+            "dataset", "metric", "quantity", "record", "report", "result", "row", "series",
+            "strom", "watch",
         ],
     ),
-    ("inject", &["pg", "plan", "record", "result", "sink", "watch"]),
+    ("inject", &["pg", "plan", "record", "result", "row", "sink", "watch"]),
     (
         "engine",
         &[
@@ -80,14 +83,14 @@ const ROOMS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report", "result"]),
+    ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report", "result", "row"]),
     ("doctor", &["pg", "plan", "quantity", "result", "stats", "strom", "watch"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
         &[
             "arrow", "cli", "compare", "dataset", "doctor", "engine", "exit", "inject", "pg",
-            "plan", "quantity", "report", "result", "series", "sink", "verify", "watch",
+            "plan", "quantity", "report", "result", "row", "series", "sink", "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

@@ -36,6 +36,7 @@ impl Offer for DoctorSettings {
                 "Rows per second that the server shall take, such as 3000, 30k or max [default: 3000]",
             ),
             ("--partitions", "Partitions of the stream [default: 3]"),
+            ("--connections", "Producers, each with one connection [default: one a partition]"),
             ("--readers", "Readers beside it [default: 2]"),
         ];
         let offered = |(flag, help)| Offered::some(flag, "Load", Some(help));

@@ -26,15 +26,23 @@ impl Offer for FaultsSettings {
     fn offered() -> Vec<Offered> {
         let settings = [
             ("--duration", "10m", "How long rows are due, such as 10m"),
-            ("--rate", "3000", "Rows per second over all partitions"),
-            ("--partitions", "3", "Partitions, each with one producer and one connection"),
+            ("--rate", "3000", "Rows per second over all connections"),
+            ("--partitions", "3", "Partitions"),
             ("--readers", "1", "Readers, which must survive the same faults"),
         ];
         let offered = |(flag, default, help)| {
             Some(Offered::some(flag, "Faults", Some(help))?.with_default(default))
         };
-        let threshold = Offered::some("--threshold", "Faults", None);
-        settings.into_iter().filter_map(offered).chain(threshold).collect()
+        let others = [
+            (
+                "--connections",
+                Some("Producers, each with one connection [default: one a partition]"),
+            ),
+            ("--threshold", None),
+        ];
+        let others =
+            others.into_iter().filter_map(|(flag, help)| Offered::some(flag, "Faults", help));
+        settings.into_iter().filter_map(offered).chain(others).collect()
     }
 }
 

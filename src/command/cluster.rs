@@ -19,12 +19,14 @@ use crate::inject::cluster::{self, ClusterKind, Loaders, Pair, Word};
 use crate::inject::proxy::Proxy;
 use crate::pg::Address;
 use crate::pg::embedded::Server;
-use crate::plan::{Plan, StreamJob};
+use crate::plan::{Plan, Stream, StreamJob};
 use crate::quantity::format_seconds;
 use crate::report;
 use crate::result::cluster::{ClusterCounts, ClusterReport};
 use crate::result::journal::{JOURNAL, Journal};
+use crate::result::stream::PartitionReport;
 use crate::result::{Body, JobResult, Status};
+use crate::row::{Ids, Lane};
 use crate::sink::folder::Folder;
 
 use super::faults::{begin, through};
@@ -191,7 +193,7 @@ impl Round<'_> {
         let loaders: Vec<Vec<Word>> = [(&first, "first"), (&second, "second")]
             .into_iter()
             .filter_map(|(result, name)| Some((result.as_ref()?, name)))
-            .map(|(result, name)| words(result, &self.folder.join(name)))
+            .map(|(result, name)| words(&self.plan.job.stream, result, &self.folder.join(name)))
             .collect::<Result<_, Failure>>()?;
         let counts = cluster::check(&left, &self.plan.job.stream, &loaders).await;
         let counts = counts.map_err(|error| Failure::new(exit::ENDED_EARLY, error))?;
@@ -308,7 +310,7 @@ async fn open(server: &Server) -> Result<Proxy, Failure> {
 }
 
 /// What a loader says of its rows: by its result, and by the journal in its folder.
-fn words(result: &JobResult, folder: &Path) -> Result<Vec<Word>, Failure> {
+fn words(stream: &Stream, result: &JobResult, folder: &Path) -> Result<Vec<Word>, Failure> {
     let path = folder.join(JOURNAL);
     let failed = |what: &dyn ToString| {
         Failure::new(exit::ENDED_EARLY, format!("{}: {}", path.display(), what.to_string()))
@@ -316,12 +318,11 @@ fn words(result: &JobResult, folder: &Path) -> Result<Vec<Word>, Failure> {
     let bytes = fs::read(&path).map_err(|error| failed(&error))?;
     let journal = Journal::parse(&bytes).map_err(|error| failed(&error))?;
     let Body::Stream(run) = &result.body else { return Ok(Vec::new()) };
-    let word = |of: &crate::result::stream::PartitionReport| Word {
-        partition: of.partition,
-        first_id: of.first_id,
+    let word = |(lane, of): (Lane, &PartitionReport)| Word {
+        ids: Ids { lane, base: of.first_id.saturating_sub_unsigned(lane.place.into()) },
         due: of.rows_due,
         account: of.account.clone(),
-        journal: journal.accounts.get(&of.partition).cloned().unwrap_or_default(),
+        journal: journal.accounts.get(&lane.number).cloned().unwrap_or_default(),
     };
-    Ok(run.stream.partitions.iter().map(word).collect())
+    Ok(stream.lanes().zip(&run.stream.partitions).map(word).collect())
 }

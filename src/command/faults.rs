@@ -139,7 +139,7 @@ fn orders(args: &FaultsArgs, job: &StreamJob, seed: u64, duration: Duration) -> 
         kinds: if args.only.is_empty() { all() } else { args.only.clone() },
         seed,
         duration,
-        partitions: job.stream.partitions.get(),
+        producers: job.stream.connections.get(),
         readers: job.readers.count,
         table: job.stream.table.to_string(),
     }
@@ -168,7 +168,7 @@ fn among_faults(
 
 /// So few slots that the injector can take them all; a setting of the user's wins.
 fn with_few_slots(args: &FaultsArgs, job: &StreamJob) -> EmbeddedArgs {
-    let slots = job.stream.partitions.get() + job.readers.count + SPARE_SLOTS;
+    let slots = job.stream.connections.get() + job.readers.count + SPARE_SLOTS;
     let mut embedded = args.embedded.clone();
     embedded.pg_set.insert(0, ("max_connections".to_owned(), slots.to_string()));
     embedded

@@ -15,7 +15,7 @@ use crate::pace::Arrival;
 use crate::plan::{Plan, StreamJob};
 use crate::profile::Profile;
 use crate::record::gpu::GpuUsage;
-use crate::record::{PartitionAudit, ReaderTally, StreamTally, Tally, WorkTimes};
+use crate::record::{LaneAudit, ReaderTally, StreamTally, Tally, WorkTimes};
 use crate::result::clock::ClockStep;
 use crate::result::gpu::GpusReport;
 use crate::result::readers::ReadersReport;
@@ -25,6 +25,7 @@ use crate::result::stream::{
     StreamRun,
 };
 use crate::result::{Body, FORMAT_VERSION, JobResult, Status};
+use crate::row::Ids;
 
 use super::RunError;
 use super::self_watch::OwnFindings;
@@ -36,8 +37,8 @@ pub(super) use queries::QueryFindings;
 pub(super) use sweep::{Cells, note_sweep, sweep_begun};
 pub(super) use timeline::Timeline;
 
-/// With more partitions than this their histograms are not saved one by one.
-const PARTITION_HISTOGRAMS_MAX: usize = 64;
+/// With more lanes than this their histograms are not saved one by one.
+const LANE_HISTOGRAMS_MAX: usize = 64;
 
 /// Everything that a report is made of.
 #[derive(Debug)]
@@ -62,8 +63,8 @@ pub(super) struct Findings<'a> {
     pub(super) error: Option<&'a RunError>,
     /// The table as it was made ready.
     pub(super) table: &'a crate::pg::table::StreamTable,
-    /// Each partition's totals.
-    pub(super) partitions: &'a [&'a PartitionTotals],
+    /// Each lane's totals.
+    pub(super) lanes: &'a [&'a LaneTotals],
     /// Each query, in the plan's order.
     pub(super) queries: &'a [QueryFindings<'a>],
     /// Clocks that were set.
@@ -75,7 +76,7 @@ pub(super) struct Findings<'a> {
     /// Rows found by SQL.
     pub(super) rows_found: Option<u64>,
     /// What reading every row back showed.
-    pub(super) audit: Option<Vec<PartitionAudit>>,
+    pub(super) audit: Option<Vec<LaneAudit>>,
     /// Why they were not looked for.
     pub(super) not_checked: Option<String>,
     /// What the run cost this process, and how it fared.
@@ -96,18 +97,16 @@ pub(super) struct RowsFound {
     /// Rows of the run.
     pub(super) rows: Option<u64>,
     /// What reading each of them back showed.
-    pub(super) audit: Option<Vec<PartitionAudit>>,
+    pub(super) audit: Option<Vec<LaneAudit>>,
     /// Why they were not looked for, if they were to be.
     pub(super) not_checked: Option<String>,
 }
 
-/// Totals of one partition.
-#[derive(Debug, Default)]
-pub(super) struct PartitionTotals {
-    /// Its number.
-    pub(super) number: u32,
-    /// The id of its first row of this run.
-    pub(super) first_id: i64,
+/// Totals of one lane.
+#[derive(Debug)]
+pub(super) struct LaneTotals {
+    /// Which rows, with which ids.
+    pub(super) ids: Ids,
     /// Rows due, warm-up included.
     pub(super) rows_due: u64,
     /// Rows due in the measurement.
@@ -116,11 +115,18 @@ pub(super) struct PartitionTotals {
     pub(super) tally: StreamTally,
 }
 
+impl LaneTotals {
+    pub(super) fn new(ids: Ids) -> Self {
+        let tally = StreamTally::with_room();
+        Self { ids, rows_due: 0, rows_due_measured: 0, tally }
+    }
+}
+
 /// Makes the result of a stream.
 pub(super) fn stream(findings: &Findings<'_>) -> JobResult {
     let plan = findings.plan;
     let mut total = StreamTally::default();
-    findings.partitions.iter().for_each(|partition| total.merge(&partition.tally));
+    findings.lanes.iter().for_each(|lane| total.merge(&lane.tally));
     let measured_s = (findings.scheduled + findings.overrun).as_secs_f64();
     let stream = stream_report(findings, &total);
     let loader = loader::loader(findings, &total, &stream, measured_s);
@@ -198,10 +204,8 @@ fn span_s(scheduled_s: f64, rows: u64, per_s: Option<f64>) -> f64 {
 }
 
 fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
-    let sum = |of: fn(&PartitionTotals) -> u64| {
-        findings.partitions.iter().map(|partition| of(partition)).sum::<u64>()
-    };
-    let due_measured = sum(|partition| partition.rows_due_measured);
+    let sum = |of: fn(&LaneTotals) -> u64| findings.lanes.iter().map(|lane| of(lane)).sum::<u64>();
+    let due_measured = sum(|lane| lane.rows_due_measured);
     let acknowledged_measured = total.rows_acknowledged_measured;
     let target = findings.target_per_s;
     let (scheduled_s, overrun_s) =
@@ -222,7 +226,7 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
     };
     let delivered = (due_measured > 0).then(|| acknowledged_measured as f64 / due_measured as f64);
     let WorkTimes { wait, service, response } = &total.batch;
-    let with_histograms = findings.partitions.len() <= PARTITION_HISTOGRAMS_MAX;
+    let with_histograms = findings.lanes.len() <= LANE_HISTOGRAMS_MAX;
     StreamReport {
         table_created: findings.table.created,
         owner: Some(OwnerReport {
@@ -231,10 +235,10 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
             taken_over: findings.error.is_some_and(RunError::is_of_a_takeover),
         }),
         partitions_added: findings.table.partitions_added,
-        rows_before: findings.table.created.then_some(0),
+        rows_before: findings.table.rows_counted,
         target_rows_per_s: target.map(|target| target.round() as u64),
         achieved_rows_per_s: if span_s > 0.0 { kept / span_s } else { 0.0 },
-        rows_due: sum(|partition| partition.rows_due),
+        rows_due: sum(|lane| lane.rows_due),
         rows_sent: total.rows_sent,
         rows_acknowledged: total.rows_acknowledged,
         rows_dropped: total.account.dropped.rows(),
@@ -274,14 +278,16 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
             without_own: total.without_own.clone(),
         },
         partitions: findings
-            .partitions
+            .lanes
             .iter()
-            .map(|partition| {
-                let tally = &partition.tally;
+            .map(|lane| {
+                let (ids, tally) = (&lane.ids, &lane.tally);
                 PartitionReport {
-                    partition: partition.number,
-                    first_id: partition.first_id,
-                    rows_due: partition.rows_due,
+                    partition: ids.lane.key(),
+                    lane: Some(ids.lane.number),
+                    first_id: ids.of(0),
+                    id_step: ids.lane.step.get(),
+                    rows_due: lane.rows_due,
                     rows_sent: tally.rows_sent,
                     rows_acknowledged: tally.rows_acknowledged,
                     rows_dropped: tally.account.dropped.rows(),
@@ -298,17 +304,18 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
 }
 
 fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {
-    let of = |totals: &&PartitionTotals| {
-        let partition = totals.number;
+    let of = |totals: &&LaneTotals| {
+        let lane = totals.ids.lane;
         totals.tally.outages.clone().into_iter().map(move |outage| OutageReport {
-            partition,
+            partition: lane.key(),
+            lane: Some(lane.number),
             start_s: outage.start.as_secs_f64(),
             length_s: outage.length.as_secs_f64(),
             sqlstate: outage.code,
             recovered: outage.recovered,
         })
     };
-    findings.partitions.iter().flat_map(of).collect()
+    findings.lanes.iter().flat_map(of).collect()
 }
 
 /// Microseconds since the Unix epoch.

@@ -154,18 +154,17 @@ async fn read_back(
         let mut session = pg::Session::own(run.address(), "strom-load audit").await?;
         let ends = pg::table::ends(&mut session, &run.table).await?;
         session.close().await;
-        for (partition, end) in evidence.partitions.iter_mut().zip(ends) {
-            partition.followed = true;
+        for (lane, end) in evidence.lanes.iter_mut().zip(ends) {
+            lane.followed = true;
             if let Some(end) = end {
-                let rows = end.saturating_sub(partition.first_id);
-                partition.account.gives_way(u64::try_from(rows).unwrap_or_default());
+                lane.account.gives_way(lane.ids.rows_below(end));
             }
         }
     }
     let audited = audit(run.address(), &evidence, read).await?;
-    let partitions: Vec<_> = audited.into_iter().map(|audited| audited.partition).collect();
-    let rows = partitions.iter().map(|partition| partition.rows_found).sum();
-    Ok(RowsFound { rows: Some(rows), audit: Some(partitions), not_checked: None })
+    let audits: Vec<_> = audited.into_iter().map(|audited| audited.audit).collect();
+    let rows = audits.iter().map(|audit| audit.rows_found).sum();
+    Ok(RowsFound { rows: Some(rows), audit: Some(audits), not_checked: None })
 }
 
 /// How long a run that is over waits for a server that is gone.
@@ -186,9 +185,18 @@ async fn count(run: &Run<'_>, plan: &Plan<StreamJob>) -> Result<RowsFound, Audit
     let mut session =
         pg::Session::own(run.address(), "strom-load control").await?.telling_of_waits();
     run.table.reservation.join(&mut session).await?;
-    let rows = pg::table::count_since(&mut session, &plan.job.stream, run.partitions()).await?;
+    let stream = &plan.job.stream;
+    let rows = if stream.id_column().is_some() {
+        Some(pg::table::count_since(&mut session, stream, run.lanes()).await?)
+    } else {
+        let now = pg::table::count_all(&mut session, stream).await?;
+        run.table.rows_counted.and_then(|before| now.checked_sub(before))
+    };
     session.close().await;
-    Ok(RowsFound { rows: Some(rows), ..RowsFound::default() })
+    if rows.is_none() {
+        return Ok(not_checked("the table has fewer rows than before: others have deleted some"));
+    }
+    Ok(RowsFound { rows, ..RowsFound::default() })
 }
 
 fn was_taken_over(run: &Run<'_>) -> bool {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::pace::DueTimes;
 use crate::plan::{Job, Plan, Stream};
-use crate::row::{Column, EncodeError, Encoder, row_text};
+use crate::row::{Column, EncodeError, Encoder, Ids, Lane, row_text};
 
 /// Rows of a table as text, the names of the columns first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,21 +34,20 @@ pub fn first_rows(plan: &Plan<Option<Job>>, rows: u64) -> Result<Vec<FirstRows>,
     Ok(all)
 }
 
-/// Rows of a stream that begins now, one of each partition in turn.
+/// Rows of a stream that begins now, one of each connection in turn.
 fn of_stream(stream: &Stream, seed: u64, rows: u64) -> Result<FirstRows, EncodeError> {
     let course = stream.course(seed);
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-    let lanes = u64::from(stream.partitions.get());
-    let lane = |number| {
+    let lanes = u64::from(stream.connections.get());
+    let lane = |lane: Lane| {
         let due = match &course {
-            Some(course) => stream.schedule(course, number).due_times(0).since(now_us),
+            Some(course) => stream.schedule(course, &lane).due_times(0).since(now_us),
             None => DueTimes::constant(now_us),
         };
-        Ok((Encoder::new(&stream.columns, seed, number, 1)?, due))
+        Ok((Encoder::of_ids(&stream.columns, seed, &Ids { lane, base: 1 })?, due))
     };
-    let mut all =
-        (0..stream.partitions.get()).map(lane).collect::<Result<Vec<_>, EncodeError>>()?;
+    let mut all = stream.lanes().map(lane).collect::<Result<Vec<_>, EncodeError>>()?;
     let row = |number| {
         let (encoder, due) = &mut all[(number % lanes) as usize];
         row_text(&stream.columns, encoder, number / lanes, due)

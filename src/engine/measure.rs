@@ -9,23 +9,23 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::assemble::{self, Findings, PartitionTotals, RowsFound, Timeline, unix_us};
+use super::assemble::{self, Findings, LaneTotals, RowsFound, Timeline, unix_us};
 use crate::freshness::Trail;
 use crate::ingest::audit::first_row;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Backoff, Course, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg;
-use crate::pg::table::{StreamPartition, StreamTable};
+use crate::pg::table::{StreamLane, StreamTable};
 use crate::plan::{Plan, StreamJob};
 use crate::query::ReadError;
 use crate::query::examine::Examiner;
 use crate::record::{
-    Attribution, Interval, PartitionInterval, Phase, Recorder, StreamTally, Tally, UsualService,
+    Attribution, Interval, LaneInterval, Phase, Recorder, StreamTally, Tally, UsualService,
 };
 use crate::result::server::ServerReport;
 use crate::result::stream::overrun_max_s;
 use crate::result::{JobResult, Status};
-use crate::row::BatchEncoder;
+use crate::row::{self, BatchEncoder};
 use crate::sink::{QueryStart, Start, StreamStart};
 
 use super::clocks::Clocks;
@@ -84,24 +84,24 @@ pub(super) struct Run<'a> {
     pub(super) work: Work,
 }
 
-/// One partition as seen from here.
+/// One lane as seen from here.
 struct Lane {
     /// `None` when unthrottled.
     schedule: Option<Schedule>,
     recorder: Recorder<StreamTally>,
-    totals: PartitionTotals,
+    totals: LaneTotals,
 }
 
 enum Ended {
-    Producer(u32, Option<ProduceError>, Option<Box<pg::Session>>),
+    Producer(row::Lane, Option<ProduceError>, Option<Box<pg::Session>>),
     Reader(u32, Result<(), ReadError>),
     Examiner(Box<Examiner>),
 }
 
 async fn produce(producer: Producer) -> Ended {
-    let partition = producer.partition;
+    let lane = producer.ids.lane;
     let (error, session) = producer.run().await;
-    Ended::Producer(partition, error, session.map(Box::new))
+    Ended::Producer(lane, error, session.map(Box::new))
 }
 
 impl<'a> Run<'a> {
@@ -118,10 +118,9 @@ impl<'a> Run<'a> {
         let (readers, timeouts) = (prepared.readers, prepared.timeouts);
         let start = Instant::now() + LEAD;
         let started_at = SystemTime::now() + LEAD;
-        if let Some(StreamPartition { number, first_id, .. }) = table.partitions.first() {
+        if let Some(StreamLane { ids, .. }) = table.lanes.first() {
             let (stream, seed) = (&plan.job.stream, plan.common.seed);
-            let (first, origin_us) = ((*number, *first_id), unix_us(started_at));
-            server.identity.first_row = first_row(stream, seed, first, origin_us)?;
+            server.identity.first_row = first_row(stream, seed, ids, unix_us(started_at))?;
         }
         let end = plan.job.duration.map(|duration| start + plan.job.warmup + duration);
         let abort = CancellationToken::new();
@@ -157,11 +156,11 @@ impl<'a> Run<'a> {
             work: prepared.work,
         };
         let mut producers = Vec::new();
-        for ((partition, loader), trail) in
-            run.table.partitions.clone().into_iter().zip(loaders).zip(prepared.trails.iter())
+        for ((lane, loader), trail) in
+            run.table.lanes.clone().into_iter().zip(loaders).zip(prepared.trails.iter())
         {
             let _timers_belong_there = ingest.enter();
-            producers.push(run.producer(partition, (loader, trail), &address)?);
+            producers.push(run.producer(lane, (loader, trail), &address)?);
         }
         let mut reading = Vec::new();
         let begin = (start, unix_us(started_at));
@@ -174,9 +173,9 @@ impl<'a> Run<'a> {
         let examiner = run.readers.examiner(plan, &prepared.asking, start);
         let queries: Vec<QueryStart> =
             run.readers.armed_queries().iter().map(query_start).collect();
-        let numbers: Vec<u32> = run.lanes.iter().map(|lane| lane.totals.number).collect();
+        let lanes: Vec<row::Lane> = run.lanes.iter().map(|lane| lane.totals.ids.lane).collect();
         let stream = StreamStart {
-            partitions: &numbers,
+            lanes: &lanes,
             target_rows_per_s: run.target_per_s(Duration::ZERO, TICK),
             queries_are_due: plan.job.readers.queries_per_s.is_some(),
             drain_timeout: plan.job.drain_timeout,
@@ -215,14 +214,13 @@ impl<'a> Run<'a> {
 
     fn producer(
         &mut self,
-        partition: StreamPartition,
+        StreamLane { ids, target }: StreamLane,
         (loader, trail): (pg::load::Loader, &Trail),
         address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
         let stream = &self.plan.job.stream;
-        let StreamPartition { number, target, first_id } = partition;
-        let encoder = BatchEncoder::new(&stream.columns, self.plan.common.seed, number, first_id)?;
-        let schedule = self.course.as_ref().map(|course| stream.schedule(course, number));
+        let encoder = BatchEncoder::of_ids(&stream.columns, self.plan.common.seed, &ids)?;
+        let schedule = self.course.as_ref().map(|course| stream.schedule(course, &ids.lane));
         let (timer, warmup) = (Timer::precise()?, self.plan.job.warmup);
         let pacer = match schedule.clone() {
             Some(schedule) => Pacer::open(schedule, self.start, warmup, timer),
@@ -230,22 +228,20 @@ impl<'a> Run<'a> {
         };
         let pacer = pacer.catching_up_at_most(self.plan.job.recovery.catch_up_factor);
         let recorder = Recorder::default();
-        let tally = StreamTally::with_room();
-        let totals = PartitionTotals { number, first_id, tally, ..PartitionTotals::default() };
+        let totals = LaneTotals::new(ids);
         self.lanes.push(Lane { schedule, recorder: recorder.clone(), totals });
         let connection = Connection {
             address: address.clone(),
-            application_name: format!("strom-load producer {number}"),
+            application_name: format!("strom-load producer {}", ids.lane.number),
             target,
             positions: self.readers.need_positions(),
         };
         Ok(Producer {
-            partition: number,
+            ids,
             pacer,
             loader: Some(connection.trailing(loader, trail)),
             connection,
             encoder,
-            first_id,
             stream: stream.clone(),
             recovery: self.plan.job.recovery.clone(),
             backoff: Backoff::default(),
@@ -349,10 +345,10 @@ impl<'a> Run<'a> {
 
     fn ended(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
-            Ok(Ended::Producer(partition, produced, session)) => {
+            Ok(Ended::Producer(lane, produced, session)) => {
                 self.done.extend(session.map(|session| *session));
                 if let Some(error) = produced {
-                    self.fail(RunError::Produce { partition, error });
+                    self.fail(RunError::Produce { lane, error });
                 }
             }
             Ok(Ended::Reader(_, Ok(()))) => {}
@@ -377,7 +373,7 @@ impl<'a> Run<'a> {
         let end = self.stop.end().map_or(now, |end| end.min(now));
         let due_ns = ns(end.saturating_duration_since(self.start));
         let warmup_ns = ns(self.plan.job.warmup);
-        let partitions = self.lanes.iter_mut().map(|lane| {
+        let lanes = self.lanes.iter_mut().map(|lane| {
             let tally = lane.recorder.drain();
             let totals = &mut lane.totals;
             totals.tally.merge(&tally);
@@ -398,9 +394,9 @@ impl<'a> Run<'a> {
             let account = &totals.tally.account;
             let lost = account.dropped.rows() + account.undecided.rows();
             let done = totals.tally.rows_acknowledged + lost;
-            PartitionInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
+            LaneInterval { rows_due, backlog_rows: due.saturating_sub(done), tally }
         });
-        let partitions = partitions.collect();
+        let lanes = lanes.collect();
         let measured = end.saturating_duration_since(self.start + self.plan.job.warmup);
         let (queries, pairs, queries_due) = self.readers.drain(measured);
         let began = self.last_tick.saturating_duration_since(self.start);
@@ -410,7 +406,7 @@ impl<'a> Run<'a> {
             start: self.last_tick.saturating_duration_since(self.start),
             length: now.saturating_duration_since(self.last_tick),
             phase: self.phase(now),
-            partitions,
+            lanes,
             queries,
             pairs,
             queries_due,
@@ -558,7 +554,7 @@ impl<'a> Run<'a> {
             status: self.status,
             error: self.error.as_ref(),
             table: &self.table,
-            partitions: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
+            lanes: &self.lanes.iter().map(|lane| &lane.totals).collect::<Vec<_>>(),
             queries: &self.readers.findings(),
             clock_steps: self.clocks.steps(),
             readers: self.readers.report(),

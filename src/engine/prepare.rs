@@ -2,13 +2,13 @@
 //! measurement holds nothing but the work.
 
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle;
 
 use crate::freshness::Trails;
 use crate::pg;
-use crate::pg::dry_run;
+use crate::pg::dry_run::{self, DryRun};
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Audit, Plan, Readers, StreamJob};
@@ -36,14 +36,14 @@ pub(super) struct Prepared {
     /// Its processes, as far as they are found on this machine.
     pub(super) processes: Processes,
     pub(super) table: StreamTable,
-    /// Holds the partitions' reservation; must live as long as the run.
+    /// Holds the table's reservation; must live as long as the run.
     pub(super) control: pg::Session,
     pub(super) loaders: Vec<Loader>,
     pub(super) readers: Vec<Armed>,
     pub(super) readers_report: ReadersReport,
     /// Where they ask.
     pub(super) asking: Asking,
-    /// What each partition sends that the readers may not see yet.
+    /// What each lane sends that the readers may not see yet.
     pub(super) trails: Trails,
     /// What the readers and the examiner know of timeouts on the GPU.
     pub(super) timeouts: Arc<Timeouts>,
@@ -75,11 +75,11 @@ pub(super) async fn prepare(
         control.make_reader(plan.job.readers.writes, settings).await?;
     }
     let mut producers = Vec::new();
-    for partition in 0..plan.job.stream.partitions.get() {
+    for lane in plan.job.stream.lanes() {
         let address = address.clone();
         // On the producers' runtime: a socket stays with the runtime that it was opened in.
         let connected = ingest.spawn(async move {
-            pg::Session::own(&address, &format!("strom-load producer {partition}")).await
+            pg::Session::own(&address, &format!("strom-load producer {}", lane.number)).await
         });
         producers.push(connected.await.map_err(std::io::Error::other)??);
     }
@@ -96,6 +96,10 @@ pub(super) async fn prepare(
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
     let mut table = table::prepare(&mut control, &plan.job.stream).await?;
     server.identity.table_oid = Some(table.oid);
+    let is_counted = plan.job.stream.id_column().is_none() && plan.job.audit != Audit::Off;
+    if is_counted && table.rows_counted.is_none() {
+        table.rows_counted = Some(table::count_all(&mut control, &plan.job.stream).await?);
+    }
     let writes = plan.job.readers.writes;
     let rights = QueryRights { writes, role: reading.asking.role };
     let has_same_catalog = reading.has_same_catalog();
@@ -107,16 +111,25 @@ pub(super) async fn prepare(
     }
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &mut table).await?;
+    if table.is_remote {
+        let known = match plan.job.stream.id_column() {
+            Some(_) => "is looked for there by its ids, and the audit reads rows by id order",
+            None => "is undecided",
+        };
+        tracing::info!(
+            "rows go on to another server, which commits before this one: a batch whose COMMIT fails {known}"
+        );
+    }
     reading.await_table(&mut control, &armed_queries, writes).await?;
     let work = Work::begin(&mut control, server.facts.major, table.oid).await;
-    let trails = Trails::of(table.partitions.len());
+    let trails = Trails::of(table.lanes.len());
     let (asking, readers_report) = reading.begin(&mut readers, plan, &table, &trails).await;
     let mut loaders = Vec::new();
     let recovery = &plan.job.recovery;
     control.lease(recovery.lease, None).await?;
-    for (mut session, partition) in producers.into_iter().zip(&table.partitions) {
+    for (mut session, lane) in producers.into_iter().zip(&table.lanes) {
         session.lease(recovery.lease, Some(recovery.statement_max())).await?;
-        loaders.push(Loader::prepare(session, &partition.target, None).await?);
+        loaders.push(Loader::prepare(session, &lane.target, None).await?);
     }
     let address = address.clone();
     let processes = match located {
@@ -152,9 +165,14 @@ async fn try_rows(
     plan: &Plan<StreamJob>,
     table: &StreamTable,
 ) -> Result<(), PrepareError> {
-    let from = (plan.common.seed, unix_us(SystemTime::now()));
-    let compares = plan.job.audit == Audit::Full;
-    for trigger in dry_run::try_rows(control, &plan.job.stream, table, from, compares).await? {
+    let lasts = plan.job.duration.map_or(Duration::ZERO, |duration| plan.job.warmup + duration);
+    let rows = DryRun {
+        seed: plan.common.seed,
+        from_us: unix_us(SystemTime::now()),
+        lasts,
+        compares: plan.job.audit == Audit::Full,
+    };
+    for trigger in dry_run::try_rows(control, &plan.job.stream, table, &rows).await? {
         tracing::warn!(
             "trigger {trigger} runs before each row is inserted: the first rows passed it, but if it \
              keeps one out the run ends, and one that it changes is altered for the audit"

@@ -133,7 +133,15 @@ impl Reading {
         let server = match self.own {
             Some((report, mut session)) => {
                 if self.by == FreshnessBy::Rows {
-                    can_tell = is_a_copy(&lookout, &mut session).await;
+                    can_tell = match plan.job.stream.id_column() {
+                        Some(_) => is_a_copy(&lookout, &mut session).await,
+                        None => {
+                            tracing::warn!(
+                                "it is not known how old answers are: nothing tells the rows apart"
+                            );
+                            false
+                        }
+                    };
                 }
                 session.close().await;
                 Some(report)

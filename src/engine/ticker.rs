@@ -182,7 +182,7 @@ impl<'a> Ticker<'a> {
             length: now.duration_since(self.last),
             phase: Phase::Measure,
             target_rows_per_s: None,
-            partitions: Vec::new(),
+            lanes: Vec::new(),
             queries: drain(&self.queries),
             pairs: drain(&self.pairs),
             // No schedule says when they are.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 /// old as the first.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch {
-    /// The row of the partition behind its last one.
+    /// The row of the lane behind its last one.
     pub end_row: u64,
     /// When its first row was due.
     pub due: Instant,

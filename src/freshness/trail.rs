@@ -1,4 +1,4 @@
-//! What one partition has sent and may not be seen yet: written by its producer, a few instructions a
+//! What one lane has sent and may not be seen yet: written by its producer, a few instructions a
 //! batch, and read by the readers.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ const KEPT_MIN: usize = 512;
 /// The share of an age by which it may be too old.
 const RIGHT_TO: f64 = 0.01;
 
-/// The trail of one partition.
+/// The trail of one lane.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Trail(Arc<Inner>);
 
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_partition_that_stands_still_makes_all_answers_old() {
+    async fn a_lane_that_stands_still_makes_all_answers_old() {
         let trails = Trails::of(2);
         let [frozen, goes_on] = [0, 1].map(|place| trails.iter().nth(place).unwrap().clone());
         batch(&frozen, 0).await;

@@ -13,7 +13,7 @@ pub(crate) enum View {
     /// On a standby of it: what has been replayed up to this position of the write-ahead log, and what
     /// had ended before the oldest transaction that was in progress in this snapshot.
     Replayed(u64, Snapshot),
-    /// On any other server: the first so many rows of each partition.
+    /// On any other server: the first so many rows of each lane.
     Rows(Vec<u64>),
 }
 
@@ -46,7 +46,7 @@ impl Snapshot {
 }
 
 impl View {
-    /// Whether the query surely sees a batch of the partition in this place, whose COMMIT was sent as
+    /// Whether the query surely sees a batch of the lane in this place, whose COMMIT was sent as
     /// that of `xid`.
     pub(super) fn sees(&self, batch: &Batch, xid: Option<u64>, place: usize) -> bool {
         match self {

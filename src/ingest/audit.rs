@@ -19,7 +19,7 @@ use crate::pg::{self, Address, Session};
 use crate::plan::{OnFault, Recovery, Stream};
 use crate::record::Account;
 use crate::result::server::FirstRow;
-use crate::row::{Checksum, Column, EncodeError, Encoder};
+use crate::row::{Checksum, Column, EncodeError, Encoder, Ids};
 
 use super::auditor::{Audited, Auditor};
 
@@ -46,17 +46,15 @@ pub(crate) struct Evidence<'a> {
     pub backoff: Backoff,
     /// What the sessions of the run hold, if this is its end.
     pub reservation: Option<Reservation>,
-    /// Each partition.
-    pub partitions: Vec<PartitionEvidence>,
+    /// Each lane; those of a partition in the order of their places.
+    pub lanes: Vec<LaneEvidence>,
 }
 
-/// What a run left of one partition.
+/// What a run left of one lane.
 #[derive(Debug, Clone)]
-pub(crate) struct PartitionEvidence {
-    /// Its number.
-    pub number: u32,
-    /// The id of its first row of the run.
-    pub first_id: i64,
+pub(crate) struct LaneEvidence {
+    /// Which rows, with which ids.
+    pub ids: Ids,
     /// When its rows were due; `None`: unthrottled.
     pub schedule: Option<Schedule>,
     /// What became of each row.
@@ -101,35 +99,44 @@ pub(crate) async fn audit(
     evidence: &Evidence<'_>,
     rows: &AtomicU64,
 ) -> Result<Vec<Audited>, AuditError> {
-    let partitions = evidence
-        .partitions
-        .iter()
-        .map(|partition| audit_partition(address, evidence, partition, rows));
-    futures_util::stream::iter(partitions).buffered(READERS_MAX).try_collect().await
+    let mut partitions: Vec<Vec<&LaneEvidence>> = Vec::new();
+    for lane in &evidence.lanes {
+        let key = |own: &Vec<&LaneEvidence>| own[0].ids.lane.partition;
+        match partitions.iter_mut().find(|own| key(own) == lane.ids.lane.partition) {
+            Some(own) => own.push(lane),
+            None => partitions.push(vec![lane]),
+        }
+    }
+    let reading = partitions.iter().map(|lanes| audit_partition(address, evidence, lanes, rows));
+    let reading = futures_util::stream::iter(reading).buffered(READERS_MAX);
+    let audited: Vec<Vec<Audited>> = reading.try_collect().await?;
+    let mut audited: Vec<Audited> = audited.into_iter().flatten().collect();
+    audited.sort_by_key(|lane| lane.audit.lane);
+    Ok(audited)
 }
 
-/// The first row of a run in a partition, by its number and first id: what only this run can have sent. `None` if it
-/// does not hold the moment at which it was due, or that is not known beforehand.
+/// The first row of a lane of a run: what only this run can have sent. `None` if it
+/// does not hold the moment at which it was due, rows are not told apart, or that is not known beforehand.
 ///
 /// # Errors
 /// When the columns have no rows.
 pub(crate) fn first_row(
     stream: &Stream,
     seed: u64,
-    (partition, id): (u32, i64),
+    ids: &Ids,
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
     let is_due = |column: &Column| column.values.is_of_due_time();
-    let Some(course) = stream.course(seed).filter(|_| stream.columns.iter().any(is_due)) else {
-        return Ok(None);
-    };
-    let schedule = stream.schedule(&course, partition);
-    let mut encoder = Encoder::new(&stream.columns, seed, partition, id)?;
+    let is_told = stream.id_column().is_some() && stream.columns.iter().any(is_due);
+    let Some(course) = stream.course(seed).filter(|_| is_told) else { return Ok(None) };
+    let schedule = stream.schedule(&course, &ids.lane);
+    let mut encoder = Encoder::of_ids(&stream.columns, seed, ids)?;
     let mut tuple = vec![0; encoder.max_row_bytes()];
     let mut due = schedule.due_times(0).since(origin_us);
     let encoded = encoder.encode(&mut tuple, 0, 1, &mut due);
     let mut sum = Checksum::default();
     sum.add(&tuple[..encoded.bytes]);
+    let (partition, id) = (ids.lane.key(), ids.of(0));
     Ok(Some(FirstRow { partition, id, checksum: sum.to_string() }))
 }
 
@@ -142,7 +149,8 @@ pub(crate) async fn holds(
     stream: &Stream,
     first: &FirstRow,
 ) -> Result<bool, pg::Error> {
-    let query = rows_query(stream, first.partition, first.id, first.id.checked_add(1));
+    let partition = stream.partition_column().map(|_| first.partition);
+    let query = rows_query(stream, partition, first.id, first.id.checked_add(1));
     let mut sum = Checksum::default();
     session.read_back(&query, |tuple| sum.add(tuple)).await?;
     Ok(sum.rows() == 1 && sum.to_string() == first.checksum)
@@ -151,20 +159,23 @@ pub(crate) async fn holds(
 async fn audit_partition(
     address: &Address,
     evidence: &Evidence<'_>,
-    partition: &PartitionEvidence,
+    lanes: &[&LaneEvidence],
     rows: &AtomicU64,
-) -> Result<Audited, AuditError> {
-    let PartitionEvidence { number, first_id, schedule, account, followed } = partition;
-    let due = schedule.as_ref().map(|schedule| (schedule.clone(), evidence.origin_us));
-    let auditor = Auditor::new(evidence.stream, evidence.seed, *number, *first_id, due)?;
-    let mut reading = Reading { evidence, partition, auditor, extent: None, next: Some(0), rows };
-    let mut backoff = evidence.backoff.of(*number);
+) -> Result<Vec<Audited>, AuditError> {
+    let due = |schedule: &Schedule| (schedule.clone(), evidence.origin_us);
+    let made: Vec<_> =
+        lanes.iter().map(|lane| (lane.ids, lane.schedule.as_ref().map(due))).collect();
+    let auditor = Auditor::new(evidence.stream, evidence.seed, &made)?;
+    let number = lanes[0].ids.lane.key();
+    let mut reading = Reading { evidence, lanes, auditor, extent: None, next: Some(0), rows };
+    let mut backoff = evidence.backoff.of(number);
     let mut outage: Option<Outage> = None;
     loop {
         let deadline = outage.as_ref().map(|outage| outage.deadline);
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
-            let may_be = (evidence.complete, *followed);
-            return Ok(reading.auditor.conclude(*number, account, may_be));
+            let known =
+                lanes.iter().map(|lane| (&lane.account, (evidence.complete, lane.followed)));
+            return Ok(reading.auditor.conclude(known));
         };
         let patience = evidence.patience;
         if patience.is_zero() || remedy(error.code(), error.is_lost()) == Remedy::Fatal {
@@ -203,7 +214,8 @@ struct Failed {
 /// A partition that is being read.
 struct Reading<'a> {
     evidence: &'a Evidence<'a>,
-    partition: &'a PartitionEvidence,
+    /// Its lanes.
+    lanes: &'a [&'a LaneEvidence],
     auditor: Auditor,
     /// The table, as the last session saw it.
     extent: Option<Extent>,
@@ -229,7 +241,7 @@ impl Reading<'_> {
         let (mut session, extent) = opened.map_err(failed)?;
         if self.extent.as_ref().is_some_and(|earlier| !extent.continues(earlier)) {
             tracing::warn!(
-                partition = self.partition.number,
+                partition = self.lanes[0].ids.lane.key(),
                 "the table has other files now, or another server has it: it is read from its start"
             );
             self.rows.fetch_sub(self.auditor.rows_read(), Ordering::Relaxed);
@@ -239,7 +251,7 @@ impl Reading<'_> {
         let mut progressed = false;
         while let Some(block) = self.next {
             let slice = extent.slice(block);
-            let query = self.query() + &slice.filter;
+            let query = self.query() + &slice.filter + &extent.order(self.evidence.stream);
             let auditor = &mut self.auditor;
             let read = session.read_back(&query, |tuple| auditor.see(tuple)).await;
             if let Err(error) = read {
@@ -267,10 +279,10 @@ impl Reading<'_> {
 
     /// What all slices have in common.
     fn query(&self) -> String {
-        let PartitionEvidence { number, first_id, account, .. } = self.partition;
+        let Ids { lane, base } = self.lanes[0].ids;
         // A later run's ids follow on ours.
-        let end = first_id.saturating_add_unsigned(account.end());
-        let end = Some(end).filter(|_| self.evidence.complete);
-        rows_query(self.evidence.stream, *number, *first_id, end)
+        let end = self.lanes.iter().map(|own| own.ids.end(own.account.end())).max();
+        let end = end.filter(|_| self.evidence.complete);
+        rows_query(self.evidence.stream, lane.partition, base, end)
     }
 }

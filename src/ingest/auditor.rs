@@ -1,11 +1,11 @@
-//! Compares the rows that are read back of a partition with those that were sent: rows are a function
+//! Compares the rows that are read back of a partition with those that its lanes sent: rows are a function
 //! of their sequence number, so the expected bytes are made again.
 
 use crate::pace::{DueTimes, Schedule};
 use crate::pg::read_back::fields;
 use crate::plan::Stream;
-use crate::record::{Account, PartitionAudit, Ranges, RowSet};
-use crate::row::{EncodeError, Encoder, Values};
+use crate::record::{Account, LaneAudit, Ranges, RowSet};
+use crate::row::{EncodeError, Encoder, Ids, Values};
 
 /// Expected rows are made in blocks of this many: neighbours in the table mostly are neighbours
 /// in the run.
@@ -13,14 +13,14 @@ const BLOCK_ROWS_MAX: u64 = 256;
 /// Of large rows a block has fewer: one at least.
 const BLOCK_BYTES_MAX: usize = 1 << 20;
 
-/// What the audit of a partition came to.
+/// What the audit of a lane came to.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Audited {
     /// What the table shows of the rows that the loader's account knows of, and of those behind it
     /// that can be told to be the run's.
-    pub partition: PartitionAudit,
+    pub audit: LaneAudit,
     /// Rows behind the account of a loader that was killed that are not there, though later ones are:
-    /// a partition's rows are sent one after the other. They are lost, unless they were dropped, or given
+    /// a lane's rows are sent one after the other. They are lost, unless they were dropped, or given
     /// up undecided, in the last moments.
     pub missing: Ranges,
     /// Rows behind all that can be told to be the run's: those of a later run, whose ids follow on, or
@@ -31,18 +31,28 @@ pub(crate) struct Audited {
 impl Audited {
     /// Whether every acknowledged row is there, unaltered, and nothing else; as far as the account goes.
     pub(crate) fn is_right(&self, may_double: bool) -> bool {
-        self.missing.is_empty() && self.partition.is_right(may_double)
+        self.missing.is_empty() && self.audit.is_right(may_double)
     }
 }
 
-/// Compares the rows of one partition.
+/// Compares the rows of one partition, each with those of its lane.
 pub(super) struct Auditor {
-    encoder: Encoder,
     id_field: usize,
+    base: i64,
+    /// By their places.
+    lanes: Vec<LaneAuditor>,
+    /// Tuples of whole slices, and of the slice that is being read.
+    kept: u64,
+    slice: u64,
+}
+
+/// Compares the rows of one lane.
+struct LaneAuditor {
+    encoder: Encoder,
     block_rows: u64,
     /// Fields that cannot be made again: the due times of an unthrottled run.
     ignored: Vec<bool>,
-    first_id: i64,
+    ids: Ids,
     due: Option<(Schedule, i64)>,
     block: Block,
     /// What was seen in whole slices.
@@ -71,8 +81,6 @@ struct Seen {
     differing: RowSet,
     /// One above the highest that is as it was sent.
     own_end: u64,
-    /// Tuples.
-    tuples: u64,
 }
 
 impl Seen {
@@ -85,47 +93,106 @@ impl Seen {
         self.doubled.absorb(slice.doubled);
         self.differing.absorb(slice.differing);
         self.own_end = self.own_end.max(slice.own_end);
-        self.tuples += slice.tuples;
     }
 }
 
 impl Auditor {
+    /// An auditor of the lanes of a partition, in the order of their places, each with when its rows were due.
     pub(super) fn new(
         stream: &Stream,
         seed: u64,
-        partition: u32,
-        first_id: i64,
-        due: Option<(Schedule, i64)>,
+        lanes: &[(Ids, Option<(Schedule, i64)>)],
+    ) -> Result<Self, EncodeError> {
+        let is_id = |values: &Values| *values == Values::RowId;
+        let id_field = stream.columns.iter().position(|column| is_id(&column.values));
+        let bytes_max = BLOCK_BYTES_MAX / lanes.len().max(1);
+        let lanes: Result<Vec<_>, _> = lanes
+            .iter()
+            .map(|(ids, due)| LaneAuditor::new(stream, seed, (*ids, due.clone()), bytes_max))
+            .collect();
+        let lanes = lanes?;
+        let base = lanes.first().map_or(0, |lane| lane.ids.base);
+        Ok(Self { id_field: id_field.unwrap_or(0), base, lanes, kept: 0, slice: 0 })
+    }
+
+    /// Takes a tuple of the slice that is being read.
+    pub(super) fn see(&mut self, tuple: &[u8]) {
+        self.slice += 1;
+        let id = fields(tuple).nth(self.id_field).flatten().and_then(|id| id.try_into().ok());
+        let id = id.map_or(0, i64::from_be_bytes);
+        let row = id.checked_sub(self.base).and_then(|row| u64::try_from(row).ok());
+        let Some(row) = row else { return };
+        let place = row % self.lanes.len().max(1) as u64;
+        let Some(lane) = self.lanes.get_mut(place as usize) else { return };
+        if let Some(sequence) = lane.ids.lane.sequence(row) {
+            lane.see(sequence, tuple);
+        }
+    }
+
+    /// The slice is whole; returns its tuples.
+    pub(super) fn keep_slice(&mut self) -> u64 {
+        for lane in &mut self.lanes {
+            lane.kept.absorb(std::mem::take(&mut lane.slice));
+        }
+        let tuples = std::mem::take(&mut self.slice);
+        self.kept += tuples;
+        tuples
+    }
+
+    /// The slice will be read again.
+    pub(super) fn drop_slice(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.slice = Seen::default());
+        self.slice = 0;
+    }
+
+    /// Everything will be read again.
+    pub(super) fn begin_again(&mut self) {
+        self.drop_slice();
+        self.lanes.iter_mut().for_each(|lane| lane.kept = Seen::default());
+        self.kept = 0;
+    }
+
+    /// Tuples in whole slices so far.
+    pub(super) fn rows_read(&self) -> u64 {
+        self.kept
+    }
+
+    /// What it comes to for each lane, by its account, whether that is `complete` and whether another run
+    /// `followed`: see [`LaneAuditor::conclude`].
+    pub(super) fn conclude<'a>(
+        self,
+        known: impl IntoIterator<Item = (&'a Account, (bool, bool))>,
+    ) -> Vec<Audited> {
+        let lanes = self.lanes.into_iter().zip(known);
+        lanes.map(|(lane, (account, may_be))| lane.conclude(account, may_be)).collect()
+    }
+}
+
+impl LaneAuditor {
+    fn new(
+        stream: &Stream,
+        seed: u64,
+        (ids, due): (Ids, Option<(Schedule, i64)>),
+        bytes_max: usize,
     ) -> Result<Self, EncodeError> {
         let columns = &stream.columns;
-        let encoder = Encoder::new(columns, seed, partition, first_id)?;
-        let is_id = |values: &Values| *values == Values::RowId;
+        let encoder = Encoder::of_ids(columns, seed, &ids)?;
         Ok(Self {
-            id_field: columns.iter().position(|column| is_id(&column.values)).unwrap_or(0),
             ignored: columns
                 .iter()
                 .map(|column| due.is_none() && column.values.is_of_due_time())
                 .collect(),
-            block_rows: ((BLOCK_BYTES_MAX / encoder.max_row_bytes()) as u64)
-                .clamp(1, BLOCK_ROWS_MAX),
+            block_rows: ((bytes_max / encoder.max_row_bytes()) as u64).clamp(1, BLOCK_ROWS_MAX),
             block: Block { bytes: vec![0; encoder.max_row_bytes()], ..Block::default() },
             encoder,
-            first_id,
+            ids,
             due,
             kept: Seen::default(),
             slice: Seen::default(),
         })
     }
 
-    /// Takes a tuple of the slice that is being read.
-    pub(super) fn see(&mut self, tuple: &[u8]) {
-        self.slice.tuples += 1;
-        let id = fields(tuple).nth(self.id_field).flatten().and_then(|id| id.try_into().ok());
-        let id = id.map_or(0, i64::from_be_bytes);
-        let Some(row) = id.checked_sub(self.first_id).and_then(|row| u64::try_from(row).ok())
-        else {
-            return;
-        };
+    fn see(&mut self, row: u64, tuple: &[u8]) {
         let same = self.is_as_sent(row, tuple);
         let slice = &mut self.slice;
         if !slice.rows.insert(row) {
@@ -136,30 +203,6 @@ impl Auditor {
         } else {
             slice.differing.insert(row);
         }
-    }
-
-    /// The slice is whole; returns its tuples.
-    pub(super) fn keep_slice(&mut self) -> u64 {
-        let slice = std::mem::take(&mut self.slice);
-        let tuples = slice.tuples;
-        self.kept.absorb(slice);
-        tuples
-    }
-
-    /// The slice will be read again.
-    pub(super) fn drop_slice(&mut self) {
-        self.slice = Seen::default();
-    }
-
-    /// Everything will be read again.
-    pub(super) fn begin_again(&mut self) {
-        self.drop_slice();
-        self.kept = Seen::default();
-    }
-
-    /// Tuples in whole slices so far.
-    pub(super) fn rows_read(&self) -> u64 {
-        self.kept.tuples
     }
 
     fn is_as_sent(&mut self, row: u64, tuple: &[u8]) -> bool {
@@ -199,12 +242,7 @@ impl Auditor {
     /// rows are told by their bytes, and all are its own if no other run `followed`. Where one may have, its
     /// first id is one above the highest that was there: behind the last row that is this run's, or is to
     /// be, all are that run's.
-    pub(super) fn conclude(
-        self,
-        partition: u32,
-        account: &Account,
-        (complete, followed): (bool, bool),
-    ) -> Audited {
+    fn conclude(self, account: &Account, (complete, followed): (bool, bool)) -> Audited {
         let Seen { rows, doubled, differing, own_end, .. } = self.kept;
         let Account { acknowledged, undecided, dropped } = account;
         // A loader that is killed has rows in hand that its account says nothing of yet, and may have given up
@@ -226,8 +264,9 @@ impl Auditor {
         let in_hand = Ranges::span(0, account.end()).without(&known);
         let foreign = seen.without(&own).rows();
         let seen = seen.and(&own);
-        let audit = PartitionAudit {
-            partition,
+        let audit = LaneAudit {
+            partition: self.ids.lane.key(),
+            lane: Some(self.ids.lane.number),
             rows_found: seen.and(&known).rows(),
             lost: acknowledged.without(&seen),
             doubled: doubled.into_ranges().and(&own),
@@ -236,7 +275,7 @@ impl Auditor {
             undecided_found: seen.and(undecided).rows(),
             unaccounted: seen.and(&in_hand).rows() + seen.and(&behind).rows(),
         };
-        Audited { partition: audit, missing: behind.without(&seen), foreign }
+        Audited { audit, missing: behind.without(&seen), foreign }
     }
 }
 
@@ -244,7 +283,9 @@ impl Auditor {
 mod tests {
     use super::*;
     use crate::plan::{Overrides, Plan, StreamJob, builtin};
-    use crate::row::BatchEncoder;
+    use std::num::NonZeroU32;
+
+    use crate::row::{BatchEncoder, Lane};
 
     fn plan() -> Plan<StreamJob> {
         let plan = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default());
@@ -272,7 +313,7 @@ mod tests {
         account: &Account,
         complete: bool,
     ) -> Audited {
-        let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
+        let mut auditor = auditor(plan, None);
         for slice in tuples.chunks(301) {
             slice[..slice.len() / 2].iter().for_each(|tuple| auditor.see(tuple));
             auditor.drop_slice();
@@ -280,13 +321,19 @@ mod tests {
             assert_eq!(auditor.keep_slice(), slice.len() as u64);
         }
         assert_eq!(auditor.rows_read(), tuples.len() as u64);
-        auditor.conclude(0, account, (complete, !complete))
+        auditor.conclude([(account, (complete, !complete))]).remove(0)
     }
 
-    fn judge(plan: &Plan<StreamJob>, tuples: &[Vec<u8>], account: &Account) -> PartitionAudit {
-        let Audited { partition, missing, .. } = audited(plan, tuples, account, true);
+    /// An auditor of the first partition's only lane.
+    fn auditor(plan: &Plan<StreamJob>, due: Option<(Schedule, i64)>) -> Auditor {
+        let lane = plan.job.stream.lanes().next().unwrap();
+        Auditor::new(&plan.job.stream, plan.common.seed, &[(Ids { lane, base: 5 }, due)]).unwrap()
+    }
+
+    fn judge(plan: &Plan<StreamJob>, tuples: &[Vec<u8>], account: &Account) -> LaneAudit {
+        let Audited { audit, missing, .. } = audited(plan, tuples, account, true);
         assert!(missing.is_empty());
-        partition
+        audit
     }
 
     fn account(acknowledged: u64) -> Account {
@@ -305,7 +352,7 @@ mod tests {
         let mut tuples = tuples(&plan);
         tuples.reverse();
         let audit = judge(&plan, &tuples, &account(1_000));
-        assert_eq!(audit, PartitionAudit { rows_found: 1_000, ..PartitionAudit::default() });
+        assert_eq!(audit, LaneAudit { lane: Some(0), rows_found: 1_000, ..LaneAudit::default() });
         assert!(audit.is_right(false));
     }
 
@@ -341,13 +388,13 @@ mod tests {
         tuples.push(tuples[650].clone());
         tuples.drain(800..810);
         let found = audited(&plan, &tuples, &account(600), false);
-        assert_eq!((found.partition.rows_found, found.partition.unaccounted), (600, 389));
-        assert_eq!(rows(&found.partition.doubled), [(650, 650)]);
-        assert_eq!(rows(&found.partition.altered), [(700, 700)]);
+        assert_eq!((found.audit.rows_found, found.audit.unaccounted), (600, 389));
+        assert_eq!(rows(&found.audit.doubled), [(650, 650)]);
+        assert_eq!(rows(&found.audit.altered), [(700, 700)]);
         assert_eq!(rows(&found.missing), [(800, 809)]);
         // It may be a later run's as well.
         assert_eq!(found.foreign, 1);
-        assert!(found.partition.lost.is_empty() && !found.is_right(true));
+        assert!(found.audit.lost.is_empty() && !found.is_right(true));
     }
 
     #[test]
@@ -358,12 +405,12 @@ mod tests {
             let middle = tuple.len() / 2;
             tuple[middle] ^= 1;
         }
-        let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
+        let mut auditor = auditor(&plan, None);
         tuples.iter().for_each(|tuple| auditor.see(tuple));
         auditor.keep_slice();
-        let found = auditor.conclude(0, &account(600), (false, false));
-        assert_eq!(rows(&found.partition.altered), [(900, 999)]);
-        assert_eq!((found.partition.unaccounted, found.foreign), (300, 0));
+        let found = auditor.conclude([(&account(600), (false, false))]).remove(0);
+        assert_eq!(rows(&found.audit.altered), [(900, 999)]);
+        assert_eq!((found.audit.unaccounted, found.foreign), (300, 0));
         assert!(!found.is_right(true));
     }
 
@@ -378,7 +425,7 @@ mod tests {
         tuples.push(tuples[950].clone());
         tuples.drain(920..930);
         let found = audited(&plan, &tuples, &account(600), false);
-        assert_eq!((found.partition.unaccounted, found.foreign), (300, 90));
+        assert_eq!((found.audit.unaccounted, found.foreign), (300, 90));
         assert!(found.is_right(false), "{found:?}");
     }
 
@@ -394,18 +441,50 @@ mod tests {
         account.dropped.push(600, 100);
         account.undecided.push(700, 10);
         let concluded = |followed| {
-            let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, 0, 5, None).unwrap();
+            let mut auditor = auditor(&plan, None);
             tuples.iter().for_each(|tuple| auditor.see(tuple));
             auditor.keep_slice();
-            auditor.conclude(0, &account, (true, followed))
+            auditor.conclude([(&account, (true, followed))]).remove(0)
         };
         let audited = concluded(true);
         assert!(audited.is_right(false), "{audited:?}");
-        assert_eq!((audited.partition.rows_found, audited.foreign), (600, 400));
+        assert_eq!((audited.audit.rows_found, audited.foreign), (600, 400));
         // At the end of the run itself nobody can have come yet.
         let audited = concluded(false);
-        assert_eq!(rows(&audited.partition.unexpected), [(600, 699)]);
-        assert_eq!(rows(&audited.partition.altered), [(600, 709)]);
+        assert_eq!(rows(&audited.audit.unexpected), [(600, 699)]);
+        assert_eq!(rows(&audited.audit.altered), [(600, 709)]);
+    }
+
+    #[test]
+    fn rows_of_lanes_that_share_a_partition_are_told_apart() {
+        let mut plan = plan();
+        let stream = &mut plan.job.stream;
+        stream.connections = NonZeroU32::new(7).unwrap();
+        let lanes: Vec<Lane> = stream.lanes().filter(|lane| lane.partition == Some(0)).collect();
+        assert_eq!(lanes.len(), 3);
+        // The rows of the partition are those of one lane.
+        let tuples = tuples(&plan);
+        let made: Vec<_> = lanes.iter().map(|lane| (Ids { lane: *lane, base: 5 }, None)).collect();
+        let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, &made).unwrap();
+        for (row, tuple) in tuples.iter().enumerate() {
+            // The second lane lacks its third row, and the third has its first twice.
+            if row != 7 {
+                auditor.see(tuple);
+            }
+            if row == 2 {
+                auditor.see(tuple);
+            }
+        }
+        assert_eq!(auditor.keep_slice(), 1_000);
+        let accounts = [334, 333, 333].map(account);
+        let audited = auditor.conclude(accounts.iter().map(|account| (account, (true, false))));
+        let found = |at: usize| {
+            let LaneAudit { lane, rows_found, lost, doubled, .. } = &audited[at].audit;
+            (lane.unwrap(), *rows_found, rows(lost), rows(doubled))
+        };
+        assert_eq!(found(0), (0, 334, vec![], vec![]));
+        assert_eq!(found(1), (3, 332, vec![(2, 2)], vec![]));
+        assert_eq!(found(2), (6, 333, vec![], vec![(0, 0)]));
     }
 
     #[test]
@@ -413,14 +492,14 @@ mod tests {
         let plan = plan();
         let stream = &plan.job.stream;
         let course = stream.course(plan.common.seed).unwrap();
-        let due = Some((stream.schedule(&course, 0), 0));
-        let mut auditor = Auditor::new(stream, plan.common.seed, 0, 5, due).unwrap();
+        let lane = stream.lanes().next().unwrap();
+        let mut auditor = auditor(&plan, Some((stream.schedule(&course, &lane), 0)));
         let mut tuple = tuples(&plan)[0].clone();
         let id = tuple.windows(8).position(|bytes| *bytes == 5_i64.to_be_bytes()).unwrap();
         tuple[id..id + 8].copy_from_slice(&i64::MAX.to_be_bytes());
         auditor.see(&tuple);
         auditor.keep_slice();
-        assert_eq!(auditor.conclude(0, &account(0), (false, true)).foreign, 1);
+        assert_eq!(auditor.conclude([(&account(0), (false, true))])[0].foreign, 1);
     }
 
     #[test]

@@ -8,21 +8,19 @@ use crate::pace::Backoff;
 use crate::pg::Error;
 use crate::pg::fate::Fate;
 use crate::pg::fault::{Remedy, remedy};
-use crate::pg::table::batch_probe;
 use crate::plan::{Recovery, Stream};
 use crate::record::Doubt;
+use crate::row::Ids;
 
 use super::Connection;
 use super::recover::{ATTEMPT_MIN, reconnect};
 
-/// The doubts of a partition.
+/// The doubts of a lane.
 pub(crate) struct Doubts<'a> {
     /// What was streamed.
     pub stream: &'a Stream,
-    /// The partition.
-    pub partition: u32,
-    /// The id of its first row of the run.
-    pub first_id: i64,
+    /// Which rows, with which ids.
+    pub ids: Ids,
     /// How its producer connected.
     pub connection: Connection,
     /// Each.
@@ -43,7 +41,7 @@ impl Doubts<'_> {
             let asking = self.ask(recovery, deadline, &mut decided);
             let late = |_| Err(Error::timed_out("ask what became of the last batches"));
             let Err(error) = timeout_at(deadline, asking).await.unwrap_or_else(late) else { break };
-            tracing::debug!(partition = self.partition, "{error}");
+            tracing::debug!(lane = self.ids.lane.number, "{error}");
             let left = deadline.saturating_duration_since(Instant::now());
             let is_final = remedy(error.code(), error.is_lost()) == Remedy::Fatal;
             if is_final || error.took_over() || left.is_zero() {
@@ -62,9 +60,8 @@ impl Doubts<'_> {
     ) -> Result<(), Error> {
         let mut loader = reconnect(&self.connection, recovery, deadline).await?;
         while let Some(doubt) = self.batches.get(decided.len()) {
-            let first_id = self.first_id.wrapping_add(doubt.first_row as i64);
-            let last_id = first_id.wrapping_add(doubt.rows as i64 - 1);
-            let batch = batch_probe(self.stream, self.partition, first_id, last_id);
+            let rows = (doubt.first_row, doubt.rows);
+            let batch = self.connection.probe(self.stream, &self.ids, rows);
             let fate = loader.session().fate_of(doubt.xid, &batch, deadline).await?;
             decided.push((*doubt, fate));
         }

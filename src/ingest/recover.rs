@@ -9,7 +9,6 @@ use crate::pace::{Backoff, Slot};
 use crate::pg::fate::{BatchProbe, Fate};
 use crate::pg::fault::{Remedy, remedy};
 use crate::pg::load::{LoadFailure, Loader};
-use crate::pg::table::batch_probe;
 use crate::pg::{self, Error};
 use crate::plan::{Delivery, OnFault, Recovery};
 use crate::record;
@@ -92,7 +91,7 @@ impl Producer {
             if remedy == Remedy::Fatal || self.recovery.on_fault == OnFault::Stop {
                 return Decision::Fatal { error: error.into(), doubtful };
             }
-            tracing::debug!(partition = self.partition, "{error}");
+            tracing::debug!(lane = self.ids.lane.number, "{error}");
             let left = deadline.saturating_duration_since(Instant::now());
             if !self.pause(outage.backoff.next_pause().min(left)).await {
                 return Decision::Over { doubtful };
@@ -168,7 +167,7 @@ impl Producer {
                     }
                     Fate::Aborted => Decision::Resend,
                     Fate::Undecided(why) => {
-                        tracing::warn!(partition = self.partition, "a batch is undecided: {why}");
+                        tracing::warn!(lane = self.ids.lane.number, "a batch is undecided: {why}");
                         Decision::Undecided
                     }
                 }
@@ -190,8 +189,8 @@ impl Producer {
         let batch = self.probe(slot);
         let fate = match error.next_first_id() {
             _ if !doubtful => Some(Fate::Aborted),
-            Some(next_first_id) if batch.last_id >= next_first_id => Some(Fate::Aborted),
-            Some(_) => {
+            Some(next_first_id) if batch.ends_beyond(next_first_id) => Some(Fate::Aborted),
+            Some(_) if batch.rows.is_some() => {
                 let looking = async {
                     let Connection { address, application_name, .. } = &self.connection;
                     // Without the lock: it is the other one's.
@@ -202,7 +201,8 @@ impl Producer {
                 };
                 bounded(&self.abort, until, looking).await.ok()
             }
-            None => None,
+            // Of rows that nothing tells apart no id tells whose they are.
+            _ => None,
         };
         match fate {
             Some(Fate::Committed { sync_confirmed }) => Decision::Acknowledged { sync_confirmed },
@@ -215,9 +215,7 @@ impl Producer {
 
     /// Where the batch would be found.
     fn probe(&self, slot: &Slot) -> BatchProbe {
-        let first_id = self.first_id.wrapping_add(slot.first_row as i64);
-        let last_id = first_id.wrapping_add(slot.rows as i64 - 1);
-        batch_probe(&self.stream, self.partition, first_id, last_id)
+        self.connection.probe(&self.stream, &self.ids, (slot.first_row, slot.rows))
     }
 }
 

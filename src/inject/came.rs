@@ -1,6 +1,6 @@
 //! What became of a run among faults, as it is saved.
 
-use crate::record::{PartitionAudit, Times};
+use crate::record::{LaneAudit, Times};
 use crate::result::faults::{FaultKind, FaultsReport, KindReport, MemoryReport, RowsReport};
 use crate::result::stream::StreamRun;
 
@@ -24,7 +24,7 @@ pub fn came(seed: u64, ledger: &Ledger, error: Option<&String>, run: &StreamRun)
     let sum = |of: fn(&KindReport) -> u64| faults.iter().map(of).sum();
     let (injected, survived) = (sum(|kind| kind.injected), sum(|kind| kind.survived));
     let stream = &run.stream;
-    let found = |of: fn(&PartitionAudit) -> u64| {
+    let found = |of: fn(&LaneAudit) -> u64| {
         stream.audit.as_ref().map(|audit| audit.iter().map(of).sum::<u64>())
     };
     let rows = RowsReport {

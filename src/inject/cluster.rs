@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::proxy::{Proxy, Slow};
 use super::{InjectError, Ledger, POLL};
 use crate::pg::embedded::{Halt, Server};
-use crate::pg::table::batch_probe;
+use crate::pg::table::batch_rows;
 use crate::pg::{self, Address, Session};
 use crate::plan::Stream;
 use crate::record::{Account, Range, Ranges};
 use crate::result::cluster::ClusterCounts;
 pub use crate::result::cluster::ClusterKind;
+use crate::row::{Ids, Lane};
 
 /// The first loader is let alone for so long.
 const ALONE_MS: std::ops::Range<u64> = 800..2_500;
@@ -182,13 +183,11 @@ impl Pair<'_> {
     }
 }
 
-/// What a loader says of a partition.
+/// What a loader says of a lane.
 #[derive(Debug, Clone)]
 pub struct Word {
-    /// The partition.
-    pub partition: u32,
-    /// The id of its first row.
-    pub first_id: i64,
+    /// Which rows, with which ids.
+    pub ids: Ids,
     /// Rows that fell due.
     pub due: u64,
     /// What became of each, by its result,
@@ -208,10 +207,10 @@ pub async fn check(
 ) -> Result<ClusterCounts, pg::Error> {
     let mut counts = ClusterCounts::default();
     let mut session = session(server).await?;
-    for partition in 0..stream.partitions.get() {
-        let ids = ids(&mut session, stream, partition).await?;
-        let words: Vec<&Word> =
-            loaders.iter().flatten().filter(|word| word.partition == partition).collect();
+    for lane in stream.lanes().filter(|lane| lane.place == 0) {
+        let ids = ids(&mut session, stream, lane).await?;
+        let is_of_it = |word: &&Word| word.ids.lane.partition == lane.partition;
+        let words: Vec<&Word> = loaders.iter().flatten().filter(is_of_it).collect();
         compare(&mut counts, &ids, &words);
     }
     session.close().await;
@@ -222,13 +221,14 @@ pub async fn check(
 async fn ids(
     session: &mut Session,
     stream: &Stream,
-    partition: u32,
+    lane: Lane,
 ) -> Result<Vec<(i64, u64)>, pg::Error> {
-    let probe = batch_probe(stream, partition, 0, 0);
-    let (table, id, number) = (probe.table, probe.id_column, probe.partition_column);
-    let sql = format!(
-        "SELECT {id}, count(*) FROM {table} WHERE {number} = {partition} GROUP BY {id} ORDER BY {id}"
-    );
+    let Some(rows) = batch_rows(stream, &Ids { lane, base: 0 }, 0, 1) else {
+        return Ok(Vec::new());
+    };
+    let (table, id, within) = (rows.table, rows.id_column, rows.within);
+    let sql =
+        format!("SELECT {id}, count(*) FROM {table} WHERE {within} GROUP BY {id} ORDER BY {id}");
     let rows = session.at_length().rows("read the ids back", &sql).await?;
     let number = |row: &[Option<String>], column: usize| row.get(column)?.as_ref()?.parse().ok();
     let pair = |row: &Vec<Option<String>>| {
@@ -243,13 +243,15 @@ fn compare(counts: &mut ClusterCounts, ids: &[(i64, u64)], words: &[&Word]) {
     let mut explained = 0;
     for (at, word) in words.iter().enumerate() {
         // From there on ids are the next one's: it begins behind what it found.
-        let end = words.get(at + 1).map_or(i64::MAX, |next| next.first_id);
+        let next = words[at..].iter().find(|next| next.ids.base > word.ids.base);
+        let end = next.map_or(i64::MAX, |next| next.ids.base);
         let present = |rows: &Ranges| -> u64 {
             let of = |range: Range| {
-                let id = |row: u64| word.first_id.saturating_add_unsigned(row);
-                let below = |end: i64| ids.partition_point(|(id, _)| *id < end) as u64;
-                let (from, to) = (id(range.first).min(end), id(range.last + 1).min(end));
-                below(to) - below(from)
+                let below = |end: i64| ids.partition_point(|(id, _)| *id < end);
+                let to = below(word.ids.end(range.last + 1).min(end));
+                let from = below(word.ids.of(range.first).min(end));
+                let own = ids[from..to].iter().filter(|(id, _)| word.ids.sequence(*id).is_some());
+                own.count() as u64
             };
             rows.iter().map(of).sum()
         };
@@ -269,13 +271,16 @@ fn compare(counts: &mut ClusterCounts, ids: &[(i64, u64)], words: &[&Word]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::num::NonZeroU32;
 
     fn word(first_id: i64, acknowledged: u64, undecided: u64) -> Word {
         let mut account = Account::default();
         account.acknowledged.push(0, acknowledged);
         account.undecided.push(acknowledged, undecided);
         let journal = account.clone();
-        Word { partition: 0, first_id, due: acknowledged + undecided, account, journal }
+        let lane = Lane::of(0, NonZeroU32::MIN, Some(NonZeroU32::MIN));
+        let ids = Ids { lane, base: first_id };
+        Word { ids, due: acknowledged + undecided, account, journal }
     }
 
     fn compared(ids: &[(i64, u64)], words: &[&Word]) -> ClusterCounts {

@@ -143,9 +143,9 @@ impl Book {
     fn note(&mut self, interval: &Interval, start: Instant) {
         let end = start + interval.start + interval.length;
         let current = self.cause(end);
-        self.acknowledged.resize(interval.partitions.len(), None);
-        for (number, partition) in interval.partitions.iter().enumerate() {
-            let tally = &partition.tally;
+        self.acknowledged.resize(interval.lanes.len(), None);
+        for (number, lane) in interval.lanes.iter().enumerate() {
+            let tally = &lane.tally;
             if let Some(at) = tally.acknowledged_at {
                 self.acknowledged[number] = Some(at);
             }

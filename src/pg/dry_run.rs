@@ -2,18 +2,22 @@
 //! certain is known before anything is created.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::SinkExt;
 
 use crate::pace::DueTimes;
 use crate::plan::Stream;
-use crate::row::{Column, EncodeError, Encoder, HEADER, TRAILER, Values};
+use crate::row::{Column, EncodeError, Encoder, HEADER, Ids, TRAILER, Values};
 
 use super::quote_literal;
 use super::read_back::fields;
-use super::table::{StreamPartition, StreamTable, copy_sql, rows_query};
+use super::table::{StreamLane, StreamTable, copy_sql, rows_query};
 use super::{Error, Session};
+
+/// Rows that are tried of each lane where the server looks for their partitions.
+const ROUTED_ROWS: u64 = 100;
 
 /// Why rows cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -26,34 +30,65 @@ pub enum DryRunError {
     Row(#[from] EncodeError),
 }
 
-/// Loads the first row of each partition and takes them back. The session must be in the
-/// transaction of [`super::table::prepare`]. Returns the triggers, as `name on table`, that run
-/// before each row is inserted: these rows passed them, others may not.
+/// Which rows are tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DryRun {
+    /// What they are made from.
+    pub seed: u64,
+    /// When the run begins, in microseconds since the Unix epoch, and how long it lasts, as far as that is known.
+    pub from_us: i64,
+    /// See there.
+    pub lasts: Duration,
+    /// Whether the audit compares them with what was sent.
+    pub compares: bool,
+}
+
+impl DryRun {
+    /// The first rows of a lane, due from the beginning of the run to its end.
+    fn rows(&self, columns: &[Column], ids: &Ids, count: u64) -> Result<Vec<Vec<u8>>, EncodeError> {
+        let mut encoder = Encoder::of_ids(columns, self.seed, ids)?;
+        let lasts_us = i64::try_from(self.lasts.as_micros()).unwrap_or(i64::MAX);
+        let made = (0..count).map(|number| {
+            let share = number as f64 / count.saturating_sub(1).max(1) as f64;
+            let due_us = self.from_us.saturating_add((lasts_us as f64 * share) as i64);
+            let mut row = vec![0; encoder.max_row_bytes()];
+            let due = &mut DueTimes::constant(due_us);
+            let encoded = encoder.encode(&mut row, number, 1, due);
+            row.truncate(encoded.bytes);
+            row
+        });
+        Ok(made.collect())
+    }
+}
+
+/// Loads first rows of each lane and takes them back. The session must be in the transaction of
+/// [`super::table::prepare`]. Returns the triggers, as `name on table`, that run before each row is
+/// inserted: these rows passed them, others may not.
 ///
 /// # Errors
-/// When the server refuses such rows or keeps them out, or, where the audit `compares` them,
-/// changes them.
+/// When the server refuses such rows or keeps them out, or, where the audit compares them, changes them.
 pub(crate) async fn try_rows(
     session: &mut Session,
     stream: &Stream,
     table: &StreamTable,
-    (seed, now_us): (u64, i64),
-    compares: bool,
+    tried: &DryRun,
 ) -> Result<Vec<String>, DryRunError> {
-    let act = format!("load a row of each partition into {} in a dry run", stream.table);
-    let mut rows = Vec::new();
-    for StreamPartition { number, first_id, .. } in &table.partitions {
-        rows.push(first_row(&stream.columns, seed, *number, *first_id, now_us)?);
+    let act = format!("load first rows into {} in a dry run", stream.table);
+    // Where the server looks for a partition by values, one row says little of the next.
+    let each = if table.routes { ROUTED_ROWS } else { 1 };
+    let mut lanes = Vec::new();
+    for StreamLane { ids, .. } in &table.lanes {
+        lanes.push(tried.rows(&stream.columns, ids, each)?);
     }
     let triggers = triggers(session, table.oid).await?;
     session.execute(&act, "SAVEPOINT dry_run").await?;
-    let data = [&HEADER[..], &rows.concat(), &TRAILER[..]].concat();
+    let data = [&HEADER[..], &lanes.concat().concat(), &TRAILER[..]].concat();
     let counted = session.copy_once(&act, &copy_sql(stream), data.into()).await;
-    let counted = counted.map_err(|error| refused(error, stream))?;
+    let counted = counted.map_err(|error| refused(error, stream, table))?;
     // A check that waits for the COMMIT would fail every batch.
     let checked = session.execute(&act, "SET CONSTRAINTS ALL IMMEDIATE").await;
-    checked.map_err(|error| refused(error, stream))?;
-    let sent = rows.len() as u64;
+    checked.map_err(|error| refused(error, stream, table))?;
+    let sent = lanes.iter().map(Vec::len).sum::<usize>() as u64;
     let by = triggers.join(" or ");
     let disable = "disable it (ALTER TABLE … DISABLE TRIGGER …), name another table with --table";
     if counted != sent {
@@ -62,11 +97,12 @@ pub(crate) async fn try_rows(
         let fix = format!("{disable}, or change its function");
         return Err(Error::refused(act, fact).with_fix(fix).into());
     }
-    if compares && !triggers.is_empty() {
+    if tried.compares && !triggers.is_empty() {
         let mut altered = BTreeSet::new();
-        for (StreamPartition { number, first_id, .. }, row) in table.partitions.iter().zip(&rows) {
-            let query = rows_query(stream, *number, *first_id, Some(first_id + 1));
-            let differing = |found: &[u8]| differing(&stream.columns, row, found);
+        for (StreamLane { ids, .. }, rows) in table.lanes.iter().zip(&lanes) {
+            let first_id = ids.of(0);
+            let query = rows_query(stream, ids.lane.partition, first_id, Some(first_id + 1));
+            let differing = |found: &[u8]| differing(&stream.columns, &rows[0], found);
             session.read_back(&query, |found| altered.extend(differing(found))).await?;
         }
         if !altered.is_empty() {
@@ -78,20 +114,6 @@ pub(crate) async fn try_rows(
     }
     session.execute(&act, "ROLLBACK TO SAVEPOINT dry_run").await?;
     Ok(triggers)
-}
-
-fn first_row(
-    columns: &[Column],
-    seed: u64,
-    partition: u32,
-    first_id: i64,
-    now_us: i64,
-) -> Result<Vec<u8>, EncodeError> {
-    let mut encoder = Encoder::new(columns, seed, partition, first_id)?;
-    let mut row = vec![0; encoder.max_row_bytes()];
-    let encoded = encoder.encode(&mut row, 0, 1, &mut DueTimes::constant(now_us));
-    row.truncate(encoded.bytes);
-    Ok(row)
 }
 
 /// The columns whose values differ.
@@ -115,7 +137,7 @@ async fn triggers(session: &mut Session, oid: u32) -> Result<Vec<String>, Error>
 }
 
 /// The remedy for what a server says in the dry run.
-fn refused(error: Error, stream: &Stream) -> Error {
+fn refused(error: Error, stream: &Stream, made: &StreamTable) -> Error {
     let table = &stream.table;
     let fix = match error.sqlstate() {
         Some("42501") => format!("let the owner run: GRANT SELECT, INSERT ON {table} TO …"),
@@ -129,6 +151,9 @@ fn refused(error: Error, stream: &Stream) -> Error {
              with --table"
                 .to_owned()
         }
+        Some("23514") if made.routes => "add a partition for such rows (DEFAULT takes all), choose values in \
+             the profile that the table's partitions and constraints allow, or drop what forbids them"
+            .to_owned(),
         Some("23514") => {
             "choose values in the profile that the table allows, or drop what forbids them".to_owned()
         }

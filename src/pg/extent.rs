@@ -3,7 +3,7 @@
 
 use super::quote::quote_literal;
 use super::{Error, Session};
-use crate::plan::TableName;
+use crate::plan::{Stream, TableName, quote_identifier};
 
 /// Blocks of a slice, 32 MiB: some hundred thousand rows, so that a query for each costs nothing,
 /// and little is read again after a fault.
@@ -25,6 +25,9 @@ pub(crate) struct Extent {
     /// The server's timeline: a replica that took over may lack rows that were seen before. `None`:
     /// not known.
     timeline: Option<String>,
+    /// Whether a leaf is a foreign table: its rows come from another server, which knows an order only by
+    /// their ids.
+    foreign: bool,
 }
 
 /// A part of each leaf.
@@ -78,7 +81,8 @@ impl Extent {
              max(pg_catalog.pg_relation_size(c.oid)) \
              / pg_catalog.current_setting('block_size')::bigint, \
              pg_catalog.string_agg(pg_catalog.concat(c.oid, ':', \
-             pg_catalog.pg_relation_filenode(c.oid)), ',' ORDER BY c.oid) \
+             pg_catalog.pg_relation_filenode(c.oid)), ',' ORDER BY c.oid), \
+             count(*) FILTER (WHERE c.relkind = 'f') > 0 \
              FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_class c ON c.oid = l.relation \
              LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam \
              JOIN pg_catalog.pg_class named ON named.oid = {}::pg_catalog.regclass \
@@ -90,15 +94,22 @@ impl Extent {
         let rows = session.rows(act, &sql).await?;
         let mut row = rows.into_iter().next().unwrap_or_default().into_iter();
         let mut next = || row.next().flatten();
-        let (others, blocks, files) = (next(), next(), next());
+        let (others, blocks, files, foreign) = (next(), next(), next(), next());
         let blocks = blocks.and_then(|blocks| blocks.parse().ok());
         let blocks = blocks.filter(|_| others.as_deref() == Some("0"));
-        Ok(Self { blocks, files: files.unwrap_or_default(), timeline })
+        let foreign = foreign.as_deref() == Some("t");
+        Ok(Self { blocks, files: files.unwrap_or_default(), timeline, foreign })
+    }
+
+    /// In which order the rows of a slice are asked for, after its filter; empty for that of the table.
+    pub(crate) fn order(&self, stream: &Stream) -> String {
+        let id = stream.id_column().filter(|_| self.foreign);
+        id.map_or_else(String::new, |id| format!(" ORDER BY {}", quote_identifier(&id.name)))
     }
 
     /// Whether what was read as `earlier` need not be read again.
     pub(crate) fn continues(&self, earlier: &Self) -> bool {
-        let Self { blocks, files, timeline } = self;
+        let Self { blocks, files, timeline, .. } = self;
         blocks.is_some() == earlier.blocks.is_some()
             && *files == earlier.files
             && timeline.is_some()
@@ -122,7 +133,12 @@ mod tests {
     use super::*;
 
     fn extent(blocks: Option<u64>) -> Extent {
-        Extent { blocks, files: "1:1".to_owned(), timeline: Some("00000001".to_owned()) }
+        Extent {
+            blocks,
+            files: "1:1".to_owned(),
+            timeline: Some("00000001".to_owned()),
+            foreign: false,
+        }
     }
 
     /// The filters of all slices.

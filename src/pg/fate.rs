@@ -8,20 +8,36 @@ use super::{Error, Session};
 
 /// Between two questions while the transaction is still in progress.
 const POLL: Duration = Duration::from_millis(100);
+/// How long a COMMIT may be on its way from one server to another, whose session has ended.
+const REMOTE_COMMIT: Duration = Duration::from_secs(1);
 /// Pages looked at before the whole partition is: the newest rows stand at its end.
 const TAIL_PAGES: u64 = 4_096;
 
-/// Where a batch would be found: the identities of its first and last row.
+/// What a batch can be known by, beside its transaction.
 #[derive(Debug, Clone)]
 pub struct BatchProbe {
+    /// Where it would be found; `None`: nothing tells its rows from others.
+    pub rows: Option<BatchRows>,
+    /// Whether it went on to another server, which may have committed what this one has not.
+    pub is_remote: bool,
+}
+
+impl BatchProbe {
+    /// Whether it would have this identity or a higher one.
+    pub(crate) fn ends_beyond(&self, id: i64) -> bool {
+        self.rows.as_ref().is_some_and(|rows| rows.last_id >= id)
+    }
+}
+
+/// Where a batch would be found: the identities of its first and last row.
+#[derive(Debug, Clone)]
+pub struct BatchRows {
     /// The table, quoted.
     pub table: String,
     /// Its identity column, quoted.
     pub id_column: String,
-    /// Its partition column, quoted.
-    pub partition_column: String,
-    /// The partition.
-    pub partition: u32,
+    /// The condition that a row is of its partition.
+    pub within: String,
     /// Identity of the batch's first row.
     pub first_id: i64,
     /// Identity of its last row.
@@ -58,7 +74,8 @@ impl Session {
     /// `deadline`. "aborted" is final. "committed" is checked against the table: a server that
     /// crashed may give the id of a transaction that left no trace to another one, which commits.
     /// An id that this server does not know (too old, or of another server after a failover) is
-    /// decided by the table alone.
+    /// decided by the table alone. So is whatever went on to another server, which commits first. Of rows
+    /// that nothing tells apart there is only the transaction.
     ///
     /// # Errors
     /// When the server does not answer; the question can be asked again.
@@ -76,7 +93,12 @@ impl Session {
                 status => status?,
             };
             match status.as_deref() {
-                Some("aborted") => return Ok(Fate::Aborted),
+                Some("aborted") if !batch.is_remote => return Ok(Fate::Aborted),
+                Some("committed") if batch.rows.is_none() => {
+                    return Ok(Fate::Committed {
+                        sync_confirmed: !self.waits_for_standby().await?,
+                    });
+                }
                 Some("in progress") if Instant::now() < deadline => {
                     tokio::time::sleep(POLL).await;
                 }
@@ -94,6 +116,20 @@ impl Session {
     /// # Errors
     /// When the server does not answer.
     pub(crate) async fn look_for(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
+        let Some(rows) = &batch.rows else {
+            let why = "its rows have no identity, and its transaction does not tell".to_owned();
+            return Ok(Fate::Undecided(why));
+        };
+        let found = self.look_once(rows).await?;
+        if !batch.is_remote || found != Fate::Aborted {
+            return Ok(found);
+        }
+        // A COMMIT may be on its way to the other server still.
+        tokio::time::sleep(REMOTE_COMMIT).await;
+        self.look_once(rows).await
+    }
+
+    async fn look_once(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
         const ACT: &str = "begin to look for a batch";
         // A look at a whole partition takes as long as it takes.
         self.execute(ACT, "BEGIN READ ONLY; SET LOCAL statement_timeout = 0").await?;
@@ -105,19 +141,19 @@ impl Session {
         found
     }
 
-    async fn look(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
-        let BatchProbe { table, id_column, partition_column, partition, first_id, last_id } = batch;
+    async fn look(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
+        let BatchRows { table, id_column, within, first_id, last_id } = batch;
         let act = "look for a batch in the table";
         let wanted = if first_id == last_id { 1 } else { 2 };
         let pages_sql = format!(
             "SELECT pg_relation_size(tableoid) / current_setting('block_size')::bigint \
-             FROM {table} WHERE {partition_column} = {partition} LIMIT 1"
+             FROM {table} WHERE {within} LIMIT 1"
         );
         let pages = self.text(act, &pages_sql).await?.and_then(|pages| pages.parse().ok());
         let pages: u64 = pages.unwrap_or(0);
         let count = format!(
             "SELECT count(DISTINCT {id_column}) FROM {table} \
-             WHERE {partition_column} = {partition} AND {id_column} IN ({first_id}, {last_id})"
+             WHERE {within} AND {id_column} IN ({first_id}, {last_id})"
         );
         let tail = pages.saturating_sub(TAIL_PAGES);
         let mut found = 0;
@@ -133,9 +169,7 @@ impl Session {
             _ if found == wanted => {
                 Fate::Committed { sync_confirmed: !self.waits_for_standby().await? }
             }
-            _ => Fate::Undecided(format!(
-                "only one of the rows {first_id} and {last_id} is in partition {partition}"
-            )),
+            _ => Fate::Undecided(format!("only one of the rows {first_id} and {last_id} is there")),
         })
     }
 

@@ -28,6 +28,8 @@ pub(crate) struct LoadTarget {
     pub fence: String,
     /// What its session holds beside all others of the run.
     pub reservation: Reservation,
+    /// Whether rows go on to another server: it may have committed what this one says it has not.
+    pub is_remote: bool,
 }
 
 /// A session prepared to load batches into one table.
@@ -48,6 +50,8 @@ pub(crate) struct Loader {
     sending: Arc<AtomicBool>,
     /// Whether the position of each COMMIT in the write-ahead log is asked for.
     positions: bool,
+    /// Whether an error at COMMIT leaves a doubt.
+    is_remote: bool,
 }
 
 /// A position in the write-ahead log that is not before a COMMIT that was just done. It is on the disk
@@ -148,9 +152,19 @@ impl Loader {
             .await?;
         // From here on the producer bounds each batch, and whatever it asks after a fault.
         let inquirer = session.listener.take().map(Arc::from);
-        let (ahead, spent, positions) = (Ahead::Nothing, false, false);
+        let (ahead, spent, positions, is_remote) = (Ahead::Nothing, false, false, target.is_remote);
         let (committing, sending) = (Arc::default(), Arc::default());
-        Ok(Self { session, statements, ahead, spent, committing, inquirer, sending, positions })
+        Ok(Self {
+            session,
+            statements,
+            ahead,
+            spent,
+            committing,
+            inquirer,
+            sending,
+            positions,
+            is_remote,
+        })
     }
 
     /// Says from now on in `committing` which transaction it is about to commit, before it does; and,
@@ -214,8 +228,9 @@ impl Loader {
                 Ok(Committed { sync_wait_cancelled, ..committed })
             }
             Err(error) => {
-                // 40003: the server itself does not know whether it completed.
-                let unknown = error.is_lost() || error.sqlstate() == Some("40003");
+                // 40003: the server itself does not know whether it completed. Nor does it of another one.
+                let unknown =
+                    error.is_lost() || error.sqlstate() == Some("40003") || self.is_remote;
                 if !error.is_lost() && !*spent {
                     // Back to a usable session; the batch's own error is the one to tell.
                     let _ = session.execute("roll back", "ROLLBACK").await;

@@ -89,6 +89,28 @@ impl Relation {
         Err(Error::refused(format!("use table {}", self.name), fact).with_fix(elsewhere))
     }
 
+    /// Whether its rows are on the disk of another server, or of none: it is a foreign table.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.kind == "f"
+    }
+
+    /// Whether it has partitions.
+    pub(crate) fn is_partitioned(&self) -> bool {
+        self.kind == "p"
+    }
+
+    /// Why no rows can be loaded into it.
+    pub(crate) fn takes_none(&self) -> Option<&'static str> {
+        match self.kind.as_str() {
+            "r" | "p" | "f" if !self.system => None,
+            "r" | "p" | "f" => Some("it belongs to the server's own catalogue"),
+            "v" => Some("it is a view"),
+            "m" => Some("it is a materialized view"),
+            "S" => Some("it is a sequence"),
+            _ => Some("it is no table"),
+        }
+    }
+
     /// Why it can never be dropped as a table.
     fn never(&self) -> Option<&'static str> {
         match self.kind.as_str() {

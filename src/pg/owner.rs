@@ -1,5 +1,6 @@
-//! Which run a lane belongs to, where that must outlast its sessions: a row for each lane. A lane is
-//! what one producer loads: a partition of a table.
+//! Which run a partition belongs to, where that must outlast its sessions: a row for each, as ids are unique
+//! within it, however many lanes load it. The table of these rows is called after lanes, of which a
+//! partition once had one.
 //!
 //! While sessions live, their lock decides (see [`super::reservation`]). A server that restarts or is
 //! promoted forgets all locks, and a loader that was away meanwhile cannot know who came and went. The
@@ -9,16 +10,30 @@
 
 use std::fmt;
 
+use crate::row::Lane;
+
 use super::quote::quote_literal;
 use super::{Error, Session};
 
 /// The schema of strom-load's own, and the table of lanes in it.
 const SCHEMA: &str = "strom_load";
 pub(super) const LANES: &str = "strom_load.lane";
+/// In place of a partition's number where rows have no key: their ids run through the whole table.
+const WHOLE: u32 = i32::MAX as u32;
 /// What the comment of each opens with.
 const MARK: &str = "strom-load lanes ";
 /// Version of the table's columns.
 const FORMAT: u32 = 1;
+
+/// The number by which the row of a lane's partition is found.
+pub(crate) fn key(lane: &Lane) -> u32 {
+    lane.partition.unwrap_or(WHOLE)
+}
+
+/// A partition as messages name it.
+pub(super) fn named(partition: u32) -> String {
+    if partition == WHOLE { "the table".to_owned() } else { format!("partition {partition}") }
+}
 
 /// A run, as its locks and rows name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,10 +57,10 @@ impl fmt::Display for RunId {
     }
 }
 
-/// How a run's lanes are told to be its own.
+/// How a run's partitions are told to be its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Proof {
-    /// By a lock, and by rows with these epochs, in the order of the lanes.
+    /// By a lock, and by rows with these epochs, in the order of the partitions.
     Rows(Vec<i64>),
     /// By the lock alone; why.
     LockAlone(String),
@@ -61,11 +76,11 @@ impl Proof {
     }
 }
 
-/// The row of a lane.
+/// The row of a partition.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) run: String,
-    /// How many runs the lane has had.
+    /// How many runs the partition has had.
     epoch: i64,
     /// The id of the first row that this run could load.
     first_id: i64,
@@ -79,14 +94,14 @@ impl Row {
         self.run == run.0
     }
 
-    /// Where the lane ended for a run that had it with this epoch, the first id that may be of another:
+    /// Where the partition ended for a run that had it with this epoch, the first id that may be of another:
     /// known only where the row is of the run that came next.
     pub(super) fn end_of(&self, epoch: i64) -> Option<i64> {
         (self.epoch == epoch + 1).then_some(self.first_id)
     }
 }
 
-/// Writes the rows of a run's lanes, each a partition with the id of its first new row, within the
+/// Writes the rows of a run's partitions, each with the id of its first new row, within the
 /// transaction that the session is in. The table of lanes is made where it is missing and the role may
 /// make it. Where that cannot be done nothing is changed, and the lock has to do.
 ///
@@ -96,11 +111,11 @@ pub(super) async fn claim(
     session: &mut Session,
     relation: u32,
     run: &RunId,
-    lanes: &[(u32, i64)],
+    partitions: &[(u32, i64)],
 ) -> Result<Proof, Error> {
     const ACT: &str = "claim the partitions";
     session.execute(ACT, "SAVEPOINT strom_load_claim").await?;
-    let proof = match write(session, relation, run, lanes).await {
+    let proof = match write(session, relation, run, partitions).await {
         Err(error) if error.sqlstate().is_some() && !error.is_lost() => {
             Proof::LockAlone(error.to_string())
         }
@@ -120,7 +135,7 @@ async fn write(
     session: &mut Session,
     relation: u32,
     run: &RunId,
-    lanes: &[(u32, i64)],
+    partitions: &[(u32, i64)],
 ) -> Result<Proof, Error> {
     const ACT: &str = "write the rows that name the run";
     match look(session).await? {
@@ -141,7 +156,7 @@ async fn write(
         Found::Shut(error) => return Err(error),
     }
     forget(session).await?;
-    let list = lanes.iter().map(|(partition, first_id)| format!("({partition}, {first_id})"));
+    let list = partitions.iter().map(|(partition, first_id)| format!("({partition}, {first_id})"));
     let sql = format!(
         "WITH claimed AS (INSERT INTO {LANES} AS l (relation, partition, run, epoch, first_id, \
          taken_at) SELECT {relation}, partition, '{run}'::uuid, 1, first_id, \
@@ -152,8 +167,31 @@ async fn write(
         list.collect::<Vec<_>>().join(", ")
     );
     let rows = session.rows(ACT, &sql).await?;
+    take_others(session, relation, run, partitions).await?;
     let epochs = rows.iter().filter_map(|row| row.first()?.as_ref()?.parse().ok());
     Ok(Proof::Rows(epochs.collect()))
+}
+
+/// Takes over what earlier runs had of the same table in the other way: by partitions, or as a whole. Whoever
+/// comes back must find that it is no longer its own.
+async fn take_others(
+    session: &mut Session,
+    relation: u32,
+    run: &RunId,
+    partitions: &[(u32, i64)],
+) -> Result<(), Error> {
+    let whole = partitions.iter().find(|(partition, _)| *partition == WHOLE);
+    let (others, runs, first_id) = match whole {
+        // Our ids lie above all that are there, whichever partition a row is in.
+        Some((_, first_id)) => (format!("partition <> {WHOLE}"), 1, first_id.to_string()),
+        // Where that run's rows end, no single id tells: as if more than one run had come.
+        None => (format!("partition = {WHOLE}"), 2, "first_id".to_owned()),
+    };
+    let sql = format!(
+        "UPDATE {LANES} SET run = '{run}'::uuid, epoch = epoch + {runs}, first_id = {first_id}, \
+         taken_at = pg_catalog.clock_timestamp() WHERE relation = {relation} AND {others}"
+    );
+    session.execute("take over what earlier runs had", &sql).await
 }
 
 /// Deletes the rows of tables that are gone.
@@ -165,7 +203,7 @@ async fn forget(session: &mut Session) -> Result<(), Error> {
     session.execute("delete the rows of tables that are gone", &forget).await
 }
 
-/// The rows that runs left: those of lanes of a table that is there, by the table's oid with how many there
+/// The rows that runs left: those of a table that is there, by the table's oid with how many there
 /// are and when the last was written; under 0 those of tables that are gone. `None`: there is no table of
 /// lanes, or our role may not read it.
 ///
@@ -270,8 +308,8 @@ async fn create(session: &mut Session) -> Result<(), Error> {
     session.execute(&format!("create table {LANES}"), &sql).await
 }
 
-/// The rows of a table's lanes from partition `from` up to and including `to`, by partition. None of a
-/// lane that no run has, or whose row the server has lost.
+/// The rows of a table's partitions from `from` up to and including `to`, by partition. None of one
+/// that no run has, or whose row the server has lost.
 ///
 /// # Errors
 /// When the server does not answer.
@@ -304,8 +342,8 @@ pub(super) async fn rows(
     Ok(rows.into_iter().filter_map(row).collect())
 }
 
-/// Where each of a run's lanes, each a partition with the id of its first row, ends for another run that
-/// took it over: the first id that may be of that one. `None`: the lane is still the run's.
+/// Where each of a run's partitions ends for another run that took it over: the first id that may be of
+/// that one. `None`: it is still the run's.
 ///
 /// # Errors
 /// When that cannot be told, or the server does not answer.
@@ -313,28 +351,28 @@ pub(super) async fn ends(
     session: &mut Session,
     relation: u32,
     run: &RunId,
-    (proof, lanes): (&Proof, &[u32]),
+    (proof, partitions): (&Proof, &[u32]),
 ) -> Result<Vec<Option<i64>>, Error> {
     let unknown = || {
         let fact = "another run took over, and which rows are its own cannot be told";
         Error::refused("tell this run's rows from another's", fact)
     };
     let Proof::Rows(epochs) = proof else { return Err(unknown()) };
-    let (Some(from), Some(to)) = (lanes.iter().min(), lanes.iter().max()) else {
+    let (Some(from), Some(to)) = (partitions.iter().min(), partitions.iter().max()) else {
         return Ok(Vec::new());
     };
     let rows = rows(session, relation, (*from, *to)).await?;
-    let end = |(lane, epoch): (&u32, &i64)| {
-        let (_, row) = rows.iter().find(|(partition, _)| partition == lane).ok_or_else(unknown)?;
+    let end = |(partition, epoch): (&u32, &i64)| {
+        let (_, row) = rows.iter().find(|(of, _)| of == partition).ok_or_else(unknown)?;
         if row.is_of(run) && row.epoch == *epoch {
             return Ok(None);
         }
         row.end_of(*epoch).map(Some).ok_or_else(unknown)
     };
-    lanes.iter().zip(epochs).map(end).collect()
+    partitions.iter().zip(epochs).map(end).collect()
 }
 
-/// Which of a saved run's lanes are still its own: their rows name it. None where nothing says so.
+/// Which of a saved run's partitions are still its own: their rows name it. None where nothing says so.
 ///
 /// # Errors
 /// When the server is gone.
@@ -342,9 +380,9 @@ pub(crate) async fn still_of(
     session: &mut Session,
     relation: u32,
     run: &str,
-    lanes: &[u32],
+    partitions: &[u32],
 ) -> Result<Vec<bool>, Error> {
-    let (Some(from), Some(to)) = (lanes.iter().min(), lanes.iter().max()) else {
+    let (Some(from), Some(to)) = (partitions.iter().min(), partitions.iter().max()) else {
         return Ok(Vec::new());
     };
     let rows = match rows(session, relation, (*from, *to)).await {
@@ -352,6 +390,6 @@ pub(crate) async fn still_of(
         Err(error) if error.sqlstate().is_some() && !error.is_lost() => Vec::new(),
         rows => rows?,
     };
-    let names_it = |lane: &u32| rows.iter().any(|(of, row)| of == lane && row.run == run);
-    Ok(lanes.iter().map(names_it).collect())
+    let names_it = |own: &u32| rows.iter().any(|(of, row)| of == own && row.run == run);
+    Ok(partitions.iter().map(names_it).collect())
 }

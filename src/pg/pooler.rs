@@ -35,7 +35,7 @@ pub(super) async fn refuse_shared_backends(
             ACT,
             format!("a second session got no answer within {} s", TIME_MAX.as_secs()),
         )
-        .with_fix("if there is a pooler, raise its pool_size above the partitions and readers")),
+        .with_fix("if there is a pooler, raise its pool_size above the connections and readers")),
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! The lock of a stream names its run too: each session holds a second one, of the run. A session that
 //! comes back, to a server that may have restarted meanwhile, takes the lock again, and then finds out
-//! whether the table is still its run's: the row of its lane must name the run (see [`super::owner`]),
+//! whether the table is still its run's: the row of its partition must name the run (see [`super::owner`]),
 //! and nobody else may hold the lock. From then on no other run can enter before the session has
 //! ended; so whatever it commits, it commits as the owner, without another look.
 
@@ -44,8 +44,8 @@ struct Holder {
     /// The key of its lock.
     key: String,
     relation: u32,
-    /// The lane whose row must name the run, with its epoch; `None`: there are no rows.
-    lane: Option<(u32, i64)>,
+    /// The partition whose row must name the run, with its epoch; `None`: there are no rows.
+    partition: Option<(u32, i64)>,
 }
 
 impl Reservation {
@@ -58,17 +58,17 @@ impl Reservation {
     /// That of the table with this oid for the sessions of one run.
     pub(crate) fn of_run(oid: u32, run: &RunId) -> Self {
         let key = format!("pg_catalog.hashtextextended('strom-load run {run}', 0)");
-        let holder = Holder { run: run.clone(), key, relation: oid, lane: None };
+        let holder = Holder { run: run.clone(), key, relation: oid, partition: None };
         Self { holder: Some(holder), ..Self::of(oid) }
     }
 
-    /// The same for a session that works on this lane, whose row names the run with this epoch.
-    pub(super) fn of_lane(&self, partition: u32, epoch: i64) -> Self {
-        let mut of_lane = self.clone();
-        if let Some(holder) = &mut of_lane.holder {
-            holder.lane = Some((partition, epoch));
+    /// The same for a session that works on this partition, whose row names the run with this epoch.
+    pub(super) fn of_partition(&self, partition: u32, epoch: i64) -> Self {
+        let mut own = self.clone();
+        if let Some(holder) = &mut own.holder {
+            holder.partition = Some((partition, epoch));
         }
-        of_lane
+        own
     }
 
     /// That of the table with this name, if it is there.
@@ -211,10 +211,10 @@ impl Reservation {
 }
 
 impl Holder {
-    /// Whether the row of its lane names another run, or none; as an error. `None`: it names this one,
+    /// Whether the row of its partition names another run, or none; as an error. `None`: it names this one,
     /// or there are no rows.
     async fn look_at_row(&self, session: &mut Session) -> Result<Option<Error>, Error> {
-        let Some((partition, epoch)) = self.lane else { return Ok(None) };
+        let Some((partition, epoch)) = self.partition else { return Ok(None) };
         let rows = owner::rows(session, self.relation, (partition, partition)).await?;
         let Some((_, row)) = rows.first() else {
             return self.without_row(session, partition).await.map(Some);
@@ -223,8 +223,10 @@ impl Holder {
             return Ok(None);
         }
         let fact = format!(
-            "another run took over partition {partition} at {} (run {})",
-            row.taken_at, row.run
+            "another run took over {} at {} (run {})",
+            owner::named(partition),
+            row.taken_at,
+            row.run
         );
         Ok(Some(Error::taken_over(fact, row.end_of(epoch))))
     }
@@ -241,8 +243,9 @@ impl Holder {
             return Ok(Error::taken_over(fact.to_owned(), None));
         }
         let fact = format!(
-            "partition {partition} is nobody's any more: the server lost the row that named this run, or \
-             somebody deleted it from {}",
+            "{} is nobody's any more: the server lost the row that named this run, or somebody deleted it \
+             from {}",
+            owner::named(partition),
             owner::LANES
         );
         let fix = "start again: new rows follow on those that are there; what became of this run's, \

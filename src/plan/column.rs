@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::source::Report;
 use super::table_name::{check_identifier, quote_identifier};
 use super::values::{VARCHAR_MAX, ValuesFault, resolve_values, settings, written_values};
-use crate::profile::{self, Located, Number};
+use crate::profile::{self, Identity, Located, Number};
 use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 
 /// Most digits of a `numeric` column.
@@ -69,9 +69,10 @@ pub(crate) fn declaration(column: &Column) -> String {
 pub(crate) fn resolve_columns(
     report: &mut Report<'_>,
     columns: Option<&[Located<profile::Column>]>,
+    identity: Option<&Located<Identity>>,
 ) -> Vec<Column> {
     let Some(columns) = columns else { return default_columns() };
-    check_roles(report, columns);
+    check_roles(report, columns, identity);
     resolve_each(report, columns)
 }
 
@@ -161,31 +162,29 @@ fn resolve_column(report: &mut Report<'_>, column: &Located<profile::Column>) ->
     }
 }
 
-/// Exactly one column identifies rows, and exactly one holds the partition.
-fn check_roles(report: &mut Report<'_>, columns: &[Located<profile::Column>]) {
-    type IsRole = fn(&profile::Values) -> bool;
-    let roles: [(&str, &str, &str, IsRole); 2] = [
-        (
-            "row_id",
-            "rows cannot be told apart",
-            "{ name = \"id\", type = \"bigint\", values = \"row_id\" }",
-            |values| matches!(values, profile::Values::RowId),
-        ),
-        (
-            "partition",
-            "the table cannot be partitioned by it",
-            "{ name = \"gpu_partition\", type = \"integer\", values = \"partition\" }",
-            |values| matches!(values, profile::Values::Partition),
-        ),
-    ];
+/// One column identifies rows, unless nothing is to, and one may hold the partition.
+fn check_roles(
+    report: &mut Report<'_>,
+    columns: &[Located<profile::Column>],
+    identity: Option<&Located<Identity>>,
+) {
     let is_complete =
         !report.damaged("stream.columns") && columns.iter().all(|column| column.values.is_some());
-    for (role, consequence, example, is_role) in roles {
-        let mut holders =
-            columns.iter().filter_map(|column| column.values.as_ref()).filter(|v| is_role(v));
-        if holders.next().is_none() && is_complete {
-            let what = format!("no column has `values = \"{role}\"`: {consequence}");
-            let fix = format!("add a column such as {example}");
+    let values = || columns.iter().filter_map(|column| column.values.as_ref());
+    let mut ids = values().filter(|values| matches!(***values, profile::Values::RowId));
+    let nameless = identity.filter(|identity| ***identity == Identity::None);
+    match (ids.next(), nameless) {
+        (Some(_), Some(nameless)) => report.at(
+            &nameless.span(),
+            "nothing is to tell rows apart, and a column has `values = \"row_id\"`".to_owned(),
+            "delete `identity`, or give the column other values".to_owned(),
+        ),
+        (None, None) if is_complete => {
+            let what = "no column has `values = \"row_id\"`: rows cannot be told apart".to_owned();
+            let fix =
+                "add a column such as { name = \"id\", type = \"bigint\", values = \"row_id\" }; \
+                       or write `identity = \"none\"`, then rows are only counted"
+                    .to_owned();
             if let Some(first) = columns.first() {
                 report.at(&first.span(), what, fix);
             } else {
@@ -193,13 +192,17 @@ fn check_roles(report: &mut Report<'_>, columns: &[Located<profile::Column>]) {
                 report.push(super::Fault { place, what, fix });
             }
         }
-        for extra in holders {
-            report.at(
-                &extra.span(),
-                format!("a second column has `values = \"{role}\"`"),
-                "give exactly one column this role".to_owned(),
-            );
-        }
+        _ => {}
+    }
+    let keys = values().filter(|values| matches!(***values, profile::Values::Partition));
+    for (role, extra) in
+        ids.map(|extra| ("row_id", extra)).chain(keys.skip(1).map(|extra| ("partition", extra)))
+    {
+        report.at(
+            &extra.span(),
+            format!("a second column has `values = \"{role}\"`"),
+            "give one column this role".to_owned(),
+        );
     }
 }
 

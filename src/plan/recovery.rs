@@ -71,7 +71,7 @@ pub struct Recovery {
     /// How long the server hears nothing of a loader before it ends its sessions, and with them its hold
     /// on the partitions.
     pub lease: Duration,
-    /// Rows over all partitions that may be overdue; older ones are dropped, and counted.
+    /// Rows over all connections that may be overdue; older ones are dropped, and counted.
     pub backlog_rows: NonZeroU64,
     /// Afterwards overdue rows are sent at most at this multiple of the target rate, above 1.
     pub catch_up_factor: f64,
@@ -134,9 +134,9 @@ impl Resolver<'_> {
         resolved
     }
 
-    /// A backlog that cannot hold one batch of each partition would drop rows without any outage.
+    /// A backlog that cannot hold one batch of each producer would drop rows without any outage.
     fn backlog(&mut self, value: &mut Option<Located<Whole>>, stream: &Stream) -> NonZeroU64 {
-        let a_batch_each = u64::from(stream.batch_rows.get()) * u64::from(stream.partitions.get());
+        let a_batch_each = u64::from(stream.batch_rows.get()) * u64::from(stream.connections.get());
         let usual = stream.peak_rows_per_s().map_or(BACKLOG_ROWS_UNTHROTTLED, |peak| {
             (BACKLOG_S * peak).ceil().min(BACKLOG_ROWS.max)
         });
@@ -148,11 +148,12 @@ impl Resolver<'_> {
             && stream.rate != StreamRate::Max
             && is_known("batch_rows")
             && is_known("partitions")
+            && is_known("connections")
         {
             let (subject, shown) = self.report.words("backlog_rows", &written.span());
             let least = format_count(a_batch_each);
             let what = format!(
-                "{subject} is {shown}, less than one batch of each partition ({least} rows)"
+                "{subject} is {shown}, less than one batch of each connection ({least} rows)"
             );
             let fix = format!("choose at least {least}, or leave it out for 60 s of the rate");
             self.fault(Some(written), what, fix);

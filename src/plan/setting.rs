@@ -95,8 +95,8 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Value(rate),
         value_name: "RATE",
         heading: "Stream",
-        help: "Rows per second over all partitions, such as 3000, 30k or max [default: 3000]\n\n\
-               Split evenly over the partitions. Rows fall due by this schedule whatever the server \
+        help: "Rows per second over all connections, such as 3000, 30k or max [default: 3000]\n\n\
+               Split evenly over the connections. Rows fall due by this schedule whatever the server \
                does; what is late is sent late and counted late. With max there is no schedule: each \
                producer sends its next batch once the last one is committed.",
     },
@@ -110,7 +110,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "How rows follow each other at the rate [default: constant]\n\n\
                constant: at equal distances. poisson: each by itself, as those of many independent users. \
                burst: at four times the rate for a second of each five, at a random place, and a quarter of \
-               it between. All keep the mean, and depend on the seed alone, however many partitions there \
+               it between. All keep the mean, and depend on the seed alone, however many connections there \
                are.",
     },
     Setting {
@@ -120,7 +120,19 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Value(count),
         value_name: "PARTITIONS",
         heading: "Stream",
-        help: "Partitions, each with one producer and one connection [default: 3]",
+        help: "LIST partitions of a table that strom-load makes [default: 3]",
+    },
+    Setting {
+        flag: "--connections",
+        variable: Some("STROM_LOAD_CONNECTIONS"),
+        keys: &["stream.connections"],
+        form: Form::Value(count),
+        value_name: "CONNECTIONS",
+        heading: "Stream",
+        help: "Producers, each with one connection [default: one a partition; 3 without]\n\n\
+               They are dealt to the partitions in turn: with 3 partitions and 12 connections each partition \
+               has four, and their ids are unique and without gaps between them. The rows are the same \
+               however many there are.",
     },
     Setting {
         flag: "--batch-rows",
@@ -151,9 +163,10 @@ pub const SETTINGS: &[Setting] = &[
         value_name: "NAME",
         heading: "Stream",
         help: "Target table, such as sales.events [default: l40s_realtime_stream]\n\n\
-               Created if it is not there, with one LIST partition for each producer. If it is there, \
-               its columns are checked, missing partitions are added and rows are appended; nothing is \
-               dropped without --recreate.",
+               Created if it is not there, with LIST partitions if a column has the values \"partition\". If it \
+               is there, its columns are checked, missing partitions are added and rows are appended; \
+               nothing is dropped without --recreate. Without such a column any table that takes COPY is \
+               loaded as it is.",
     },
     Setting {
         flag: "--recreate",
@@ -415,7 +428,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Rows that may be overdue before the oldest are dropped [default: 60 s of the rate]\n\n\
                Rows go on falling due while the server is gone. They take no memory, since they are made \
                when they are sent. What exceeds the bound is not sent any more; its ranges are in the \
-               result. Over all partitions, and at least one batch of each.",
+               result. Over all connections, and at least one batch of each.",
     },
     Setting {
         flag: "--catch-up",

@@ -10,8 +10,8 @@ use super::resolver::{Idle, Resolver, milliseconds};
 use super::shape::Shape;
 use super::{Recreate, TableName};
 use crate::pace::{Arrival, Arrivals, Course, Schedule};
-use crate::profile::{self, Located, RateOrMax};
-use crate::row::Column;
+use crate::profile::{self, Identity, Located, RateOrMax, Whole};
+use crate::row::{Column, Lane, Values};
 
 const TABLE: &str = "l40s_realtime_stream";
 /// Without a schedule only throughput counts, and PostgreSQL 15 is slow near 1000 rows a COPY.
@@ -31,8 +31,10 @@ const PARTITIONS: Limits = Limits {
     max: 1024.0,
     is_whole: true,
     range: "1 to 1,024",
-    fix: "choose a number such as 3; each partition has its own connection",
+    fix: "choose a number such as 3",
 };
+const CONNECTIONS: Limits =
+    Limits { fix: "choose a number such as 8, or leave it out", ..PARTITIONS };
 const BATCH_ROWS: Limits = Limits {
     default: 100.0,
     min: 1.0,
@@ -55,6 +57,12 @@ pub(super) const NO_SCHEDULE: Idle = Idle {
     fix: "leave it out, or choose a rate",
 };
 
+/// For what is about partitions where there are none.
+const NO_KEY: Idle = Idle {
+    here: "where no column has the values \"partition\"",
+    fix: "leave it out, or give a column these values",
+};
+
 /// What is streamed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
@@ -62,9 +70,11 @@ pub struct Stream {
     pub table: TableName,
     /// Its columns, in order.
     pub columns: Vec<Column>,
-    /// Number of LIST partitions, each with one producer and one connection.
-    pub partitions: NonZeroU32,
-    /// Rows per second over all partitions; of stages, the highest.
+    /// Number of LIST partitions; `None`: rows have no key, and the server has them where it will.
+    pub partitions: Option<NonZeroU32>,
+    /// Number of producers, each with one connection: at least one a partition.
+    pub connections: NonZeroU32,
+    /// Rows per second over all producers; of stages, the highest.
     pub rate: StreamRate,
     /// How the rate goes over time.
     pub shape: Shape,
@@ -88,7 +98,7 @@ pub enum StreamRate {
 }
 
 impl Stream {
-    /// When the rows of all partitions are due; `None` if the stream is unthrottled. The run and its
+    /// When the rows of all lanes are due; `None` if the stream is unthrottled. The run and its
     /// audit make the rows' due times from this alone.
     pub fn course(&self, seed: u64) -> Option<Course> {
         let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
@@ -98,16 +108,32 @@ impl Stream {
         })
     }
 
-    /// Most rows per second over all partitions, for longer than by chance; `None`: unthrottled.
+    /// Most rows per second over all lanes, for longer than by chance; `None`: unthrottled.
     pub fn peak_rows_per_s(&self) -> Option<f64> {
         let StreamRate::RowsPerSecond(rate) = self.rate else { return None };
         Some(rate.get() as f64 * self.shape.peak_factor() * peak_factor(self.arrival))
     }
 
-    /// The part of a partition in the course.
-    pub fn schedule(&self, course: &Course, partition: u32) -> Schedule {
-        let (lanes, batch_rows) = (self.partitions.into(), self.batch_rows.into());
-        Schedule::new(course.clone(), partition.into(), lanes, batch_rows, self.linger)
+    /// What each producer loads. They are dealt to the partitions in turn.
+    pub fn lanes(&self) -> impl Iterator<Item = Lane> + use<> {
+        let (connections, partitions) = (self.connections, self.partitions);
+        (0..connections.get()).map(move |number| Lane::of(number, connections, partitions))
+    }
+
+    /// The column that tells a partition's rows apart; `None`: nothing does.
+    pub fn id_column(&self) -> Option<&Column> {
+        self.columns.iter().find(|column| column.values == Values::RowId)
+    }
+
+    /// The column by whose values the table is partitioned; `None`: rows have no key.
+    pub fn partition_column(&self) -> Option<&Column> {
+        self.columns.iter().find(|column| column.values == Values::Partition)
+    }
+
+    /// The part of a lane in the course.
+    pub fn schedule(&self, course: &Course, lane: &Lane) -> Schedule {
+        let (lanes, batch_rows) = (self.connections.into(), self.batch_rows.into());
+        Schedule::new(course.clone(), lane.number.into(), lanes, batch_rows, self.linger)
     }
 }
 
@@ -123,7 +149,19 @@ impl Resolver<'_> {
             StreamRate::RowsPerSecond(_) => BATCH_ROWS,
             StreamRate::Max => Limits { default: BATCH_ROWS_UNTHROTTLED, ..BATCH_ROWS },
         };
-        let partitions = self.number("partitions", &mut stream.partitions, &PARTITIONS);
+        let identity = self.take(stream.identity.as_ref());
+        let columns =
+            resolve_columns(&mut self.report, stream.columns.as_deref(), identity.as_ref());
+        let has_key = columns.iter().any(|column| column.values == Values::Partition);
+        // Of columns that are faulty it is not known.
+        let partitions = if has_key || self.report.damaged("stream.columns") {
+            Some(self.number("partitions", &mut stream.partitions, &PARTITIONS))
+        } else {
+            self.note_idle(stream.partitions.as_ref(), NO_KEY);
+            stream.partitions = None;
+            None
+        };
+        let connections = self.connections(&mut stream.connections, partitions);
         let batch_rows = self.number("batch_rows", &mut stream.batch_rows, &limits);
         let arrival = match rate {
             StreamRate::RowsPerSecond(rate) => Some(rate.get() as f64),
@@ -131,7 +169,8 @@ impl Resolver<'_> {
         };
         let arrival = self.arrival(&mut stream.arrival, arrival, "rows_per_s");
         let table = self.target(&mut stream.table);
-        let columns = resolve_columns(&mut self.report, stream.columns.as_deref());
+        // It says no more than the columns do.
+        stream.identity.take_if(|identity| **identity == Identity::RowId);
         stream.columns = Some(written(&columns));
         let linger = milliseconds(self.number("linger_ms", &mut stream.linger_ms, &LINGER_MS));
         if rate == StreamRate::Max {
@@ -140,7 +179,9 @@ impl Resolver<'_> {
         }
         Stream {
             columns,
-            partitions: NonZeroU32::new(partitions as u32).unwrap_or(NonZeroU32::MIN),
+            partitions: partitions
+                .map(|number| NonZeroU32::new(number as u32).unwrap_or(NonZeroU32::MIN)),
+            connections: NonZeroU32::new(connections as u32).unwrap_or(NonZeroU32::MIN),
             rate,
             shape,
             arrival,
@@ -149,6 +190,26 @@ impl Resolver<'_> {
             recreate: self.recreate(&mut stream.recreate, &table),
             table,
         }
+    }
+
+    /// One a partition at least: a partition that nobody loads is none of the stream's.
+    fn connections(&mut self, value: &mut Option<Located<Whole>>, partitions: Option<f64>) -> f64 {
+        let limits = Limits { default: partitions.unwrap_or(CONNECTIONS.default), ..CONNECTIONS };
+        let connections = self.number("connections", value, &limits);
+        let Some(partitions) = partitions else { return connections };
+        if connections < partitions
+            && !self.replaced.contains(&"partitions")
+            && let Some(written) = value.clone()
+        {
+            let (subject, shown) = self.report.words("connections", &written.span());
+            let what =
+                format!("{subject} is {shown}, and each of {partitions} partitions needs one");
+            let fix = format!("choose at least {partitions}, or fewer partitions");
+            self.fault(Some(&written), what, fix);
+        }
+        // It says no more than the partitions do, and results of before do not have it.
+        value.take_if(|_| connections <= partitions);
+        connections.max(partitions)
     }
 
     fn rate(&mut self, value: &mut Option<Located<RateOrMax>>) -> StreamRate {

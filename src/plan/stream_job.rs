@@ -8,7 +8,7 @@ use super::readers::Readers;
 use super::recovery::Recovery;
 use super::resolver::{Resolver, seconds};
 use super::stream::Stream;
-use crate::profile::Profile;
+use crate::profile::{Located, Profile};
 
 const WARMUP: Limits = Limits {
     default: 2.0,
@@ -78,7 +78,7 @@ impl StreamJob {
 
     /// Those of them that load, and control the run.
     pub fn loading_sessions(&self) -> u64 {
-        u64::from(self.stream.partitions.get()) + 1
+        u64::from(self.stream.connections.get()) + 1
     }
 
     /// Those that read, or look at plans and answers beside.
@@ -102,6 +102,7 @@ impl Resolver<'_> {
             let fix = "choose how long each repeat takes, such as 60 s, or leave the repeats out";
             self.fault(written, what, fix.to_owned());
         }
+        let audit = self.audit(&mut profile.audit, &stream);
         StreamJob {
             warmup: self.time("warmup_s", &mut profile.warmup_s, &WARMUP),
             duration: duration.map(|s| seconds(s) * readers.repeats),
@@ -112,9 +113,24 @@ impl Resolver<'_> {
             ),
             readers,
             recovery: self.recovery(profile.recovery.get_or_insert_default(), &stream),
-            audit: self.choice(&mut profile.audit, Audit::Full),
+            audit,
             allow_dropped: self.number("allow_dropped", &mut profile.allow_dropped, &ALLOW_DROPPED),
             stream,
         }
+    }
+
+    /// Rows that nothing tells apart cannot be compared with what was sent.
+    fn audit(&mut self, value: &mut Option<Located<Audit>>, stream: &Stream) -> Audit {
+        if stream.id_column().is_some() || self.report.damaged("stream.columns") {
+            return self.choice(value, Audit::Full);
+        }
+        let audit = self.choice(value, Audit::Count);
+        if audit == Audit::Full {
+            let what = "rows that nothing tells apart cannot be read back one by one".to_owned();
+            let fix = "choose `count`, or give a column `values = \"row_id\"`".to_owned();
+            let written = value.clone();
+            self.fault(written.as_ref(), what, fix);
+        }
+        audit
     }
 }

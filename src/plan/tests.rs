@@ -11,7 +11,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use proptest::prelude::*;
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 
 use super::*;
 use crate::profile::{Located, Number, RateOrMax, SecondsOrForever, Whole};
@@ -57,7 +57,7 @@ fn an_empty_profile_is_the_default_workload_without_readers() {
     assert_eq!(plan.job.duration, Some(Duration::from_secs(60)));
     assert_eq!(plan.job.drain_timeout, Duration::from_secs(30));
     assert_eq!(plan.job.stream.table.to_string(), "\"l40s_realtime_stream\"");
-    assert_eq!(plan.job.stream.partitions.get(), 3);
+    assert_eq!(plan.job.stream.partitions.map(NonZeroU32::get), Some(3));
     assert_eq!(plan.job.stream.rate, StreamRate::RowsPerSecond(3000.try_into().unwrap()));
     assert_eq!(plan.job.stream.batch_rows.get(), 100);
     assert_eq!(plan.job.stream.linger, Duration::from_millis(100));
@@ -142,6 +142,22 @@ fn what_happens_at_a_fault_is_read_from_the_file_and_overridden() {
 }
 
 #[test]
+fn a_partition_has_a_connection_and_may_have_more() {
+    let plain = plan("stream = { partitions = 4 }", &Overrides::default());
+    assert_eq!((plain.job.stream.connections.get(), plain.job.loading_sessions()), (4, 5));
+    // What says no more than the partitions do is left out.
+    let same = plan("stream = { partitions = 4, connections = 4 }", &Overrides::default());
+    assert_eq!(same.job.stream, plain.job.stream);
+    assert!(!render(&same).contains("connections"), "{}", render(&same));
+    let more = plan("stream = { partitions = 4 }", &given(&["--connections=6"]));
+    assert_eq!(more.job.loading_sessions(), 7);
+    assert!(render(&more).contains("connections = 6\n"), "{}", render(&more));
+    let few = faults("[stream]\npartitions = 4\nconnections = 3\n");
+    assert!(few.contains("`connections` is 3, and each of 4 partitions needs one"), "{few}");
+    assert!(few.contains("choose at least 4, or fewer partitions"), "{few}");
+}
+
+#[test]
 fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
     let file = "duration_s = 10\nwarmup_s = 1\nstream = { partitions = 5, batch_rows = 7 }";
     let overrides = given(&[
@@ -151,7 +167,7 @@ fn flags_override_the_environment_overrides_the_file_overrides_the_defaults() {
         "--threshold=errors <= 0",
     ]);
     let plan = plan(file, &overrides);
-    assert_eq!(plan.job.stream.partitions.get(), 9, "flag over environment");
+    assert_eq!(plan.job.stream.partitions.map(NonZeroU32::get), Some(9), "flag over environment");
     assert_eq!(plan.job.duration, None, "environment over file");
     assert_eq!(plan.job.stream.batch_rows.get(), 7, "file over default");
     assert_eq!(plan.common.seed, 42, "default");
@@ -410,6 +426,15 @@ values = "label"
 fn missing_and_doubled_roles() {
     assert_snapshot!(faults(
         r#"
+stream.identity = "none"
+[[stream.columns]]
+name = "p"
+type = "integer"
+values = "partition"
+[[stream.columns]]
+name = "p2"
+type = "integer"
+values = "partition"
 [[stream.columns]]
 name = "id"
 type = "bigint"
@@ -420,6 +445,33 @@ type = "bigint"
 values = "row_id"
 "#
     ));
+}
+
+#[test]
+fn rows_may_have_neither_key_nor_identity() {
+    let columns = |values: &str| {
+        format!("columns = [{{ name = \"c\", type = \"bigint\", values = {values} }}]\n")
+    };
+    let keyless = plan(&format!("[stream]\n{}", columns("\"row_id\"")), &Overrides::default());
+    let stream = &keyless.job.stream;
+    assert_eq!((stream.partitions, stream.connections.get()), (None, 3));
+    assert_eq!(keyless.job.audit, Audit::Full);
+    let rendered = render(&keyless);
+    assert!(
+        rendered.contains("connections = 3\n") && !rendered.contains("partitions"),
+        "{rendered}"
+    );
+    let number = "{ integer = { min = 1, max = 2 } }";
+    let nameless = format!("[stream]\nidentity = \"none\"\nconnections = 8\n{}", columns(number));
+    let counted = plan(&nameless, &Overrides::default());
+    assert_eq!((counted.job.audit, counted.job.stream.id_column()), (Audit::Count, None));
+    assert_eq!(plan(&render(&counted), &Overrides::default()), counted);
+    let full = faults_with(&nameless, &given(&["--audit=full"]));
+    assert!(full.contains("cannot be read back one by one"), "{full}");
+    // By a flag, partitions are asked for; in a file they may stand beside any columns.
+    let idle = plan(&nameless, &given(&["--partitions=2"]));
+    assert_eq!(idle.common.left_over.len(), 1, "{:?}", idle.common.left_over);
+    plan(&format!("{nameless}partitions = 2\n"), &Overrides::default());
 }
 
 #[test]
@@ -491,7 +543,7 @@ fn a_fault_of_an_override_names_the_flag_or_variable() {
 #[test]
 fn an_unrelated_fault_hides_nothing_that_is_missing() {
     let text = "[stream]\npartitions = \"x\"\ncolumns = []\n[readers]\ncount = 1\ngpu = 1\n";
-    assert_eq!(resolve(text).unwrap_err().iter().count(), 5, "{}", faults(text));
+    assert_eq!(resolve(text).unwrap_err().iter().count(), 4, "{}", faults(text));
 }
 
 #[test]

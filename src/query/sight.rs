@@ -13,6 +13,7 @@ use crate::pg::table::{StreamTable, seen_query};
 use crate::pg::{self, Session};
 use crate::plan::Stream;
 use crate::result::readers::FreshnessBy;
+use crate::row::Ids;
 
 /// Asking takes at most one part in so many of a session's time, as looks at plans do.
 const SHARE: u32 = 20;
@@ -27,9 +28,9 @@ pub(crate) struct Lookout {
     /// The arms in which that was looked up, and whether it is the table there: a search_path may lead to
     /// another one of this name. All readers know it of each other.
     arms: Arc<Mutex<Vec<(String, bool)>>>,
-    /// Asks for the last row of each partition.
+    /// Asks for the last row of each lane.
     rows_sql: String,
-    first_ids: Vec<i64>,
+    ids: Vec<Ids>,
     /// When it was asked for the first time.
     since: Option<Instant>,
     /// How long asking took so far.
@@ -87,8 +88,8 @@ impl Lookout {
             by,
             table: (stream.table.to_string(), table.oid),
             arms: Arc::default(),
-            rows_sql: seen_query(stream, &table.partitions),
-            first_ids: table.partitions.iter().map(|partition| partition.first_id).collect(),
+            rows_sql: seen_query(stream, &table.lanes),
+            ids: table.lanes.iter().map(|lane| lane.ids).collect(),
             since: None,
             asking: Duration::ZERO,
             is_blind: false,
@@ -168,11 +169,11 @@ impl Lookout {
     async fn rows(&self, session: &mut Session) -> Result<Vec<u64>, pg::Error> {
         let rows = session.rows("ask for the newest rows", &self.rows_sql).await?;
         // The last ones: before them there is what switches PG-Strom off.
-        let rows = &rows[rows.len().saturating_sub(self.first_ids.len())..];
+        let rows = &rows[rows.len().saturating_sub(self.ids.len())..];
         let last_ids = rows.iter().map(|row| row.first()?.as_deref()?.parse::<i64>().ok());
-        let seen = last_ids.zip(&self.first_ids).map(|(last, first)| {
-            last.map_or(0, |last| last.saturating_sub(*first).saturating_add(1).max(0) as u64)
-        });
+        let seen = last_ids
+            .zip(&self.ids)
+            .map(|(last, ids)| last.map_or(0, |last| ids.rows_below(last.saturating_add(1))));
         Ok(seen.collect())
     }
 

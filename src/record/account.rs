@@ -227,7 +227,7 @@ impl RowFate {
     }
 }
 
-/// What became of the rows of a partition.
+/// What became of the rows of a lane.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
     /// The server committed them, or they were found there.
@@ -303,11 +303,14 @@ impl Account {
     }
 }
 
-/// What became of a partition's rows, as the table shows it.
+/// What became of a lane's rows, as the table shows it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct PartitionAudit {
-    /// Its number.
+pub struct LaneAudit {
+    /// Its partition.
     pub partition: u32,
+    /// Its number among the lanes of the run; `None` in results of before: the partition's.
+    #[serde(default)]
+    pub lane: Option<u32>,
     /// Rows of the run found, each counted once.
     pub rows_found: u64,
     /// Acknowledged rows that are not there.
@@ -324,7 +327,12 @@ pub struct PartitionAudit {
     pub unaccounted: u64,
 }
 
-impl PartitionAudit {
+impl LaneAudit {
+    /// Its number among the lanes of the run.
+    pub fn number(&self) -> u32 {
+        self.lane.unwrap_or(self.partition)
+    }
+
     /// Whether every acknowledged row is there, unaltered, and nothing else.
     pub fn is_right(&self, may_double: bool) -> bool {
         let clean = |ranges: &Ranges| ranges.rows() == 0;

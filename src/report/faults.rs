@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::latency;
 use super::outcome;
-use super::stream::{differences, first_id};
+use super::stream::{differences, ids};
 use super::table::{Align, TableRow, text_table};
 use crate::quantity::{format_count, format_ms, format_seconds};
 use crate::record::Percentile;
@@ -51,9 +51,9 @@ pub(super) fn write(
         }
         _ => writeln!(out, "            {undecided} undecided; the table was not read back")?,
     }
-    for partition in faults.audit.iter().flatten() {
-        let first_id = result.stream().and_then(|run| first_id(run, partition));
-        differences(out, partition, first_id)?;
+    for lane in faults.audit.iter().flatten() {
+        let ids = result.stream().and_then(|run| ids(run, lane));
+        differences(out, lane, ids)?;
     }
     let errors = faults.errors.iter().map(|(code, n)| format!("{} × {code}", format_count(*n)));
     let errors: Vec<String> = errors.collect();

@@ -5,7 +5,7 @@ mod queries;
 use std::fmt::Write as _;
 
 use crate::quantity::{format_count, format_ms, format_rate, format_seconds};
-use crate::record::{PartitionAudit, Percentile, Percentiles, Ranges};
+use crate::record::{LaneAudit, Percentile, Percentiles, Ranges};
 
 use super::latency;
 use super::table::{Align, TableRow, text_table};
@@ -21,6 +21,9 @@ const RANGES_SHOWN: usize = 5;
 /// Clocks that were set, one by one; the result file has all.
 const CLOCK_STEPS_SHOWN: usize = 3;
 
+/// What is not known of rows without an identity.
+const NO_IDENTITY: &str = "            rows have no identity: that each is there once rests on its transaction's fate \
+    alone; whether\n            one was altered, or lost while another was doubled, is not known, and rows of others count too\n";
 /// What is shown of each of the clocks.
 const SHOWN: [Percentile; 5] =
     [Percentile::P50, Percentile::P90, Percentile::P99, Percentile::P999, Percentile::Max];
@@ -207,15 +210,19 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
     let who = writers.map_or_else(String::new, |queries| may_have_written(&queries));
     let Some(audit) = &stream.audit else {
         let verdict = if report.rows_add_up() { "as acknowledged" } else { "THE COUNT IS WRONG" };
-        return write!(out, "            {rows} counted by SQL: {verdict}\n{who}");
+        writeln!(out, "            {rows} counted by SQL: {verdict}")?;
+        if !report.tells_rows_apart() {
+            out.push_str(NO_IDENTITY);
+        }
+        return out.write_str(&who);
     };
     if report.rows_add_up() {
         writeln!(out, "            {rows} read back: each acknowledged row is there as sent")?;
     } else {
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
-    for partition in audit {
-        differences(out, partition, first_id(run, partition))?;
+    for lane in audit {
+        differences(out, lane, ids(run, lane))?;
     }
     out.write_str(&who)
 }
@@ -225,44 +232,50 @@ pub fn may_have_written(queries: &[&str]) -> String {
     format!("            the readers may write and may have changed them: {}\n", queries.join(", "))
 }
 
-/// The id of the first row that a run sent to a partition.
-pub(super) fn first_id(run: &StreamRun, partition: &PartitionAudit) -> Option<i64> {
-    let number = partition.partition;
-    run.stream.partitions.iter().find(|own| own.partition == number).map(|own| own.first_id)
+/// The id of the first row of a lane, and how far it is from there to that of the next.
+pub(super) fn ids(run: &StreamRun, lane: &LaneAudit) -> Option<(i64, u32)> {
+    let own = run.stream.partitions.iter().find(|own| own.number() == lane.number());
+    own.map(|own| (own.first_id, own.id_step))
 }
 
-/// The wrong rows of a partition, a line a kind, with their ids if that of its first row is known; nothing
-/// if there are none.
+/// The wrong rows of a lane, a line a kind, with their ids if that of its first row and the step are known;
+/// nothing if there are none.
 pub fn differences(
     out: &mut String,
-    partition: &PartitionAudit,
-    first_id: Option<i64>,
+    audit: &LaneAudit,
+    ids: Option<(i64, u32)>,
 ) -> std::fmt::Result {
-    let number = partition.partition;
+    let lane = match ids {
+        Some((_, step)) if step > 1 => format!("lane {}", audit.number()),
+        _ => format!("partition {}", audit.partition),
+    };
     let kinds = [
-        ("lost", &partition.lost),
-        ("doubled", &partition.doubled),
-        ("altered", &partition.altered),
-        ("unexpected", &partition.unexpected),
+        ("lost", &audit.lost),
+        ("doubled", &audit.doubled),
+        ("altered", &audit.altered),
+        ("unexpected", &audit.unexpected),
     ];
     for (kind, ranges) in kinds.iter().filter(|(_, ranges)| !ranges.is_empty()) {
-        let (rows, shown) = (format_count(ranges.rows()), shown(ranges, first_id));
-        writeln!(out, "            partition {number}: {rows} {kind}, first rows {shown}")?;
+        let (rows, shown) = (format_count(ranges.rows()), shown(ranges, ids));
+        writeln!(out, "            {lane}: {rows} {kind}, first rows {shown}")?;
     }
     Ok(())
 }
 
-/// The first of several ranges of rows, counted from 0, and their ids if that of row 0 is known.
-pub fn shown(ranges: &Ranges, first_id: Option<i64>) -> String {
+/// The first of several ranges of rows, counted from 0, and their ids if that of row 0 is known, and how far
+/// it is to the next.
+pub fn shown(ranges: &Ranges, ids: Option<(i64, u32)>) -> String {
     let listed = |of: &dyn Fn(u64) -> String| {
         let first = ranges.iter().take(RANGES_SHOWN);
         let first = first.map(|range| format!("{}..={}", of(range.first), of(range.last)));
         first.collect::<Vec<String>>().join(", ")
     };
     let rows = listed(&|row| row.to_string());
-    let Some(first_id) = first_id else { return rows };
-    let ids = listed(&|row| first_id.saturating_add_unsigned(row).to_string());
-    format!("{rows} (ids {ids})")
+    let Some((first_id, step)) = ids else { return rows };
+    let id = |row: u64| first_id.saturating_add_unsigned(row.saturating_mul(step.into()));
+    let ids = listed(&|row| id(row).to_string());
+    let each = if step > 1 { format!(", {step} apart") } else { String::new() };
+    format!("{rows} (ids {ids}{each})")
 }
 
 fn row(name: &str, times: Option<&Percentiles>) -> TableRow {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::stream::StreamRun;
-use crate::record::{PartitionAudit, Percentiles};
+use crate::record::{LaneAudit, Percentiles};
 
 /// A run among faults.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +34,7 @@ pub struct FaultsReport {
     /// undecided.
     pub right: bool,
     /// What the audit found, by partition.
-    pub audit: Option<Vec<PartitionAudit>>,
+    pub audit: Option<Vec<LaneAudit>>,
 }
 
 /// The faults of one kind.

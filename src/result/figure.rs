@@ -15,7 +15,7 @@ use super::query::{QueryReport, RatioKnown};
 use super::stream::StreamRun;
 use super::sweep::SweepQueryReport;
 use super::{Body, JobResult};
-use crate::record::{PartitionAudit, Percentile, Percentiles, Ranges, Times, TooFew};
+use crate::record::{LaneAudit, Percentile, Percentiles, Ranges, Times, TooFew};
 use crate::stats::Comparison;
 
 pub use nature::{Better, How, Nature};
@@ -80,7 +80,7 @@ enum Of {
     /// The same of a query in an arm.
     ReaderLatency((OfDurations<QueryReport>, Percentile)),
     /// Rows of a kind that only the full audit finds.
-    Audit(fn(&PartitionAudit) -> &Ranges),
+    Audit(fn(&LaneAudit) -> &Ranges),
     /// A query of a stream's readers in an arm.
     Reader(fn(&QueryReport) -> Option<f64>),
     /// A query of a benchmark in an arm.
@@ -432,7 +432,7 @@ fn per_row(run: &StreamRun, sum: f64) -> Option<f64> {
 }
 
 /// Rows of a kind that the audit found; `None` where rows were not read back.
-fn audited(run: &StreamRun, of: fn(&PartitionAudit) -> &Ranges) -> Option<f64> {
+fn audited(run: &StreamRun, of: fn(&LaneAudit) -> &Ranges) -> Option<f64> {
     let audit = run.stream.audit.as_ref()?;
     Some(audit.iter().map(|partition| of(partition).rows()).sum::<u64>() as f64)
 }

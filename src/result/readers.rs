@@ -30,6 +30,6 @@ pub enum FreshnessBy {
     Snapshot,
     /// By what a standby of it has replayed of the write-ahead log, and where the batches' COMMITs are.
     ReplayPosition,
-    /// By the newest row of each partition, on a server that is none of these.
+    /// By the newest row of each lane, on a server that is none of these.
     Rows,
 }

@@ -10,7 +10,7 @@ use super::loader::LoaderReport;
 use super::query::{ComparisonReport, QueriesDue, QueryReport};
 use super::readers::ReadersReport;
 use super::server::ServerWork;
-use crate::record::{Account, PartitionAudit, Percentiles, Phase, Times};
+use crate::record::{Account, LaneAudit, Percentiles, Phase, Times};
 
 /// What came of the stream.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -46,8 +46,8 @@ pub struct StreamReport {
     /// Why the rows were not looked for at the end, where they were to be.
     #[serde(default)]
     pub not_checked: Option<String>,
-    /// What reading every row back showed, by partition; `None` if it was not done.
-    pub audit: Option<Vec<PartitionAudit>>,
+    /// What reading every row back showed, by lane; `None` if it was not done.
+    pub audit: Option<Vec<LaneAudit>>,
     /// The same figures for the measurement only.
     pub measured: MeasuredRows,
     /// Batches committed.
@@ -73,7 +73,7 @@ pub struct StreamReport {
     pub recovery: Option<Percentiles>,
     /// Outages that ended a producer, and so the run. They have no part in `recovery`.
     pub outages_unrecovered: u64,
-    /// The first outages of each partition, one by one.
+    /// The first outages of each lane, one by one.
     pub outages: Vec<OutageReport>,
     /// Batches that failed, by the SQLSTATE of the first failure.
     pub errors: BTreeMap<String, u64>,
@@ -82,7 +82,7 @@ pub struct StreamReport {
     pub attempts_failed: BTreeMap<String, u64>,
     /// What the latencies above are taken from.
     pub histograms: StreamHistograms,
-    /// Each partition.
+    /// Each lane: what one producer loads of a partition.
     pub partitions: Vec<PartitionReport>,
 }
 
@@ -98,11 +98,14 @@ pub struct OwnerReport {
     pub taken_over: bool,
 }
 
-/// A time in which a partition's producer got nothing done.
+/// A time in which a producer got nothing done.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct OutageReport {
     /// The partition.
     pub partition: u32,
+    /// The lane; `None` in results of before: its number is the partition's.
+    #[serde(default)]
+    pub lane: Option<u32>,
     /// When the first attempt failed, in seconds since the start of the schedule.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub start_s: f64,
@@ -132,13 +135,19 @@ pub struct MeasuredRows {
     pub scheduled_s: Option<f64>,
 }
 
-/// What came of one partition.
+/// What came of one lane.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PartitionReport {
-    /// Its number.
+    /// Its partition; 0 where the rows have no key.
     pub partition: u32,
+    /// Its number among the lanes of the run; `None` in results of before: the partition's.
+    #[serde(default)]
+    pub lane: Option<u32>,
     /// The id of its first row of this run.
     pub first_id: i64,
+    /// How far it is from the id of a row to that of the next: how many lanes share the partition.
+    #[serde(default = "one")]
+    pub id_step: u32,
     /// Rows due.
     pub rows_due: u64,
     /// Rows sent.
@@ -147,7 +156,7 @@ pub struct PartitionReport {
     pub rows_acknowledged: u64,
     /// Rows due and never sent.
     pub rows_dropped: u64,
-    /// What became of each row, by sequence number; its id is `first_id` plus that.
+    /// What became of each row, by sequence number; its id is `first_id` plus so many times `id_step`.
     pub account: Account,
     /// From due to sent.
     pub wait: Option<Percentiles>,
@@ -157,9 +166,20 @@ pub struct PartitionReport {
     pub response: Option<Percentiles>,
     /// Each row from its own due time.
     pub row_latency: Option<Percentiles>,
-    /// What `response` is taken from; absent with more than 64 partitions.
+    /// What `response` is taken from; absent with more than 64 lanes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_histogram: Option<Times>,
+}
+
+impl PartitionReport {
+    /// Its number among the lanes of the run.
+    pub fn number(&self) -> u32 {
+        self.lane.unwrap_or(self.partition)
+    }
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// One point of the result's `intervals`.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::encode::{EncodeError, Encoder, HEADER, TRAILER};
-use super::{Chunk, ChunkPool, Column};
+use super::{Chunk, ChunkPool, Column, Ids};
 use crate::pace::DueTimes;
 
 /// Encodes batches of one partition, chunk by chunk, into reused buffers.
@@ -35,15 +35,26 @@ impl BatchEncoder {
         partition: u32,
         first_id: i64,
     ) -> Result<Self, EncodeError> {
-        let encoder = Encoder::new(columns, seed, partition, first_id)?;
-        Ok(Self {
+        Encoder::new(columns, seed, partition, first_id).map(Self::of)
+    }
+
+    /// An encoder of one lane, whose rows are numbered by themselves.
+    ///
+    /// # Errors
+    /// When the columns cannot be encoded.
+    pub fn of_ids(columns: &[Column], seed: u64, ids: &Ids) -> Result<Self, EncodeError> {
+        Encoder::of_ids(columns, seed, ids).map(Self::of)
+    }
+
+    fn of(encoder: Encoder) -> Self {
+        Self {
             pool: ChunkPool::new(HEADER.len() + encoder.max_row_bytes()),
             encoder,
             next_row: 0,
             rows_left: 0,
             due: DueTimes::constant(0),
             stage: Stage::Done,
-        })
+        }
     }
 
     /// Begins a batch of `rows` rows; `due` yields their due times, Unix microseconds.

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
-use super::{Column, ColumnError};
+use super::{Column, ColumnError, Ids};
 use crate::pace::DueTimes;
 
 /// What opens COPY BINARY data: the signature, no flags, no header extension.
@@ -38,6 +38,9 @@ const ROW_BYTES_MAX: usize = (1 << 30) - 64;
 pub struct Encoder {
     fields: Vec<Field>,
     block: Block,
+    /// The number of its first row in the partition, and how far it is from one to the next.
+    place: u64,
+    step: u64,
 }
 
 /// What one call of [`Encoder::encode`] wrote.
@@ -99,7 +102,16 @@ impl Encoder {
             return Err(EncodeError::TooWide { column, row_bytes });
         }
         let has_due = fields.iter().any(Field::is_due);
-        Ok(Self { fields, block: Block::new(tuple_head, row_bytes, has_due) })
+        Ok(Self { fields, block: Block::new(tuple_head, row_bytes, has_due), place: 0, step: 1 })
+    }
+
+    /// An encoder of one lane: its rows are numbered by themselves, and have the ids and the values of the
+    /// partition's rows that they are.
+    pub fn of_ids(columns: &[Column], seed: u64, ids: &Ids) -> Result<Self, EncodeError> {
+        let mut encoder = Self::new(columns, seed, ids.lane.key(), ids.base)?;
+        (encoder.place, encoder.step) = (ids.lane.place.into(), ids.lane.step.get().into());
+        encoder.block.every(encoder.step);
+        Ok(encoder)
     }
 
     /// Bytes of buffer that a row may need, which is more than it takes.
@@ -124,6 +136,7 @@ impl Encoder {
             let space = &mut out[done.bytes..];
             let fitting = (space.len() / self.max_row_bytes()) as u64;
             let row = first_row.wrapping_add(done.rows);
+            let row = row.wrapping_mul(self.step).wrapping_add(self.place);
             match self.block.begin(row, fitting.min(rows - done.rows), due) {
                 0 => return done,
                 begun => done.rows += begun,

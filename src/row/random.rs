@@ -6,7 +6,7 @@
 
 use crate::random::{GAMMA, mix, output};
 
-/// A row's sequence number in its partition, and the same as a counter of the generator.
+/// A row's number in its partition, and the same as a counter of the generator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
     pub(crate) seq: u64,
@@ -19,10 +19,13 @@ impl Row {
         Self { seq, counter: seq.wrapping_mul(GAMMA) }
     }
 
-    /// The row after this one, without the multiplication.
+    /// The row behind this one by as many as `step` is from the first, without the multiplication.
     #[inline]
-    pub(crate) fn next(self) -> Self {
-        Self { seq: self.seq.wrapping_add(1), counter: self.counter.wrapping_add(GAMMA) }
+    pub(crate) fn plus(self, step: Self) -> Self {
+        Self {
+            seq: self.seq.wrapping_add(step.seq),
+            counter: self.counter.wrapping_add(step.counter),
+        }
     }
 }
 
@@ -130,11 +133,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn walking_and_jumping_to_a_row_agree(seed: u64, seq: u64) {
+        fn walking_and_jumping_to_a_row_agree(seed: u64, seq: u64, step in 1_u64..2_000) {
             let stream = Stream::new(seed, 3, 1);
             prop_assert_eq!(
-                stream.bits(Row::new(seq).next()),
-                stream.bits(Row::new(seq.wrapping_add(1)))
+                stream.bits(Row::new(seq).plus(Row::new(step))),
+                stream.bits(Row::new(seq.wrapping_add(step)))
             );
         }
 

@@ -296,7 +296,8 @@ impl Sink for Folder {
             self.gpus = Some(created.map_err(|source| self.unwritten(GPU_CSV, source))?);
         }
         if let Some(stream) = start.stream {
-            let created = Journal::create(&self.path, start.started_at, stream.partitions);
+            let numbers: Vec<u32> = stream.lanes.iter().map(|lane| lane.number).collect();
+            let created = Journal::create(&self.path, start.started_at, &numbers);
             self.journal = Some(created.map_err(|source| self.unwritten(JOURNAL, source))?);
         }
         let written = self.log.begin(start.started_at);
@@ -311,10 +312,10 @@ impl Sink for Folder {
     fn interval(&mut self, interval: &Interval) -> Result<(), SinkError> {
         // First, as it must lose nothing: whatever fails, the others are tried again.
         let noted = self.journal.as_ref().map_or(Ok(()), |journal| {
-            journal.note(interval.start + interval.length, &interval.partitions)
+            journal.note(interval.start + interval.length, &interval.lanes)
         });
         let mut stream = StreamTally::default();
-        interval.partitions.iter().for_each(|partition| stream.merge(&partition.tally));
+        interval.lanes.iter().for_each(|lane| stream.merge(&lane.tally));
         let (start, length) = (interval.start, interval.length);
         let line = |tag, times| Line { start, length, tag, times };
         let mut lines = vec![

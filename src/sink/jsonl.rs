@@ -126,12 +126,12 @@ impl Sink for Jsonl {
         let seconds = interval.length.as_secs_f64().max(1e-9);
         let (mut response, mut query_response) = (Times::default(), Times::default());
         let (mut due, mut acknowledged, mut backlog, mut errors) = (0, 0, 0, 0);
-        for partition in &interval.partitions {
-            due += partition.rows_due;
-            acknowledged += partition.tally.rows_acknowledged;
-            backlog += partition.backlog_rows;
-            errors += partition.tally.errors.values().sum::<u64>();
-            response.merge(&partition.tally.batch.response);
+        for lane in &interval.lanes {
+            due += lane.rows_due;
+            acknowledged += lane.tally.rows_acknowledged;
+            backlog += lane.backlog_rows;
+            errors += lane.tally.errors.values().sum::<u64>();
+            response.merge(&lane.tally.batch.response);
         }
         let mut queries = 0;
         for tally in &interval.queries {
@@ -206,7 +206,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::record::{PartitionInterval, ReaderTally, StreamTally};
+    use crate::record::{LaneInterval, ReaderTally, StreamTally};
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -242,7 +242,7 @@ mod tests {
             length: Duration::from_secs(1),
             phase: Phase::Measure,
             target_rows_per_s: Some(1_000.0),
-            partitions: vec![PartitionInterval { rows_due: 1_000, backlog_rows: 100, tally }],
+            lanes: vec![LaneInterval { rows_due: 1_000, backlog_rows: 100, tally }],
             queries: Vec::new(),
             pairs: Vec::new(),
             queries_due: ReaderTally::default(),

@@ -16,6 +16,7 @@ use tokio::net::TcpListener;
 use crate::metric::{self, Metric, SQLSTATE_OTHER, SQLSTATES_MAX};
 use crate::record::{Interval, Phase, ReaderTally};
 use crate::result::JobResult;
+use crate::row::Lane;
 use crate::strom::evidence::Verdict;
 use crate::watch::process;
 
@@ -97,6 +98,8 @@ struct Handles {
     phases: Vec<(Phase, SeriesId)>,
     target: Option<SeriesId>,
     partitions: Vec<PartitionHandles>,
+    /// Which of them each lane loads.
+    lanes: Vec<usize>,
     queries: Vec<QueryHandles>,
     /// By query; `None` for one with a single arm.
     pairs: Vec<Option<PairHandles>>,
@@ -166,9 +169,18 @@ impl Handles {
         let queries_due = queries_due.map(|_| {
             [metric::QUERIES_DUE, metric::QUERIES_DROPPED].map(|metric| page.series(metric, &[]))
         });
-        let partitions = start.stream.map_or(&[][..], |stream| stream.partitions);
-        let partitions = partitions.iter().map(|number| {
-            let number = number.to_string();
+        let lanes = start.stream.map_or(&[][..], |stream| stream.lanes);
+        let mut keys: Vec<Option<u32>> = Vec::new();
+        let mut place = |lane: &Lane| {
+            let known = keys.iter().position(|key| *key == lane.partition);
+            known.unwrap_or_else(|| {
+                keys.push(lane.partition);
+                keys.len() - 1
+            })
+        };
+        let lanes = lanes.iter().map(&mut place).collect();
+        let partitions = keys.iter().map(|key| {
+            let number = key.map_or_else(|| PARTITION_ALL.to_owned(), |number| number.to_string());
             let mut counter = |metric| page.series(metric, &[&number]);
             PartitionHandles {
                 times: PARTITION_HISTOGRAMS.map(&mut counter),
@@ -229,7 +241,7 @@ impl Handles {
         let pairs = pairs.collect();
         let phases = Phase::ALL.map(|p| (p, page.series(metric::PHASE, &[p.name()])));
         let gpus = GpuHandles::new(page, start.gpus);
-        Self { phases: phases.into(), target, partitions, queries, pairs, queries_due, gpus }
+        Self { phases: phases.into(), target, partitions, lanes, queries, pairs, queries_due, gpus }
     }
 }
 
@@ -247,6 +259,9 @@ fn count_errors(
         page.add(id, *count);
     }
 }
+
+/// The label of a table whose rows have no key.
+const PARTITION_ALL: &str = "all";
 
 const PARTITION_HISTOGRAMS: [Metric; 5] = [
     metric::BATCH_WAIT,
@@ -274,10 +289,12 @@ impl Sink for PrometheusSink {
         if let (Some(id), Some(target)) = (handles.target, interval.target_rows_per_s) {
             page.set(id, Some(target));
         }
-        for (partition, to) in interval.partitions.iter().zip(&mut handles.partitions) {
-            let tally = &partition.tally;
+        let mut backlog_rows = vec![0; handles.partitions.len()];
+        for (lane, place) in interval.lanes.iter().zip(&handles.lanes) {
+            let (tally, to) = (&lane.tally, &mut handles.partitions[*place]);
+            backlog_rows[*place] += lane.backlog_rows;
             for (id, more) in [
-                (to.rows_due, partition.rows_due),
+                (to.rows_due, lane.rows_due),
                 (to.rows_sent, tally.rows_sent),
                 (to.rows_acknowledged, tally.rows_acknowledged),
                 (to.rows_dropped, tally.account.dropped.rows()),
@@ -291,7 +308,6 @@ impl Sink for PrometheusSink {
             ] {
                 page.add(id, more);
             }
-            page.set(to.backlog, Some(partition.backlog_rows as f64));
             let number = to.number.as_str();
             count_errors(page, &mut to.errors, &tally.errors, |page, code| {
                 page.series(metric::STREAM_ERRORS, &[number, code])
@@ -302,6 +318,9 @@ impl Sink for PrometheusSink {
             let batch = &tally.batch;
             let times = [&batch.wait, &batch.service, &batch.response, &tally.row, &tally.outage];
             to.times.iter().zip(times).for_each(|(id, times)| page.observe(*id, times));
+        }
+        for (to, rows) in handles.partitions.iter().zip(backlog_rows) {
+            page.set(to.backlog, Some(rows as f64));
         }
         for (tally, to) in interval.queries.iter().zip(&mut handles.queries) {
             for (id, more) in [

@@ -162,7 +162,7 @@ impl Terminal {
 
     fn show(&mut self, interval: &Interval) {
         let now = interval.start + interval.length;
-        let backlog: u64 = interval.partitions.iter().map(|p| p.backlog_rows).sum();
+        let backlog: u64 = interval.lanes.iter().map(|lane| lane.backlog_rows).sum();
         if self.screen.live {
             self.bar.set_message(self.block(interval.phase, now, backlog));
         } else {
@@ -311,9 +311,9 @@ impl Sink for Terminal {
         self.period.target(interval);
         self.target = self.period.target_rows_per_s.or(self.target);
         self.period.length += interval.length;
-        for partition in &interval.partitions {
-            self.period.stream.merge(&partition.tally);
-            self.rows_acknowledged += partition.tally.rows_acknowledged;
+        for lane in &interval.lanes {
+            self.period.stream.merge(&lane.tally);
+            self.rows_acknowledged += lane.tally.rows_acknowledged;
         }
         self.period.queries.resize_with(interval.queries.len(), QueryTally::default);
         for (sum, tally) in self.period.queries.iter_mut().zip(&interval.queries) {

@@ -15,17 +15,17 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::clocks::Clocks;
 use crate::engine::keeper::keep;
 use crate::freshness::Trails;
-use crate::ingest::audit::{Evidence, PartitionEvidence, audit, patience};
+use crate::ingest::audit::{Evidence, LaneEvidence, audit, patience};
 use crate::ingest::auditor::Audited;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Backoff, Heartbeat, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg::load::Loader;
-use crate::pg::table::{self, StreamPartition, StreamTable};
+use crate::pg::table::{self, StreamLane, StreamTable};
 use crate::pg::{self, Address};
 use crate::plan::{Plan, StreamJob};
-use crate::record::{Account, Attribution, PartitionInterval, Recorder, StreamTally, UsualService};
+use crate::record::{Account, Attribution, LaneInterval, Recorder, StreamTally, UsualService};
 use crate::result::journal;
-use crate::row::BatchEncoder;
+use crate::row::{BatchEncoder, Ids};
 use crate::sink::folder::journal::{Journal, Writer};
 
 use super::schedule::LoaderPlan;
@@ -57,10 +57,9 @@ pub(crate) struct Traces {
     pub(crate) breaches: Vec<String>,
 }
 
-/// One partition of it.
+/// One lane of it.
 pub(crate) struct Lane {
-    pub(crate) number: u32,
-    pub(crate) first_id: i64,
+    pub(crate) ids: Ids,
     pub(crate) schedule: Option<Schedule>,
     recorder: Recorder<StreamTally>,
     /// What was taken of the recorder so far.
@@ -144,15 +143,15 @@ pub(crate) async fn load(setting: Setting) {
     let job = &own.plan.job;
     let end = job.duration.map(|duration| start + duration);
     let (stop, abort) = (Arc::new(Stop::at(end)), CancellationToken::new());
-    let trails = Trails::of(table.partitions.len());
+    let trails = Trails::of(table.lanes.len());
     let mut pauses = Backoff::keyed(own.pauses);
     let mut producers = Vec::new();
-    for ((partition, loader), trail) in table.partitions.iter().zip(loaders).zip(trails.iter()) {
-        let lane = lane(&own.plan, partition);
+    for ((own_lane, loader), trail) in table.lanes.iter().zip(loaders).zip(trails.iter()) {
+        let lane = lane(&own.plan, own_lane);
         let connection = Connection {
             address: address.clone(),
-            application_name: format!("strom-load producer {}", partition.number),
-            target: partition.target.clone(),
+            application_name: format!("strom-load producer {}", lane.ids.lane.number),
+            target: own_lane.target.clone(),
             positions: own.pauses.is_multiple_of(4),
         };
         let timer = Timer::Wheel;
@@ -161,12 +160,11 @@ pub(crate) async fn load(setting: Setting) {
             None => Pacer::closed(job.stream.batch_rows.into(), start, job.warmup, timer),
         };
         producers.push(Producer {
-            partition: partition.number,
+            ids: lane.ids,
             pacer: pacer.catching_up_at_most(job.recovery.catch_up_factor),
             loader: Some(connection.trailing(loader, trail)),
             connection,
-            encoder: encoder(&own.plan, partition),
-            first_id: partition.first_id,
+            encoder: encoder(&own.plan, lane.ids),
             stream: job.stream.clone(),
             recovery: job.recovery.clone(),
             backoff: pauses.anew(),
@@ -186,7 +184,7 @@ pub(crate) async fn load(setting: Setting) {
         });
         traces.lock().unwrap().lanes.push(lane);
     }
-    let numbers: Vec<u32> = table.partitions.iter().map(|own| own.number).collect();
+    let numbers: Vec<u32> = table.lanes.iter().map(|own| own.ids.lane.number).collect();
     let at = SystemTime::UNIX_EPOCH + Duration::from_micros(ORIGIN_US as u64);
     let mut journal = match Journal::create(&folder, at, &numbers) {
         Ok(journal) => journal,
@@ -275,28 +273,27 @@ async fn prepare(plan: &Plan<StreamJob>, address: &Address) -> Result<Prepared, 
     let (stream, recovery) = (&plan.job.stream, &plan.job.recovery);
     let mut control = pg::Session::own(address, "strom-load control").await?;
     let mut sessions = Vec::new();
-    for partition in 0..stream.partitions.get() {
-        let name = format!("strom-load producer {partition}");
+    for lane in stream.lanes() {
+        let name = format!("strom-load producer {}", lane.number);
         sessions.push(pg::Session::own(address, &name).await?);
     }
     let mut table = table::prepare(&mut control, stream).await?;
     table::commit(&mut control, stream, &mut table).await?;
     control.lease(recovery.lease, None).await?;
     let mut loaders = Vec::new();
-    for (mut session, partition) in sessions.into_iter().zip(&table.partitions) {
+    for (mut session, lane) in sessions.into_iter().zip(&table.lanes) {
         session.lease(recovery.lease, Some(recovery.statement_max())).await?;
-        loaders.push(Loader::prepare(session, &partition.target, None).await?);
+        loaders.push(Loader::prepare(session, &lane.target, None).await?);
     }
     Ok(Prepared { control, table, loaders })
 }
 
-fn lane(plan: &Plan<StreamJob>, partition: &StreamPartition) -> Lane {
+fn lane(plan: &Plan<StreamJob>, StreamLane { ids, .. }: &StreamLane) -> Lane {
     let stream = &plan.job.stream;
     let schedule = stream.course(plan.common.seed);
     Lane {
-        number: partition.number,
-        first_id: partition.first_id,
-        schedule: schedule.map(|course| stream.schedule(&course, partition.number)),
+        ids: *ids,
+        schedule: schedule.map(|course| stream.schedule(&course, &ids.lane)),
         recorder: Recorder::default(),
         account: Account::default(),
         told: Account::default(),
@@ -304,9 +301,8 @@ fn lane(plan: &Plan<StreamJob>, partition: &StreamPartition) -> Lane {
     }
 }
 
-fn encoder(plan: &Plan<StreamJob>, partition: &StreamPartition) -> BatchEncoder {
-    let columns = &plan.job.stream.columns;
-    BatchEncoder::new(columns, plan.common.seed, partition.number, partition.first_id).unwrap()
+fn encoder(plan: &Plan<StreamJob>, ids: Ids) -> BatchEncoder {
+    BatchEncoder::of_ids(&plan.job.stream.columns, plan.common.seed, &ids).unwrap()
 }
 
 /// Each second what became of the rows is taken, and written down.
@@ -324,16 +320,16 @@ async fn ticks(
 }
 
 fn tick(traces: &mut Traces, (journal, writer): (&Journal, &mut Writer), start: Instant) {
-    let intervals: Vec<PartitionInterval> = traces
+    let intervals: Vec<LaneInterval> = traces
         .lanes
         .iter_mut()
-        .map(|lane| PartitionInterval { rows_due: 0, backlog_rows: 0, tally: lane.drain() })
+        .map(|lane| LaneInterval { rows_due: 0, backlog_rows: 0, tally: lane.drain() })
         .collect();
     let at = Instant::now().saturating_duration_since(start);
     let earlier = journal.note(at, &intervals);
     writer.step();
     // Whether this time it was written is known the next time that it is told something.
-    let nothing: Vec<PartitionInterval> = Vec::new();
+    let nothing: Vec<LaneInterval> = Vec::new();
     let told = journal.note(at, &nothing);
     drop(earlier);
     if told.is_ok() {
@@ -389,8 +385,7 @@ async fn read_back(
         let mut traces = traces.lock().unwrap();
         for (lane, end) in traces.lanes.iter_mut().zip(ends) {
             if let Some(end) = end {
-                let rows = end.saturating_sub(lane.first_id);
-                lane.told.gives_way(u64::try_from(rows).unwrap_or_default());
+                lane.told.gives_way(lane.ids.rows_below(end));
             }
         }
     }
@@ -402,20 +397,19 @@ async fn read_back(
         patience: if error.is_some() { Duration::ZERO } else { patience(&job.recovery) },
         backoff: Backoff::keyed(!own.pauses),
         reservation: (!was_taken_over).then(|| table.reservation.clone()),
-        partitions: partitions(&traces.lock().unwrap(), was_taken_over),
+        lanes: lanes(&traces.lock().unwrap(), was_taken_over),
     };
     audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
 }
 
-fn partitions(traces: &Traces, followed: bool) -> Vec<PartitionEvidence> {
-    let partition = |lane: &Lane| PartitionEvidence {
-        number: lane.number,
-        first_id: lane.first_id,
+fn lanes(traces: &Traces, followed: bool) -> Vec<LaneEvidence> {
+    let evidence = |lane: &Lane| LaneEvidence {
+        ids: lane.ids,
         schedule: lane.schedule.clone(),
         account: lane.told.clone(),
         followed,
     };
-    traces.lanes.iter().map(partition).collect()
+    traces.lanes.iter().map(evidence).collect()
 }
 
 /// Reads the rows of a loader back that was killed, by what its journal says.
@@ -425,9 +419,9 @@ pub(crate) async fn verify(
     traces: &Traces,
     journal: &journal::Journal,
 ) -> Result<Vec<Audited>, String> {
-    let partitions = partitions(traces, true).into_iter().map(|partition| {
-        let account = journal.accounts.get(&partition.number).cloned().unwrap_or_default();
-        PartitionEvidence { account, ..partition }
+    let lanes = lanes(traces, true).into_iter().map(|lane| {
+        let account = journal.accounts.get(&lane.ids.lane.number).cloned().unwrap_or_default();
+        LaneEvidence { account, ..lane }
     });
     let evidence = Evidence {
         stream: &own.plan.job.stream,
@@ -437,7 +431,7 @@ pub(crate) async fn verify(
         patience: patience(&own.plan.job.recovery),
         backoff: Backoff::keyed(own.pauses),
         reservation: None,
-        partitions: partitions.collect(),
+        lanes: lanes.collect(),
     };
     audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::ingest::auditor::Audited;
 use crate::pg::{Address, Dial, Dialing, Wire};
 use crate::plan::Delivery;
-use crate::record::PartitionAudit;
+use crate::record::LaneAudit;
 use crate::result::journal::{JOURNAL, Journal};
 
 use super::backend::serve;
@@ -281,8 +281,8 @@ impl Outcome {
         let may_double = schedule.delivery == Delivery::AtLeastOnce;
         if let Some(Ok(audited)) = &traces.audited {
             self.totals.audits += 1;
-            for Audited { partition, .. } in audited {
-                let PartitionAudit { lost, doubled, altered, unexpected, .. } = partition;
+            for Audited { audit, .. } in audited {
+                let LaneAudit { lost, doubled, altered, unexpected, .. } = audit;
                 let found = [
                     ("lost", !lost.is_empty()),
                     ("doubled", !doubled.is_empty() && !may_double),

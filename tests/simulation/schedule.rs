@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::plan::{
     Delivery, OnFault, Overrides, Plan, ProfileSource, Stream, StreamJob, StreamRate,
 };
+use crate::row::Values;
 
 use super::dice::Dice;
 use super::line::{Cut, How, Quality, Where};
@@ -133,6 +134,7 @@ pub(crate) struct LoaderPlan {
 /// A schedule.
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
+    /// 0: rows have no key.
     pub(crate) partitions: u32,
     pub(crate) loaders: Vec<LoaderPlan>,
     pub(crate) traits: Traits,
@@ -162,7 +164,7 @@ impl Schedule {
             1 if bug.is_none() => Delivery::AtMostOnce,
             _ => Delivery::ExactlyOnce,
         };
-        let partitions = dice.pick(&[1, 1, 2, 3]);
+        let partitions = dice.pick(&[0, 1, 1, 2, 3]);
         let lasts_ms = dice.between(500, 8_000);
         let durable = bug.is_some() || !dice.one_in(4);
         // Some kinds of trouble are not there in each schedule: what is always there hides the rest.
@@ -259,12 +261,19 @@ fn plan(
     let job = &mut plan.job;
     job.duration = Some(ms(lasts_ms));
     job.drain_timeout = dice.time(20_000);
-    let Stream { partitions: lanes, rate, batch_rows, linger, .. } = &mut job.stream;
+    let Stream { columns, partitions: all, connections, rate, batch_rows, linger, .. } =
+        &mut job.stream;
     let rows = dice.between(1, 4);
     // Most are few, as what happens between two batches is what matters.
     let most = dice.pick(&[4, 8, 16, BATCHES_MAX]);
     let batches = dice.between(1, most);
-    *lanes = NonZeroU32::new(partitions).unwrap_or(NonZeroU32::MIN);
+    *all = NonZeroU32::new(partitions);
+    if partitions == 0 {
+        columns.retain(|column| column.values != Values::Partition);
+    }
+    // Some partitions have several lanes, and not all as many.
+    let lanes = partitions.max(1) + dice.pick(&[0, 0, 0, 1, 2, 4]);
+    *connections = NonZeroU32::new(lanes).unwrap_or(NonZeroU32::MIN);
     *batch_rows = NonZeroU32::new(rows as u32).unwrap_or(NonZeroU32::MIN);
     let per_s = (batches * rows * 1_000 / lasts_ms).max(1);
     *rate = StreamRate::RowsPerSecond(NonZeroU64::new(per_s).unwrap_or(NonZeroU64::MIN));
@@ -275,7 +284,7 @@ fn plan(
     recovery.reconnect_timeout = ms(dice.pick(&[1_000, 6_000, 20_000, 60_000]));
     recovery.batch_timeout = ms(dice.pick(&[200, 1_000, 10_000]));
     recovery.lease = ms(dice.pick(&[1_000, 3_000, 10_000, 60_000]));
-    let least = rows * u64::from(partitions);
+    let least = rows * u64::from(lanes);
     let backlog = if dice.one_in(2) { least + dice.below(20) } else { 1_000_000 };
     recovery.backlog_rows = NonZeroU64::new(backlog).unwrap_or(NonZeroU64::MIN);
     recovery.catch_up_factor = dice.pick(&[1.5, 4.0, 100.0]);

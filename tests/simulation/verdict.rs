@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::ingest::auditor::Audited;
 use crate::plan::Delivery;
-use crate::record::{Account, PartitionAudit, Ranges};
+use crate::record::{Account, LaneAudit, Ranges};
 use crate::result::journal::Journal;
 
 use super::loader::{Lane, Traces};
@@ -14,8 +14,8 @@ use super::world::{Row, World};
 /// The rows of a lane that are there, by their numbers from the lane's first on.
 fn there<'w>(lane: &Lane, world: &'w World) -> BTreeMap<u64, Vec<&'w Row>> {
     let mut found: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
-    for row in world.there().filter(|row| row.partition == lane.number) {
-        if let Ok(number) = u64::try_from(row.id - lane.first_id) {
+    for row in world.there().filter(|row| row.partition == lane.ids.lane.key()) {
+        if let Some(number) = lane.ids.sequence(row.id) {
             found.entry(number).or_default().push(row);
         }
     }
@@ -32,7 +32,8 @@ fn ranges(rows: impl Iterator<Item = u64>) -> Ranges {
 pub(crate) fn adds_up(traces: &Traces) -> Vec<String> {
     let mut breaches = Vec::new();
     for lane in &traces.lanes {
-        let Lane { number, account, acknowledged, schedule, .. } = lane;
+        let Lane { ids, account, acknowledged, schedule, .. } = lane;
+        let name = ids.lane;
         let twice = account.contradictions();
         let all = account.acknowledged.or(&account.dropped).or(&account.undecided);
         let ended = traces.ended.map_or(0, |ended| ended.as_nanos() as u64);
@@ -41,29 +42,27 @@ pub(crate) fn adds_up(traces: &Traces) -> Vec<String> {
         let is_all = all == Ranges::span(0, due(ended)) || all == Ranges::span(0, due(ended + 1));
         if !twice.is_empty() || !is_all {
             let due = due(ended);
-            breaches.push(format!(
-                "the account of partition {number} does not add up: of {due} rows {account:?}"
-            ));
+            breaches
+                .push(format!("the account of {name} does not add up: of {due} rows {account:?}"));
         }
         if account.acknowledged.rows() != *acknowledged {
-            breaches.push(format!(
-                "partition {number}: {acknowledged} rows are not those of {account:?}"
-            ));
+            breaches.push(format!("{name}: {acknowledged} rows are not those of {account:?}"));
         }
     }
     breaches
 }
 
 /// What an audit must say of a lane.
-fn expected(me: usize, lane: &Lane, account: &Account, world: &World) -> PartitionAudit {
+fn expected(me: usize, lane: &Lane, account: &Account, world: &World) -> LaneAudit {
     let found = there(lane, world);
     let known = Ranges::span(0, account.end());
     let of = |is: &dyn Fn(&[&Row]) -> bool| {
         ranges(found.iter().filter(|(_, rows)| is(rows)).map(|(number, _)| *number)).and(&known)
     };
     let seen = of(&|_| true);
-    PartitionAudit {
-        partition: lane.number,
+    LaneAudit {
+        partition: lane.ids.lane.key(),
+        lane: Some(lane.ids.lane.number),
         rows_found: seen.rows(),
         lost: account.acknowledged.without(&seen),
         doubled: of(&|rows| rows.len() > 1),
@@ -78,8 +77,8 @@ fn expected(me: usize, lane: &Lane, account: &Account, world: &World) -> Partiti
 pub(crate) fn audited(traces: &Traces, world: &World) -> Vec<String> {
     let Some(Ok(audited)) = &traces.audited else { return Vec::new() };
     let mut breaches = Vec::new();
-    for (Audited { partition: said, .. }, lane) in audited.iter().zip(&traces.lanes) {
-        let late = |audit: PartitionAudit| PartitionAudit {
+    for (Audited { audit: said, .. }, lane) in audited.iter().zip(&traces.lanes) {
+        let late = |audit: LaneAudit| LaneAudit {
             rows_found: audit.rows_found - audit.undecided_found,
             undecided_found: 0,
             ..audit
@@ -100,18 +99,18 @@ pub(crate) fn verified(
     may_double: bool,
 ) -> Vec<String> {
     let mut breaches = Vec::new();
-    for (Audited { partition, missing, .. }, lane) in audited.iter().zip(&traces.lanes) {
+    for (Audited { audit, missing, .. }, lane) in audited.iter().zip(&traces.lanes) {
         let found = there(lane, world);
         let is_missing = missing
             .iter()
             .all(|range| (range.first..=range.last).all(|row| !found.contains_key(&row)));
-        let all = partition.rows_found + partition.unaccounted;
+        let all = audit.rows_found + audit.unaccounted;
         let is_own = |rows: &&Vec<&Row>| rows.iter().any(|row| row.by == traces.number);
         let is_all = found.values().filter(is_own).count() as u64;
-        if !partition.is_right(may_double) || !is_missing || all != is_all {
+        if !audit.is_right(may_double) || !is_missing || all != is_all {
             let held: Vec<u64> = found.keys().copied().collect();
             breaches.push(format!(
-                "verify of a loader that was killed says {partition:?}, missing {missing:?}; there are {held:?}"
+                "verify of a loader that was killed says {audit:?}, missing {missing:?}; there are {held:?}"
             ));
         }
     }
@@ -126,7 +125,7 @@ pub(crate) fn journaled(traces: &Traces, journal: &Journal, is_torn: bool) -> Ve
     }
     let nothing = Account::default();
     for (place, lane) in traces.lanes.iter().enumerate() {
-        let says = journal.accounts.get(&lane.number).unwrap_or(&nothing);
+        let says = journal.accounts.get(&lane.ids.lane.number).unwrap_or(&nothing);
         let must = if is_torn { None } else { traces.journaled.get(place) };
         let must = must.unwrap_or(&nothing);
         let within = |part: &Account, whole: &Account| {
@@ -137,8 +136,8 @@ pub(crate) fn journaled(traces: &Traces, journal: &Journal, is_torn: bool) -> Ve
         };
         if !within(must, says) || !within(says, &lane.account) {
             breaches.push(format!(
-                "the journal of partition {} says {says:?}, must say {must:?}, and {:?} is so",
-                lane.number, lane.account
+                "the journal of {} says {says:?}, must say {must:?}, and {:?} is so",
+                lane.ids.lane, lane.account
             ));
         }
     }
@@ -152,9 +151,9 @@ pub(crate) fn kept(schedule: &Schedule, loaders: &[&Traces], world: &World) -> V
     for row in world.there() {
         *ids.entry((row.partition, row.id)).or_default() += 1;
         let traces = loaders[row.by];
-        let lane = traces.lanes.iter().find(|lane| lane.number == row.partition);
-        let number = lane.and_then(|lane| u64::try_from(row.id - lane.first_id).ok());
-        let Some((lane, number)) = lane.zip(number) else {
+        let mut of = traces.lanes.iter().filter(|lane| lane.ids.lane.key() == row.partition);
+        let own = of.find_map(|lane| Some((lane, lane.ids.sequence(row.id)?)));
+        let Some((lane, number)) = own else {
             breaches.push(format!("id {} in partition {} was never sent", row.id, row.partition));
             continue;
         };
@@ -186,7 +185,7 @@ pub(crate) fn kept(schedule: &Schedule, loaders: &[&Traces], world: &World) -> V
                 if !lost.is_empty() {
                     breaches.push(format!(
                         "loader {}: acknowledged in partition {} and lost: {lost:?}",
-                        traces.number, lane.number
+                        traces.number, lane.ids.lane
                     ));
                 }
             }

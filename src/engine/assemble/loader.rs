@@ -41,7 +41,7 @@ pub(super) fn loader(
     let own = &findings.own;
     let share =
         |part_s: f64, of: f64| if own.over_s > 0.0 { part_s / own.over_s / of } else { 0.0 };
-    let producers = findings.partitions.len().max(1) as f64;
+    let producers = findings.lanes.len().max(1) as f64;
     let machine = &own.machine;
     let threads = THREADS.into_iter().zip(own.pulses).map(|(threads, pulse)| ThreadsReport {
         threads: threads.to_owned(),
@@ -185,7 +185,7 @@ fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
     report.machine.others_cpu_ratio.filter(|share| *share > OTHERS_SHARE_MAX)?;
     // Where the rate is missed by the server's fault, every producer waits for it all the time, also
     // for what is never answered.
-    let asked_s = findings.own.over_s * findings.partitions.len() as f64;
+    let asked_s = findings.own.over_s * findings.lanes.len() as f64;
     // The loader's threads starve with it, as they take turns: by themselves they show in its own delay.
     let server_s = report.machine.backends_run_delay_s?;
     let starved_s = server_s + report.machine.run_delay_s?;
@@ -195,7 +195,7 @@ fn starved(report: &LoaderReport, findings: &Findings<'_>) -> Option<f64> {
 
 /// Whether outages took so much of the producers' time that nothing else explains a missed rate.
 fn was_gone(total: &StreamTally, findings: &Findings<'_>) -> bool {
-    let asked_s = findings.own.over_s * findings.partitions.len() as f64;
+    let asked_s = findings.own.over_s * findings.lanes.len() as f64;
     total.outages_unrecovered > 0 || total.outage.sum_s() > (1.0 - STARVED_MIN) * asked_s
 }
 

@@ -114,13 +114,13 @@ impl Growing {
             errors: 0,
         };
         let (mut response, mut query_response) = (Times::default(), Times::default());
-        for partition in &interval.partitions {
-            figures.rows_due += partition.rows_due;
-            figures.rows_acknowledged += partition.tally.rows_acknowledged;
-            figures.backlog_rows += partition.backlog_rows;
-            figures.batches_late += partition.tally.batches_late;
-            figures.errors += partition.tally.errors.values().sum::<u64>();
-            response.merge(&partition.tally.batch.response);
+        for lane in &interval.lanes {
+            figures.rows_due += lane.rows_due;
+            figures.rows_acknowledged += lane.tally.rows_acknowledged;
+            figures.backlog_rows += lane.backlog_rows;
+            figures.batches_late += lane.tally.batches_late;
+            figures.errors += lane.tally.errors.values().sum::<u64>();
+            response.merge(&lane.tally.batch.response);
         }
         for query in &interval.queries {
             figures.queries += query.executions;
@@ -191,7 +191,7 @@ impl Point {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{PartitionInterval, Phase, ReaderTally, StreamTally};
+    use crate::record::{LaneInterval, Phase, ReaderTally, StreamTally};
 
     fn tick(number: u64) -> Interval {
         let mut tally = StreamTally { rows_acknowledged: 10, ..StreamTally::default() };
@@ -202,7 +202,7 @@ mod tests {
             phase: Phase::Measure,
             gpus: Vec::new(),
             target_rows_per_s: Some(number as f64),
-            partitions: vec![PartitionInterval { rows_due: 10, backlog_rows: 3, tally }],
+            lanes: vec![LaneInterval { rows_due: 10, backlog_rows: 3, tally }],
             queries: Vec::new(),
             pairs: Vec::new(),
             queries_due: ReaderTally::default(),
@@ -244,7 +244,7 @@ mod tests {
                 let micros = 100.0 * 1.039_f64.powi((value as i32 * 7 + number as i32) % 300);
                 times.record(Duration::from_micros(micros as u64));
             }
-            interval.partitions[0].tally.batch.response.merge(&times);
+            interval.lanes[0].tally.batch.response.merge(&times);
             interval.queries = vec![crate::record::QueryTally::default()];
             interval.queries[0].times.response.merge(&times);
             timeline.add(&interval);

@@ -8,12 +8,12 @@ use crate::engine::assemble::unix_us;
 use crate::engine::clocks::Clocks;
 use crate::engine::waits::Waits;
 use crate::ingest::Connection;
-use crate::ingest::audit::{Evidence, PartitionEvidence};
+use crate::ingest::audit::{Evidence, LaneEvidence};
 use crate::ingest::doubts::Doubts;
 use crate::pace::Backoff;
 use crate::pg;
 use crate::pg::fate::Fate;
-use crate::pg::table::StreamPartition;
+use crate::pg::table::StreamLane;
 
 use super::Run;
 
@@ -33,9 +33,9 @@ impl Run<'_> {
         self.lanes.iter().map(|lane| lane.totals.tally.rows_acknowledged).sum()
     }
 
-    /// The partitions that it loads.
-    pub(in crate::engine) fn partitions(&self) -> &[StreamPartition] {
-        &self.table.partitions
+    /// What its producers load.
+    pub(in crate::engine) fn lanes(&self) -> &[StreamLane] {
+        &self.table.lanes
     }
 
     /// How many batches are in doubt.
@@ -46,21 +46,19 @@ impl Run<'_> {
     /// Asks once more what became of batches that are in doubt.
     pub(in crate::engine) async fn decide_doubts(&mut self, patience: Duration) {
         let job = &self.plan.job;
-        let lanes = self.lanes.iter().zip(&self.table.partitions);
-        let asking = lanes.map(async |(lane, partition)| {
+        let lanes = self.lanes.iter().zip(&self.table.lanes);
+        let asking = lanes.map(async |(lane, StreamLane { ids, target })| {
             let batches = &lane.totals.tally.doubts;
             if batches.is_empty() {
                 return Vec::new();
             }
             let connection = Connection {
                 address: self.address.clone(),
-                application_name: format!("strom-load producer {}", partition.number),
-                target: partition.target.clone(),
+                application_name: format!("strom-load producer {}", ids.lane.number),
+                target: target.clone(),
                 positions: false,
             };
-            let (number, first_id) = (partition.number, partition.first_id);
-            let doubts =
-                Doubts { stream: &job.stream, partition: number, first_id, connection, batches };
+            let doubts = Doubts { stream: &job.stream, ids: *ids, connection, batches };
             doubts.decide(&job.recovery, patience).await
         });
         let answers = join_all(asking).await;
@@ -81,9 +79,8 @@ impl Run<'_> {
 
     /// What an audit needs to know that has such patience with the server.
     pub(in crate::engine) fn evidence(&self, patience: Duration) -> Evidence<'_> {
-        let partitions = self.lanes.iter().map(|lane| PartitionEvidence {
-            number: lane.totals.number,
-            first_id: lane.totals.first_id,
+        let lanes = self.lanes.iter().map(|lane| LaneEvidence {
+            ids: lane.totals.ids,
             schedule: lane.schedule.clone(),
             account: lane.totals.tally.account.clone(),
             // Whoever holds the table reads before anybody else can enter it.
@@ -97,7 +94,7 @@ impl Run<'_> {
             patience,
             backoff: Backoff::default(),
             reservation: Some(self.table.reservation.clone()),
-            partitions: partitions.collect(),
+            lanes: lanes.collect(),
         }
     }
 }

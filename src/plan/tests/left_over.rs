@@ -5,10 +5,11 @@ use insta::assert_snapshot;
 use super::*;
 
 /// A value of each setting that no default and no profile below has.
-const UNUSUAL: [(&str, &str); 38] = [
+const UNUSUAL: [(&str, &str); 39] = [
     ("--rate", "5"),
     ("--arrival", "poisson"),
     ("--partitions", "9"),
+    ("--connections", "11"),
     ("--batch-rows", "7"),
     ("--linger", "5ms"),
     ("--table", "elsewhere"),

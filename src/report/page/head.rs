@@ -199,7 +199,7 @@ fn rows(result: &JobResult, run: &StreamRun) -> Cell {
         let answer = if result.rows_add_up() { "yes, by count" } else { "no, the count is wrong" };
         return Cell::new(question, state, answer, format!("{found} counted; {dropped} dropped"));
     };
-    let sum = |of: fn(&crate::record::PartitionAudit) -> &crate::record::Ranges| {
+    let sum = |of: fn(&crate::record::LaneAudit) -> &crate::record::Ranges| {
         format_count(audit.iter().map(|partition| of(partition).rows()).sum())
     };
     let figures = format!(

@@ -297,7 +297,7 @@ fn of_several_codes_the_gravest_counts() {
     assert_eq!(coded(&result), exit::SHORTFALL);
     result.status = Status::Failed;
     assert_eq!(coded(&result), exit::ENDED_EARLY);
-    let mut lost = crate::record::PartitionAudit::default();
+    let mut lost = crate::record::LaneAudit::default();
     lost.lost.push(0, 1);
     let lost = spoilt(result, |run| run.stream.audit = Some(vec![lost]));
     assert_eq!(coded(&lost), exit::INTEGRITY);

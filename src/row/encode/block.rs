@@ -26,6 +26,8 @@ pub(super) struct Block {
     rows_max: usize,
     tuple_head_bytes: usize,
     first: Row,
+    /// From one row to the next.
+    step: Row,
     rows: usize,
     /// Where each row ends so far.
     ends: [usize; ROWS_MAX],
@@ -63,6 +65,7 @@ impl Block {
             rows_max,
             tuple_head_bytes: tuple_head.len(),
             first: Row::new(0),
+            step: Row::new(1),
             rows: 0,
             ends: [0; ROWS_MAX],
             due: if has_due { Due::Each(Box::new([0; ROWS_MAX])) } else { Due::Unasked },
@@ -100,15 +103,25 @@ impl Block {
         self.first
     }
 
+    /// How far it is from one row to the next.
+    pub(super) fn step(&self) -> u64 {
+        self.step.seq
+    }
+
+    /// Has only every `step`-th row.
+    pub(super) fn every(&mut self, step: u64) {
+        self.step = Row::new(step);
+    }
+
     /// Appends a field to every row: `write` puts it to the front of the space and returns its
     /// length.
     #[inline]
     pub(super) fn put(&mut self, mut write: impl FnMut(Row, &mut [u8]) -> usize) {
-        let mut row = self.first;
+        let (mut row, step) = (self.first, self.step);
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         for (bytes, end) in rows.zip(&mut self.ends[..self.rows]) {
             *end += write(row, &mut bytes[*end..]);
-            row = row.next();
+            row = row.plus(step);
         }
     }
 
@@ -133,11 +146,11 @@ impl Block {
     ) {
         let starts = self.ends;
         put(self);
-        let mut row = self.first;
+        let (mut row, step) = (self.first, self.step);
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         for ((bytes, end), start) in rows.zip(&mut self.ends[..self.rows]).zip(starts) {
             *end = start + change(row, *end - start, &mut bytes[start..]);
-            row = row.next();
+            row = row.plus(step);
         }
     }
 
@@ -148,12 +161,12 @@ impl Block {
             return self.put(|row, space| write(row, due.advance(), space));
         }
         let Due::Each(due_us) = &self.due else { return };
-        let mut row = self.first;
+        let (mut row, step) = (self.first, self.step);
         let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
         let rows = rows.zip(&mut self.ends[..self.rows]);
         for ((bytes, end), due_us) in rows.zip(due_us.iter()) {
             *end += write(row, *due_us, &mut bytes[*end..]);
-            row = row.next();
+            row = row.plus(step);
         }
     }
 

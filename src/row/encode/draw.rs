@@ -67,7 +67,7 @@ impl Whole {
         let &Self { min, span, ref draw, stream } = self;
         let number = |offset: u64| min.wrapping_add(offset as i64);
         let bits = |row| stream.bits(row);
-        let seq = block.first().seq;
+        let (seq, step) = (block.first().seq, block.step());
         match (draw, span.checked_add(1)) {
             (_, Some(1)) => block.put(|_, space| write(min, space)),
             (Draw::Random, Some(numbers)) => {
@@ -75,10 +75,13 @@ impl Whole {
             }
             (Draw::Random, None) => block.put(|row, space| write(number(bits(row)), space)),
             (Draw::Cycle, numbers) => {
-                let mut next = numbers.map_or(seq, |numbers| seq % numbers);
+                let within = |offset: u64| numbers.map_or(offset, |numbers| offset % numbers);
+                let (mut next, step) = (within(seq), within(step));
                 block.put(|_, space| {
                     let now = next;
-                    next = if now == span { 0 } else { now + 1 };
+                    // Below the span, or it begins again; with all numbers it wraps by itself.
+                    let left = span - now;
+                    next = if step > left { step - left - 1 } else { now + step };
                     write(number(now), space)
                 });
             }

@@ -1,13 +1,13 @@
 //! Laws of the encoder: every value is in its range, every row is a pure function of its number.
 
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
-use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Pattern, Pick, Values, Zipf};
+use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pattern, Pick, Values, Zipf};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
 /// Rows that are due before time in microseconds overflows.
@@ -343,6 +343,24 @@ proptest! {
             let row = rows - 1;
             let alone = encode(&mut encoder, first_row.wrapping_add(row), 1, &[0]);
             prop_assert!(at_once.ends_with(&alone));
+        }
+    }
+
+    #[test]
+    fn the_lanes_of_a_partition_have_its_rows_between_them(
+        seed: u64, first_row in 0_u64..1 << 40, lanes in 1_u32..40,
+    ) {
+        let columns: Vec<Column> = [every_kind(), every_pick()].concat().into_iter()
+            .filter(|column| !column.values.is_of_due_time()).collect();
+        let lanes = NonZeroU32::new(lanes).unwrap();
+        for number in 0..lanes.get() {
+            let lane = Lane { partition: Some(5), ..Lane::of(number, lanes, None) };
+            let ids = Ids { lane, base: 7 };
+            let mut own = Encoder::of_ids(&columns, seed, &ids).unwrap();
+            let own = encode(&mut own, first_row, 70, &[1 << 20]);
+            let mut whole = Encoder::new(&columns, seed, 5, 7).unwrap();
+            let rows = (first_row..first_row + 70).map(|row| encode(&mut whole, lane.row(row), 1, &[0]));
+            prop_assert_eq!(own, rows.collect::<Vec<_>>().concat());
         }
     }
 

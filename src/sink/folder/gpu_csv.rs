@@ -151,7 +151,7 @@ mod tests {
             length: Duration::from_secs(1),
             phase: Phase::Measure,
             target_rows_per_s: None,
-            partitions: Vec::new(),
+            lanes: Vec::new(),
             queries: Vec::new(),
             pairs: Vec::new(),
             queries_due: ReaderTally::default(),

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::record::{Account, PartitionInterval};
+use crate::record::{Account, LaneInterval};
 use crate::result::journal::{JOURNAL, Lines};
 
 const NEW: &str = "journal.log.new";
 
-/// At this length it is written anew, with neighbouring rows merged: two days of three partitions.
+/// At this length it is written anew, with neighbouring rows merged: two days of three lanes.
 const BYTES_MAX: u64 = 16 << 20;
 
 /// The journal of a stream that goes on.
@@ -31,7 +31,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// By partition.
+    /// By lane.
     unwritten: Vec<Account>,
     /// When the last of it was known, since the start of the schedule.
     at: Duration,
@@ -61,9 +61,9 @@ impl Shared {
 }
 
 impl Journal {
-    /// Creates the journal of a stream with these partitions, whose schedule begins at `start`.
-    pub(crate) fn create(folder: &Path, start: SystemTime, partitions: &[u32]) -> io::Result<Self> {
-        let unwritten = vec![Account::default(); partitions.len()];
+    /// Creates the journal of a stream with these lanes, whose schedule begins at `start`.
+    pub(crate) fn create(folder: &Path, start: SystemTime, lanes: &[u32]) -> io::Result<Self> {
+        let unwritten = vec![Account::default(); lanes.len()];
         let state = State { unwritten: unwritten.clone(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), ..Shared::default() });
         let since = start.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Journal {
             shared: Arc::clone(&shared),
             folder: folder.to_owned(),
             origin_us: i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
-            partitions: partitions.to_vec(),
+            lanes: lanes.to_vec(),
             written: Vec::new(),
             file: None,
             lines: Lines::default(),
@@ -87,11 +87,11 @@ impl Journal {
         self.writer.take().map(|mut writer| move || while writer.step() {})
     }
 
-    /// Takes what became known until `at`, by partition; says if the last could not be written.
-    pub(crate) fn note(&self, at: Duration, partitions: &[PartitionInterval]) -> io::Result<()> {
+    /// Takes what became known until `at`, by lane; says if the last could not be written.
+    pub(crate) fn note(&self, at: Duration, lanes: &[LaneInterval]) -> io::Result<()> {
         let mut state = self.shared.lock();
-        for (unwritten, partition) in state.unwritten.iter_mut().zip(partitions) {
-            unwritten.append(&partition.tally.account);
+        for (unwritten, lane) in state.unwritten.iter_mut().zip(lanes) {
+            unwritten.append(&lane.tally.account);
         }
         state.at = at;
         state.is_fresh = true;
@@ -126,8 +126,8 @@ pub(crate) struct Writer {
     folder: PathBuf,
     origin_us: i64,
     /// Their numbers.
-    partitions: Vec<u32>,
-    /// What the file says, by partition.
+    lanes: Vec<u32>,
+    /// What the file says, by lane.
     written: Vec<Account>,
     /// `None` once it failed: nobody knows what it holds.
     file: Option<File>,
@@ -153,7 +153,7 @@ impl Writer {
                 state = self.shared.wait(state);
             }
             state.is_fresh = false;
-            let nothing = vec![Account::default(); self.partitions.len()];
+            let nothing = vec![Account::default(); self.lanes.len()];
             let unwritten = std::mem::replace(&mut state.unwritten, nothing);
             (unwritten, state.at, state.is_closed)
         };
@@ -171,7 +171,7 @@ impl Writer {
             return Ok(());
         }
         let (mut text, mut lines) = (String::new(), self.lines);
-        for (number, account) in self.partitions.iter().zip(unwritten) {
+        for (number, account) in self.lanes.iter().zip(unwritten) {
             lines.account(&mut text, at, *number, account);
         }
         lines.known(&mut text, at);
@@ -198,7 +198,7 @@ impl Writer {
     fn write_anew(&mut self, all: Vec<Account>, at: Duration) -> io::Result<()> {
         let (mut text, mut lines) = (String::new(), Lines::default());
         lines.head(&mut text, self.origin_us);
-        for (number, account) in self.partitions.iter().zip(&all) {
+        for (number, account) in self.lanes.iter().zip(&all) {
             lines.account(&mut text, at, *number, account);
         }
         lines.known(&mut text, at);
@@ -231,11 +231,11 @@ mod tests {
     use crate::record::StreamTally;
     use crate::result::journal;
 
-    fn interval(partitions: &[(u64, u64)]) -> Vec<PartitionInterval> {
+    fn interval(partitions: &[(u64, u64)]) -> Vec<LaneInterval> {
         let one = |(first, rows): &(u64, u64)| {
             let mut tally = StreamTally::default();
             tally.account.acknowledged.push(*first, *rows);
-            PartitionInterval { rows_due: *rows, backlog_rows: 0, tally }
+            LaneInterval { rows_due: *rows, backlog_rows: 0, tally }
         };
         partitions.iter().map(one).collect()
     }

@@ -1,9 +1,11 @@
 //! What a page holds does not grow with the run.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::record::{PartitionInterval, StreamTally};
+use crate::record::{LaneInterval, StreamTally};
 use crate::result::server::{ClockOffset, ServerFacts};
+use crate::row::Lane;
 
 use super::*;
 use crate::sink::{QueryStart, StreamStart};
@@ -16,12 +18,16 @@ fn begun() -> (Arc<Exposition>, PrometheusSink) {
 fn begun_with(queries: &[QueryStart]) -> (Arc<Exposition>, PrometheusSink) {
     let exposition = Arc::new(Exposition::new());
     let mut sink = PrometheusSink { exposition: Arc::clone(&exposition), handles: None };
+    let lanes = [4, 5, 9].map(|partition| Lane {
+        partition: Some(partition),
+        ..Lane::of(partition, NonZeroU32::MAX, None)
+    });
     let start = Start {
         profile: "realtime",
         run_id: "0190-run",
         planned: None,
         stream: Some(StreamStart {
-            partitions: &[4, 5, 9],
+            lanes: &lanes,
             target_rows_per_s: Some(3_000.0),
             queries_are_due: true,
             drain_timeout: Duration::from_secs(30),
@@ -42,20 +48,20 @@ fn begun_with(queries: &[QueryStart]) -> (Arc<Exposition>, PrometheusSink) {
 
 /// A second in which each of three partitions committed a batch and failed with an error.
 fn second(number: u64) -> Interval {
-    let partitions = (0..3).map(|_| {
+    let lanes = (0..3).map(|_| {
         let mut tally = StreamTally { rows_acknowledged: 1_000, batches: 10, ..Default::default() };
         for batch in 0..10 {
             tally.batch.response.record(Duration::from_micros(100 + number % 5_000 + batch));
         }
         tally.errors.insert(format!("X{:04}", number % 100), 1);
-        PartitionInterval { rows_due: 1_000, backlog_rows: 100, tally }
+        LaneInterval { rows_due: 1_000, backlog_rows: 100, tally }
     });
     Interval {
         start: Duration::from_secs(number),
         length: Duration::from_secs(1),
         phase: Phase::Measure,
         target_rows_per_s: Some(3_000.0),
-        partitions: partitions.collect(),
+        lanes: lanes.collect(),
         queries: Vec::new(),
         pairs: Vec::new(),
         queries_due: ReaderTally { asked: 9, dropped: 1, ..ReaderTally::default() },
@@ -146,9 +152,9 @@ fn a_page_of_three_partitions_and_ten_queries_stays_small() {
     let (exposition, mut sink) = begun_with(&queries);
     // Counts of ten digits, as after days.
     let mut interval = second(0);
-    for partition in &mut interval.partitions {
-        partition.tally.row.record_n(Duration::from_micros(50), 9_000_000_000);
-        partition.tally.batch.response.record_n(Duration::from_micros(50), 90_000_000);
+    for lane in &mut interval.lanes {
+        lane.tally.row.record_n(Duration::from_micros(50), 9_000_000_000);
+        lane.tally.batch.response.record_n(Duration::from_micros(50), 90_000_000);
     }
     sink.interval(&interval).unwrap();
     let bytes = exposition.render().len();
