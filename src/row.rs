@@ -11,6 +11,7 @@ pub(crate) mod day;
 mod elementary;
 mod encode;
 mod lane;
+mod literal;
 pub(crate) mod numeric;
 mod pattern;
 mod pick;
@@ -30,7 +31,7 @@ pub use lane::{Ids, Lane};
 pub use pattern::Pattern;
 pub use pick::{Pick, Zipf};
 pub use text::row_text;
-pub use values::{Network, Values};
+pub use values::{Network, Others, Values};
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]

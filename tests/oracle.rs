@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use strom_load::pace::DueTimes;
 use strom_load::row::{
-    BatchEncoder, Column, ColumnType, Encoder, HEADER, Pattern, Pick, TRAILER, Values, Zipf,
-    row_text,
+    BatchEncoder, Column, ColumnType, Encoder, HEADER, Others, Pattern, Pick, TRAILER, Values,
+    Zipf, row_text,
 };
 
 use crate::support::{Database, Program, python};
@@ -158,7 +158,7 @@ fn within(column: &Column) -> Option<String> {
                 "{name} >= '{min:e}'::{of} AND ({name} < '{max:e}'::{of} OR {name} = '{min:e}'::{of})"
             )
         }
-        Values::Choice { of, .. } => {
+        Values::Choice { of, others: None, .. } => {
             let texts: Vec<_> = of.iter().map(|text| text.replace('\'', "''")).collect();
             format!("{name} IN ('{}')", texts.join("', '"))
         }
@@ -273,8 +273,35 @@ fn other_types() -> Vec<(ColumnType, Values)> {
         (T::Bytea, Values::Bytes { min_bytes: 0, max_bytes: 5_000 }),
         (T::Bytea, Values::Bytes { min_bytes: 0, max_bytes: 0 }),
         (T::Char(40), Values::Text { min_chars: 0, max_chars: 40 }),
-        (T::Char(7), Values::Choice { of: vec!["é".into(), String::new()], weights: vec![] }),
     ];
+    let choice = |of: &[&str], values| Values::Choice {
+        of: of.iter().map(|text| (*text).to_owned()).collect(),
+        weights: vec![],
+        others: Some(Box::new(Others { weight: 1.0, values })),
+    };
+    let integer = |min, max| Values::Integer { min, max, pick: Pick::Random };
+    let numeric = T::Numeric { precision: 6, scale: 2 };
+    let float = || Values::Float { min: 2.0, max: 3.0, pick: Pick::Random };
+    all.extend([
+        (T::Char(7), choice(&["é", ""], Values::Text { min_chars: 1, max_chars: 7 })),
+        (T::SmallInt, choice(&["-32768", "32767"], integer(0, 9))),
+        (T::Integer, choice(&["-2147483648"], integer(0, 9))),
+        (T::BigInt, choice(&["-9223372036854775808"], integer(0, 9))),
+        (
+            numeric,
+            choice(
+                &["0", "-9999.99", "1000.5"],
+                Values::Decimal { min: 1, max: 9, pick: Pick::Cycle },
+            ),
+        ),
+        (T::Boolean, choice(&["true"], Values::Boolean { true_ratio: 0.0 })),
+        (T::Date, choice(&["2024-02-29"], Values::Day { min: 0, max: 9, pick: Pick::Cycle })),
+        (T::Time, choice(&["24:00:00", "08:30:00.5"], Values::Time { min_us: 0, max_us: 9 })),
+        (T::Uuid, choice(&["00112233-4455-6677-8899-aabbccddeeff"], Values::Uuid)),
+        (T::Text, choice(&["it's", "\t"], Values::Text { min_chars: 0, max_chars: 3 })),
+        (T::Real, choice(&["1.5", "-1e-45"], float())),
+        (T::Double, choice(&["-0.25", "1e300", "-0"], float())),
+    ]);
     for network in ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/33", "::1/128"] {
         all.push((T::Inet, Values::Inet { network: network.parse().unwrap() }));
     }
@@ -334,8 +361,8 @@ fn picks() -> Vec<(ColumnType, Values)> {
     for of in [&["new", "paid", "it's"][..], &["a text of 20 letters"], &["", &"é".repeat(40)]] {
         let of: Vec<String> = of.iter().map(|text| (*text).to_owned()).collect();
         let weights = (0..of.len()).map(|number| 0.5 + number as f64).collect();
-        all.push((T::Text, Values::Choice { of: of.clone(), weights }));
-        all.push((T::Varchar(40), Values::Choice { of, weights: Vec::new() }));
+        all.push((T::Text, Values::Choice { of: of.clone(), weights, others: None }));
+        all.push((T::Varchar(40), Values::Choice { of, weights: Vec::new(), others: None }));
     }
     all
 }

@@ -3,7 +3,7 @@
 use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{format_day, format_time, parse_day, parse_time};
 use crate::row::numeric::units_of;
-use crate::row::{Column, ColumnFault, ColumnType, Pattern, Pick, Values, Zipf};
+use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Values, Zipf};
 
 /// Most characters of a `varchar` column.
 pub(super) const VARCHAR_MAX: u32 = 10_485_760;
@@ -41,7 +41,14 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             ("max_chars", "20", text.max_chars.is_some()),
         ],
         Written::Boolean(boolean) => vec![("true_ratio", "0.5", boolean.true_ratio.is_some())],
-        Written::Choice(choice) => vec![("of", "[\"new\", \"paid\"]", choice.of.is_some())],
+        Written::Choice(choice) => {
+            let mut all = vec![("of", "[\"new\", \"paid\"]", choice.of.is_some())];
+            if let Some(others) = &choice.others {
+                all.push(("others_weight", "10.0", choice.others_weight.is_some()));
+                all.extend(settings(others));
+            }
+            all
+        }
         Written::EventTime(event) => vec![
             ("late_ratio", "0.05", event.late_ratio.is_some()),
             ("mean_lateness_s", "30.0", event.mean_lateness_s.is_some()),
@@ -177,6 +184,17 @@ pub(super) fn resolve_values(
         Written::Choice(choice) => Values::Choice {
             of: need(choice.of.as_ref())?,
             weights: choice.weights.iter().flatten().map(|weight| weight.0).collect(),
+            others: match &choice.others {
+                None if choice.others_weight.is_some() => {
+                    let what = "`others_weight` is there without `others`";
+                    return Err(bad(what, "add `others`, such as { label = { … } }, or delete it"));
+                }
+                None => None,
+                Some(others) => Some(Box::new(Others {
+                    weight: need(choice.others_weight.as_ref())?.0,
+                    values: resolve_values(others, sql_type)?,
+                })),
+            },
         },
         Written::Uuid => Values::Uuid,
         Written::UuidV7 => Values::UuidV7,
@@ -320,10 +338,17 @@ pub(super) fn written_values(column: &Column) -> Written {
         Values::Boolean { true_ratio } => {
             Written::Boolean(profile::Boolean { true_ratio: Some(Number(*true_ratio)) })
         }
-        Values::Choice { of, weights } => Written::Choice(profile::Choice {
+        Values::Choice { of, weights, others } => Written::Choice(profile::Choice {
             of: Some(of.clone()),
             weights: (!weights.is_empty())
                 .then(|| weights.iter().map(|weight| Number(*weight)).collect()),
+            others_weight: others.as_ref().map(|others| Number(others.weight)),
+            others: others.as_ref().map(|others| {
+                Box::new(written_values(&Column {
+                    values: others.values.clone(),
+                    ..column.clone()
+                }))
+            }),
         }),
         Values::Uuid => Written::Uuid,
         Values::UuidV7 => Written::UuidV7,

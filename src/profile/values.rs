@@ -46,7 +46,7 @@ pub enum Values {
     Text(Text),
     /// True or false.
     Boolean(Boolean),
-    /// One of some texts.
+    /// One of some values.
     Choice(Choice),
     /// A random UUID, version 4.
     Uuid,
@@ -184,15 +184,21 @@ pub struct Boolean {
     pub true_ratio: Option<Number>,
 }
 
-/// One of some texts.
+/// One of some values.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// The texts, such as `["new", "paid", "sent"]`.
+    /// The values, as text, such as `["new", "paid", "sent"]`, or `["1", "7"]` of a number.
     pub of: Option<Vec<String>>,
     /// How often each comes, in proportion, such as [1, 5, 20]. Default: all alike.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weights: Option<Vec<Number>>,
+    /// What comes where none of them does, such as `{ label = { … } }`. Default: nothing else comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<Box<Values>>,
+    /// How often one of the others comes, in the proportion of `weights`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others_weight: Option<Number>,
 }
 
 /// How a value is chosen from its range.

@@ -249,7 +249,11 @@ pub(super) fn short(
 }
 
 /// The texts that one is chosen of, and their weights.
-pub(super) fn choice(of: &[String], weights: &[f64]) -> Result<(), ColumnFault> {
+pub(super) fn choice(
+    of: &[String],
+    weights: &[f64],
+    others: Option<f64>,
+) -> Result<(), ColumnFault> {
     let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
     if of.is_empty() || of.len() > CHOICES_MAX {
         let fact = format!("`of` has {} values", of.len());
@@ -258,15 +262,17 @@ pub(super) fn choice(of: &[String], weights: &[f64]) -> Result<(), ColumnFault> 
     if of.iter().any(|text| text.contains('\0')) {
         return Err(ColumnFault::Nul);
     }
-    if weights.is_empty() {
+    if weights.is_empty() && others.is_none() {
         return Ok(());
     }
-    if weights.len() != of.len() {
+    if !weights.is_empty() && weights.len() != of.len() {
         let fact = format!("`of` has {} values, and `weights` {}", of.len(), weights.len());
         return fault(fact, "write a weight for each value");
     }
-    let sum: f64 = weights.iter().sum();
-    if weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) || !sum.is_finite() {
+    let even = if weights.is_empty() { of.len() as f64 } else { 0.0 };
+    let weights = || weights.iter().copied().chain(others);
+    let sum = weights().sum::<f64>() + even;
+    if weights().any(|weight| !weight.is_finite() || weight < 0.0) || !sum.is_finite() {
         return fault("a weight is below 0 or not finite".to_owned(), "write numbers from 0 on");
     }
     if sum <= 0.0 {

@@ -11,12 +11,17 @@ use super::check::{
     in_order, lateness, possible, short, text, whole, whole_limits,
 };
 use super::day::DAY_US;
+use super::literal;
 use super::numeric::{MAX_SCALE, pow10};
 use super::pick::{Choosing, Pick};
 use super::{Column, ColumnType, Pattern};
 
 #[cfg(test)]
 mod tests;
+
+/// Types whose values can be chosen of some.
+const CHOSEN: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `smallint`, `numeric(15,2)`, \
+                      `real`, `double precision`, `boolean`, `date`, `time` or `uuid`";
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -89,13 +94,16 @@ pub enum Values {
         /// Probability of true, from 0 to 1.
         true_ratio: f64,
     },
-    /// One of some texts.
+    /// One of some values.
     Choice {
-        /// The texts.
+        /// The values, as text.
         of: Vec<String>,
         /// How often each comes, in proportion; all alike if there are none.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         weights: Vec<f64>,
+        /// What comes where none of them does.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        others: Option<Box<Others>>,
     },
     /// A random UUID, version 4.
     Uuid,
@@ -129,6 +137,15 @@ pub enum Values {
     },
     /// A text with placeholders.
     Pattern(Pattern),
+}
+
+/// The values that come beside those that one is chosen of.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Others {
+    /// How often one of them comes, in the proportion of the weights.
+    pub weight: f64,
+    /// What they are.
+    pub values: Values,
 }
 
 /// A network of addresses, of either version.
@@ -302,11 +319,9 @@ impl Values {
                 let ratio = (0.0..=1.0).contains(true_ratio);
                 ratio.then_some(()).ok_or_else(|| ColumnFault::Ratio(true_ratio.to_string()))
             }
-            Values::Choice { of, weights } => {
-                holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
-                choice(of, weights)?;
-                let longest = of.iter().map(|text| text.chars().count() as u64).max();
-                short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")
+            Values::Choice { of, weights, others } => {
+                holds(CHOSEN, literal::is_written(sql_type))?;
+                chosen(of, weights, others.as_deref(), sql_type)
             }
             Values::Uuid | Values::UuidV7 => holds("`uuid`", sql_type == T::Uuid),
             Values::EventTime { late_ratio, mean_lateness_s } => {
@@ -333,6 +348,18 @@ impl Values {
                 short(pattern.chars_max(), sql_type, "shorten the pattern, or use a wider type")
             }
         }
+    }
+
+    /// Whether they can be what comes beside values that one is chosen of.
+    fn fault_among_others(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
+        let is_role = matches!(self, Self::RowId | Self::Partition | Self::Choice { .. });
+        if is_role || self.is_of_due_time() {
+            return Err(ColumnFault::Setting {
+                fact: format!("`others` cannot be `{}`", self.name()),
+                fix: "use a generator such as label or integer".into(),
+            });
+        }
+        self.fault(sql_type)
     }
 
     /// The name in a profile.
@@ -381,11 +408,33 @@ impl Values {
             Self::Day { min, max, .. } => f64::from(*max) - f64::from(*min) + 1.0,
             Self::Text { max_chars, .. } => 36_f64.powf(f64::from(*max_chars)),
             Self::Boolean { .. } => 2.0,
-            Self::Choice { of, .. } => of.len() as f64,
+            Self::Choice { of, others, .. } => {
+                let others = others.as_ref().map_or(0.0, |others| others.values.distinct());
+                of.len() as f64 + others
+            }
             Self::Time { min_us, max_us } => (max_us - min_us) as f64 + 1.0,
             Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
             Self::Inet { network } => network.free() as f64 + 1.0,
             Self::Pattern(pattern) => pattern.distinct(),
         }
     }
+}
+
+/// Whether the type has each of the values that one is chosen of, and the others.
+fn chosen(
+    of: &[String],
+    weights: &[f64],
+    others: Option<&Others>,
+    sql_type: ColumnType,
+) -> Result<(), ColumnFault> {
+    choice(of, weights, others.map(|others| others.weight))?;
+    if let Some(text) = of.iter().find(|text| literal::encode(sql_type, text).is_none()) {
+        return Err(ColumnFault::Setting {
+            fact: format!("`{text}` is no value of type {sql_type}"),
+            fix: "write values of the column's type, in double quotes".into(),
+        });
+    }
+    let longest = of.iter().map(|text| text.chars().count() as u64).max();
+    short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")?;
+    others.map_or(Ok(()), |others| others.values.fault_among_others(sql_type))
 }

@@ -6,6 +6,7 @@ use super::label::{NumberedText, Table};
 use super::pattern::Template;
 use super::uuid;
 use crate::row::alias::Alias;
+use crate::row::literal;
 use crate::row::numeric::{self, Packed};
 use crate::row::random::Stream;
 use crate::row::{Column, ColumnType, Pick, Values};
@@ -56,6 +57,8 @@ pub(super) enum Field {
     ShortChoice(Chosen, Table<16>),
     LongChoice(Chosen, Table<32>),
     Choice(Chosen, Box<[Vec<u8>]>),
+    /// One of these, or else of another field.
+    Mixed(Chosen, Box<[Vec<u8>]>, Box<Field>),
     Uuid(Stream),
     DueUuid(Stream),
     EventTime(EventTime),
@@ -151,11 +154,20 @@ impl Field {
             Values::Boolean { true_ratio } => {
                 Self::Boolean { stream, true_below: (true_ratio * RATIO_STEPS) as u64 }
             }
-            Values::Choice { of, weights } => {
-                let fields: Vec<Vec<u8>> = of.iter().map(|text| literal(text)).collect();
-                let even = vec![1.0; of.len()];
-                let weights = if weights.is_empty() { &even } else { weights };
-                let chosen = Chosen { alias: Alias::new(weights), stream };
+            Values::Choice { of, weights, others } => {
+                let field =
+                    |text: &String| field(&literal::encode(sql_type, text).unwrap_or_default());
+                let fields: Vec<Vec<u8>> = of.iter().map(field).collect();
+                let mut weights = weights.clone();
+                weights.resize(of.len(), 1.0);
+                weights.extend(others.as_ref().map(|others| others.weight));
+                let chosen = Chosen { alias: Alias::new(&weights), stream };
+                if let Some(others) = others {
+                    // Of their own stream: which it is and what it is do not hang together.
+                    let column = Column { values: others.values.clone(), ..column.clone() };
+                    let others = Self::of_values(&column, stream.split(1), origin);
+                    return Self::Mixed(chosen, fields.into(), Box::new(others));
+                }
                 match (Table::of(&fields), Table::of(&fields)) {
                     (Some(table), _) => Self::ShortChoice(chosen, table),
                     (None, Some(table)) => Self::LongChoice(chosen, table),
@@ -218,7 +230,8 @@ impl Field {
             Self::Boolean { .. } => 4 + 1,
             Self::ShortLabel(..) | Self::ShortChoice(..) => 16,
             Self::LongLabel(..) | Self::LongChoice(..) => 32,
-            Self::Choice(_, fields) => fields.iter().map(Vec::len).max().unwrap_or(0),
+            Self::Choice(_, fields) => longest(fields),
+            Self::Mixed(_, fields, others) => others.max_bytes().max(longest(fields)),
             Self::Nullable { field, .. } => field.max_bytes(),
             Self::FormattedLabel(_, label) => label.max_bytes(),
             Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
@@ -295,6 +308,16 @@ impl Field {
                 space[..field.len()].copy_from_slice(field);
                 field.len()
             }),
+            Self::Mixed(Chosen { alias, stream }, fields, others) => block.put_and_change(
+                |block| others.put(block),
+                |row, length, space| match fields.get(alias.draw(stream.bits(row)) as usize) {
+                    None => length,
+                    Some(field) => {
+                        space[..field.len()].copy_from_slice(field);
+                        field.len()
+                    }
+                },
+            ),
             Self::Uuid(stream) => {
                 block.put(|row, space| write_uuid(uuid::random(*stream, row), space));
             }
@@ -321,9 +344,13 @@ impl Field {
     }
 }
 
-/// A text as a field.
-fn literal(text: &str) -> Vec<u8> {
-    [&(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
+/// A value as a field.
+fn field(value: &[u8]) -> Vec<u8> {
+    [&(value.len() as u32).to_be_bytes(), value].concat()
+}
+
+fn longest(fields: &[Vec<u8>]) -> usize {
+    fields.iter().map(Vec::len).max().unwrap_or(0)
 }
 
 /// Appends spaces to a field of a text, up to so many characters; returns its new length.

@@ -19,6 +19,7 @@ fn choice(of: &[&str], weights: &[f64]) -> Values {
     Values::Choice {
         of: of.iter().map(|text| (*text).to_owned()).collect(),
         weights: weights.to_vec(),
+        others: None,
     }
 }
 
