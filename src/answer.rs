@@ -252,6 +252,7 @@ impl Comparer {
             ties: found.ties.count,
             largest_difference: found.largest,
             near_zero: found.near_zero,
+            values: Row::new(),
             only: found.only.each_ref().map(|kept| kept.count),
             examples: found.only.each_ref().map(shown),
             ordered_by: ordered_by.map(|at| labels[*at].clone()).collect(),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::pg;
 use crate::plan::bench::Bench;
 use crate::query::examine::{Examiner, Findings};
-use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures};
+use crate::query::{Answer, Armed, ArmedQuery, Connection, Dealer, Ended, Failures, NO_SAMPLE};
 use crate::record::{Blame, Execution, Latency, NotedPair, Recorder};
 use crate::result::arm::ArmError;
 use crate::result::benchmark::Halted;
@@ -57,6 +57,8 @@ pub(crate) struct Bencher {
     table_rows: Option<u64>,
     /// The block that executions belong to; see [`Execution::block`].
     block: u64,
+    /// By query, the number of the next pair's values: both arms are asked the same.
+    numbers: Vec<u64>,
     /// By query and arm: whether this session has run it.
     warm: Vec<Vec<bool>>,
     dealer: Dealer,
@@ -127,6 +129,7 @@ impl Bencher {
             sent: Instant::now(),
             table_rows: None,
             block: 0,
+            numbers: vec![0; armed_queries.len()],
             warm: armed_queries
                 .iter()
                 .map(|armed_query| vec![false; armed_query.arms.len()])
@@ -194,7 +197,7 @@ impl Bencher {
             let mut is_warm = false;
             // Twice at most: what fails twice will fail again.
             while !samples.is_over() && !is_warm && !self.is_over() {
-                let executed = self.execute(query, arm, samples, false, limit).await?;
+                let executed = self.execute((query, arm), NO_SAMPLE, samples, false, limit).await?;
                 if let Executed::Answered(ns) = executed {
                     samples.cold_ns.get_or_insert(ns);
                     is_warm = true;
@@ -298,10 +301,12 @@ impl Bencher {
             self.tell(query, doing, arms[0].times_ns.len() - before, shown_since);
             self.block += 1;
             let first = self.dealer.first_of(arms.len());
+            let number = self.next_number(query);
             let mut times = [None; 2];
             for turn in 0..arms.len() {
                 let arm = if turn == 0 { first } else { 1 - first };
-                times[arm] = match self.execute(query, arm, &mut arms[arm], true, limit).await? {
+                let samples = &mut arms[arm];
+                times[arm] = match self.execute((query, arm), number, samples, true, limit).await? {
                     Executed::Answered(ns) => Some(ns),
                     Executed::Failed | Executed::Cut => None,
                     Executed::Aborted => return Ok(Halted::Stopped),
@@ -348,7 +353,9 @@ impl Bencher {
         for (arm, samples) in arms.iter_mut().enumerate() {
             while samples.times_ns.len() < ALONE && !samples.is_over() && !self.is_over() {
                 self.block += 1;
-                let executed = self.execute(query, arm, samples, true, Limit::Server).await?;
+                let number = self.next_number(query);
+                let executed =
+                    self.execute((query, arm), number, samples, true, Limit::Server).await?;
                 if let Executed::Answered(ns) = executed {
                     samples.times_ns.push(ns);
                 }
@@ -357,11 +364,17 @@ impl Bencher {
         Ok(())
     }
 
-    /// Runs a query in an arm once.
+    /// The number of the next values of a query.
+    fn next_number(&mut self, query: usize) -> u64 {
+        self.numbers[query] += 1;
+        self.numbers[query] - 1
+    }
+
+    /// Runs a query in an arm once, with the values of a number.
     async fn execute(
         &mut self,
-        query: usize,
-        arm: usize,
+        (query, arm): (usize, usize),
+        number: u64,
         samples: &mut ArmSamples,
         measured: bool,
         limit: Limit,
@@ -371,7 +384,8 @@ impl Bencher {
             self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
         }
         let armed_queries = Arc::clone(&self.armed_queries);
-        let (asked, arm_entered) = (&armed_queries[query].query, &armed_queries[query].arms[arm]);
+        let asked = armed_queries[query].asked(number);
+        let arm_entered = &armed_queries[query].arms[arm];
         let reduction = self.timed.reduction(query, arm);
         let at_limit = match limit {
             Limit::At(after) => Some(after),
@@ -413,7 +427,7 @@ impl Bencher {
                     }
                     tally.one_by_one.push(one);
                 });
-                self.timed.answered(query, arm);
+                self.timed.answered(query, arm, number);
                 if self.timed.lacks(query, arm) {
                     let asked = (asked, arm_entered);
                     // Boxed: once for each arm, and large.
@@ -440,7 +454,7 @@ impl Bencher {
                 Ok(self.cut(query, arm, samples, after))
             }
             Err(StromError::Server(error)) => {
-                self.failures.note(&asked.name, &arm_entered.name, &error);
+                self.failures.note(&asked.query.name, &arm_entered.name, &error);
                 samples.failures += 1;
                 let failed = self.execution(query, arm, self.sent.elapsed());
                 self.recorders.queries[query][arm].note(|tally| tally.failed(failed, error.code()));
@@ -480,7 +494,7 @@ impl Bencher {
         self.recorders.queries[query][arm].note(|tally| tally.cut += 1);
         samples.cuts += 1;
         samples.cut_after = Some(after);
-        let ArmedQuery { query, arms } = &self.armed_queries[query];
+        let ArmedQuery { query, arms, .. } = &self.armed_queries[query];
         let (name, arm, seconds) = (&query.name, &arms[arm], after.as_secs_f64());
         tracing::info!("`{name}` ({arm}) is cut after {seconds:.1} s");
         Executed::Cut

@@ -3,6 +3,7 @@
 mod abandoned;
 pub mod address;
 mod admit;
+mod ask;
 mod cancel;
 pub(crate) mod clean;
 pub(crate) mod clock;
@@ -19,6 +20,7 @@ pub(crate) mod facts;
 pub(crate) mod fate;
 pub mod fault;
 mod identity;
+mod kept;
 mod kind;
 pub(crate) mod load;
 pub(crate) mod mark;
@@ -44,6 +46,7 @@ pub(crate) mod work;
 
 pub use abandoned::cancel_abandoned;
 pub use address::Address;
+pub use ask::{Ask, Bound};
 pub use cancel::Canceller;
 pub use connect::OPEN_FILES;
 pub use dial::{Dial, Dialing, Wire};

@@ -17,6 +17,7 @@ mod limits;
 mod measured;
 mod outline;
 mod overrides;
+mod parameters;
 mod query;
 mod readers;
 mod recovery;
@@ -35,6 +36,7 @@ mod stream_job;
 pub(crate) mod sweep;
 mod table;
 mod table_name;
+mod template;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -50,6 +52,7 @@ pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use kind::Kind;
 pub use outline::{Aggregates, Outline};
 pub use overrides::{Override, Overrides};
+pub use parameters::Parameters;
 pub use query::{AnswerRule, Query};
 pub use readers::Readers;
 pub use recovery::Recovery;
@@ -67,11 +70,14 @@ pub use stream_job::StreamJob;
 pub use sweep::SweepJob;
 pub use table::{Index, Table};
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
+pub use template::Template;
 pub use threshold::{Gate, Threshold, ThresholdOp};
 pub use unwritten::unwritten;
 pub use watch::Watch;
 
-pub use crate::profile::{Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault};
+pub use crate::profile::{
+    Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault, Protocol,
+};
 
 use crate::profile::Profile;
 

@@ -31,7 +31,7 @@ pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
     Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, Float, Inet, Integer,
-    Label, Lognormal, Normal, Pick, Text, TimeOfDay, Values, Zipf,
+    Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -241,8 +241,29 @@ pub struct Query {
     /// tie in them, either arm may return either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ties: Option<Vec<String>>,
-    /// One SQL statement; `{table}` stands for the stream's table.
+    /// One SQL statement; `{table}` stands for the stream's table, `:name` for a parameter.
     pub sql: Option<Located<String>>,
+    /// How it is sent. Default: "prepared" with parameters, else "extended".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Located<Protocol>>,
+    /// Where the values of its parameters come from, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<Parameters>,
+}
+
+/// Parameters of a query, by name.
+pub type Parameters = IndexMap<String, Located<Parameter>>;
+
+/// How a query is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// In one message, with values as literals within the text; the answer comes as text.
+    Simple,
+    /// In parts: parsed and planned each time, values beside the text, the answer in binary.
+    Extended,
+    /// The same by a statement that each session prepares once for each arm: its plan may stay.
+    Prepared,
 }
 
 /// What happens when the server fails a batch, or is gone.

@@ -3,10 +3,12 @@
 
 mod armed;
 mod armed_query;
+mod asked;
 mod chooser;
 mod dealer;
 pub(crate) mod examine;
 mod failures;
+mod numbering;
 mod plans;
 mod shares;
 mod sight;
@@ -30,6 +32,7 @@ use crate::record::{
 use crate::strom::StromError;
 pub(crate) use armed::{Answer, Armed, Connection, Ended};
 pub(crate) use armed_query::ArmedQuery;
+pub(crate) use asked::{Asked, NO_SAMPLE, TYPICAL};
 pub(crate) use chooser::{Chooser, TableRows};
 pub(crate) use dealer::Dealer;
 pub(crate) use failures::Failures;
@@ -228,7 +231,8 @@ impl Reader {
         let armed_query = &self.armed_queries[turn.query];
         let rows = self.rows.load(Ordering::Relaxed);
         let arm = &armed_query.arms[turn.arm];
-        let ran = self.armed.run(&armed_query.query, arm, &self.abort, turn.limit).await;
+        let asked = armed_query.asked(turn.number);
+        let ran = self.armed.run(asked, arm, &self.abort, turn.limit).await;
         let ended = ran.map_err(|error| match error {
             StromError::Server(error) => ReadError::Server(error),
             error => ReadError::Strom(error),

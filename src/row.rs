@@ -102,6 +102,16 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// The name by which a value is cast to it without being cut or rounded.
+    pub fn cast_name(self) -> String {
+        match self {
+            Self::Numeric { .. } => "numeric".to_owned(),
+            Self::Varchar(_) => "varchar".to_owned(),
+            Self::Char(_) => "bpchar".to_owned(),
+            whole => whole.to_string(),
+        }
+    }
+
     /// Digits after the decimal point: none but a numeric's.
     pub(crate) fn scale(self) -> u16 {
         match self {

@@ -32,6 +32,7 @@ mod manual;
 mod oracle;
 mod outputs;
 mod pages;
+mod parameters;
 mod plans;
 mod planted;
 mod poolers;

@@ -385,7 +385,7 @@ async fn outputs() {
 }
 
 /// Each profile and what is wrong with it.
-const BAD_PROFILES: [(&str, &str); 16] = [
+const BAD_PROFILES: [(&str, &str); 17] = [
     ("not-toml", "[stream\nrows_per_s = 1"),
     ("unknown-key", "[stream]\nrow_per_s = 3000\n[reader]\ncount = 1"),
     ("wrong-type", "duration_s = 'long'\n[stream]\nbatch_rows = 'many'"),
@@ -393,6 +393,15 @@ const BAD_PROFILES: [(&str, &str); 16] = [
     ("no-query", "[readers]\ncount = 2"),
     ("several-statements", "[[readers.queries]]\nname = 'q'\nsql = 'SELECT 1; DROP TABLE {table}'"),
     ("unknown-placeholder", "[[readers.queries]]\nname = 'q'\nsql = 'SELECT 1 FROM {tabel}'"),
+    (
+        "parameter-faults",
+        "[[readers.queries]]\nname = 'q'\nnewest_column = 'at'\nprotocol = 'simple'\n\
+         sql = 'SELECT 1 FROM {table} WHERE a = :catgory AND b > :due'\n\
+         [readers.queries.parameters]\n\
+         category = { type = 'text', values = { label = { prefix = 'c_', min = 1, max = 9 } } }\n\
+         due = { type = 'timestamptz', values = 'due_time' }\n\
+         [[readers.queries]]\nname = 'r'\nsql = 'SELECT :x'",
+    ),
     (
         "query-twice",
         "[[readers.queries]]\nname = 'q'\nsql = 'SELECT 1'\n\

@@ -29,8 +29,9 @@ impl Bencher {
                     let doing = Doing::Measuring { until: None };
                     self.tell(*query, doing, samples.times_ns.len(), began);
                     self.block = (number * executions + samples.times_ns.len()) as u64;
+                    let values = samples.times_ns.len() as u64;
                     if let Executed::Answered(ns) =
-                        self.execute(*query, arm, samples, true, Limit::Fails).await?
+                        self.execute((*query, arm), values, samples, true, Limit::Fails).await?
                     {
                         samples.times_ns.push(ns);
                     }

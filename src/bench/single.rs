@@ -7,28 +7,28 @@ use std::time::Duration;
 use super::{ArmSamples, BenchError, Bencher, Executed, Limit};
 use crate::pg;
 use crate::query::examine::{AnswerHistory, Findings};
-use crate::query::{Armed, ArmedQuery, Connection, Ended};
+use crate::query::{Armed, Connection, Ended, TYPICAL};
 use crate::result::answers::TimedAnswers;
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
 
 impl Bencher {
-    /// Runs a query in an arm once, on its own; nanoseconds, or `None` if it failed or was aborted.
-    /// Only what is `measured` is in the histograms of its tally; `block` is
+    /// Runs a query in an arm once, on its own, with the values of a number; nanoseconds, or `None` if it
+    /// failed or was aborted. Only what is `measured` is in the histograms of its tally; `block` is
     /// [`Execution::block`].
     ///
     /// # Errors
     /// As for [`Bencher::measure`].
     pub(crate) async fn once(
         &mut self,
-        query: usize,
-        arm: usize,
+        (query, arm): (usize, usize),
+        number: u64,
         samples: &mut ArmSamples,
         measured: bool,
         block: u64,
     ) -> Result<Option<u64>, BenchError> {
         self.block = block;
-        Ok(match self.execute(query, arm, samples, measured, Limit::Fails).await? {
+        Ok(match self.execute((query, arm), number, samples, measured, Limit::Fails).await? {
             Executed::Answered(ns) => Some(ns),
             Executed::Failed | Executed::Cut | Executed::Aborted => None,
         })
@@ -42,11 +42,11 @@ impl Bencher {
             return;
         }
         let armed_queries = Arc::clone(&self.armed_queries);
-        let asked = &armed_queries[query].query;
+        let asked = armed_queries[query].asked(TYPICAL);
         self.timed.prepare(&mut self.armed, query, at, (asked, reference)).await;
         let reduction = self.timed.reduction(query, at);
         match self.armed.run_reduced(asked, reference, (&self.abort, None), reduction).await {
-            Ok(Ended::Answered(_)) => self.timed.answered(query, at),
+            Ok(Ended::Answered(_)) => self.timed.answered(query, at, TYPICAL),
             Ok(Ended::AtLimit(_) | Ended::CutOff) => {}
             Err(error) => tracing::debug!("the answer of the reference: {error}"),
         }
@@ -67,12 +67,13 @@ impl Bencher {
         arm: usize,
         limit: Duration,
     ) -> Result<Verdict, StromError> {
-        let ArmedQuery { query, arms } = &self.armed_queries[query];
+        let (asked, arms) =
+            (self.armed_queries[query].asked(TYPICAL), &self.armed_queries[query].arms);
         let statement_timeout = limit.min(self.connection.statement_timeout);
         let connection = Connection { statement_timeout, ..self.connection.clone() };
         let mut armed = Armed::new(connection, Arc::default());
-        let plan = armed.explain(query, &arms[arm], false).await?;
-        let ran = armed.run(query, &arms[arm], &self.abort, None).await?;
+        let plan = armed.explain(asked, &arms[arm], false).await?;
+        let ran = armed.run(asked, &arms[arm], &self.abort, None).await?;
         armed.disconnect().await;
         match ran {
             Ended::Answered(_) => Ok(Evidence::read(&plan.json).verdict),

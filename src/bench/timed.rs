@@ -1,10 +1,10 @@
 //! The answers of timed executions, as digests: on tables that stand still all of a query are the same, in
 //! whatever arm. So the answer that was timed is the one that was checked.
 
-use crate::answer::{Question, Timed};
+use crate::answer::{Digest, Question, Reducer, Timed};
 use crate::pg::{AnswerForm, Reduction, SharedForm};
-use crate::plan::{AnswerCompare, Query};
-use crate::query::{Armed, ArmedQuery};
+use crate::plan::{AnswerCompare, Protocol};
+use crate::query::{Armed, ArmedQuery, Asked};
 use crate::result::answers::TimedAnswers;
 use crate::strom::{Arm, Gpu};
 
@@ -14,6 +14,8 @@ pub(super) struct TimedDigests(Vec<OfQuery>);
 struct OfQuery {
     /// Whether they are to be compared.
     wanted: bool,
+    /// Whether they come as text, of which no digests are made.
+    in_text: bool,
     on_gpu: bool,
     /// By arm, and the reference of a sweep behind them, once the query was answered there.
     forms: Vec<Option<AnswerForm>>,
@@ -22,8 +24,35 @@ struct OfQuery {
     /// By arm.
     reductions: Vec<Option<Reduction>>,
     timed: Timed,
+    /// Of a query with parameters.
+    by_values: Option<ByValues>,
     /// Why some are not known, if so.
     failed: Option<String>,
+}
+
+/// The answers of a query with parameters: those with the same values are compared as they come.
+#[derive(Default)]
+struct ByValues {
+    /// The last one: the number of its values, its arm, and the answer.
+    last: Option<(u64, usize, Digest)>,
+    executions: u64,
+    different: u64,
+    what: Option<String>,
+}
+
+impl ByValues {
+    fn note(&mut self, number: u64, arm: usize, reducer: &Reducer, digest: Digest) {
+        match self.last.take() {
+            Some((of, other, last)) if of == number && other != arm => {
+                self.executions += 2;
+                if let Some(what) = reducer.differ(&last, &digest) {
+                    self.different += 1;
+                    self.what.get_or_insert(what);
+                }
+            }
+            _ => self.last = Some((number, arm, digest)),
+        }
+    }
 }
 
 impl OfQuery {
@@ -44,6 +73,7 @@ impl OfQuery {
         if !as_before {
             // Digests so far are of other things.
             self.timed = Timed::new(self.forms.len());
+            self.by_values = self.by_values.take().map(|_| ByValues::default());
         }
         for (form, reduction) in self.forms.iter().zip(&mut self.reductions) {
             if let Some(form) = form.as_ref().filter(|_| !as_before || reduction.is_none()) {
@@ -59,8 +89,12 @@ impl TimedDigests {
         let of_query = |armed_query: &ArmedQuery| {
             let arms = armed_query.arms.len() + 1;
             let compared = armed_query.query.answers.compare != AnswerCompare::Off;
+            let in_text = armed_query.query.protocol == Protocol::Simple;
+            let has_parameters = armed_query.query.parameters.is_some();
             OfQuery {
                 wanted: check_answers && compared && arms > 2,
+                in_text,
+                by_values: has_parameters.then(ByValues::default),
                 on_gpu: armed_query.arms.iter().any(|arm| arm.gpu == Gpu::On),
                 forms: vec![None; arms],
                 shared: None,
@@ -79,12 +113,15 @@ impl TimedDigests {
 
     /// Whether nothing is known yet of an arm that is to be known of.
     pub(super) fn lacks(&self, query: usize, arm: usize) -> bool {
-        self.0[query].wanted && self.0[query].reductions[arm].is_none()
+        let own = &self.0[query];
+        own.wanted && !own.in_text && own.reductions[arm].is_none()
     }
 
     /// Whether no answer of an arm was timed yet that is to be.
     pub(super) fn lacks_answer(&self, query: usize, arm: usize) -> bool {
-        self.0[query].wanted && self.0[query].timed.executions(arm) == 0
+        // With parameters the reference's values are those of one execution.
+        let own = &self.0[query];
+        own.wanted && !own.in_text && own.by_values.is_none() && own.timed.executions(arm) == 0
     }
 
     /// What the next execution in an arm is to hand its rows to.
@@ -102,9 +139,9 @@ impl TimedDigests {
         armed: &mut Armed,
         query: usize,
         at: usize,
-        asked: (&Query, &Arm),
+        (asked, arm): (Asked<'_>, &Arm),
     ) {
-        let (Query { sql, answers: rule, .. }, arm) = asked;
+        let (sql, rule) = (&*asked.literal(), &asked.query.answers);
         let own = &mut self.0[query];
         let made = async { Ok(armed.enter(arm).await?.form(sql).await?) };
         match made.await {
@@ -117,12 +154,15 @@ impl TimedDigests {
         }
     }
 
-    /// An execution was answered.
-    pub(super) fn answered(&mut self, query: usize, arm: usize) {
-        let OfQuery { reductions, timed, .. } = &mut self.0[query];
+    /// An execution was answered, with the values of a number.
+    pub(super) fn answered(&mut self, query: usize, arm: usize, number: u64) {
+        let OfQuery { reductions, timed, by_values, .. } = &mut self.0[query];
         if let Some(Reduction { reducer, .. }) = &mut reductions[arm] {
             let digest = reducer.take();
-            timed.note(arm, reducer, digest);
+            match by_values {
+                Some(by_values) => by_values.note(number, arm, reducer, digest),
+                None => timed.note(arm, reducer, digest),
+            }
         }
     }
 
@@ -134,8 +174,28 @@ impl TimedDigests {
         base: usize,
         arms: impl Iterator<Item = usize>,
     ) -> Option<TimedAnswers> {
-        let OfQuery { wanted, reductions, timed, failed, .. } = &self.0[query];
+        let OfQuery { wanted, reductions, timed, failed, by_values, in_text, .. } = &self.0[query];
         let mut found = TimedAnswers::default();
+        if *wanted && *in_text {
+            let why = "the simple protocol answers in text, of which no digests are made";
+            found.not_compared = Some(why.to_owned());
+            return Some(found);
+        }
+        if let Some(by_values) = by_values.as_ref().filter(|_| *wanted) {
+            let reduction = reductions.iter().flatten().next()?;
+            found.left_out = reduction.reducer.left_out().to_vec();
+            found.not_compared.clone_from(failed);
+            if base == self.reference(query) || by_values.executions == 0 {
+                let why = "no two were asked with the same values one behind the other";
+                found.not_compared.get_or_insert_with(|| why.to_owned());
+            }
+            if found.not_compared.is_none() {
+                found.executions = by_values.executions;
+                found.different = by_values.different;
+                found.what.clone_from(&by_values.what);
+            }
+            return Some(found);
+        }
         let reduction = reductions[base].as_ref().or(reductions.iter().flatten().next());
         let any = (0..reductions.len()).any(|arm| timed.executions(arm) > 0);
         let reduction = reduction.filter(|_| *wanted && any)?;

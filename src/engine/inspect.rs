@@ -2,8 +2,8 @@
 
 use crate::answer;
 use crate::pg;
-use crate::plan::{AnswerRule, Query};
-use crate::query::ArmedQuery;
+use crate::plan::AnswerRule;
+use crate::query::{ArmedQuery, TYPICAL};
 use crate::result::server::ServerReport;
 use crate::strom::{self, Arm};
 
@@ -73,15 +73,15 @@ pub(super) async fn check_queries(
     armed_queries: &[ArmedQuery],
     rights: QueryRights,
 ) -> Result<(), PrepareError> {
-    for ArmedQuery { query, arms } in armed_queries {
+    for armed_query in armed_queries {
         let mut asked: Vec<Arm> = Vec::new();
-        for arm in arms {
+        for arm in &armed_query.arms {
             let meant = strom::naming(arm);
             if asked.iter().any(|asked| asked.set == meant.set) {
                 continue;
             }
             session.execute("enter an arm", ENTER).await?;
-            let checked = check_query(session, query, &meant, rights).await;
+            let checked = check_query(session, armed_query, &meant, rights).await;
             let left = session.execute("leave an arm", LEAVE).await;
             checked?;
             left?;
@@ -93,28 +93,40 @@ pub(super) async fn check_queries(
 
 async fn check_query(
     session: &mut pg::Session,
-    query: &Query,
+    armed_query: &ArmedQuery,
     arm: &Arm,
     rights: QueryRights,
 ) -> Result<(), PrepareError> {
+    let (query, asked) = (&armed_query.query, armed_query.asked(TYPICAL));
     if rights.role.is_some() {
         session.act_as_reader().await?;
     }
     strom::enter(session, arm).await?;
-    let admitted = session.admit(&query.sql, query.newest_column.as_deref(), rights.writes).await;
-    admitted.map_err(|error| {
-        let place = query.place.show(&query.sql, error.position());
+    let refused = |error: pg::Error, position: Option<u32>| {
+        let place = query.place.show(&query.sql, position);
         let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
         let query = match arm.set.is_empty() {
             true => query.name.clone(),
             false => format!("{}` in arm `{}", query.name, arm.name),
         };
         PrepareError::Query { query, error, place }
+    };
+    let sql = asked.literal();
+    let admitted = session.admit(&sql, query.newest_column.as_deref(), rights.writes).await;
+    admitted.map_err(|error| {
+        let position = error.position().map(|at| asked.position_of_literal(at));
+        refused(error, position)
     })?;
+    if let Some((numbered, types)) = asked.numbered() {
+        session.parse(numbered, types).await.map_err(|error| {
+            let position = error.position().map(|at| asked.position_of_numbered(at));
+            refused(error, position)
+        })?;
+    }
     if query.answers == AnswerRule::default() {
         return Ok(());
     }
-    let columns = session.columns(&query.sql).await?;
+    let columns = session.columns(&sql).await?;
     answer::check_names(&columns, &query.answers).map_err(|error| {
         let query = query.name.clone();
         PrepareError::Answers { query, error }

@@ -156,7 +156,7 @@ fn of_readers(job: StreamJob) -> Bench {
 fn twice(armed_queries: &[ArmedQuery]) -> Arc<[ArmedQuery]> {
     let twice = |armed_query: &ArmedQuery| {
         let arm = |name: &str| Arm { name: name.to_owned(), ..armed_query.arms[0].clone() };
-        ArmedQuery { query: armed_query.query.clone(), arms: BLIND.map(arm).to_vec() }
+        ArmedQuery { arms: BLIND.map(arm).to_vec(), ..armed_query.clone() }
     };
     armed_queries.iter().map(twice).collect()
 }

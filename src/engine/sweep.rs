@@ -23,7 +23,7 @@ use crate::plan::sweep::Sweep;
 use crate::plan::{GpuChoice, Plan, Query, SweepJob};
 use crate::quantity::format_duration;
 use crate::query::examine::Findings;
-use crate::query::{ArmedQuery, Connection};
+use crate::query::{ArmedQuery, Connection, NO_SAMPLE};
 use crate::result::{self, JobResult};
 use crate::sink::{Left, QueryStart};
 use crate::stats;
@@ -278,8 +278,9 @@ impl Sweeping<'_> {
             let is_over = self.is_over();
             let samples = self.cells.samples(query, combination);
             if !samples.given_up && !is_over {
-                let work =
-                    Box::pin(self.bencher.once(query, combination, samples, round > 0, block));
+                let (of, values) = ((query, combination), round as u64);
+                let work = self.bencher.once(of, values, samples, round > 0, block);
+                let work = Box::pin(work);
                 let took = ticker.during("", None, work).await?;
                 self.cells.note(query, combination, round, took);
             }
@@ -318,7 +319,8 @@ impl Sweeping<'_> {
         let mut warming = ArmSamples::default();
         let mut before = None;
         for _ in 0..WARMING_MAX {
-            let work = Box::pin(self.bencher.once(query, combination, &mut warming, false, block));
+            let of = (query, combination);
+            let work = Box::pin(self.bencher.once(of, NO_SAMPLE, &mut warming, false, block));
             let took = ticker.during("", None, work).await?;
             let alike = took.zip(before).is_some_and(|(took, before)| is_alike(took, before));
             if alike || took.is_none() || self.is_over() {
@@ -407,6 +409,7 @@ impl Sweeping<'_> {
         let began = Instant::now();
         while !self.is_over() {
             let probed = self.bencher.probe(was_on_gpu.unwrap_or(0), combination, GPU_PROBE_MAX);
+            let probed = Box::pin(probed);
             let waited = began.elapsed();
             match probed.await {
                 Ok(Verdict::Gpu) => break,

@@ -16,6 +16,7 @@ use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 use super::address::{Host, ServerHost, Target};
 use super::cancel::Way;
 use super::dial::Dialer;
+use super::kept::Kept;
 use super::session::{Beside, Driver, Guard, READ_ONLY};
 use super::silence::Heard;
 use super::tls::{self, Connector, Mode};
@@ -232,6 +233,7 @@ impl Attempt<'_> {
                 at_length: false,
                 told_read_only,
                 guard: Guard::Absent,
+                kept: Kept::default(),
             };
             if self.wanted != Target::Any {
                 let state = match state {

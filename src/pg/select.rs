@@ -7,6 +7,7 @@ use futures_util::TryStreamExt;
 use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::types::Type;
 
+use super::ask::{Ask, Parsed};
 use super::kind::kind_of;
 use super::reduce::Reduction;
 use super::session::Notice;
@@ -94,25 +95,58 @@ impl Session {
         Ok(Explained { json: json?.unwrap_or_default(), notices, took })
     }
 
-    /// Runs `sql` and drains its rows. If `newest_column` names a result column of type
-    /// timestamptz, its greatest value is noted. What makes digests is handed each row.
-    ///
-    /// The statement is unnamed: planned anew each time, as a plan that was good for a small table
-    /// must not outlive the table's growth.
+    /// Runs a query and drains its rows. If `newest_column` names a result column of type
+    /// timestamptz, its greatest value is noted. What makes digests is handed each row. Neither is done
+    /// of an answer that comes as text.
     ///
     /// # Errors
     /// When the server refuses the query, or has no such column of that type.
     pub async fn drain(
         &mut self,
-        sql: &str,
+        ask: Ask<'_>,
+        newest_column: Option<&str>,
+        reduction: Option<&mut Reduction>,
+    ) -> Result<Drained, Error> {
+        self.ready(ask).await?;
+        let parsed = match ask {
+            Ask::Simple(sql) => return Box::pin(self.drain_text(sql)).await,
+            Ask::Extended(sql, bound) => Parsed::Anew(sql, bound),
+            Ask::Kept(sql, bound, of) => match self.kept.get(sql, of) {
+                Some(statement) => Parsed::Kept(statement, bound),
+                None => Parsed::Anew(sql, bound),
+            },
+        };
+        let drained = self.drain_parsed(parsed, newest_column, reduction).await;
+        if drained.is_err() {
+            // One may be gone, or be of a table that is another one by now.
+            self.kept.clear();
+        }
+        drained
+    }
+
+    /// The same for a text in one message.
+    async fn drain_text(&mut self, sql: &str) -> Result<Drained, Error> {
+        self.drive("run the query", |client| async {
+            let mut messages = pin!(client.simple_query_raw(sql).await?);
+            let mut drained = Drained { rows: 0, newest: None };
+            while let Some(message) = messages.try_next().await? {
+                drained.rows += u64::from(matches!(message, SimpleQueryMessage::Row(_)));
+            }
+            Ok(drained)
+        })
+        .await
+    }
+
+    async fn drain_parsed(
+        &mut self,
+        parsed: Parsed<'_>,
         newest_column: Option<&str>,
         mut reduction: Option<&mut Reduction>,
     ) -> Result<Drained, Error> {
         let mut wrong_column = None;
         let drained = self
             .drive("run the query", |client| async {
-                let none: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 0] = [];
-                let mut rows = pin!(client.query_typed_raw(sql, none).await?);
+                let mut rows = pin!(parsed.send(client).await?);
                 let mut drained = Drained { rows: 0, newest: None };
                 let mut column = None;
                 while let Some(row) = rows.try_next().await? {

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::abandoned::Unfinished;
 use super::cancel::{Canceller, Way};
+use super::kept::Kept;
 use super::silence::{Heard, Listener};
 use super::{Error, QUERY_CANCELED};
 
@@ -66,6 +67,8 @@ pub struct Session {
     pub(super) told_read_only: Arc<AtomicBool>,
     /// What keeps a profile's queries from writing.
     pub(super) guard: Guard,
+    /// The statements that it keeps.
+    pub(super) kept: Kept,
 }
 
 /// What keeps the queries of a session from writing.

@@ -1,6 +1,7 @@
 //! Columns: SQL types by their names, and value ranges. Whether the two fit is `row`'s to say.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use super::source::Report;
 use super::table_name::{check_identifier, quote_identifier};
@@ -97,69 +98,120 @@ pub(super) fn resolve_each(
                     );
                 }
             } else {
-                missing(report, column, "name", "name = \"amount\"");
+                Written::column(column).missing(report, "name", "name = \"amount\"");
             }
-            resolve_column(report, column)
+            Written::column(column).resolve(report)
         })
         .collect()
 }
 
-fn missing(report: &mut Report<'_>, column: &Located<profile::Column>, key: &str, example: &str) {
-    let what = match &column.name {
-        Some(name) => format!("column `{}` has no `{key}`", name.as_str()),
-        None => format!("a column has no `{key}`"),
-    };
-    report.missing_in(&column.span(), key, what, format!("add it, for example `{example}`"));
+/// A column, or what has its values otherwise, as its author wrote it.
+struct Written<'a> {
+    /// What it is.
+    noun: &'static str,
+    name: Option<&'a str>,
+    span: Range<usize>,
+    sql_type: Option<&'a Located<String>>,
+    values: Option<&'a Located<profile::Values>>,
+    null_ratio: Option<Number>,
 }
 
-fn resolve_column(report: &mut Report<'_>, column: &Located<profile::Column>) -> Option<Column> {
-    let sql_type = match &column.sql_type {
-        None => {
-            missing(report, column, "type", "type = \"bigint\"");
-            None
+impl<'a> Written<'a> {
+    fn column(column: &'a Located<profile::Column>) -> Self {
+        Self {
+            noun: "column",
+            name: column.name.as_ref().map(|name| name.as_str()),
+            span: column.span(),
+            sql_type: column.sql_type.as_ref(),
+            values: column.values.as_ref(),
+            null_ratio: column.null_ratio,
         }
-        Some(written) => match parse_type(written) {
-            Ok(sql_type) => Some(sql_type),
-            Err(fix) => {
-                let what =
-                    format!("`{}` is not a type that rows are generated for", written.as_str());
-                report.at(&written.span(), what, fix);
+    }
+
+    fn missing(&self, report: &mut Report<'_>, key: &str, example: &str) {
+        let noun = self.noun;
+        let what = match self.name {
+            Some(name) => format!("{noun} `{name}` has no `{key}`"),
+            None => format!("a {noun} has no `{key}`"),
+        };
+        report.missing_in(&self.span, key, what, format!("add it, for example `{example}`"));
+    }
+
+    fn resolve(&self, report: &mut Report<'_>) -> Option<Column> {
+        let sql_type = match self.sql_type {
+            None => {
+                self.missing(report, "type", "type = \"bigint\"");
                 None
             }
-        },
-    };
-    let Some(written) = &column.values else {
-        missing(report, column, "values", "values = { integer = { min = 1, max = 100 } }");
-        return None;
-    };
-    for (setting, example, _) in settings(written).into_iter().filter(|(_, _, is_set)| !is_set) {
-        let what = format!("the values have no `{setting}`");
-        let fix = format!("add it, for example `{setting} = {example}`");
-        report.missing_in(&written.span(), setting, what, fix);
-    }
-    let values = match resolve_values(written, sql_type) {
-        Ok(values) => values,
-        Err(ValuesFault::Bad { what, fix }) => {
-            report.at(&written.span(), what, fix);
+            Some(written) => match parse_type(written) {
+                Ok(sql_type) => Some(sql_type),
+                Err(fix) => {
+                    let what =
+                        format!("`{}` is not a type that rows are generated for", written.as_str());
+                    report.at(&written.span(), what, fix);
+                    None
+                }
+            },
+        };
+        let Some(written) = self.values else {
+            self.missing(report, "values", "values = { integer = { min = 1, max = 100 } }");
             return None;
+        };
+        for (setting, example, _) in settings(written).into_iter().filter(|(_, _, set)| !set) {
+            let what = format!("the values have no `{setting}`");
+            let fix = format!("add it, for example `{setting} = {example}`");
+            report.missing_in(&written.span(), setting, what, fix);
         }
-        Err(ValuesFault::Reported) => return None,
-    };
-    // A column without a name is reported by now, and still checked.
-    let name = column.name.as_deref().cloned().unwrap_or_default();
-    let null_ratio = column.null_ratio.map_or(0.0, |ratio| ratio.0);
-    let column = Column { name, sql_type: sql_type?, values, null_ratio };
-    match column.check() {
-        Ok(()) => Some(column),
-        Err(ColumnError { column: name, fault }) => {
-            let what = match name.as_str() {
-                "" => fault.fact(),
-                name => format!("column `{name}`: {}", fault.fact()),
-            };
-            report.at(&written.span(), what, fault.fix());
-            None
+        let values = match resolve_values(written, sql_type) {
+            Ok(values) => values,
+            Err(ValuesFault::Bad { what, fix }) => {
+                report.at(&written.span(), what, fix);
+                return None;
+            }
+            Err(ValuesFault::Reported) => return None,
+        };
+        // A column without a name is reported by now, and still checked.
+        let name = self.name.unwrap_or_default().to_owned();
+        let null_ratio = self.null_ratio.map_or(0.0, |ratio| ratio.0);
+        let column = Column { name, sql_type: sql_type?, values, null_ratio };
+        match column.check() {
+            Ok(()) => Some(column),
+            Err(ColumnError { column: name, fault }) => {
+                let what = match name.as_str() {
+                    "" => fault.fact(),
+                    name => format!("{} `{name}`: {}", self.noun, fault.fact()),
+                };
+                report.at(&written.span(), what, fault.fix());
+                None
+            }
         }
     }
+}
+
+/// A parameter of a query, as a column that each execution has one row of; what is faulty is reported.
+pub(super) fn resolve_parameter(
+    report: &mut Report<'_>,
+    name: &str,
+    parameter: &Located<profile::Parameter>,
+) -> Option<Column> {
+    let written = Written {
+        noun: "parameter",
+        name: Some(name),
+        span: parameter.span(),
+        sql_type: parameter.sql_type.as_ref(),
+        values: parameter.values.as_ref(),
+        null_ratio: parameter.null_ratio,
+    };
+    let column = written.resolve(report)?;
+    let is_of_row = matches!(column.values, Values::RowId | Values::Partition);
+    if is_of_row || column.values.is_of_due_time() {
+        let (span, of) = (written.values?.span(), column.values.name());
+        let what = format!("parameter `{name}`: `{of}` values follow from the row of a stream");
+        let fix = "choose values of a range, such as `{ integer = { min = 1, max = 100 } }`";
+        report.at(&span, what, fix.to_owned());
+        return None;
+    }
+    Some(column)
 }
 
 /// One column identifies rows, unless nothing is to, and one may hold the partition.
@@ -270,6 +322,13 @@ fn parse_type(text: &str) -> Result<ColumnType, String> {
 /// Columns as a profile has them, every default written out.
 pub(super) fn written(columns: &[Column]) -> Vec<Located<profile::Column>> {
     columns.iter().map(|column| profile::Column::from(column).into()).collect()
+}
+
+impl From<&Column> for profile::Parameter {
+    fn from(column: &Column) -> Self {
+        let profile::Column { sql_type, values, null_ratio, .. } = column.into();
+        Self { sql_type, values, null_ratio }
+    }
 }
 
 impl From<&Column> for profile::Column {

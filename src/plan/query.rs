@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use super::fault::suggest;
+use super::parameters::{Parameters, parameters, protocol};
 use super::resolver::Resolver;
 use super::source::Report;
 use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
-use super::{AnswerCompare, GpuChoice, SqlPlace};
+use super::{AnswerCompare, GpuChoice, Protocol, SqlPlace};
 use crate::profile::{self, Located, Whole};
 use crate::quantity::format_count;
 
@@ -22,7 +23,7 @@ pub struct Query {
     pub name: String,
     /// Its part of the readers' time, beside the others; at least 1.
     pub weight: NonZeroU32,
-    /// SQL text; `{table}` stands for the stream's table.
+    /// SQL text; `{table}` stands for the stream's table, `:name` for a parameter.
     pub sql: String,
     /// Whether that stands in it.
     pub reads_table: bool,
@@ -34,6 +35,10 @@ pub struct Query {
     pub gpu: Option<GpuChoice>,
     /// How the answers of its arms are compared.
     pub answers: AnswerRule,
+    /// How it is sent.
+    pub protocol: Protocol,
+    /// Its parameters, if it has any.
+    pub parameters: Option<Parameters>,
 }
 
 /// How the answers of two arms are compared.
@@ -91,6 +96,8 @@ impl Resolver<'_> {
             query.weight.get_or_insert_with(|| Whole(1).into());
             query.answers.get_or_insert(answers.compare);
             let (Some(name), Some(weight), Some(sql)) = (name, weight, sql) else { continue };
+            let parameters = parameters(report, query, (&name, &sql), self.seed);
+            let protocol = protocol(report, query, parameters.is_some());
             let reads_table = sql.contains("{table}");
             resolved.push(Query {
                 name,
@@ -101,6 +108,8 @@ impl Resolver<'_> {
                 newest_column,
                 gpu,
                 answers,
+                protocol,
+                parameters,
             });
         }
         resolved

@@ -119,7 +119,8 @@ impl Resolver<'_> {
     ) -> (Common, Option<Job>) {
         let name = self.profile_name(source, profile.name.as_ref());
         profile.name = Some(name.clone().into());
-        let seed = self.seed(&mut profile.seed);
+        let seed = self.profile_seed(&mut profile.seed);
+        self.seed = seed;
         let tables = self.tables(profile.tables.as_deref_mut().unwrap_or_default(), seed);
         let job = match kind {
             Kind::Stream => Some(Job::Stream(Box::new(self.stream_job(profile)))),
@@ -222,7 +223,7 @@ impl Resolver<'_> {
     }
 
     /// TOML's integers end at 2⁶³ − 1, so a seed beyond could not be written to a profile.
-    fn seed(&mut self, value: &mut Option<Located<Whole>>) -> u64 {
+    fn profile_seed(&mut self, value: &mut Option<Located<Whole>>) -> u64 {
         let Some(written) = self.take(value.as_ref()) else {
             *value = Some(Whole(SEED as i64).into());
             return SEED;

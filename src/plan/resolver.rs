@@ -92,6 +92,8 @@ pub(super) struct Idle {
 /// Takes one value after the other out of a profile, and writes defaults into it.
 pub(super) struct Resolver<'a> {
     pub(super) report: Report<'a>,
+    /// The profile's seed, once it is resolved.
+    pub(super) seed: u64,
     overrides: &'a Overrides,
     /// By override, whether the job has a use for it.
     taken: Vec<bool>,
@@ -107,7 +109,15 @@ impl<'a> Resolver<'a> {
     pub(super) fn new(report: Report<'a>, overrides: &'a Overrides) -> Self {
         let taken = overrides.iter().map(|_| false).collect();
         let idle = overrides.iter().map(|_| None).collect();
-        Self { report, overrides, taken, idle, elsewhere: Vec::new(), replaced: Vec::new() }
+        Self {
+            report,
+            seed: 0,
+            overrides,
+            taken,
+            idle,
+            elsewhere: Vec::new(),
+            replaced: Vec::new(),
+        }
     }
 
     /// What was given and nothing has taken, with the other choice that makes it idle, if one does.

@@ -80,6 +80,40 @@ pub(super) fn tokens(sql: &str) -> Vec<&str> {
     found
 }
 
+/// A `:name` outside comments, literals, quoted names and casts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Placeholder<'a> {
+    /// Byte of its colon.
+    pub(super) at: usize,
+    /// The name.
+    pub(super) name: &'a str,
+    /// Whether it stands in square brackets, where it may be the end of a slice.
+    pub(super) in_brackets: bool,
+}
+
+/// What in `sql` may be parameters.
+pub(super) fn placeholders(sql: &str) -> Vec<Placeholder<'_>> {
+    let (mut found, mut rest, mut before, mut brackets) = (Vec::new(), sql, "", 0_usize);
+    while let Some(length) = token(rest, before) {
+        let (text, left) = rest.split_at(length);
+        match text {
+            "[" => brackets += 1,
+            "]" => brackets = brackets.saturating_sub(1),
+            // A cast has two colons.
+            ":" if before != ":" => {
+                let name = &left[..left.find(|c| !is_word(c)).unwrap_or(left.len())];
+                if name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                    let at = sql.len() - rest.len();
+                    found.push(Placeholder { at, name, in_brackets: brackets > 0 });
+                }
+            }
+            _ => {}
+        }
+        (before, rest) = (text, left);
+    }
+    found
+}
+
 /// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
 /// one character. `None` if it does not end. After the word `e`, a literal has escapes.
 fn token(text: &str, before: &str) -> Option<usize> {
@@ -205,6 +239,20 @@ mod tests {
     fn bare_sql_keeps_what_the_planner_acts_on() {
         let sql = "SELECT 'a || b', $x$ date_trunc( $x$, \"a b\" /* over ( */ FROM t -- end";
         assert_eq!(bare_sql(sql).trim_end(), "SELECT '', '', \"a b\"   FROM t");
+    }
+
+    #[test]
+    fn a_parameter_is_found_where_sql_has_no_other_use_for_a_colon() {
+        let names = |sql| placeholders(sql).iter().map(|own| own.name).collect::<Vec<_>>();
+        assert_eq!(names("a = :a AND b>:b_2 OR c IN (:a,:c)"), ["a", "b_2", "a", "c"]);
+        assert_eq!(names(":a::text || b::c :: d"), ["a"]);
+        assert_eq!(
+            names("':a' \":b\" $$:c$$ $t$ :d $t$ -- :e\n/* :f /* :g */ */ E'\\':h'"),
+            [""; 0]
+        );
+        assert_eq!(names("f(a := 1, b => :b) arr[1:2] '12:30' x:1"), ["b"]);
+        let slice = placeholders("a[1:n] = :b");
+        assert_eq!(slice.iter().map(|own| own.in_brackets).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

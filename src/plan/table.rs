@@ -67,16 +67,21 @@ pub struct Index {
     pub with: String,
 }
 
+/// A seed mixed with a name by FNV-1a.
+pub(super) fn named_seed(seed: u64, name: &[&str]) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let seed = seed.to_le_bytes();
+    let bytes = seed.iter().chain(name.iter().flat_map(|part| part.as_bytes()));
+    bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+}
+
 impl Table {
     /// The seed of this table's rows: the profile's, mixed with the table's name by FNV-1a. So two
     /// tables of one profile do not hold the same random values in the same rows, which would make
     /// every join of theirs special.
     pub fn row_seed(&self) -> u64 {
-        const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-        const PRIME: u64 = 0x0000_0100_0000_01b3;
-        let seed = self.seed.to_le_bytes();
-        let bytes = seed.iter().chain(self.name.name.as_bytes());
-        bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(PRIME))
+        named_seed(self.seed, &[&self.name.name])
     }
 
     /// The column that holds the row's number, if there is one.

@@ -4,6 +4,7 @@ mod arrivals;
 mod columns;
 mod left_over;
 mod pairs;
+mod parameters;
 mod recovery;
 
 use std::time::Duration;
@@ -270,7 +271,7 @@ proptest! {
         backlog_rows in 300..=1_000_000_000_000_u64,
         catch_up_factor in 1.000_001..=1_000.0,
         table in "[a-z\"'\\\\ é]{1,20}",
-        sql in "[^\0;{}'\"$/*-]*",
+        sql in "[^\0;:{}'\"$/*-]*",
         limit in any::<f32>().prop_filter("finite", |limit| limit.is_finite()),
     ) {
         let mut profile = realtime().common.profile;

@@ -21,6 +21,20 @@ pub struct Column {
     pub null_ratio: Option<Number>,
 }
 
+/// A parameter of a query.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameter {
+    /// SQL type, such as "bigint", "numeric(15,2)" or "text".
+    #[serde(rename = "type")]
+    pub sql_type: Option<Located<String>>,
+    /// Where the values come from. None that follow from the row of a stream.
+    pub values: Option<Located<Values>>,
+    /// Probability of NULL, from 0 to below 1. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_ratio: Option<Number>,
+}
+
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

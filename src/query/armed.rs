@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::asked::Asked;
 use super::plans::Plans;
 use super::sight::{Lookout, Seen};
 use super::timeouts::Timeouts;
@@ -19,7 +20,6 @@ use crate::pg::reservation::Reservation;
 use crate::pg::select::Explained;
 use crate::pg::session::Notice;
 use crate::pg::{self, Canceller, QUERY_CANCELED, Reduction, Session};
-use crate::plan::Query;
 use crate::record::Ran;
 use crate::strom::{self, Arm, Gpu, StromError, hint};
 
@@ -182,12 +182,12 @@ impl Armed {
     /// it is lost.
     pub(crate) async fn run(
         &mut self,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
         cut_off: &CancellationToken,
         at_limit: Option<Duration>,
     ) -> Result<Ended, StromError> {
-        self.run_reduced(query, arm, (cut_off, at_limit), None).await
+        self.run_reduced(asked, arm, (cut_off, at_limit), None).await
     }
 
     /// The same, and makes a digest of the answer, if it is to.
@@ -196,7 +196,7 @@ impl Armed {
     /// As for [`Armed::run`].
     pub(crate) async fn run_reduced(
         &mut self,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
         (cut_off, at_limit): (&CancellationToken, Option<Duration>),
         reduction: Option<&mut Reduction>,
@@ -208,6 +208,10 @@ impl Armed {
             let entered = timeout(limit, self.enter(arm)).await;
             let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
             session.stay_read_only().await?;
+            let sending = asked.sending();
+            let ask = sending.ask(arm);
+            let ready = timeout(limit, session.ready(ask)).await;
+            ready.unwrap_or_else(|_| late("prepare the query"))?;
             let look = match &mut lookout {
                 Some(lookout) => {
                     let looking = timeout(limit, lookout.look(session, &arm.name)).await;
@@ -221,8 +225,8 @@ impl Armed {
             let canceller = at_limit.map(|at| Box::new((at, session.canceller())));
             let sent = Instant::now();
             let drained = {
-                let newest_column = query.newest_column.as_deref();
-                let draining = pin!(session.drain(&query.sql, newest_column, reduction));
+                let newest_column = asked.query.newest_column.as_deref();
+                let draining = pin!(session.drain(ask, newest_column, reduction));
                 timeout(limit, within(canceller, draining)).await
             };
             let service = sent.elapsed();
@@ -258,7 +262,7 @@ impl Armed {
             return Err(wrap(pg::Error::let_write()));
         }
         // Boxed, as is a new session: large in every future that runs queries.
-        let ran = Box::pin(self.ran_by(query, arm, &notices, cut_off)).await;
+        let ran = Box::pin(self.ran_by(asked, arm, &notices, cut_off)).await;
         Ok(Ended::Answered(Answer { ran, ..answer }))
     }
 
@@ -266,14 +270,14 @@ impl Armed {
     /// is lost over it is the next statement's affair.
     async fn ran_by(
         &mut self,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
         notices: &[Notice],
         cut_off: &CancellationToken,
     ) -> Option<Ran> {
         let limit = self.limit();
         let (plans, session) = (self.plans.as_mut()?, self.session.as_mut()?);
-        let looking = timeout(limit, plans.of_last(session, query, arm, notices));
+        let looking = timeout(limit, plans.of_last(session, asked, arm, notices));
         match cut_off.run_until_cancelled(looking).await {
             Some(Ok(Ok(ran))) => ran,
             Some(Ok(Err(_))) => {
@@ -332,12 +336,12 @@ impl Armed {
     /// As for [`Armed::run`].
     pub(crate) async fn explain(
         &mut self,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
         analyze: bool,
     ) -> Result<Explained, StromError> {
         let limit = self.limit();
-        let work = async { Ok(self.enter(arm).await?.explain(&query.sql, analyze).await?) };
+        let work = async { Ok(self.enter(arm).await?.explain(&asked.literal(), analyze).await?) };
         let explained = timeout(limit, work).await;
         self.unless_lost(explained.unwrap_or_else(|_| late("take the plan")))
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::asked::{Asked, Values};
+use crate::pg;
 use crate::plan::{AnswerCompare, ArmPlan, GpuChoice, Query};
 use crate::strom::{self, Arm, StromError};
 
@@ -13,13 +15,15 @@ pub(crate) struct ArmedQuery {
     pub query: Query,
     /// Its arms.
     pub arms: Vec<Arm>,
+    /// What makes the values of its parameters, if it has any.
+    pub(crate) values: Option<Arc<Values>>,
 }
 
 impl ArmedQuery {
     /// A query with its text filled in, and the arms of this choice.
     ///
     /// # Errors
-    /// When the choice needs PG-Strom and it is not there.
+    /// When the choice needs PG-Strom and it is not there, or no values can be made.
     pub(crate) fn new(
         query: &Query,
         sql: String,
@@ -28,7 +32,15 @@ impl ArmedQuery {
         loaded: bool,
     ) -> Result<Self, StromError> {
         let arms = strom::arms(choice, arms, loaded)?;
-        Ok(Self { query: Query { sql, ..query.clone() }, arms })
+        let values = query.parameters.as_ref().map(|own| Values::new(&sql, own)).transpose();
+        let values = values.map_err(|error| pg::Error::no_values(&error))?;
+        let values = values.map(Arc::new);
+        Ok(Self { query: Query { sql, ..query.clone() }, arms, values })
+    }
+
+    /// The query with the values of an execution.
+    pub(crate) fn asked(&self, number: u64) -> Asked<'_> {
+        Asked::new(&self.query, self.values.as_deref(), number)
     }
 
     /// These queries, each with its text filled in and the arms of its own choice or of the common

@@ -49,6 +49,7 @@ impl Chooser {
         let candidate = |armed_query: &ArmedQuery| Candidate {
             weight: armed_query.query.weight,
             arms: armed_query.arms.len(),
+            has_parameters: armed_query.query.parameters.is_some(),
         };
         let candidates = armed_queries.iter().map(candidate).collect();
         Self {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::asked::TYPICAL;
 use super::{Armed, ArmedQuery};
 use crate::answer::{self, AnswerError, Comparer, Limits, Question, Side};
 use crate::pace::Stop;
@@ -60,6 +61,7 @@ impl AnswerHistory {
         self.ties += comparison.ties;
         self.near_zero += comparison.near_zero;
         self.ordered_by.clone_from(&comparison.ordered_by);
+        self.values.clone_from(&comparison.values);
         self.largest_difference = self.largest_difference.max(comparison.largest_difference);
         let same = comparison.same;
         if !same {
@@ -151,6 +153,8 @@ pub(crate) struct Examiner {
     shared: SharedFindings,
     start: Instant,
     next_answer: usize,
+    /// By query, how often its answers were to be compared: each time with other values.
+    compared: Vec<u64>,
 }
 
 impl Examiner {
@@ -169,6 +173,7 @@ impl Examiner {
             recorders: armed_queries.iter().map(arms).collect(),
             pairs: armed_queries.iter().map(|_| Recorder::default()).collect(),
             shared: SharedFindings::of(&armed_queries),
+            compared: vec![0; armed_queries.len()],
             armed_queries,
             plan,
             start,
@@ -276,7 +281,8 @@ impl Examiner {
 
     /// Takes the plan of a query in one of its arms.
     pub(crate) async fn plan_of(&mut self, query: usize, arm: usize) {
-        let ArmedQuery { query: asked, arms } = &self.armed_queries[query];
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let (asked, arms) = (armed_queries[query].asked(TYPICAL), &armed_queries[query].arms);
         let mut explained = self.armed.explain(asked, &arms[arm], self.plan.analyze).await;
         if let Err(StromError::Server(error)) = &explained
             && self.armed.settle(&arms[arm], error).await
@@ -363,7 +369,7 @@ impl Examiner {
     /// Compares the answers of a query's two arms; `false` if there is nothing to compare.
     pub(crate) async fn answers(&mut self, query: usize) -> bool {
         let armed_queries = Arc::clone(&self.armed_queries);
-        let ArmedQuery { query: Query { name, .. }, arms } = &armed_queries[query];
+        let ArmedQuery { query: Query { name, .. }, arms, .. } = &armed_queries[query];
         let ([first, second], true) = (arms.as_slice(), armed_queries[query].is_compared()) else {
             return false;
         };
@@ -387,7 +393,7 @@ impl Examiner {
         reference: &Arm,
     ) -> AnswerHistory {
         let armed_queries = Arc::clone(&self.armed_queries);
-        let ArmedQuery { query: Query { name, answers, .. }, arms } = &armed_queries[query];
+        let ArmedQuery { query: Query { name, answers, .. }, arms, .. } = &armed_queries[query];
         let mut history = AnswerHistory::default();
         if answers.compare != AnswerCompare::Off {
             let (took, compared) = self.timed(query, [reference, &arms[arm]]).await;
@@ -403,24 +409,29 @@ impl Examiner {
         arms: [&Arm; 2],
     ) -> (Duration, Result<Comparison, CompareError>) {
         let began = Instant::now();
+        let number = self.compared[query];
+        self.compared[query] += 1;
         // Boxed: large in every future that compares.
-        let mut compared = Box::pin(self.compared(query, arms)).await;
+        let mut compared = Box::pin(self.compared(query, number, arms)).await;
         if let Err(CompareError::Server(StromError::Server(error))) = &compared
             && let Some(on_gpu) = arms.iter().find(|arm| arm.gpu == Gpu::On)
             && self.armed.settle(on_gpu, error).await
         {
-            compared = Box::pin(self.compared(query, arms)).await;
+            compared = Box::pin(self.compared(query, number, arms)).await;
         }
         (began.elapsed(), compared)
     }
 
-    /// Compares the answers in two arms, on one snapshot.
+    /// Compares the answers in two arms to one set of values, on one snapshot.
     async fn compared(
         &mut self,
         query: usize,
+        number: u64,
         arms: [&Arm; 2],
     ) -> Result<Comparison, CompareError> {
-        let Query { sql, answers: rule, .. } = &self.armed_queries[query].query;
+        let armed_queries = Arc::clone(&self.armed_queries);
+        let asked = armed_queries[query].asked(number);
+        let (sql, rule) = (&*asked.literal(), &asked.query.answers);
         let on_gpu = arms.iter().any(|arm| arm.gpu == Gpu::On);
         let take = async |armed: &mut Armed| {
             // Asked for in each arm, whose search_path says what a name means.
@@ -438,7 +449,7 @@ impl Examiner {
         let comparer = self.armed.in_snapshot(take).await?;
         let limit = self.armed.limit();
         match timeout(limit, comparer.finish()).await {
-            Ok(compared) => Ok(compared?),
+            Ok(compared) => Ok(Comparison { values: asked.shown(), ..compared? }),
             Err(_) => Err(CompareError::TooLong { limit }),
         }
     }

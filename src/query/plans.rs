@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::asked::Asked;
 use crate::pg::session::Notice;
 use crate::pg::{self, Session};
-use crate::plan::Query;
 use crate::record::{Ran, RanBy};
 use crate::strom::Arm;
 use crate::strom::evidence::Evidence;
@@ -70,16 +70,16 @@ impl Plans {
     pub(super) async fn of_last(
         &mut self,
         session: &mut Session,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
         notices: &[Notice],
     ) -> Result<Option<Ran>, pg::Error> {
         // The last: before it come those of statements within.
         let Some(plan) = notices.iter().rev().find_map(Notice::plan) else {
-            return self.look(session, query, arm).await;
+            return self.look(session, asked, arm).await;
         };
         let by = self.read(plan);
-        let key = (query.name.clone(), arm.name.clone());
+        let key = (asked.query.name.clone(), arm.name.clone());
         let known = self.looks.get(&key).and_then(|look| look.plan.as_ref());
         if known.is_some_and(|known| known.hash != by.hash) {
             self.looks.remove(&key);
@@ -99,17 +99,17 @@ impl Plans {
     async fn look(
         &mut self,
         session: &mut Session,
-        query: &Query,
+        asked: Asked<'_>,
         arm: &Arm,
     ) -> Result<Option<Ran>, pg::Error> {
-        let key = (query.name.clone(), arm.name.clone());
+        let key = (asked.query.name.clone(), arm.name.clone());
         if self.looks.get(&key).is_none_or(Look::is_due) {
             let began = Instant::now();
-            let plan = match session.plan(&query.sql).await {
+            let plan = match session.plan(&asked.literal()).await {
                 Ok(plan) => Some(self.read(&plan)),
                 Err(error) if error.is_lost() => return Err(error),
                 Err(error) => {
-                    tracing::debug!("the plan of `{}` ({arm}): {error}", query.name);
+                    tracing::debug!("the plan of `{}` ({arm}): {error}", asked.query.name);
                     None
                 }
             };

@@ -27,6 +27,8 @@ pub(super) struct Candidate {
     pub(super) weight: NonZeroU32,
     /// How many arms it has: one, or two that are compared.
     pub(super) arms: usize,
+    /// Whether it has parameters, so that only executions of the same values are compared.
+    pub(super) has_parameters: bool,
 }
 
 /// How a query's arm was last seen to end.

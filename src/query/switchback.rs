@@ -6,6 +6,7 @@
 //! make a pair. This is the switchback design of experiments on a shared resource (Cochran, Autrey
 //! and Cannon 1941; Bojinov, Simchi-Levi and Zhao 2023), whose unit is the block.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::dealer::Dealer;
@@ -21,8 +22,8 @@ const BLOCK_MAX: Duration = Duration::from_secs(1);
 /// What a query did in one block of the round.
 #[derive(Debug, Default)]
 struct Half {
-    /// Times of its samples.
-    samples: Vec<Duration>,
+    /// Times of its samples, with the numbers of their values.
+    samples: Vec<(Duration, u64)>,
     /// Whether it was run at all.
     ran: bool,
     /// What kept an execution from being a sample, if that was not its session.
@@ -51,7 +52,7 @@ impl Half {
     fn median_ns(&mut self) -> Option<u64> {
         self.samples.sort_unstable();
         let count = self.samples.len();
-        let middle = |at: usize| self.samples[at].as_nanos() as f64;
+        let middle = |at: usize| self.samples[at].0.as_nanos() as f64;
         match count {
             0 => None,
             odd if odd % 2 == 1 => Some(middle(count / 2) as u64),
@@ -76,11 +77,15 @@ pub(super) struct Switchback {
     goals: Vec<bool>,
     /// By query, then by arm.
     halves: Vec<[Half; 2]>,
+    /// By query: whether its executions have values of their own, so that only those of the same values
+    /// are compared.
+    matched: Vec<bool>,
 }
 
 impl Switchback {
-    /// For so many queries, in a run that takes so long, if it has an end.
-    pub(super) fn new(queries: usize, run: Option<Duration>, dealer: &mut Dealer) -> Self {
+    /// For these queries, each of which may have parameters, in a run that takes so long, if it has an end.
+    pub(super) fn new(matched: Vec<bool>, run: Option<Duration>, dealer: &mut Dealer) -> Self {
+        let queries = matched.len();
         let block_time = run.map_or(BLOCK_MAX, |run| (run / OF_RUN).clamp(BLOCK_MIN, BLOCK_MAX));
         Self {
             block_time,
@@ -91,6 +96,7 @@ impl Switchback {
             is_closing: false,
             goals: vec![true; queries],
             halves: (0..queries).map(|_| Default::default()).collect(),
+            matched,
         }
     }
 
@@ -147,6 +153,9 @@ impl Switchback {
         (self.began, self.is_closing) = (now, false);
         if self.is_second {
             for (query, halves) in self.halves.iter_mut().enumerate() {
+                if self.matched[query] {
+                    keep_matched(halves);
+                }
                 match of_round(halves) {
                     Completed::Nothing => {}
                     completed => each(query, completed),
@@ -185,8 +194,8 @@ impl Switchback {
         let half = &mut self.halves[query][arm];
         half.ran = true;
         match *ran {
-            RanOnce::Sample(time) => {
-                half.samples.push(time);
+            RanOnce::Sample(time, number) => {
+                half.samples.push((time, number));
                 half.met = true;
             }
             RanOnce::Broken => (half.spoilt, half.met) = (Some(Spoilt::Failed), true),
@@ -219,8 +228,8 @@ pub(super) enum Completed {
 /// What an execution was in its block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RanOnce {
-    /// A sample.
-    Sample(Duration),
+    /// A sample, asked with the values of this number.
+    Sample(Duration, u64),
     /// It failed.
     Broken,
     /// It would be a sample, but was due before the measurement.
@@ -229,6 +238,14 @@ pub(super) enum RanOnce {
     Enough,
     /// No sample: its session was not warm, or it overlapped with the other arm.
     Cold,
+}
+
+/// Leaves out the samples of values that the other arm has no sample of: their work is another.
+fn keep_matched([a, b]: &mut [Half; 2]) {
+    let numbers = |half: &Half| half.samples.iter().map(|(_, number)| *number).collect();
+    let (of_a, of_b): (BTreeSet<u64>, BTreeSet<u64>) = (numbers(a), numbers(b));
+    a.samples.retain(|(_, number)| of_b.contains(number));
+    b.samples.retain(|(_, number)| of_a.contains(number));
 }
 
 /// What a round made of a query.
@@ -240,5 +257,29 @@ fn of_round([a, b]: &mut [Half; 2]) -> Completed {
         _ if !counts => Completed::Nothing,
         _ if broken => Completed::Broken,
         _ => Completed::Cold,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn half(samples: &[(u64, u64)]) -> Half {
+        let samples = samples.iter().map(|(ms, number)| (Duration::from_millis(*ms), *number));
+        Half { samples: samples.collect(), ran: true, ..Half::default() }
+    }
+
+    #[test]
+    fn a_pair_is_of_the_values_that_both_arms_were_asked_with() {
+        // The faster arm got further, to values that take long.
+        let (slow, fast) = (half(&[(20, 4), (40, 6)]), half(&[(2, 4), (3, 5), (4, 6), (900, 7)]));
+        let mut halves = [slow, fast];
+        keep_matched(&mut halves);
+        let Completed::Pair(pair) = of_round(&mut halves) else { panic!("no pair") };
+        assert!(pair.a_ns.abs_diff(10 * pair.b_ns) <= 10, "{pair:?}");
+
+        let mut halves = [half(&[(20, 4)]), half(&[(2, 5)])];
+        keep_matched(&mut halves);
+        assert_eq!(of_round(&mut halves), Completed::Cold);
     }
 }

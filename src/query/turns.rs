@@ -10,6 +10,7 @@ mod tests;
 use std::time::Duration;
 
 use super::dealer::Dealer;
+use super::numbering::Numbering;
 pub(super) use super::shares::Candidate;
 use super::shares::{Ended, Shares};
 pub(super) use super::switchback::Completed;
@@ -43,6 +44,7 @@ pub(super) struct Turns {
     /// `None`: no query has two arms.
     switchback: Option<Switchback>,
     readers: Vec<ReaderState>,
+    numbering: Numbering,
     /// For the order of the arms only: it depends on the seed and the round, whatever else happens.
     arms_dealer: Dealer,
     dealer: Dealer,
@@ -81,6 +83,8 @@ struct InHand {
     payer: Option<usize>,
     /// The round and the arm of its block.
     block: (u64, usize),
+    /// The number of its values.
+    number: u64,
 }
 
 /// What an execution is for.
@@ -113,6 +117,8 @@ pub(super) struct Turn {
     pub(super) cold: bool,
     /// When it is cut, after it was sent.
     pub(super) limit: Option<Duration>,
+    /// The number of the values that it is asked with.
+    pub(super) number: u64,
 }
 
 /// How a turn ended.
@@ -140,9 +146,11 @@ impl Turns {
         let run = repeats.each;
         let (mut arms_dealer, dealer) = (Dealer::new(seed), Dealer::new(!seed));
         let compares = candidates.iter().any(|one| one.arms == 2);
+        let matched = candidates.iter().map(|one| one.has_parameters).collect();
         Self {
             shares: Shares::new(&candidates, run, readers),
-            switchback: compares.then(|| Switchback::new(candidates.len(), run, &mut arms_dealer)),
+            switchback: compares.then(|| Switchback::new(matched, run, &mut arms_dealer)),
+            numbering: Numbering::new(candidates.len()),
             readers: (0..readers).map(reader).collect(),
             candidates,
             arms_dealer,
@@ -165,6 +173,7 @@ impl Turns {
             self.shares.begin_anew();
             if let Some(switchback) = &mut self.switchback {
                 switchback.begin_anew(now, &mut self.arms_dealer);
+                self.numbering.next_round();
             }
         }
         self.repeat
@@ -201,10 +210,17 @@ impl Turns {
         let expected = self.shares.expected(query, arm);
         self.shares.begin(query, arm);
         let is_compared = self.candidates[query].arms == 2;
+        let number = match role {
+            Role::Sample => self.numbering.sample(query, arm),
+            // Of one arm there are no pairs, and every execution counts.
+            _ if !is_compared => self.numbering.sample(query, arm),
+            _ => self.numbering.other(query, arm),
+        };
         let state = &mut self.readers[reader];
         state.begun += 1;
+        let began = now;
         state.in_hand =
-            Some(InHand { query, arm, began: now, expected, is_compared, role, payer, block });
+            Some(InHand { query, arm, began, expected, is_compared, role, payer, block, number });
         if is_compared && !state.is_stale {
             state.arm = Some(arm);
         }
@@ -214,6 +230,7 @@ impl Turns {
             block: if self.switchback.is_some() { block.0 } else { state.begun },
             cold: !state.warm[query][arm],
             limit: self.shares.limit(query, arm),
+            number,
         }
     }
 
@@ -228,7 +245,7 @@ impl Turns {
     ) -> bool {
         let state = &mut self.readers[reader];
         let Some(in_hand) = state.in_hand.take() else { return false };
-        let InHand { query, arm, began, expected, role, payer, .. } = in_hand;
+        let InHand { query, arm, began, expected, role, payer, number, .. } = in_hand;
         let is_answered = matches!(outcome, Outcome::Answered { .. });
         state.warm[query][arm] = is_answered && !state.is_stale;
         let was_known = self.shares.expected(query, arm).is_some();
@@ -252,7 +269,7 @@ impl Turns {
             let ran = match outcome {
                 Outcome::Answered { service, measured: true } if role == Role::Sample => {
                     is_sample = true;
-                    RanOnce::Sample(service)
+                    RanOnce::Sample(service, number)
                 }
                 Outcome::Answered { .. } if role == Role::Sample => RanOnce::Early,
                 Outcome::Answered { .. } if is_slow => RanOnce::Enough,
@@ -288,6 +305,9 @@ impl Turns {
                 && shares.is_behind(query, eligible(shares, candidates))
         };
         switchback.switch(now, goal, &mut self.arms_dealer, each);
+        if switchback.round() != block.0 {
+            self.numbering.next_round();
+        }
     }
 
     fn arm_of(&self, query: usize, arm: usize) -> usize {

@@ -35,6 +35,9 @@ pub struct AnswerHistory {
     /// what the profile declares. Rows that tie in them may come in any order.
     #[serde(default)]
     pub ordered_by: Vec<String>,
+    /// The values of the query's parameters in the last comparison, as text.
+    #[serde(default, skip_serializing_if = "Row::is_empty")]
+    pub values: Row,
     /// Largest relative difference of two numbers that were taken for the same.
     #[serde(deserialize_with = "crate::quantity::number_or_nan")]
     pub largest_difference: f64,
@@ -96,6 +99,9 @@ pub struct Comparison {
     /// The columns whose order was compared.
     #[serde(default)]
     pub ordered_by: Vec<String>,
+    /// The values of the query's parameters that it was asked with, as text.
+    #[serde(default, skip_serializing_if = "Row::is_empty")]
+    pub values: Row,
     /// The first place at which the order differs, where the rows are the same.
     #[serde(default)]
     pub order: Option<OutOfOrder>,

@@ -363,7 +363,7 @@ impl Values {
     }
 
     /// The name in a profile.
-    fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::RowId => "row_id",
             Self::Partition => "partition",

@@ -160,7 +160,7 @@ async fn ask(session: &mut Session) -> Result<Verdict, pg::Error> {
     );
     session.execute("set up a probe of the GPU", &set).await?;
     let plan = session.explain(PROBE, false).await?;
-    session.drain(PROBE, None, None).await?;
+    session.drain(pg::Ask::plain(PROBE), None, None).await?;
     Ok(Evidence::read(&plan.json).verdict)
 }
 

@@ -164,7 +164,7 @@ pub(super) struct EachByItself {
 
 impl Choosing for Always {
     fn next(&mut self, _: usize, _: f64, _: &mut Vec<(usize, Completed)>) -> Turn {
-        Turn { query: 0, arm: self.0, block: 0, cold: false, limit: None }
+        Turn { query: 0, arm: self.0, block: 0, cold: false, limit: None, number: 0 }
     }
 
     fn end(&mut self, _: &Done, _: &mut Vec<(usize, Completed)>) -> bool {
@@ -176,7 +176,7 @@ impl Choosing for EachByItself {
     fn next(&mut self, reader: usize, _: f64, _: &mut Vec<(usize, Completed)>) -> Turn {
         self.last.resize(self.last.len().max(reader + 1), 0);
         self.last[reader] = 1 - self.last[reader];
-        Turn { query: 0, arm: self.last[reader], block: 0, cold: false, limit: None }
+        Turn { query: 0, arm: self.last[reader], block: 0, cold: false, limit: None, number: 0 }
     }
 
     fn end(&mut self, _: &Done, _: &mut Vec<(usize, Completed)>) -> bool {
@@ -210,7 +210,7 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 
 /// So many queries of two arms and the same weight.
 pub(super) fn two_armed(queries: usize) -> Vec<Candidate> {
-    vec![Candidate { weight: std::num::NonZeroU32::MIN, arms: 2 }; queries]
+    vec![Candidate { weight: std::num::NonZeroU32::MIN, arms: 2, has_parameters: false }; queries]
 }
 
 /// A draw from the normal distribution (Box and Muller).

@@ -123,7 +123,8 @@ fn queries_share_time_by_weight() {
     // With two arms the short ones keep the load up while a block waits for the long one, at its cost.
     for (arms, least, most) in [(1, 0.9, 1.1), (2, 0.5, f64::INFINITY)] {
         let setup = setup(2, Sharing::Even);
-        let candidates = weights.map(|weight| Candidate { weight, arms }).to_vec();
+        let candidates =
+            weights.map(|weight| Candidate { weight, arms, has_parameters: false }).to_vec();
         let simulated = setup.run(&work, &mut turns(&setup, candidates));
         let own = |query| simulated.done.iter().filter(move |done| done.turn.query == query);
         let used_s = |query| own(query).map(|done| done.ended_s - done.began_s).sum::<f64>();
@@ -262,7 +263,7 @@ proptest! {
         if let Some(took_s) = alone {
             // Beside them, a query of one arm.
             work.push(Work([took_s; 2]));
-            candidates.push(Candidate { weight: NonZeroU32::MIN, arms: 1 });
+            candidates.push(Candidate { weight: NonZeroU32::MIN, arms: 1, has_parameters: false });
         }
         let compared = works.len();
         let simulated = setup.run(&work, &mut turns(&setup, candidates));
