@@ -97,7 +97,8 @@ impl Connection {
     /// What a batch of so many rows from a lane's row on can be known by.
     fn probe(&self, stream: &Stream, ids: &Ids, (first_row, rows): (u64, u64)) -> BatchProbe {
         let rows = batch_rows(stream, ids, first_row, rows);
-        BatchProbe { rows, is_remote: self.target.is_remote }
+        let LoadTarget { is_remote, has_fates: has_fate, .. } = self.target;
+        BatchProbe { rows, is_remote, has_fate }
     }
 
     /// A loader that leaves a trail.

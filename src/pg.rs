@@ -5,6 +5,7 @@ pub mod address;
 mod admit;
 mod ask;
 mod cancel;
+pub(crate) mod capabilities;
 pub(crate) mod clean;
 pub(crate) mod clock;
 mod connect;

@@ -8,6 +8,7 @@ pub mod advice;
 pub(crate) mod answers;
 pub(crate) mod arm;
 pub(crate) mod benchmark;
+pub mod capability;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod evidence;

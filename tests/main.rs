@@ -9,6 +9,7 @@
 mod arrow;
 mod bench;
 mod blame;
+mod capabilities;
 mod clean;
 mod clock;
 mod compare;

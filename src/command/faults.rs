@@ -108,7 +108,9 @@ async fn run(
     let broken = OnceLock::new();
     let ran = async {
         let with_faults = |result| among_faults(result, seed, &ledger, broken.get());
-        let result = engine::run_among_faults(plan, &target, sinks, &stop, with_faults).await;
+        let running = engine::run_among_faults(plan, &target, sinks, &stop, with_faults);
+        // Boxed, as its state machine is some 17 KB.
+        let result = Box::pin(running).await;
         over.cancel();
         result
     };

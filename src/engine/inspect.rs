@@ -39,7 +39,9 @@ pub(super) async fn connect_and_inspect(
     }
     let identity = session.identity(None).await?;
     let (address, embedded) = (target.address.to_string(), target.embedded);
-    Ok((session, ServerReport { address, embedded, identity, pg_strom_loaded, facts }))
+    let capabilities = None;
+    let report = ServerReport { address, embedded, identity, pg_strom_loaded, capabilities, facts };
+    Ok((session, report))
 }
 
 /// What the queries of a profile may do.

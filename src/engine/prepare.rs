@@ -8,11 +8,13 @@ use tokio::runtime::Handle;
 
 use crate::freshness::Trails;
 use crate::pg;
+use crate::pg::capabilities;
 use crate::pg::dry_run::{self, DryRun};
 use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
-use crate::plan::{Audit, Plan, Readers, StreamJob};
+use crate::plan::{Audit, Plan, Readers, Stream, StreamJob};
 use crate::query::{Armed, ArmedQuery, Connection, Timeouts};
+use crate::result::capability::Capabilities;
 use crate::result::readers::ReadersReport;
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
@@ -70,6 +72,9 @@ pub(super) async fn prepare(
     }
     await_gpu(&reading.asking.address, armed_queries.iter()).await?;
     limits::check(&mut control, reading.own_session(), &plan.job).await?;
+    let capabilities = capabilities::probe(&mut control).await?;
+    say(&capabilities);
+    server.capabilities = Some(capabilities.clone());
     if reading.asking.role.is_some() && plan.job.readers.count > 0 {
         let settings = armed_queries.iter().flat_map(ArmedQuery::settings);
         control.make_reader(plan.job.readers.writes, settings).await?;
@@ -94,7 +99,7 @@ pub(super) async fn prepare(
     // The table comes last, and is committed only when the queries fit it: a mistake must not
     // cost the user the table that --recreate drops.
     dry_run::check_encoding(&mut control, &plan.job.stream.columns).await?;
-    let mut table = table::prepare(&mut control, &plan.job.stream).await?;
+    let mut table = table::prepare(&mut control, &plan.job.stream, &capabilities).await?;
     server.identity.table_oid = Some(table.oid);
     let is_counted = plan.job.stream.id_column().is_none() && plan.job.audit != Audit::Off;
     if is_counted && table.rows_counted.is_none() {
@@ -111,15 +116,7 @@ pub(super) async fn prepare(
     }
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &mut table).await?;
-    if table.is_remote {
-        let known = match plan.job.stream.id_column() {
-            Some(_) => "is looked for there by its ids, and the audit reads rows by id order",
-            None => "is undecided",
-        };
-        tracing::info!(
-            "rows go on to another server, which commits before this one: a batch whose COMMIT fails {known}"
-        );
-    }
+    mention_remote(&plan.job.stream, &table);
     reading.await_table(&mut control, &armed_queries, writes).await?;
     let work = Work::begin(&mut control, server.facts.major, table.oid).await;
     let trails = Trails::of(table.lanes.len());
@@ -157,6 +154,36 @@ pub(super) async fn prepare(
         gpus,
         work,
     })
+}
+
+/// Says what becomes of doubts where rows go on to another server.
+fn mention_remote(stream: &Stream, table: &StreamTable) {
+    if !table.is_remote {
+        return;
+    }
+    let known = match stream.id_column() {
+        Some(_) => "is looked for there by its ids, and the audit reads rows by id order",
+        None => "is undecided",
+    };
+    tracing::info!(
+        "rows go on to another server, which commits before this one: a batch whose COMMIT fails {known}"
+    );
+}
+
+/// Says what the server can do, and why not, where that is not all.
+fn say(capabilities: &Capabilities) {
+    if capabilities.are_complete() {
+        tracing::debug!("capabilities: {capabilities}");
+        return;
+    }
+    tracing::info!("capabilities: {capabilities}");
+    let Capabilities { copy_binary, transaction_fate, list_partitions } = capabilities;
+    for why in [copy_binary, transaction_fate, list_partitions]
+        .into_iter()
+        .filter_map(|one| one.why.as_ref())
+    {
+        tracing::info!("tried, and refused: {why}");
+    }
 }
 
 /// Loads the first rows and takes them back; mentions triggers that may stop later ones.

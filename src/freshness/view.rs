@@ -4,6 +4,9 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 
+/// The lowest id that a transaction can have.
+const XID_MIN: u64 = 3;
+
 /// What a query sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum View {
@@ -39,9 +42,11 @@ impl Snapshot {
         Some(Self { xmin, xmax, in_progress })
     }
 
-    /// Whether a transaction had ended.
+    /// Whether a transaction had ended. Where there are no ids there is one below all, of which it is not known.
     fn had_ended(&self, xid: u64) -> bool {
-        xid < self.xmax && (xid < self.xmin || self.in_progress.binary_search(&xid).is_err())
+        xid >= XID_MIN
+            && xid < self.xmax
+            && (xid < self.xmin || self.in_progress.binary_search(&xid).is_err())
     }
 }
 
@@ -56,7 +61,7 @@ impl View {
             }
             Self::Replayed(replayed, snapshot) => {
                 batch.position.is_some_and(|position| position <= *replayed)
-                    || xid.is_some_and(|xid| xid < snapshot.xmin)
+                    || xid.is_some_and(|xid| (XID_MIN..snapshot.xmin).contains(&xid))
             }
             Self::Rows(rows) => rows.get(place).is_some_and(|rows| batch.end_row <= *rows),
         }
@@ -90,7 +95,7 @@ mod tests {
             let xmax = xmin + 60;
             let list: Vec<String> = in_progress.iter().map(u64::to_string).collect();
             let snapshot = Snapshot::read(&format!("{xmin}:{xmax}:{}", list.join(","))).unwrap();
-            let ended = asked < xmax && !in_progress.contains(&asked);
+            let ended = asked >= XID_MIN && asked < xmax && !in_progress.contains(&asked);
             prop_assert_eq!(snapshot.had_ended(asked), ended);
         }
     }

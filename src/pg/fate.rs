@@ -20,6 +20,8 @@ pub struct BatchProbe {
     pub rows: Option<BatchRows>,
     /// Whether it went on to another server, which may have committed what this one has not.
     pub is_remote: bool,
+    /// Whether the server can be asked what became of its transaction.
+    pub has_fate: bool,
 }
 
 impl BatchProbe {
@@ -85,6 +87,9 @@ impl Session {
         batch: &BatchProbe,
         deadline: Instant,
     ) -> Result<Fate, Error> {
+        if !batch.has_fate {
+            return self.look_for(batch).await;
+        }
         loop {
             let sql = format!("SELECT pg_xact_status('{xid}'::xid8)");
             let status = match self.text("ask for a transaction's fate", &sql).await {

@@ -30,6 +30,8 @@ pub(crate) struct LoadTarget {
     pub reservation: Reservation,
     /// Whether rows go on to another server: it may have committed what this one says it has not.
     pub is_remote: bool,
+    /// Whether the server gives transactions ids and knows what became of them.
+    pub has_fates: bool,
 }
 
 /// A session prepared to load batches into one table.
@@ -60,8 +62,12 @@ const POSITION: &str = "SELECT CASE pg_catalog.current_setting('synchronous_comm
     WHEN 'off' THEN pg_catalog.pg_current_wal_insert_lsn() \
     ELSE pg_catalog.pg_current_wal_flush_lsn() END";
 
+/// In place of a transaction's id where there are none; ids begin at 3.
+const NO_XID: u64 = 1;
+
 struct Statements {
-    xid: Statement,
+    /// `None`: there are no ids.
+    xid: Option<Statement>,
     copy: Statement,
 }
 
@@ -146,7 +152,10 @@ impl Loader {
         let statements = session
             .drive("prepare the COPY", |client| async move {
                 // The id goes over the wire as text: xid8 has no binary form on our side.
-                let xid = client.prepare("SELECT pg_current_xact_id()::text").await?;
+                let xid = match target.has_fates {
+                    true => Some(client.prepare("SELECT pg_current_xact_id()::text").await?),
+                    false => None,
+                };
                 Ok(Statements { xid, copy: client.prepare(&target.copy_sql).await? })
             })
             .await?;
@@ -407,11 +416,15 @@ async fn open(
     refused: &AtomicBool,
 ) -> Result<Opened, tokio_postgres::Error> {
     let begin = client.batch_execute("BEGIN");
-    let xid = client.query_one(&statements.xid, &[]);
+    let xid = async {
+        let Some(asks) = &statements.xid else { return Ok(NO_XID) };
+        let row = client.query_one(asks, &[]).await?;
+        Ok::<u64, tokio_postgres::Error>(row.get::<_, String>(0).parse().unwrap_or_default())
+    };
     let sink = client.copy_in::<_, Bytes>(&statements.copy);
     let (begin, xid, sink) = tokio::join!(biased; begin, xid, sink);
     refused.store(sink.is_err(), Ordering::Relaxed);
     begin?;
-    let xid = xid?.get::<_, String>(0).parse().unwrap_or_default();
+    let xid = xid?;
     Ok(Opened { xid, sink: Box::pin(sink?) })
 }

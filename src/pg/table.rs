@@ -6,6 +6,7 @@ mod rows;
 mod shape;
 
 use crate::plan::{Recreate, Stream, TableName, declaration, quote_identifier};
+use crate::result::capability::Capabilities;
 use crate::row::{Ids, Lane};
 
 use super::load::LoadTarget;
@@ -70,7 +71,11 @@ pub(crate) struct StreamLane {
 ///
 /// # Errors
 /// When the table does not fit the stream, is in use by another loader, or may not be created.
-pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<StreamTable, Error> {
+pub(crate) async fn prepare(
+    session: &mut Session,
+    stream: &Stream,
+    capabilities: &Capabilities,
+) -> Result<StreamTable, Error> {
     let table = &stream.table;
     let run = RunId::draw(session).await?;
     // Each look sees what was committed before it, whatever the role's default is: the highest id must
@@ -97,12 +102,14 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
         }
     }
     let created = present.is_none();
+    // Elsewhere the key is a column like others.
+    let is_listed = !capabilities.list_partitions.is_missing();
     let found = match present {
         Some(found) => {
-            check_shape(session, stream, &found).await?;
+            check_shape(session, stream, &found, is_listed).await?;
             found
         }
-        None => create(session, stream, &name).await?,
+        None => create(session, stream, &name, is_listed).await?,
     };
     found.refuse_temporary(ELSEWHERE)?;
     let is_remote = has_foreign(session, found.oid).await?;
@@ -113,6 +120,8 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
         // Nobody else can see it yet, so this cannot fail for being taken.
         Reservation::of_run(table_oid, &run).enter(session, table, ELSEWHERE).await?;
     }
+    let has_fates = !capabilities.transaction_fate.is_missing();
+    let kind = LoadTarget { is_remote, has_fates, ..LoadTarget::default() };
     let rows_before = match created {
         true => Some(0),
         false => estimated_rows(session, table_oid).await?,
@@ -121,7 +130,7 @@ pub(crate) async fn prepare(session: &mut Session, stream: &Stream) -> Result<St
     Ok(StreamTable {
         rows_before,
         oid: table_oid,
-        lanes: lanes(session, stream, (table_oid, is_remote), &reservation, &run).await?,
+        lanes: lanes(session, stream, (table_oid, &kind), &reservation, &run).await?,
         rows_counted: created.then_some(0),
         routes,
         is_remote,
@@ -234,9 +243,10 @@ async fn create(
     session: &mut Session,
     stream: &Stream,
     table: &TableName,
+    is_listed: bool,
 ) -> Result<Relation, Error> {
     let columns: Vec<String> = stream.columns.iter().map(declaration).collect();
-    let by = stream.partition_column().map_or_else(String::new, |column| {
+    let by = stream.partition_column().filter(|_| is_listed).map_or_else(String::new, |column| {
         format!(" PARTITION BY LIST ({})", quote_identifier(&column.name))
     });
     let sql = format!("CREATE TABLE {table} ({}){by}", columns.join(", "));
@@ -267,7 +277,7 @@ impl StreamTable {
 async fn lanes(
     session: &mut Session,
     stream: &Stream,
-    (oid, is_remote): (u32, bool),
+    (oid, kind): (u32, &LoadTarget),
     reservation: &Reservation,
     run: &RunId,
 ) -> Result<Vec<StreamLane>, Error> {
@@ -284,7 +294,7 @@ async fn lanes(
             copy_sql: copy_sql(stream),
             fence: fence(oid, lane.number, run),
             reservation: reservation.clone(),
-            is_remote,
+            ..kind.clone()
         };
         lanes.push(StreamLane { ids: Ids { lane, base }, target });
     }

@@ -73,6 +73,9 @@ fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Resu
     };
     let shown = ["fsync", "synchronous_commit", "shared_buffers", "max_wal_size"];
     writeln!(out, "            {}", shown.map(setting).join(" "))?;
+    if let Some(capabilities) = &server.capabilities {
+        writeln!(out, "            can: {capabilities}")?;
+    }
     if server.facts.clock.is_far_off() {
         writeln!(out, "            ITS CLOCK IS {}", server.facts.clock)?;
     }

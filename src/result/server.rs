@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::format_duration;
 
+use super::capability::Capabilities;
+
 /// Clocks that are kept by NTP differ by less.
 const CLOSE: Duration = Duration::from_millis(100);
 
@@ -24,6 +26,9 @@ pub struct ServerReport {
     pub identity: ServerIdentity,
     /// Whether PG-Strom is loaded.
     pub pg_strom_loaded: bool,
+    /// What it can do, as far as a stream needs it; `None` where nothing is streamed, and in results of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Capabilities>,
     /// Version and settings.
     #[serde(flatten)]
     pub facts: ServerFacts,

@@ -24,6 +24,7 @@ use crate::pg::table::{self, StreamLane, StreamTable};
 use crate::pg::{self, Address};
 use crate::plan::{Plan, StreamJob};
 use crate::record::{Account, Attribution, LaneInterval, Recorder, StreamTally, UsualService};
+use crate::result::capability::Capabilities;
 use crate::result::journal;
 use crate::row::{BatchEncoder, Ids};
 use crate::sink::folder::journal::{Journal, Writer};
@@ -277,7 +278,7 @@ async fn prepare(plan: &Plan<StreamJob>, address: &Address) -> Result<Prepared, 
         let name = format!("strom-load producer {}", lane.number);
         sessions.push(pg::Session::own(address, &name).await?);
     }
-    let mut table = table::prepare(&mut control, stream).await?;
+    let mut table = table::prepare(&mut control, stream, &Capabilities::default()).await?;
     table::commit(&mut control, stream, &mut table).await?;
     control.lease(recovery.lease, None).await?;
     let mut loaders = Vec::new();

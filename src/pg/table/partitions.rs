@@ -17,7 +17,8 @@ pub(super) async fn add_partitions(
     stream: &Stream,
     parent: &Relation,
 ) -> Result<u32, Error> {
-    let Some(partitions) = stream.partitions else { return Ok(0) };
+    let partitions = stream.partitions.filter(|_| parent.is_partitioned());
+    let Some(partitions) = partitions else { return Ok(0) };
     let table = &stream.table;
     let sql = format!(
         "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i \

@@ -12,6 +12,7 @@ pub(super) async fn check_shape(
     session: &mut Session,
     stream: &Stream,
     relation: &Relation,
+    is_listed: bool,
 ) -> Result<(), Error> {
     let (act, oid) = (format!("use table {}", stream.table), relation.oid);
     let fix = match relation.marked {
@@ -27,6 +28,7 @@ pub(super) async fn check_shape(
     let mut differences = Vec::new();
     let mut fix = fix.to_owned();
     if let Some(key) = stream.partition_column()
+        && (is_listed || relation.is_partitioned())
         && let Some(difference) = other_key(session, &act, oid, &key.name).await?
     {
         differences.push(difference);

@@ -1,0 +1,120 @@
+//! What a server can do is tried, in a transaction that is taken back: its name and its version tell nothing
+//! of what another server has that speaks the same protocol.
+
+use bytes::Bytes;
+
+use crate::result::capability::{Capabilities, Capability};
+use crate::row::{HEADER, TRAILER};
+
+use super::{Error, Session};
+
+const ACT: &str = "try what the server can do";
+/// The table that is tried; of the session's own, and gone with the transaction.
+const PROBE: &str = "pg_temp.strom_load_probe";
+
+/// Tries what a load needs.
+///
+/// # Errors
+/// When the server is gone, or takes no rows in the form in which they are sent.
+pub(crate) async fn probe(session: &mut Session) -> Result<Capabilities, Error> {
+    session.execute(ACT, "BEGIN").await?;
+    let found = tried(session).await;
+    if found.as_ref().is_err_and(Error::is_lost) {
+        return found;
+    }
+    let found = found?;
+    if let Some(why) = found.copy_binary.why.as_ref().filter(|_| found.copy_binary.is_missing()) {
+        // The client library cannot go on behind a COPY that is refused at its start, and nothing is to be done.
+        let fact = format!("it takes no COPY in binary form: {why}");
+        let fix = "name a server that takes it: rows are made in no other form";
+        return Err(Error::refused("load rows into this server", fact).with_fix(fix));
+    }
+    session.execute(ACT, "ROLLBACK").await?;
+    Ok(found)
+}
+
+async fn tried(session: &mut Session) -> Result<Capabilities, Error> {
+    let transaction_fate = {
+        let sql = "SELECT pg_xact_status(pg_current_xact_id())";
+        match attempt(session, sql).await? {
+            Ok(Some(status)) if status == "in progress" => Capability::default(),
+            Ok(status) => {
+                let status = status.unwrap_or_else(|| "nothing".to_owned());
+                no(format!("of a transaction that goes on it says `{status}`"))
+            }
+            Err(error) => no(error.to_string()),
+        }
+    };
+    let made = format!(
+        "CREATE TEMPORARY TABLE strom_load_probe (n integer) PARTITION BY LIST (n); \
+         CREATE TEMPORARY TABLE strom_load_probe_1 PARTITION OF {PROBE} FOR VALUES IN (1)"
+    );
+    let list_partitions = match attempt(session, &made).await? {
+        Ok(_) => Capability::default(),
+        Err(error) => no_or_unknown(&error),
+    };
+    // Last, since a session is of no more use behind one that is refused.
+    let made = "CREATE TEMPORARY TABLE strom_load_probe (n integer)";
+    let copy_binary = match attempt_before(session, made).await? {
+        Err(error) => no_or_unknown(&error),
+        Ok(()) => {
+            let sql = format!("COPY {PROBE} (n) FROM STDIN (FORMAT binary)");
+            match session.copy_once(ACT, &sql, a_row(7)).await {
+                Ok(1) => {
+                    let told = session.text(ACT, &format!("SELECT sum(n) FROM {PROBE}")).await?;
+                    match told.as_deref() {
+                        Some("7") => Capability::default(),
+                        told => {
+                            no(format!("of a row with 7 it made {}", told.unwrap_or("nothing")))
+                        }
+                    }
+                }
+                Ok(rows) => no(format!("of one row it counted {rows}")),
+                Err(error) if error.is_lost() => return Err(error),
+                Err(error) => no(error.to_string()),
+            }
+        }
+    };
+    Ok(Capabilities { copy_binary, transaction_fate, list_partitions })
+}
+
+/// Tries a statement and takes it back; its first value, or why not.
+async fn attempt(session: &mut Session, sql: &str) -> Result<Result<Option<String>, Error>, Error> {
+    session.execute(ACT, "SAVEPOINT strom_load_try").await?;
+    match session.text(ACT, sql).await {
+        Err(error) if error.is_lost() => Err(error),
+        said => {
+            session.execute(ACT, "ROLLBACK TO SAVEPOINT strom_load_try").await?;
+            Ok(said)
+        }
+    }
+}
+
+/// Tries a statement, and takes it back only if it fails.
+async fn attempt_before(session: &mut Session, sql: &str) -> Result<Result<(), Error>, Error> {
+    session.execute(ACT, "SAVEPOINT strom_load_try").await?;
+    match session.execute(ACT, sql).await {
+        Err(error) if error.is_lost() => Err(error),
+        Err(error) => {
+            session.execute(ACT, "ROLLBACK TO SAVEPOINT strom_load_try").await?;
+            Ok(Err(error))
+        }
+        Ok(()) => Ok(Ok(())),
+    }
+}
+
+/// A row of one integer, as COPY BINARY has it.
+fn a_row(value: i32) -> Bytes {
+    let (fields, bytes) = (1_i16.to_be_bytes(), 4_i32.to_be_bytes());
+    [&HEADER[..], &fields, &bytes, &value.to_be_bytes(), &TRAILER].concat().into()
+}
+
+fn no(why: String) -> Capability {
+    Capability { can: Some(false), why: Some(why) }
+}
+
+/// What the role may not try, or this server not now, is not known.
+fn no_or_unknown(error: &Error) -> Capability {
+    let is_denied = matches!(error.sqlstate(), Some("42501" | "25006"));
+    Capability { can: (!is_denied).then_some(false), why: Some(error.to_string()) }
+}

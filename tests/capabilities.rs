@@ -1,0 +1,257 @@
+//! Servers that cannot do all that PostgreSQL can: a proxy has the server refuse what it is to lack.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use serde_json::Value;
+use strom_load::pg::embedded::{Server, ServerOptions};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::proxy::{CommitCut, Proxy};
+use crate::support::{Database, Ended, Program, connect, password, scratch, shared};
+
+/// What becomes of what the client sends.
+#[derive(Clone)]
+enum Means {
+    /// A word is replaced by one of the same length that means nothing to the server.
+    Nonsense(&'static str, &'static str),
+    /// Once it is armed, the next that has the word reaches the server, and its answer nobody.
+    Lost(&'static str, Arc<AtomicBool>),
+}
+
+/// In front of a server, for what it is to lack.
+struct Way {
+    port: u16,
+    _tasks: JoinSet<()>,
+}
+
+impl Way {
+    /// In front of a port of loopback.
+    async fn start(server: u16, means: Means) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut links = JoinSet::new();
+            while let Ok((client, _)) = listener.accept().await {
+                let means = means.clone();
+                links.spawn(async move {
+                    // An error is a side that went away.
+                    let _ = carry(client, server, &means).await;
+                });
+            }
+        });
+        Self { port, _tasks: tasks }
+    }
+
+    /// The server does not understand a word: whatever the loader says with it is refused.
+    async fn without(server: u16, word: &'static str, nonsense: &'static str) -> Self {
+        assert_eq!(word.len(), nonsense.len());
+        Self::start(server, Means::Nonsense(word, nonsense)).await
+    }
+}
+
+async fn carry(client: TcpStream, server: u16, means: &Means) -> io::Result<()> {
+    let server = TcpStream::connect(("127.0.0.1", server)).await?;
+    let (mut from_client, mut to_client) = client.into_split();
+    let (mut from_server, mut to_server) = server.into_split();
+    let is_lost = AtomicBool::new(false);
+    let there = async {
+        // A statement is shorter than this, and sent at once.
+        let mut bytes = vec![0; 64 * 1024];
+        while let count @ 1.. = from_client.read(&mut bytes).await? {
+            let read = &mut bytes[..count];
+            let places = |word: &str| -> Vec<usize> {
+                let windows = read.windows(word.len()).enumerate();
+                windows.filter(|(_, found)| *found == word.as_bytes()).map(|(at, _)| at).collect()
+            };
+            match means {
+                Means::Nonsense(word, nonsense) => {
+                    for at in places(word) {
+                        read[at..at + word.len()].copy_from_slice(nonsense.as_bytes());
+                    }
+                }
+                Means::Lost(word, armed) => {
+                    let is_it = !places(word).is_empty() && armed.swap(false, Ordering::Relaxed);
+                    is_lost.fetch_or(is_it, Ordering::Relaxed);
+                }
+            }
+            to_server.write_all(read).await?;
+        }
+        Ok(())
+    };
+    let back = async {
+        let mut bytes = vec![0; 64 * 1024];
+        while let count @ 1.. = from_server.read(&mut bytes).await? {
+            if is_lost.load(Ordering::Relaxed) {
+                break;
+            }
+            to_client.write_all(&bytes[..count]).await?;
+        }
+        Ok(())
+    };
+    tokio::select! {
+        ended = there => ended,
+        ended = back => ended,
+    }
+}
+
+const KEYED: &str = "{ name = 'part', type = 'integer', values = 'partition' }";
+const NAMELESS: &str = "identity = 'none'\n\
+    columns = [{ name = 'n', type = 'integer', values = { integer = { min = 1, max = 9 } } }]";
+const COLUMNS: &str = "{ name = 'id', type = 'bigint', values = 'row_id' },";
+
+/// Runs a profile of 1,200 rows with these columns.
+async fn run(port: u16, password: &str, stream: &str, more: &[&str]) -> Ended {
+    let folder = scratch();
+    let file = folder.path().join("profile.toml");
+    let text =
+        format!("warmup_s = 0\nduration_s = 2\n[stream]\ntable = 't'\nrows_per_s = 600\n{stream}");
+    fs::write(&file, text).unwrap();
+    let address =
+        format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
+    let file = file.display().to_string();
+    let mut args = vec!["run", &file, "--database-url", &address, "--output", "out"];
+    args.extend(["--metrics-addr", "off"]);
+    args.extend(more);
+    Program::start_in(folder, &args, &[]).end().await
+}
+
+fn can(result: &Value, what: &str) -> Value {
+    result["server"]["capabilities"][what]["can"].clone()
+}
+
+#[tokio::test]
+async fn what_a_server_lacks_is_found_by_trying_and_said() {
+    let options = ServerOptions::default();
+    let server = Server::start(&options).await.unwrap();
+    let (port, password) = (server.port(), password(&server));
+    let database = connect(server.socket_dir(), port).await;
+    let rows = async |sql: &str| {
+        let row = database.query_one(sql, &[]).await.unwrap();
+        (row.get::<_, i64>(0), row.get::<_, i64>(1))
+    };
+    let ids = "SELECT count(*), count(DISTINCT id) FROM t";
+
+    // A run whose next COMMIT is cut off once rows are on their way.
+    let cutting = Proxy::start(port).await;
+    let cut_off = async |port: u16, stream: &str, cut: CommitCut| {
+        let began = "SELECT count(*), 0::bigint FROM pg_stat_activity WHERE application_name \
+                     LIKE 'strom-load producer%' AND query LIKE '%COMMIT%'";
+        let cut_off = async {
+            for _ in 0..1_000 {
+                if rows(began).await.0 > 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            cutting.cut_commit(cut);
+        };
+        let (ended, ()) = tokio::join!(run(port, &password, stream, &["--recreate"]), cut_off);
+        let result = ended.result();
+        assert_eq!(result["stream"]["errors"]["08006"], 1, "{cut:?}: {}", ended.stderr);
+        (ended, result)
+    };
+
+    // Its transactions have no fate: a batch in doubt is looked for by its ids.
+    let lacking = Way::without(cutting.port(), "pg_xact_status", "pg_xact_statuz").await;
+    let whole = format!("columns = [{COLUMNS}]");
+    for cut in [CommitCut::Answered, CommitCut::Before] {
+        let (ended, result) = cut_off(lacking.port, &whole, cut).await;
+        ended.done();
+        assert_eq!(can(&result, "transaction_fate"), false);
+        assert_eq!(result["stream"]["rows_undecided"], 0);
+        assert_eq!(rows(ids).await, (1200, 1200), "{cut:?}");
+        let said = "no fate of a transaction (doubts are decided by look-up of rows)";
+        assert!(ended.stdout.contains(said), "{}", ended.stdout);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        assert!(ended.stderr.contains("tried, and refused:"), "{}", ended.stderr);
+    }
+    // Of rows without an identity nobody can tell then;
+    let (ended, result) = cut_off(lacking.port, NAMELESS, CommitCut::Answered).await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    assert!(result["stream"]["rows_undecided"].as_u64() > Some(0));
+    let all = "SELECT count(*), count(*) FROM t";
+    assert_eq!(rows(all).await.0, 1200);
+    // and with the fate of its transaction alone it is known.
+    for cut in [CommitCut::Answered, CommitCut::Before] {
+        let (ended, result) = cut_off(cutting.port(), NAMELESS, cut).await;
+        ended.done();
+        assert_eq!(
+            (can(&result, "transaction_fate"), rows(all).await.0),
+            (true.into(), 1200),
+            "{cut:?}"
+        );
+    }
+    database.batch_execute("DROP TABLE t").await.unwrap();
+
+    // It has no partitions: the key is a column like others, also in the run after.
+    let lacking = Way::without(port, "PARTITION BY LIST", "PARTITION BY LIZT").await;
+    let keyed = format!("partitions = 2\ncolumns = [{COLUMNS}{KEYED}]");
+    for run_so_far in 1..=2 {
+        let ended = run(lacking.port, &password, &keyed, &[]).await;
+        let result = ended.done();
+        assert_eq!(can(&result, "list_partitions"), false);
+        assert_eq!(result["stream"]["rows_found"], 1200);
+        assert_eq!(rows(ids).await, (1200 * run_so_far, 600 * run_so_far));
+    }
+    let kind =
+        database.query_one("SELECT relkind::text FROM pg_class WHERE relname = 't'", &[]).await;
+    assert_eq!(kind.unwrap().get::<_, String>(0), "r");
+    database.batch_execute("DROP TABLE t").await.unwrap();
+
+    // It takes no rows in binary form: nothing can be loaded, and nothing is created.
+    let lacking = Way::without(port, "FORMAT binary", "FORMAT bynary").await;
+    let ended = run(lacking.port, &password, &whole, &[]).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it takes no COPY in binary form"), "{}", ended.stderr);
+    let tables =
+        "SELECT count(*), 0::bigint FROM pg_class WHERE relname LIKE 't' OR relname LIKE '%probe%'";
+    assert_eq!(rows(tables).await.0, 0);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_between_two_servers_is_found_there() {
+    let (database, far) = (Database::create().await, Database::create().await);
+    far.execute("CREATE TABLE t (id bigint PRIMARY KEY)").await;
+    let armed = Arc::new(AtomicBool::new(false));
+    let means = Means::Lost("COMMIT TRANSACTION", Arc::clone(&armed));
+    let way = Way::start(shared().port, means).await;
+    database
+        .execute(&format!(
+            "CREATE EXTENSION postgres_fdw; \
+             CREATE SERVER far FOREIGN DATA WRAPPER postgres_fdw \
+             OPTIONS (host '127.0.0.1', port '{}', dbname '{}', sslmode 'disable'); \
+             CREATE USER MAPPING FOR CURRENT_USER SERVER far OPTIONS (user 'postgres', password '{}'); \
+             CREATE FOREIGN TABLE t (id bigint) SERVER far",
+            way.port, far.name, shared().password
+        ))
+        .await;
+    let folder = scratch();
+    let file = folder.path().join("profile.toml");
+    let text = "warmup_s = 0\nduration_s = 3\n[stream]\ntable = 't'\nrows_per_s = 400\n";
+    fs::write(&file, format!("{text}columns = [{COLUMNS}]")).unwrap();
+    let (address, file) = (database.address(), file.display().to_string());
+    let mut args = vec!["run", &file, "--database-url", &address, "--output", "out"];
+    args.extend(["--metrics-addr", "off"]);
+    let running = Program::start_in(folder, &args, &[]);
+    far.until("SELECT count(*) > 0 FROM t").await;
+    armed.store(true, Ordering::Relaxed);
+    let ended = running.end().await;
+    let result = ended.done();
+    // One batch failed at COMMIT here, and was there all the same.
+    let errors: u64 = result["stream"]["errors"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(|count| count.as_u64().unwrap())
+        .sum();
+    assert_eq!((errors, &result["stream"]["batches_resent"]), (1, &0.into()), "{}", ended.stderr);
+    assert_eq!(result["stream"]["rows_found"], 1200);
+    assert_eq!(far.number("SELECT count(*) FROM t").await, 1200);
+}
