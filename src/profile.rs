@@ -181,6 +181,10 @@ pub struct Readers {
     pub queries_per_s: Option<Located<RateOrMax>>,
     /// How queries follow each other at that rate. Default: "constant".
     pub arrival: Option<Located<Arrival>>,
+    /// Milliseconds that each reader pauses behind an answer, where there is no rate; part of no
+    /// latency. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think_time_ms: Option<Located<Number>>,
     /// Whether queries run on the GPU. Default: "auto".
     pub gpu: Option<Located<Gpu>>,
     /// Seconds after which the server cancels a query. Default: 60.
@@ -243,6 +247,9 @@ pub struct Query {
     pub ties: Option<Vec<String>>,
     /// One SQL statement; `{table}` stands for the stream's table, `:name` for a parameter.
     pub sql: Option<Located<String>>,
+    /// A file with that statement in place of `sql`, from the profile's folder on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sql_file: Option<Located<String>>,
     /// How it is sent. Default: "prepared" with parameters, else "extended".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Located<Protocol>>,

@@ -50,6 +50,8 @@ pub(crate) struct Reader {
     pub pacer: Pacer,
     /// Its session.
     pub armed: Armed,
+    /// How long it pauses behind each answer.
+    pub think_time: Duration,
     /// What happens at a fault.
     pub recovery: Recovery,
     /// What it chooses from.
@@ -172,6 +174,13 @@ impl Reader {
             let whole = free.saturating_duration_since(began);
             let service = Service { whole, own: self.heartbeat.paused(began, free) };
             self.attribution.served(service);
+            if !self.think_time.is_zero() {
+                let pause = tokio::time::sleep(self.think_time);
+                if unless_over(&self.stop, &self.abort, pause).await.is_none() {
+                    break;
+                }
+                free = Instant::now();
+            }
         }
         let left = self.pacer.left(&self.stop);
         self.drop_queries(self.pacer.handed_out(), left);

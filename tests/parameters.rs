@@ -35,6 +35,9 @@ plain = { type = "json", values = { pattern = '{"a": "{word}", "b": {integer:1..
 parsed = { type = "jsonb", values = { pattern = '{"a": "{word}"}' } }
 "#;
 
+const ONE_CATEGORY: &str = "-- of one category\nSELECT count(*), max(created_at) AS at\nFROM {table} \
+                            WHERE category = :category;\n";
+
 const PAIRS: [&str; 6] = ["--pairs-min", "4", "--pairs-max", "4", "--query-time", "20s"];
 
 fn names() -> Vec<&'static str> {
@@ -48,10 +51,13 @@ fn selected() -> String {
     names().into_iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
+/// Runs a profile in a folder that has the query of [`ONE_CATEGORY`].
 async fn run(database: &Database, profile: &str, args: &[&str]) -> Ended {
     let folder = scratch();
     let path = folder.path().join("parameters.toml");
     fs::write(&path, profile).unwrap();
+    fs::create_dir(folder.path().join("queries")).unwrap();
+    fs::write(folder.path().join("queries/one.sql"), ONE_CATEGORY).unwrap();
     let address = database.address();
     let mut all = vec!["run", path.to_str().unwrap(), "--database-url", &address];
     all.extend(["--metrics-addr", "off", "--output", "out"]);
@@ -139,8 +145,7 @@ async fn answers_to_the_same_values_are_compared() {
 async fn readers_of_a_stream_ask_with_values_and_a_mistake_has_its_place() {
     let database = Database::create().await;
     let profile = format!(
-        "[stream]\nrows_per_s = 500\n[[readers.queries]]\nname = 'one'\n\
-         sql = '''\nSELECT count(*), max(created_at) AS at\nFROM {{table}} WHERE category = :category'''\n\
+        "[stream]\nrows_per_s = 500\n[[readers.queries]]\nname = 'one'\nsql_file = 'queries/one.sql'\n\
          newest_column = 'at'\n[readers.queries.parameters]\n\
          category = {{ type = 'text', values = {{ label = {{ prefix = 'category_', min = 1, max = 100, \
          pick = {{ zipf = {{ exponent = 1.0 }} }} }} }} }}\n{ARMS}"
@@ -157,11 +162,27 @@ async fn readers_of_a_stream_ask_with_values_and_a_mistake_has_its_place() {
         assert_eq!(query["errors"], json!({}), "{query}");
     }
 
+    assert_eq!(result["plan"]["readers"]["queries"][0]["sql"], ONE_CATEGORY);
+
     // The place is that in the profile, whatever the values are.
-    let wrong = profile.replace("= :category'''", "= :category AND regoin = :category'''");
-    let ended = run(&database, &wrong, &args).await;
+    let sql =
+        "sql = '''\nSELECT 1\nFROM {table} WHERE category = :category AND regoin = :category'''";
+    let wrong = profile.replace("sql_file = 'queries/one.sql'", sql);
+    let ended = run(&database, &wrong.replace("newest_column = 'at'\n", ""), &args).await;
     let stderr = ended.stderr;
     assert!(stderr.contains("column \"regoin\" does not exist"), "{stderr}");
     assert!(stderr.contains("= :category AND regoin = :category"), "{stderr}");
     assert!(stderr.contains("parameters.toml:7"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_reader_pauses_behind_each_answer_and_no_latency_has_that() {
+    let database = Database::create().await;
+    let profile = "[stream]\nrows_per_s = 500\n[readers]\ncount = 1\nthink_time_ms = 700\n\
+                   [[readers.queries]]\nname = 'one'\nsql = 'SELECT 1'";
+    let ended = run(&database, profile, &["--duration", "2s", "--warmup", "0s"]).await;
+    let query = &ended.result()["queries"][0];
+    let executions = query["executions"].as_u64().unwrap();
+    assert!((1..=3).contains(&executions), "{query}");
+    assert!(query["wait"]["max_ms"].as_f64().unwrap() < 500.0, "{query}");
 }

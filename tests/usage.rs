@@ -385,7 +385,7 @@ async fn outputs() {
 }
 
 /// Each profile and what is wrong with it.
-const BAD_PROFILES: [(&str, &str); 17] = [
+const BAD_PROFILES: [(&str, &str); 18] = [
     ("not-toml", "[stream\nrows_per_s = 1"),
     ("unknown-key", "[stream]\nrow_per_s = 3000\n[reader]\ncount = 1"),
     ("wrong-type", "duration_s = 'long'\n[stream]\nbatch_rows = 'many'"),
@@ -402,6 +402,7 @@ const BAD_PROFILES: [(&str, &str); 17] = [
          due = { type = 'timestamptz', values = 'due_time' }\n\
          [[readers.queries]]\nname = 'r'\nsql = 'SELECT :x'",
     ),
+    ("no-sql-file", "[[readers.queries]]\nname = 'q'\nsql_file = 'queries/top.sql'"),
     (
         "query-twice",
         "[[readers.queries]]\nname = 'q'\nsql = 'SELECT 1'\n\

@@ -12,7 +12,7 @@ use crate::engine::{self, FirstRows};
 use crate::exit;
 use crate::plan::{
     self, BUILTINS, Fault, Faults, Job, LeftOver, Origin, Overrides, Place, Plan, ProfileSource,
-    StreamJob,
+    SqlFiles, StreamJob,
 };
 use crate::report::csv_field;
 use crate::sink::terminal::Screen;
@@ -38,7 +38,8 @@ pub(super) struct Resolved<J> {
 /// Resolves all profiles that are to be run before anything starts, so that a mistake in the last
 /// one is found before the first has run.
 pub(super) fn to_run(files: &[PathBuf], overrides: &Overrides) -> Result<Resolved<Job>, Failure> {
-    let plans = resolve_each(files, overrides, |source| Plan::resolve(source, overrides))?;
+    let resolve = |source: &_, files: &_| Plan::resolve_with(source, overrides, files);
+    let plans = resolve_each(files, overrides, resolve)?;
     without_left_over(plans)
 }
 
@@ -47,21 +48,26 @@ pub(super) fn read(
     files: &[PathBuf],
     overrides: &Overrides,
 ) -> Result<Resolved<Option<Job>>, Failure> {
-    let plans = resolve_each(files, overrides, |source| Plan::read(source, overrides))?;
+    let read = |source: &_, files: &_| Plan::read_with(source, overrides, files);
+    let plans = resolve_each(files, overrides, read)?;
     without_left_over(plans)
 }
 
 fn resolve_each<J>(
     files: &[PathBuf],
     overrides: &Overrides,
-    resolve: impl Fn(&ProfileSource) -> Result<Plan<J>, Faults>,
+    resolve: impl Fn(&ProfileSource, &SqlFiles) -> Result<Plan<J>, Faults>,
 ) -> Result<Vec<Plan<J>>, Failure> {
     let default = [PathBuf::from("realtime")];
     let files = if files.is_empty() { &default } else { files };
     let (mut plans, mut faults) = (Vec::new(), Vec::new());
     for file in files {
-        match source(file, overrides.recreates_without_a_name()).and_then(|source| resolve(&source))
-        {
+        let plan = source(file, overrides.recreates_without_a_name()).and_then(|source| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            let sql_files = SqlFiles::of(&source.text, |name| read_sql(&folder.join(name)));
+            resolve(&source, &sql_files)
+        });
+        match plan {
             Ok(plan) => plans.push(plan),
             Err(found) => faults.push(found),
         }
@@ -204,6 +210,15 @@ fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
             }
         },
     }
+}
+
+/// Reads a file that a profile names; or says why it cannot.
+fn read_sql(path: &Path) -> Result<String, String> {
+    let bytes = read_file(path).map_err(|error| error.to_string())?;
+    if bytes.len() > ProfileSource::BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", ProfileSource::BYTES_MAX >> 20));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 /// Reads no more than it takes to see that a file is too large: some have no end.

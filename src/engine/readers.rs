@@ -140,6 +140,7 @@ impl Readers {
             backlog: (own_per_s * BACKLOG.as_secs_f64()).ceil().max(1.0) as u64,
             pacer,
             armed,
+            think_time: readers.think_time,
             recovery: plan.job.recovery.clone(),
             armed_queries: Arc::clone(&self.armed_queries),
             recorders,

@@ -88,9 +88,14 @@ impl Resolver<'_> {
             }
             let weight = weight(report, query);
             let newest_column = newest_column(report, query);
-            let place = query.sql.as_ref().map(|sql| report.sql_place(&sql.span()));
-            let place = place.unwrap_or_default();
-            let sql = sql(report, query);
+            let (place, sql) = match text_of_file(report, query) {
+                Ok(None) => {
+                    let place = query.sql.as_ref().map(|sql| report.sql_place(&sql.span()));
+                    (place.unwrap_or_default(), sql(report, query))
+                }
+                Ok(Some(place)) => (place, sql(report, query)),
+                Err(Reported) => (SqlPlace::default(), None),
+            };
             let answers = answers(report, query);
             let gpu = query.gpu;
             query.weight.get_or_insert_with(|| Whole(1).into());
@@ -191,6 +196,34 @@ fn answers(report: &mut Report<'_>, query: &Located<profile::Query>) -> AnswerRu
         absolute_tolerance,
         ties: query.ties.clone().unwrap_or_default(),
         order_by: query.order_by.clone(),
+    }
+}
+
+/// That something is wrong was reported.
+struct Reported;
+
+/// Puts the text of the file that a query names in the place of its name; where that stands.
+fn text_of_file(
+    report: &mut Report<'_>,
+    query: &mut Located<profile::Query>,
+) -> Result<Option<SqlPlace>, Reported> {
+    let Some(name) = query.sql_file.take() else { return Ok(None) };
+    if query.sql.is_some() {
+        let what = "a query has both `sql` and `sql_file`".to_owned();
+        report.at(&name.span(), what, "delete one of them".to_owned());
+        return Err(Reported);
+    }
+    match report.sql_files.text(&name) {
+        Ok(text) => {
+            query.sql = Some(name.with(text));
+            Ok(Some(report.place_beside(&name)))
+        }
+        Err(why) => {
+            let what = format!("failed to read `{}`: {why}", name.as_str());
+            let fix = "name a file with one SQL statement, from the profile's folder on";
+            report.at(&name.span(), what, fix.to_owned());
+            Err(Reported)
+        }
     }
 }
 

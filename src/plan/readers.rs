@@ -8,7 +8,7 @@ use super::arrival::{QUERIES, peak_factor};
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::limits::{Limits, REPEATS, STATEMENT_TIMEOUT};
 use super::query::Query;
-use super::resolver::{Idle, Resolver};
+use super::resolver::{Idle, Resolver, milliseconds};
 use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
 use crate::profile::{Located, Profile, RateOrMax};
 
@@ -29,6 +29,15 @@ const QUERIES_PER_S: Limits = Limits {
     fix: "choose queries per second over all readers, or leave it out for a closed loop",
 };
 
+const THINK_TIME: Limits = Limits {
+    default: 0.0,
+    min: 0.0,
+    max: 86_400_000.0,
+    is_whole: false,
+    range: "0 ms to 1 day",
+    fix: "choose a pause such as 500 ms, or leave it out",
+};
+
 /// For what is about readers where there are none.
 const NO_READERS: Idle =
     Idle { here: "without readers", fix: "leave it out, or let there be readers" };
@@ -44,6 +53,8 @@ pub struct Readers {
     pub queries_per_s: Option<f64>,
     /// How the queries follow each other.
     pub arrival: Arrival,
+    /// How long a reader pauses behind each answer; zero where there is a rate.
+    pub think_time: Duration,
     /// Which GPU arms the queries run in.
     pub gpu: GpuChoice,
     /// The arms of the profile, instead of the GPU's: none, or two.
@@ -136,6 +147,18 @@ impl Resolver<'_> {
         rate.get_or_insert_with(|| RateOrMax::Max.into());
         let queries_per_s = self.number_or_word("queries_per_s", rate, &QUERIES_PER_S);
         let arrival = self.arrival(&mut readers.arrival, queries_per_s, "queries_per_s");
+        let think_time = match readers.think_time_ms.is_some() {
+            true => self.number("think_time_ms", &mut readers.think_time_ms, &THINK_TIME),
+            // Not written into the profile: results of earlier versions have none.
+            false => THINK_TIME.default,
+        };
+        if let Some(written) = &readers.think_time_ms
+            && queries_per_s.is_some()
+        {
+            let what = "`think_time_ms` is a pause between queries that no rate calls for, and there is a rate";
+            let fix = "delete it, or `queries_per_s`";
+            self.fault(Some(written), what.to_owned(), fix.to_owned());
+        }
         let writes = *readers.writes.get_or_insert(false);
         let evidence = profile.evidence.get_or_insert_default();
         let resolved = Readers {
@@ -143,6 +166,7 @@ impl Resolver<'_> {
             database_url: self.database_url(readers.database_url.as_ref()),
             queries_per_s,
             arrival,
+            think_time: milliseconds(think_time),
             gpu: self.choice(&mut readers.gpu, GpuChoice::Auto),
             statement_timeout: self.time(
                 "statement_timeout_s",

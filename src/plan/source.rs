@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
-use super::{Overrides, SqlPlace};
+use super::{Overrides, SqlFiles, SqlPlace};
 use crate::profile::Profile;
 use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
 
@@ -69,6 +69,8 @@ impl ProfileSource {
 pub(crate) struct Report<'a> {
     source: &'a ProfileSource,
     overrides: &'a Overrides,
+    /// The files that the profile names.
+    pub(super) sql_files: &'a SqlFiles,
     faults: Vec<Fault>,
     /// Lines that could not be parsed: what else is found there follows from that.
     unparsed_lines: BTreeSet<usize>,
@@ -78,10 +80,15 @@ pub(crate) struct Report<'a> {
 impl<'a> Report<'a> {
     /// Parses the source. What others give is read, and its places are known, once it is laid over
     /// the document.
-    pub(crate) fn parse(source: &'a ProfileSource, overrides: &'a Overrides) -> (Table, Self) {
+    pub(crate) fn parse(
+        source: &'a ProfileSource,
+        overrides: &'a Overrides,
+        sql_files: &'a SqlFiles,
+    ) -> (Table, Self) {
         let mut report = Self {
             source,
             overrides,
+            sql_files,
             faults: Vec::new(),
             unparsed_lines: BTreeSet::new(),
             cuts: Vec::new(),
@@ -162,6 +169,12 @@ impl<'a> Report<'a> {
             Some(_) => SqlPlace::default(),
             None => SqlPlace::new(&self.source.name, &self.source.text, span),
         }
+    }
+
+    /// The place of a text that a file holds, which the profile names.
+    pub(super) fn place_beside(&self, name: &str) -> SqlPlace {
+        let folder = Path::new(&self.source.name).parent().unwrap_or(Path::new(""));
+        SqlPlace::whole(folder.join(name).display().to_string())
     }
 
     /// How to name a setting and its value: as the user gave them.

@@ -45,6 +45,11 @@ impl SqlPlace {
         }
     }
 
+    /// The place of a text that is all of a file.
+    pub(super) fn whole(file: String) -> Self {
+        Self { file, line: 1, is_verbatim: true }
+    }
+
     /// File and line of a fault at character `position` (from 1) of the query's text, and the line
     /// with a caret under it; as far as they are known.
     pub fn show(&self, sql: &str, position: Option<u32>) -> Vec<String> {

@@ -6,6 +6,7 @@ mod left_over;
 mod pairs;
 mod parameters;
 mod recovery;
+mod sql_files;
 
 use std::time::Duration;
 
