@@ -189,7 +189,8 @@ async fn another_server_is_asked_for_its_rows() {
         )
         .await;
     let url = other.url(&format!("postgres:{}", crate::support::shared().password));
-    let args = ["--rate", "300", "--duration", "4s"];
+    // Of connections that share a partition each has its own newest row.
+    let args = ["--rate", "300", "--duration", "4s", "--connections", "5"];
     let program = beside(&server, "", &args, &[("STROM_LOAD_READERS_URL", &url)]);
     let ended = program.end().await;
     let result = finished(&ended);

@@ -16,8 +16,9 @@ use super::read_back::fields;
 use super::table::{StreamLane, StreamTable, copy_sql, rows_query};
 use super::{Error, Session};
 
-/// Rows that are tried of each lane where the server looks for their partitions.
+/// Rows that are tried of each lane where the server looks for their partitions, and of all lanes.
 const ROUTED_ROWS: u64 = 100;
+const ROUTED_ROWS_IN_ALL: u64 = 2_000;
 
 /// Why rows cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +76,8 @@ pub(crate) async fn try_rows(
 ) -> Result<Vec<String>, DryRunError> {
     let act = format!("load first rows into {} in a dry run", stream.table);
     // Where the server looks for a partition by values, one row says little of the next.
-    let each = if table.routes { ROUTED_ROWS } else { 1 };
+    let share = ROUTED_ROWS_IN_ALL / table.lanes.len().max(1) as u64;
+    let each = if table.routes { share.clamp(1, ROUTED_ROWS) } else { 1 };
     let mut lanes = Vec::new();
     for StreamLane { ids, .. } in &table.lanes {
         lanes.push(tried.rows(&stream.columns, ids, each)?);

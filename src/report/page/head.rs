@@ -197,7 +197,13 @@ fn rows(result: &JobResult, run: &StreamRun) -> Cell {
     let Some(audit) = &stream.audit else {
         let state = if result.rows_add_up() { State::Good } else { State::Bad };
         let answer = if result.rows_add_up() { "yes, by count" } else { "no, the count is wrong" };
-        return Cell::new(question, state, answer, format!("{found} counted; {dropped} dropped"));
+        let whose = if result.tells_rows_apart() {
+            ""
+        } else {
+            ", whoever sent them: rows have no identity"
+        };
+        let figures = format!("{found} counted{whose}; {dropped} dropped");
+        return Cell::new(question, state, answer, figures);
     };
     let sum = |of: fn(&crate::record::LaneAudit) -> &crate::record::Ranges| {
         format_count(audit.iter().map(|partition| of(partition).rows()).sum())

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::exit;
+use crate::profile::Delivery;
 use crate::result::arm::ArmError;
 use crate::result::benchmark::BenchmarkRun;
 use crate::result::faults::FaultsRun;
@@ -308,4 +309,18 @@ fn of_several_codes_the_gravest_counts() {
     healthy.conclude();
     healthy.shortfalls.push(Shortfall::output_lost("No space left on device"));
     assert_eq!(healthy.exit_code(), exit::SHORTFALL);
+}
+
+#[test]
+fn a_count_has_an_upper_end_unless_rows_may_be_there_twice() {
+    let counted = |delivery: Delivery, more: u64| {
+        let mut result = spoilt(sample::stream(), |run| {
+            run.stream.audit = None;
+            run.stream.rows_found = Some(run.stream.rows_sent + more);
+        });
+        result.plan.recovery.get_or_insert_default().delivery = Some(delivery.into());
+        result.rows_add_up()
+    };
+    assert!(counted(Delivery::ExactlyOnce, 0) && counted(Delivery::AtLeastOnce, 0));
+    assert!(!counted(Delivery::ExactlyOnce, 1) && counted(Delivery::AtLeastOnce, 1));
 }
