@@ -167,29 +167,24 @@ impl TimedDigests {
     }
 
     /// What comparing the answers in `arms` with those in `base` came to; `None` if nobody wanted to know,
-    /// or no arm was run more than once.
+    /// no arm was run more than once, they came as text, or no two were asked with the same values in a row.
     pub(super) fn compared(
         &self,
         query: usize,
         base: usize,
         arms: impl Iterator<Item = usize>,
     ) -> Option<TimedAnswers> {
-        let OfQuery { wanted, reductions, timed, failed, by_values, in_text, .. } = &self.0[query];
+        let OfQuery { wanted, reductions, timed, failed, by_values, .. } = &self.0[query];
         let mut found = TimedAnswers::default();
-        if *wanted && *in_text {
-            let why = "the simple protocol answers in text, of which no digests are made";
-            found.not_compared = Some(why.to_owned());
-            return Some(found);
-        }
         if let Some(by_values) = by_values.as_ref().filter(|_| *wanted) {
             let reduction = reductions.iter().flatten().next()?;
+            // Of a sweep or a sequential order, in which nothing is asked twice in a row.
+            if base == self.reference(query) || by_values.executions == 0 {
+                return None;
+            }
             found.left_out = reduction.reducer.left_out().to_vec();
             found.not_compared.clone_from(failed);
-            if base == self.reference(query) || by_values.executions == 0 {
-                let why = "no two were asked with the same values one behind the other";
-                found.not_compared.get_or_insert_with(|| why.to_owned());
-            }
-            if found.not_compared.is_none() {
+            if failed.is_none() {
                 found.executions = by_values.executions;
                 found.different = by_values.different;
                 found.what.clone_from(&by_values.what);

@@ -267,6 +267,9 @@ pub(super) fn differences<'a>(
     }
     lines.extend(answers.timed.as_ref().and_then(timed));
     let Some(first) = answers.differences.first() else { return lines };
+    if !first.values.is_empty() {
+        lines.push(format!("asked with {}", row(&first.values)));
+    }
     let arms: Vec<&str> = arms.collect();
     for ((arm, rows), count) in arms.iter().zip(&first.examples).zip(first.only) {
         let count = format_counted(count, "row", "rows");

@@ -47,7 +47,8 @@ pub struct AnswerHistory {
     /// The first differing answers.
     pub differences: Vec<Comparison>,
     /// The answers of the timed executions, which were compared by digests; `None` on tables that do not
-    /// stand still, or if nobody wanted to know.
+    /// stand still, if nobody wanted to know, if they came as text (the simple protocol), and in a sweep or a
+    /// sequential order of a query with parameters.
     #[serde(default)]
     pub timed: Option<TimedAnswers>,
 }
