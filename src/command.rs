@@ -36,6 +36,7 @@ use crate::engine::{PrepareError, Shutdown};
 use crate::exit;
 use crate::pg::{self, Address, embedded};
 use crate::plan::{Fault, Faults, Origin, Place, StreamJob};
+use crate::report::harmless;
 use crate::sink::SinkError;
 use crate::sink::terminal::Screen;
 use crate::watch::gpu;
@@ -310,7 +311,7 @@ fn tell_notes(given: Option<&Given>) {
 
 /// For commands without a log.
 fn tell(line: &str) {
-    Screen::new(true).line(line);
+    Screen::new(true).line(&harmless(line));
 }
 
 /// Waits until a server that was named admits anybody, while it starts or recovers; a stop ends it.

@@ -50,6 +50,8 @@ pub struct Options {
     pub strict: bool,
     /// Whether every figure that both sides have is compared, and not only those that lead.
     pub all: bool,
+    /// Runs of each side that have no result.
+    pub missing: [Vec<LeftOut>; 2],
     /// How the runs followed each other, if they were made for this: `A B B A`.
     pub order: Option<String>,
 }
@@ -128,9 +130,13 @@ pub struct RunsCompared {
 /// # Errors
 /// When the runs cannot be compared, with what is unlike.
 pub fn compare(sides: &[Vec<Run>; 2], options: &Options) -> Result<RunsCompared, Refused> {
-    let told = sides.each_ref().map(|runs| Side {
-        runs: done(runs).map(|run| run.folder.clone()).collect(),
-        left_out: runs.iter().filter_map(left_out).collect(),
+    let told = [0, 1].map(|side| Side {
+        runs: done(&sides[side]).map(|run| run.folder.clone()).collect(),
+        left_out: sides[side]
+            .iter()
+            .filter_map(left_out)
+            .chain(options.missing[side].iter().cloned())
+            .collect(),
     });
     let [a, b] = sides.each_ref().map(|runs| done(runs).collect::<Vec<&Run>>());
     for (name, runs, side) in [("A", &a, &told[0]), ("B", &b, &told[1])] {

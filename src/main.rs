@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use strom_load::cli::Parsed;
 use strom_load::command::{self, Failure};
 use strom_load::exit;
+use strom_load::report::harmless;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             #[expect(clippy::print_stderr, reason = "the one place where errors are printed")]
             {
-                eprintln!("error: {}", failure.message);
+                eprintln!("error: {}", harmless(&failure.message));
             }
             ExitCode::from(command::fail(&parsed, &failure))
         }

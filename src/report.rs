@@ -31,11 +31,11 @@ pub use history::{history_csv, history_text};
 pub use index::{index_line, index_markdown, index_text};
 pub use page::{PAGE, compare_page, index_page, page, pages};
 pub use stream::{differences, may_have_written, shown};
-pub use words::csv_field;
+pub use words::{csv_field, harmless};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.
 pub fn summary(result: &JobResult) -> String {
-    words::harmless(&format!("{}\n{}", verdict::line(result), tables(result)))
+    harmless(&format!("{}\n{}", verdict::line(result), tables(result)))
 }
 
 /// The summary behind its first line.
@@ -65,7 +65,7 @@ pub fn markdown(result: &JobResult) -> String {
     if result.stream().is_none() {
         let _ = outcome::advice_markdown(&mut out, result);
     }
-    out
+    harmless(&out)
 }
 
 /// The summaries of the jobs of an index, and what came of each in a line: with an empty line between two.

@@ -370,7 +370,9 @@ async fn progress_for_programs_is_a_line_each_second() {
     assert_eq!((&outcome["type"], &outcome["exit_code"]), (&"outcome".into(), &0.into()));
     assert_eq!((&outcome["kind"], &outcome["run_id"]), (&"stream".into(), &result["run_id"]));
     let said = outcome["verdict"].as_str().unwrap();
-    assert!(said.starts_with("OK  ") && said.contains(" rows there · "), "{outcome}");
+    // On a slow machine the last batch of so short a run may cost it its rate.
+    assert!(said.starts_with("OK  ") || said.starts_with("DONE  "), "{outcome}");
+    assert!(said.contains(" rows there · "), "{outcome}");
     assert_eq!((&outcome["status"], &outcome["results"]), (&"done".into(), &"out".into()));
     // What the server did meanwhile is in the result.
     let work = &result["server_work"];

@@ -11,6 +11,7 @@ use crate::pg::Address;
 use crate::pg::clean::{self, Left, Leftovers};
 use crate::plan::{TableName, shell_word};
 use crate::quantity::{format_about, format_bytes, format_counted};
+use crate::report::harmless;
 use crate::sink::terminal::Screen;
 
 use super::{Failure, Signals, find_server, log_warnings, print};
@@ -53,14 +54,15 @@ async fn at(address: &Address, args: &CleanArgs) -> Result<String, Failure> {
             Format::Json => format!("{:#}\n", as_json(&left)),
         });
     }
-    let rows = clean::remove(address, &args.tables).await.map_err(failed)?;
-    let names: Vec<String> = args.tables.iter().map(TableName::as_written).collect();
+    let tables = once(&args.tables);
+    let rows = clean::remove(address, &tables).await.map_err(failed)?;
+    let names: Vec<String> = tables.iter().map(TableName::as_written).collect();
     let each = names.iter().zip(&rows);
     Ok(match args.format {
         Format::Text => {
             let lines: Vec<String> =
                 each.map(|(name, rows)| format!("{name}: removed, {rows}")).collect();
-            lines.join("\n") + "\n"
+            harmless(&lines.join("\n")) + "\n"
         }
         Format::Json => {
             let removed: Vec<Value> =
@@ -68,6 +70,17 @@ async fn at(address: &Address, args: &CleanArgs) -> Result<String, Failure> {
             format!("{:#}\n", json!({ "removed": removed }))
         }
     })
+}
+
+/// Each name once: one that is given twice is gone the second time.
+fn once(tables: &[TableName]) -> Vec<TableName> {
+    let mut each: Vec<TableName> = Vec::new();
+    for table in tables {
+        if !each.contains(table) {
+            each.push(table.clone());
+        }
+    }
+    each
 }
 
 fn as_json(left: &Leftovers) -> Value {
@@ -123,5 +136,5 @@ fn listed(address: &Address, left: &Leftovers) -> String {
         let name = shell_word(name);
         let _ = writeln!(out, "to drop one with all its rows: strom-load clean {name}");
     }
-    out
+    harmless(&out)
 }

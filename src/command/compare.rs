@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CompareArgs, CompareFormat, Parsed};
-use crate::compare::{Options, Refused, Run, RunsCompared, compare as of_runs};
+use crate::compare::{LeftOut, Options, Refused, Run, RunsCompared, compare as of_runs};
 use crate::exit;
 use crate::plan::{Gate, SETTINGS, Setting, nearest};
 use crate::quantity::format_count;
 use crate::report::{compare_markdown, compare_page, compare_text, unlike_values};
 use crate::result::figure::Names;
-use crate::result::{self, Saved, Status, is_aside, is_within, plan_keys};
+use crate::result::index::Index;
+use crate::result::{self, JobResult, Saved, Status, is_aside, is_within, plan_keys};
 use crate::sink::folder::write_page;
 
 use super::unused::{self, Optional};
@@ -46,32 +47,71 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     unused::refuse(parsed, &OF_RUN, "for runs that are saved", fix)?;
     let sides = [read(&args.a)?, read(&args.b)?];
     once(&sides)?;
-    let runs = sides.iter().flatten();
+    let runs = sides.iter().flat_map(|side| &side.runs);
     let allowed = allowed(
         &args.allow,
         &runs.flat_map(|run| plan_keys(&run.result.plan).into_keys()).collect(),
     )?;
     let compared = of_sides(&sides, args, allowed, None)?;
-    show(&compared, &sides, args)?;
+    show(&compared, &sides.map(|side| side.runs), args)?;
     Ok(compared.exit_code)
+}
+
+/// The runs of a side, and those of an index that have no result.
+#[derive(Debug, Default)]
+struct Side {
+    runs: Vec<Run>,
+    missing: Vec<LeftOut>,
+}
+
+impl Side {
+    fn add(&mut self, run: Result<Run, LeftOut>) {
+        match run {
+            Ok(run) => self.runs.push(run),
+            Err(missing) => self.missing.push(missing),
+        }
+    }
+}
+
+/// The runs of an index, in their order, each with its place or why it is not there.
+fn of_index(
+    folder: &Path,
+    index: &Index,
+    jobs: Vec<(usize, JobResult)>,
+) -> Vec<(usize, Result<Run, LeftOut>)> {
+    let missing = index.missing(jobs.iter().map(|(place, _)| *place));
+    let missing = missing.into_iter().map(|(place, name, why)| {
+        let folder = folder.join(name).display().to_string();
+        (place, Err(LeftOut { folder, why }))
+    });
+    let mut all: Vec<_> = missing.collect();
+    all.extend(jobs.into_iter().map(|(place, result)| {
+        let own = index.runs.get(place).and_then(|run| run.folder.as_deref());
+        let folder = folder.join(own.unwrap_or_default()).display().to_string();
+        (place, Ok(Run { folder, result }))
+    }));
+    all.sort_by_key(|(place, _)| *place);
+    all
 }
 
 /// Compares two sides as the options say.
 fn of_sides(
-    sides: &[Vec<Run>; 2],
+    sides: &[Side; 2],
     args: &CompareArgs,
     allowed: Vec<String>,
     order: Option<String>,
 ) -> Result<RunsCompared, Failure> {
+    let runs = sides.each_ref().map(|side| side.runs.clone());
     let options = Options {
-        gates: gates(&args.gates, sides)?,
+        gates: gates(&args.gates, &runs)?,
+        missing: sides.each_ref().map(|side| side.missing.clone()),
         allow_rows: allowed.iter().any(|own| own == ROWS),
         allowed,
         strict: args.strict,
         all: args.all,
         order,
     };
-    of_runs(sides, &options).map_err(|refused| Failure::new(exit::USAGE, told(&refused)))
+    of_runs(&runs, &options).map_err(|refused| Failure::new(exit::USAGE, told(&refused)))
 }
 
 /// The gates, on what the first run has. All faults at once.
@@ -108,8 +148,8 @@ fn show(compared: &RunsCompared, sides: &[Vec<Run>; 2], args: &CompareArgs) -> R
 }
 
 /// The runs of some folders, in their order.
-fn read(folders: &[PathBuf]) -> Result<Vec<Run>, Failure> {
-    let mut runs = Vec::new();
+fn read(folders: &[PathBuf]) -> Result<Side, Failure> {
+    let mut side = Side::default();
     for folder in folders {
         if folder.to_string_lossy().starts_with("--") && !folder.exists() {
             let what =
@@ -120,22 +160,21 @@ fn read(folders: &[PathBuf]) -> Result<Vec<Run>, Failure> {
         let saved = result::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
         match saved {
             Saved::Job(result) => {
-                runs.push(Run { folder: folder.display().to_string(), result: *result });
+                side.runs.push(Run { folder: folder.display().to_string(), result: *result });
             }
-            Saved::Index(index, jobs) => runs.extend(jobs.into_iter().map(|(place, result)| {
-                let own = index.runs.get(place).and_then(|run| run.folder.as_deref());
-                let folder = folder.join(own.unwrap_or_default());
-                Run { folder: folder.display().to_string(), result }
-            })),
+            Saved::Index(index, jobs) => {
+                let runs = of_index(folder, &index, jobs);
+                runs.into_iter().for_each(|(_, run)| side.add(run));
+            }
         }
     }
-    Ok(runs)
+    Ok(side)
 }
 
 /// Refuses a run that is there twice: it would pass for two.
-fn once(sides: &[Vec<Run>; 2]) -> Result<(), Failure> {
+fn once(sides: &[Side; 2]) -> Result<(), Failure> {
     let mut seen: Vec<PathBuf> = Vec::new();
-    for run in sides.iter().flatten() {
+    for run in sides.iter().flat_map(|side| &side.runs) {
         let path = Path::new(&run.folder);
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if seen.contains(&path) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, print};
+use super::{Failure, print, tell};
 use crate::exit;
 use crate::report::{page, pages, summaries, summary, verdict_line, verdict_word};
 use crate::result::index::Index;
@@ -27,6 +27,12 @@ fn read(folders: &[PathBuf]) -> Result<Vec<(&Path, Saved)>, Failure> {
     let read = |folder: &'_ PathBuf| result::read(folder);
     let saved = folders.iter().map(read).collect::<Result<Vec<_>, _>>();
     let saved = saved.map_err(|error| Failure::new(exit::USAGE, error))?;
+    for (folder, saved) in folders.iter().zip(&saved) {
+        let Saved::Index(index, jobs) = saved else { continue };
+        for (_, name, why) in index.missing(jobs.iter().map(|(place, _)| *place)) {
+            tell(&format!("note: {}: {why}", folder.join(name).display()));
+        }
+    }
     Ok(folders.iter().map(PathBuf::as_path).zip(saved).collect())
 }
 

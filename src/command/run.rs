@@ -218,7 +218,11 @@ impl Session<'_> {
             tracing::info!("profile {} of {of}: {profile}", number + 1);
             let name = format!("{:02}-{profile}", number + 1);
             let began = Instant::now();
-            let ended = self.one(plan, &Place::Within(&folder.path().join(&name))).await;
+            let own = folder.path().join(&name);
+            let was_there = own.exists();
+            let ended = self.one(plan, &Place::Within(&own)).await;
+            // What was there before and was refused is of another run.
+            let is_ours = own.is_dir() && (ended.is_ok() || !was_there);
             let ended = ended.unwrap_or_else(|failure| {
                 let printed = self.tell_failed(&profile, &failure);
                 let (code, message) = (failure.code, failure.message);
@@ -231,7 +235,7 @@ impl Session<'_> {
             if let Some(entry) = index.runs.get_mut(number) {
                 *entry = IndexEntry {
                     profile,
-                    folder: folder.path().join(&name).is_dir().then_some(name),
+                    folder: is_ours.then_some(name),
                     exit_code: Some(ended.code),
                     took_s: began.elapsed().as_secs_f64(),
                     ..entry.clone()

@@ -19,6 +19,8 @@ pub enum CompareVerdict {
     NoDifferenceShown,
     /// A side has fewer than four runs.
     TooFewRuns,
+    /// It is 0 in some runs of the second side, and in none of the first.
+    FellToZero,
     /// There are no ratios: it was not measured in some run, is bounded, or is 0.
     NotCompared,
 }
@@ -34,7 +36,7 @@ pub struct Compared {
     pub gated: bool,
     /// Its value in each run of each side, in their order.
     pub values: [Vec<Option<f64>>; 2],
-    /// Geometric mean of each side.
+    /// Geometric mean of each side; of a side with a 0 the mean.
     pub typical: [Option<f64>; 2],
     /// The second one ÷ the first.
     pub ratio: Option<f64>,
@@ -133,6 +135,11 @@ fn draft(figure: &NamedFigure, sides: [&[&Run]; 2], gated: bool) -> (Compared, O
         verdict: CompareVerdict::NotCompared,
         why,
     };
+    if let Some(why) = fell_to_zero(&found, sides) {
+        let [a, b] = &known;
+        one.typical = [geometric_mean(a), Some(b.iter().sum::<f64>() / b.len() as f64)];
+        (one.verdict, one.why) = (CompareVerdict::FellToZero, Some(why));
+    }
     if one.why.is_some() {
         return (one, None);
     }
@@ -154,6 +161,23 @@ pub(super) fn missing(figure: &NamedFigure, run: &Run) -> String {
         Some(few) => format!("in {} it has {few}", run.folder),
         None => format!("it was not measured in {}", run.folder),
     }
+}
+
+/// In which runs of the second side a figure is 0, if it is known in all runs and above 0 in each of the first.
+fn fell_to_zero(found: &[Vec<Option<Value>>; 2], [_, b]: [&[&Run]; 2]) -> Option<String> {
+    let known = |value: &Option<Value>| {
+        value.filter(|value| value.known == Known::Exactly).map(|value| value.number)
+    };
+    let [first, second] =
+        found.each_ref().map(|values| values.iter().map(known).collect::<Option<Vec<f64>>>());
+    let (first, second) = (first?, second?);
+    let place = second.iter().position(|number| *number <= 0.0)?;
+    let zeros = second.iter().filter(|number| **number <= 0.0).count();
+    let of = second.len();
+    first
+        .iter()
+        .all(|number| *number > 0.0)
+        .then(|| format!("0 in {zeros} of {of} runs of B, first in {}", b[place].folder))
 }
 
 /// Why a figure has no ratio.

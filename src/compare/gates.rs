@@ -133,6 +133,9 @@ fn draft(gate: &Gate, [a, b]: [&[&Run]; 2]) -> Draft {
     if !first.iter().all(is_known) || !second.iter().all(of_use) {
         return Draft::Known(Outcome::Inconclusive, "a run has no more than a bound".to_owned());
     }
+    if let Some(draft) = at_zero(gate, (&first, a), (&second, b)) {
+        return draft;
+    }
     let numbers = |values: &[Value]| values.iter().map(|value| value.number).collect::<Vec<_>>();
     let apart = match gate.of_ratio {
         true => Apart::of(&numbers(&first), &numbers(&second)),
@@ -140,11 +143,34 @@ fn draft(gate: &Gate, [a, b]: [&[&Run]; 2]) -> Draft {
     };
     match apart {
         Some(apart) => Draft::Estimated { apart, bounded },
-        None => Draft::Known(
-            Outcome::Inconclusive,
-            "a run has 0, of which there is no ratio".to_owned(),
-        ),
+        None => Draft::Known(Outcome::Inconclusive, "there is no ratio".to_owned()),
     }
+}
+
+/// A gate on runs of which some have 0: that is in no geometric mean, and so in no interval.
+fn at_zero(
+    gate: &Gate,
+    (first, a): (&[Value], &[&Run]),
+    (second, b): (&[Value], &[&Run]),
+) -> Option<Draft> {
+    let zero = |values: &[Value]| values.iter().position(|value| value.number <= 0.0);
+    if let Some(place) = zero(first) {
+        let why = format!("it is 0 in {}, and nothing is a multiple of that", a[place].folder);
+        return Some(Draft::Known(Outcome::Inconclusive, why));
+    }
+    let place = zero(second)?;
+    if !gate.of_ratio {
+        return Some(each_run(gate, second, b));
+    }
+    let zeros = second.iter().filter(|value| value.number <= 0.0).count();
+    let why = format!("it is 0 in {}, {zeros} of {} runs", b[place].folder, second.len());
+    let outcome = match gate.op.holds(0.0, gate.limit) {
+        // 0 times anything lies below every limit: that is the bad end.
+        false => Outcome::Fail,
+        true if zeros == second.len() => Outcome::Pass,
+        true => Outcome::Inconclusive,
+    };
+    Some(Draft::Known(outcome, why))
 }
 
 /// Every run must hold by itself.

@@ -78,6 +78,59 @@ fn a_gate_is_judged_at_the_bad_end() {
     assert_eq!(judged(&SAME, &SAME, "ratio.sum.value >= 1").0, Outcome::Fail);
 }
 
+/// Runs of a side with these queries per second.
+fn asking(name: &str, per_s: &[f64]) -> Vec<Run> {
+    let run = |(at, per_s): (usize, &f64)| {
+        run_with(&format!("{name}{}", at + 1), 10.0, |saved| {
+            for query in saved["queries"].as_array_mut().unwrap() {
+                query["queries_per_s"] = json!(per_s / 2.0);
+            }
+        })
+    };
+    per_s.iter().enumerate().map(run).collect()
+}
+
+#[test]
+fn what_falls_to_0_fails_its_gate_and_is_told() {
+    let judged = |a: &[f64], b: &[f64], gate: &str| {
+        let compared = of(asking("a", a), asking("b", b), &[gate]);
+        (compared.outcome, compared.gates[0].why.clone())
+    };
+    let (some, none) = ([20.0, 20.4, 0.0, 19.8], [0.0; 4]);
+    let full = [20.1, 20.3, 19.9, 20.0];
+    // One of B needs no ratio.
+    for b in [some, none] {
+        assert_eq!(judged(&full, &b, "queries_per_s >= 10").0, Outcome::Fail);
+        assert_eq!(judged(&full, &b, "queries_per_s <= 30").0, Outcome::Pass);
+        assert_eq!(judged(&full, &b, "queries_per_s >= 0.9x").0, Outcome::Fail);
+        // Of a side that has 0 itself nothing is a multiple.
+        assert_eq!(judged(&some, &b, "queries_per_s >= 0.9x").0, Outcome::Inconclusive);
+    }
+    assert_eq!(judged(&full, &some, "queries_per_s <= 1.1x").0, Outcome::Inconclusive);
+    assert_eq!(judged(&full, &none, "queries_per_s <= 1.1x").0, Outcome::Pass);
+    assert_eq!(judged(&full, &some, "queries_per_s >= 0.9x").1, "it is 0 in b3, 1 of 4 runs");
+    assert_eq!(judged(&full, &full, "queries_per_s >= 0.9x").0, Outcome::Pass);
+    // Without a gate both values are shown.
+    let compared = of(asking("a", &full), asking("b", &some), &[]);
+    assert_eq!(verdict(&compared, "queries_per_s"), CompareVerdict::FellToZero);
+    let own = compared.figures.iter().find(|one| one.figure == "queries_per_s").unwrap();
+    let shown = own.typical.map(|value| format!("{:.2}", value.unwrap()));
+    assert_eq!(shown, ["20.07", "15.05"]);
+    assert_eq!(own.why.as_deref(), Some("0 in 1 of 4 runs of B, first in b3"));
+    let back = of(asking("a", &some), asking("b", &full), &[]);
+    assert_eq!(verdict(&back, "queries_per_s"), CompareVerdict::NotCompared);
+}
+
+#[test]
+fn a_run_of_an_index_that_has_no_result_is_named_and_no_gate_passes() {
+    let gone = LeftOut { folder: "b/03-x".to_owned(), why: "its result is not there".to_owned() };
+    let missing = [Vec::new(), vec![gone]];
+    let options = Options { missing, ..options(&["response_p99_ms <= 1.10x"]) };
+    let compared = compare(&[side("a", &SAME), side("b", &SAME)], &options).unwrap();
+    assert_eq!(compared.sides[1].left_out[0].folder, "b/03-x");
+    assert_eq!(compared.outcome, Outcome::Inconclusive);
+}
+
 #[test]
 fn an_open_gate_fails_where_that_is_asked_for() {
     let strict = Options { strict: true, ..options(&["response_p99_ms <= 1.10x"]) };

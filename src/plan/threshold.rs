@@ -17,6 +17,13 @@ const NEAREST_MAX: usize = 3;
 /// Where one can look up what a threshold may name.
 const LISTED: &str = "`strom-load thresholds` lists the figures";
 
+/// How a threshold is written.
+const THRESHOLD_FORM: &str = "write a figure, one of < <= > >=, and a number: \"response_p99_ms < 50\"; `abort` or \
+                              `abort after 10s` behind it ends the run";
+/// How a gate is.
+const GATE_FORM: &str = "write a figure, one of < <= > >=, and a number: 'response_p99_ms < 50' is one of B, and \
+                         'response_p99_ms <= 1.10x' one of B as a multiple of A";
+
 /// A condition on a figure of the result, for example `response_p99_ms < 50`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
@@ -70,7 +77,7 @@ impl Resolver<'_> {
         let mut thresholds = Vec::new();
         written.retain_mut(|written| {
             self.note_use(written);
-            let parsed = Draft::parse(written)
+            let parsed = Draft::parse(written, THRESHOLD_FORM)
                 .and_then(|draft| draft.of(&subjects).map_err(|bad| draft.unnamed(&bad)))
                 .and_then(Threshold::known_in_time)
                 .and_then(|threshold| threshold.measured_by(job));
@@ -204,7 +211,7 @@ impl Gate {
         let told = |bad: ThresholdFault| {
             format!("{}\n  fix: {}", bad.what.replace("threshold", "gate"), bad.fix)
         };
-        let draft = Draft::parse(ratio.unwrap_or(trimmed)).map_err(told)?;
+        let draft = Draft::parse(ratio.unwrap_or(trimmed), GATE_FORM).map_err(told)?;
         let Threshold { figure, op, limit, abort_after } =
             draft.of(subjects).map_err(|bad| told(draft.unnamed(&bad)))?;
         let fault = |what: String, fix: &str| Err(format!("{what}\n  fix: {fix}"));
@@ -255,14 +262,9 @@ struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    fn parse(text: &'a str) -> Result<Self, ThresholdFault> {
-        let wrong_form = |what: String| {
-            ThresholdFault::new(
-                what,
-                "write a figure, one of < <= > >=, and a number: \"response_p99_ms < 50\"; `abort` \
-                 or `abort after 10s` behind it ends the run",
-            )
-        };
+    /// Reads one; what is in no form at all is told the right one.
+    fn parse(text: &'a str, form: &str) -> Result<Self, ThresholdFault> {
+        let wrong_form = |what: String| ThresholdFault::new(what, form);
         let op_start = text
             .find(['<', '>', '='])
             .ok_or_else(|| wrong_form(format!("threshold `{text}` compares nothing")))?;
@@ -398,7 +400,7 @@ mod tests {
     }
 
     fn parse(text: &str, subjects: &Subjects<'_>) -> Result<Threshold, ThresholdFault> {
-        let draft = Draft::parse(text)?;
+        let draft = Draft::parse(text, THRESHOLD_FORM)?;
         draft.of(subjects).map_err(|bad| draft.unnamed(&bad))?.known_in_time()
     }
 
@@ -431,6 +433,7 @@ mod tests {
             "response_p99_ms <= 0x",
             "response_p99_ms <= x",
             "errors < 1 abort",
+            "response_p99_ms = 1x",
         ];
         let bad: Vec<String> =
             bad.iter().map(|text| format!("{text}\n{}", read(text).unwrap_err())).collect();

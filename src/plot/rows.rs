@@ -250,7 +250,19 @@ impl RowChart<'_> {
         }
         let tone = row.mark.map_or(Tone::Grey, |(_, mark)| mark.tone);
         if let Some((low, high)) = row.interval {
-            canvas.line(tone.line(), (x(low), middle), (x(high).max(x(low) + 0.1), middle));
+            let held = |value: f64| x(value.clamp(self.scale.low(), self.scale.high()));
+            let (from, to) = (held(low), held(high));
+            canvas.line(tone.line(), (from, middle), (to.max(from + 0.1), middle));
+            // What is cut says so.
+            let heads =
+                [(low < self.scale.low(), left, 6.0), (high > self.scale.high(), right, -6.0)];
+            for (_, end, back) in heads.into_iter().filter(|(is_cut, ..)| *is_cut) {
+                let (end, back, middle) = (n(end), n(back), n(middle));
+                canvas.path(
+                    tone.line(),
+                    &format!("M{end} {middle}l{back} -5M{end} {middle}l{back} 5"),
+                );
+            }
         }
         if let Some((value, mark)) = row.mark {
             match mark.shape {

@@ -60,6 +60,7 @@ pub(super) fn verdicts(compared: &RunsCompared) -> String {
     let counts = [
         (worse, "exact figure worse", "exact figures worse"),
         (count(CompareVerdict::Regression), "regression", "regressions"),
+        (count(CompareVerdict::FellToZero), "figure that fell to 0", "figures that fell to 0"),
         (count(CompareVerdict::Improvement), "improvement", "improvements"),
         (
             count(CompareVerdict::NoDifferenceShown),
@@ -98,6 +99,7 @@ pub(super) fn verdict(one: &Compared) -> String {
         CompareVerdict::Improvement => format!("{arrow} improvement"),
         CompareVerdict::NoDifferenceShown => "no difference shown".to_owned(),
         CompareVerdict::TooFewRuns => "too few runs".to_owned(),
+        CompareVerdict::FellToZero => format!("▼ {}", one.why.as_deref().unwrap_or("0")),
         CompareVerdict::NotCompared => match &one.why {
             Some(why) => format!("not compared: {why}"),
             None => "not compared".to_owned(),
@@ -192,10 +194,10 @@ pub(super) fn subject(compared: &RunsCompared) -> String {
     format!("{names} ({}): A {a}, B {b}{}", compared.kind, order.unwrap_or_default())
 }
 
-/// A rate counts as kept from here on.
+/// A share counts as whole from here on.
 const SHARE_RIGHT: f64 = 0.999;
 
-/// Whether every run of both sides has a figure right: nothing lost, the rate kept.
+/// Whether every run of both sides has a figure right: nothing lost, the whole rate reached.
 fn is_right(one: &Exact) -> bool {
     let right = |worst: &Option<f64>| match one.more_is_better {
         true => worst.is_some_and(|worst| worst >= SHARE_RIGHT),

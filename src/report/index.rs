@@ -26,7 +26,7 @@ pub fn index_markdown(index: &Index) -> String {
             took(run)
         );
     }
-    out
+    harmless(&out)
 }
 
 /// An index for a terminal.

@@ -102,7 +102,7 @@ fn strom(loaded: bool) -> &'static str {
 }
 
 /// The rate that random arrivals made of the target, in rows per second.
-fn due_at_random(result: &JobResult, stream: &StreamReport) -> Option<f64> {
+pub(super) fn due_at_random(result: &JobResult, stream: &StreamReport) -> Option<f64> {
     let arrival = result.plan.stream.as_ref()?.arrival.as_ref()?;
     let seconds = stream.measured.scheduled_s.filter(|seconds| *seconds > 0.0)?;
     (arrival.name() == "poisson").then(|| stream.measured.rows_due as f64 / seconds)

@@ -12,7 +12,7 @@ use crate::result::{Body, JobResult, Status};
 use crate::stats::{Comparison, TimesVerdict};
 
 use super::words::names;
-use super::{latency, outcome};
+use super::{latency, outcome, stream};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +193,7 @@ pub(super) fn answers(result: &JobResult) -> impl Iterator<Item = &AnswerHistory
 fn done(result: &JobResult) -> (State, &'static str, Vec<Part>) {
     let good = |said: String| (State::Good, "OK", vec![Part::words(said)]);
     match &result.body {
-        Body::Stream(run) => match missed(run) {
+        Body::Stream(run) => match not_kept(result, run) {
             Some(said) => (State::Caution, "DONE", said),
             None => {
                 let kept = match run.stream.target_rows_per_s {
@@ -231,19 +231,26 @@ fn queries(count: usize) -> String {
 }
 
 /// That the rate was not kept, and by whose fault.
-fn missed(run: &StreamRun) -> Option<Vec<Part>> {
-    let target = run.stream.target_rows_per_s.filter(|_| run.stream.missed_rate(run.measured_s))?;
+fn not_kept(result: &JobResult, run: &StreamRun) -> Option<Vec<Part>> {
+    let target = run.stream.target_rows_per_s.filter(|_| !run.stream.kept_rate(run.measured_s))?;
+    let asked = stream::due_at_random(result, &run.stream);
+    let asked = asked.map_or_else(|| format_count(target), bare_rate);
     let limit = match run.loader.bottleneck {
         Bottleneck::None => "",
         Bottleneck::Server => "; the server was the limit",
         Bottleneck::Loader => "; the loader was the limit",
         Bottleneck::Machine => "; the loader's machine was the limit",
     };
-    Some(vec![
-        Part::words("rate not kept: "),
-        rate(&run.stream),
-        Part::words(format!(" of {} rows/s{limit}", format_count(target))),
-    ])
+    let missed = run.stream.missed_rate(run.measured_s);
+    let opens = missed.then(|| Part::words("rate not kept: "));
+    let said = [rate(&run.stream), Part::words(format!(" of {asked} rows/s{limit}"))];
+    Some(opens.into_iter().chain(said).collect())
+}
+
+/// The share of the rate that was reached, rounded down: `96.1 %`. `None` where it is not known.
+pub(super) fn rate_share(stream: &StreamReport) -> Option<String> {
+    let ratio = stream.measured.rate_ratio?;
+    Some(format!("{:.1} %", (ratio * 1_000.0).floor() / 10.0))
 }
 
 /// How many rows a second were stored.
@@ -253,9 +260,12 @@ pub(super) fn rows_per_s(stream: &StreamReport) -> String {
 
 /// Rows per second, without the unit.
 fn rate(stream: &StreamReport) -> Part {
-    let per_s = format_rate(stream.achieved_rows_per_s.max(0.0));
-    let shown = per_s.trim_end_matches("/s").to_owned();
+    let shown = bare_rate(stream.achieved_rows_per_s.max(0.0));
     Part::Figure { place: "/stream/achieved_rows_per_s", shown }
+}
+
+fn bare_rate(per_s: f64) -> String {
+    format_rate(per_s).trim_end_matches("/s").to_owned()
 }
 
 /// How many directions there are.
@@ -272,9 +282,7 @@ fn directions(times: &[&Comparison]) -> String {
 /// What is asked first, but for what is `said`.
 fn facts(result: &JobResult, said: &[Part]) -> Vec<Vec<Part>> {
     let mut facts = result.stream().map(|run| stream_facts(&run.stream, said)).unwrap_or_default();
-    if answers(result).any(|answers| answers.checks > 0) && result.answers_agree() {
-        facts.push(vec![Part::words("answers equal")]);
-    }
+    facts.extend(equal_answers(result).map(|said| vec![Part::words(said)]));
     let on = result.on_gpu();
     if !on.is_empty() {
         let proven = on.iter().filter(|own| own.proof() == Proof::Gpu).count();
@@ -285,6 +293,23 @@ fn facts(result: &JobResult, said: &[Part]) -> Vec<Vec<Part>> {
     let table = table.filter(|_| result.stream().is_some());
     facts.extend(table.map(|table| vec![Part::words(table.as_str())]));
     facts
+}
+
+/// That answers were the same, as far as they were compared.
+fn equal_answers(result: &JobResult) -> Option<String> {
+    let (known, of) = answers(result)
+        .fold((0_u64, 0_u64), |(known, of), own| (known + u64::from(own.is_known()), of + 1));
+    if known == 0 || !result.answers_agree() {
+        return None;
+    }
+    if known == of {
+        return Some("answers equal".to_owned());
+    }
+    let of = match &result.body {
+        Body::Sweep(_) => format_counted(of, "combination", "combinations"),
+        _ => format_counted(of, "query", "queries"),
+    };
+    Some(format!("answers of {known} of {of} compared, equal"))
 }
 
 fn stream_facts(stream: &StreamReport, said: &[Part]) -> Vec<Vec<Part>> {
@@ -347,6 +372,17 @@ mod tests {
         let lines = [
             stream_with(|_, _| ()),
             stream_with(|_, run| run.stream.target_rows_per_s = None),
+            // All rows came in time to count, and the rate is another matter.
+            stream_with(|_, run| {
+                run.stream.achieved_rows_per_s = 4_945.0;
+                run.stream.measured.rate_ratio = Some(0.989);
+            }),
+            stream_with(|_, run| {
+                let mut other = run.comparisons[0].clone();
+                (other.answers.checks, other.answers.failed) = (0, 1);
+                other.answers.failed_since = 1;
+                run.comparisons.push(other);
+            }),
             stream_with(|_, run| {
                 run.stream.measured.rows_acknowledged = 40_000;
                 run.stream.achieved_rows_per_s = 4_000.0;

@@ -29,11 +29,13 @@ const ASLEEP: &str = "planned on the GPU and not answered in time: if the config
                           reloaded, PG-Strom's GPU service may be without workers; a superuser \
                           wakes it by setting pg_strom.max_async_tasks to another value and back";
 
-/// Without what would steer a terminal: names and errors are the server's, and a saved file may be anybody's.
-pub(super) fn harmless(text: &str) -> String {
+/// Without what would steer a terminal, or turn the order of what is read: names and errors are the server's, and
+/// a saved file may be anybody's.
+pub fn harmless(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match c.is_control() && c != '\n' {
+        match (c.is_control() && c != '\n') || turns(c) {
             true => out.extend(c.escape_default()),
             false => out.push(c),
         }
@@ -381,6 +383,7 @@ mod tests {
     #[test]
     fn what_would_steer_a_terminal_is_shown_as_it_is_written() {
         assert_eq!(harmless("a\nb \u{1b}[2Jc\td \u{9b}é"), "a\nb \\u{1b}[2Jc\\td \\u{9b}é");
+        assert_eq!(harmless("a\u{202e}b\u{2069}\u{2065}"), "a\\u{202e}b\\u{2069}\u{2065}");
     }
 
     #[test]

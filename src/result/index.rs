@@ -1,5 +1,7 @@
 //! Several jobs in one folder.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +97,25 @@ impl Index {
         Self { format_version: FORMAT_VERSION, kind: IndexKind::Index, runs }
     }
 
+    /// The runs that have no result, though others may: the place of each, its folder or profile, and why. `there`
+    /// are the places of those that have one.
+    pub fn missing(&self, there: impl Iterator<Item = usize>) -> Vec<(usize, String, String)> {
+        let there: BTreeSet<usize> = there.collect();
+        let missing = self.runs.iter().enumerate().filter(|(place, _)| !there.contains(place));
+        let missing = missing.map(|(place, run)| {
+            let name = run.folder.as_ref().unwrap_or(&run.profile).clone();
+            let why = match (run.exit_code, &run.folder) {
+                (None, None) => "it has not begun".to_owned(),
+                (Some(code), _) if code != exit::DONE => {
+                    format!("it has no result: {}", run.verdict)
+                }
+                _ => "its result is not there".to_owned(),
+            };
+            (place, name, why)
+        });
+        missing.collect()
+    }
+
     /// The exit code that all jobs together stand for: the gravest of those that have ended.
     pub fn exit_code(&self) -> u8 {
         exit::gravest(self.runs.iter().filter_map(|run| run.exit_code))
@@ -117,6 +138,25 @@ mod tests {
         let (what, fix) = ("query `q`: no column \"x\"; detail: none", "name another");
         assert_eq!(conclude(said), (what.to_owned(), Some(fix.to_owned())));
         assert_eq!(conclude("3,000/s, all found"), ("3,000/s, all found".to_owned(), None));
+    }
+
+    #[test]
+    fn a_run_without_a_result_is_missed() {
+        let mut index = Index::of(["a", "b", "c", "d"].map(str::to_owned).into_iter());
+        for (at, code) in [(0, 0), (1, 0), (2, 3)] {
+            index.runs[at].folder = Some(format!("0{}-x", at + 1));
+            index.runs[at].exit_code = Some(code);
+        }
+        index.runs[2].conclude("FAIL", "no server");
+        let missing = index.missing(std::iter::once(0));
+        let missing: Vec<_> =
+            missing.iter().map(|(at, name, why)| (*at, name.as_str(), why.as_str())).collect();
+        let told = [
+            (1, "02-x", "its result is not there"),
+            (2, "03-x", "it has no result: no server"),
+            (3, "d", "it has not begun"),
+        ];
+        assert_eq!(missing, told);
     }
 
     #[test]

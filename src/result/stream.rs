@@ -279,6 +279,9 @@ const OVERRUN_MAX: f64 = 0.01;
 /// and in seconds, whichever is more.
 const OVERRUN_MAX_S: f64 = 0.5;
 
+/// Below this share of the rate that was asked for nothing says that it was kept.
+const RATE_KEPT_MIN: f64 = 0.99;
+
 /// How long finishing what was overdue may take after a schedule of this length, in seconds, if the
 /// schedule is to count as kept.
 pub(crate) fn overrun_max_s(planned_s: f64) -> f64 {
@@ -295,5 +298,13 @@ impl StreamReport {
         let planned_s = scheduled_s.unwrap_or(rows_due as f64 / target as f64);
         (rows_acknowledged as f64) < DELIVERED_MIN * rows_due as f64
             || measured_s - planned_s > overrun_max_s(planned_s)
+    }
+
+    /// Whether a target rate may be called kept after a measurement that took `measured_s` with its drain: it
+    /// was not missed, and the rate itself was reached, which the last rows of a short run can keep it from.
+    pub fn kept_rate(&self, measured_s: f64) -> bool {
+        self.target_rows_per_s.is_some()
+            && !self.missed_rate(measured_s)
+            && self.measured.rate_ratio.is_none_or(|ratio| ratio >= RATE_KEPT_MIN)
     }
 }

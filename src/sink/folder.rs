@@ -45,15 +45,17 @@ fn create_all(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
     Ok(missing)
 }
 
-/// Makes `path` ready for one result; returns the folders that were not there.
+/// Makes `path` ready for one result or one index; returns the folders that were not there. One that holds either
+/// is refused.
 fn claim(path: &Path) -> Result<Vec<PathBuf>, SinkError> {
     let created = create_all(path)?;
-    let result = path.join(RESULT);
-    if result.exists() {
-        let source = io::Error::from(io::ErrorKind::AlreadyExists);
-        return Err(failed("write", &result, source, FIX_OTHER));
+    match [RESULT, INDEX].map(|name| path.join(name)).into_iter().find(|own| own.exists()) {
+        Some(own) => {
+            let source = io::Error::from(io::ErrorKind::AlreadyExists);
+            Err(failed("write", &own, source, FIX_OTHER))
+        }
+        None => Ok(created),
     }
-    Ok(created)
 }
 
 /// Creates a folder in `parent` that is ours alone: `name`, or `name-2` and so on if another loader
@@ -93,8 +95,28 @@ fn save_text(folder: &Path, name: &str, text: &str) -> Result<(), SinkError> {
 /// When it cannot be written.
 pub(crate) fn write_page(file: &Path, page: &str) -> Result<(), SinkError> {
     let folder = file.parent().unwrap_or(Path::new(""));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    save_text(folder, &name, page)
+    save_text(folder, &name_of(file), page)
+}
+
+/// Looks whether a page can be written to a file, and leaves nothing behind.
+///
+/// # Errors
+/// When it cannot.
+pub(crate) fn check_page(file: &Path) -> Result<(), SinkError> {
+    let new = new_of(file.parent().unwrap_or(Path::new("")), &name_of(file));
+    let is_folder = file.is_dir().then(|| io::Error::from(io::ErrorKind::IsADirectory));
+    let tried = is_folder.map_or_else(|| File::create(&new).map(drop), Err);
+    let tried = tried.and_then(|()| fs::remove_file(&new));
+    tried.map_err(|source| failed("write", file, source, FIX_WRITE))
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// Where a file is written before it takes its place.
+fn new_of(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.new"))
 }
 
 /// Writes a page beside what it shows. Without it nothing is lost: `report` makes it again.
@@ -109,7 +131,7 @@ fn replace(
     name: &str,
     content: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), SinkError> {
-    let new = folder.join(format!("{name}.new"));
+    let new = new_of(folder, name);
     let write = || -> io::Result<()> {
         let mut file = BufWriter::new(File::create(&new)?);
         content(&mut file)?;
@@ -234,12 +256,7 @@ impl IndexFolder {
     /// # Errors
     /// When it cannot be written, or already holds results.
     pub(crate) fn open(path: &Path) -> Result<Self, SinkError> {
-        create_all(path)?;
-        let index = path.join(INDEX);
-        if index.exists() || path.join(RESULT).exists() {
-            let source = io::Error::from(io::ErrorKind::AlreadyExists);
-            return Err(failed("write", &index, source, FIX_OTHER));
-        }
+        claim(path)?;
         Ok(Self { path: path.to_owned() })
     }
 
@@ -364,6 +381,36 @@ impl Sink for Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_with_results_takes_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [RESULT, INDEX] {
+            let own = folder.path().join(name);
+            fs::write(&own, "theirs").unwrap();
+            let refused = [
+                Folder::open(folder.path()).err().map(|error| error.to_string()),
+                IndexFolder::open(folder.path()).err().map(|error| error.to_string()),
+            ];
+            for refused in refused.map(Option::unwrap_or_default) {
+                assert!(
+                    refused.contains(name) && refused.contains("never overwritten"),
+                    "{refused}"
+                );
+            }
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+            fs::remove_file(own).unwrap();
+        }
+    }
+
+    #[test]
+    fn where_no_page_can_be_written_is_found_before_there_is_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(check_page(&folder.path().join("none/x.html")).is_err());
+        assert!(check_page(folder.path()).is_err());
+        check_page(&folder.path().join("x.html")).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_file_that_cannot_be_replaced_stays_whole_and_alone() {

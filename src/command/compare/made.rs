@@ -7,14 +7,15 @@ use crate::cli::{
     All, BatchArgs, CompareArgs, LogFormat, MetricsAddress, OutputArgs, Parsed, ResultFormat,
     RunArgs, SettingArgs,
 };
-use crate::compare::Run;
 use crate::exit;
 use crate::plan::{Gate, Job, Plan, Recreate};
 use crate::result::{self, Saved, plan_keys};
+use crate::sink::folder::check_page;
 
 use super::super::profiles::to_run;
 use super::super::run::{Told, run_each, stamp};
 use super::super::{Failure, address, ended, tell};
+use super::{Side, of_index};
 
 /// The two sides of one pair of runs, in their order: so that what changes steadily, as a cache that fills
 /// or a machine that warms up, falls on both alike.
@@ -43,6 +44,7 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     let mut overrides = args.settings.overrides.clone();
     let both = to_run(&args.run, &overrides)?.plans;
     check(parsed, args, &both)?;
+    check_places(args)?;
     if both.iter().any(keeps_table) {
         // Of a server of our own nobody else has a table.
         overrides
@@ -57,23 +59,17 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     let resolved = to_run(&files, &overrides)?;
     let folder = args.results.clone().unwrap_or_else(free_folder);
     let runs = run_args(args, args.settings.for_all(overrides), &folder);
-    let (code, error) = match run_each(parsed, resolved, &runs, Told::Nothing).await {
-        Ok(code) => (code, None),
-        Err(failure) => (failure.code, Some(failure)),
-    };
-    let sides = match (read(&folder, &order), error) {
-        (Ok(sides), _) if sides.iter().all(|side| !side.is_empty()) => sides,
-        // Without a run of each there is nothing but what kept them from it.
-        (_, Some(failure)) | (Err(failure), None) => return Err(failure),
-        (Ok(_), None) => {
-            let what = format!(
-                "no two runs were made that could be compared; `{}` has what there is",
-                folder.display()
-            );
-            let code = if code == exit::DONE { exit::ENDED_EARLY } else { code };
-            return Err(Failure::new(code, what));
-        }
-    };
+    // What keeps all of them from beginning leaves nothing to compare.
+    let code = run_each(parsed, resolved, &runs, Told::Nothing).await?;
+    let sides = read(&folder, &order)?;
+    if sides.iter().any(|side| side.runs.is_empty()) {
+        let what = format!(
+            "no two runs were made that could be compared; `{}` has what there is",
+            folder.display()
+        );
+        let code = if code == exit::DONE { exit::ENDED_EARLY } else { code };
+        return Err(Failure::new(code, what));
+    }
     tell(&format!("results in {}", folder.display()));
     let compared = super::of_sides(&sides, args, allowed, Some(told(&order)));
     let mut compared = compared
@@ -82,7 +78,7 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
         tell(&format!("the gravest exit code of the runs is {code}: {}", exit::words(code)));
     }
     compared.exit_code = exit::gravest([code, compared.exit_code]);
-    let printed = super::show(&compared, &sides, args);
+    let printed = super::show(&compared, &sides.map(|side| side.runs), args);
     ended(compared.exit_code, None, printed)
 }
 
@@ -126,6 +122,25 @@ fn check(parsed: &Parsed, args: &CompareArgs, both: &[Plan]) -> Result<(), Failu
     Ok(())
 }
 
+/// Looks before the first run whether there is a place for what is to be written.
+fn check_places(args: &CompareArgs) -> Result<(), Failure> {
+    let holds_something = |folder: &&PathBuf| {
+        // What cannot be read is refused by whoever opens it.
+        folder.read_dir().is_ok_and(|mut own| own.next().is_some())
+    };
+    if let Some(folder) = args.results.as_ref().filter(holds_something) {
+        let what = format!(
+            "`{}` is not empty, and results are never overwritten\n  fix: name another folder with --results",
+            folder.display()
+        );
+        return Err(Failure::new(exit::USAGE, what));
+    }
+    match &args.output {
+        Some(file) => check_page(file).map_err(|error| Failure::new(exit::USAGE, error)),
+        None => Ok(()),
+    }
+}
+
 fn keeps_table(plan: &Plan) -> bool {
     matches!(&plan.job, Job::Stream(job) if job.stream.recreate == Recreate::No)
 }
@@ -163,15 +178,13 @@ fn free_folder() -> PathBuf {
 }
 
 /// The runs that were begun, each on its side.
-fn read(folder: &Path, order: &[usize]) -> Result<[Vec<Run>; 2], Failure> {
+fn read(folder: &Path, order: &[usize]) -> Result<[Side; 2], Failure> {
     let saved = result::read(folder).map_err(|error| Failure::new(exit::PREPARE, error))?;
-    let mut sides = [Vec::new(), Vec::new()];
+    let mut sides = [Side::default(), Side::default()];
     if let Saved::Index(index, jobs) = saved {
-        for (place, result) in jobs {
-            let own = index.runs.get(place).and_then(|run| run.folder.as_deref());
-            let folder = folder.join(own.unwrap_or_default()).display().to_string();
+        for (place, run) in of_index(folder, &index, jobs) {
             if let Some(side) = order.get(place) {
-                sides[*side].push(Run { folder, result });
+                sides[*side].add(run);
             }
         }
     }
@@ -180,7 +193,34 @@ fn read(folder: &Path, order: &[usize]) -> Result<[Vec<Run>; 2], Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
+    use crate::cli::Command;
+
+    #[test]
+    fn what_was_there_is_not_passed_off_as_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |results: &Path, output: Option<PathBuf>| {
+            let words =
+                ["strom-load", "compare", "--run", "a", "b", "--results"].map(OsString::from);
+            let mut words = words.to_vec();
+            words.push(results.into());
+            let output = output.into_iter().flat_map(|file| ["--output".into(), file.into()]);
+            words.extend(output);
+            let command = Parsed::read(words).unwrap().cli.command;
+            let Some(Command::Compare(args)) = command else { panic!("no comparison") };
+            check_places(&args)
+        };
+        read(folder.path(), None).unwrap();
+        read(&folder.path().join("none"), Some(folder.path().join("x.html"))).unwrap();
+        let failure = read(&folder.path().join("none"), Some(folder.path().join("no/x.html")));
+        assert_eq!(failure.unwrap_err().code, exit::USAGE);
+        std::fs::create_dir(folder.path().join("01-a")).unwrap();
+        let failure = read(folder.path(), None).unwrap_err();
+        assert_eq!(failure.code, exit::USAGE);
+        assert!(failure.message.contains("is not empty"), "{}", failure.message);
+    }
 
     #[test]
     fn runs_take_turns_so_that_neither_side_is_first() {

@@ -23,7 +23,7 @@ const DELAY_MIN_MS: f64 = 10.0;
 /// Whoever makes this share of a time explains it.
 const EXPLAINS: f64 = 0.5;
 /// Nobody was late, and yet the rate was not quite reached.
-const SHORT: &str = "the schedule was kept, but for the last batches of so short a run";
+const SHORT: &str = "the rate was reached, but for the last batches of so short a run";
 /// Loader and server starve if they had no processor for more than this share of the time.
 const STARVED_MIN: f64 = 0.4;
 /// And of that, the producers' backends for more than this: one that waits for a lock, or for time to pass,
@@ -144,8 +144,11 @@ fn judge(
         let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
     }
-    if !stream.missed_rate(measured_s) {
+    if stream.kept_rate(measured_s) {
         return (Bottleneck::None, kept(report));
+    }
+    if !stream.missed_rate(measured_s) {
+        return (Bottleneck::None, SHORT.to_owned());
     }
     if !is_late(stream.wait) && !is_late(report.own_delay) && nothing_lost(stream) {
         return (Bottleneck::None, SHORT.to_owned());

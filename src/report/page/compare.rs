@@ -132,7 +132,9 @@ fn mark(one: &Compared) -> Mark {
         CompareVerdict::Regression => (Shape::Square, Tone::Bad),
         CompareVerdict::Improvement => (Shape::Dot, Tone::On),
         CompareVerdict::NoDifferenceShown => (Shape::Ring, Tone::Grey),
-        CompareVerdict::TooFewRuns | CompareVerdict::NotCompared => (Shape::Diamond, Tone::Grey),
+        CompareVerdict::TooFewRuns | CompareVerdict::FellToZero | CompareVerdict::NotCompared => {
+            (Shape::Diamond, Tone::Grey)
+        }
     };
     Mark { shape, tone }
 }
@@ -178,7 +180,7 @@ fn changed(compared: &RunsCompared) -> String {
                 label: name,
                 class: "",
                 mark: one.ratio.map(|ratio| (held(ratio), mark(one))),
-                interval: one.low.zip(one.high).map(|(low, high)| (held(low), held(high))),
+                interval: one.low.zip(one.high),
                 ticks: limit(one),
                 hatched: false,
                 cells: vec![(ratio(one), "b"), (verdict(one), class)],
@@ -198,7 +200,7 @@ fn changed(compared: &RunsCompared) -> String {
         rows: &rows,
     };
     let key = "Mark and line: ratio with its interval, filled where it is shown to be other than 1. Short stroke: \
-               the limit of a gate.";
+               the limit of a gate. Arrowhead: the interval goes on beyond the axis.";
     format!(
         r#"{}<p class="note">{key}</p>{notes}"#,
         framed(&escape(&caption), &chart.draw(), &data("every figure of every run", &[table]))

@@ -162,23 +162,20 @@ fn kept(run: &StreamRun, is_running: bool) -> Cell {
         let figures = "no row was due in the measurement yet".to_owned();
         return Cell::new(question, State::Silent, "not measured", figures);
     }
-    match stream.missed_rate(run.measured_s) {
-        false => Cell::new(
-            question,
-            State::Good,
-            &format!("yes, {}", verdict::rows_per_s(stream)),
-            figures,
-        ),
-        true if is_running => {
-            let answer = format!("{} so far", verdict::rows_per_s(stream));
-            Cell::new(question, State::Silent, &answer, figures)
+    let rate = verdict::rows_per_s(stream);
+    if stream.kept_rate(run.measured_s) {
+        return Cell::new(question, State::Good, &format!("yes, {rate}"), figures);
+    }
+    if is_running {
+        return Cell::new(question, State::Silent, &format!("{rate} so far"), figures);
+    }
+    let state = if stream.missed_rate(run.measured_s) { State::Bad } else { State::Caution };
+    match verdict::rate_share(stream) {
+        Some(share) => {
+            let rate = figure("/stream/achieved_rows_per_s", &rate);
+            Cell::new(question, state, &format!("no: {share}"), format!("{rate}; {figures}"))
         }
-        true => Cell::new(
-            question,
-            State::Bad,
-            &format!("no, {}", verdict::rows_per_s(stream)),
-            figures,
-        ),
+        None => Cell::new(question, state, &format!("no, {rate}"), figures),
     }
 }
 
@@ -335,7 +332,7 @@ fn answers(result: &JobResult) -> Cell {
         true => (State::Good, "yes".to_owned()),
         false => (State::Caution, format!("{known} of {}", histories.len())),
     };
-    let figures = format!("compared {} times, row by row", format_count(checks));
+    let figures = format!("compared {}, row by row", format_counted(checks, "time", "times"));
     Cell::new(question, state, &answer, figures)
 }
 

@@ -184,7 +184,7 @@ fn caption(run: &StreamRun, is_running: bool) -> (String, String) {
     let say = |due: &str, done: &str, achieved: &str, escaped: bool| {
         let reason = run.loader.reason.as_str();
         let reason = if escaped { escape(reason) } else { reason.to_owned() };
-        match (stream.target_rows_per_s, stream.missed_rate(run.measured_s)) {
+        match (stream.target_rows_per_s, !stream.kept_rate(run.measured_s)) {
             (None, _) => format!("No rate was asked for: {achieved} were committed."),
             (Some(_), _) if stream.measured.rows_due == 0 => {
                 "No row was due in the measurement.".to_owned()
@@ -196,6 +196,11 @@ fn caption(run: &StreamRun, is_running: bool) -> (String, String) {
             }
             (Some(target), true) if is_running => format!(
                 "So far {done} of {due} rows due in the measurement were committed, {achieved} of {}/s.",
+                format_count(target)
+            ),
+            (Some(target), true) if !stream.missed_rate(run.measured_s) => format!(
+                "No: {achieved} of {}/s, though {done} of {due} rows due in the measurement were committed \
+                 in the end.",
                 format_count(target)
             ),
             (Some(target), true) => format!(

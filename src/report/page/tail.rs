@@ -2,7 +2,7 @@
 
 use crate::plot::{Label, Line, Names, Scale, XyChart, curve};
 use crate::quantity::{format_count, format_ms};
-use crate::record::Times;
+use crate::record::{Percentile, Times};
 use crate::result::stream::StreamRun;
 
 use super::Page;
@@ -116,10 +116,14 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         })
         .collect();
     let (count, ends) = (format_count(last.times.count()), percent_of_end(last.end));
+    let (slowest, at) = match Percentile::P90.is_known(last.times.count()) {
+        true => ("slowest tenth", 0.9),
+        false => ("slower half", 0.5),
+    };
     let caption = format!(
-        "The slowest tenth of the batches took {} and more. Beyond {ends} % fewer than ten of {count} \
+        "The {slowest} of the batches took {} and more. Beyond {ends} % fewer than ten of {count} \
          batches lie, so the curves end.",
-        format_ms(ms(last.times, 0.9))
+        format_ms(ms(last.times, at))
     );
     let names = Names {
         id: &page.id("c-tail"),

@@ -2,6 +2,7 @@
 
 use super::{Advice, Severity, listed};
 use crate::quantity::{format_bytes, format_count, format_counted, format_ms, format_seconds};
+use crate::record::Percentile;
 use crate::result::JobResult;
 use crate::result::loader::Bottleneck;
 use crate::result::query::QueryReport;
@@ -34,7 +35,8 @@ fn loader_limited(run: &StreamRun) -> Option<Advice> {
     }
     let (own, response) = (loader.own_delay?, run.stream.response?);
     // Rows that wait behind a rate that cannot be kept make the response long whoever is slow.
-    let fact = match missed {
+    let is_known = Percentile::P99.is_known(response.count);
+    let fact = match missed || !is_known {
         true => loader.reason.clone(),
         false => format!(
             "{}; its own part of the response is {} at p99, of {}",

@@ -99,12 +99,16 @@ fn of_healthy_results_nothing_is_advised() {
 fn a_loader_that_is_the_limit_is_told_and_where_it_was_late_with_its_own_part() {
     use Bottleneck::{Loader, Machine, None as Nobody, Server};
     let own = Some(sample::times(&[1, 1, 90]).percentiles().unwrap());
-    let limited = |bottleneck, late_by, own: Option<Percentiles>| {
+    let limited_of = |batches, bottleneck, late_by, own: Option<Percentiles>| {
         stream_with(|run| {
             (run.loader.bottleneck, run.loader.late_by) = (bottleneck, late_by);
             run.loader.own_delay = own;
+            run.stream.response.as_mut().unwrap().count = batches;
         })
     };
+    let limited = |bottleneck, late_by, own| limited_of(1_000, bottleneck, late_by, own);
+    let few = item(&limited_of(999, Nobody, Machine, own), "loader-limited");
+    assert!(!few.fact.contains("at p99"), "nothing shows such a percentile: {}", few.fact);
     let told = item(&limited(Loader, Nobody, own), "loader-limited");
     assert_eq!(told.severity, Severity::Critical);
     assert!(!told.fact.contains("at p99, of "), "{}", told.fact);
