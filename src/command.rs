@@ -58,6 +58,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What is printed of it: nothing in it steers a terminal.
+    pub fn shown(&self) -> String {
+        harmless(&self.message)
+    }
+
     /// A failure with this code.
     pub fn new(code: u8, error: impl Display) -> Self {
         Self { code, message: with_files_to_open(error.to_string()), is_told: false }

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use strom_load::cli::Parsed;
 use strom_load::command::{self, Failure};
 use strom_load::exit;
-use strom_load::report::harmless;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -27,7 +26,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             #[expect(clippy::print_stderr, reason = "the one place where errors are printed")]
             {
-                eprintln!("error: {}", harmless(&failure.message));
+                eprintln!("error: {}", failure.shown());
             }
             ExitCode::from(command::fail(&parsed, &failure))
         }

@@ -143,11 +143,13 @@ fn query_row(own: &QueryReport) -> Row {
 }
 
 fn table(run: &StreamRun) -> Table {
-    let mut heads = vec!["query", "arm", "executions", "rate"];
+    let mut heads = vec!["query", "arm", "answered, warm-up too", "rate"];
     heads.extend(SHOWN.map(Percentile::name));
     heads.extend(["errors", "ran on"]);
-    let mut table =
-        Table::new("Response in the measurement; – where fewer than ten lie beyond", &heads);
+    let mut table = Table::new(
+        "Response and rate in the measurement; – where fewer than ten lie beyond",
+        &heads,
+    );
     for (at, own) in run.queries.iter().enumerate() {
         let place = |name: &str| format!("/queries/{at}/{name}");
         let errors: u64 = own.errors.values().sum();
