@@ -122,7 +122,12 @@ async fn answers_to_the_same_values_are_compared() {
              word = {{ type = 'text', values = {{ choice = {{ of = ['new', 'paid'] }} }} }}\n"
         )
     };
-    let profile = format!("[bench]\n{}", ["simple", "extended", "prepared"].map(query).concat());
+    // It has as many rows as its session keeps statements of it.
+    let kept = "[[bench.queries]]\nname = 'kept'\nanswers = 'off'\n\
+                sql = \"SELECT name FROM pg_prepared_statements WHERE statement LIKE '%FROM pg_prep%' AND :x > 0\"\n\
+                parameters = { x = { type = 'bigint', values = { integer = { min = 1, max = 9 } } } }\n";
+    let queries = ["simple", "extended", "prepared"].map(query).concat();
+    let profile = format!("[bench]\n{queries}{kept}");
     let ended = run(&database, &(profile + ARMS), &PAIRS).await;
     let result = ended.result();
     let answers = |query: usize| &result["steps"][0]["queries"][query]["answers"];
@@ -136,6 +141,10 @@ async fn answers_to_the_same_values_are_compared() {
         let timed = &answers(query)["timed"];
         assert_eq!((&timed["executions"], &timed["different"]), (&json!(8), &json!(0)), "{timed}");
         assert_eq!(timed["not_compared"], Value::Null);
+    }
+    // One an arm: a plan that the server keeps is none of the other arm.
+    for arm in 0..2 {
+        assert_eq!(result["steps"][0]["queries"][3]["arms"][arm]["rows"], 2, "{result}");
     }
     // Answers in text have no digests, which is no failure.
     assert_eq!(answers(0)["timed"], Value::Null);
