@@ -98,7 +98,8 @@ impl Connection {
     fn probe(&self, stream: &Stream, ids: &Ids, (first_row, rows): (u64, u64)) -> BatchProbe {
         let rows = batch_rows(stream, ids, first_row, rows);
         let LoadTarget { is_remote, has_fates: has_fate, .. } = self.target;
-        BatchProbe { rows, is_remote, has_fate }
+        let last_crash = self.target.last_crash.clone();
+        BatchProbe { rows, is_remote, has_fate, last_crash }
     }
 
     /// A loader that leaves a trail.

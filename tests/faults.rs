@@ -6,6 +6,7 @@
 
 mod command;
 pub(crate) mod disk;
+mod nameless;
 mod owner;
 mod run;
 mod storage;

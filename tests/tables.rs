@@ -222,10 +222,15 @@ async fn what_a_table_cannot_take_is_said_before_anything_is_created() {
              CREATE TABLE narrow_1 PARTITION OF narrow FOR VALUES FROM (1) TO (9); \
              CREATE TABLE soon (id bigint, size integer, at timestamptz) PARTITION BY RANGE (at); \
              CREATE TABLE soon_1 PARTITION OF soon FOR VALUES FROM (MINVALUE) TO (now() + interval '1 day'); \
-             CREATE TABLE plain (id bigint, size integer, at timestamptz)",
+             CREATE TABLE plain (id bigint, size integer, at timestamptz); \
+             CREATE TABLE mother (id bigint, size integer, at timestamptz); \
+             CREATE TABLE child () INHERITS (mother)",
         )
         .await;
     for (table, fact, fix) in [
+        ("narrow_1", "it is a partition of narrow", "name the whole table with --table"),
+        ("child", "it is a child of mother", "name the whole table with --table"),
+        ("mother", "other tables inherit from it", "name another table"),
         ("needs", "column why needs a value, and the profile has none", "name another table"),
         ("seen", "it is a view", "name another table"),
         ("narrow", "no partition of relation", "add a partition for such rows (DEFAULT takes all)"),

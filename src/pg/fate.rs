@@ -1,5 +1,6 @@
 //! What became of a transaction whose COMMIT got no answer.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -22,6 +23,8 @@ pub struct BatchProbe {
     pub is_remote: bool,
     /// Whether the server can be asked what became of its transaction.
     pub has_fate: bool,
+    /// What [`Session::last_crash`] was when the run began; asked of rows without an identity only.
+    pub last_crash: Option<String>,
 }
 
 impl BatchProbe {
@@ -44,6 +47,8 @@ pub struct BatchRows {
     pub first_id: i64,
     /// Identity of its last row.
     pub last_id: i64,
+    /// From one of its identities to the next.
+    pub step: NonZeroU32,
 }
 
 /// What became of a batch.
@@ -98,6 +103,15 @@ impl Session {
                 status => status?,
             };
             match status.as_deref() {
+                Some("committed")
+                    if batch.rows.is_none() && !self.has_not_crashed(batch).await? =>
+                {
+                    let why = format!(
+                        "its rows have no identity, and the server has crashed or was replaced since the run \
+                         began: another transaction may have its number, {xid}"
+                    );
+                    return Ok(Fate::Undecided(why));
+                }
                 Some("aborted") if !batch.is_remote => return Ok(Fate::Aborted),
                 Some("committed") if batch.rows.is_none() => {
                     return Ok(Fate::Committed {
@@ -116,6 +130,26 @@ impl Session {
         }
     }
 
+    /// Whether the server is the one that the run began with, and has not crashed since. A crash loses the end
+    /// of its log, and with it numbers of transactions, which it then gives to others.
+    async fn has_not_crashed(&mut self, batch: &BatchProbe) -> Result<bool, Error> {
+        let now = self.last_crash().await?;
+        Ok(now.is_some() && now == batch.last_crash)
+    }
+
+    /// Something that changes when the server crashes, and is another on another server: when its statistics
+    /// began, as they go with a crash. `None`: it does not say.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub(crate) async fn last_crash(&mut self) -> Result<Option<String>, Error> {
+        let sql = "SELECT stats_reset::text FROM pg_catalog.pg_stat_archiver";
+        match self.text("ask when the server's statistics began", sql).await {
+            Err(error) if error.is_lost() => Err(error),
+            answer => Ok(answer.ok().flatten()),
+        }
+    }
+
     /// Looks for the batch's first and last row, in the partition's newest pages, then in all.
     ///
     /// # Errors
@@ -125,20 +159,44 @@ impl Session {
             let why = "its rows have no identity, and its transaction does not tell".to_owned();
             return Ok(Fate::Undecided(why));
         };
-        let found = self.look_once(rows).await?;
+        let found = self.look_once(rows, batch.is_remote).await?;
         if !batch.is_remote || found != Fate::Aborted {
             return Ok(found);
         }
         // A COMMIT may be on its way to the other server still.
         tokio::time::sleep(REMOTE_COMMIT).await;
-        self.look_once(rows).await
+        self.look_once(rows, true).await
     }
 
-    async fn look_once(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
+    /// Counts all of the batch's rows: each of several servers commits its part by itself.
+    async fn look_for_each(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
+        let BatchRows { table, id_column, within, first_id, last_id, step } = batch;
+        let wanted = last_id.saturating_sub(*first_id) / i64::from(step.get()) + 1;
+        let count = format!(
+            "SELECT count(DISTINCT {id_column}) FROM {table} WHERE {within} AND {id_column} BETWEEN {first_id} \
+             AND {last_id} AND ({id_column} - {first_id}) % {step} = 0"
+        );
+        let found = self.count("look for a batch in the table", &count).await?;
+        Ok(match found {
+            0 => Fate::Aborted,
+            _ if i64::try_from(found) == Ok(wanted) => {
+                Fate::Committed { sync_confirmed: !self.waits_for_standby().await? }
+            }
+            _ => Fate::Undecided(format!(
+                "{found} of its {wanted} rows are there: one of the servers that they went on to has committed \
+                 and another has not"
+            )),
+        })
+    }
+
+    async fn look_once(&mut self, batch: &BatchRows, is_remote: bool) -> Result<Fate, Error> {
         const ACT: &str = "begin to look for a batch";
         // A look at a whole partition takes as long as it takes.
         self.execute(ACT, "BEGIN READ ONLY; SET LOCAL statement_timeout = 0").await?;
-        let found = self.look(batch).await;
+        let found = match is_remote {
+            true => self.look_for_each(batch).await,
+            false => self.look(batch).await,
+        };
         if found.as_ref().is_err_and(Error::is_lost) {
             return found;
         }
@@ -147,7 +205,7 @@ impl Session {
     }
 
     async fn look(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
-        let BatchRows { table, id_column, within, first_id, last_id } = batch;
+        let BatchRows { table, id_column, within, first_id, last_id, .. } = batch;
         let act = "look for a batch in the table";
         let wanted = if first_id == last_id { 1 } else { 2 };
         let pages_sql = format!(

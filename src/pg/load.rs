@@ -32,6 +32,8 @@ pub(crate) struct LoadTarget {
     pub is_remote: bool,
     /// Whether the server gives transactions ids and knows what became of them.
     pub has_fates: bool,
+    /// What tells, of rows without an identity, whether the server has crashed since.
+    pub last_crash: Option<String>,
 }
 
 /// A session prepared to load batches into one table.

@@ -121,7 +121,11 @@ pub(crate) async fn prepare(
         Reservation::of_run(table_oid, &run).enter(session, table, ELSEWHERE).await?;
     }
     let has_fates = !capabilities.transaction_fate.is_missing();
-    let kind = LoadTarget { is_remote, has_fates, ..LoadTarget::default() };
+    let last_crash = match stream.id_column() {
+        Some(_) => None,
+        None => session.last_crash().await?,
+    };
+    let kind = LoadTarget { is_remote, has_fates, last_crash, ..LoadTarget::default() };
     let rows_before = match created {
         true => Some(0),
         false => estimated_rows(session, table_oid).await?,

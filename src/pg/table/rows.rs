@@ -41,6 +41,7 @@ pub(crate) fn batch_rows(
         within: own_rows(stream, ids.lane.partition, None, None),
         first_id: ids.of(first_row),
         last_id: ids.of(last_row),
+        step: ids.lane.step,
     })
 }
 

@@ -25,6 +25,7 @@ pub(super) async fn check_shape(
     if let Some(fact) = relation.takes_none() {
         return Err(Error::refused(act, fact).with_fix(ELSEWHERE));
     }
+    refuse_part(session, &act, oid).await?;
     let mut differences = Vec::new();
     let mut fix = fix.to_owned();
     if let Some(key) = stream.partition_column()
@@ -86,6 +87,29 @@ pub(super) async fn check_shape(
                 "as a superuser: ALTER ROLE {role} BYPASSRLS; or connect as the table's owner, for \
                  whom it holds only with FORCE ROW LEVEL SECURITY"
             )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a table that holds rows of another one, or whose rows another one holds: ids and the run's
+/// reservation are those of a whole.
+async fn refuse_part(session: &mut Session, act: &str, oid: u32) -> Result<(), Error> {
+    let sql = format!(
+        "SELECT CASE WHEN c.relispartition THEN 'a partition of ' ELSE 'a child of ' END || \
+         (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1), \
+         c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+         FROM pg_catalog.pg_class c WHERE c.oid = {oid}"
+    );
+    let rows = session.rows(act, &sql).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Some(part), _]) => {
+            let fact = format!("it is {part}, with whose rows and runs its own would mix");
+            Err(Error::refused(act, fact).with_fix("name the whole table with --table"))
+        }
+        Some([_, Some(is_parent)]) if is_parent == "t" => {
+            let fact = "other tables inherit from it, with whose rows its own would mix";
+            Err(Error::refused(act, fact).with_fix(ELSEWHERE))
         }
         _ => Ok(()),
     }
