@@ -103,6 +103,8 @@ pub struct Target {
     pub address: pg::Address,
     /// Whether strom-load started it.
     pub embedded: bool,
+    /// The settings that it was given, if strom-load started it.
+    pub settings: Vec<(String, String)>,
     /// The server that the readers ask, if it is another one.
     pub readers: Option<pg::Address>,
 }

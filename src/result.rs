@@ -29,6 +29,7 @@ pub(crate) mod sample;
 mod saved_plan;
 pub mod schema;
 pub mod server;
+mod shell;
 mod shortfall;
 pub(crate) mod stream;
 pub(crate) mod sweep;
@@ -41,6 +42,7 @@ pub use plan_keys::{is_aside, is_within, plan_digest, plan_keys};
 pub(crate) use read::is_being_written;
 pub use read::{INDEX, RESULT, ReadError, Saved, parse, read};
 pub use saved_plan::as_profile;
+pub(crate) use shell::shell_word;
 pub(crate) use shortfall::one_line;
 pub use shortfall::{Shortfall, ShortfallKind};
 
@@ -267,6 +269,11 @@ impl JobResult {
     pub fn tells_rows_apart(&self) -> bool {
         let identity = self.plan.stream.as_ref().and_then(|stream| stream.identity.as_ref());
         identity.is_none_or(|identity| **identity != Identity::None)
+    }
+
+    /// Whether a stream goes on or was killed before a second of it was measured: its figures say nothing yet.
+    pub fn measured_too_little(&self) -> bool {
+        self.status == Status::Running && self.stream().is_some_and(|run| run.measured_s < 1.0)
     }
 
     /// Whether rows may be there twice, by what was promised about each.

@@ -285,7 +285,7 @@ impl Round<'_> {
         plan.job.duration = Some(duration);
         plan.job.readers.count = 0;
         (plan.job.recovery.lease, plan.job.recovery.reconnect_timeout) = (LEASE, RECONNECT);
-        let target = Target { address, embedded: true, readers: None };
+        let target = Target { address, embedded: true, settings: Vec::new(), readers: None };
         let folder = Folder::open(&self.folder.join(name))?;
         let sinks: Vec<Box<dyn crate::sink::Sink>> =
             vec![Box::new(folder), Box::new(ledger.sink())];

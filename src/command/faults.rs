@@ -97,8 +97,9 @@ async fn run(
     let proxy = proxy.map_err(|error| {
         Failure::new(exit::PREPARE, format!("failed to listen on 127.0.0.1: {error}"))
     })?;
-    let target =
-        Target { address: through(&[proxy.port()], &server)?, embedded: true, readers: None };
+    let settings = args.embedded.pg_set.clone();
+    let address = through(&[proxy.port()], &server)?;
+    let target = Target { address, embedded: true, settings, readers: None };
     // A signal ends the injector, and then the run: only a server that is whole again can be asked
     // for its rows. The run's end is the injector's too.
     let over = shutdown.stop.child_token();

@@ -347,7 +347,12 @@ impl Session<'_> {
         }
         if let Some(given) = self.given {
             until_started(&given.address, patience, &told, self.shutdown).await?;
-            return Ok(Target { address: given.address.clone(), embedded: false, readers });
+            return Ok(Target {
+                address: given.address.clone(),
+                embedded: false,
+                settings: Vec::new(),
+                readers,
+            });
         }
         if self.server.is_none() {
             let server = start_server(&self.args.server.embedded, self.shutdown).await?;
@@ -356,7 +361,8 @@ impl Session<'_> {
         }
         let address = self.server.as_ref().map(embedded_address);
         let address = address.ok_or_else(|| Failure::new(exit::UNEXPECTED, "no server"))?;
-        Ok(Target { address, embedded: true, readers })
+        let settings = self.args.server.embedded.pg_set.clone();
+        Ok(Target { address, embedded: true, settings, readers })
     }
 
     async fn stop_server(&mut self) {

@@ -4,7 +4,7 @@ use crate::answer;
 use crate::pg;
 use crate::plan::AnswerRule;
 use crate::query::{ArmedQuery, TYPICAL};
-use crate::result::server::ServerReport;
+use crate::result::server::{ServerReport, without_secrets};
 use crate::strom::{self, Arm};
 
 use super::{PrepareError, Target};
@@ -40,7 +40,15 @@ pub(super) async fn connect_and_inspect(
     let identity = session.identity(None).await?;
     let (address, embedded) = (target.address.to_string(), target.embedded);
     let capabilities = None;
-    let report = ServerReport { address, embedded, identity, pg_strom_loaded, capabilities, facts };
+    let report = ServerReport {
+        address,
+        embedded,
+        given_settings: without_secrets(&target.settings),
+        identity,
+        pg_strom_loaded,
+        capabilities,
+        facts,
+    };
     Ok((session, report))
 }
 

@@ -112,6 +112,9 @@ fn stream(out: &mut String, result: &JobResult, run: &StreamRun) -> std::fmt::Re
     let stream = &run.stream;
     let achieved = format_rate(stream.achieved_rows_per_s);
     match stream.target_rows_per_s {
+        _ if result.measured_too_little() => {
+            writeln!(out, "throughput  too little was measured")?;
+        }
         Some(target) => {
             let target = format_count(target);
             let kept = stream.measured.rate_ratio.map(|ratio| format!(" ({:.2} %)", ratio * 100.0));
@@ -288,7 +291,13 @@ fn row(name: &str, times: Option<&Percentiles>) -> TableRow {
 
 fn ending(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {
     let loader = &run.loader;
-    writeln!(out, "\nbottleneck  {}: {}", words::who(loader.bottleneck), loader.reason)?;
+    match report.measured_too_little() {
+        true => writeln!(out, "\nbottleneck  not known: too little was measured")?,
+        false => {
+            let who = words::who(loader.bottleneck);
+            writeln!(out, "\nbottleneck  {who}: {}", loader.reason)?;
+        }
+    }
     writeln!(
         out,
         "loader      {:.1} % of the machine's CPU, {} of memory at most",

@@ -281,7 +281,8 @@ fn directions(times: &[&Comparison]) -> String {
 
 /// What is asked first, but for what is `said`.
 fn facts(result: &JobResult, said: &[Part]) -> Vec<Vec<Part>> {
-    let mut facts = result.stream().map(|run| stream_facts(&run.stream, said)).unwrap_or_default();
+    let run = result.stream();
+    let mut facts = run.map(|run| stream_facts(result, &run.stream, said)).unwrap_or_default();
     facts.extend(equal_answers(result).map(|said| vec![Part::words(said)]));
     let on = result.on_gpu();
     if !on.is_empty() {
@@ -312,10 +313,10 @@ fn equal_answers(result: &JobResult) -> Option<String> {
     Some(format!("answers of {known} of {of} compared, equal"))
 }
 
-fn stream_facts(stream: &StreamReport, said: &[Part]) -> Vec<Vec<Part>> {
+fn stream_facts(result: &JobResult, stream: &StreamReport, said: &[Part]) -> Vec<Vec<Part>> {
     let mut facts = Vec::new();
     let rate = rate(stream);
-    if !said.contains(&rate) {
+    if !said.contains(&rate) && !result.measured_too_little() {
         facts.push(vec![rate, Part::words(" rows/s")]);
     }
     facts.push(match stream.rows_found {
@@ -407,6 +408,10 @@ mod tests {
             }),
             stream_with(|result, _| result.status = Status::Interrupted),
             stream_with(|result, _| result.status = Status::Running),
+            stream_with(|result, run| {
+                result.status = Status::Running;
+                run.measured_s = 0.005;
+            }),
             line(&sample::benchmark()),
             line(&sample::sweep()),
             line(&sample::faults()),

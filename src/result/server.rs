@@ -21,6 +21,9 @@ pub struct ServerReport {
     pub address: String,
     /// Whether strom-load started it.
     pub embedded: bool,
+    /// Settings that `--pg-set` gave it; `None` for the value of one that may hold a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub given_settings: BTreeMap<String, Option<String>>,
     /// What tells it from any other server.
     #[serde(default)]
     pub identity: ServerIdentity,
@@ -32,6 +35,22 @@ pub struct ServerReport {
     /// Version and settings.
     #[serde(flatten)]
     pub facts: ServerFacts,
+}
+
+/// Settings as they may be saved: without the values of those that may hold a secret.
+pub(crate) fn without_secrets(given: &[(String, String)]) -> BTreeMap<String, Option<String>> {
+    const SECRETS: [&str; 6] = ["passw", "passphrase", "secret", "token", "conninfo", "_command"];
+    let may_hold = |text: &str| {
+        let text = text.to_ascii_lowercase();
+        SECRETS.iter().any(|secret| text.contains(secret))
+    };
+    let each = given.iter().map(|(name, value)| {
+        // Those say how passwords are kept, and hold none.
+        let is_known = name == "password_encryption";
+        let hides = !is_known && (may_hold(name) || may_hold(value));
+        (name.clone(), (!hides).then(|| value.clone()))
+    });
+    each.collect()
 }
 
 /// What tells a server, its database and the run's table from any other of the same name.
@@ -187,6 +206,28 @@ impl fmt::Display for ClockOffset {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_hold_a_secret_is_saved_without_it() {
+        let given = [
+            ("shared_buffers", "16MB"),
+            ("password_encryption", "md5"),
+            ("primary_conninfo", "host=a"),
+            ("my.key", "password=x"),
+            ("shared_buffers", "32MB"),
+        ];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let saved = without_secrets(&given);
+        let saved: Vec<_> =
+            saved.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let told = [
+            ("my.key", None),
+            ("password_encryption", Some("md5")),
+            ("primary_conninfo", None),
+            ("shared_buffers", Some("32MB")),
+        ];
+        assert_eq!(saved, told, "the last of one name counts");
+    }
 
     #[test]
     fn settings_are_read_as_show_prints_them() {

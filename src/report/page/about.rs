@@ -4,7 +4,8 @@ use crate::plot::escape;
 use crate::quantity::{format_bytes, format_count, format_seconds};
 use crate::result::arm::Gpu;
 use crate::result::evidence::{PlanHistory, Verdict};
-use crate::result::{Body, as_profile};
+use crate::result::server::ServerReport;
+use crate::result::{Body, as_profile, shell_word};
 
 use super::super::{query, words};
 use super::Page;
@@ -127,7 +128,7 @@ fn environment(page: &mut Page<'_>) {
     let mut row = |name: &str, value: String| {
         table.row(vec![Cell::words(name), Cell::markup(value)]);
     };
-    let server = |server: &crate::result::server::ServerReport| {
+    let server = |server: &ServerReport| {
         let kind = if server.embedded { ", embedded" } else { "" };
         let strom =
             if server.pg_strom_loaded { "PG-Strom loaded" } else { "no PG-Strom, CPU only" };
@@ -207,23 +208,34 @@ fn profile(page: &mut Page<'_>) {
     page.section("profile", "Profile", "What was asked for?", &content);
 }
 
+/// The flags that give a server of our own its settings again.
+fn given(server: &ServerReport) -> String {
+    let flag = |(name, value): (&String, &Option<String>)| {
+        let value = value.as_deref().unwrap_or("VALUE");
+        format!(" --pg-set {}", shell_word(&format!("{name}={value}")))
+    };
+    server.given_settings.iter().map(flag).collect()
+}
+
 fn repeat(page: &mut Page<'_>) {
     let result = page.result;
     let name = result.profile();
     let content = match &result.body {
         Body::Faults(faults) => format!(
-            "<p>The same seed draws the same faults:</p><pre>strom-load faults --seed {}</pre>",
-            faults.faults.seed
+            "<p>The same seed draws the same faults:</p><pre>strom-load faults --seed {}{}</pre>",
+            faults.faults.seed,
+            escape(&given(&result.server))
         ),
         _ => {
             let server = match result.server.embedded {
-                true => "",
-                false => " --database-url postgresql://USER@HOST/DATABASE",
+                true => given(&result.server),
+                false => " --database-url postgresql://USER@HOST/DATABASE".to_owned(),
             };
             format!(
                 "<p>Save the profile above as <code>{0}.toml</code>; the same seed makes the same rows:</p>\
-                 <pre>strom-load run {0}.toml{server}</pre>",
-                escape(name)
+                 <pre>strom-load run {0}.toml{1}</pre>",
+                escape(name),
+                escape(&server)
             )
         }
     };

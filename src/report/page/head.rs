@@ -158,8 +158,8 @@ fn kept(run: &StreamRun, is_running: bool) -> Cell {
         let answer = format!("{}, unthrottled", verdict::rows_per_s(stream));
         return Cell::new(question, State::Silent, &answer, figures);
     }
-    if stream.measured.rows_due == 0 {
-        let figures = "no row was due in the measurement yet".to_owned();
+    if stream.measured.rows_due == 0 || (is_running && run.measured_s < 1.0) {
+        let figures = "too little was measured yet".to_owned();
         return Cell::new(question, State::Silent, "not measured", figures);
     }
     let rate = verdict::rows_per_s(stream);
@@ -341,6 +341,10 @@ fn limit(result: &JobResult) -> Cell {
     let Some(run) = result.stream() else {
         return Cell::new(question, State::Silent, "no schedule", "one query at a time".to_owned());
     };
+    if result.measured_too_little() {
+        let why = "too little was measured yet".to_owned();
+        return Cell::new(question, State::Silent, "not known", why);
+    }
     let loader = &run.loader;
     let cpu = figure("/loader/cpu_ratio", &format!("{:.1} %", loader.cpu_ratio * 100.0));
     let figures = format!("{}; loader {cpu} of the CPU", escape(&loader.reason));

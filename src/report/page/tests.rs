@@ -18,6 +18,19 @@ fn a_page_names_its_run() {
 }
 
 #[test]
+fn a_page_says_how_to_give_the_server_its_settings_again() {
+    let mut result = sample::stream();
+    result.server.embedded = true;
+    let given = [("work_mem", Some("64MB")), ("a.b", Some("it's")), ("primary_conninfo", None)];
+    let given = given.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+    result.server.given_settings = given.into();
+    let page = page(&result, &Series::default());
+    let told = r".toml --pg-set 'a.b=it'\''s' --pg-set primary_conninfo=VALUE --pg-set work_mem=64MB</pre>";
+    let told = crate::plot::escape(&told.replace("</pre>", "")) + "</pre>";
+    assert!(page.contains(&told), "{told}");
+}
+
+#[test]
 fn a_page_is_the_same_each_time() {
     let result = sample::stream();
     let series = Series::default();
