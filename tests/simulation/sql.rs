@@ -137,6 +137,9 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
             let is_there = |(name, _): &&(&str, &str)| *name != "part" || world.partitions > 0;
             Answer::Rows(COLUMNS.iter().filter(is_there).map(|column| row(*column)).collect())
         }
+        () if begins("SELECT CASE WHEN c.relispartition") => {
+            Answer::Rows(vec![vec![None, some("f")]])
+        }
         () if begins("SELECT row_security_active(") => {
             Answer::Rows(vec![vec![some("f"), some("simulation")]])
         }
