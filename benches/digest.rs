@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use strom_load::answer::Question;
 use strom_load::pg::embedded::{Server, ServerOptions};
-use strom_load::pg::{Address, Reduction, Session, SharedForm};
+use strom_load::pg::{Address, Ask, Reduction, Session, SharedForm};
 use strom_load::plan::AnswerRule;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -88,7 +88,7 @@ async fn time(
     mut reduction: Option<&mut Reduction>,
 ) -> Result<Duration> {
     let began = Instant::now();
-    session.drain(sql, None, reduction.as_deref_mut()).await?;
+    session.drain(Ask::plain(sql), None, reduction.as_deref_mut()).await?;
     let took = began.elapsed();
     if let Some(reduction) = reduction {
         reduction.reducer.take();
