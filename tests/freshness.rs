@@ -79,8 +79,9 @@ async fn a_partition_that_stands_still_makes_every_answer_old() {
     for name in ["newest", "counted"] {
         let query = query(&result, name);
         let oldest = ms(&query["answer_age"], "max_ms");
-        // Ages are asked for within a twentieth of the time: on a busy machine not just before its end.
-        assert!((frozen_ms * 0.3..frozen_ms * 3.0).contains(&oldest), "{query}");
+        // Ages are asked for within a twentieth of the time, and a busy machine asks nothing for seconds: so
+        // not just before its end. Without the lock they are a tenth of a second.
+        assert!((frozen_ms * 0.15..frozen_ms * 3.0).contains(&oldest), "{query}");
         assert_eq!(query["freshness"]["max_ms"], 0.0, "nothing acknowledged was missing");
     }
     // The newest row of the table is one of the others.
