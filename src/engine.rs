@@ -110,6 +110,11 @@ pub struct Target {
 }
 
 impl Target {
+    /// A server that strom-load has not started, and that the readers ask, too.
+    pub fn given(address: pg::Address) -> Self {
+        Self { address, embedded: false, settings: Vec::new(), readers: None }
+    }
+
     /// The role that a profile's queries run with, if not the one that loads.
     fn query_role(&self) -> Option<&'static str> {
         self.embedded.then_some(pg::reader::READER)

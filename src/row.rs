@@ -17,6 +17,7 @@ mod pattern;
 mod pick;
 mod random;
 mod text;
+mod uuid;
 mod values;
 mod words;
 

@@ -62,7 +62,7 @@ newest_column = \"newest\"
 [[readers.queries]]
 name = \"at_times\"
 answers = \"off\"
-sql = \"SELECT 1 / (random() < 0.5)::int\"
+sql = \"SELECT 1 / (random() < 0.75)::int\"
 "
     );
     let ended = start(&database, &profile, &["--rate", "2000"]).end().await;

@@ -347,12 +347,7 @@ impl Session<'_> {
         }
         if let Some(given) = self.given {
             until_started(&given.address, patience, &told, self.shutdown).await?;
-            return Ok(Target {
-                address: given.address.clone(),
-                embedded: false,
-                settings: Vec::new(),
-                readers,
-            });
+            return Ok(Target { readers, ..Target::given(given.address.clone()) });
         }
         if self.server.is_none() {
             let server = start_server(&self.args.server.embedded, self.shutdown).await?;

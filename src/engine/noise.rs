@@ -50,8 +50,7 @@ pub async fn noise(
     shutdown: &Shutdown,
     told: &dyn Fn(&str),
 ) -> Result<Vec<SameArm>, PrepareError> {
-    let target =
-        Target { address: address.clone(), embedded: false, settings: Vec::new(), readers: None };
+    let target = Target::given(address.clone());
     let seed = plan.common.seed;
     let bench = match plan.job {
         Job::Benchmark(bench) => *bench,

@@ -52,12 +52,7 @@ impl Reading {
             let asking = Asking { address: target.address.clone(), role: target.query_role() };
             return Ok(Self { asking, own: None, by: FreshnessBy::Snapshot });
         };
-        let theirs = Target {
-            address: address.clone(),
-            embedded: false,
-            settings: Vec::new(),
-            readers: None,
-        };
+        let theirs = Target::given(address.clone());
         let found = connect_and_inspect(&theirs, "strom-load readers").await;
         let (mut session, report) = found.map_err(of_readers)?;
         let is_standby = session.replayed().await?.is_some();

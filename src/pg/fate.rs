@@ -172,20 +172,27 @@ impl Session {
     async fn look_for_each(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
         let BatchRows { table, id_column, within, first_id, last_id, step } = batch;
         let wanted = last_id.saturating_sub(*first_id) / i64::from(step.get()) + 1;
+        let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
         let count = format!(
             "SELECT count(DISTINCT {id_column}) FROM {table} WHERE {within} AND {id_column} BETWEEN {first_id} \
              AND {last_id} AND ({id_column} - {first_id}) % {step} = 0"
         );
         let found = self.count("look for a batch in the table", &count).await?;
+        let in_part = format!(
+            "{found} of its {wanted} rows are there: one of the servers that they went on to has committed \
+             and another has not"
+        );
+        self.fate_by(found, wanted, in_part).await
+    }
+
+    /// The fate of a batch of which so many of the wanted rows are there.
+    async fn fate_by(&mut self, found: u64, wanted: u64, in_part: String) -> Result<Fate, Error> {
         Ok(match found {
             0 => Fate::Aborted,
-            _ if i64::try_from(found) == Ok(wanted) => {
+            _ if found == wanted => {
                 Fate::Committed { sync_confirmed: !self.waits_for_standby().await? }
             }
-            _ => Fate::Undecided(format!(
-                "{found} of its {wanted} rows are there: one of the servers that they went on to has committed \
-                 and another has not"
-            )),
+            _ => Fate::Undecided(in_part),
         })
     }
 
@@ -227,13 +234,8 @@ impl Session {
         if found < wanted {
             found = self.count(act, &count).await?;
         }
-        Ok(match found {
-            0 => Fate::Aborted,
-            _ if found == wanted => {
-                Fate::Committed { sync_confirmed: !self.waits_for_standby().await? }
-            }
-            _ => Fate::Undecided(format!("only one of the rows {first_id} and {last_id} is there")),
-        })
+        let in_part = format!("only one of the rows {first_id} and {last_id} is there");
+        self.fate_by(found, wanted, in_part).await
     }
 
     async fn count(&mut self, act: &str, sql: &str) -> Result<u64, Error> {

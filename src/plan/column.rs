@@ -292,7 +292,7 @@ fn parse_type(text: &str) -> Result<ColumnType, String> {
             },
             _ => Err("write the most characters, such as `varchar(50)`, or `text`".to_owned()),
         },
-        ("char" | "character" | "bpchar", arguments) => match arguments {
+        ("char" | "character", arguments) => match arguments {
             None => Ok(ColumnType::Char(1)),
             Some([chars]) => match chars.parse() {
                 Ok(chars @ 1..=VARCHAR_MAX) => Ok(ColumnType::Char(chars)),

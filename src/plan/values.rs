@@ -2,7 +2,7 @@
 
 use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{format_day, format_time, parse_day, parse_time};
-use crate::row::numeric::units_of;
+use crate::row::numeric::{units_of, units_text};
 use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Values, Zipf};
 
 /// Most characters of a `varchar` column.
@@ -284,16 +284,6 @@ fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
     })
 }
 
-/// The inverse of [`units`].
-fn format_units(units: i64, scale: u16) -> String {
-    let sign = if units < 0 { "-" } else { "" };
-    let scale = usize::from(scale);
-    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let point = if scale > 0 { "." } else { "" };
-    format!("{sign}{whole}{point}{fraction}")
-}
-
 /// Values as a profile has them, every default written out but those that came with a later version.
 pub(super) fn written_values(column: &Column) -> Written {
     let scale = match column.sql_type {
@@ -317,8 +307,8 @@ pub(super) fn written_values(column: &Column) -> Written {
             pick: Some(written_pick(pick)),
         }),
         Values::Decimal { min, max, pick } => Written::Decimal(profile::Decimal {
-            min: Some(format_units(*min, scale)),
-            max: Some(format_units(*max, scale)),
+            min: Some(units_text((*min).into(), scale)),
+            max: Some(units_text((*max).into(), scale)),
             pick: unless_random(pick),
         }),
         Values::Float { min, max, pick } => Written::Float(profile::Float {
@@ -407,7 +397,7 @@ mod tests {
     proptest! {
         #[test]
         fn decimals_read_back(value in -i64::MAX..=i64::MAX, scale in 0_u16..30) {
-            let text = format_units(value, scale);
+            let text = units_text(value.into(), scale);
             prop_assert_eq!(units(&text, scale).ok(), Some(value), "{}", text);
         }
     }

@@ -39,10 +39,12 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// The row's identity (bigint), unique and dense in its partition. Exactly one column of a
-    /// stream has it, and at most one of a table, where it counts from 1.
+    /// The row's identity (bigint), unique and dense in its partition, or in the whole table where rows have
+    /// none. One column of a stream has it, unless `identity` is "none"; at most one of a table, where it
+    /// counts from 1.
     RowId,
-    /// The partition's number (integer), from 0. Exactly one column of a stream has it.
+    /// The partition's number (integer), from 0. At most one column of a stream has it; without one the table
+    /// is loaded as it is.
     Partition,
     /// The moment the row of a stream was due.
     DueTime,

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::ColumnType;
 use super::day::{format_day, format_time};
-use super::numeric::{MAX_SCALE, pow10};
+use super::numeric::{MAX_SCALE, pow10, units_text};
 
 /// Most characters that PostgreSQL declares a `varchar` with.
 const VARCHAR_CHARS_MAX: u32 = 10_485_760;
@@ -318,13 +318,7 @@ pub(super) struct Decimal {
 
 impl Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (one, magnitude) = (pow10(self.scale), self.units.unsigned_abs());
-        let sign = if self.units < 0 { "-" } else { "" };
-        write!(f, "{sign}{}", magnitude / one)?;
-        match usize::from(self.scale) {
-            0 => Ok(()),
-            width => write!(f, ".{:0>width$}", magnitude % one),
-        }
+        f.write_str(&units_text(self.units, self.scale))
     }
 }
 

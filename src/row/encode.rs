@@ -10,7 +10,6 @@ mod label;
 mod pattern;
 #[cfg(test)]
 mod tests;
-mod uuid;
 
 use thiserror::Error;
 

@@ -45,6 +45,16 @@ pub(crate) fn units_of(text: &str, scale: u16) -> Option<i64> {
     format!("{sign}{whole}{fraction}{zeros}").parse().ok()
 }
 
+/// The inverse of [`units_of`]: 1230 in a scale of 2 is `12.30`.
+pub(crate) fn units_text(units: i128, scale: u16) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let scale = usize::from(scale);
+    let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    let point = if scale > 0 { "." } else { "" };
+    format!("{sign}{whole}{point}{fraction}")
+}
+
 /// Encodes values of one scale that need no more than `DIGITS` digits, 3 or 4 (with a scale of 2:
 /// below 10⁸ or 10¹²), without a loop: the digits sit in one `u64`, 16 bits each.
 #[derive(Debug, Clone, Copy)]
@@ -244,15 +254,6 @@ pub(crate) mod tests {
         super::text(bytes)
     }
 
-    /// The same text made from the value.
-    fn text(units: i128, scale: u16) -> String {
-        let scale = usize::from(scale);
-        let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
-        let (integer, fraction) = digits.split_at(digits.len() - scale);
-        let sign = if units < 0 { "-" } else { "" };
-        if scale == 0 { format!("{sign}{integer}") } else { format!("{sign}{integer}.{fraction}") }
-    }
-
     fn body(write: impl Fn(&mut [u8]) -> usize) -> Vec<u8> {
         let mut field = [0xee; WIDE_BYTES];
         let used = write(&mut field);
@@ -294,14 +295,17 @@ pub(crate) mod tests {
             for power in 0..=38 {
                 let one = 10_i128.pow(power);
                 for units in [one, one - 1, one + 1, one / 10 * 17, -one] {
-                    assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
+                    assert_eq!(
+                        decode(&body(|out| write(units, scale, out))),
+                        units_text(units, scale)
+                    );
                     if let Ok(units) = i64::try_from(units) {
                         both(units, scale);
                     }
                 }
             }
             for units in [i128::MIN, i128::MAX, i128::from(i64::MIN), i128::from(i64::MAX), 0] {
-                assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
+                assert_eq!(decode(&body(|out| write(units, scale, out))), units_text(units, scale));
             }
         }
     }
@@ -310,13 +314,13 @@ pub(crate) mod tests {
         #[test]
         fn a_value_decodes_to_itself(units: i128, shift in 0_u32..128, scale in 0..=MAX_SCALE) {
             let units = units >> shift;
-            prop_assert_eq!(decode(&body(|out| write(units, scale, out))), text(units, scale));
+            prop_assert_eq!(decode(&body(|out| write(units, scale, out))), units_text(units, scale));
         }
 
         #[test]
         fn packed_and_wide_agree(units: i64, shift in 0_u32..64, scale in 0..=MAX_SCALE) {
             let units = units >> shift;
-            prop_assert_eq!(decode(&both(units, scale)), text(units.into(), scale));
+            prop_assert_eq!(decode(&both(units, scale)), units_text(units.into(), scale));
         }
 
         #[test]

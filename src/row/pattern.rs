@@ -150,7 +150,7 @@ impl Part {
     }
 }
 
-/// Cuts a pattern into its parts. A brace opens a placeholder if a lower-case letter follows it, and
+/// Cuts a pattern into its parts. A brace opens a placeholder if a lower-case letter follows it; before one,
 /// two of them are one of the text.
 fn parts(text: &str) -> Result<Vec<Part>, ColumnFault> {
     if text.contains('\0') {
@@ -161,10 +161,11 @@ fn parts(text: &str) -> Result<Vec<Part>, ColumnFault> {
         let (before, from) = rest.split_at(at);
         let after = &from[1..];
         fixed.push_str(before);
-        if let Some(after) = after.strip_prefix('{') {
+        let opens = |text: &str| text.starts_with(|char: char| char.is_ascii_lowercase());
+        if let Some(after) = after.strip_prefix('{').filter(|after| opens(after)) {
             fixed.push('{');
             rest = after;
-        } else if after.starts_with(|char: char| char.is_ascii_lowercase()) {
+        } else if opens(after) {
             let Some((inner, after)) = after.split_once('}') else {
                 let shown: String = from.chars().take(20).collect();
                 let fix = "close it with `}`, or write `{{` for a brace";

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::day::{DAY_US, format_day, format_time};
 use super::encode::Encoder;
-use super::{Column, ColumnType, numeric};
+use super::{Column, ColumnType, numeric, uuid};
 use crate::pace::DueTimes;
 
 /// The texts of the row that an encoder makes of these columns for a row number; `None` is NULL. `due`
@@ -50,9 +50,10 @@ fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
         ColumnType::Timestamp => moment(integer()),
         ColumnType::TimestampTz => moment(integer()) + "+00",
         ColumnType::Uuid => {
-            let hex = hex(value);
-            let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
-            groups.map(|group| hex.get(group).unwrap_or_default()).join("-")
+            let mut shown = [0; 36];
+            let Ok(uuid) = value.try_into().map(u128::from_be_bytes) else { return hex(value) };
+            let end = uuid::write_text(uuid, &mut shown);
+            text(&shown[..end])
         }
         ColumnType::Bytea => format!("\\x{}", hex(value)),
         ColumnType::Inet => match value.get(4..) {

@@ -278,9 +278,18 @@ pub(super) fn put_number(value: i64, out: &mut [u8]) -> usize {
 
 /// Writes a number of units in digits with a point before the last `scale`; returns its length.
 pub(super) fn put_units(units: i64, scale: u16, out: &mut [u8]) -> usize {
+    if units >= 0 {
+        return put_digits(units.unsigned_abs(), scale, out);
+    }
+    out[0] = b'-';
+    1 + put_digits(units.unsigned_abs(), scale, &mut out[1..])
+}
+
+/// The same of what has no sign.
+pub(super) fn put_digits(units: u64, scale: u16, out: &mut [u8]) -> usize {
     let mut digits = [0; 24];
     let mut start = digits.len();
-    let (mut rest, mut left) = (units.unsigned_abs(), i32::from(scale));
+    let (mut rest, mut left) = (units, i32::from(scale));
     loop {
         start -= 1;
         digits[start] = b'0' + (rest % 10) as u8;
@@ -293,10 +302,6 @@ pub(super) fn put_units(units: i64, scale: u16, out: &mut [u8]) -> usize {
         if rest == 0 && left < 0 {
             break;
         }
-    }
-    if units < 0 {
-        start -= 1;
-        digits[start] = b'-';
     }
     let digits = &digits[start..];
     out[..digits.len()].copy_from_slice(digits);

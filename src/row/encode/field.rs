@@ -4,11 +4,12 @@ use super::block::{Block, write};
 use super::draw::{Bytes, EventTime, Float, Inet, Text, Whole};
 use super::label::{NumberedText, Table};
 use super::pattern::Template;
-use super::uuid;
 use crate::row::alias::Alias;
+use crate::row::day::DAY_US;
 use crate::row::literal;
 use crate::row::numeric::{self, Packed};
 use crate::row::random::Stream;
+use crate::row::uuid;
 use crate::row::{Column, ColumnType, Pick, Values};
 
 /// 2000-01-01, where PostgreSQL's time begins, in Unix time.
@@ -17,7 +18,6 @@ const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
 const TIMESTAMP_MIN_US: i64 = -211_813_488_000_000_000;
 /// Last moment of PostgreSQL's timestamps, in the year 294276, in its own time.
 const TIMESTAMP_MAX_US: i64 = 9_223_371_331_199_999_999;
-const US_PER_DAY: i64 = 86_400_000_000;
 /// 2⁵³, the number of steps that a probability is compared in.
 const RATIO_STEPS: f64 = 9_007_199_254_740_992.0;
 
@@ -255,7 +255,7 @@ impl Field {
                 block.put_due(|_, due_us, space| write_i64(timestamp(due_us), space));
             }
             Self::DueDate => block.put_due(|_, due_us, space| {
-                write_i32(timestamp(due_us).div_euclid(US_PER_DAY) as i32, space)
+                write_i32(timestamp(due_us).div_euclid(DAY_US) as i32, space)
             }),
             Self::ShortLabel(offset, table) => {
                 offset.put(block, |offset, space| table.write(offset as u64, space));

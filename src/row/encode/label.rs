@@ -1,6 +1,8 @@
 //! Fields that are made beforehand, and text that ends in a number: from a table of such fields
 //! where the numbers are few, formatted where not.
 
+use super::draw::put_digits;
+
 /// Most labels kept in a table; with 16 bytes each they stay in the second-level cache.
 const TABLE_LABELS_MAX: u64 = 4_096;
 
@@ -24,22 +26,10 @@ impl NumberedText {
 
     /// Writes the field with number `number`; returns its length.
     pub(super) fn write(&self, number: u64, out: &mut [u8]) -> usize {
-        let mut digits = [0; 20];
-        let mut start = digits.len();
-        let mut rest = number;
-        loop {
-            start -= 1;
-            digits[start] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        let (prefix, digits) = (self.prefix.as_bytes(), &digits[start..]);
-        let end = 4 + prefix.len() + digits.len();
-        out[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
+        let prefix = self.prefix.as_bytes();
         out[4..4 + prefix.len()].copy_from_slice(prefix);
-        out[4 + prefix.len()..end].copy_from_slice(digits);
+        let end = 4 + prefix.len() + put_digits(number, 0, &mut out[4 + prefix.len()..]);
+        out[..4].copy_from_slice(&(end as u32 - 4).to_be_bytes());
         end
     }
 }

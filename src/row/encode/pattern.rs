@@ -2,9 +2,9 @@
 
 use super::block::Block;
 use super::draw::{Whole, put_chars, put_number, put_units};
-use super::uuid;
 use crate::row::pattern::Part;
 use crate::row::random::{Row, Stream, scale};
+use crate::row::uuid;
 use crate::row::words::WORDS;
 use crate::row::{Pattern, Pick};
 

@@ -15,7 +15,7 @@ const END: char = '\u{e002}';
 
 /// The parts of a JSON document. For `jsonb` they are put in PostgreSQL's order and spacing.
 pub(super) fn parts(parts: Vec<Part>, binary: bool) -> Result<Vec<Part>, ColumnFault> {
-    let (marked, parts) = marked(parts)?;
+    let (marked, parts) = marked(parts, binary)?;
     let document: Value = serde_json::from_str(&marked).map_err(|error| {
         let what = error.to_string();
         let fact = format!("what comes of the pattern is no JSON: {}", what.replace(IS_MARK, "…"));
@@ -36,7 +36,7 @@ const IS_MARK: [char; 3] = [IN_STRING, AS_VALUE, END];
 
 /// The document with a mark for each placeholder, and the placeholders by number, as they stand in a
 /// document.
-fn marked(parts: Vec<Part>) -> Result<(String, Vec<Part>), ColumnFault> {
+fn marked(parts: Vec<Part>, binary: bool) -> Result<(String, Vec<Part>), ColumnFault> {
     let (mut text, mut placeholders) = (String::new(), Vec::new());
     let (mut in_string, mut escaped) = (false, false);
     for part in parts {
@@ -44,7 +44,11 @@ fn marked(parts: Vec<Part>) -> Result<(String, Vec<Part>), ColumnFault> {
             let (open, close) = if in_string { (IN_STRING, "") } else { (AS_VALUE, "\"") };
             // A String takes whatever is written.
             let _ = write!(text, "{close}{open}{}{END}{close}", placeholders.len());
-            placeholders.push(if in_string { within_string(part) } else { as_value(part)? });
+            placeholders.push(if in_string {
+                within_string(part)
+            } else {
+                as_value(part, binary)?
+            });
             continue;
         };
         if fixed.contains(IS_MARK) {
@@ -102,11 +106,13 @@ fn within_string(part: Part) -> Part {
 }
 
 /// A placeholder that is a value of its own: a number, or one of some.
-fn as_value(part: Part) -> Result<Part, ColumnFault> {
+fn as_value(part: Part, binary: bool) -> Result<Part, ColumnFault> {
     match part {
         Part::Integer(..) | Part::Zipf(..) | Part::Decimal(..) | Part::RowId => Ok(part),
         Part::Choice(of) => {
             let value = |text: String| match serde_json::from_str::<Value>(&text) {
+                // As it was written, but for `jsonb`.
+                Ok(_) if !binary => Ok(text),
                 Ok(value) => {
                     let mut text = String::new();
                     write(&value, &mut text)?;

@@ -19,6 +19,7 @@ fn braces_open_a_placeholder_only_before_a_lower_case_letter() {
         ("plain", "plain"),
         ("{choice:a|b}-{choice:|c}", "<a|b>-<|c>"),
         ("{{choice:a|b} {} { x } {\"a\"", "{choice:a|b} {} { x } {\"a\""),
+        ("{{ }} {{1} {{", "{{ }} {{1} {{"),
         ("{integer:-5..7}", "<Integer(-5, 7)>"),
         ("{decimal:1.5..10.25}", "<Decimal(150, 1025, 2)>"),
         ("{word} {words:2..3} {sentence:1..1}", "<Words(1, 1)> <Words(2, 3)> <Sentence(1, 1)>"),
@@ -68,9 +69,9 @@ fn documents_of_jsonb_have_the_form_of_the_server() {
     ] {
         assert_eq!(shown(&Pattern::of_json(text, true).unwrap()), form);
     }
-    let verbatim = r#"{ "b":1,  "a":{integer:1..2}, "c": "{choice:x|y}" }"#;
+    let verbatim = r#"{ "b":1e2,  "a":{choice:1e2|-0}, "c": "{choice:x|y}" }"#;
     let json = Pattern::of_json(verbatim, false).unwrap();
-    assert_eq!(shown(&json), r#"{ "b":1,  "a":<Integer(1, 2)>, "c": "<x|y>" }"#);
+    assert_eq!(shown(&json), r#"{ "b":1e2,  "a":<1e2|-0>, "c": "<x|y>" }"#);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::record::{Execution, QueryTally, stays};
+use crate::report::csv_field;
 
 pub(super) const EXECUTIONS: &str = "executions.csv";
 const THINNED: &str = "executions.csv.new";
@@ -37,7 +38,7 @@ impl ExecutionsCsv {
     ) -> io::Result<Self> {
         let mut file = File::create(folder.join(EXECUTIONS))?;
         file.write_all(HEAD.as_bytes())?;
-        let arms = query_arms.map(|(query, arm)| (quoted(query), quoted(arm)));
+        let arms = query_arms.map(|(query, arm)| (csv_field(query), csv_field(arm)));
         Ok(Self { folder: folder.to_owned(), file, arms: arms.collect(), lines: 0, weight: 1 })
     }
 
@@ -119,14 +120,6 @@ fn line(text: &mut String, weight: u64, execution: &Execution, query: &str, arm:
         ms(*freshness),
         or_empty(plan.map(|plan| format!("{plan:016x}"))),
     );
-}
-
-/// A name as a field of the file.
-fn quoted(name: &str) -> String {
-    match name.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", name.replace('"', "\"\"")),
-        false => name.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -221,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_field() {
-        assert_eq!(quoted("top10"), "top10");
-        assert_eq!(quoted("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv_field("top10"), "top10");
+        assert_eq!(csv_field("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

@@ -1,6 +1,6 @@
 //! UUIDs as RFC 9562 has them.
 
-use crate::row::random::{Row, Stream};
+use super::random::{Row, Stream};
 
 /// The version's four bits and the variant's two, of all 128.
 const VERSION: u128 = 0xf << 76;
