@@ -292,7 +292,7 @@ async fn a_threshold_decides_the_exit_code() {
     assert_eq!(result["thresholds"][0]["passed"], true);
     assert_eq!(result["thresholds"][1]["value"], 0.0);
 
-    let fails = ["--threshold", "response_p50_ms < 0", "--threshold", "response_p99_ms < 60000"];
+    let fails = ["--threshold", "errors > 0", "--threshold", "response_p99_ms < 60000"];
     let ended = stream(&database, &[&common[..], &holds[..], &fails[..]].concat()).await;
     assert_eq!(ended.code, Some(99), "{}", ended.stderr);
     let verdicts: Vec<_> = ended.result()["thresholds"]

@@ -150,7 +150,9 @@ fn own_delay(result: &JobResult, run: &StreamRun) -> Option<Shortfall> {
         return Some(Shortfall::new(ShortfallKind::OwnDelay, what));
     }
     let is_of_response = |text: &str| OF_RESPONSE.iter().any(|of| text.starts_with(of));
-    let mut failed = result.thresholds.iter().filter(|threshold| !threshold.passed);
+    // One that cannot be judged fails for want of samples, whoever was late.
+    let judged = result.thresholds.iter().filter(|threshold| threshold.unjudged.is_none());
+    let mut failed = judged.filter(|threshold| !threshold.passed);
     let failed = failed.find(|threshold| is_of_response(&threshold.threshold))?;
     loader.late_by.is_own().then(|| {
         let threshold = &failed.threshold;

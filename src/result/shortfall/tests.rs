@@ -131,19 +131,22 @@ fn what_the_loader_itself_has_missed_is_a_shortfall() {
         assert_eq!(of(own(10.4, Bottleneck::None, who)), ALL_DONE);
     }
     assert_eq!(of(own(12.0, Bottleneck::Server, Bottleneck::Server)), ALL_DONE);
-    let judged = |late_by, threshold: &str| {
+    let told = |late_by, threshold: &str, unjudged: Option<&str>| {
         let mut result = own(10.0, Bottleneck::None, late_by);
         result.thresholds.push(super::super::ThresholdReport {
             threshold: threshold.to_owned(),
             value: Some(1e3),
+            unjudged: unjudged.map(str::to_owned),
             ..super::super::ThresholdReport::default()
         });
         of(result).0
     };
+    let judged = |late_by, threshold: &str| told(late_by, threshold, None);
     let slow = "response_p99_ms < 50";
     assert_eq!(judged(Bottleneck::Loader, slow), exit::SHORTFALL);
     assert_eq!(judged(Bottleneck::Server, slow), exit::THRESHOLD);
     assert_eq!(judged(Bottleneck::Loader, "errors < 0"), exit::THRESHOLD);
+    assert_eq!(told(Bottleneck::Loader, slow, Some("too few samples")), exit::THRESHOLD);
 }
 
 #[test]
