@@ -1,10 +1,10 @@
 //! `latency.hlog`, read back: for each clock how many batches took how long, over time.
 
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use flate2::read::ZlibDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 /// Rows of a heat map for each factor of ten.
 pub const ROWS_PER_DECADE: usize = 20;
@@ -81,9 +81,10 @@ impl Window {
 pub(super) fn read(mut text: impl BufRead) -> Vec<Clock> {
     let mut clocks: Vec<Clock> =
         TAGS.map(|tag| Clock { tag: tag.to_owned(), windows: Vec::new() }).into();
+    let mut decoder = Decoder::new();
     let mut line = String::new();
     while matches!(text.read_line(&mut line), Ok(bytes) if bytes > 0) {
-        if let Some((at, window)) = window(line.trim_end()) {
+        if let Some((at, window)) = window(line.trim_end(), &mut decoder) {
             clocks[at].windows.push(window);
         }
         line.clear();
@@ -100,13 +101,13 @@ pub(super) fn read(mut text: impl BufRead) -> Vec<Clock> {
 }
 
 /// The clock of a line and its window: `Tag=wait,0.000,1.004,9.224,HISTF…`.
-fn window(line: &str) -> Option<(usize, Window)> {
+fn window(line: &str, decoder: &mut Decoder) -> Option<(usize, Window)> {
     let mut fields = line.strip_prefix("Tag=")?.splitn(5, ',');
     let tag = fields.next()?;
     let at = TAGS.iter().position(|own| *own == tag)?;
     let start_s: f64 = fields.next()?.parse().ok()?;
     let length_s: f64 = fields.next()?.parse().ok()?;
-    let counts = decode(fields.nth(1)?)?;
+    let counts = decoder.decode(fields.nth(1)?)?;
     let known = start_s.is_finite() && length_s.is_finite() && length_s >= 0.0;
     known.then_some((at, Window { start_s, end_s: start_s + length_s, counts }))
 }
@@ -118,50 +119,79 @@ const COOKIES: (u32, u32) = (0x1c84_9303, 0x1c84_9304);
 /// The bits of a cookie that name the format; the others are the width of its words.
 const COOKIE_MASK: u32 = !0xf0;
 /// Largest histogram that is read: 2⁴² ns to three digits take less.
-const BYTES_MAX: u64 = 1 << 20;
+const BYTES_MAX: usize = 1 << 20;
+/// Doublings of a histogram whose places are known: it ends far above the longest that is recorded.
+const DOUBLINGS: u64 = 40;
 
-/// The counts of a compressed V2 histogram of HdrHistogram, by fine rows.
+/// Reads compressed V2 histograms of HdrHistogram, one after the other.
 ///
 /// The library's reader makes a histogram of every bucket there could be, which takes ten times as long:
-/// a log of a day has some ten thousand lines for each clock.
-fn decode(text: &str) -> Option<Vec<(i32, u64)>> {
-    let bytes = BASE64.decode(text).ok()?;
-    let word = |bytes: &[u8], at: usize| -> Option<u32> {
-        Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-    };
-    (word(&bytes, 0)? & COOKIE_MASK == COOKIES.1 & COOKIE_MASK).then_some(())?;
-    let mut raw = Vec::new();
-    ZlibDecoder::new(bytes.get(8..)?).take(BYTES_MAX).read_to_end(&mut raw).ok()?;
-    (word(&raw, 0)? & COOKIE_MASK == COOKIES.0 & COOKIE_MASK).then_some(())?;
-    // Three significant digits from 1 on: 2,048 values to begin with, then 1,024 for each doubling.
-    let (digits, least) = (word(&raw, 12)?, word(&raw, 20)?);
-    (digits == 3 && least == 1).then_some(())?;
-    let mut words = raw.get(HEAD_BYTES..)?.iter();
-    let (mut index, mut counts) = (0_u64, Vec::<(i32, u64)>::new());
-    while let Some(number) = zigzag(&mut words) {
-        if number < 0 {
-            index = index.checked_add(number.unsigned_abs())?;
-            continue;
-        }
-        let value = value_of(index)?;
-        index += 1;
-        if number == 0 {
-            continue;
-        }
-        let row = (value.max(1.0).log10() * FINE_PER_DECADE).floor() as i32;
-        match counts.last_mut() {
-            Some((last, count)) if *last == row => *count += number.unsigned_abs(),
-            _ => counts.push((row, number.unsigned_abs())),
+/// a log of a day has some ten thousand lines for each clock. What one line needs, the next one takes
+/// over.
+struct Decoder {
+    inflate: Decompress,
+    bytes: Vec<u8>,
+    /// Room for the largest histogram.
+    raw: Vec<u8>,
+    /// The fine row of each place of a histogram.
+    rows: Vec<i32>,
+}
+
+impl Decoder {
+    fn new() -> Self {
+        let rows = (0..(DOUBLINGS + 1) << 10)
+            .map(|place| (middle_of(place).max(1.0).log10() * FINE_PER_DECADE).floor() as i32);
+        Self {
+            inflate: Decompress::new(true),
+            bytes: Vec::new(),
+            raw: vec![0; BYTES_MAX],
+            rows: rows.collect(),
         }
     }
-    (!counts.is_empty()).then_some(counts)
+
+    /// The counts of a histogram, by fine rows.
+    fn decode(&mut self, text: &str) -> Option<Vec<(i32, u64)>> {
+        self.bytes.clear();
+        BASE64.decode_vec(text, &mut self.bytes).ok()?;
+        let word = |bytes: &[u8], at: usize| -> Option<u32> {
+            Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
+        };
+        (word(&self.bytes, 0)? & COOKIE_MASK == COOKIES.1 & COOKIE_MASK).then_some(())?;
+        self.inflate.reset(true);
+        let packed = self.bytes.get(8..)?;
+        let status = self.inflate.decompress(packed, &mut self.raw, FlushDecompress::Finish);
+        (status.ok()? == Status::StreamEnd).then_some(())?;
+        let raw = self.raw.get(..usize::try_from(self.inflate.total_out()).ok()?)?;
+        (word(raw, 0)? & COOKIE_MASK == COOKIES.0 & COOKIE_MASK).then_some(())?;
+        // Three significant digits from 1 on: 2,048 values to begin with, then 1,024 for each doubling.
+        let (digits, least) = (word(raw, 12)?, word(raw, 20)?);
+        (digits == 3 && least == 1).then_some(())?;
+        let mut words = raw.get(HEAD_BYTES..)?.iter();
+        let (mut place, mut counts) = (0_usize, Vec::<(i32, u64)>::new());
+        while let Some(number) = zigzag(&mut words) {
+            if number < 0 {
+                place = place.checked_add(usize::try_from(number.unsigned_abs()).ok()?)?;
+                continue;
+            }
+            let row = *self.rows.get(place)?;
+            place += 1;
+            if number == 0 {
+                continue;
+            }
+            match counts.last_mut() {
+                Some((last, count)) if *last == row => *count += number.unsigned_abs(),
+                _ => counts.push((row, number.unsigned_abs())),
+            }
+        }
+        (!counts.is_empty()).then_some(counts)
+    }
 }
 
 /// The middle of the values that are counted at a place.
-fn value_of(index: u64) -> Option<f64> {
-    let doubling = (index >> 10).saturating_sub(1);
-    let within = if index < 2048 { index } else { (index & 1023) + 1024 };
-    (doubling < 40).then(|| (within as f64 + 0.5) * 2_f64.powi(doubling as i32) - 0.5)
+fn middle_of(place: u64) -> f64 {
+    let doubling = (place >> 10).saturating_sub(1);
+    let within = if place < 2048 { place } else { (place & 1023) + 1024 };
+    (within as f64 + 0.5) * 2_f64.powi(doubling as i32) - 0.5
 }
 
 /// A number of seven bits a byte, the sign in its lowest bit; the ninth byte has eight.
@@ -235,9 +265,11 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in ".{0,80}") {
-            let _ = decode(&text);
-            let _ = window(&format!("Tag=wait,0,1,2,{text}"));
+        fn no_text_panics(texts in proptest::collection::vec(".{0,80}", 1..20)) {
+            let mut decoder = Decoder::new();
+            for text in texts {
+                let _ = window(&format!("Tag=wait,0,1,2,{text}"), &mut decoder);
+            }
         }
     }
 }
