@@ -9,7 +9,7 @@ use crate::result::{Body, as_profile, shell_word};
 
 use super::super::{query, words};
 use super::Page;
-use super::html::{Cell, Table, held};
+use super::html::{Cell, Table, held, prose};
 
 pub(super) fn write(page: &mut Page<'_>) {
     plans(page);
@@ -96,7 +96,7 @@ fn plans(page: &mut Page<'_>) {
         let mut cells = vec![Cell::words(&own.name), Cell::markup(evidence), plan];
         if on {
             let why = words::why_not_gpu(own.gpu, own.plan);
-            let why: Vec<String> = why.iter().map(|line| escape(line)).collect();
+            let why: Vec<String> = why.iter().map(|line| prose(line)).collect();
             cells.push(Cell::markup(if why.is_empty() {
                 "–".to_owned()
             } else {

@@ -3,7 +3,7 @@
 use crate::result::advice::Severity;
 
 use super::Page;
-use super::html::{Cell, Table};
+use super::html::{Cell, Table, prose};
 use crate::plot::escape;
 
 pub(super) fn write(page: &mut Page<'_>) {
@@ -22,10 +22,10 @@ pub(super) fn write(page: &mut Page<'_>) {
         let found = format!(
             r#"<span class="{class}">{}</span> {} <code>{}</code>"#,
             item.severity.name(),
-            escape(&item.fact),
+            prose(&item.fact),
             escape(&item.id)
         );
-        table.row(vec![Cell::markup(found), Cell::words(&item.why), Cell::words(&item.fix)]);
+        table.row(vec![Cell::markup(found), Cell::prose(&item.why), Cell::prose(&item.fix)]);
     }
     let content = format!(
         r#"<div class="scroll" role="group" aria-label="Advice" tabindex="0">{}</div>"#,

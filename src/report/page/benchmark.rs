@@ -422,7 +422,7 @@ fn steps(page: &mut Page<'_>, run: &BenchmarkRun) {
             Cell::words(step.table.as_deref().unwrap_or("–")),
             Cell::number(&rows_of(run, step).map_or("–".to_owned(), format_count)),
             Cell::number(&step.queries.len().to_string()),
-            Cell::words(&said),
+            Cell::prose(&said),
         ]);
     }
     table.class = "stack";

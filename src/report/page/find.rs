@@ -6,6 +6,7 @@ use crate::result::{Body, Status};
 
 use super::super::words;
 use super::Page;
+use super::html::prose;
 use super::ratios::verdict_in;
 
 /// Most of them that are told.
@@ -23,7 +24,7 @@ pub(super) fn write(page: &mut Page<'_>) {
     let items: Vec<String> = found
         .iter()
         .take(TOLD_MAX)
-        .map(|(act, why)| format!("<li><b>{}</b> {}</li>", escape(act), escape(why)))
+        .map(|(act, why)| format!("<li><b>{}</b> {}</li>", escape(act), prose(why)))
         .collect();
     let more = match left {
         0 => String::new(),

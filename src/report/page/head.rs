@@ -15,7 +15,7 @@ use crate::stats::{Comparison, TimesVerdict};
 use super::super::outcome;
 use super::super::verdict::{self, NAMED_MAX, Part, State, Verdict, wrong_answers};
 use super::super::words::{self, names};
-use super::html::{figure, held};
+use super::html::{figure, held, prose};
 
 impl State {
     fn class(self) -> &'static str {
@@ -62,7 +62,7 @@ pub(super) fn write(result: &JobResult, verdict: &Verdict) -> String {
 /// Parts of a sentence as markup.
 fn markup(parts: &[Part]) -> String {
     let part = |part: &Part| match part {
-        Part::Words(words) => escape(words),
+        Part::Words(words) => prose(words),
         Part::Figure { place, shown } => figure(place, shown),
     };
     parts.iter().map(part).collect()
@@ -117,7 +117,7 @@ struct Cell {
 
 impl Cell {
     fn new(question: &'static str, state: State, answer: &str, figures: String) -> Self {
-        Self { question, state, answer: escape(answer), figures }
+        Self { question, state, answer: prose(answer), figures }
     }
 
     fn html(self) -> String {

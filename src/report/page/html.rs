@@ -15,6 +15,20 @@ pub(super) fn held(shown: &str) -> String {
     shown.replace(' ', "\u{a0}")
 }
 
+/// Sentences as the summary has them, what is in backticks there as code.
+pub(super) fn prose(sentences: &str) -> String {
+    let parts: Vec<&str> = sentences.split('`').collect();
+    // One that has no partner is a backtick.
+    if parts.len().is_multiple_of(2) {
+        return escape(sentences);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        0 => escape(part),
+        _ => format!("<code>{}</code>", escape(part)),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// A cell of a table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cell {
@@ -27,6 +41,11 @@ impl Cell {
     /// Words.
     pub(super) fn words(words: &str) -> Self {
         Self { html: escape(words), ..Self::default() }
+    }
+
+    /// Sentences of ours.
+    pub(super) fn prose(sentences: &str) -> Self {
+        Self::markup(prose(sentences))
     }
 
     /// A number that is aligned to its right.
@@ -153,6 +172,12 @@ pub(super) fn data(what: &str, tables: &[Table]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_in_backticks_is_code() {
+        assert_eq!(prose("set `a < b` and `c`."), "set <code>a &lt; b</code> and <code>c</code>.");
+        assert_eq!(prose("one ` alone <"), "one ` alone &lt;");
+    }
 
     #[test]
     fn what_is_named_is_text_wherever_it_stands() {

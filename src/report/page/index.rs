@@ -8,7 +8,7 @@ use crate::result::JobResult;
 use crate::result::index::{Index, IndexEntry};
 use crate::series::Series;
 
-use super::html::{Cell, Table};
+use super::html::{Cell, Table, prose};
 use super::{document, job};
 
 /// File of a page in its folder.
@@ -61,14 +61,14 @@ fn head(index: &Index, link: &dyn Fn(&IndexEntry) -> Option<String>) -> String {
             None => ("mu", "–".to_owned()),
         };
         let code = run.exit_code.map_or_else(|| "–".to_owned(), |code| code.to_string());
-        let fix = run.fix.as_ref().map_or_else(String::new, |fix| format!("<br>{}", escape(fix)));
+        let fix = run.fix.as_ref().map_or_else(String::new, |fix| format!("<br>{}", prose(fix)));
         let took = if run.took_s > 0.0 { format_seconds(run.took_s) } else { "–".to_owned() };
         table.row(vec![
             Cell::markup(name),
             Cell::markup(format!(r#"<span class="{class}">{}</span>"#, escape(&mark))),
             Cell::markup(format!(r#"<span class="sn">exit code </span>{code}"#)),
             Cell::number(&took),
-            Cell::markup(format!("{}{fix}", escape(&run.verdict))),
+            Cell::markup(format!("{}{fix}", prose(&run.verdict))),
         ]);
     }
     format!(
