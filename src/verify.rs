@@ -13,8 +13,9 @@ use serde_json::Value;
 use crate::ingest::audit::{self, AuditError, Evidence, LaneEvidence, audit, holds, patience};
 use crate::ingest::auditor::Audited;
 use crate::pace::Backoff;
-use crate::pg::{self, Address, Session, owner};
-use crate::plan::{Delivery, Faults, Overrides, Plan, ProfileSource, StreamJob};
+use crate::pg::owner::{self, Successor};
+use crate::pg::{self, Address, Session};
+use crate::plan::{Delivery, Faults, NamedFile, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::{format_count, format_seconds};
 use crate::record::LaneAudit;
 use crate::report::{differences, may_have_written, shown};
@@ -197,11 +198,14 @@ pub(crate) enum SavedRunError {
 }
 
 impl SavedRun {
-    /// Reads a results folder.
+    /// Reads a results folder, and with `read_named` the files that rows were made of.
     ///
     /// # Errors
     /// When it holds no result, or a damaged one.
-    pub(crate) fn read(folder: &Path) -> Result<Self, SavedRunError> {
+    pub(crate) fn read(
+        folder: &Path,
+        read_named: impl Fn(&Path) -> Result<NamedFile, String>,
+    ) -> Result<Self, SavedRunError> {
         let file = folder.join(RESULT);
         if !file.exists() && folder.join(INDEX).is_file() {
             return Err(several(folder));
@@ -227,7 +231,8 @@ impl SavedRun {
         // The plan is saved in the profile's own keys, so it is a profile.
         let profile = result::as_profile(result["plan"].clone());
         let profile = profile.map_err(|error| malformed(error.to_string()))?;
-        let source = ProfileSource { name: path.clone(), text: profile };
+        let source = ProfileSource::new(path.clone(), profile);
+        let source = source.reading(|name| read_named(Path::new(name)));
         let plan = Plan::resolve(&source, &Overrides::default())
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
             .into_stream()
@@ -333,7 +338,7 @@ impl SavedRun {
             }
             _ => false,
         };
-        let still_own = self.still_own(&mut session, &here).await?;
+        let successors = self.successors(&mut session, &here).await?;
         session.close().await;
         let refused = |fact| self.refused(fact, address, &here);
         if let Some(fact) = elsewhere.filter(|_| !holds_first_row) {
@@ -351,12 +356,12 @@ impl SavedRun {
             lanes: self
                 .lanes
                 .iter()
-                .zip(still_own)
-                .map(|((ids, saved), still_own)| LaneEvidence {
+                .zip(successors)
+                .map(|((ids, saved), successor)| LaneEvidence {
                     ids: *ids,
                     schedule: course.as_ref().map(|course| stream.schedule(course, &ids.lane)),
                     account: saved.account.clone(),
-                    followed: !still_own,
+                    successor,
                 })
                 .collect(),
         };
@@ -371,17 +376,17 @@ impl SavedRun {
         Ok(Verified { right, text })
     }
 
-    /// Of which lanes no other run has had the partition since, for sure.
-    async fn still_own(
+    /// Whether other runs have had the partition of each lane since.
+    async fn successors(
         &self,
         session: &mut Session,
         here: &ServerIdentity,
-    ) -> Result<Vec<bool>, pg::Error> {
-        let partitions: Vec<u32> =
-            self.lanes.iter().map(|(ids, _)| owner::key(&ids.lane)).collect();
+    ) -> Result<Vec<Successor>, pg::Error> {
+        let partition = |(ids, _): &(Ids, SavedLane)| (owner::key(&ids.lane), ids.base);
+        let partitions: Vec<_> = self.lanes.iter().map(partition).collect();
         match (&self.run, here.table_oid) {
-            (Some(run), Some(table)) => owner::still_of(session, table, run, &partitions).await,
-            _ => Ok(vec![false; partitions.len()]),
+            (Some(run), Some(table)) => owner::successors(session, table, run, &partitions).await,
+            _ => Ok(vec![Successor::Perhaps; partitions.len()]),
         }
     }
 

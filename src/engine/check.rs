@@ -9,6 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::ingest::audit::{AuditError, audit, patience};
 use crate::pg;
+use crate::pg::owner::Successor;
 use crate::plan::{Audit, Plan, StreamJob};
 use crate::quantity::format_count;
 use crate::result::Status;
@@ -155,8 +156,9 @@ async fn read_back(
         let ends = pg::table::ends(&mut session, &run.table).await?;
         session.close().await;
         for (lane, end) in evidence.lanes.iter_mut().zip(ends) {
-            lane.followed = true;
+            lane.successor = Successor::Perhaps;
             if let Some(end) = end {
+                lane.successor = Successor::From(end);
                 lane.account.gives_way(lane.ids.rows_below(end));
             }
         }

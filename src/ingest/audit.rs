@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::pace::{Backoff, Schedule};
 use crate::pg::extent::Extent;
 use crate::pg::fault::{Remedy, remedy};
+use crate::pg::owner::Successor;
 use crate::pg::reservation::Reservation;
 use crate::pg::table::rows_query;
 use crate::pg::{self, Address, Session};
@@ -59,8 +60,8 @@ pub(crate) struct LaneEvidence {
     pub schedule: Option<Schedule>,
     /// What became of each row.
     pub account: Account,
-    /// Whether another run may have loaded into it since.
-    pub followed: bool,
+    /// Whether another run has loaded into its partition since.
+    pub successor: Successor,
 }
 
 /// How long an audit waits for a server that is gone, by what a run does.
@@ -174,7 +175,7 @@ async fn audit_partition(
         let deadline = outage.as_ref().map(|outage| outage.deadline);
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
             let known =
-                lanes.iter().map(|lane| (&lane.account, (evidence.complete, lane.followed)));
+                lanes.iter().map(|lane| (&lane.account, (evidence.complete, lane.successor)));
             return Ok(reading.auditor.conclude(known));
         };
         let patience = evidence.patience;

@@ -2,6 +2,7 @@
 //! of their sequence number, so the expected bytes are made again.
 
 use crate::pace::{DueTimes, Schedule};
+use crate::pg::owner::Successor;
 use crate::pg::read_back::fields;
 use crate::plan::Stream;
 use crate::record::{Account, LaneAudit, Ranges, RowSet};
@@ -158,10 +159,10 @@ impl Auditor {
     }
 
     /// What it comes to for each lane, by its account, whether that is `complete` and whether another run
-    /// `followed`: see [`LaneAuditor::conclude`].
+    /// came: see [`LaneAuditor::conclude`].
     pub(super) fn conclude<'a>(
         self,
-        known: impl IntoIterator<Item = (&'a Account, (bool, bool))>,
+        known: impl IntoIterator<Item = (&'a Account, (bool, Successor))>,
     ) -> Vec<Audited> {
         let lanes = self.lanes.into_iter().zip(known);
         lanes.map(|(lane, (account, may_be))| lane.conclude(account, may_be)).collect()
@@ -239,10 +240,11 @@ impl LaneAuditor {
     }
 
     /// What it comes to. The account of a loader that was killed is not `complete`: behind it the run's
-    /// rows are told by their bytes, and all are its own if no other run `followed`. Where one may have, its
+    /// rows are told by their bytes, and all are its own if no other run came. Where one may have, its
     /// first id is one above the highest that was there: behind the last row that is this run's, or is to
-    /// be, all are that run's.
-    fn conclude(self, account: &Account, (complete, followed): (bool, bool)) -> Audited {
+    /// be, all are that run's. Rows of few columns may be the same in both, so what is known to be another's
+    /// is not gone by.
+    fn conclude(self, account: &Account, (complete, successor): (bool, Successor)) -> Audited {
         let Seen { rows, doubled, differing, own_end, .. } = self.kept;
         let Account { acknowledged, undecided, dropped } = account;
         // A loader that is killed has rows in hand that its account says nothing of yet, and may have given up
@@ -252,14 +254,20 @@ impl LaneAuditor {
             false => acknowledged.or(undecided).or(dropped),
         };
         let seen = rows.into_ranges();
-        let end = match (complete, followed) {
-            (true, false) => account.end(),
-            (true, true) => account.end().min(own_end.max(account.acknowledged.end())),
-            (false, true) => own_end.max(account.acknowledged.end()),
-            // Nobody came after it, so all that is there is its own, altered or not.
-            (false, false) => account.end().max(seen.end()),
+        // Up to here rows can be its own at most.
+        let border = match successor {
+            Successor::From(id) => self.ids.rows_below(id),
+            Successor::None | Successor::Perhaps => u64::MAX,
         };
-        let own = Ranges::span(0, end);
+        let own_end = own_end.min(border);
+        let end = match (complete, successor) {
+            (true, Successor::None) => account.end(),
+            // Nobody came after it, so all that is there is its own, altered or not.
+            (false, Successor::None) => account.end().max(seen.end()),
+            (true, _) => account.end().min(own_end.max(account.acknowledged.end())),
+            (false, _) => own_end.max(account.acknowledged.end()),
+        };
+        let own = Ranges::span(0, end.min(border));
         let behind = Ranges::span(account.end(), end.min(own_end));
         let in_hand = Ranges::span(0, account.end()).without(&known);
         let foreign = seen.without(&own).rows();
@@ -321,7 +329,8 @@ mod tests {
             assert_eq!(auditor.keep_slice(), slice.len() as u64);
         }
         assert_eq!(auditor.rows_read(), tuples.len() as u64);
-        auditor.conclude([(account, (complete, !complete))]).remove(0)
+        let successor = if complete { Successor::None } else { Successor::Perhaps };
+        auditor.conclude([(account, (complete, successor))]).remove(0)
     }
 
     /// An auditor of the first partition's only lane.
@@ -408,7 +417,7 @@ mod tests {
         let mut auditor = auditor(&plan, None);
         tuples.iter().for_each(|tuple| auditor.see(tuple));
         auditor.keep_slice();
-        let found = auditor.conclude([(&account(600), (false, false))]).remove(0);
+        let found = auditor.conclude([(&account(600), (false, Successor::None))]).remove(0);
         assert_eq!(rows(&found.audit.altered), [(900, 999)]);
         assert_eq!((found.audit.unaccounted, found.foreign), (300, 0));
         assert!(!found.is_right(true));
@@ -430,6 +439,30 @@ mod tests {
     }
 
     #[test]
+    fn rows_of_a_later_run_that_look_like_those_of_this_one_are_none_of_it() {
+        let plan = plan();
+        let mut tuples = tuples(&plan);
+        // Of few columns, some rows are the same in both.
+        for tuple in tuples[900..].iter_mut().step_by(2) {
+            let middle = tuple.len() / 2;
+            tuple[middle] ^= 1;
+        }
+        let concluded = |acknowledged, successor| {
+            let mut auditor = auditor(&plan, None);
+            tuples.iter().for_each(|tuple| auditor.see(tuple));
+            auditor.keep_slice();
+            auditor.conclude([(&account(acknowledged), (false, successor))]).remove(0)
+        };
+        let found = concluded(600, Successor::From(905));
+        assert!(found.is_right(false), "{found:?}");
+        assert_eq!((found.audit.unaccounted, found.foreign), (300, 100));
+        // The server lost this one's last rows, and the later run has their ids.
+        let found = concluded(950, Successor::From(905));
+        assert_eq!(rows(&found.audit.lost), [(900, 949)]);
+        assert!(found.audit.altered.is_empty());
+    }
+
+    #[test]
     fn a_later_run_that_took_the_ids_of_dropped_rows_is_none_of_this_one() {
         let plan = plan();
         let mut tuples = tuples(&plan);
@@ -440,17 +473,17 @@ mod tests {
         let mut account = account(600);
         account.dropped.push(600, 100);
         account.undecided.push(700, 10);
-        let concluded = |followed| {
+        let concluded = |successor| {
             let mut auditor = auditor(&plan, None);
             tuples.iter().for_each(|tuple| auditor.see(tuple));
             auditor.keep_slice();
-            auditor.conclude([(&account, (true, followed))]).remove(0)
+            auditor.conclude([(&account, (true, successor))]).remove(0)
         };
-        let audited = concluded(true);
+        let audited = concluded(Successor::Perhaps);
         assert!(audited.is_right(false), "{audited:?}");
         assert_eq!((audited.audit.rows_found, audited.foreign), (600, 400));
         // At the end of the run itself nobody can have come yet.
-        let audited = concluded(false);
+        let audited = concluded(Successor::None);
         assert_eq!(rows(&audited.audit.unexpected), [(600, 699)]);
         assert_eq!(rows(&audited.audit.altered), [(600, 709)]);
     }
@@ -477,7 +510,8 @@ mod tests {
         }
         assert_eq!(auditor.keep_slice(), 1_000);
         let accounts = [334, 333, 333].map(account);
-        let audited = auditor.conclude(accounts.iter().map(|account| (account, (true, false))));
+        let audited =
+            auditor.conclude(accounts.iter().map(|account| (account, (true, Successor::None))));
         let found = |at: usize| {
             let LaneAudit { lane, rows_found, lost, doubled, .. } = &audited[at].audit;
             (lane.unwrap(), *rows_found, rows(lost), rows(doubled))
@@ -499,7 +533,7 @@ mod tests {
         tuple[id..id + 8].copy_from_slice(&i64::MAX.to_be_bytes());
         auditor.see(&tuple);
         auditor.keep_slice();
-        assert_eq!(auditor.conclude([(&account(0), (false, true))])[0].foreign, 1);
+        assert_eq!(auditor.conclude([(&account(0), (false, Successor::Perhaps))])[0].foreign, 1);
     }
 
     #[test]

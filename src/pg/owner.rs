@@ -372,24 +372,41 @@ pub(super) async fn ends(
     partitions.iter().zip(epochs).map(end).collect()
 }
 
-/// Which of a saved run's partitions are still its own: their rows name it. None where nothing says so.
+/// Whether another run has had a partition since a run had it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Successor {
+    /// For sure none.
+    None,
+    /// Nothing says so: one may have.
+    Perhaps,
+    /// Rows from this id on are another run's. Where several came, earlier ones may be, too.
+    From(i64),
+}
+
+/// Whether others have had a saved run's partitions since, whose first ids there are given beside each.
 ///
 /// # Errors
 /// When the server is gone.
-pub(crate) async fn still_of(
+pub(crate) async fn successors(
     session: &mut Session,
     relation: u32,
     run: &str,
-    partitions: &[u32],
-) -> Result<Vec<bool>, Error> {
-    let (Some(from), Some(to)) = (partitions.iter().min(), partitions.iter().max()) else {
-        return Ok(Vec::new());
-    };
-    let rows = match rows(session, relation, (*from, *to)).await {
+    partitions: &[(u32, i64)],
+) -> Result<Vec<Successor>, Error> {
+    let keys = || partitions.iter().map(|(partition, _)| *partition);
+    let (Some(from), Some(to)) = (keys().min(), keys().max()) else { return Ok(Vec::new()) };
+    let rows = match rows(session, relation, (from, to)).await {
         // The role may not look.
         Err(error) if error.sqlstate().is_some() && !error.is_lost() => Vec::new(),
         rows => rows?,
     };
-    let names_it = |own: &u32| rows.iter().any(|(of, row)| of == own && row.run == run);
-    Ok(partitions.iter().map(names_it).collect())
+    let successor = |(partition, first_id): &(u32, i64)| {
+        match rows.iter().find(|(of, _)| of == partition) {
+            Some((_, row)) if row.run == run => Successor::None,
+            // A run that took the table in another way left the first id of an earlier one there.
+            Some((_, row)) if row.first_id > *first_id => Successor::From(row.first_id),
+            _ => Successor::Perhaps,
+        }
+    };
+    Ok(partitions.iter().map(successor).collect())
 }

@@ -20,6 +20,7 @@ use crate::ingest::auditor::Audited;
 use crate::ingest::{Connection, ProduceError, Producer};
 use crate::pace::{Backoff, Heartbeat, Pacer, Schedule, Stop, Timer, Watchdog};
 use crate::pg::load::Loader;
+use crate::pg::owner::Successor;
 use crate::pg::table::{self, StreamLane, StreamTable};
 use crate::pg::{self, Address};
 use crate::plan::{Plan, StreamJob};
@@ -390,6 +391,7 @@ async fn read_back(
             }
         }
     }
+    let successor = if was_taken_over { Successor::Perhaps } else { Successor::None };
     let evidence = Evidence {
         stream: &job.stream,
         seed: own.plan.common.seed,
@@ -398,17 +400,17 @@ async fn read_back(
         patience: if error.is_some() { Duration::ZERO } else { patience(&job.recovery) },
         backoff: Backoff::keyed(!own.pauses),
         reservation: (!was_taken_over).then(|| table.reservation.clone()),
-        lanes: lanes(&traces.lock().unwrap(), was_taken_over),
+        lanes: lanes(&traces.lock().unwrap(), successor),
     };
     audit(address, &evidence, &AtomicU64::new(0)).await.map_err(|error| error.to_string())
 }
 
-fn lanes(traces: &Traces, followed: bool) -> Vec<LaneEvidence> {
+fn lanes(traces: &Traces, successor: Successor) -> Vec<LaneEvidence> {
     let evidence = |lane: &Lane| LaneEvidence {
         ids: lane.ids,
         schedule: lane.schedule.clone(),
         account: lane.told.clone(),
-        followed,
+        successor,
     };
     traces.lanes.iter().map(evidence).collect()
 }
@@ -420,7 +422,7 @@ pub(crate) async fn verify(
     traces: &Traces,
     journal: &journal::Journal,
 ) -> Result<Vec<Audited>, String> {
-    let lanes = lanes(traces, true).into_iter().map(|lane| {
+    let lanes = lanes(traces, Successor::Perhaps).into_iter().map(|lane| {
         let account = journal.accounts.get(&lane.ids.lane.number).cloned().unwrap_or_default();
         LaneEvidence { account, ..lane }
     });

@@ -13,6 +13,7 @@ use crate::ingest::doubts::Doubts;
 use crate::pace::Backoff;
 use crate::pg;
 use crate::pg::fate::Fate;
+use crate::pg::owner::Successor;
 use crate::pg::table::StreamLane;
 
 use super::Run;
@@ -84,7 +85,7 @@ impl Run<'_> {
             schedule: lane.schedule.clone(),
             account: lane.totals.tally.account.clone(),
             // Whoever holds the table reads before anybody else can enter it.
-            followed: false,
+            successor: Successor::None,
         });
         Evidence {
             stream: &self.plan.job.stream,
