@@ -55,10 +55,7 @@ fn main() -> Result<()> {
         let at = arguments.iter().position(|argument| argument == name);
         at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
     };
-    let source = ProfileSource {
-        name: "l40s_sales_large.toml".to_owned(),
-        text: include_str!("l40s_sales_large.toml").to_owned(),
-    };
+    let source = ProfileSource::new("l40s_sales_large.toml", include_str!("l40s_sales_large.toml"));
     let plan = Plan::read(&source, &Overrides::default())?;
     let mut table = plan.common.tables.into_iter().next().ok_or("no table")?;
     table.rows = option("--rows", 2_000_000).try_into()?;

@@ -91,8 +91,8 @@ pub enum Command {
     },
     /// Print what profiles resolve to, or everything that is wrong with them
     ///
-    /// Connects to nothing. What it prints is a complete profile: every default written out. A
-    /// fault is shown with its file, line and a fix, and the exit code is 2.
+    /// Connects to nothing, unless a server is named. What it prints is a complete profile: every default
+    /// written out. A fault is shown with its file, line and a fix, and the exit code is 2.
     Check {
         /// Profile files (TOML), or built-in profiles by name; none: `realtime`
         #[arg(value_name = "PROFILE", long_help = profiles::help())]
@@ -102,6 +102,16 @@ pub enum Command {
         /// As they would be if the run began now; due times are in UTC. At most 100,000.
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000))]
         show_rows: Option<u64>,
+        /// Hold streams against their tables and queries on this server instead, and change nothing there
+        ///
+        /// Types, domains, labels of enums, NULLs, rights and partitioning, and whether the server takes each
+        /// query. The exit code is 3 where a run would be refused. Written as for a run; DATABASE_URL and
+        /// PGHOST alone ask for nothing here.
+        #[arg(long, value_name = "URL", conflicts_with = "show_rows")]
+        database_url: Option<String>,
+        /// File with the password of that server in its first line
+        #[arg(long, value_name = "FILE", requires = "database_url")]
+        password_file: Option<PathBuf>,
         /// Options.
         #[command(flatten)]
         plan: Box<SettingArgs<All>>,

@@ -117,8 +117,16 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
     match &parsed.cli.command {
         None => run::run(parsed, &[], &parsed.cli.run).await,
         Some(Command::Run { files, run: args }) => run::run(parsed, files, args).await,
-        Some(Command::Check { files, show_rows, plan }) => {
-            profiles::check(files, *show_rows, &plan.overrides)
+        Some(Command::Check { files, show_rows, database_url, password_file, plan }) => {
+            let server = ServerArgs {
+                database_url: database_url.clone(),
+                password_file: password_file.clone(),
+                ..ServerArgs::default()
+            };
+            match database_url {
+                Some(_) => profiles::fit(parsed, files, &server, &plan.overrides).await,
+                None => profiles::check(files, *show_rows, &plan.overrides),
+            }
         }
         Some(Command::Profiles { format }) => profiles::list(*format),
         Some(Command::Thresholds { format }) => thresholds::list(*format),
@@ -263,8 +271,12 @@ fn address(parsed: &Parsed, args: &ServerArgs) -> Result<Option<Given>, Failure>
         Some(path) => address.with_password_file(path).map_err(usage)?,
         None => address,
     };
-    let doctor = matches!(parsed.cli.command, Some(Command::Doctor(_)));
-    let unused: &[_] = if doctor { &unused::STARTED_BY_DOCTOR } else { &unused::STARTED };
+    let unused: &[_] = match parsed.cli.command {
+        Some(Command::Doctor(_)) => &unused::STARTED_BY_DOCTOR,
+        // It starts none.
+        Some(Command::Check { .. }) => &[],
+        _ => &unused::STARTED,
+    };
     let beside = "beside a server that is given";
     let fix = "leave it out, or name no server: neither --database-url nor DATABASE_URL, PGHOST, \
                PGPORT, PGDATABASE or PGSERVICE";

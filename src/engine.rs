@@ -7,6 +7,7 @@ mod check;
 pub(crate) mod clocks;
 mod fill;
 mod first_rows;
+mod fit;
 mod gate;
 mod gpus;
 mod inspect;
@@ -45,6 +46,7 @@ use crate::sweep::SweepError;
 
 pub use fill::{FillOptions, fill};
 pub use first_rows::{FirstRows, first_rows};
+pub use fit::{Fit, fit};
 use measure::Run;
 pub use noise::{SameArm, noise};
 use outputs::Outputs;

@@ -30,8 +30,8 @@ pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
-    Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, Float, Inet, Integer,
-    Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Values, Zipf,
+    Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float, Inet,
+    Integer, Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.

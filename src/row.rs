@@ -16,6 +16,7 @@ pub(crate) mod numeric;
 mod pattern;
 mod pick;
 mod random;
+mod sample;
 mod text;
 mod uuid;
 mod values;
@@ -31,6 +32,8 @@ pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 pub use lane::{Ids, Lane};
 pub use pattern::Pattern;
 pub use pick::{Pick, Zipf};
+pub use sample::Sample;
+pub(crate) use sample::{SampleFault, VALUES_MAX};
 pub use text::row_text;
 pub use values::{Network, Others, Values};
 
@@ -44,9 +47,20 @@ pub struct Column {
     pub sql_type: ColumnType,
     /// Where the values come from.
     pub values: Values,
-    /// Probability of NULL, from 0 up to, but not including, 1. A column without NULLs is NOT NULL.
+    /// Probability of NULL, from 0 up to, but not including, 1. A column without NULLs is NOT NULL, see [`Column::has_nulls`].
     #[serde(skip_serializing_if = "is_zero")]
     pub null_ratio: f64,
+}
+
+impl Column {
+    /// Whether some of its values may be NULL.
+    pub fn has_nulls(&self) -> bool {
+        let has =
+            |values: &Values| matches!(values, Values::File { sample, .. } if sample.has_nulls());
+        self.null_ratio > 0.0
+            || has(&self.values)
+            || matches!(&self.values, Values::Choice { others: Some(others), .. } if has(&others.values))
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]

@@ -22,7 +22,7 @@ impl FillProgress for Silent {
 }
 
 fn tables(text: &str) -> Vec<Table> {
-    let source = ProfileSource { name: "sales.toml".to_owned(), text: text.to_owned() };
+    let source = ProfileSource::new("sales.toml", text);
     let plan = Plan::read(&source, &Overrides::default());
     plan.unwrap_or_else(|faults| panic!("{faults}")).common.tables
 }

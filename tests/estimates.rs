@@ -61,7 +61,7 @@ columns = [
 "#;
 
 fn tables() -> Vec<Table> {
-    let source = ProfileSource { name: "tables.toml".to_owned(), text: TABLES.to_owned() };
+    let source = ProfileSource::new("tables.toml", TABLES);
     let plan = Plan::read(&source, &Overrides::default());
     plan.unwrap_or_else(|faults| panic!("{faults}")).common.tables
 }

@@ -187,7 +187,7 @@ fn files(folder: &str, ending: &str) -> Vec<Vec<u8>> {
 #[test]
 fn profiles() {
     fuzz("profiles", &files("profiles", ".toml"), |text| {
-        let source = ProfileSource { name: "damaged.toml".to_owned(), text: text.to_owned() };
+        let source = ProfileSource::new("damaged.toml", text);
         let overrides = Overrides::default();
         match Plan::resolve(&source, &overrides) {
             Ok(plan) => assert!(!format!("{plan:?}").is_empty()),

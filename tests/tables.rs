@@ -211,6 +211,152 @@ async fn a_table_is_taken_as_it_is() {
     );
 }
 
+const KINDS: &str = r#"
+columns = [
+    { name = "id", type = "bigint", values = "row_id" },
+    { name = "state", type = "text", null_ratio = 0.5, values = { choice = { of = ["new", "it's paid"], weights = [1, 9] } } },
+    { name = "amount", type = "numeric(9,2)", values = { decimal = { min = "0.01", max = "10.00" } } },
+    { name = "at", type = "timestamptz", values = "due_time" },
+]
+"#;
+
+#[tokio::test]
+async fn enums_and_domains_take_the_form_of_what_is_beneath() {
+    let database = Database::create().await;
+    database
+        .execute(
+            "CREATE TYPE state AS ENUM ('new', 'it''s paid', 'sent'); \
+             CREATE DOMAIN price AS numeric(9,2) CHECK (VALUE > 0); \
+             CREATE DOMAIN offer AS price NOT NULL; \
+             CREATE TABLE kinds (id bigint, state state, amount offer, at timestamptz)",
+        )
+        .await;
+    let ended = run(&database, "kinds", KINDS, &[]).await;
+    is_right(&database, "kinds", &ended, 1200).await;
+    let paid = "SELECT count(*) FROM kinds WHERE state = 'it''s paid'";
+    assert!((300..900).contains(&database.number(paid).await));
+    let sold = |kinds: &str| KINDS.replace("\"new\", \"it's paid\"], weights = [1, 9]", kinds);
+    let file = scratch();
+    let path = file.path().join("p.toml").display().to_string();
+    let check = async |columns: &str, table: &str| {
+        fs::write(&path, format!("[stream]\n{columns}")).unwrap();
+        let address = database.address();
+        let args = ["check", &path, "--database-url", &address, "--table", table];
+        Program::start(&args).end().await
+    };
+    let fits = check(KINDS, "kinds").await;
+    assert_eq!(
+        (fits.code, &*fits.stdout),
+        (Some(0), "kinds takes the 4 columns of `p`; it has no queries\n"),
+        "{}",
+        fits.stderr
+    );
+    let to_be_made = check(KINDS, "nobody").await;
+    assert_eq!(
+        (to_be_made.code, &*to_be_made.stdout),
+        (Some(0), "nobody is not there: a run makes it\n")
+    );
+    assert_eq!(database.number("SELECT count(*) FROM pg_class WHERE relname = 'nobody'").await, 0);
+    let asked =
+        |sql: &str| format!("{KINDS}[[readers.queries]]\nname = \"paid\"\nsql = \"{sql}\"\n");
+    let fits = check(&asked("SELECT count(*) FROM {table} WHERE state = 'sent'"), "kinds").await;
+    assert!(
+        fits.stdout.contains("the server takes 1 query: paid"),
+        "{}{}",
+        fits.stdout,
+        fits.stderr
+    );
+    let refused = check(&asked("SELECT count(*) FROM {table} WHERE state = 'sold'"), "kinds").await;
+    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
+    assert!(refused.stderr.contains("invalid input value for enum state"), "{}", refused.stderr);
+
+    for (columns, fact) in [
+        (
+            sold("\"sold\"]"),
+            "column state is state, an enum, and has no label \"sold\" (new, it's paid, sent)",
+        ),
+        (
+            KINDS.replace(
+                "{ choice = { of = [\"new\", \"it's paid\"], weights = [1, 9] } }",
+                "{ text = { min_chars = 1, max_chars = 2 } }",
+            ),
+            "column state is state, an enum, and takes its labels alone",
+        ),
+        (
+            KINDS.replace("type = \"numeric(9,2)\"", "type = \"numeric(7,2)\""),
+            "column amount is offer, a domain of numeric(9,2), not numeric(7,2)",
+        ),
+        (
+            KINDS.replace("type = \"numeric(9,2)\",", "type = \"numeric(9,2)\", null_ratio = 0.1,"),
+            "column amount is NOT NULL",
+        ),
+    ] {
+        let ended = run(&database, "kinds", &columns, &[]).await;
+        assert_eq!(ended.code, Some(3), "{fact}: {}", ended.stderr);
+        assert!(ended.stderr.contains(fact), "{fact}: {}", ended.stderr);
+        let checked = check(&columns, "kinds").await;
+        assert_eq!((checked.code, checked.stderr), (Some(3), ended.stderr), "{fact}");
+    }
+}
+
+#[tokio::test]
+async fn rows_of_a_file_come_again_and_again_and_are_verified() {
+    let database = Database::create().await;
+    let folder = scratch();
+    let file = folder.path().join("orders.csv");
+    fs::write(&file, "customer,state,note\n7,new,\"a, b\"\n8,paid,\n9,sent,c\n").unwrap();
+    let path = file.display().to_string();
+    let column = |name: &str, sql_type: &str, pick: &str| {
+        format!(
+            "{{ name = '{name}', type = '{sql_type}', values = {{ file = {{ path = '{path}', column = '{name}'{pick} }} }} }},"
+        )
+    };
+    let cycle = ", pick = 'cycle'";
+    let columns = format!(
+        "columns = [{{ name = 'id', type = 'bigint', values = 'row_id' }},{}{}{}]",
+        column("customer", "bigint", cycle),
+        column("state", "text", cycle),
+        column("note", "text", cycle)
+    );
+    let ended = run(&database, "orders", &columns, &["--connections", "2"]).await;
+    is_right(&database, "orders", &ended, 1200).await;
+    let whole = [["7", "new", "a, b", "400"], ["9", "sent", "c", "400"]];
+    let kinds = "SELECT customer, state, note, count(*) FROM orders WHERE note IS NOT NULL \
+                 GROUP BY 1, 2, 3 ORDER BY 1";
+    assert_eq!(database.rows(kinds).await, whole);
+    let without =
+        "SELECT count(*) FROM orders WHERE customer = 8 AND state = 'paid' AND note IS NULL";
+    assert_eq!(database.number(without).await, 400);
+    // Rows that were made of a file can be held against that file alone.
+    fs::write(&file, "customer,state,note\n7,new,x\n").unwrap();
+    let results = ended.work().join("out").display().to_string();
+    let verify = ["verify", &*results, "--database-url", &*database.address()];
+    let verified = Program::start(&verify).end().await;
+    assert_eq!(verified.code, Some(2), "{}{}", verified.stdout, verified.stderr);
+    assert!(verified.stderr.contains("is not the file that it was"), "{}", verified.stderr);
+}
+
+#[tokio::test]
+async fn the_profile_iot_runs_into_the_table_that_it_describes() {
+    let database = Database::create().await;
+    let profile = include_str!("../profiles/iot.toml");
+    let described: Vec<&str> =
+        profile.lines().filter_map(|line| line.strip_prefix("#     ")).collect();
+    database.execute(&described.join("\n")).await;
+    let address = database.address();
+    let args = ["run", "iot", "--database-url", &address, "--output", "out", "--duration", "2s"];
+    let more = ["--rate", "1200", "--warmup", "0s", "--metrics-addr", "off"];
+    let ended = Program::start(&[&args[..], &more].concat()).end().await;
+    let result = ended.done();
+    assert_eq!(result["stream"]["rows_found"], 2400);
+    assert!(verified(&database, &ended).await.contains("2,400 read back"));
+    let late = "SELECT count(*) FROM iot_readings WHERE received_at > happened_at + interval '1 s'";
+    let late = database.number(late).await;
+    assert!((60..200).contains(&late), "{late} of 2,400 are late");
+    let queries = result["queries"].as_array().unwrap();
+    assert!(queries.iter().all(|query| query["executions"].as_u64() > Some(0)), "{queries:?}");
+}
+
 #[tokio::test]
 async fn what_a_table_cannot_take_is_said_before_anything_is_created() {
     let database = Database::create().await;

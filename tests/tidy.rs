@@ -299,7 +299,7 @@ fn prints(source: &Source) -> Vec<String> {
 
 /// What is wrong with a profile; empty if it resolves.
 fn unresolved(name: &str, text: &str) -> Vec<String> {
-    let source = ProfileSource { name: name.to_owned(), text: text.to_owned() };
+    let source = ProfileSource::new(name, text);
     Plan::resolve(&source, &Overrides::default()).err().iter().map(ToString::to_string).collect()
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 /// Where and how the server is found.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// Server to load, as a URL or key=value pairs [default: a server started for the run]
@@ -41,7 +41,7 @@ pub struct ReadersArgs {
 }
 
 /// How the server is started where none is given.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct EmbeddedArgs {
     /// Folder with the initdb and postgres to start [default: found]

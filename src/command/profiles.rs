@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::cli::Format;
-use crate::engine::{self, FirstRows};
+use crate::cli::{Format, Parsed, ServerArgs};
+use crate::engine::{self, FirstRows, Fit};
 use crate::exit;
 use crate::plan::{
-    self, BUILTINS, Fault, Faults, Job, LeftOver, Origin, Overrides, Place, Plan, ProfileSource,
-    SqlFiles, StreamJob,
+    self, BUILTINS, Fault, Faults, Job, LeftOver, NamedFile, Origin, Overrides, Place, Plan,
+    ProfileFiles, ProfileSource, StreamJob,
 };
+use crate::quantity::format_counted;
 use crate::report::csv_field;
 use crate::sink::terminal::Screen;
 
-use super::{Failure, log_warnings, print, tell};
+use super::{Failure, address, log_warnings, print, tell, tell_notes};
 
 /// Each fault opens with `error: `; `main` writes that of the first.
 impl From<Faults> for Failure {
@@ -38,8 +39,7 @@ pub(super) struct Resolved<J> {
 /// Resolves all profiles that are to be run before anything starts, so that a mistake in the last
 /// one is found before the first has run.
 pub(super) fn to_run(files: &[PathBuf], overrides: &Overrides) -> Result<Resolved<Job>, Failure> {
-    let resolve = |source: &_, files: &_| Plan::resolve_with(source, overrides, files);
-    let plans = resolve_each(files, overrides, resolve)?;
+    let plans = resolve_each(files, overrides, |source| Plan::resolve(source, overrides))?;
     without_left_over(plans)
 }
 
@@ -48,15 +48,14 @@ pub(super) fn read(
     files: &[PathBuf],
     overrides: &Overrides,
 ) -> Result<Resolved<Option<Job>>, Failure> {
-    let read = |source: &_, files: &_| Plan::read_with(source, overrides, files);
-    let plans = resolve_each(files, overrides, read)?;
+    let plans = resolve_each(files, overrides, |source| Plan::read(source, overrides))?;
     without_left_over(plans)
 }
 
 fn resolve_each<J>(
     files: &[PathBuf],
     overrides: &Overrides,
-    resolve: impl Fn(&ProfileSource, &SqlFiles) -> Result<Plan<J>, Faults>,
+    resolve: impl Fn(&ProfileSource) -> Result<Plan<J>, Faults>,
 ) -> Result<Vec<Plan<J>>, Failure> {
     let default = [PathBuf::from("realtime")];
     let files = if files.is_empty() { &default } else { files };
@@ -64,8 +63,7 @@ fn resolve_each<J>(
     for file in files {
         let plan = source(file, overrides.recreates_without_a_name()).and_then(|source| {
             let folder = file.parent().unwrap_or(Path::new(""));
-            let sql_files = SqlFiles::of(&source.text, |name| read_sql(&folder.join(name)));
-            resolve(&source, &sql_files)
+            resolve(&source.reading(|name| read_named(&folder.join(name))))
         });
         match plan {
             Ok(plan) => plans.push(plan),
@@ -133,6 +131,66 @@ pub(super) fn check(
     Ok(exit::DONE)
 }
 
+/// Holds the streams of profiles against a server.
+pub(super) async fn fit(
+    parsed: &Parsed,
+    files: &[PathBuf],
+    server: &ServerArgs,
+    overrides: &Overrides,
+) -> Result<u8, Failure> {
+    log_warnings(&Screen::new(true));
+    let Resolved { plans, notes } = to_run(files, overrides)?;
+    notes.iter().for_each(|note| tell(&format!("note: {note}")));
+    let mut streams = Vec::new();
+    for plan in plans {
+        let name = plan.common.name.clone();
+        streams.push(plan.into_stream().ok_or_else(|| {
+            let fact =
+                format!("`{name}` has no stream, so there is no table to hold against the server");
+            Failure::new(exit::USAGE, format!("{fact}\n  fix: check it without --database-url"))
+        })?);
+    }
+    let Some(given) = address(parsed, server)? else {
+        return Err(Failure::new(
+            exit::USAGE,
+            "no server to look at\n  fix: name one with --database-url",
+        ));
+    };
+    tell_notes(Some(&given));
+    let mut codes = Vec::new();
+    for plan in &streams {
+        match engine::fit(plan, &given.address).await {
+            Ok(found) => print(&fitting(plan, &found))?,
+            Err(error) if streams.len() == 1 => return Err(error.into()),
+            Err(error) => {
+                let failure = Failure::from(error);
+                tell(&format!("error: {}: {}", plan.common.name, failure.message));
+                codes.push(failure.code);
+            }
+        }
+    }
+    Ok(exit::gravest(codes))
+}
+
+/// What was found of a stream, in words.
+fn fitting(plan: &Plan<StreamJob>, found: &Fit) -> String {
+    let Fit { table, is_there, queries } = found;
+    if !is_there {
+        return format!("{table} is not there: a run makes it\n");
+    }
+    let columns = format_counted(plan.job.stream.columns.len() as u64, "column", "columns");
+    let readers = &plan.job.readers;
+    let asked = match (queries.as_slice(), &readers.database_url) {
+        ([], Some(_)) => "its queries go to another server, which was not asked".to_owned(),
+        ([], None) => "it has no queries".to_owned(),
+        (queries, _) => {
+            let count = format_counted(queries.len() as u64, "query", "queries");
+            format!("the server takes {count}: {}", queries.join(", "))
+        }
+    };
+    format!("{table} takes the {columns} of `{}`; {asked}\n", plan.common.name)
+}
+
 /// Prints the first rows of each table of a plan, and of its stream, as CSV under the names of the columns.
 /// Where there are several tables, a line in front of each names it. NULL is nothing, and an empty text
 /// is in quotes, as COPY has them.
@@ -194,7 +252,7 @@ pub(super) fn list(format: Format) -> Result<u8, Failure> {
 fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
     let name = path.display().to_string();
     let builtin = || path.to_str().and_then(plan::builtin);
-    match read_file(path) {
+    match read_file(path, ProfileSource::BYTES_MAX) {
         Ok(bytes) => ProfileSource::decode(&name, bytes),
         Err(error) => match builtin() {
             Some(builtin) if error.kind() == ErrorKind::NotFound => Ok(builtin),
@@ -213,18 +271,21 @@ fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
 }
 
 /// Reads a file that a profile names; or says why it cannot.
-fn read_sql(path: &Path) -> Result<String, String> {
-    let bytes = read_file(path).map_err(|error| error.to_string())?;
-    if bytes.len() > ProfileSource::BYTES_MAX {
-        return Err(format!("it is larger than {} MiB", ProfileSource::BYTES_MAX >> 20));
+pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
+    let bytes = read_file(path, ProfileFiles::BYTES_MAX).map_err(|error| error.to_string())?;
+    if bytes.len() > ProfileFiles::BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", ProfileFiles::BYTES_MAX >> 20));
     }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    // A result says where it was, whichever folder the run was begun in.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    Ok(NamedFile { path: path.display().to_string(), text })
 }
 
 /// Reads no more than it takes to see that a file is too large: some have no end.
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+fn read_file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(ProfileSource::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -14,6 +14,7 @@ use crate::sink::terminal::{Screen, Terminal};
 use crate::sink::{Left, Progress, Sink as _};
 use crate::verify::{SavedRun, Verified, VerifyError};
 
+use super::profiles::read_named;
 use super::{Failure, Signals, ended, find_server, log_warnings, print};
 
 /// Between two looks at how far it is.
@@ -27,7 +28,8 @@ pub(super) async fn verify(
 ) -> Result<u8, Failure> {
     let screen = Screen::new(quiet);
     log_warnings(&screen);
-    let saved = SavedRun::read(folder).map_err(|error| Failure::new(exit::USAGE, error))?;
+    let saved =
+        SavedRun::read(folder, read_named).map_err(|error| Failure::new(exit::USAGE, error))?;
     let mut signals = Signals::listen()?;
     let shutdown = Shutdown::default();
     let work = async {

@@ -190,10 +190,8 @@ mod tests {
     use crate::plan::{Overrides, Plan, ProfileSource};
 
     fn table(rows: u64, seed: u64) -> Table {
-        let source = ProfileSource {
-            name: "sales.toml".to_owned(),
-            text: include_str!("../../benches/l40s_sales_large.toml").to_owned(),
-        };
+        let source =
+            ProfileSource::new("sales.toml", include_str!("../../benches/l40s_sales_large.toml"));
         let plan = Plan::read(&source, &Overrides::default()).unwrap();
         let table = plan.common.tables.into_iter().next().unwrap();
         Table { rows: rows.try_into().unwrap(), seed, ..table }

@@ -220,7 +220,10 @@ pub(super) async fn await_gpu<'t>(
 }
 
 /// The plan's queries with the table's name filled in, each with its arms; none without readers.
-fn armed_queries(plan: &Plan<StreamJob>, loaded: bool) -> Result<Arc<[ArmedQuery]>, StromError> {
+pub(super) fn armed_queries(
+    plan: &Plan<StreamJob>,
+    loaded: bool,
+) -> Result<Arc<[ArmedQuery]>, StromError> {
     if plan.job.readers.count == 0 {
         return Ok([].into());
     }

@@ -147,6 +147,34 @@ pub(crate) async fn prepare(
     })
 }
 
+/// Whether a stream's table is there and takes its rows, as far as the catalogue says; `false`: it is not there.
+/// Changes nothing.
+///
+/// # Errors
+/// When the table does not fit the stream, or the role may not load or read it.
+pub(crate) async fn takes(session: &mut Session, stream: &Stream) -> Result<bool, Error> {
+    let table = &stream.table;
+    let Some(found) = Relation::find(session, table).await? else { return Ok(false) };
+    check_shape(session, stream, &found, true).await?;
+    found.refuse_temporary(ELSEWHERE)?;
+    let sql = format!(
+        "SELECT pg_catalog.concat_ws(', ', CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'INSERT') THEN 'INSERT' END, \
+         CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'SELECT') THEN 'SELECT' END), \
+         pg_catalog.quote_ident(current_user)",
+        found.oid
+    );
+    let act = format!("use table {table}");
+    let rows = session.rows(&act, &sql).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Some(missing), Some(role)]) if !missing.is_empty() => {
+            let fact = format!("role {role} has no right to {missing}");
+            let fix = format!("let the owner run: GRANT {missing} ON {table} TO {role}");
+            Err(Error::refused(act, fact).with_fix(fix))
+        }
+        _ => Ok(true),
+    }
+}
+
 /// How many rows a table has, as the planner estimates it: the density that the last VACUUM or ANALYZE
 /// found, for the pages that there are now. `None` where a partition with rows was never looked at.
 async fn estimated_rows(session: &mut Session, table_oid: u32) -> Result<Option<u64>, Error> {

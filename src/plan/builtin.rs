@@ -10,6 +10,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("basic", include_str!("../../profiles/basic.toml")),
     ("brin", include_str!("../../profiles/brin.toml")),
     ("group-by", include_str!("../../profiles/group-by.toml")),
+    ("iot", include_str!("../../profiles/iot.toml")),
     ("memory-limit", include_str!("../../profiles/memory-limit.toml")),
     ("parallel", include_str!("../../profiles/parallel.toml")),
     ("sizes", include_str!("../../profiles/sizes.toml")),
@@ -23,5 +24,5 @@ pub const BUILTINS: &[(&str, &str)] = &[
 /// The built-in profile called `name`.
 pub fn builtin(name: &str) -> Option<ProfileSource> {
     let (name, text) = BUILTINS.iter().find(|(known, _)| *known == name)?;
-    Some(ProfileSource { name: (*name).to_owned(), text: (*text).to_owned() })
+    Some(ProfileSource::new(*name, *text))
 }

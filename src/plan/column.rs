@@ -62,7 +62,7 @@ pub(crate) fn default_columns() -> Vec<Column> {
 
 /// The column as CREATE TABLE has it.
 pub(crate) fn declaration(column: &Column) -> String {
-    let not_null = if column.null_ratio > 0.0 { "" } else { " NOT NULL" };
+    let not_null = if column.has_nulls() { "" } else { " NOT NULL" };
     format!("{} {}{not_null}", quote_identifier(&column.name), column.sql_type)
 }
 
@@ -162,7 +162,7 @@ impl<'a> Written<'a> {
             let fix = format!("add it, for example `{setting} = {example}`");
             report.missing_in(&written.span(), setting, what, fix);
         }
-        let values = match resolve_values(written, sql_type) {
+        let values = match resolve_values(written, sql_type, report.files()) {
             Ok(values) => values,
             Err(ValuesFault::Bad { what, fix }) => {
                 report.at(&written.span(), what, fix);

@@ -92,7 +92,7 @@ mod tests {
     use crate::plan::{Faults, Overrides, Plan, ProfileSource, Recreate, render};
 
     fn resolve(text: &str, flag: Option<&str>) -> Result<Plan, Faults> {
-        let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
+        let source = ProfileSource::new("test.toml", text);
         let mut overrides = Overrides::default();
         flag.iter().for_each(|flag| overrides.give_flag("--recreate", flag).unwrap());
         Plan::resolve(&source, &overrides)

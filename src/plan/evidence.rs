@@ -151,7 +151,7 @@ mod tests {
              set = {{ Default_Transaction_Read_Only = false }}\n[arms.b]\nset = {{ jit = false }}\n"
         );
         let stream = if query == "readers" { "[stream]\n" } else { "" };
-        let source = ProfileSource { name: "test.toml".to_owned(), text: text + stream };
+        let source = ProfileSource::new("test.toml", text + stream);
         Plan::resolve(&source, &Overrides::default())
     }
 

@@ -213,9 +213,9 @@ fn text_of_file(
         report.at(&name.span(), what, "delete one of them".to_owned());
         return Err(Reported);
     }
-    match report.sql_files.text(&name) {
-        Ok(text) => {
-            query.sql = Some(name.with(text));
+    match report.files().get(&name) {
+        Ok(file) => {
+            query.sql = Some(name.with(file.text.clone()));
             Ok(Some(report.place_beside(&name)))
         }
         Err(why) => {

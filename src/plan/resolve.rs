@@ -9,7 +9,7 @@ use super::resolver::{Idle, Resolver};
 use super::source::{ProfileSource, Report};
 use super::sweep::SweepJob;
 use super::watch::Watch;
-use super::{Common, Job, LeftOver, Plan, SqlFiles};
+use super::{Common, Job, LeftOver, Plan};
 use crate::profile::document::{Entry, Table, Value};
 use crate::profile::{Located, Profile, Whole};
 
@@ -21,19 +21,7 @@ impl Plan {
     /// # Errors
     /// Every fault; also that the profile has tables alone.
     pub fn resolve(source: &ProfileSource, overrides: &Overrides) -> Result<Self, Faults> {
-        Self::resolve_with(source, overrides, &SqlFiles::default())
-    }
-
-    /// The same of a profile that names files.
-    ///
-    /// # Errors
-    /// As for [`Plan::resolve`].
-    pub fn resolve_with(
-        source: &ProfileSource,
-        overrides: &Overrides,
-        files: &SqlFiles,
-    ) -> Result<Self, Faults> {
-        let Plan { common, job } = Plan::read_with(source, overrides, files)?;
+        let Plan { common, job } = Plan::read(source, overrides)?;
         job.map(|job| Self { common, job }).ok_or_else(|| {
             Faults::from(Fault {
                 place: Place::File { file: source.name.clone() },
@@ -50,19 +38,7 @@ impl Plan<Option<Job>> {
     /// # Errors
     /// Every fault.
     pub fn read(source: &ProfileSource, overrides: &Overrides) -> Result<Self, Faults> {
-        Self::read_with(source, overrides, &SqlFiles::default())
-    }
-
-    /// The same of a profile that names files.
-    ///
-    /// # Errors
-    /// Every fault.
-    pub fn read_with(
-        source: &ProfileSource,
-        overrides: &Overrides,
-        files: &SqlFiles,
-    ) -> Result<Self, Faults> {
-        let (mut document, mut report) = Report::parse(source, overrides, files);
+        let (mut document, mut report) = Report::parse(source, overrides);
         let told = Kind::of(&document);
         let kind = told.unwrap_or(Kind::Stream);
         let written = keys(&document);

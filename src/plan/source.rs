@@ -12,20 +12,34 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
-use super::{Overrides, SqlFiles, SqlPlace};
+use super::files::{NamedFile, ProfileFiles};
+use super::{Overrides, SqlPlace};
 use crate::profile::Profile;
 use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
 
-/// A profile's text, and the name that faults are reported under.
+/// A profile's text, the name that faults are reported under, and the files that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileSource {
     /// The file's path, or the name of a built-in profile.
     pub name: String,
     /// The file's content.
     pub text: String,
+    files: ProfileFiles,
 }
 
 impl ProfileSource {
+    /// A profile whose files, if it names any, nobody has read.
+    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { name: name.into(), text: text.into(), files: ProfileFiles::default() }
+    }
+
+    /// The same with the files that it names, as `read` reads them by their names there, or says why it cannot.
+    #[must_use]
+    pub fn reading(self, read: impl Fn(&str) -> Result<NamedFile, String>) -> Self {
+        let files = ProfileFiles::of(&self.text, read);
+        Self { files, ..self }
+    }
+
     /// Most bytes of a profile. One of 200,000 queries has fewer.
     pub const BYTES_MAX: usize = 16 << 20;
 
@@ -49,7 +63,7 @@ impl ProfileSource {
             let what = format!("the profile is no text: byte {} is NUL", at + 1);
             return Err(fault(what, NO_PROFILE_FIX));
         }
-        String::from_utf8(bytes).map(|text| Self { name: name.to_owned(), text }).map_err(|error| {
+        String::from_utf8(bytes).map(|text| Self::new(name, text)).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let (before, after) = error.as_bytes().split_at(good);
             let line = before.split(|byte| *byte == b'\n').count();
@@ -69,8 +83,6 @@ impl ProfileSource {
 pub(crate) struct Report<'a> {
     source: &'a ProfileSource,
     overrides: &'a Overrides,
-    /// The files that the profile names.
-    pub(super) sql_files: &'a SqlFiles,
     faults: Vec<Fault>,
     /// Lines that could not be parsed: what else is found there follows from that.
     unparsed_lines: BTreeSet<usize>,
@@ -80,15 +92,10 @@ pub(crate) struct Report<'a> {
 impl<'a> Report<'a> {
     /// Parses the source. What others give is read, and its places are known, once it is laid over
     /// the document.
-    pub(crate) fn parse(
-        source: &'a ProfileSource,
-        overrides: &'a Overrides,
-        sql_files: &'a SqlFiles,
-    ) -> (Table, Self) {
+    pub(crate) fn parse(source: &'a ProfileSource, overrides: &'a Overrides) -> (Table, Self) {
         let mut report = Self {
             source,
             overrides,
-            sql_files,
             faults: Vec::new(),
             unparsed_lines: BTreeSet::new(),
             cuts: Vec::new(),
@@ -102,6 +109,11 @@ impl<'a> Report<'a> {
             report.syntax(error);
         }
         (document.get_ref().into(), report)
+    }
+
+    /// The files that the profile names.
+    pub(super) fn files(&self) -> &'a ProfileFiles {
+        &self.source.files
     }
 
     /// Reads a document into its mirror.

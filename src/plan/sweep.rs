@@ -366,7 +366,7 @@ mod tests {
     fn resolve(sweep: &str) -> Result<Vec<SweepSetting>, String> {
         let bench = "[[bench.queries]]\nname = \"one\"\nsql = \"SELECT 1\"\n";
         let text = format!("name = \"s\"\n{sweep}\n{bench}");
-        let source = ProfileSource { name: "s.toml".to_owned(), text };
+        let source = ProfileSource::new("s.toml", text);
         let plan = Plan::resolve(&source, &Overrides::default()).map_err(|e| e.to_string())?;
         let Job::Sweep(job) = plan.job else { panic!("not a sweep") };
         Ok(job.sweep.settings)

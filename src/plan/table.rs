@@ -398,7 +398,7 @@ mod tests {
         text: &str,
         overrides: &Overrides,
     ) -> Result<Plan<Option<Job>>, crate::plan::Faults> {
-        let source = ProfileSource { name: "test.toml".to_owned(), text: text.to_owned() };
+        let source = ProfileSource::new("test.toml", text);
         Plan::read(&source, overrides)
     }
 

@@ -2,11 +2,11 @@
 
 mod arrivals;
 mod columns;
+mod files;
 mod left_over;
 mod pairs;
 mod parameters;
 mod recovery;
-mod sql_files;
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::profile::{Located, Number, RateOrMax, SecondsOrForever, Whole};
 fn source(text: &str) -> ProfileSource {
     let says = ["stream", "bench", "tables"].iter().any(|key| text.contains(key));
     let text = if says { text.to_owned() } else { format!("{text}\n[stream]\n") };
-    ProfileSource { name: "profiles/test.toml".to_owned(), text }
+    ProfileSource::new("profiles/test.toml", text)
 }
 
 fn given(words: &[&str]) -> Overrides {
@@ -209,7 +209,7 @@ fn every_builtin_and_every_file_of_profiles_resolves() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let text = std::fs::read_to_string(&path).unwrap();
-            let source = ProfileSource { name: path.display().to_string(), text };
+            let source = ProfileSource::new(path.display().to_string(), text);
             Plan::resolve(&source, &Overrides::default()).unwrap_or_else(|f| panic!("{f}"));
         }
     }

@@ -1,9 +1,10 @@
 //! Where values come from, as a profile has it, resolved and written back.
 
+use super::files::{FileColumn, ProfileFiles};
 use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{format_day, format_time, parse_day, parse_time};
 use crate::row::numeric::{units_of, units_text};
-use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Values, Zipf};
+use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Sample, Values, Zipf};
 
 /// Most characters of a `varchar` column.
 pub(super) const VARCHAR_MAX: u32 = 10_485_760;
@@ -49,6 +50,10 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             }
             all
         }
+        Written::File(file) => vec![
+            ("path", "\"customers.csv\"", file.path.is_some()),
+            ("column", "\"id\"", file.column.is_some()),
+        ],
         Written::EventTime(event) => vec![
             ("late_ratio", "0.05", event.late_ratio.is_some()),
             ("mean_lateness_s", "30.0", event.mean_lateness_s.is_some()),
@@ -91,6 +96,7 @@ fn pick_of(values: &Written) -> Option<profile::Pick> {
         Written::Decimal(decimal) => decimal.pick,
         Written::Float(float) => float.pick,
         Written::Day(day) => day.pick,
+        Written::File(file) => file.pick,
         _ => None,
     }
 }
@@ -136,6 +142,7 @@ fn need<T: Clone>(setting: Option<&T>) -> Result<T, ValuesFault> {
 pub(super) fn resolve_values(
     values: &Written,
     sql_type: Option<ColumnType>,
+    files: &ProfileFiles,
 ) -> Result<Values, ValuesFault> {
     let pick = resolve_pick(values)?;
     Ok(match values {
@@ -192,10 +199,11 @@ pub(super) fn resolve_values(
                 None => None,
                 Some(others) => Some(Box::new(Others {
                     weight: need(choice.others_weight.as_ref())?.0,
-                    values: resolve_values(others, sql_type)?,
+                    values: resolve_values(others, sql_type, files)?,
                 })),
             },
         },
+        Written::File(file) => of_file(file, pick, sql_type, files)?,
         Written::Uuid => Values::Uuid,
         Written::UuidV7 => Values::UuidV7,
         Written::EventTime(event) => Values::EventTime {
@@ -224,6 +232,38 @@ pub(super) fn resolve_values(
             Values::Pattern(pattern.map_err(|fault| of_column(&fault))?)
         }
     })
+}
+
+/// The values of a column of a file.
+fn of_file(
+    file: &profile::File,
+    pick: Pick,
+    sql_type: Option<ColumnType>,
+    files: &ProfileFiles,
+) -> Result<Values, ValuesFault> {
+    let (name, column) = (need(file.path.as_ref())?, need(file.column.as_ref())?);
+    let sql_type = sql_type.ok_or(ValuesFault::Reported)?;
+    let named = files.get(&name).map_err(|why| {
+        bad(
+            format!("failed to read `{name}`: {why}"),
+            "name a CSV file, from the profile's folder on",
+        )
+    })?;
+    if !sql_type.is_written() {
+        // The check refuses the type.
+        let sample = Sample::default();
+        return Ok(Values::File { path: name, column, fingerprint: String::new(), pick, sample });
+    }
+    let found = named.column(&column, sql_type);
+    let FileColumn { sample, fingerprint } = found.map_err(|(what, fix)| bad(what, fix))?;
+    if file.fingerprint.as_ref().is_some_and(|written| *written != fingerprint) {
+        let what = format!(
+            "`{}` is not the file that it was: its fingerprint is {fingerprint}",
+            named.path
+        );
+        return Err(bad(what, "bring the file back, or delete `fingerprint` to take this one"));
+    }
+    Ok(Values::File { path: named.path.clone(), column, fingerprint, pick, sample })
 }
 
 /// A fault that `row` finds as it reads a setting.
@@ -342,6 +382,12 @@ pub(super) fn written_values(column: &Column) -> Written {
         }),
         Values::Uuid => Written::Uuid,
         Values::UuidV7 => Written::UuidV7,
+        Values::File { path, column, fingerprint, pick, .. } => Written::File(profile::File {
+            path: Some(path.clone()),
+            column: Some(column.clone()),
+            pick: unless_random(pick),
+            fingerprint: Some(fingerprint.clone()),
+        }),
         Values::EventTime { late_ratio, mean_lateness_s } => {
             Written::EventTime(profile::EventTime {
                 late_ratio: Some(Number(*late_ratio)),

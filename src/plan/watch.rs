@@ -55,7 +55,7 @@ mod tests {
 
     fn resolve(text: &str, overrides: &Overrides) -> Result<Watch, String> {
         let text = format!("{text}\n[stream]\n");
-        let source = ProfileSource { name: "test.toml".to_owned(), text };
+        let source = ProfileSource::new("test.toml", text);
         let plan = Plan::resolve(&source, overrides);
         plan.map(|plan| plan.common.watch).map_err(|faults| faults.to_string())
     }

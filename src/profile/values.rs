@@ -64,6 +64,8 @@ pub enum Values {
     Boolean(Boolean),
     /// One of some values.
     Choice(Choice),
+    /// One of the values of a file's column.
+    File(File),
     /// A random UUID, version 4.
     Uuid,
     /// A UUID that begins with the moment the row of a stream was due, version 7.
@@ -215,6 +217,24 @@ pub struct Choice {
     /// How often one of the others comes, in the proportion of `weights`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub others_weight: Option<Number>,
+}
+
+/// The values of a column of a CSV file, with the names of the columns in its first line. An empty value is NULL.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The file, from the profile's folder on.
+    pub path: Option<String>,
+    /// The column's name in its first line.
+    pub column: Option<String>,
+    /// How a row of the file is chosen: at random, in turn or by rank. Columns with "cycle" take the same row, so
+    /// that whole rows come again and again. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+    /// What tells the file's content from another's. A result has it; where it is written, a file with
+    /// other content is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// How a value is chosen from its range.

@@ -8,7 +8,7 @@ use super::numeric::{self, MAX_SCALE, units_of};
 /// stands for none, or the type's values are not written so.
 pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
     use ColumnType as T;
-    if !is_written(sql_type) {
+    if !sql_type.is_written() {
         return None;
     }
     Some(match sql_type {
@@ -43,8 +43,10 @@ pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// Whether values of the type are written as text.
-pub(super) fn is_written(sql_type: ColumnType) -> bool {
-    use ColumnType as T;
-    !matches!(sql_type, T::Json | T::Jsonb | T::Bytea | T::Inet | T::Timestamp | T::TimestampTz)
+impl ColumnType {
+    /// Whether values of the type are written as text.
+    pub(crate) fn is_written(self) -> bool {
+        use ColumnType as T;
+        !matches!(self, T::Json | T::Jsonb | T::Bytea | T::Inet | T::Timestamp | T::TimestampTz)
+    }
 }

@@ -14,7 +14,7 @@ use super::day::DAY_US;
 use super::literal;
 use super::numeric::{MAX_SCALE, pow10};
 use super::pick::{Choosing, Pick};
-use super::{Column, ColumnType, Pattern};
+use super::{Column, ColumnType, Pattern, Sample};
 
 #[cfg(test)]
 mod tests;
@@ -104,6 +104,21 @@ pub enum Values {
         /// What comes where none of them does.
         #[serde(skip_serializing_if = "Option::is_none")]
         others: Option<Box<Others>>,
+    },
+    /// One of the values of a file's column.
+    File {
+        /// The file.
+        path: String,
+        /// The column's name in its first line.
+        column: String,
+        /// What tells the file's content from another's.
+        fingerprint: String,
+        /// How a row of the file is chosen.
+        #[serde(skip_serializing_if = "Pick::is_random")]
+        pick: Pick,
+        /// The values.
+        #[serde(skip)]
+        sample: Sample,
     },
     /// A random UUID, version 4.
     Uuid,
@@ -320,8 +335,13 @@ impl Values {
                 ratio.then_some(()).ok_or_else(|| ColumnFault::Ratio(true_ratio.to_string()))
             }
             Values::Choice { of, weights, others } => {
-                holds(CHOSEN, literal::is_written(sql_type))?;
+                holds(CHOSEN, sql_type.is_written())?;
                 chosen(of, weights, others.as_deref(), sql_type)
+            }
+            Values::File { pick, sample, .. } => {
+                holds(CHOSEN, sql_type.is_written())?;
+                short(sample.chars(), sql_type, "use a wider type")?;
+                pick.check(Choosing::Ranks(Some(sample.count() as u64)))
             }
             Values::Uuid | Values::UuidV7 => holds("`uuid`", sql_type == T::Uuid),
             Values::EventTime { late_ratio, mean_lateness_s } => {
@@ -376,6 +396,7 @@ impl Values {
             Self::Text { .. } => "text",
             Self::Boolean { .. } => "boolean",
             Self::Choice { .. } => "choice",
+            Self::File { .. } => "file",
             Self::Uuid => "uuid",
             Self::UuidV7 => "uuid_v7",
             Self::EventTime { .. } => "event_time",
@@ -412,6 +433,7 @@ impl Values {
                 let others = others.as_ref().map_or(0.0, |others| others.values.distinct());
                 of.len() as f64 + others
             }
+            Self::File { sample, .. } => sample.count() as f64,
             Self::Time { min_us, max_us } => (max_us - min_us) as f64 + 1.0,
             Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
             Self::Inet { network } => network.free() as f64 + 1.0,

@@ -149,7 +149,7 @@ pub(crate) struct Schedule {
 fn template() -> &'static Plan<StreamJob> {
     static TEMPLATE: OnceLock<Plan<StreamJob>> = OnceLock::new();
     TEMPLATE.get_or_init(|| {
-        let source = ProfileSource { name: "simulation".to_owned(), text: PROFILE.to_owned() };
+        let source = ProfileSource::new("simulation", PROFILE);
         let plan = Plan::resolve(&source, &Overrides::default())
             .unwrap_or_else(|faults| panic!("{faults}"));
         plan.into_stream().unwrap()

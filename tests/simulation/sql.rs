@@ -130,9 +130,10 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
         () if begins("SELECT 'LIST ('") || begins("SELECT pg_get_partkeydef(") => {
             one("LIST (part)")
         }
-        () if begins("SELECT attname, format_type") => {
+        () if begins("WITH RECURSIVE beneath AS") => {
             let row = |(name, sql_type)| {
-                vec![some(name), some(sql_type), some("t"), some("f"), some("t")]
+                let types = [some(name), some(sql_type), some(sql_type), None];
+                [&types[..], &[some("t"), some("f"), some("t")]].concat()
             };
             let is_there = |(name, _): &&(&str, &str)| *name != "part" || world.partitions > 0;
             Answer::Rows(COLUMNS.iter().filter(is_there).map(|column| row(*column)).collect())

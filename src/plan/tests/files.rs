@@ -1,14 +1,14 @@
-//! Queries whose text stands in a file of its own.
+//! What stands in files of its own: texts of queries, and values of columns.
 
 use super::*;
+use crate::row::Values;
 
-fn resolve_with(text: &str, file: &Result<&str, &str>) -> Result<Plan, Faults> {
-    let source = source(text);
-    let files = SqlFiles::of(&source.text, |name| {
-        assert_eq!(name, "queries/top.sql");
-        file.map(str::to_owned).map_err(str::to_owned)
+fn resolve_of(text: &str, file: &Result<&str, &str>) -> Result<Plan, Faults> {
+    let source = source(text).reading(|name| {
+        let path = format!("/srv/{name}");
+        file.map(|text| NamedFile { path, text: text.to_owned() }).map_err(str::to_owned)
     });
-    Plan::resolve_with(&source, &Overrides::default(), &files)
+    Plan::resolve(&source, &Overrides::default())
 }
 
 #[test]
@@ -20,7 +20,7 @@ fn the_text_of_a_file_takes_the_place_of_its_name() {
                             name = 't'\nrows = 1\ncolumns = [{{ name = 'a', type = 'bigint', values = 'row_id' }}]"
         );
         let text = if section == "readers" { format!("[stream]\n{text}") } else { text };
-        let plan = resolve_with(&text, &Ok(sql)).unwrap();
+        let plan = resolve_of(&text, &Ok(sql)).unwrap();
         let json = serde_json::to_value(&plan.common.profile).unwrap();
         let query = &json[section]["queries"][0];
         assert_eq!((query["sql"].as_str(), query.get("sql_file")), (Some(sql), None), "{query}");
@@ -38,7 +38,7 @@ fn the_text_of_a_file_takes_the_place_of_its_name() {
 #[test]
 fn what_is_wrong_with_a_file_is_said_where_it_is_named() {
     let query = "[[readers.queries]]\nname = 'top'\nsql_file = 'queries/top.sql'\n";
-    let faults = |text: &str, file| resolve_with(text, &file).unwrap_err().to_string();
+    let faults = |text: &str, file| resolve_of(text, &file).unwrap_err().to_string();
     let several = faults(query, Ok("SELECT 1; SELECT 2"));
     assert!(
         several.contains("`sql` holds several statements\n --> profiles/test.toml:3:12"),
@@ -71,4 +71,71 @@ fn a_pause_of_the_readers_is_of_a_closed_loop() {
     );
     assert!(faults.contains("and there is a rate"), "{faults}");
     assert_eq!(faults.matches("error: ").count(), 1, "{faults}");
+}
+
+/// A stream with a column of the file `c.csv`.
+fn of_column(sql_type: &str, file: &str) -> String {
+    format!(
+        "[stream]\ncolumns = [{{ name = 'id', type = 'bigint', values = 'row_id' }},\n\
+         {{ name = 'customer', type = '{sql_type}', values = {{ file = {{ path = 'c.csv', {file} }} }} }}]"
+    )
+}
+
+const CSV: &str = "id,name\n7,\"a, b\"\n8,\n-9,c\n";
+
+#[test]
+fn a_column_takes_the_values_of_a_file() {
+    let resolved = resolve_of(&of_column("text", "column = 'name'"), &Ok(CSV)).unwrap();
+    let profile = serde_json::to_value(&resolved.common.profile).unwrap();
+    let file = &profile["stream"]["columns"][1]["values"]["file"];
+    assert_eq!((&file["path"], &file["column"]), (&"/srv/c.csv".into(), &"name".into()), "{file}");
+    let plan = resolved.into_stream().unwrap();
+    let Values::File { sample, fingerprint, .. } = &plan.job.stream.columns[1].values else {
+        panic!("{:?}", plan.job.stream.columns)
+    };
+    assert_eq!((sample.count(), sample.has_nulls(), fingerprint.len()), (3, true, 32));
+    // As a result has it, the file must be the same.
+    let kept = format!("column = 'name', fingerprint = '{fingerprint}'");
+    resolve_of(&of_column("text", &kept), &Ok(CSV)).unwrap();
+    let other = resolve_of(&of_column("text", &kept), &Ok("id,name\n7,a\n")).unwrap_err();
+    assert!(other.to_string().contains("`/srv/c.csv` is not the file that it was"), "{other}");
+}
+
+#[test]
+fn what_is_wrong_with_a_files_values_is_said_with_its_line() {
+    let faults = |sql_type: &str, file: &str, csv: Result<&str, &str>| {
+        let faults = resolve_of(&of_column(sql_type, file), &csv).unwrap_err().to_string();
+        assert_eq!(faults.matches("error: ").count(), 1, "{faults}");
+        faults
+    };
+    for (sql_type, file, csv, says) in [
+        (
+            "integer",
+            "column = 'id'",
+            Ok("id\n7\n\"\"\n8.5\n"),
+            "line 4 of `/srv/c.csv`: `8.5` is no value of type integer",
+        ),
+        ("integer", "column = 'id'", Ok("id\n7\n\n8\n"), "line 3 of `/srv/c.csv` is empty"),
+        ("integer", "column = 'ids'", Ok(CSV), "`/srv/c.csv` has no column `ids`"),
+        ("integer", "column = 'id'", Ok("id\n"), "has 0 rows below its first line"),
+        ("integer", "column = 'id'", Ok("id,a\n1\n"), "`/srv/c.csv` is not CSV"),
+        (
+            "integer",
+            "column = 'id'",
+            Err("it is not there"),
+            "failed to read `c.csv`: it is not there",
+        ),
+        ("jsonb", "column = 'id'", Ok(CSV), "`file`"),
+        ("varchar(3)", "column = 'name'", Ok(CSV), "use a wider type"),
+        ("integer", "", Ok(CSV), "the values have no `column`"),
+        (
+            "integer",
+            "column = 'id', pick = { normal = { mean = 1, sd = 1 } }",
+            Ok(CSV),
+            "are not chosen by a distribution",
+        ),
+    ] {
+        let faults = faults(sql_type, file, csv);
+        assert!(faults.contains(says), "{says}: {faults}");
+    }
 }

@@ -67,7 +67,7 @@ fn no_setting_is_taken_in_silence() {
     ];
     let mut used = Vec::new();
     for (kind, text) in &profiles {
-        let source = ProfileSource { name: "test.toml".to_owned(), text: text.clone() };
+        let source = ProfileSource::new("test.toml", text.clone());
         let read = |overrides: &Overrides| Plan::read(&source, overrides).unwrap();
         // What is done, without what is said of it.
         let done = |plan: &Plan<Option<Job>>| {
@@ -210,7 +210,7 @@ fn keys_of_other_jobs_are_faults() {
         String::new(),
     ];
     let shown = all.map(|text| {
-        let source = ProfileSource { name: "test.toml".to_owned(), text };
+        let source = ProfileSource::new("test.toml", text);
         let faults = Plan::read(&source, &Overrides::default()).expect_err("it is bad");
         faults.to_string()
     });

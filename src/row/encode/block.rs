@@ -6,6 +6,7 @@
 
 use crate::pace::{DueTimes, Progression};
 use crate::row::random::Row;
+use crate::row::sample::NULL;
 
 /// Most rows in the making.
 const ROWS_MAX: usize = 64;
@@ -14,9 +15,6 @@ const BYTES_MAX: usize = 16 * 1024;
 /// Room of a row is a multiple of this, so that rows of a few multiples are moved by a copy of
 /// fixed size.
 const STEP_BYTES: usize = 32;
-
-/// A field that is NULL: a length of −1, and no bytes.
-const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
 /// Rows in the making.
 #[derive(Debug, Clone)]

@@ -9,8 +9,9 @@ use crate::row::day::DAY_US;
 use crate::row::literal;
 use crate::row::numeric::{self, Packed};
 use crate::row::random::Stream;
+use crate::row::sample::NULL;
 use crate::row::uuid;
-use crate::row::{Column, ColumnType, Pick, Values};
+use crate::row::{Column, ColumnType, Pick, Sample, Values};
 
 /// 2000-01-01, where PostgreSQL's time begins, in Unix time.
 const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
@@ -57,6 +58,7 @@ pub(super) enum Field {
     ShortChoice(Chosen, Table<16>),
     LongChoice(Chosen, Table<32>),
     Choice(Chosen, Box<[Vec<u8>]>),
+    File(Whole, Sample),
     /// One of these, or else of another field.
     Mixed(Chosen, Box<[Vec<u8>]>, Box<Field>),
     Uuid(Stream),
@@ -174,6 +176,10 @@ impl Field {
                     (None, None) => Self::Choice(chosen, fields.into()),
                 }
             }
+            Values::File { pick, sample, .. } => {
+                let last = sample.count().saturating_sub(1) as i64;
+                Self::File(Whole::new(0, last, pick, stream), sample.clone())
+            }
             Values::Uuid => Self::Uuid(stream),
             Values::UuidV7 => Self::DueUuid(stream),
             Values::EventTime { late_ratio, mean_lateness_s } => {
@@ -231,6 +237,7 @@ impl Field {
             Self::ShortLabel(..) | Self::ShortChoice(..) => 16,
             Self::LongLabel(..) | Self::LongChoice(..) => 32,
             Self::Choice(_, fields) => longest(fields),
+            Self::File(_, sample) => sample.longest(),
             Self::Mixed(_, fields, others) => others.max_bytes().max(longest(fields)),
             Self::Nullable { field, .. } => field.max_bytes(),
             Self::FormattedLabel(_, label) => label.max_bytes(),
@@ -308,6 +315,9 @@ impl Field {
                 space[..field.len()].copy_from_slice(field);
                 field.len()
             }),
+            Self::File(number, sample) => {
+                number.put(block, |number, space| sample.write(number as usize, space));
+            }
             Self::Mixed(Chosen { alias, stream }, fields, others) => block.put_and_change(
                 |block| others.put(block),
                 |row, length, space| match fields.get(alias.draw(stream.bits(row)) as usize) {
@@ -355,6 +365,9 @@ fn longest(fields: &[Vec<u8>]) -> usize {
 
 /// Appends spaces to a field of a text, up to so many characters; returns its new length.
 fn pad(space: &mut [u8], length: usize, chars: usize) -> usize {
+    if space[..4] == NULL {
+        return length;
+    }
     // Each character has one byte that continues no other.
     let has = space[4..length].iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     let end = length + chars.saturating_sub(has);

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use self::kinds::{every_choice, every_other_kind};
+use self::kinds::{every_choice, every_file, every_other_kind};
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
-use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pick, Values, Zipf, literal};
+use crate::row::{
+    CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pick, Sample, Values, Zipf, literal,
+};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
 /// Rows that are due before time in microseconds overflows.
@@ -302,6 +304,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             let column = Column { values: others.clone().unwrap().values, ..column.clone() };
             check(&column, bytes, seq, partition, first_id, due_us);
         }
+        Values::File { pick, sample, .. } => check_of_file((pick, sample), bytes, seq),
         Values::Uuid => assert_eq!(bytes[6] >> 4, 4),
         Values::UuidV7 => {
             let millis = u64::from_be_bytes(bytes[..8].try_into().unwrap()) >> 16;
@@ -326,6 +329,18 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
     }
 }
 
+fn check_of_file((pick, sample): (&Pick, &Sample), bytes: &[u8], seq: u64) {
+    let mut space = vec![0; sample.longest()];
+    let mut is = |number: usize| {
+        let end = sample.write(number, &mut space);
+        if end == 4 { bytes == NULL } else { space[4..end] == *bytes }
+    };
+    match pick {
+        Pick::Cycle => assert!(is((seq % sample.count() as u64) as usize), "row {seq}"),
+        _ => assert!((0..sample.count()).any(is), "row {seq} {bytes:?}"),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -333,7 +348,7 @@ proptest! {
     fn every_value_has_its_type_and_is_in_its_range(
         seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
     ) {
-        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice()].concat();
+        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file()].concat();
         let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
         let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
         let mut due = due_times(first_row);
@@ -410,6 +425,9 @@ fn the_generator_is_the_one_of_the_last_release() {
     let mut encoder = Encoder::new(&every_choice(), 42, 1, 1).unwrap();
     let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
     assert_eq!((bytes.len(), fingerprint(&bytes)), (119_104, 9_816_570_295_481_872_954));
+    let mut encoder = Encoder::new(&every_file(), 42, 1, 1).unwrap();
+    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
+    assert_eq!((bytes.len(), fingerprint(&bytes)), (27_395, 12_766_651_451_559_654_603));
 }
 
 fn fingerprint(bytes: &[u8]) -> u64 {

@@ -1,7 +1,7 @@
 //! Columns of the types and generators that came after the first ones.
 
 use super::{T, label, named};
-use crate::row::{Column, Others, Pattern, Pick, Values};
+use crate::row::{Column, Others, Pattern, Pick, Sample, Values, Zipf};
 
 /// What came after them: each type and generator of its own.
 pub(super) fn every_other_kind() -> Vec<Column> {
@@ -47,5 +47,21 @@ pub(super) fn every_choice() -> Vec<Column> {
         (T::Uuid, choice(&["00112233-4455-6677-8899-aabbccddeeff"], Some((1.0, Values::Uuid)))),
         (T::Text, choice(&["hot"], Some((3.0, label("cold_", 1, 100_000, Pick::Random))))),
         (T::Char(4), choice(&["é"], Some((1.0, Values::Text { min_chars: 0, max_chars: 4 })))),
+    ])
+}
+
+/// Values of files, with some that are NULL.
+pub(super) fn every_file() -> Vec<Column> {
+    let file = |sql_type, texts: &[&str], pick| Values::File {
+        path: "v.csv".to_owned(),
+        column: "v".to_owned(),
+        fingerprint: String::new(),
+        pick,
+        sample: Sample::encode(sql_type, texts.iter().copied()).unwrap(),
+    };
+    named(vec![
+        (T::BigInt, file(T::BigInt, &["7", "", "-9"], Pick::Cycle)),
+        (T::Char(4), file(T::Char(4), &["", "é", "abcd"], Pick::Random)),
+        (T::Text, file(T::Text, &["x", "", "a longer one"], Pick::Zipf(Zipf::new(1.0)))),
     ])
 }

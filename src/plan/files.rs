@@ -1,0 +1,167 @@
+//! What the files hold that a profile names: texts of queries, and values of columns. Whoever reads a profile
+//! reads these, too.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+use toml::de::DeTable;
+
+use crate::profile::document::{Table, Value};
+use crate::row::{ColumnType, Sample, SampleFault, VALUES_MAX};
+
+/// The files that a profile names, by the names there.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProfileFiles(BTreeMap<String, Result<NamedFile, String>>);
+
+/// A file that a profile names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// Where it is, whatever the folder is that one looks from.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+impl ProfileFiles {
+    /// Most bytes of a file.
+    pub const BYTES_MAX: usize = 64 << 20;
+
+    /// The files that a profile of this text names, as `read` reads them, or says why it cannot.
+    pub fn of(profile: &str, read: impl Fn(&str) -> Result<NamedFile, String>) -> Self {
+        // What is wrong with the profile is found when it is resolved.
+        let (document, _) = DeTable::parse_recoverable(profile);
+        let document: Table = document.get_ref().into();
+        let mut names = Vec::new();
+        find(&document, &mut names);
+        Self(names.into_iter().map(|name| (name.to_owned(), read(name))).collect())
+    }
+
+    /// A file, or why there is none.
+    pub(super) fn get(&self, name: &str) -> Result<&NamedFile, String> {
+        match self.0.get(name) {
+            Some(Ok(file)) => Ok(file),
+            Some(Err(why)) => Err(why.clone()),
+            None => Err("nothing was read".to_owned()),
+        }
+    }
+}
+
+/// The names that stand where a profile names files: `sql_file`, and `path` under `file`.
+fn find<'d>(table: &'d Table, names: &mut Vec<&'d str>) {
+    for entry in table.entries() {
+        match &entry.node.value {
+            Value::Text(name) if entry.key == "sql_file" => names.push(name),
+            value => find_in(&entry.key, value, names),
+        }
+    }
+}
+
+fn find_in<'d>(key: &str, value: &'d Value, names: &mut Vec<&'d str>) {
+    match value {
+        Value::Table(table) => {
+            if let ("file", Some(Value::Text(name))) =
+                (key, table.get("path").map(|entry| &entry.node.value))
+            {
+                names.push(name);
+            }
+            find(table, names);
+        }
+        Value::Array(nodes) => nodes.iter().for_each(|node| find_in(key, &node.value, names)),
+        _ => {}
+    }
+}
+
+/// A column of a file, with what tells the file's content from another's.
+pub(super) struct FileColumn {
+    pub(super) sample: Sample,
+    pub(super) fingerprint: String,
+}
+
+impl NamedFile {
+    /// The values of a column of this file, which is CSV with the names of the columns in its first line; or what
+    /// is wrong with it, and a fix.
+    pub(super) fn column(
+        &self,
+        column: &str,
+        sql_type: ColumnType,
+    ) -> Result<FileColumn, (String, String)> {
+        let bad = |what: String, fix: &str| (what, fix.to_owned());
+        let unread = |error: csv::Error| {
+            let error = error.to_string();
+            let why = error.strip_prefix("CSV error: ").unwrap_or(&error);
+            bad(format!("`{}` is not CSV: {why}", self.path), "save it as CSV in UTF-8")
+        };
+        let mut reader = csv::Reader::from_reader(self.text.as_bytes());
+        let heads = reader.headers().map_err(unread)?;
+        let Some(place) = heads.iter().position(|head| head == column) else {
+            let heads: Vec<&str> = heads.iter().collect();
+            let what = format!("`{}` has no column `{column}`", self.path);
+            return Err(bad(what, &format!("its first line names {}", heads.join(", "))));
+        };
+        // The reader passes over them, and the server writes a lone NULL so.
+        let is_empty = |line: &(usize, &str)| heads.len() == 1 && line.1.is_empty();
+        if let Some((number, _)) = self.text.lines().enumerate().find(is_empty) {
+            let what = format!("line {} of `{}` is empty", number + 1, self.path);
+            return Err(bad(
+                what,
+                "write \"\" for NULL where there is one column, or delete the line",
+            ));
+        }
+        let (mut values, mut lines) = (Vec::new(), Vec::new());
+        for record in reader.records() {
+            let record = record.map_err(unread)?;
+            values.push(record.get(place).unwrap_or_default().to_owned());
+            lines.push(record.position().map_or(0, csv::Position::line));
+        }
+        if values.is_empty() || values.len() > VALUES_MAX {
+            let what = format!("`{}` has {} rows below its first line", self.path, values.len());
+            return Err(bad(what, "name a file with a row at least"));
+        }
+        let sample = Sample::encode(sql_type, values.iter().map(String::as_str));
+        let sample = sample.map_err(|fault| match fault {
+            SampleFault::Value(number) => {
+                let (line, text) = (lines[number], &values[number]);
+                let what = format!(
+                    "line {line} of `{}`: `{text}` is no value of type {sql_type}",
+                    self.path
+                );
+                bad(what, "choose the type that the file has, or mend the line")
+            }
+            SampleFault::TooLarge => {
+                bad(format!("`{}` has too many values", self.path), "take a part of the file")
+            }
+        })?;
+        let fingerprint = fingerprint(&self.text);
+        Ok(FileColumn { sample, fingerprint })
+    }
+}
+
+/// The first 128 bits of a text's SHA-256, in hexadecimal digits.
+fn fingerprint(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    format!("{:032x}", u128::from_be_bytes(*bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_found_wherever_they_are_named() {
+        let profile = r#"
+            [stream]
+            columns = [{ name = "a", values = { choice = { others = { file = { path = "a.csv" } } } } }]
+            [[tables]]
+            columns = [{ name = "b", values = { file = { path = "b.csv", column = "x" } } }]
+            [[readers.queries]]
+            sql_file = "q.sql"
+            [readers.queries.parameters]
+            file = { type = "text", values = { file = { path = "c.csv" } } }
+        "#;
+        let files = ProfileFiles::of(profile, |name| Err(format!("no {name}")));
+        let names: Vec<&str> = files.0.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a.csv", "b.csv", "c.csv", "q.sql"]);
+        assert_eq!(files.get("q.sql"), Err("no q.sql".to_owned()));
+    }
+}
