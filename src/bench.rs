@@ -384,14 +384,14 @@ impl Bencher {
             self.warm.iter_mut().flatten().for_each(|warm| *warm = false);
         }
         let armed_queries = Arc::clone(&self.armed_queries);
-        let asked = armed_queries[query].asked(number);
+        let (asked, work) = (armed_queries[query].asked(number), armed_queries[query].work(number));
         let arm_entered = &armed_queries[query].arms[arm];
         let reduction = self.timed.reduction(query, arm);
         let at_limit = match limit {
             Limit::At(after) => Some(after),
             Limit::Fails | Limit::Server => None,
         };
-        match self.armed.run_reduced(asked, arm_entered, (&self.abort, at_limit), reduction).await {
+        match self.armed.run_reduced(&work, arm_entered, (&self.abort, at_limit), reduction).await {
             Ok(Ended::AtLimit(after)) => Ok(self.cut(query, arm, samples, after)),
             Ok(Ended::CutOff) => {
                 self.recorders.queries[query][arm].note(|tally| tally.interrupted += 1);

@@ -9,6 +9,7 @@ mod faults;
 mod fill;
 mod metrics_address;
 mod output;
+mod profile;
 mod profiles;
 mod server;
 mod settings;
@@ -33,6 +34,7 @@ pub use faults::FaultsArgs;
 pub use fill::FillArgs;
 pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs, ResultFormat};
+pub use profile::{FromPgbenchArgs, ProfileCommand};
 pub use server::{EmbeddedArgs, ReadersArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
 pub use variables::{unknown_variables, variables_without_use};
@@ -123,6 +125,12 @@ pub enum Command {
         /// What to print
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
+    },
+    /// Draft a profile from what is there, and print it
+    Profile {
+        /// From what.
+        #[command(subcommand)]
+        command: ProfileCommand,
     },
     /// List the figures that a threshold may name, by kind of job
     ///

@@ -11,6 +11,7 @@ mod history;
 mod manual;
 mod noise;
 mod outcome;
+mod profile;
 mod profiles;
 mod report;
 mod run;
@@ -29,7 +30,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::{
     Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PostgresCommand,
-    ReadersArgs, ServerArgs,
+    ProfileCommand, ReadersArgs, ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
@@ -129,6 +130,9 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
             }
         }
         Some(Command::Profiles { format }) => profiles::list(*format),
+        Some(Command::Profile { command: ProfileCommand::FromPgbench(args) }) => {
+            profile::from_pgbench(args)
+        }
         Some(Command::Thresholds { format }) => thresholds::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server, quiet }) => {

@@ -19,6 +19,7 @@ pub mod inject;
 pub mod metric;
 pub mod pace;
 pub mod pg;
+pub mod pgbench;
 pub mod plan;
 pub mod plot;
 pub mod profile;

@@ -42,6 +42,7 @@ mod silence;
 mod start;
 pub(crate) mod table;
 mod tls;
+mod transaction;
 pub(crate) mod waits;
 pub(crate) mod work;
 

@@ -20,6 +20,7 @@ mod outline;
 mod overrides;
 mod parameters;
 mod query;
+mod query_text;
 mod readers;
 mod recovery;
 mod recreate;
@@ -56,6 +57,7 @@ pub use outline::{Aggregates, Outline};
 pub use overrides::{Override, Overrides};
 pub use parameters::Parameters;
 pub use query::{AnswerRule, Query};
+pub use query_text::Statement;
 pub use readers::Readers;
 pub use recovery::Recovery;
 pub use recreate::Recreate;
@@ -65,6 +67,7 @@ pub use setting::{Form, Given, SETTINGS, Setting};
 pub use shape::Shape;
 pub use source::ProfileSource;
 pub use sql::bare_sql;
+pub(crate) use sql::{blank, first_word, parameter_names, statement};
 pub use sql_place::SqlPlace;
 pub use stream::{Stream, StreamRate};
 pub use stream_job::StreamJob;
@@ -77,7 +80,7 @@ pub use unwritten::unwritten;
 pub use watch::Watch;
 
 pub use crate::profile::{
-    Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault, Protocol,
+    Answers as AnswerCompare, Audit, Delivery, Gpu as GpuChoice, OnFault, Protocol, RowChanges,
 };
 
 use crate::profile::Profile;

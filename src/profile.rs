@@ -5,6 +5,7 @@
 //! that gives it. A profile reads back from TOML and from JSON.
 
 mod bench;
+mod changes;
 pub(crate) mod document;
 mod evidence;
 mod scalar;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use bench::{Bench, Order, Restart, Step};
+pub use changes::{Changes, RowChanges};
 pub use evidence::{Answers, Arm, Evidence};
 pub use scalar::{
     Located, MillisecondsOrOff, Number, RateOrMax, Recreate, SecondsOrForever, SettingValue, Time,
@@ -192,7 +194,7 @@ pub struct Readers {
     /// How often the measurement is repeated, each time for `duration_s` and with new sessions of the
     /// readers. Default: 1.
     pub repeats: Option<Located<Whole>>,
-    /// Whether queries may write. If not, the readers' sessions are read-only. Default: false.
+    /// Whether queries may write that do not say so themselves. The others are read-only. Default: false.
     pub writes: Option<bool>,
     /// The queries.
     pub queries: Option<Vec<Located<Query>>>,
@@ -245,9 +247,21 @@ pub struct Query {
     /// tie in them, either arm may return either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ties: Option<Vec<String>>,
+    /// Whether it may write: UPDATE, DELETE, INSERT, MERGE. Default: what `[readers]` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writes: Option<Located<bool>>,
+    /// What it may change in the stream's table: columns by name, `[]` for nothing, or "rows" if it deletes rows or
+    /// adds some. The audit proves the rest. Default: nobody knows, and the rows are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Located<Changes>>,
     /// One SQL statement; `{table}` stands for the stream's table, `:name` for a parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sql: Option<Located<String>>,
-    /// A file with that statement in place of `sql`, from the profile's folder on.
+    /// Several of them in place of `sql`: one transaction, whose time is the query's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statements: Option<Vec<Located<String>>>,
+    /// A file with the statement in place of `sql`, or with several for one transaction, from the profile's
+    /// folder on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sql_file: Option<Located<String>>,
     /// How it is sent. Default: "prepared" with parameters, else "extended".

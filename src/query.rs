@@ -32,7 +32,7 @@ use crate::record::{
 use crate::strom::StromError;
 pub(crate) use armed::{Answer, Armed, Connection, Ended};
 pub(crate) use armed_query::ArmedQuery;
-pub(crate) use asked::{Asked, NO_SAMPLE, TYPICAL};
+pub(crate) use asked::{Asked, NO_SAMPLE, TYPICAL, Work};
 pub(crate) use chooser::{Chooser, TableRows};
 pub(crate) use dealer::Dealer;
 pub(crate) use failures::Failures;
@@ -240,8 +240,8 @@ impl Reader {
         let armed_query = &self.armed_queries[turn.query];
         let rows = self.rows.load(Ordering::Relaxed);
         let arm = &armed_query.arms[turn.arm];
-        let asked = armed_query.asked(turn.number);
-        let ran = self.armed.run(asked, arm, &self.abort, turn.limit).await;
+        let work = armed_query.work(turn.number);
+        let ran = self.armed.run(&work, arm, &self.abort, turn.limit).await;
         let ended = ran.map_err(|error| match error {
             StromError::Server(error) => ReadError::Server(error),
             error => ReadError::Strom(error),
@@ -297,6 +297,7 @@ impl Reader {
             if slot.measured {
                 tally.executions_measured += 1;
                 tally.times.record(&latency);
+                tally.statements(&answer.statements);
                 let (ran, fell) = (answer.ran.as_ref(), answer.fallback_rows);
                 tally.ran(ran, execution.start, latency.service, fell);
                 for (times, duration) in [
@@ -344,6 +345,10 @@ impl Reader {
         error: pg::Error,
         recorder: &Recorder<QueryTally>,
     ) -> Result<bool, ReadError> {
+        if error.is_conflict() {
+            // It stands for no broken query, and without its pause the others meet as they would.
+            return Ok(true);
+        }
         if !error.is_lost() {
             let pause = tokio::time::sleep(ERROR_PAUSE);
             return Ok(unless_over(&self.stop, &self.abort, pause).await.is_some());

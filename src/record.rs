@@ -171,6 +171,8 @@ pub struct QueryTally {
     pub plan_changes: u64,
     /// Times of the measured executions.
     pub times: WorkTimes,
+    /// Of a transaction: those of its BEGIN, of each statement, and of its COMMIT.
+    pub statements: Vec<Times>,
     /// How long ago the oldest row was due that is not in the answer, when that arrived; of the measured
     /// executions.
     pub answer_age: Times,
@@ -297,6 +299,13 @@ impl QueryTally {
         };
     }
 
+    /// Notes how long the parts of a measured transaction took.
+    pub fn statements(&mut self, took: &[Duration]) {
+        let more = took.len().saturating_sub(self.statements.len());
+        self.statements.extend((0..more).map(|_| Times::default()));
+        self.statements.iter_mut().zip(took).for_each(|(times, took)| times.record(*took));
+    }
+
     /// Adds an execution that failed, with its SQLSTATE.
     pub fn failed(&mut self, mut execution: Execution, sqlstate: &str) {
         *self.errors.entry(sqlstate.to_owned()).or_default() += 1;
@@ -358,6 +367,9 @@ impl Tally for QueryTally {
         self.by_plan.merge(&other.by_plan);
         self.plan_changes += other.plan_changes;
         self.times.merge(&other.times);
+        let more = other.statements.len().saturating_sub(self.statements.len());
+        self.statements.extend((0..more).map(|_| Times::default()));
+        self.statements.iter_mut().zip(&other.statements).for_each(|(own, other)| own.merge(other));
         self.answer_age.merge(&other.answer_age);
         self.freshness.merge(&other.freshness);
         self.newest_age.merge(&other.newest_age);

@@ -47,7 +47,8 @@ pub(crate) use shortfall::one_line;
 pub use shortfall::{Shortfall, ShortfallKind};
 
 use crate::exit;
-use crate::profile::{Audit, Delivery, Identity, Profile};
+pub use crate::profile::RowChanges;
+use crate::profile::{Audit, Delivery, Identity, Profile, Readers};
 
 /// Version of the format of `result.json` and `index.json`; docs/result.md describes it. Additions
 /// keep it, everything else raises it.
@@ -195,10 +196,15 @@ impl JobResult {
     }
 
     /// The queries of readers that may write.
-    pub fn writing_readers(&self) -> Option<Vec<&str>> {
-        let readers = self.plan.readers.as_ref().filter(|readers| readers.writes == Some(true))?;
-        let names = readers.queries.iter().flatten().filter_map(|query| query.name.as_deref());
-        Some(names.map(String::as_str).collect())
+    pub fn writing_readers(&self) -> Vec<&str> {
+        let writers = self.plan.readers.iter().flat_map(Readers::writers);
+        writers.filter_map(|query| query.name.as_deref()).map(String::as_str).collect()
+    }
+
+    /// What these may change of the rows of a stream.
+    pub fn row_changes(&self) -> RowChanges {
+        let readers = self.plan.readers.as_ref();
+        readers.map_or(RowChanges::Columns(Vec::new()), Readers::row_changes)
     }
 
     /// Whether the rows of a stream are to be looked for in the table.
@@ -253,16 +259,29 @@ impl JobResult {
     }
 
     /// Whether the table holds what was acknowledged: no fewer rows, and no more than were sent.
-    /// True where there is no stream, or where it was not looked at.
+    /// True where there is no stream, where it was not looked at, or where nobody can tell.
     pub fn rows_add_up(&self) -> bool {
         let Some(run) = self.stream() else { return true };
         let stream = &run.stream;
         if let Some(audit) = &stream.audit {
             return audit.iter().all(|partition| partition.is_right(self.may_double()));
         }
+        stream
+            .rows_found
+            .is_none_or(|found| self.is_due_count(found) || self.count_proves_nothing())
+    }
+
+    /// Whether so many rows of a stream are to be expected if nobody else wrote.
+    pub fn is_due_count(&self, found: u64) -> bool {
+        let Some(stream::StreamRun { stream, .. }) = self.stream() else { return true };
         // What may be there twice has no upper end.
         let most = if self.may_double() { u64::MAX } else { stream.rows_sent };
-        stream.rows_found.is_none_or(|found| (stream.rows_acknowledged..=most).contains(&found))
+        (stream.rows_acknowledged..=most).contains(&found)
+    }
+
+    /// Whether rows that are missing or too many may be the work of readers that write.
+    pub fn count_proves_nothing(&self) -> bool {
+        !matches!(self.row_changes(), RowChanges::Columns(_))
     }
 
     /// Whether the rows of its stream can be told apart.

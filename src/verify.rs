@@ -1,5 +1,6 @@
 //! `verify`: the audit of a saved run, any time later, also of one whose loader was killed.
 
+mod changed;
 mod lane;
 
 use std::fmt::Write as _;
@@ -18,13 +19,14 @@ use crate::pg::{self, Address, Session};
 use crate::plan::{Delivery, Faults, NamedFile, Overrides, Plan, ProfileSource, StreamJob};
 use crate::quantity::{format_count, format_seconds};
 use crate::record::LaneAudit;
-use crate::report::{differences, may_have_written, shown};
+use crate::report::{differences, left_out, may_have_written, shown};
 use crate::result::index::Index;
 use crate::result::journal::{JOURNAL, Journal};
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
 use crate::row::Ids;
 
+use changed::unchanged;
 use lane::{SavedLane, lanes};
 
 /// How the table can be another one on the run's own server.
@@ -160,6 +162,21 @@ pub(crate) enum SavedRunError {
         /// The file.
         path: String,
     },
+    /// Readers may have changed its rows.
+    #[error(
+        "the rows of `{path}` are not to be found as they were sent: {why} ({})\n  fix: see in its result what \
+         was counted at its end; a run whose queries that write say in `changes` which columns they change can \
+         be verified",
+        writers.join(", ")
+    )]
+    Changed {
+        /// The file.
+        path: String,
+        /// What readers did.
+        why: &'static str,
+        /// Their queries.
+        writers: Vec<String>,
+    },
     /// It is the folder of several runs.
     #[error(
         "`{path}` holds the results of several runs{}", match folders.as_slice() {
@@ -231,6 +248,7 @@ impl SavedRun {
         // The plan is saved in the profile's own keys, so it is a profile.
         let profile = result::as_profile(result["plan"].clone());
         let profile = profile.map_err(|error| malformed(error.to_string()))?;
+        unchanged(&path, &profile)?;
         let source = ProfileSource::new(path.clone(), profile);
         let source = source.reading(|name| read_named(Path::new(name)));
         let plan = Plan::resolve(&source, &Overrides::default())
@@ -513,7 +531,8 @@ impl SavedRun {
         }
         let readers = &self.plan.job.readers;
         if !right && readers.writes {
-            let queries: Vec<&str> = readers.queries.iter().map(|query| &*query.name).collect();
+            let writers = readers.queries.iter().filter(|query| query.writes);
+            let queries: Vec<&str> = writers.map(|query| &*query.name).collect();
             out.push_str(&may_have_written(&queries));
         }
         let verdict = match self.known_until_s {
@@ -533,6 +552,9 @@ impl SavedRun {
             }
         };
         let _ = writeln!(out, "verdict     {verdict}");
+        if right {
+            out.push_str(&left_out(&self.plan.job.row_changes));
+        }
         out
     }
 }

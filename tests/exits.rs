@@ -262,7 +262,7 @@ async fn of_several_profiles_the_gravest_code_counts() {
 #[tokio::test]
 async fn a_summary_that_cannot_be_printed_is_an_output_lost() {
     let deletes = "[readers]\ncount = 1\nqueries_per_s = 2\nwrites = true\n[[readers.queries]]\n\
-                   name = \"zap\"\nsql = \"DELETE FROM {table} WHERE id % 7 = 3\"\n";
+                   name = \"zap\"\nchanges = []\nsql = \"DELETE FROM {table} WHERE id % 7 = 3\"\n";
     for (profile, more, code) in [
         ("", &["--readers", "0"][..], 6),
         ("", &["--readers", "0", "--threshold", "rows_per_s < 1"], 6),

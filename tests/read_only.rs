@@ -171,6 +171,7 @@ async fn what_switches_read_only_off_is_a_failed_query() {
 async fn readers_that_may_write_are_named_where_rows_are_wrong() {
     let database = Database::create().await;
     let profile = reader("writes = true", "DELETE FROM {table}");
+    let profile = profile.replace("name = 'w'", "name = 'w'\nchanges = []");
     let ended = run(&database, &profile, &SHORT).await;
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
     let who = "the readers may write and may have changed them: w";

@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["pace", "profile", "quantity", "result", "row", "stats"]),
     ("compare", &["exit", "plan", "quantity", "result", "stats"]),
     ("report", &["compare", "exit", "plot", "quantity", "record", "result", "series", "stats"]),
+    ("pgbench", &["plan"]),
     ("answer", &["plan", "random", "result"]),
     ("pg", &["answer", "freshness", "pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
@@ -83,14 +84,21 @@ const ROOMS: &[(&str, &[&str])] = &[
             "watch",
         ],
     ),
-    ("verify", &["ingest", "pace", "pg", "plan", "quantity", "record", "report", "result", "row"]),
+    (
+        "verify",
+        &[
+            "ingest", "pace", "pg", "plan", "profile", "quantity", "record", "report", "result",
+            "row",
+        ],
+    ),
     ("doctor", &["pg", "plan", "quantity", "result", "stats", "strom", "watch"]),
     ("cli", &["exit", "inject", "plan", "quantity"]),
     (
         "command",
         &[
             "arrow", "cli", "compare", "dataset", "doctor", "engine", "exit", "inject", "pg",
-            "plan", "quantity", "report", "result", "row", "series", "sink", "verify", "watch",
+            "pgbench", "plan", "quantity", "report", "result", "row", "series", "sink", "verify",
+            "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{ArmSamples, BenchError, Bencher, Executed, Limit};
 use crate::pg;
 use crate::query::examine::{AnswerHistory, Findings};
-use crate::query::{Armed, Connection, Ended, TYPICAL};
+use crate::query::{Armed, Connection, Ended, TYPICAL, Work};
 use crate::result::answers::TimedAnswers;
 use crate::strom::evidence::{Evidence, Verdict};
 use crate::strom::{Arm, StromError};
@@ -45,7 +45,11 @@ impl Bencher {
         let asked = armed_queries[query].asked(TYPICAL);
         self.timed.prepare(&mut self.armed, query, at, (asked, reference)).await;
         let reduction = self.timed.reduction(query, at);
-        match self.armed.run_reduced(asked, reference, (&self.abort, None), reduction).await {
+        match self
+            .armed
+            .run_reduced(&Work::Statement(asked), reference, (&self.abort, None), reduction)
+            .await
+        {
             Ok(Ended::Answered(_)) => self.timed.answered(query, at, TYPICAL),
             Ok(Ended::AtLimit(_) | Ended::CutOff) => {}
             Err(error) => tracing::debug!("the answer of the reference: {error}"),
@@ -73,7 +77,7 @@ impl Bencher {
         let connection = Connection { statement_timeout, ..self.connection.clone() };
         let mut armed = Armed::new(connection, Arc::default());
         let plan = armed.explain(asked, &arms[arm], false).await?;
-        let ran = armed.run(asked, &arms[arm], &self.abort, None).await?;
+        let ran = armed.run(&Work::Statement(asked), &arms[arm], &self.abort, None).await?;
         armed.disconnect().await;
         match ran {
             Ended::Answered(_) => Ok(Evidence::read(&plan.json).verdict),

@@ -270,7 +270,7 @@ fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
     }
 }
 
-/// Reads a file that a profile names; or says why it cannot.
+/// Reads a file that a profile names, or a command; or says why it cannot.
 pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
     let bytes = read_file(path, ProfileFiles::BYTES_MAX).map_err(|error| error.to_string())?;
     if bytes.len() > ProfileFiles::BYTES_MAX {

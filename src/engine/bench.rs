@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::assemble::{self, Draft};
 use super::gate::Gate;
 use super::gpus::Gpus;
-use super::inspect::{CONTROL, QueryRights, check_queries_apart, connect_and_inspect};
+use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
 use super::outputs::{Filling, Outputs};
 use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
@@ -19,8 +19,8 @@ use crate::pg;
 use crate::pg::embedded::{EmbeddedError, Server};
 use crate::pg::owner::RunId;
 use crate::pg::reservation::Reservation;
-use crate::plan::bench::{Bench, Order, Restart, Statement, Step};
-use crate::plan::{Plan, Table, TableName};
+use crate::plan::bench::{Bench, Order, Restart, Step};
+use crate::plan::{Plan, Statement, Table, TableName};
 use crate::query::{ArmedQuery, Connection};
 use crate::report::query_line;
 use crate::result::benchmark::{BenchmarkRun, StepReport};
@@ -69,8 +69,8 @@ pub(super) async fn run(
     for armed_query in &*steps[0] {
         strom::check_settings(&mut control, &armed_query.arms).await?;
     }
-    let rights = rights(target, bench);
-    if rights.role.is_some() {
+    let role = target.query_role();
+    if role.is_some() {
         let settings = steps.iter().flat_map(|step| step.iter()).flat_map(ArmedQuery::settings);
         control.make_reader(bench.writes, settings).await?;
     }
@@ -78,7 +78,7 @@ pub(super) async fn run(
     // measured.
     let as_it_is = |(step, _): &(&Step, _)| step.before.is_empty() && step.arrow.is_none();
     for (_, armed_queries) in bench.steps.iter().zip(&steps).take_while(as_it_is) {
-        check_queries_apart(&mut control, armed_queries, rights).await?;
+        check_queries_apart(&mut control, armed_queries, role).await?;
     }
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown
@@ -128,11 +128,6 @@ pub(super) async fn run(
     }
     let result = ended_result(&draft, &ticker, ended, outer);
     Ok(outputs.finish(result))
-}
-
-/// What the queries may do.
-fn rights(target: &Target, bench: &Bench) -> QueryRights {
-    QueryRights { writes: bench.writes, role: target.query_role() }
 }
 
 /// A step of which nothing is done yet.
@@ -375,7 +370,7 @@ impl StepRun<'_> {
         ticker: &mut Ticker<'_>,
     ) -> Result<(), Ended> {
         let armed_queries = Arc::clone(&self.armed_queries);
-        check_queries_apart(control, &armed_queries, rights(self.target, self.bench)).await?;
+        check_queries_apart(control, &armed_queries, self.target.query_role()).await?;
         let connection = Connection {
             address: self.target.address.clone(),
             role: self.target.query_role(),

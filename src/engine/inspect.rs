@@ -3,7 +3,7 @@
 use crate::answer;
 use crate::pg;
 use crate::plan::AnswerRule;
-use crate::query::{ArmedQuery, TYPICAL};
+use crate::query::{ArmedQuery, Asked, TYPICAL};
 use crate::result::server::{ServerReport, without_secrets};
 use crate::strom::{self, Arm};
 
@@ -52,23 +52,14 @@ pub(super) async fn connect_and_inspect(
     Ok((session, report))
 }
 
-/// What the queries of a profile may do.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct QueryRights {
-    /// Whether they may write.
-    pub writes: bool,
-    /// The role that they run with, if not the one that loads.
-    pub role: Option<&'static str>,
-}
-
 /// The same as [`check_queries`], in a transaction of its own.
 pub(super) async fn check_queries_apart(
     session: &mut pg::Session,
     armed_queries: &[ArmedQuery],
-    rights: QueryRights,
+    role: Option<&'static str>,
 ) -> Result<(), PrepareError> {
     session.execute("begin", "BEGIN").await?;
-    let checked = check_queries(session, armed_queries, rights).await;
+    let checked = check_queries(session, armed_queries, role).await;
     let ended = session.execute("roll back", "ROLLBACK").await;
     checked?;
     Ok(ended?)
@@ -81,7 +72,7 @@ pub(super) async fn check_queries_apart(
 pub(super) async fn check_queries(
     session: &mut pg::Session,
     armed_queries: &[ArmedQuery],
-    rights: QueryRights,
+    role: Option<&'static str>,
 ) -> Result<(), PrepareError> {
     for armed_query in armed_queries {
         let mut asked: Vec<Arm> = Vec::new();
@@ -91,7 +82,7 @@ pub(super) async fn check_queries(
                 continue;
             }
             session.execute("enter an arm", ENTER).await?;
-            let checked = check_query(session, armed_query, &meant, rights).await;
+            let checked = check_query(session, armed_query, &meant, role).await;
             let left = session.execute("leave an arm", LEAVE).await;
             checked?;
             left?;
@@ -105,40 +96,50 @@ async fn check_query(
     session: &mut pg::Session,
     armed_query: &ArmedQuery,
     arm: &Arm,
-    rights: QueryRights,
+    role: Option<&'static str>,
 ) -> Result<(), PrepareError> {
-    let (query, asked) = (&armed_query.query, armed_query.asked(TYPICAL));
-    if rights.role.is_some() {
+    let query = &armed_query.query;
+    if role.is_some() {
         session.act_as_reader().await?;
     }
     strom::enter(session, arm).await?;
-    let refused = |error: pg::Error, position: Option<u32>| {
-        let place = query.place.show(&query.sql, position);
-        let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
-        let query = match arm.set.is_empty() {
-            true => query.name.clone(),
-            false => format!("{}` in arm `{}", query.name, arm.name),
-        };
-        PrepareError::Query { query, error, place }
-    };
-    let sql = asked.literal();
-    let admitted = session.admit(&sql, query.newest_column.as_deref(), rights.writes).await;
-    admitted.map_err(|error| {
-        let position = error.position().map(|at| asked.position_of_literal(at));
-        refused(error, position)
-    })?;
-    if let Some((numbered, types)) = asked.numbered() {
-        session.parse(numbered, types).await.map_err(|error| {
-            let position = error.position().map(|at| asked.position_of_numbered(at));
-            refused(error, position)
+    for asked in armed_query.work(TYPICAL).each() {
+        check_statement(session, asked).await.map_err(|(error, position)| {
+            let place = asked.query.place.show(&asked.query.sql, position);
+            let place = place.iter().flat_map(|line| ["\n  ", line]).collect();
+            let query = match arm.set.is_empty() {
+                true => query.name.clone(),
+                false => format!("{}` in arm `{}", query.name, arm.name),
+            };
+            PrepareError::Query { query, error, place }
         })?;
     }
-    if query.answers == AnswerRule::default() {
+    let has_no_rule = AnswerRule { compare: query.answers.compare, ..AnswerRule::default() };
+    if query.answers == has_no_rule {
         return Ok(());
     }
-    let columns = session.columns(&sql).await?;
+    let columns = session.columns(&armed_query.asked(TYPICAL).literal()).await?;
     answer::check_names(&columns, &query.answers).map_err(|error| {
         let query = query.name.clone();
         PrepareError::Answers { query, error }
+    })
+}
+
+/// Whether the server takes a statement; else what it says, and of which character of the text.
+async fn check_statement(
+    session: &mut pg::Session,
+    asked: &Asked<'_>,
+) -> Result<(), (pg::Error, Option<u32>)> {
+    let query = asked.query;
+    let sql = asked.literal();
+    let admitted = session.admit(&sql, query.newest_column.as_deref(), query.writes).await;
+    admitted.map_err(|error| {
+        let position = error.position().map(|at| asked.position_of_literal(at));
+        (error, position)
+    })?;
+    let Some((numbered, types)) = asked.numbered() else { return Ok(()) };
+    session.parse(numbered, types).await.map_err(|error| {
+        let position = error.position().map(|at| asked.position_of_numbered(at));
+        (error, position)
     })
 }

@@ -14,7 +14,7 @@ use crate::stats::Pair;
 use crate::strom::{self, Arm};
 
 use super::bench::armed_queries;
-use super::inspect::{QueryRights, check_queries_apart, connect_and_inspect};
+use super::inspect::{check_queries_apart, connect_and_inspect};
 use super::prepare::await_gpu;
 use super::{PrepareError, Shutdown, Target};
 
@@ -83,8 +83,7 @@ pub async fn noise(
         for armed_query in &*twice {
             strom::check_settings(&mut control, &armed_query.arms).await?;
         }
-        let rights = QueryRights { writes: false, role: None };
-        check_queries_apart(&mut control, &twice, rights).await?;
+        check_queries_apart(&mut control, &twice, None).await?;
         await_gpu(address, twice.iter()).await?;
         let connection = Connection {
             address: address.clone(),

@@ -23,9 +23,7 @@ use crate::watch::machine;
 
 use super::assemble::unix_us;
 use super::gpus::Gpus;
-use super::inspect::{
-    CONTROL, QueryRights, check_queries, check_queries_apart, connect_and_inspect,
-};
+use super::inspect::{CONTROL, check_queries, check_queries_apart, connect_and_inspect};
 use super::reading::{Asking, Reading, of_readers};
 use super::self_watch::Processes;
 use super::work::Work;
@@ -105,19 +103,18 @@ pub(super) async fn prepare(
     if is_counted && table.rows_counted.is_none() {
         table.rows_counted = Some(table::count_all(&mut control, &plan.job.stream).await?);
     }
-    let writes = plan.job.readers.writes;
-    let rights = QueryRights { writes, role: reading.asking.role };
+    let role = reading.asking.role;
     let has_same_catalog = reading.has_same_catalog();
     match reading.own_session().filter(|_| !has_same_catalog) {
         Some(theirs) => {
-            check_queries_apart(theirs, &armed_queries, rights).await.map_err(of_readers)?;
+            check_queries_apart(theirs, &armed_queries, role).await.map_err(of_readers)?;
         }
-        None => check_queries(&mut control, &armed_queries, rights).await?,
+        None => check_queries(&mut control, &armed_queries, role).await?,
     }
     try_rows(&mut control, plan, &table).await?;
     table::commit(&mut control, &plan.job.stream, &mut table).await?;
     mention_remote(&plan.job.stream, &table);
-    reading.await_table(&mut control, &armed_queries, writes).await?;
+    reading.await_table(&mut control, &armed_queries).await?;
     let work = Work::begin(&mut control, server.facts.major, table.oid).await;
     let trails = Trails::of(table.lanes.len());
     let (asking, readers_report) = reading.begin(&mut readers, plan, &table, &trails).await;
@@ -161,9 +158,9 @@ fn mention_remote(stream: &Stream, table: &StreamTable) {
     if !table.is_remote {
         return;
     }
-    let known = match stream.id_column() {
-        Some(_) => "is looked for there by its ids, and the audit reads rows by id order",
-        None => "is undecided",
+    let known = match stream.finds_batches() {
+        true => "is looked for there by its ids, and the audit reads rows by id order",
+        false => "is undecided",
     };
     tracing::info!(
         "rows go on to another server, which commits before this one: a batch whose COMMIT fails {known}"
@@ -244,7 +241,7 @@ pub(super) fn connection(
         role: asking.role,
         application_name: application_name.to_owned(),
         statement_timeout: plan.job.readers.statement_timeout,
-        writes: plan.job.readers.writes,
+        writes: plan.job.readers.queries.iter().all(|query| query.writes),
         reservations: Vec::new(),
     }
 }

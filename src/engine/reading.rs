@@ -13,7 +13,7 @@ use crate::query::{Armed, ArmedQuery, Lookout};
 use crate::result::readers::{FreshnessBy, ReadersReport};
 use crate::result::server::ServerReport;
 
-use super::inspect::{QueryRights, check_queries_apart, connect_and_inspect};
+use super::inspect::{check_queries_apart, connect_and_inspect};
 use super::{PrepareError, Target};
 
 /// How long a standby may take to replay what was just done to the table.
@@ -103,7 +103,6 @@ impl Reading {
         &mut self,
         control: &mut pg::Session,
         armed_queries: &[ArmedQuery],
-        writes: bool,
     ) -> Result<(), PrepareError> {
         let Some((_, session)) = &mut self.own else { return Ok(()) };
         if self.by == FreshnessBy::ReplayPosition {
@@ -115,8 +114,7 @@ impl Reading {
             })
             .await?;
         }
-        let rights = QueryRights { writes, role: None };
-        check_queries_apart(session, armed_queries, rights).await.map_err(of_readers)
+        check_queries_apart(session, armed_queries, None).await.map_err(of_readers)
     }
 
     /// Has the readers find out what they see of the run's table. They do not hold it: a session in which

@@ -9,7 +9,7 @@ use super::assemble::{self, Cells, Draft};
 use super::bench::{Ended, ended_result, fill_tables, hold_tables, table_rows, with_table};
 use super::gate::Gate;
 use super::gpus::Gpus;
-use super::inspect::{CONTROL, QueryRights, check_queries_apart, connect_and_inspect};
+use super::inspect::{CONTROL, check_queries_apart, connect_and_inspect};
 use super::outputs::Outputs;
 use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
@@ -102,8 +102,7 @@ pub(super) async fn run(
     let loaded = server_report.pg_strom_loaded;
     let armed_queries = armed_queries(bench, &checked, loaded)?;
     // It sets what a superuser may, so its queries run as one.
-    let rights = QueryRights { writes: bench.writes, role: None };
-    check_queries_apart(&mut control, &armed_queries, rights).await?;
+    check_queries_apart(&mut control, &armed_queries, None).await?;
     let reservations = hold_tables(&mut control, &plan.common.tables).await?;
     shutdown.unless_stopped(await_gpu(&target.address, armed_queries.iter())).await??;
     let mut gpus = Gpus::open(plan.common.watch);
@@ -480,8 +479,8 @@ fn armed_queries(
             GpuChoice::Alternate => GpuChoice::Auto,
             choice => choice,
         };
-        let sql = with_table(&query.sql, bench, &bench.steps[0]);
-        let armed_query = ArmedQuery::new(query, sql, choice, &[], loaded)?;
+        let fill = |sql: &str| with_table(sql, bench, &bench.steps[0]);
+        let armed_query = ArmedQuery::new(query, fill, choice, &[], loaded)?;
         let base = &armed_query.arms[0];
         let arm = |(number, combination): (usize, &Vec<Option<usize>>)| {
             let values = checked.values(combination);

@@ -117,7 +117,8 @@ pub(crate) async fn audit(
 }
 
 /// The first row of a lane of a run: what only this run can have sent. `None` if it
-/// does not hold the moment at which it was due, rows are not told apart, or that is not known beforehand.
+/// does not hold the moment at which it was due, rows are not told apart, that is not known beforehand, or
+/// readers may change it.
 ///
 /// # Errors
 /// When the columns have no rows.
@@ -128,7 +129,9 @@ pub(crate) fn first_row(
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
     let is_due = |column: &Column| column.values.is_of_due_time();
-    let is_told = stream.id_column().is_some() && stream.columns.iter().any(is_due);
+    let is_told = stream.id_column().is_some()
+        && stream.changed.is_empty()
+        && stream.columns.iter().any(is_due);
     let Some(course) = stream.course(seed).filter(|_| is_told) else { return Ok(None) };
     let schedule = stream.schedule(&course, &ids.lane);
     let mut encoder = Encoder::of_ids(&stream.columns, seed, ids)?;

@@ -51,7 +51,7 @@ pub(super) struct Auditor {
 struct LaneAuditor {
     encoder: Encoder,
     block_rows: u64,
-    /// Fields that cannot be made again: the due times of an unthrottled run.
+    /// Fields that cannot be made again, the due times of an unthrottled run, and those that readers may change.
     ignored: Vec<bool>,
     ids: Ids,
     due: Option<(Schedule, i64)>,
@@ -181,7 +181,9 @@ impl LaneAuditor {
         Ok(Self {
             ignored: columns
                 .iter()
-                .map(|column| due.is_none() && column.values.is_of_due_time())
+                .map(|column| {
+                    due.is_none() && column.values.is_of_due_time() || stream.is_changed(column)
+                })
                 .collect(),
             block_rows: ((bytes_max / encoder.max_row_bytes()) as u64).clamp(1, BLOCK_ROWS_MAX),
             block: Block { bytes: vec![0; encoder.max_row_bytes()], ..Block::default() },

@@ -233,6 +233,7 @@ impl Attempt<'_> {
                 at_length: false,
                 told_read_only,
                 guard: Guard::Absent,
+                writes: false,
                 kept: Kept::default(),
             };
             if self.wanted != Target::Any {

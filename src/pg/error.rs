@@ -214,6 +214,12 @@ impl Error {
         self.is_lost() || self.code() == super::fault::QUERY_CANCELED
     }
 
+    /// Whether a transaction was given up for another one at the same rows: a serialization failure or a
+    /// deadlock. The same again may succeed.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self.code(), "40001" | "40P01")
+    }
+
     /// Whether the session is gone: the connection broke, or the server said that it ends it.
     pub fn is_lost(&self) -> bool {
         match &self.0.cause {

@@ -17,13 +17,13 @@ const TAIL_PAGES: u64 = 4_096;
 /// What a batch can be known by, beside its transaction.
 #[derive(Debug, Clone)]
 pub struct BatchProbe {
-    /// Where it would be found; `None`: nothing tells its rows from others.
+    /// Where it would be found; `None`: nothing tells its rows from others, or readers may delete them.
     pub rows: Option<BatchRows>,
     /// Whether it went on to another server, which may have committed what this one has not.
     pub is_remote: bool,
     /// Whether the server can be asked what became of its transaction.
     pub has_fate: bool,
-    /// What [`Session::last_crash`] was when the run began; asked of rows without an identity only.
+    /// What [`Session::last_crash`] was when the run began; asked where rows are not looked for.
     pub last_crash: Option<String>,
 }
 
@@ -82,7 +82,7 @@ impl Session {
     /// crashed may give the id of a transaction that left no trace to another one, which commits.
     /// An id that this server does not know (too old, or of another server after a failover) is
     /// decided by the table alone. So is whatever went on to another server, which commits first. Of rows
-    /// that nothing tells apart there is only the transaction.
+    /// that are not to be looked for there is only the transaction.
     ///
     /// # Errors
     /// When the server does not answer; the question can be asked again.
@@ -107,7 +107,7 @@ impl Session {
                     if batch.rows.is_none() && !self.has_not_crashed(batch).await? =>
                 {
                     let why = format!(
-                        "its rows have no identity, and the server has crashed or was replaced since the run \
+                        "its rows are not to be looked for, and the server has crashed or was replaced since the run \
                          began: another transaction may have its number, {xid}"
                     );
                     return Ok(Fate::Undecided(why));
@@ -156,7 +156,8 @@ impl Session {
     /// When the server does not answer.
     pub(crate) async fn look_for(&mut self, batch: &BatchProbe) -> Result<Fate, Error> {
         let Some(rows) = &batch.rows else {
-            let why = "its rows have no identity, and its transaction does not tell".to_owned();
+            let why =
+                "its rows are not to be looked for, and its transaction does not tell".to_owned();
             return Ok(Fate::Undecided(why));
         };
         let found = self.look_once(rows, batch.is_remote).await?;

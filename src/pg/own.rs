@@ -114,7 +114,7 @@ impl Session {
     }
 
     /// Makes a session that is as configured one in which a profile's queries are run: a query ends
-    /// at `statement_timeout` and at no other limit, and it is read-only unless it may write.
+    /// at `statement_timeout` and at no other limit, and it is read-only unless all may write.
     ///
     /// # Errors
     /// When the server refuses.
@@ -143,17 +143,23 @@ impl Session {
         Ok(())
     }
 
-    /// Has the next query read only, if it is to: a query can switch that off for those after it.
+    /// Has the next query write or read only, as it is to. A query can switch that off for those after it.
     ///
     /// # Errors
     /// When the server refuses.
-    pub async fn stay_read_only(&mut self) -> Result<(), Error> {
-        match self.guard {
-            Guard::Absent | Guard::Told => Ok(()),
-            Guard::Renewed => {
-                self.execute("keep the reader from writing", &set(&[(READ_ONLY, "on")])).await
-            }
+    pub async fn let_write(&mut self, writes: bool) -> Result<(), Error> {
+        let is_so = match self.guard {
+            Guard::Absent => true,
+            Guard::Told => self.writes == writes,
+            Guard::Renewed => false,
+        };
+        if !is_so {
+            let read_only = if writes { "off" } else { "on" };
+            let set = set(&[(READ_ONLY, read_only)]);
+            self.execute("say whether the reader may write", &set).await?;
+            self.writes = writes;
         }
+        Ok(())
     }
 }
 

@@ -117,8 +117,8 @@ impl Session {
             },
         };
         let drained = self.drain_parsed(parsed, newest_column, reduction).await;
-        if drained.is_err() {
-            // One may be gone, or be of a table that is another one by now.
+        // One may be gone, or be of a table that is another one by now.
+        if drained.as_ref().is_err_and(|error| !error.is_conflict()) {
             self.kept.clear();
         }
         drained

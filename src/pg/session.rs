@@ -67,6 +67,8 @@ pub struct Session {
     pub(super) told_read_only: Arc<AtomicBool>,
     /// What keeps a profile's queries from writing.
     pub(super) guard: Guard,
+    /// Whether that is off, as the next query may write.
+    pub(super) writes: bool,
     /// The statements that it keeps.
     pub(super) kept: Kept,
 }
@@ -151,7 +153,7 @@ impl Session {
 
     /// Whether its queries are to read only, and one of them has switched that off for those after it.
     pub fn is_let_write(&self) -> bool {
-        self.guard == Guard::Told && !self.told_read_only.load(Ordering::Relaxed)
+        self.guard == Guard::Told && !self.writes && !self.told_read_only.load(Ordering::Relaxed)
     }
 
     /// Runs `work`, made of this session's client, while driving the connection. `act` completes

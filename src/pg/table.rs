@@ -121,9 +121,9 @@ pub(crate) async fn prepare(
         Reservation::of_run(table_oid, &run).enter(session, table, ELSEWHERE).await?;
     }
     let has_fates = !capabilities.transaction_fate.is_missing();
-    let last_crash = match stream.id_column() {
-        Some(_) => None,
-        None => session.last_crash().await?,
+    let last_crash = match stream.finds_batches() {
+        true => None,
+        false => session.last_crash().await?,
     };
     let kind = LoadTarget { is_remote, has_fates, last_crash, ..LoadTarget::default() };
     let rows_before = match created {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::fault::suggest;
 use super::limits::{Limits, REPEATS, STATEMENT_TIMEOUT};
-use super::query::Query;
+use super::query::{Query, Section};
+use super::query_text::Statement;
 use super::resolver::{Idle, Resolver, seconds};
-use super::{GpuChoice, SqlPlace, TableName};
+use super::{GpuChoice, TableName};
 use crate::profile::{self, Located, Profile, Whole};
 
 pub(crate) use crate::profile::{Order, Restart};
@@ -100,15 +101,6 @@ pub struct Step {
     pub after: Vec<Statement>,
     /// Queries that are run, by their index.
     pub queries: Vec<usize>,
-}
-
-/// A statement around a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
-    /// Its text.
-    pub sql: String,
-    /// Where that stands.
-    pub place: SqlPlace,
 }
 
 /// Where the rows of a step's Arrow file come from.
@@ -205,7 +197,8 @@ impl Resolver<'_> {
         let bench = profile.bench.get_or_insert_default();
         let written = bench.queries.get_or_insert_default();
         self.only_for_readers(written);
-        let queries = self.queries(written);
+        let writes = *bench.writes.get_or_insert(false);
+        let queries = self.queries(written, &Section::of_benchmark(writes));
         if is_there && written.is_empty() && !self.report.damaged("bench.queries") {
             let what = "the benchmark has no query".to_owned();
             let fix = "add one under `[[bench.queries]]`".to_owned();
@@ -227,7 +220,6 @@ impl Resolver<'_> {
             let fix = "say what it stands for with `table` under `[bench]`".to_owned();
             self.fault::<()>(None, what, fix);
         }
-        let writes = *bench.writes.get_or_insert(false);
         bench.table = table.as_ref().map(|table| table.as_written().into());
         Bench {
             table,
@@ -256,9 +248,17 @@ impl Resolver<'_> {
         for query in queries {
             let weight = query.weight.as_ref().map(|key| ("weight", key.span()));
             let newest = query.newest_column.as_ref().map(|key| ("newest_column", key.span()));
-            for (key, span) in weight.into_iter().chain(newest) {
+            let writes = query.writes.as_ref().map(|key| ("writes", key.span()));
+            let changes = query.changes.as_ref().map(|key| ("changes", key.span()));
+            for (key, span) in [weight, newest, writes, changes].into_iter().flatten() {
                 let what = format!("`{key}` is for the readers of a stream");
-                self.report.at(&span, what, "delete it".to_owned());
+                let fix = match key {
+                    "writes" => {
+                        "delete it, or let all queries write: `writes = true` under `[bench]`"
+                    }
+                    _ => "delete it",
+                };
+                self.report.at(&span, what, fix.to_owned());
             }
         }
     }

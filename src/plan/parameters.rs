@@ -68,8 +68,11 @@ fn check_places(report: &mut Report<'_>, query: &Located<profile::Query>, sql: &
             unknown.push(own.name);
         }
     }
-    let span = query.sql.as_ref().map_or_else(|| query.span(), Located::span);
     for name in unknown {
+        let texts = query.sql.iter().chain(query.statements.iter().flatten());
+        let holds_it =
+            |text: &&Located<String>| placeholders(text).iter().any(|own| own.name == name);
+        let span = texts.clone().find(holds_it).map_or_else(|| query.span(), Located::span);
         let fix = match written.is_empty() {
             true => format!(
                 "say where its values come from: `parameters = {{ {name} = {{ type = \"bigint\", \

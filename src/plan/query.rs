@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
-use super::fault::suggest;
 use super::parameters::{Parameters, parameters, protocol};
+use super::query_text::{Statement, Text, text};
 use super::resolver::Resolver;
 use super::source::Report;
-use super::sql::{Shape, shape};
 use super::table_name::check_identifier;
 use super::{AnswerCompare, GpuChoice, Protocol, SqlPlace};
 use crate::profile::{self, Located, Whole};
@@ -25,10 +24,15 @@ pub struct Query {
     pub weight: NonZeroU32,
     /// SQL text; `{table}` stands for the stream's table, `:name` for a parameter.
     pub sql: String,
-    /// Whether that stands in it.
-    pub reads_table: bool,
     /// Where it stands in the profile.
     pub place: SqlPlace,
+    /// The statements of a transaction, of which `sql` is made; none: it is one statement.
+    pub statements: Vec<Statement>,
+    /// Whether it may write.
+    pub writes: bool,
+    /// Whether its answer is one of the stream's table: this stands in it, it is one statement, and it
+    /// does not write.
+    pub reads_table: bool,
     /// Result column that holds the newest event time seen (timestamptz), if any.
     pub newest_column: Option<String>,
     /// Which GPU arms it runs in; `None`: as all queries.
@@ -69,9 +73,40 @@ impl Default for AnswerRule {
     }
 }
 
+/// Where queries stand.
+pub(super) struct Section {
+    /// Whether they may write, unless they say otherwise.
+    writes: bool,
+    /// Whether they are a stream's readers': each by itself says whether it writes, or is a transaction.
+    is_of_readers: bool,
+    /// Whether the profile has arms of its own.
+    has_arms: bool,
+}
+
+impl Section {
+    pub(super) fn of_benchmark(writes: bool) -> Self {
+        Self { writes, is_of_readers: false, has_arms: false }
+    }
+
+    pub(super) fn of_readers(writes: bool, has_arms: bool) -> Self {
+        Self { writes, is_of_readers: true, has_arms }
+    }
+}
+
+impl Query {
+    /// Whether it is several statements in one transaction.
+    pub fn is_transaction(&self) -> bool {
+        !self.statements.is_empty()
+    }
+}
+
 impl Resolver<'_> {
     /// Resolves queries; what is faulty is reported and left out.
-    pub(super) fn queries(&mut self, queries: &mut [Located<profile::Query>]) -> Vec<Query> {
+    pub(super) fn queries(
+        &mut self,
+        queries: &mut [Located<profile::Query>],
+        section: &Section,
+    ) -> Vec<Query> {
         let report = &mut self.report;
         let mut names = HashSet::new();
         let mut resolved = Vec::new();
@@ -88,28 +123,31 @@ impl Resolver<'_> {
             }
             let weight = weight(report, query);
             let newest_column = newest_column(report, query);
-            let (place, sql) = match text_of_file(report, query) {
-                Ok(None) => {
-                    let place = query.sql.as_ref().map(|sql| report.sql_place(&sql.span()));
-                    (place.unwrap_or_default(), sql(report, query))
-                }
-                Ok(Some(place)) => (place, sql(report, query)),
-                Err(Reported) => (SqlPlace::default(), None),
-            };
+            let text = text(report, query);
+            let writes = query.writes.as_ref().map_or(section.writes, |writes| **writes);
+            let several = text.as_ref().is_some_and(|text| !text.statements.is_empty());
+            if section.is_of_readers {
+                settle_writer(report, query, (writes, several), section.has_arms);
+            } else if several {
+                let what = "a transaction is for the readers of a stream".to_owned();
+                report.at(&query.span(), what, "write one statement".to_owned());
+            }
             let answers = answers(report, query);
             let gpu = query.gpu;
             query.weight.get_or_insert_with(|| Whole(1).into());
             query.answers.get_or_insert(answers.compare);
-            let (Some(name), Some(weight), Some(sql)) = (name, weight, sql) else { continue };
+            let (Some(name), Some(weight), Some(text)) = (name, weight, text) else { continue };
+            let Text { sql, place, statements } = text;
             let parameters = parameters(report, query, (&name, &sql), self.seed);
             let protocol = protocol(report, query, parameters.is_some());
-            let reads_table = sql.contains("{table}");
             resolved.push(Query {
                 name,
                 weight,
+                reads_table: sql.contains("{table}") && statements.is_empty() && !writes,
                 sql,
-                reads_table,
                 place,
+                statements,
+                writes,
                 newest_column,
                 gpu,
                 answers,
@@ -118,6 +156,46 @@ impl Resolver<'_> {
             });
         }
         resolved
+    }
+}
+
+/// Settles what follows from that a query of readers writes, or is a transaction: it has no answer that could
+/// be compared, and runs with the GPU off unless the profile has arms of its own.
+fn settle_writer(
+    report: &mut Report<'_>,
+    query: &mut Located<profile::Query>,
+    (writes, several): (bool, bool),
+    has_arms: bool,
+) {
+    if let Some(changes) = query.changes.as_ref().filter(|_| !writes) {
+        let what = "`changes` says what a query writes, and this one reads".to_owned();
+        report.at(&changes.span(), what, "delete it, or add `writes = true`".to_owned());
+    }
+    let why = match (writes, several) {
+        (true, _) => "a query that writes",
+        (false, true) => "a transaction",
+        (false, false) => return,
+    };
+    let whole = query.span();
+    let newest = query.newest_column.as_ref().map(|key| ("newest_column", key.span()));
+    let tolerance = query.tolerance.as_ref().map(|key| ("tolerance", key.span()));
+    let absolute = query.absolute_tolerance.as_ref().map(|key| ("absolute_tolerance", key.span()));
+    let order_by = query.order_by.as_ref().map(|_| ("order_by", whole.clone()));
+    let ties = query.ties.as_ref().map(|_| ("ties", whole.clone()));
+    let compares = query.answers.is_some_and(|answers| answers != AnswerCompare::Off);
+    let answers = compares.then(|| ("answers", whole.clone()));
+    let found = [newest, tolerance, absolute, order_by, ties, answers];
+    for (key, span) in found.into_iter().flatten() {
+        let what = format!("`{key}` is about the answer of one statement, and this is {why}");
+        report.at(&span, what, "delete it".to_owned());
+    }
+    if let Some(GpuChoice::On | GpuChoice::Alternate) = query.gpu {
+        let what = format!("{why} runs with the GPU off: nothing would prove that it ran there");
+        report.at(&whole, what, "delete `gpu`".to_owned());
+    }
+    query.answers = Some(AnswerCompare::Off);
+    if !has_arms {
+        query.gpu = Some(GpuChoice::Off);
     }
 }
 
@@ -197,64 +275,4 @@ fn answers(report: &mut Report<'_>, query: &Located<profile::Query>) -> AnswerRu
         ties: query.ties.clone().unwrap_or_default(),
         order_by: query.order_by.clone(),
     }
-}
-
-/// That something is wrong was reported.
-struct Reported;
-
-/// Puts the text of the file that a query names in the place of its name; where that stands.
-fn text_of_file(
-    report: &mut Report<'_>,
-    query: &mut Located<profile::Query>,
-) -> Result<Option<SqlPlace>, Reported> {
-    let Some(name) = query.sql_file.take() else { return Ok(None) };
-    if query.sql.is_some() {
-        let what = "a query has both `sql` and `sql_file`".to_owned();
-        report.at(&name.span(), what, "delete one of them".to_owned());
-        return Err(Reported);
-    }
-    match report.files().get(&name) {
-        Ok(file) => {
-            query.sql = Some(name.with(file.text.clone()));
-            Ok(Some(report.place_beside(&name)))
-        }
-        Err(why) => {
-            let what = format!("failed to read `{}`: {why}", name.as_str());
-            let fix = "name a file with one SQL statement, from the profile's folder on";
-            report.at(&name.span(), what, fix.to_owned());
-            Err(Reported)
-        }
-    }
-}
-
-fn sql(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {
-    let Some(sql) = &query.sql else {
-        let fix = "add it, for example `sql = \"SELECT count(*) FROM {table}\"`".to_owned();
-        report.missing_in(&query.span(), "sql", "a query has no `sql`".to_owned(), fix);
-        return None;
-    };
-    let (what, fix) = match shape(sql) {
-        _ if sql.contains('\0') => {
-            ("`sql` holds a NUL character".to_owned(), "delete it".to_owned())
-        }
-        Shape::One { unknown_placeholders } => match unknown_placeholders.first() {
-            None => return Some(sql.to_string()),
-            Some(name) => {
-                (format!("`sql` has an unknown placeholder `{{{name}}}`"), suggest(name, ["table"]))
-            }
-        },
-        Shape::Empty => (
-            "`sql` holds no statement".to_owned(),
-            "write one, for example `SELECT count(*) FROM {table}`".to_owned(),
-        ),
-        Shape::Several => (
-            "`sql` holds several statements".to_owned(),
-            "write one statement; give each further one its own `[[readers.queries]]`".to_owned(),
-        ),
-        Shape::Unclosed => {
-            ("`sql` has a quote or comment that is not closed".to_owned(), "close it".to_owned())
-        }
-    };
-    report.at(&sql.span(), what, fix);
-    None
 }

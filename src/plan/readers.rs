@@ -7,10 +7,10 @@ use super::GpuChoice;
 use super::arrival::{QUERIES, peak_factor};
 use super::evidence::{ArmPlan, EvidencePlan};
 use super::limits::{Limits, REPEATS, STATEMENT_TIMEOUT};
-use super::query::Query;
+use super::query::{Query, Section};
 use super::resolver::{Idle, Resolver, milliseconds};
 use crate::pace::{Arrival, Arrivals, Course, Curve, Rate, Schedule};
-use crate::profile::{Located, Profile, RateOrMax};
+use crate::profile::{Located, Number, Profile, RateOrMax};
 
 const READERS: Limits = Limits {
     default: 2.0,
@@ -42,6 +42,10 @@ const THINK_TIME: Limits = Limits {
 const NO_READERS: Idle =
     Idle { here: "without readers", fix: "leave it out, or let there be readers" };
 
+/// For a pause between queries that fall due by a schedule.
+const BESIDE_A_RATE: Idle =
+    Idle { here: "beside a rate of queries", fix: "leave it out, or let the rate be max" };
+
 /// Who reads beside the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readers {
@@ -63,7 +67,7 @@ pub struct Readers {
     pub statement_timeout: Duration,
     /// How often the measurement is made, each time with new sessions of the readers; at least 1.
     pub repeats: u32,
-    /// Whether the queries may write; if not, the readers' sessions are read-only.
+    /// Whether any query may write; the others are read-only.
     pub writes: bool,
     /// How the plans and answers of the arms are looked at.
     pub evidence: EvidencePlan,
@@ -126,6 +130,30 @@ impl Resolver<'_> {
         Some(text.to_owned())
     }
 
+    /// The pause of a closed loop. One in the profile beside a rate contradicts that; one that is given
+    /// beside it changes nothing.
+    fn think_time(
+        &mut self,
+        written: &mut Option<Located<Number>>,
+        queries_per_s: Option<f64>,
+    ) -> Duration {
+        // A default is not written into the profile: results of earlier versions have none.
+        let Some(pause) = written.clone() else { return Duration::ZERO };
+        let think_time = milliseconds(self.number("think_time_ms", written, &THINK_TIME));
+        if queries_per_s.is_none() {
+            return think_time;
+        }
+        if self.report.override_at(&pause.span()).is_some() {
+            self.note_idle(Some(&pause), BESIDE_A_RATE);
+            *written = None;
+        } else {
+            let what = "`think_time_ms` is a pause between queries that no rate calls for, and there is a rate";
+            let fix = "delete it, or `queries_per_s`";
+            self.fault(Some(&pause), what.to_owned(), fix.to_owned());
+        }
+        Duration::ZERO
+    }
+
     pub(super) fn readers(&mut self, profile: &mut Profile) -> Readers {
         let readers = profile.readers.get_or_insert_default();
         let queries = readers.queries.get_or_insert_default();
@@ -147,26 +175,21 @@ impl Resolver<'_> {
         rate.get_or_insert_with(|| RateOrMax::Max.into());
         let queries_per_s = self.number_or_word("queries_per_s", rate, &QUERIES_PER_S);
         let arrival = self.arrival(&mut readers.arrival, queries_per_s, "queries_per_s");
-        let think_time = match readers.think_time_ms.is_some() {
-            true => self.number("think_time_ms", &mut readers.think_time_ms, &THINK_TIME),
-            // Not written into the profile: results of earlier versions have none.
-            false => THINK_TIME.default,
+        let think_time = self.think_time(&mut readers.think_time_ms, queries_per_s);
+        let all_write = *readers.writes.get_or_insert(false);
+        let section = Section::of_readers(all_write, profile.arms.is_some());
+        let queries = self.queries(queries, &section);
+        let all_write = match queries.as_slice() {
+            [] => all_write,
+            all => all.iter().all(|own| own.writes),
         };
-        if let Some(written) = &readers.think_time_ms
-            && queries_per_s.is_some()
-        {
-            let what = "`think_time_ms` is a pause between queries that no rate calls for, and there is a rate";
-            let fix = "delete it, or `queries_per_s`";
-            self.fault(Some(written), what.to_owned(), fix.to_owned());
-        }
-        let writes = *readers.writes.get_or_insert(false);
         let evidence = profile.evidence.get_or_insert_default();
         let resolved = Readers {
             count,
             database_url: self.database_url(readers.database_url.as_ref()),
             queries_per_s,
             arrival,
-            think_time: milliseconds(think_time),
+            think_time,
             gpu: self.choice(&mut readers.gpu, GpuChoice::Auto),
             statement_timeout: self.time(
                 "statement_timeout_s",
@@ -174,14 +197,15 @@ impl Resolver<'_> {
                 &STATEMENT_TIMEOUT,
             ),
             repeats: self.number("repeats", &mut readers.repeats, &REPEATS) as u32,
-            queries: self.queries(queries),
-            arms: self.arms(profile.arms.as_ref(), writes, "[readers]"),
-            writes,
+            arms: self.arms(profile.arms.as_ref(), all_write, "[readers]"),
+            writes: queries.iter().any(|own| own.writes),
+            queries,
             evidence: self.evidence(evidence),
         };
         if count == 0 {
             self.note_idle(readers.queries_per_s.as_ref(), NO_READERS);
             self.note_idle(readers.arrival.as_ref(), NO_READERS);
+            self.note_idle(readers.think_time_ms.as_ref(), NO_READERS);
             self.note_idle(readers.gpu.as_ref(), NO_READERS);
             self.note_idle(readers.statement_timeout_s.as_ref(), NO_READERS);
             self.note_idle(readers.repeats.as_ref(), NO_READERS);

@@ -201,6 +201,15 @@ pub const SETTINGS: &[Setting] = &[
                by a schedule, as rows do.",
     },
     Setting {
+        flag: "--think-time",
+        variable: Some("STROM_LOAD_THINK_TIME"),
+        keys: &["readers.think_time_ms"],
+        form: Form::Value(milliseconds),
+        value_name: "TIME",
+        heading: "Readers",
+        help: "Pause of each reader behind an answer, without --query-rate [default: 0s]",
+    },
+    Setting {
         flag: "--query-arrival",
         variable: Some("STROM_LOAD_QUERY_ARRIVAL"),
         keys: &["readers.arrival"],

@@ -73,6 +73,11 @@ impl ProfileSource {
         })
     }
 
+    /// That something is wrong at these bytes of the text.
+    pub(crate) fn fault(&self, span: &Range<usize>, what: String, fix: String) -> Fault {
+        Fault { place: Place::of_span(&self.name, &self.text, span), what, fix }
+    }
+
     /// The file's name without folder and extension: what an unnamed profile is called.
     pub(crate) fn stem(&self) -> &str {
         Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()

@@ -45,6 +45,62 @@ pub(crate) fn shape(sql: &str) -> Shape<'_> {
     if seen { Shape::One { unknown_placeholders } } else { Shape::Empty }
 }
 
+/// One of several statements of a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Part<'a> {
+    /// Its text, without the semicolon behind it, and without comments before it.
+    pub(crate) sql: &'a str,
+    /// The line on which it begins, from 1.
+    pub(crate) line: usize,
+}
+
+/// The statements of a text in which all is closed.
+pub(crate) fn split(sql: &str) -> Vec<Part<'_>> {
+    let (mut parts, mut at) = (Vec::new(), 0);
+    loop {
+        at += blank(&sql[at..]);
+        let rest = &sql[at..];
+        if rest.is_empty() {
+            return parts;
+        }
+        let length = statement(rest).unwrap_or(rest.len());
+        if length > 0 {
+            let line = sql[..at].matches('\n').count() + 1;
+            parts.push(Part { sql: rest[..length].trim_end(), line });
+        }
+        at += length + usize::from(rest[length..].starts_with(';'));
+    }
+}
+
+/// Bytes of the blanks and comments at the start of a text.
+pub(crate) fn blank(text: &str) -> usize {
+    let mut rest = text;
+    while let Some(length) = token(rest, "") {
+        let is_comment = rest.starts_with("--") || rest.starts_with("/*");
+        if !is_comment && !rest.starts_with(char::is_whitespace) {
+            break;
+        }
+        rest = &rest[length..];
+    }
+    text.len() - rest.len()
+}
+
+/// Bytes of the statement at the start of a text: up to its semicolon, or to the end. `None` if a literal,
+/// quoted name or comment in it is not closed.
+pub(crate) fn statement(text: &str) -> Option<usize> {
+    let (mut rest, mut before) = (text, "");
+    while !rest.is_empty() && !rest.starts_with(';') {
+        (before, rest) = rest.split_at(token(rest, before)?);
+    }
+    Some(text.len() - rest.len())
+}
+
+/// The first word of a statement; none if it begins with something else.
+pub(crate) fn first_word(sql: &str) -> &str {
+    let first = tokens(sql).into_iter().next().unwrap_or_default();
+    if first.starts_with(is_word) { first } else { "" }
+}
+
 /// `sql` with blanks for comments and empty quotes for literals: what is left is keywords, names
 /// and operators.
 pub fn bare_sql(sql: &str) -> String {
@@ -112,6 +168,11 @@ pub(super) fn placeholders(sql: &str) -> Vec<Placeholder<'_>> {
         (before, rest) = (text, left);
     }
     found
+}
+
+/// The names of what may be parameters in a statement, as often as they stand there.
+pub(crate) fn parameter_names(sql: &str) -> Vec<&str> {
+    placeholders(sql).into_iter().map(|own| own.name).collect()
 }
 
 /// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
@@ -236,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn statements_are_split_where_a_semicolon_ends_one() {
+        let parts = |sql| split(sql).iter().map(|part| (part.sql, part.line)).collect::<Vec<_>>();
+        assert_eq!(
+            parts("-- two;\nSELECT ';', $$;$$ -- a;\n;;\n\n UPDATE t /* ; */\nSET a = 1 ;\n-- end"),
+            [("SELECT ';', $$;$$ -- a;", 2), ("UPDATE t /* ; */\nSET a = 1", 5)]
+        );
+        assert_eq!(parts("SELECT 1"), [("SELECT 1", 1)]);
+        assert_eq!(parts(" ; -- nothing"), []);
+        assert_eq!(first_word("/* a */ Begin;"), "Begin");
+        assert_eq!(first_word("(SELECT 1)"), "");
+    }
+
+    #[test]
     fn bare_sql_keeps_what_the_planner_acts_on() {
         let sql = "SELECT 'a || b', $x$ date_trunc( $x$, \"a b\" /* over ( */ FROM t -- end";
         assert_eq!(bare_sql(sql).trim_end(), "SELECT '', '', \"a b\"   FROM t");
@@ -265,6 +339,9 @@ mod tests {
         #[test]
         fn no_text_panics(sql in ".*") {
             let _ = shape(&sql);
+            for Part { sql: part, line } in split(&sql) {
+                prop_assert!(!part.is_empty() && sql.contains(part) && line <= sql.lines().count());
+            }
         }
     }
 }

@@ -50,6 +50,12 @@ impl SqlPlace {
         Self { file, line: 1, is_verbatim: true }
     }
 
+    /// The place of a part of that text that begins on a line of it, from 1.
+    #[must_use]
+    pub(super) fn beginning(self, line: usize) -> Self {
+        Self { line: self.line + line - 1, ..self }
+    }
+
     /// File and line of a fault at character `position` (from 1) of the query's text, and the line
     /// with a caret under it; as far as they are known.
     pub fn show(&self, sql: &str, position: Option<u32>) -> Vec<String> {

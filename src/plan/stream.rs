@@ -70,6 +70,10 @@ pub struct Stream {
     pub table: TableName,
     /// Its columns, in order.
     pub columns: Vec<Column>,
+    /// Names of those whose values readers may change in rows that were sent.
+    pub changed: Vec<String>,
+    /// Whether readers may delete rows that were sent.
+    pub loses_rows: bool,
     /// Number of LIST partitions; `None`: rows have no key, and the server has them where it will.
     pub partitions: Option<NonZeroU32>,
     /// Number of producers, each with one connection: at least one a partition.
@@ -123,6 +127,16 @@ impl Stream {
     /// The column that tells a partition's rows apart; `None`: nothing does.
     pub fn id_column(&self) -> Option<&Column> {
         self.columns.iter().find(|column| column.values == Values::RowId)
+    }
+
+    /// Whether a batch that was committed is found by its rows.
+    pub fn finds_batches(&self) -> bool {
+        self.id_column().is_some() && !self.loses_rows
+    }
+
+    /// Whether readers may change the values of a column in rows that were sent.
+    pub fn is_changed(&self, column: &Column) -> bool {
+        self.changed.contains(&column.name)
     }
 
     /// The column by whose values the table is partitioned; `None`: rows have no key.
@@ -179,6 +193,8 @@ impl Resolver<'_> {
         }
         Stream {
             columns,
+            changed: Vec::new(),
+            loses_rows: false,
             partitions: partitions
                 .map(|number| NonZeroU32::new(number as u32).unwrap_or(NonZeroU32::MIN)),
             connections: NonZeroU32::new(connections as u32).unwrap_or(NonZeroU32::MIN),

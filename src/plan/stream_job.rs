@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use super::Audit;
+use super::fault::suggest;
 use super::limits::{Limits, TEN_YEARS_S};
 use super::readers::Readers;
 use super::recovery::Recovery;
 use super::resolver::{Resolver, seconds};
 use super::stream::Stream;
-use crate::profile::{Located, Profile};
+use crate::profile::{Changes, Located, Profile, RowChanges};
+use crate::row::Values;
 
 const WARMUP: Limits = Limits {
     default: 2.0,
@@ -56,6 +58,8 @@ pub struct StreamJob {
     pub stream: Stream,
     /// The readers.
     pub readers: Readers,
+    /// What they may change of the stream's rows.
+    pub row_changes: RowChanges,
     /// What happens at a fault.
     pub recovery: Recovery,
     /// How the rows are checked at the end.
@@ -90,7 +94,7 @@ impl StreamJob {
 
 impl Resolver<'_> {
     pub(super) fn stream_job(&mut self, profile: &mut Profile) -> StreamJob {
-        let stream = self.stream(profile.stream.get_or_insert_default());
+        let mut stream = self.stream(profile.stream.get_or_insert_default());
         let duration = self.number_or_word("duration_s", &mut profile.duration_s, &DURATION);
         let mut readers = self.readers(profile);
         if readers.count == 0 {
@@ -102,7 +106,16 @@ impl Resolver<'_> {
             let fix = "choose how long each repeat takes, such as 60 s, or leave the repeats out";
             self.fault(written, what, fix.to_owned());
         }
-        let audit = self.audit(&mut profile.audit, &stream);
+        self.check_changes(profile, &stream);
+        let row_changes = match &profile.readers {
+            Some(written) if readers.count > 0 => written.row_changes(),
+            _ => RowChanges::Columns(Vec::new()),
+        };
+        match &row_changes {
+            RowChanges::Columns(columns) => stream.changed.clone_from(columns),
+            RowChanges::Rows | RowChanges::Unsaid => stream.loses_rows = true,
+        }
+        let audit = self.audit(&mut profile.audit, &stream, &row_changes);
         StreamJob {
             warmup: self.time("warmup_s", &mut profile.warmup_s, &WARMUP),
             duration: duration.map(|s| seconds(s) * readers.repeats),
@@ -112,6 +125,7 @@ impl Resolver<'_> {
                 &DRAIN_TIMEOUT,
             ),
             readers,
+            row_changes,
             recovery: self.recovery(profile.recovery.get_or_insert_default(), &stream),
             audit,
             allow_dropped: self.number("allow_dropped", &mut profile.allow_dropped, &ALLOW_DROPPED),
@@ -119,17 +133,62 @@ impl Resolver<'_> {
         }
     }
 
-    /// Rows that nothing tells apart cannot be compared with what was sent.
-    fn audit(&mut self, value: &mut Option<Located<Audit>>, stream: &Stream) -> Audit {
-        if stream.id_column().is_some() || self.report.damaged("stream.columns") {
-            return self.choice(value, Audit::Full);
+    /// Whether what readers change are columns of the stream, by which no row is found again.
+    fn check_changes(&mut self, profile: &Profile, stream: &Stream) {
+        let queries =
+            profile.readers.iter().filter_map(|readers| readers.queries.as_ref()).flatten();
+        let written = queries.filter_map(|query| query.changes.as_ref());
+        for changes in
+            written.filter(|_| !self.report.damaged("stream.columns")).collect::<Vec<_>>()
+        {
+            let Changes::Columns(names) = &**changes else { continue };
+            for name in names {
+                let column = stream.columns.iter().find(|column| column.name == *name);
+                let (what, fix) = match column.map(|column| &column.values) {
+                    None => (
+                        format!("`{name}` is no column of the stream"),
+                        suggest(name, stream.columns.iter().map(|column| column.name.as_str())),
+                    ),
+                    Some(Values::RowId | Values::Partition) => (
+                        format!(
+                            "by `{name}` the audit finds a row again, so nobody else may change it"
+                        ),
+                        "delete it, or write `changes = \"rows\"`".to_owned(),
+                    ),
+                    Some(_) => continue,
+                };
+                self.report.at(&changes.span(), what, fix);
+            }
         }
+    }
+
+    /// Rows that nothing tells apart cannot be compared with what was sent, nor can those that readers change
+    /// in nobody knows what.
+    fn audit(
+        &mut self,
+        value: &mut Option<Located<Audit>>,
+        stream: &Stream,
+        changes: &RowChanges,
+    ) -> Audit {
+        let (what, fix) = match changes {
+            _ if stream.id_column().is_none() && !self.report.damaged("stream.columns") => (
+                "rows that nothing tells apart cannot be read back one by one",
+                "choose `count`, or give a column `values = \"row_id\"`",
+            ),
+            RowChanges::Unsaid => (
+                "readers write, and nobody says what they change: rows as sent are not to be expected",
+                "choose `count`, or say with each query that writes what it `changes`: columns, or `[]`",
+            ),
+            RowChanges::Rows => (
+                "readers delete or add rows: those that were sent are not all to be expected",
+                "choose `count`, or let no query have `changes = \"rows\"`",
+            ),
+            RowChanges::Columns(_) => return self.choice(value, Audit::Full),
+        };
         let audit = self.choice(value, Audit::Count);
         if audit == Audit::Full {
-            let what = "rows that nothing tells apart cannot be read back one by one".to_owned();
-            let fix = "choose `count`, or give a column `values = \"row_id\"`".to_owned();
             let written = value.clone();
-            self.fault(written.as_ref(), what, fix);
+            self.fault(written.as_ref(), what.to_owned(), fix.to_owned());
         }
         audit
     }

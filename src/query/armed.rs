@@ -3,23 +3,23 @@
 //! limit, and whatever is cut off is cancelled on the server.
 
 use std::borrow::Cow;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::asked::Asked;
+use super::asked::{Asked, Sending, Work};
 use super::plans::Plans;
 use super::sight::{Lookout, Seen};
 use super::timeouts::Timeouts;
 use crate::pace::Backoff;
 use crate::pg::fault::{Remedy, remedy};
 use crate::pg::reservation::Reservation;
-use crate::pg::select::Explained;
+use crate::pg::select::{Drained, Explained};
 use crate::pg::session::Notice;
-use crate::pg::{self, Canceller, QUERY_CANCELED, Reduction, Session};
+use crate::pg::{self, Ask, Canceller, QUERY_CANCELED, Reduction, Session};
 use crate::record::Ran;
 use crate::strom::{self, Arm, Gpu, StromError, hint};
 
@@ -42,7 +42,7 @@ pub(crate) struct Connection {
     pub application_name: String,
     /// Limit of one query on the server.
     pub statement_timeout: Duration,
-    /// Whether its queries may write.
+    /// Whether all of its queries may write. If not, those that may say so.
     pub writes: bool,
     /// The tables of the run: while it is connected no other run drops them.
     pub reservations: Vec<Reservation>,
@@ -104,6 +104,8 @@ pub(crate) struct Answer {
     pub ran: Option<Ran>,
     /// What of the stream it saw, as far as that is known.
     pub seen: Option<Seen>,
+    /// Of a transaction, how long its BEGIN took, each of its statements, and its COMMIT.
+    pub statements: Vec<Duration>,
 }
 
 /// How a query ended that the server did not fail.
@@ -182,21 +184,21 @@ impl Armed {
     /// it is lost.
     pub(crate) async fn run(
         &mut self,
-        asked: Asked<'_>,
+        work: &Work<'_>,
         arm: &Arm,
         cut_off: &CancellationToken,
         at_limit: Option<Duration>,
     ) -> Result<Ended, StromError> {
-        self.run_reduced(asked, arm, (cut_off, at_limit), None).await
+        self.run_reduced(work, arm, (cut_off, at_limit), None).await
     }
 
-    /// The same, and makes a digest of the answer, if it is to.
+    /// The same, and makes a digest of the answer of a statement, if it is to.
     ///
     /// # Errors
     /// As for [`Armed::run`].
     pub(crate) async fn run_reduced(
         &mut self,
-        asked: Asked<'_>,
+        work: &Work<'_>,
         arm: &Arm,
         (cut_off, at_limit): (&CancellationToken, Option<Duration>),
         reduction: Option<&mut Reduction>,
@@ -204,14 +206,16 @@ impl Armed {
         let limit = self.limit();
         // Away from the session while that is at work.
         let mut lookout = self.lookout.take();
-        let work = async {
+        let running = async {
             let entered = timeout(limit, self.enter(arm)).await;
             let session = entered.unwrap_or_else(|_| late("enter an arm"))?;
-            session.stay_read_only().await?;
-            let sending = asked.sending();
-            let ask = sending.ask(arm);
-            let ready = timeout(limit, session.ready(ask)).await;
-            ready.unwrap_or_else(|_| late("prepare the query"))?;
+            session.let_write(work.writes()).await?;
+            let sendings: Vec<Sending<'_>> = work.each().iter().map(Asked::sending).collect();
+            let asks: Vec<Ask<'_>> = sendings.iter().map(|sending| sending.ask(arm)).collect();
+            for ask in &asks {
+                let ready = timeout(limit, session.ready(*ask)).await;
+                ready.unwrap_or_else(|_| late("prepare the query"))?;
+            }
             let look = match &mut lookout {
                 Some(lookout) => {
                     let looking = timeout(limit, lookout.look(session, &arm.name)).await;
@@ -224,10 +228,20 @@ impl Armed {
             // Boxed, and only where there is a limit: a session's first queries, and few of them.
             let canceller = at_limit.map(|at| Box::new((at, session.canceller())));
             let sent = Instant::now();
-            let drained = {
-                let newest_column = asked.query.newest_column.as_deref();
-                let draining = pin!(session.drain(ask, newest_column, reduction));
-                timeout(limit, within(canceller, draining)).await
+            let drained = match work {
+                Work::Statement(asked) => {
+                    let newest_column = asked.query.newest_column.as_deref();
+                    let draining = pin!(session.drain(asks[0], newest_column, reduction));
+                    let drained = timeout(limit, within(canceller, draining)).await;
+                    drained.map(|drained| Ok((drained?, Vec::new())))
+                }
+                // Boxed: large in every future that runs queries.
+                Work::Transaction(_) => {
+                    let transacting = Box::pin(session.transact(&asks));
+                    // Each has the time of one.
+                    let limit = limit.saturating_mul(asks.len() as u32);
+                    timeout(limit, within(canceller, transacting)).await
+                }
             };
             let service = sent.elapsed();
             let drained = match drained.unwrap_or_else(|_| late("run the query")) {
@@ -243,11 +257,13 @@ impl Armed {
             let fallback_rows = hint::fallback_rows(&notices);
             let seen = lookout.as_ref().zip(look);
             let seen = seen.and_then(|(lookout, look)| lookout.seen(look, sent));
-            let (rows, newest) = (drained.rows, drained.newest);
-            let answer = Answer { sent, service, rows, newest, fallback_rows, ran: None, seen };
+            let (Drained { rows, newest }, statements) = drained;
+            let ran = None;
+            let answer =
+                Answer { sent, service, rows, newest, fallback_rows, ran, seen, statements };
             Ok((Ok(answer), notices))
         };
-        let ran = cut_off.run_until_cancelled(work).await;
+        let ran = cut_off.run_until_cancelled(running).await;
         self.lookout = lookout;
         let Some(ran) = ran else {
             self.cut_off().await;
@@ -261,8 +277,11 @@ impl Armed {
         if self.leave_if_let_write().await {
             return Err(wrap(pg::Error::let_write()));
         }
-        // Boxed, as is a new session: large in every future that runs queries.
-        let ran = Box::pin(self.ran_by(asked, arm, &notices, cut_off)).await;
+        let ran = match work {
+            // Boxed, as is a new session: large in every future that runs queries.
+            Work::Statement(asked) => Box::pin(self.ran_by(*asked, arm, &notices, cut_off)).await,
+            Work::Transaction(_) => None,
+        };
         Ok(Ended::Answered(Answer { ran, ..answer }))
     }
 
@@ -341,6 +360,8 @@ impl Armed {
         analyze: bool,
     ) -> Result<Explained, StromError> {
         let limit = self.limit();
+        // ANALYZE would have it write once more.
+        let analyze = analyze && !asked.query.writes;
         let work = async { Ok(self.enter(arm).await?.explain(&asked.literal(), analyze).await?) };
         let explained = timeout(limit, work).await;
         self.unless_lost(explained.unwrap_or_else(|_| late("take the plan")))
@@ -494,7 +515,7 @@ impl Armed {
 /// Does `work`, a statement, and cancels it on the server once its limit is over, if it has one.
 async fn within<T>(
     limit: Option<Box<(Duration, Canceller)>>,
-    mut work: Pin<&mut impl Future<Output = T>>,
+    mut work: impl Future<Output = T> + Unpin,
 ) -> T {
     let Some(limit) = limit else { return work.await };
     let (at, canceller) = *limit;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::asked::{Asked, Values};
+use super::asked::{Asked, Values, Work};
 use crate::pg;
-use crate::plan::{AnswerCompare, ArmPlan, GpuChoice, Query};
+use crate::plan::{AnswerCompare, ArmPlan, GpuChoice, Query, SqlPlace, Statement};
 use crate::strom::{self, Arm, StromError};
 
 /// A query and the arms that it is run in: one, or two that are compared; in a sweep, all of its
@@ -17,6 +17,8 @@ pub(crate) struct ArmedQuery {
     pub arms: Vec<Arm>,
     /// What makes the values of its parameters, if it has any.
     pub(crate) values: Option<Arc<Values>>,
+    /// Each statement of a transaction as a query of its own; none: it is one statement.
+    pub(crate) statements: Vec<(Query, Option<Arc<Values>>)>,
 }
 
 impl ArmedQuery {
@@ -26,21 +28,43 @@ impl ArmedQuery {
     /// When the choice needs PG-Strom and it is not there, or no values can be made.
     pub(crate) fn new(
         query: &Query,
-        sql: String,
+        fill: impl Fn(&str) -> String,
         choice: GpuChoice,
         arms: &[ArmPlan],
         loaded: bool,
     ) -> Result<Self, StromError> {
         let arms = strom::arms(choice, arms, loaded)?;
-        let values = query.parameters.as_ref().map(|own| Values::new(&sql, own)).transpose();
-        let values = values.map_err(|error| pg::Error::no_values(&error))?;
-        let values = values.map(Arc::new);
-        Ok(Self { query: Query { sql, ..query.clone() }, arms, values })
+        // Each makes the same values: they are a function of the seed, the query's name and the number.
+        let of_text = |sql: &str, place: &SqlPlace| {
+            let sql = fill(sql);
+            let values = query.parameters.as_ref().map(|own| Values::new(&sql, own)).transpose();
+            let values = values.map_err(|error| pg::Error::no_values(&error))?.map(Arc::new);
+            Ok::<_, StromError>((Query { sql, place: place.clone(), ..query.clone() }, values))
+        };
+        let statement = |own: &Statement| {
+            let (query, values) = of_text(&own.sql, &own.place)?;
+            Ok((Query { statements: Vec::new(), ..query }, values))
+        };
+        let statements = query.statements.iter().map(statement);
+        let statements = statements.collect::<Result<Vec<_>, StromError>>()?;
+        let (query, values) = of_text(&query.sql, &query.place)?;
+        Ok(Self { query, arms, values, statements })
     }
 
     /// The query with the values of an execution.
     pub(crate) fn asked(&self, number: u64) -> Asked<'_> {
         Asked::new(&self.query, self.values.as_deref(), number)
+    }
+
+    /// The work of an execution: all of its statements have the same values.
+    pub(crate) fn work(&self, number: u64) -> Work<'_> {
+        if self.statements.is_empty() {
+            return Work::Statement(self.asked(number));
+        }
+        let each = self.statements.iter();
+        Work::Transaction(
+            each.map(|(query, values)| Asked::new(query, values.as_deref(), number)).collect(),
+        )
     }
 
     /// These queries, each with its text filled in and the arms of its own choice or of the common
@@ -53,9 +77,8 @@ impl ArmedQuery {
         fill: impl Fn(&str) -> String,
         (gpu, arms, loaded): (GpuChoice, &[ArmPlan], bool),
     ) -> Result<Arc<[Self]>, StromError> {
-        let armed_query = |query: &Query| {
-            Self::new(query, fill(&query.sql), query.gpu.unwrap_or(gpu), arms, loaded)
-        };
+        let armed_query =
+            |query: &Query| Self::new(query, &fill, query.gpu.unwrap_or(gpu), arms, loaded);
         let mut armed_queries = queries.map(armed_query).collect::<Result<Vec<_>, StromError>>()?;
         strom::align(armed_queries.iter_mut().flat_map(|armed_query| &mut armed_query.arms));
         Ok(armed_queries.into())

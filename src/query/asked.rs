@@ -135,6 +135,30 @@ impl<'q> Asked<'q> {
     }
 }
 
+/// What one execution does.
+#[derive(Debug, Clone)]
+pub(crate) enum Work<'q> {
+    /// It runs a statement.
+    Statement(Asked<'q>),
+    /// It runs these, in a transaction of their own.
+    Transaction(Vec<Asked<'q>>),
+}
+
+impl<'q> Work<'q> {
+    /// Each statement.
+    pub(crate) fn each(&self) -> &[Asked<'q>] {
+        match self {
+            Self::Statement(asked) => std::slice::from_ref(asked),
+            Self::Transaction(each) => each,
+        }
+    }
+
+    /// Whether it may write.
+    pub(super) fn writes(&self) -> bool {
+        self.each().iter().any(|asked| asked.query.writes)
+    }
+}
+
 /// What one execution sends.
 pub(super) struct Sending<'q> {
     text: Cow<'q, str>,

@@ -272,8 +272,11 @@ impl Examiner {
         }
     }
 
-    /// Takes the plan of a query in each of its arms.
+    /// Takes the plan of a query in each of its arms; of a transaction there is none.
     pub(crate) async fn plans_of(&mut self, query: usize) {
+        if self.armed_queries[query].query.is_transaction() {
+            return;
+        }
         for arm in 0..self.armed_queries[query].arms.len() {
             self.plan_of(query, arm).await;
         }

@@ -10,6 +10,7 @@ use crate::record::{LaneAudit, Percentile, Percentiles, Ranges};
 use super::latency;
 use super::table::{Align, TableRow, text_table};
 use super::{gpu, outcome, words};
+use crate::result::RowChanges;
 use crate::result::stream::{StreamReport, StreamRun};
 use crate::result::{JobResult, Status};
 
@@ -34,6 +35,7 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
     stream(out, result, run)?;
     queries::due(out, run.queries_due.as_ref())?;
     queries::freshness(out, run)?;
+    queries::pauses(out, result)?;
     queries::executions(out, &run.queries)?;
     queries::comparisons(out, &run.comparisons)?;
     let queried = run.readers.server_or(&result.server);
@@ -211,12 +213,22 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         let why = stream.not_checked.as_deref().unwrap_or(unsaid);
         return writeln!(out, "            not checked: {}", words::one_line(why));
     };
-    let rows = format_count(rows);
-    let writers = report.writing_readers().filter(|_| !report.rows_add_up());
-    let who = writers.map_or_else(String::new, |queries| may_have_written(&queries));
+    let (found, rows) = (rows, format_count(rows));
+    let writers = report.writing_readers();
+    let who = match writers.is_empty() || report.rows_add_up() {
+        true => String::new(),
+        false => may_have_written(&writers),
+    };
     let Some(audit) = &stream.audit else {
-        let verdict = if report.rows_add_up() { "as acknowledged" } else { "THE COUNT IS WRONG" };
+        let verdict = match report.rows_add_up() {
+            true if !report.is_due_count(found) => {
+                "not as acknowledged, by what readers write or not"
+            }
+            true => "as acknowledged",
+            false => "THE COUNT IS WRONG",
+        };
         writeln!(out, "            {rows} counted by SQL: {verdict}")?;
+        out.push_str(&unproven(&report.row_changes(), &writers));
         if !report.tells_rows_apart() {
             out.push_str(NO_IDENTITY);
         }
@@ -224,6 +236,7 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
     };
     if report.rows_add_up() {
         writeln!(out, "            {rows} read back: each acknowledged row is there as sent")?;
+        out.push_str(&left_out(&report.row_changes()));
     } else {
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
@@ -231,6 +244,33 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         differences(out, lane, ids(run, lane))?;
     }
     out.write_str(&who)
+}
+
+/// What a count does not prove where readers write.
+fn unproven(changes: &RowChanges, writers: &[&str]) -> String {
+    let writers = writers.join(", ");
+    match changes {
+        RowChanges::Columns(_) => String::new(),
+        RowChanges::Rows => format!(
+            "            readers delete or add rows ({writers}): that each acknowledged row was there as sent is not \
+             known\n"
+        ),
+        RowChanges::Unsaid => format!(
+            "            readers write ({writers}), and nobody says what: that each row is as sent is not known; \
+             `changes` in\n            the profile says it, and has the rest proven\n"
+        ),
+    }
+}
+
+/// The columns that were not compared, as readers may change them; nothing if there are none.
+pub fn left_out(changes: &RowChanges) -> String {
+    match changes {
+        RowChanges::Columns(columns) if !columns.is_empty() => format!(
+            "            but for the columns that readers may change: {}\n",
+            columns.join(", ")
+        ),
+        _ => String::new(),
+    }
 }
 
 /// Who may have changed the rows beside the producers, as far as the run itself knows.

@@ -69,6 +69,9 @@ pub struct QueryReport {
     pub service: Option<Percentiles>,
     /// From due to the last row.
     pub response: Option<Percentiles>,
+    /// What `service` of a transaction is made of: its BEGIN, each statement, and its COMMIT.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<StatementReport>,
     /// How long ago the oldest row was due that is not in the answer, when that arrived.
     pub answer_age: Option<Percentiles>,
     /// How long before the query was asked the first batch was acknowledged that it did not see.
@@ -83,6 +86,15 @@ pub struct QueryReport {
     pub valid: bool,
     /// What its plans prove.
     pub plan: Option<PlanHistory>,
+}
+
+/// What came of a statement of a transaction.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct StatementReport {
+    /// Its text, as it was written.
+    pub sql: String,
+    /// From sent to its last row.
+    pub service: Option<Percentiles>,
 }
 
 /// The two arms of a query, compared.

@@ -12,7 +12,7 @@ use super::loader::Bottleneck;
 use super::query::QueriesDue;
 use super::stream::StreamRun;
 use super::{Body, JobResult, Status};
-use crate::profile::{Answers, Audit, Query};
+use crate::profile::{Answers, Audit, Query, RowChanges};
 use crate::quantity::{format_count, format_counted};
 
 /// How figures open that the loader's own delay is part of.
@@ -196,6 +196,20 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
         if !looked {
             let why = stream.not_checked.as_deref().unwrap_or("nobody knows why");
             let what = format!("the rows were not checked in the table: {}", one_line(why));
+            found.push(Shortfall::new(ShortfallKind::NotAudited, what));
+        }
+        // Of readers that delete rows no count is expected.
+        let unexpected = stream.rows_found.filter(|count| !result.is_due_count(*count));
+        if let (Some(count), RowChanges::Unsaid, None) =
+            (unexpected, result.row_changes(), &stream.audit)
+        {
+            let what = format!(
+                "{} rows are there, and {} were acknowledged: readers write ({}), and nobody says what they \
+                 change (`changes`), so it is not known whose doing that is",
+                format_count(count),
+                format_count(stream.rows_acknowledged),
+                result.writing_readers().join(", ")
+            );
             found.push(Shortfall::new(ShortfallKind::NotAudited, what));
         }
     }

@@ -4,11 +4,13 @@ use super::plans::plan_history;
 use super::{Findings, per_second};
 use crate::plan::Query;
 use crate::query::examine;
-use crate::record::{PairTally, QueryTally, Tried};
+use crate::record::{PairTally, QueryTally, Times, Tried};
 use crate::result::Status;
 use crate::result::arm::Gpu;
 use crate::result::evidence::Verdict;
-use crate::result::query::{ComparisonReport, QueryHistograms, QueryReport, TriedArm, TriedReport};
+use crate::result::query::{
+    ComparisonReport, QueryHistograms, QueryReport, StatementReport, TriedArm, TriedReport,
+};
 use crate::stats::{self, Pair};
 use crate::strom::Arm;
 
@@ -46,6 +48,7 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
             wait: tally.times.wait.percentiles(),
             service: tally.times.service.percentiles(),
             response: tally.times.response.percentiles(),
+            statements: statements(query.query, tally),
             answer_age: tally.answer_age.percentiles(),
             freshness: tally.freshness.percentiles(),
             newest_age: tally.newest_age.percentiles(),
@@ -59,11 +62,29 @@ pub(super) fn reports(queries: &[QueryFindings<'_>], measured_s: f64) -> Vec<Que
                 newest_age: tally.newest_age.clone(),
             },
             valid: number == 0 || !different,
-            plan: plan_history(query.examined.plans.get(number).cloned(), &tally.by_plan),
+            // Of a transaction nobody has looked for one.
+            plan: match query.query.is_transaction() {
+                true => None,
+                false => plan_history(query.examined.plans.get(number).cloned(), &tally.by_plan),
+            },
         };
         arms.map(report).collect::<Vec<_>>()
     };
     queries.iter().flat_map(of).collect()
+}
+
+/// What the executions of a transaction are made of; nothing of a statement.
+fn statements(query: &Query, tally: &QueryTally) -> Vec<StatementReport> {
+    if !query.is_transaction() {
+        return Vec::new();
+    }
+    let own = query.statements.iter().map(|statement| statement.sql.as_str());
+    let texts = std::iter::once("BEGIN").chain(own).chain(["COMMIT"]);
+    let report = |(at, sql): (usize, &str)| StatementReport {
+        sql: sql.to_owned(),
+        service: tally.statements.get(at).and_then(Times::percentiles),
+    };
+    texts.enumerate().map(report).collect()
 }
 
 pub(super) fn comparisons(findings: &Findings<'_>) -> Vec<ComparisonReport> {

@@ -26,14 +26,17 @@ pub(crate) async fn count_since(
     Ok(rows)
 }
 
-/// Where a batch of a lane's rows is to be found: so many from `first_row` on. `None`: nothing tells them apart.
+/// Where a batch of a lane's rows is to be found: so many from `first_row` on. `None`: nothing tells
+/// them apart, or readers may delete them.
 pub(crate) fn batch_rows(
     stream: &Stream,
     ids: &Ids,
     first_row: u64,
     rows: u64,
 ) -> Option<BatchRows> {
-    stream.id_column()?;
+    if !stream.finds_batches() {
+        return None;
+    }
     let last_row = first_row.wrapping_add(rows.saturating_sub(1));
     Some(BatchRows {
         table: stream.table.to_string(),

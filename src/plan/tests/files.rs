@@ -36,17 +36,32 @@ fn the_text_of_a_file_takes_the_place_of_its_name() {
 }
 
 #[test]
+fn several_statements_of_a_file_are_a_transaction() {
+    let text = "[stream]\n[[readers.queries]]\nname = 'top'\nsql_file = 'queries/top.sql'";
+    let plan = resolve_of(text, &Ok("-- both\nSELECT 1;\n\nSELECT\n tabel;\n")).unwrap();
+    let json = serde_json::to_value(&plan.common.profile).unwrap();
+    let query = &json["readers"]["queries"][0];
+    assert_eq!(query["statements"], serde_json::json!(["SELECT 1", "SELECT\n tabel"]));
+    assert!(query.get("sql").is_none() && query.get("sql_file").is_none(), "{query}");
+    let Job::Stream(job) = plan.job else { panic!("no stream") };
+    let second = &job.readers.queries[0].statements[1];
+    let shown = second.place.show(&second.sql, Some(9)).join("\n");
+    assert!(shown.starts_with("--> profiles/queries/top.sql:5\n"), "{shown}");
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_said_where_it_is_named() {
     let query = "[[readers.queries]]\nname = 'top'\nsql_file = 'queries/top.sql'\n";
     let faults = |text: &str, file| resolve_of(text, &file).unwrap_err().to_string();
-    let several = faults(query, Ok("SELECT 1; SELECT 2"));
-    assert!(
-        several.contains("`sql` holds several statements\n --> profiles/test.toml:3:12"),
-        "{several}"
-    );
+    let several = faults(query, Ok("SELECT 1; BEGIN"));
+    assert!(several.contains("BEGIN stands among them\n --> profiles/test.toml:3:12"), "{several}");
     let missing = faults(query, Err("it is not there"));
     assert!(missing.contains("failed to read `queries/top.sql`: it is not there"), "{missing}");
     assert_eq!(missing.matches("error: ").count(), 1, "{missing}");
+    let bench = query.replace("readers", "bench");
+    let bench = resolve_of(&bench, &Ok("SELECT 1; SELECT 2"));
+    let bench = bench.unwrap_err().to_string();
+    assert!(bench.contains("a transaction is for the readers of a stream"), "{bench}");
     let both = faults(&format!("{query}sql = 'SELECT 1'"), Ok("SELECT 2"));
     assert!(both.contains("a query has both `sql` and `sql_file`"), "{both}");
     assert_eq!(both.matches("error: ").count(), 1, "{both}");

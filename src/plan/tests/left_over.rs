@@ -5,7 +5,7 @@ use insta::assert_snapshot;
 use super::*;
 
 /// A value of each setting that no default and no profile below has.
-const UNUSUAL: [(&str, &str); 39] = [
+const UNUSUAL: [(&str, &str); 40] = [
     ("--rate", "5"),
     ("--arrival", "poisson"),
     ("--partitions", "9"),
@@ -16,6 +16,7 @@ const UNUSUAL: [(&str, &str); 39] = [
     ("--recreate", "true"),
     ("--readers", "1"),
     ("--query-rate", "2"),
+    ("--think-time", "5ms"),
     ("--query-arrival", "burst"),
     ("--gpu", "off"),
     ("--check-answers", "false"),

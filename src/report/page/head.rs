@@ -9,7 +9,7 @@ use crate::result::faults::FaultsReport;
 use crate::result::loader::Bottleneck;
 use crate::result::stream::StreamRun;
 use crate::result::sweep::SweepRun;
-use crate::result::{Body, JobResult, Status};
+use crate::result::{Body, JobResult, RowChanges, Status};
 use crate::stats::{Comparison, TimesVerdict};
 
 use super::super::outcome;
@@ -192,8 +192,11 @@ fn rows(result: &JobResult, run: &StreamRun) -> Cell {
     };
     let found = figure("/stream/rows_found", &format_count(found));
     let Some(audit) = &stream.audit else {
-        let state = if result.rows_add_up() { State::Good } else { State::Bad };
-        let answer = if result.rows_add_up() { "yes, by count" } else { "no, the count is wrong" };
+        let (state, answer) = match result.rows_add_up() {
+            _ if result.count_proves_nothing() => (State::Silent, "not known: readers write"),
+            true => (State::Good, "yes, by count"),
+            false => (State::Bad, "no, the count is wrong"),
+        };
         let whose = if result.tells_rows_apart() {
             ""
         } else {
@@ -205,8 +208,14 @@ fn rows(result: &JobResult, run: &StreamRun) -> Cell {
     let sum = |of: fn(&crate::record::LaneAudit) -> &crate::record::Ranges| {
         format_count(audit.iter().map(|partition| of(partition).rows()).sum())
     };
+    let left_out = match result.row_changes() {
+        RowChanges::Columns(columns) if !columns.is_empty() => {
+            format!(" (but for {}, which readers change)", escape(&columns.join(", ")))
+        }
+        _ => String::new(),
+    };
     let figures = format!(
-        "{found} read back, {} lost, {} doubled, {} altered, {dropped} dropped",
+        "{found} read back{left_out}, {} lost, {} doubled, {} altered, {dropped} dropped",
         sum(|p| &p.lost),
         sum(|p| &p.doubled),
         sum(|p| &p.altered)

@@ -7,7 +7,7 @@ use crate::result::arm::Gpu;
 use crate::result::query::QueryReport;
 use crate::result::stream::StreamRun;
 
-use super::super::latency;
+use super::super::{latency, words};
 use super::Page;
 use super::html::{Cell, Table, data, framed};
 use super::response::latency_cells;
@@ -114,7 +114,8 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         "<p class=\"note\">Line: least to greatest. Mark: median{}.</p>",
         marks(run.queries.iter().map(|own| own.gpu))
     );
-    let tables = data("each query", &[table(run)]);
+    let tables: Vec<Table> = std::iter::once(table(run)).chain(statements(run)).collect();
+    let tables = data("each query", &tables);
     let chart = match slowest {
         Some(_) => chart.draw() + &note,
         None => String::new(),
@@ -174,4 +175,26 @@ fn table(run: &StreamRun) -> Table {
     }
     table.class = "keep";
     table
+}
+
+/// What transactions are made of; nothing without any.
+fn statements(run: &StreamRun) -> Option<Table> {
+    let mut heads = vec!["query", "arm", "statement"];
+    heads.extend(SHOWN.map(Percentile::name));
+    let mut table = Table::new("Service of each statement of a transaction", &heads);
+    let mut any = false;
+    for (at, own) in run.queries.iter().enumerate() {
+        for (number, statement) in own.statements.iter().enumerate() {
+            let place = format!("/queries/{at}/statements/{number}/service");
+            let mut cells = vec![
+                Cell::words(&own.query),
+                Cell::words(&own.arm),
+                Cell::words(&words::one_line(&statement.sql)),
+            ];
+            cells.extend(latency_cells(&place, statement.service.as_ref(), &SHOWN));
+            table.row(cells);
+            any = true;
+        }
+    }
+    any.then_some(table)
 }

@@ -7,8 +7,11 @@ use crate::record::{Percentile, Percentiles, Times};
 use crate::report::latency;
 use crate::report::table::{Align, TableRow, text_table};
 use crate::report::words;
+use crate::result::JobResult;
 use crate::result::loader::Bottleneck;
-use crate::result::query::{ComparisonReport, QueriesDue, QueryReport, TriedReport};
+use crate::result::query::{
+    ComparisonReport, QueriesDue, QueryReport, StatementReport, TriedReport,
+};
 use crate::result::readers::FreshnessBy;
 use crate::result::stream::StreamRun;
 
@@ -55,6 +58,22 @@ pub(super) fn freshness(out: &mut String, run: &StreamRun) -> fmt::Result {
     writeln!(out, "freshness   {cells} behind what was acknowledged, of {answers}")
 }
 
+/// Characters of a statement that are shown.
+const STATEMENT_CHARS_MAX: usize = 60;
+
+/// How long each reader pauses behind an answer; nothing is said if it does not.
+pub(super) fn pauses(out: &mut String, result: &JobResult) -> fmt::Result {
+    let readers = result.plan.readers.as_ref();
+    let pause_ms = readers.and_then(|readers| readers.think_time_ms.as_ref()).map(|pause| pause.0);
+    match pause_ms.filter(|pause_ms| *pause_ms > 0.0) {
+        None => Ok(()),
+        Some(pause_ms) => {
+            let pause = format_ms(pause_ms);
+            writeln!(out, "\npauses      {pause} of each reader behind an answer, in no latency")
+        }
+    }
+}
+
 /// The age from which on an old answer is told of, where it is so many times that of most.
 const OLD_MS: f64 = 1_000.0;
 const OLD_FACTOR: f64 = 3.0;
@@ -86,6 +105,7 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
         let mut lines: Vec<String> = sqlstates
             .map(|(code, count)| format!("SQLSTATE {code}: {}", format_count(*count)))
             .collect();
+        lines.extend(query.statements.iter().map(statement));
         lines.extend(latency::intervals(response, &SHOWN));
         lines.extend(query.answer_age.as_ref().and_then(oldest_answer));
         lines.extend(notes(query));
@@ -93,6 +113,21 @@ pub(super) fn executions(out: &mut String, queries: &[QueryReport]) -> fmt::Resu
     }
     writeln!(out)?;
     text_table(out, &rows, Align::Right(2, 7))
+}
+
+/// What a statement of a transaction took, with the beginning of its text.
+fn statement(of: &StatementReport) -> String {
+    let text = words::one_line(&of.sql);
+    let text = match text.char_indices().nth(STATEMENT_CHARS_MAX) {
+        Some((at, _)) => format!("{} …", text[..at].trim_end()),
+        None => text,
+    };
+    match &of.service {
+        Some(took) => {
+            format!("{text}: p50 {}, mean {}", format_ms(took.p50_ms), format_ms(took.mean_ms))
+        }
+        None => text,
+    }
 }
 
 /// That some answers were much older than most: a partition stood still, or a replica fell behind.
