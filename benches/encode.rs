@@ -132,8 +132,12 @@ fn generators() -> Vec<(&'static str, Column)> {
     let integer = |max, pick| column(ColumnType::Integer, Values::Integer { min: 1, max, pick });
     let zipf = || Pick::Zipf(Zipf::new(1.0));
     let texts = || ["new", "paid", "sent", "back"].map(str::to_owned).to_vec();
-    let choice =
-        |weights| column(ColumnType::Text, Values::Choice { of: texts(), weights, others: None });
+    let choice = |weights| {
+        column(
+            ColumnType::Text,
+            Values::Choice { of: texts(), weights, others: None, pick: Pick::Random },
+        )
+    };
     let nullable = Column { null_ratio: 0.1, ..integer(100_000, Pick::Random) };
     vec![
         ("integer, uniform", integer(100_000, Pick::Random)),

@@ -34,7 +34,7 @@ pub use faults::FaultsArgs;
 pub use fill::FillArgs;
 pub use metrics_address::MetricsAddress;
 pub use output::{Format, LogFormat, OutputArgs, ResultFormat};
-pub use profile::{FromPgbenchArgs, ProfileCommand};
+pub use profile::{FromPgbenchArgs, FromTableArgs, NewArgs, ProfileCommand};
 pub use server::{EmbeddedArgs, ReadersArgs, ServerArgs};
 pub use settings::{All, SettingArgs};
 pub use variables::{unknown_variables, variables_without_use};
@@ -118,6 +118,13 @@ pub enum Command {
         #[command(flatten)]
         plan: Box<SettingArgs<All>>,
     },
+    /// Draft a profile: from a table, from a script of pgbench, or to begin with
+    #[command(after_help = profile::EXAMPLES)]
+    Profile {
+        /// What to draft it from.
+        #[command(subcommand)]
+        command: ProfileCommand,
+    },
     /// List the built-in profiles, each with what it is for
     ///
     /// A file of the same name goes before a built-in profile.
@@ -125,12 +132,6 @@ pub enum Command {
         /// What to print
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
-    },
-    /// Draft a profile from what is there, and print it
-    Profile {
-        /// From what.
-        #[command(subcommand)]
-        command: ProfileCommand,
     },
     /// List the figures that a threshold may name, by kind of job
     ///
@@ -345,7 +346,10 @@ impl Parsed {
     }
 
     fn source(&self, id: &str) -> Option<ValueSource> {
-        let matches = self.matches.subcommand().map_or(&self.matches, |(_, matches)| matches);
+        let mut matches = &self.matches;
+        while let Some((_, inner)) = matches.subcommand() {
+            matches = inner;
+        }
         matches.value_source(id)
     }
 }

@@ -30,7 +30,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::cli::{
     Command, DoctorArgs, EmbeddedArgs, Format, LogFormat, OutputArgs, Parsed, PostgresCommand,
-    ProfileCommand, ReadersArgs, ServerArgs,
+    ReadersArgs, ServerArgs,
 };
 use crate::doctor;
 use crate::engine::{PrepareError, Shutdown};
@@ -129,10 +129,8 @@ async fn dispatch(parsed: &Parsed) -> Result<u8, Failure> {
                 None => profiles::check(files, *show_rows, &plan.overrides),
             }
         }
+        Some(Command::Profile { command }) => Box::pin(profile::profile(parsed, command)).await,
         Some(Command::Profiles { format }) => profiles::list(*format),
-        Some(Command::Profile { command: ProfileCommand::FromPgbench(args) }) => {
-            profile::from_pgbench(args)
-        }
         Some(Command::Thresholds { format }) => thresholds::list(*format),
         Some(Command::Fill { files, fill: args }) => fill::fill(parsed, files, args).await,
         Some(Command::Verify { folder, server, quiet }) => {

@@ -11,6 +11,7 @@ pub mod command;
 pub mod compare;
 pub mod dataset;
 pub mod doctor;
+pub mod draft;
 pub mod engine;
 pub mod exit;
 pub(crate) mod freshness;

@@ -39,6 +39,7 @@ pub(crate) mod select;
 pub(crate) mod session;
 pub(crate) mod sight;
 mod silence;
+pub(crate) mod source;
 mod start;
 pub(crate) mod table;
 mod tls;

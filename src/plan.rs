@@ -48,7 +48,7 @@ mod watch;
 pub(crate) use crate::result::shell_word;
 pub use builtin::{BUILTINS, builtin};
 pub use caret::Caret;
-pub(crate) use column::declaration;
+pub(crate) use column::{declaration, parse_type};
 pub use evidence::{ArmPlan, EvidencePlan};
 pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use files::{NamedFile, ProfileFiles};

@@ -32,8 +32,9 @@ pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
-    Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float, Inet,
-    Integer, Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Values, Zipf,
+    Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float, Histogram,
+    InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Timestamp,
+    Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -104,6 +105,10 @@ pub struct Stream {
     /// Target table as in SQL: may have a schema, and parts in double quotes.
     /// Default: l40s_realtime_stream.
     pub table: Option<Located<String>>,
+    /// A table like which the target table is made if it is not there: with its columns, defaults, constraints,
+    /// indexes and partitions. Default: it is made of the columns below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<Located<String>>,
     /// LIST partitions, where a column has the values "partition": 1 to 1024. Default: 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions: Option<Located<Whole>>,

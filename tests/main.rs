@@ -26,6 +26,7 @@ mod executions;
 mod exits;
 mod faults;
 mod freshness;
+mod from_table;
 mod fuzz;
 mod gpu_service;
 mod gpus;

@@ -47,7 +47,7 @@ async fn bash_completes_options_subcommands_and_values() {
         String::from_utf8(bash.stdout).unwrap().trim().to_owned()
     };
     assert_eq!(complete(&["strom-load", "--parti"]), "--partitions");
-    assert_eq!(complete(&["strom-load", "profil"]), "profiles profile");
+    assert_eq!(complete(&["strom-load", "profil"]), "profile profiles");
     assert_eq!(complete(&["strom-load", "run", "--format", "js"]), "json jsonl");
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert!(printed(&["completions", shell]).await.contains("partitions"), "{shell}");

@@ -4,6 +4,8 @@
 //! that were sent. So each value is not only readable but in the form that PostgreSQL itself
 //! gives it, down to the weight and scale of a numeric.
 
+mod in_order;
+
 use std::pin::pin;
 use std::process::Command;
 
@@ -99,7 +101,7 @@ async fn reads_as_the_server_shows(database: &Database, columns: &[Column], plac
     let shown = |column: &Column| match column.sql_type {
         // Not all days of its range are of our era.
         ColumnType::Date => "NULL".to_owned(),
-        ColumnType::Inet => format!("host({})", column.name),
+        ColumnType::Inet => format!("abbrev({})", column.name),
         // As text it has no spaces at its end.
         ColumnType::Char(chars) => format!("rpad({}::text, {chars})", column.name),
         _ => format!("{}::text", column.name),
@@ -278,6 +280,7 @@ fn other_types() -> Vec<(ColumnType, Values)> {
         of: of.iter().map(|text| (*text).to_owned()).collect(),
         weights: vec![],
         others: Some(Box::new(Others { weight: 1.0, values })),
+        pick: Pick::Random,
     };
     let integer = |min, max| Values::Integer { min, max, pick: Pick::Random };
     let numeric = T::Numeric { precision: 6, scale: 2 };
@@ -302,6 +305,7 @@ fn other_types() -> Vec<(ColumnType, Values)> {
         (T::Real, choice(&["1.5", "-1e-45"], float())),
         (T::Double, choice(&["-0.25", "1e300", "-0"], float())),
     ]);
+    all.extend(in_order::all());
     for network in ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/33", "::1/128"] {
         all.push((T::Inet, Values::Inet { network: network.parse().unwrap() }));
     }
@@ -361,8 +365,14 @@ fn picks() -> Vec<(ColumnType, Values)> {
     for of in [&["new", "paid", "it's"][..], &["a text of 20 letters"], &["", &"é".repeat(40)]] {
         let of: Vec<String> = of.iter().map(|text| (*text).to_owned()).collect();
         let weights = (0..of.len()).map(|number| 0.5 + number as f64).collect();
-        all.push((T::Text, Values::Choice { of: of.clone(), weights, others: None }));
-        all.push((T::Varchar(40), Values::Choice { of, weights: Vec::new(), others: None }));
+        all.push((
+            T::Text,
+            Values::Choice { of: of.clone(), weights, others: None, pick: Pick::Random },
+        ));
+        all.push((
+            T::Varchar(40),
+            Values::Choice { of, weights: Vec::new(), others: None, pick: Pick::Random },
+        ));
     }
     all
 }

@@ -39,7 +39,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("report", &["compare", "exit", "plot", "quantity", "record", "result", "series", "stats"]),
     ("pgbench", &["plan"]),
     ("answer", &["plan", "random", "result"]),
-    ("pg", &["answer", "freshness", "pace", "plan", "quantity", "result", "row"]),
+    ("draft", &["plan", "profile", "quantity", "row"]),
+    ("pg", &["answer", "draft", "freshness", "pace", "plan", "quantity", "result", "row"]),
     ("strom", &["pg", "plan", "result", "watch"]),
     ("arrow", &["pg", "plan", "result", "row"]),
     ("ingest", &["freshness", "pace", "pg", "plan", "record", "result", "row"]),
@@ -96,9 +97,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "command",
         &[
-            "arrow", "cli", "compare", "dataset", "doctor", "engine", "exit", "inject", "pg",
-            "pgbench", "plan", "quantity", "report", "result", "row", "series", "sink", "verify",
-            "watch",
+            "arrow", "cli", "compare", "dataset", "doctor", "draft", "engine", "exit", "inject",
+            "pg", "pgbench", "plan", "quantity", "report", "result", "row", "series", "sink",
+            "verify", "watch",
         ],
     ),
     ("main", &["cli", "command", "exit"]),

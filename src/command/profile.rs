@@ -1,15 +1,74 @@
-//! `profile`: drafts of profiles.
+//! `strom-load profile`: drafts of profiles.
 
-use crate::cli::FromPgbenchArgs;
+use crate::cli::{FromPgbenchArgs, FromTableArgs, NewArgs, Parsed, ProfileCommand};
+use crate::draft::{self, DraftOptions, NoDraft};
+use crate::engine::Shutdown;
 use crate::exit;
+use crate::pg::Address;
+use crate::pg::source::source_table;
 use crate::pgbench::Conversion;
 use crate::plan::{Overrides, Plan, ProfileSource};
+use crate::sink::terminal::Screen;
 
 use super::profiles::read_named;
-use super::{Failure, print};
+use super::{Failure, Signals, find_server, log_warnings, print};
 
-/// Prints what a script of pgbench is as a profile.
-pub(super) fn from_pgbench(args: &FromPgbenchArgs) -> Result<u8, Failure> {
+pub(super) async fn profile(parsed: &Parsed, command: &ProfileCommand) -> Result<u8, Failure> {
+    let text = match command {
+        ProfileCommand::FromTable(args) => from_table(parsed, args).await?,
+        ProfileCommand::FromPgbench(args) => from_pgbench(args)?,
+        ProfileCommand::New(NewArgs { table }) => draft::starter(table),
+    };
+    // What is printed runs, or it is said what stands against it.
+    let source = ProfileSource::new("the profile that would come of it", text);
+    Plan::resolve(&source, &Overrides::default())?;
+    print(&source.text)?;
+    Ok(exit::DONE)
+}
+
+async fn from_table(parsed: &Parsed, args: &FromTableArgs) -> Result<String, Failure> {
+    let screen = Screen::new(true);
+    log_warnings(&screen);
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let work = async {
+        let no_server = "no server to read from\n  fix: give one with --database-url, or the folder of one \
+                         that strom-load started with --data-dir";
+        let (address, server) = find_server(parsed, &args.server, no_server, &shutdown).await?;
+        let drafted = tokio::select! {
+            drafted = drafted(&address, args) => drafted,
+            () = shutdown.stop.cancelled() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
+        };
+        if let Some(server) = server {
+            let _ = server.stop().await;
+        }
+        drafted
+    };
+    tokio::select! {
+        drafted = work => drafted,
+        never = signals.handle(&shutdown, &screen) => match never {},
+    }
+}
+
+async fn drafted(address: &Address, args: &FromTableArgs) -> Result<String, Failure> {
+    let failed = |error| Failure::new(exit::PREPARE, error);
+    let source = source_table(address, &args.source).await.map_err(failed)?;
+    let options = DraftOptions { copy: args.table.clone(), keep_values: args.keep_values };
+    draft::draft(&source, &options).map_err(|NoDraft(columns)| {
+        let table = args.source.as_written();
+        Failure::new(
+            exit::PREPARE,
+            format!(
+                "failed to draft a profile of {table}: {}\n  fix: let a row leave these columns out (a default, or \
+                 no NOT NULL), or make a copy of the table without them",
+                columns.join("; ")
+            ),
+        )
+    })
+}
+
+/// What a script of pgbench is as a profile.
+fn from_pgbench(args: &FromPgbenchArgs) -> Result<String, Failure> {
     let name = args.file.display().to_string();
     let file = read_named(&args.file).map_err(|why| {
         let error = format!("failed to read `{name}`: {why}\n  fix: name a script of pgbench");
@@ -21,10 +80,5 @@ pub(super) fn from_pgbench(args: &FromPgbenchArgs) -> Result<u8, Failure> {
         protocol: args.protocol,
         clients: args.clients,
     };
-    let text = conversion.profile(&ProfileSource::new(name, file.text))?;
-    // What is printed runs, or it is said what stands against it.
-    let source = ProfileSource::new("the profile that would come of it", text);
-    Plan::resolve(&source, &Overrides::default())?;
-    print(&source.text)?;
-    Ok(exit::DONE)
+    Ok(conversion.profile(&ProfileSource::new(name, file.text))?)
 }

@@ -1,6 +1,7 @@
 //! The stream's table: created if absent, checked if present, extended by missing partitions.
 //! What strom-load did not make is dropped only if it is named, see [`super::mark`].
 
+mod like;
 mod partitions;
 mod rows;
 mod shape;
@@ -106,6 +107,12 @@ pub(crate) async fn prepare(
     let is_listed = !capabilities.list_partitions.is_missing();
     let found = match present {
         Some(found) => {
+            if let Some(like) = stream.like.as_ref().filter(|_| !found.marked) {
+                let fact =
+                    format!("it is there, and strom-load did not make it: no copy of {like}");
+                let fix = format!("{ELSEWHERE}, or leave --like out");
+                return Err(Error::refused(format!("use table {table}"), fact).with_fix(fix));
+            }
             check_shape(session, stream, &found, is_listed).await?;
             found
         }
@@ -277,6 +284,11 @@ async fn create(
     table: &TableName,
     is_listed: bool,
 ) -> Result<Relation, Error> {
+    if let Some(like) = &stream.like {
+        let made = like::create_like(session, table, like).await.map_err(explain_creation)?;
+        check_shape(session, stream, &made, is_listed).await?;
+        return Ok(made);
+    }
     let columns: Vec<String> = stream.columns.iter().map(declaration).collect();
     let by = stream.partition_column().filter(|_| is_listed).map_or_else(String::new, |column| {
         format!(" PARTITION BY LIST ({})", quote_identifier(&column.name))
@@ -288,14 +300,24 @@ async fn create(
                 "let the owner run `GRANT CREATE ON SCHEMA …`, or create the table beforehand:\n  \
                  {sql}"
             )),
-            Some("3F000") => error.with_fix("create the schema first, or name another"),
-            _ => error,
+            _ => explain_creation(error),
         }
     })?;
     session.execute(&format!("mark table {table}"), &mark::comment_sql(table)).await?;
     Relation::find(session, table).await?.ok_or_else(|| {
         Error::refused(format!("create table {table}"), "it is not visible after CREATE TABLE")
     })
+}
+
+fn explain_creation(error: Error) -> Error {
+    match error.sqlstate() {
+        Some("42501") => error.with_fix(
+            "let the owner of the schema run `GRANT CREATE ON SCHEMA …`, and the owner of what is copied `GRANT \
+             SELECT …`",
+        ),
+        Some("3F000") => error.with_fix("create the schema first, or name another"),
+        _ => error,
+    }
 }
 
 impl StreamTable {

@@ -259,7 +259,7 @@ fn check_roles(
 }
 
 /// The type named `text`, or how to write one.
-fn parse_type(text: &str) -> Result<ColumnType, String> {
+pub(crate) fn parse_type(text: &str) -> Result<ColumnType, String> {
     let text = text.to_ascii_lowercase();
     let (name, arguments) = match text.split_once('(') {
         Some((name, rest)) => {

@@ -169,6 +169,18 @@ pub const SETTINGS: &[Setting] = &[
                loaded as it is.",
     },
     Setting {
+        flag: "--like",
+        variable: None,
+        keys: &["stream.like"],
+        form: Form::Text,
+        value_name: "NAME",
+        heading: "Stream",
+        help: "Make the target table like this one, such as shop.orders, if it is not there\n\n\
+               With its columns, defaults, constraints, indexes and partitions; foreign keys, triggers and rights are \
+               not copied. The table that is copied is only read. A target table that is there must be one that \
+               strom-load made.",
+    },
+    Setting {
         flag: "--recreate",
         variable: None,
         keys: &[],

@@ -68,6 +68,8 @@ const NO_KEY: Idle = Idle {
 pub struct Stream {
     /// Target table.
     pub table: TableName,
+    /// A table like which it is made if it is not there.
+    pub like: Option<TableName>,
     /// Its columns, in order.
     pub columns: Vec<Column>,
     /// Names of those whose values readers may change in rows that were sent.
@@ -183,6 +185,7 @@ impl Resolver<'_> {
         };
         let arrival = self.arrival(&mut stream.arrival, arrival, "rows_per_s");
         let table = self.target(&mut stream.table);
+        let like = self.like(&mut stream.like, &table, has_key);
         // It says no more than the columns do.
         stream.identity.take_if(|identity| **identity == Identity::RowId);
         stream.columns = Some(written(&columns));
@@ -203,6 +206,7 @@ impl Resolver<'_> {
             arrival,
             batch_rows: NonZeroU32::new(batch_rows as u32).unwrap_or(NonZeroU32::MIN),
             linger,
+            like,
             recreate: self.recreate(&mut stream.recreate, &table),
             table,
         }
@@ -226,6 +230,38 @@ impl Resolver<'_> {
         // It says no more than the partitions do, and results of before do not have it.
         value.take_if(|_| connections <= partitions);
         connections.max(partitions)
+    }
+
+    /// The table like which the target is made.
+    fn like(
+        &mut self,
+        value: &mut Option<Located<String>>,
+        table: &TableName,
+        has_key: bool,
+    ) -> Option<TableName> {
+        let written = self.take(value.as_ref())?;
+        let (what, fix) = match written.parse::<TableName>() {
+            Err(error) => (
+                format!("`{}` is not a table's name: {error}", written.as_str()),
+                "write `table` or `schema.table`, a part in double quotes where SQL needs them",
+            ),
+            Ok(like) if like == *table => (
+                format!("`{}` is the target table itself", written.as_str()),
+                "name another table for the rows with `table`, or --table",
+            ),
+            Ok(_) if has_key => (
+                "a table that is made like another is partitioned as that is, and not by a column with the values \
+                 \"partition\""
+                    .to_owned(),
+                "give the column other values, or leave `like` out",
+            ),
+            Ok(like) => {
+                *value = Some(like.as_written().into());
+                return Some(like);
+            }
+        };
+        self.fault(Some(&written), what, fix.to_owned());
+        None
     }
 
     fn rate(&mut self, value: &mut Option<Located<RateOrMax>>) -> StreamRate {

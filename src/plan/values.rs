@@ -2,7 +2,9 @@
 
 use super::files::{FileColumn, ProfileFiles};
 use crate::profile::{self, Number, Values as Written, Whole};
-use crate::row::day::{format_day, format_time, parse_day, parse_time};
+use crate::row::day::{
+    format_day, format_moment, format_time, parse_day, parse_moment, parse_time,
+};
 use crate::row::numeric::{units_of, units_text};
 use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Sample, Values, Zipf};
 
@@ -37,6 +39,13 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             ("min", "\"2023-01-01\"", day.min.is_some()),
             ("max", "\"2023-12-31\"", day.max.is_some()),
         ],
+        Written::Timestamp(timestamp) => vec![
+            ("min", "\"2026-01-01 00:00\"", timestamp.min.is_some()),
+            ("max", "\"2026-12-31 23:59\"", timestamp.max.is_some()),
+        ],
+        Written::Histogram(histogram) => {
+            vec![("bounds", "[\"0\", \"10\", \"1000\"]", histogram.bounds.is_some())]
+        }
         Written::Text(text) => vec![
             ("min_chars", "1", text.min_chars.is_some()),
             ("max_chars", "20", text.max_chars.is_some()),
@@ -70,6 +79,9 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
     };
     match pick_of(values) {
         None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
+        Some(profile::Pick::Ascending(order) | profile::Pick::Descending(order)) => {
+            all.push(("rows", "1_000_000", order.rows.is_some()));
+        }
         Some(profile::Pick::Zipf(zipf)) => {
             all.push(("exponent", "1.0", zipf.exponent.is_some()));
         }
@@ -97,6 +109,9 @@ fn pick_of(values: &Written) -> Option<profile::Pick> {
         Written::Float(float) => float.pick,
         Written::Day(day) => day.pick,
         Written::File(file) => file.pick,
+        Written::Timestamp(timestamp) => timestamp.pick,
+        Written::Histogram(histogram) => histogram.pick,
+        Written::Choice(choice) => choice.pick,
         _ => None,
     }
 }
@@ -106,6 +121,12 @@ fn resolve_pick(values: &Written) -> Result<Pick, ValuesFault> {
     Ok(match pick_of(values) {
         None | Some(profile::Pick::Random) => Pick::Random,
         Some(profile::Pick::Cycle) => Pick::Cycle,
+        Some(profile::Pick::Ascending(order)) => {
+            Pick::Ascending { rows: from_1("rows", need(order.rows.as_ref())?)? }
+        }
+        Some(profile::Pick::Descending(order)) => {
+            Pick::Descending { rows: from_1("rows", need(order.rows.as_ref())?)? }
+        }
         Some(profile::Pick::Zipf(zipf)) => Pick::Zipf(Zipf::new(number(zipf.exponent)?)),
         Some(profile::Pick::Normal(normal)) => {
             Pick::Normal { mean: number(normal.mean)?, sd: number(normal.sd)? }
@@ -181,6 +202,24 @@ pub(super) fn resolve_values(
             max: whole_day(&need(day.max.as_ref())?)?,
             pick,
         },
+        Written::Timestamp(timestamp) => {
+            let zoned = sql_type == Some(ColumnType::TimestampTz);
+            let moment = |text: Option<&String>| moment(&need(text)?, zoned);
+            Values::Timestamp {
+                min_us: moment(timestamp.min.as_ref())?,
+                max_us: moment(timestamp.max.as_ref())?,
+                pick,
+            }
+        }
+        Written::Histogram(histogram) => Values::Histogram {
+            bounds: need(histogram.bounds.as_ref())?,
+            weights: histogram.weights.iter().flatten().map(|weight| weight.0).collect(),
+            distinct: match histogram.distinct {
+                Some(distinct) => Some(from_1("distinct", distinct)?),
+                None => None,
+            },
+            pick,
+        },
         Written::Text(text) => Values::Text {
             min_chars: chars("min_chars", need(text.min_chars.as_ref())?)?,
             max_chars: chars("max_chars", need(text.max_chars.as_ref())?)?,
@@ -188,21 +227,7 @@ pub(super) fn resolve_values(
         Written::Boolean(boolean) => {
             Values::Boolean { true_ratio: need(boolean.true_ratio.as_ref())?.0 }
         }
-        Written::Choice(choice) => Values::Choice {
-            of: need(choice.of.as_ref())?,
-            weights: choice.weights.iter().flatten().map(|weight| weight.0).collect(),
-            others: match &choice.others {
-                None if choice.others_weight.is_some() => {
-                    let what = "`others_weight` is there without `others`";
-                    return Err(bad(what, "add `others`, such as { label = { … } }, or delete it"));
-                }
-                None => None,
-                Some(others) => Some(Box::new(Others {
-                    weight: need(choice.others_weight.as_ref())?.0,
-                    values: resolve_values(others, sql_type, files)?,
-                })),
-            },
-        },
+        Written::Choice(choice) => resolve_choice(choice, pick, sql_type, files)?,
         Written::File(file) => of_file(file, pick, sql_type, files)?,
         Written::Uuid => Values::Uuid,
         Written::UuidV7 => Values::UuidV7,
@@ -266,6 +291,30 @@ fn of_file(
     Ok(Values::File { path: named.path.clone(), column, fingerprint, pick, sample })
 }
 
+fn resolve_choice(
+    choice: &profile::Choice,
+    pick: Pick,
+    sql_type: Option<ColumnType>,
+    files: &ProfileFiles,
+) -> Result<Values, ValuesFault> {
+    Ok(Values::Choice {
+        of: need(choice.of.as_ref())?,
+        weights: choice.weights.iter().flatten().map(|weight| weight.0).collect(),
+        pick,
+        others: match &choice.others {
+            None if choice.others_weight.is_some() => {
+                let what = "`others_weight` is there without `others`";
+                return Err(bad(what, "add `others`, such as { label = { … } }, or delete it"));
+            }
+            None => None,
+            Some(others) => Some(Box::new(Others {
+                weight: need(choice.others_weight.as_ref())?.0,
+                values: resolve_values(others, sql_type, files)?,
+            })),
+        },
+    })
+}
+
 /// A fault that `row` finds as it reads a setting.
 fn of_column(fault: &ColumnFault) -> ValuesFault {
     ValuesFault::Bad { what: fault.fact(), fix: fault.fix() }
@@ -275,6 +324,22 @@ fn time_of_day(text: &str) -> Result<i64, ValuesFault> {
     parse_time(text).ok_or_else(|| {
         bad(format!("`{text}` is not a time of day"), "write hours and minutes: \"08:30\"")
     })
+}
+
+fn moment(text: &str, zoned: bool) -> Result<i64, ValuesFault> {
+    let fix = match zoned {
+        true => "write day and time: \"2026-01-31 08:30:00+00\"",
+        false => "write day and time: \"2026-01-31 08:30:00\"",
+    };
+    parse_moment(text, zoned).ok_or_else(|| bad(format!("`{text}` is not a moment"), fix))
+}
+
+fn from_1(key: &str, value: profile::Whole) -> Result<u64, ValuesFault> {
+    let value = value.0;
+    u64::try_from(value)
+        .ok()
+        .filter(|value| *value > 0)
+        .ok_or_else(|| bad(format!("`{key}` is {value}"), "write a whole number from 1 on"))
 }
 
 fn bytes_of(key: &str, value: profile::Whole) -> Result<u32, ValuesFault> {
@@ -361,6 +426,22 @@ pub(super) fn written_values(column: &Column) -> Written {
             max: Some(format_day(*max)),
             pick: Some(written_pick(pick)),
         }),
+        Values::Timestamp { min_us, max_us, pick } => {
+            let zone = if column.sql_type == ColumnType::TimestampTz { "+00" } else { "" };
+            Written::Timestamp(profile::Timestamp {
+                min: Some(format_moment(*min_us) + zone),
+                max: Some(format_moment(*max_us) + zone),
+                pick: unless_random(pick),
+            })
+        }
+        Values::Histogram { bounds, weights, distinct, pick } => {
+            Written::Histogram(profile::Histogram {
+                bounds: Some(bounds.clone()),
+                weights: written_weights(weights),
+                distinct: distinct.and_then(number),
+                pick: unless_random(pick),
+            })
+        }
         Values::Text { min_chars, max_chars } => Written::Text(profile::Text {
             min_chars: number((*min_chars).into()),
             max_chars: number((*max_chars).into()),
@@ -368,10 +449,10 @@ pub(super) fn written_values(column: &Column) -> Written {
         Values::Boolean { true_ratio } => {
             Written::Boolean(profile::Boolean { true_ratio: Some(Number(*true_ratio)) })
         }
-        Values::Choice { of, weights, others } => Written::Choice(profile::Choice {
+        Values::Choice { of, weights, others, pick } => Written::Choice(profile::Choice {
             of: Some(of.clone()),
-            weights: (!weights.is_empty())
-                .then(|| weights.iter().map(|weight| Number(*weight)).collect()),
+            weights: written_weights(weights),
+            pick: unless_random(pick),
             others_weight: others.as_ref().map(|others| Number(others.weight)),
             others: others.as_ref().map(|others| {
                 Box::new(written_values(&Column {
@@ -409,15 +490,22 @@ pub(super) fn written_values(column: &Column) -> Written {
     }
 }
 
+fn written_weights(weights: &[f64]) -> Option<Vec<Number>> {
+    (!weights.is_empty()).then(|| weights.iter().map(|weight| Number(*weight)).collect())
+}
+
 fn unless_random(pick: &Pick) -> Option<profile::Pick> {
     (*pick != Pick::Random).then(|| written_pick(pick))
 }
 
 fn written_pick(pick: &Pick) -> profile::Pick {
     let number = |number: f64| Some(Number(number));
+    let order = |rows: u64| profile::InOrder { rows: Some(Whole(rows as i64)) };
     match pick {
         Pick::Random => profile::Pick::Random,
         Pick::Cycle => profile::Pick::Cycle,
+        Pick::Ascending { rows } => profile::Pick::Ascending(order(*rows)),
+        Pick::Descending { rows } => profile::Pick::Descending(order(*rows)),
         Pick::Zipf(zipf) => {
             profile::Pick::Zipf(profile::Zipf { exponent: number(zipf.exponent()) })
         }

@@ -58,6 +58,10 @@ pub enum Values {
     Float(Float),
     /// A day.
     Day(Day),
+    /// A moment from a range.
+    Timestamp(Timestamp),
+    /// A number or moment, drawn along a histogram.
+    Histogram(Histogram),
     /// Random lower-case letters and digits.
     Text(Text),
     /// True or false.
@@ -184,6 +188,37 @@ pub struct Day {
     pub pick: Option<Pick>,
 }
 
+/// A moment from a range.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timestamp {
+    /// First, such as "2026-01-01 00:00"; of a timestamptz in UTC, or with an offset such as +02 behind it.
+    pub min: Option<String>,
+    /// Last, such as "2026-12-31 23:59:59.999999".
+    pub max: Option<String>,
+    /// How it is chosen: not by a distribution of numbers. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+}
+
+/// A histogram of numbers or moments: buckets that come as often as told, and in each all values alike.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Histogram {
+    /// The ends of the buckets in their order, as text, such as `["0", "10", "25", "1000"]`. A bound that is
+    /// there twice is a bucket of one value.
+    pub bounds: Option<Vec<String>>,
+    /// How often each bucket comes, in proportion: one weight less than bounds. Default: all alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Vec<Number>>,
+    /// How many different values there are, at equal shares of the histogram. Default: as many as fit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distinct: Option<Whole>,
+    /// How it is chosen: "random", ascending or descending. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+}
+
 /// Random lower-case letters and digits.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -217,6 +252,10 @@ pub struct Choice {
     /// How often one of the others comes, in the proportion of `weights`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub others_weight: Option<Number>,
+    /// How it is chosen: "random", or ascending or descending in the order of `of`; not beside `others`.
+    /// Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
 }
 
 /// The values of a column of a CSV file, with the names of the columns in its first line. An empty value is NULL.
@@ -246,7 +285,11 @@ pub enum Pick {
     /// In turn by row: min, min + 1 … max, min … In a table, row i has min + i modulo the number
     /// of values.
     Cycle,
-    /// By rank, so that a few values are hot: labels, whole numbers, decimals and days.
+    /// In the order of the rows, from the smallest to the largest: over so many rows once, then again.
+    Ascending(InOrder),
+    /// In the order of the rows, from the largest to the smallest.
+    Descending(InOrder),
+    /// By rank, so that a few values are hot: labels, whole numbers, decimals, days and timestamps.
     Zipf(Zipf),
     /// By the normal distribution: whole numbers, decimals and floats.
     Normal(Normal),
@@ -254,6 +297,14 @@ pub enum Pick {
     Lognormal(Lognormal),
     /// By the exponential distribution, from `min` on: the same types.
     Exponential(Exponential),
+}
+
+/// Values in the order of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InOrder {
+    /// Over how many rows they go from one end to the other, from 1 to 1,000,000,000.
+    pub rows: Option<Whole>,
 }
 
 /// Shares that fall with the rank of a value.

@@ -6,7 +6,7 @@ use std::fmt::{self, Display};
 use thiserror::Error;
 
 use super::ColumnType;
-use super::day::{format_day, format_time};
+use super::day::{format_day, format_moment, format_time};
 use super::numeric::{MAX_SCALE, pow10, units_text};
 
 /// Most characters that PostgreSQL declares a `varchar` with.
@@ -262,14 +262,22 @@ pub(super) fn choice(
     if of.iter().any(|text| text.contains('\0')) {
         return Err(ColumnFault::Nul);
     }
-    if weights.is_empty() && others.is_none() {
-        return Ok(());
-    }
-    if !weights.is_empty() && weights.len() != of.len() {
-        let fact = format!("`of` has {} values, and `weights` {}", of.len(), weights.len());
+    weighed(("of", of.len()), weights, others)
+}
+
+/// How often each of some things comes, whose key and number are given, and the others: as many weights as
+/// things, or none.
+pub(super) fn weighed(
+    (key, count): (&str, usize),
+    weights: &[f64],
+    others: Option<f64>,
+) -> Result<(), ColumnFault> {
+    let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
+    if !weights.is_empty() && weights.len() != count {
+        let fact = format!("`{key}` has {count} values, and `weights` {}", weights.len());
         return fault(fact, "write a weight for each value");
     }
-    let even = if weights.is_empty() { of.len() as f64 } else { 0.0 };
+    let even = if weights.is_empty() { count as f64 } else { 0.0 };
     let weights = || weights.iter().copied().chain(others);
     let sum = weights().sum::<f64>() + even;
     if weights().any(|weight| !weight.is_finite() || weight < 0.0) || !sum.is_finite() {
@@ -329,6 +337,16 @@ pub(super) struct Day(pub(super) i32);
 impl Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_day(self.0))
+    }
+}
+
+/// A moment, shown as people write it.
+#[derive(PartialEq, PartialOrd)]
+pub(super) struct Moment(pub(super) i64);
+
+impl Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format_moment(self.0))
     }
 }
 

@@ -72,6 +72,43 @@ pub(crate) fn format_time(us: i64) -> String {
     if fraction == 0 { clock } else { format!("{clock}.{fraction:06}") }
 }
 
+/// Microseconds since 2000-01-01 UTC of the moment written `2026-01-31`, `2026-01-31 08:30` or
+/// `2026-01-31 08:30:15.25`; with `zoned` an offset such as `+00` or `-05:30` may follow, and without one it is
+/// UTC.
+pub(crate) fn parse_moment(text: &str, zoned: bool) -> Option<i64> {
+    let (day, rest) = text.split_at_checked(10)?;
+    let day = i64::from(parse_day(day)?) * DAY_US;
+    if rest.is_empty() {
+        return Some(day);
+    }
+    let clock = rest.strip_prefix([' ', 'T'])?;
+    let (clock, offset) = match clock.find(['+', '-']).filter(|_| zoned) {
+        Some(at) => clock.split_at(at),
+        None => (clock, ""),
+    };
+    let offset_us = match offset.split_at_checked(1) {
+        None => 0,
+        Some((sign, offset)) => {
+            let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "00"));
+            let offset = parse_time(&format!("{hours}:{minutes}"))?;
+            if sign == "-" { -offset } else { offset }
+        }
+    };
+    Some(day + parse_time(clock)? - offset_us)
+}
+
+/// The inverse of [`parse_moment`], in UTC: `2026-01-31 08:30:15.25`.
+pub(crate) fn format_moment(us: i64) -> String {
+    let day = i32::try_from(us.div_euclid(DAY_US)).map_or_else(|_| "?".to_owned(), format_day);
+    format!("{day} {}", format_clock(us.rem_euclid(DAY_US)))
+}
+
+/// A time of day as PostgreSQL shows it: `08:30:15.25`.
+pub(crate) fn format_clock(us: i64) -> String {
+    let time = format_time(us);
+    if time.contains('.') { time.trim_end_matches('0').to_owned() } else { time }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -117,6 +154,40 @@ mod tests {
         #[test]
         fn every_day_reads_back(days in -730_119..=2_921_939) {
             prop_assert_eq!(parse_day(&format_day(days)), Some(days));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_moment_reads_back(us in -63_000_000_000_000_000..=250_000_000_000_000_000_i64) {
+            let text = format_moment(us);
+            prop_assert_eq!(parse_moment(&text, false), Some(us), "{}", text);
+            prop_assert_eq!(parse_moment(&(text.clone() + "+00"), true), Some(us), "{}", text);
+            prop_assert_eq!(parse_moment(&(text + "+00"), false), None);
+        }
+    }
+
+    #[test]
+    fn moments_are_read_with_their_offset() {
+        let hour = 3_600_000_000;
+        for (text, us) in [
+            ("2000-01-01", 0),
+            ("2000-01-01 01:00", hour),
+            ("2000-01-01 01:00+01", 0),
+            ("2000-01-01 01:00:00-05:30", hour * 13 / 2),
+        ] {
+            assert_eq!(parse_moment(text, true), Some(us), "{text}");
+        }
+        for text in [
+            "",
+            "2000-01-0",
+            "2000-01-01 ",
+            "2000-01-01 25:00",
+            "2000-01-01 01:00Z",
+            "2000-01-01é1",
+            "2000-01-01 01:00+x",
+        ] {
+            assert_eq!(parse_moment(text, true), None, "{text}");
         }
     }
 

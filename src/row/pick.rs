@@ -7,9 +7,11 @@ use serde::{Serialize, Serializer};
 use super::alias::{Alias, NUMBERS_MAX};
 use super::check::ColumnFault;
 use super::elementary::{exp, ln, normal_quantile};
-use super::random::scale;
+use super::random::{Steps, scale};
 use crate::random::output;
 
+/// Most rows over which values go in order: with more the steps between them would not be even.
+pub(crate) const ROWS_MAX: u64 = 1_000_000_000;
 /// Largest exponent of a Zipf distribution: beyond it the first rank is nearly all.
 const EXPONENT_MAX: f64 = 20.0;
 /// What the order of ranks is drawn from. It never changes, so a hot value is the same in every
@@ -25,6 +27,16 @@ pub enum Pick {
     Random,
     /// In turn by row sequence: min, min + 1 … max, min …
     Cycle,
+    /// In order by row sequence: from the smallest to the largest over so many rows, and again.
+    Ascending {
+        /// How many.
+        rows: u64,
+    },
+    /// The same from the largest to the smallest.
+    Descending {
+        /// How many.
+        rows: u64,
+    },
     /// By rank: the value of rank r has a share in proportion to r to the power of −exponent.
     Zipf(Zipf),
     /// By the normal distribution. What lies outside of the range becomes its nearest end.
@@ -57,6 +69,8 @@ pub(super) enum Choosing {
     Numbers(Option<u64>),
     /// They are numbers, and cannot be counted.
     Uncounted,
+    /// How often they come is said otherwise.
+    Weighed,
 }
 
 impl Pick {
@@ -77,6 +91,15 @@ impl Pick {
             ),
         };
         match (self, choosing) {
+            (Self::Ascending { rows } | Self::Descending { rows }, _) => {
+                match (1..=ROWS_MAX).contains(rows) {
+                    true => Ok(()),
+                    false => fault(
+                        format!("`rows` is {rows}, which is not from 1 to {ROWS_MAX}"),
+                        "write over how many rows the values go from one end to the other",
+                    ),
+                }
+            }
             (Self::Random, _) | (Self::Cycle, Choosing::Ranks(_) | Choosing::Numbers(_)) => Ok(()),
             (Self::Zipf(zipf), Choosing::Ranks(count) | Choosing::Numbers(count)) => {
                 let Zipf { exponent, .. } = zipf;
@@ -96,11 +119,16 @@ impl Pick {
             }
             (Self::Cycle | Self::Zipf(_), Choosing::Uncounted) => fault(
                 "floating-point numbers cannot be chosen in turn or by rank".to_owned(),
-                "use \"random\", normal, lognormal or exponential",
+                "use \"random\", ascending, descending, normal, lognormal or exponential",
+            ),
+            (_, Choosing::Weighed) => fault(
+                "how often each comes is said by the choice or histogram itself".to_owned(),
+                "use \"random\", ascending or descending",
             ),
             (_, Choosing::Ranks(_)) => fault(
-                "labels and days are not chosen by a distribution of numbers".to_owned(),
-                "use \"random\", \"cycle\" or zipf",
+                "labels, days and timestamps are not chosen by a distribution of numbers"
+                    .to_owned(),
+                "use \"random\", \"cycle\", ascending, descending or zipf",
             ),
             (Self::Normal { mean, sd }, _) => match mean.is_finite() {
                 true => positive("sd", *sd),
@@ -176,6 +204,33 @@ impl Serialize for Zipf {
     }
 }
 
+/// Values in the order of the rows, over so many of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
+    rows: u64,
+    steps: Steps,
+    descends: bool,
+}
+
+impl Order {
+    /// Of a pick; `None` where values do not follow the rows so.
+    pub(super) fn of(pick: &Pick) -> Option<Self> {
+        let (rows, descends) = match pick {
+            Pick::Ascending { rows } => (*rows, false),
+            Pick::Descending { rows } => (*rows, true),
+            _ => return None,
+        };
+        Some(Self { rows, steps: Steps::new(rows), descends })
+    }
+
+    /// What the row has in place of random bits: its place among the rows, in 2⁻⁶⁴.
+    #[inline]
+    pub(super) fn bits(self, seq: u64) -> u64 {
+        let bits = self.steps.middle(seq % self.rows);
+        if self.descends { !bits } else { bits }
+    }
+}
+
 /// A distribution of numbers, in the units of the column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Distribution {
@@ -188,7 +243,11 @@ impl Distribution {
     /// Of a pick whose numbers have `units` units each; `None` where it has no distribution.
     pub(super) fn new(pick: &Pick, min: f64, units: f64) -> Option<Self> {
         Some(match pick {
-            Pick::Random | Pick::Cycle | Pick::Zipf(_) => return None,
+            Pick::Random
+            | Pick::Cycle
+            | Pick::Ascending { .. }
+            | Pick::Descending { .. }
+            | Pick::Zipf(_) => return None,
             Pick::Normal { mean, sd } => Self::Normal { mean: mean * units, sd: sd * units },
             Pick::Lognormal { median, sigma } => {
                 Self::Lognormal { median: median * units, sigma: *sigma }

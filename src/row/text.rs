@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::day::{DAY_US, format_day, format_time};
+use super::day::{format_clock, format_day, format_moment};
 use super::encode::Encoder;
 use super::{Column, ColumnType, numeric, uuid};
 use crate::pace::DueTimes;
@@ -46,9 +46,9 @@ fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
         ColumnType::Jsonb => text(value.get(1..).unwrap_or_default()),
         ColumnType::Boolean => (integer() != 0).to_string(),
         ColumnType::Date => format_day(integer() as i32),
-        ColumnType::Time => clock(integer()),
-        ColumnType::Timestamp => moment(integer()),
-        ColumnType::TimestampTz => moment(integer()) + "+00",
+        ColumnType::Time => format_clock(integer()),
+        ColumnType::Timestamp => format_moment(integer()),
+        ColumnType::TimestampTz => format_moment(integer()) + "+00",
         ColumnType::Uuid => {
             let mut shown = [0; 36];
             let Ok(uuid) = value.try_into().map(u128::from_be_bytes) else { return hex(value) };
@@ -56,13 +56,18 @@ fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
             text(&shown[..end])
         }
         ColumnType::Bytea => format!("\\x{}", hex(value)),
-        ColumnType::Inet => match value.get(4..) {
-            Some(&[a, b, c, d]) => Ipv4Addr::new(a, b, c, d).to_string(),
-            Some(address) => address
-                .try_into()
-                .map_or_else(|_| hex(value), |a: [u8; 16]| Ipv6Addr::from(a).to_string()),
-            None => hex(value),
-        },
+        ColumnType::Inet => {
+            let address = match value.get(4..) {
+                Some(&[a, b, c, d]) => Ipv4Addr::new(a, b, c, d).to_string(),
+                Some(address) => match <[u8; 16]>::try_from(address) {
+                    Ok(address) => Ipv6Addr::from(address).to_string(),
+                    Err(_) => return hex(value),
+                },
+                None => return hex(value),
+            };
+            let (bits, of) = (value[1], 8 * value[3]);
+            if bits == of { address } else { format!("{address}/{bits}") }
+        }
     }
 }
 
@@ -73,14 +78,4 @@ fn hex(bytes: &[u8]) -> String {
         let _ = write!(hex, "{byte:02x}");
         hex
     })
-}
-
-fn clock(us: i64) -> String {
-    let time = format_time(us);
-    if time.contains('.') { time.trim_end_matches('0').to_owned() } else { time }
-}
-
-fn moment(us: i64) -> String {
-    let day = i32::try_from(us.div_euclid(DAY_US)).map_or_else(|_| "?".to_owned(), format_day);
-    format!("{day} {}", clock(us.rem_euclid(DAY_US)))
 }

@@ -7,13 +7,13 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::check::{
-    ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Time, bounds, choice, finite,
-    in_order, lateness, possible, short, text, whole, whole_limits,
+    ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, choice, finite,
+    in_order, lateness, possible, short, text, weighed, whole, whole_limits,
 };
 use super::day::DAY_US;
 use super::literal;
 use super::numeric::{MAX_SCALE, pow10};
-use super::pick::{Choosing, Pick};
+use super::pick::{Choosing, Pick, ROWS_MAX};
 use super::{Column, ColumnType, Pattern, Sample};
 
 #[cfg(test)]
@@ -21,7 +21,12 @@ mod tests;
 
 /// Types whose values can be chosen of some.
 const CHOSEN: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `smallint`, `numeric(15,2)`, \
-                      `real`, `double precision`, `boolean`, `date`, `time` or `uuid`";
+                      `real`, `double precision`, `boolean`, `date`, `time`, `timestamptz`, `timestamp`, `uuid` or `inet`";
+/// Types whose values have a measure.
+const MEASURED: &str = "`integer`, `bigint`, `smallint`, `numeric(15,2)`, `real`, `double precision`, `date`, `time`, \
+                        `timestamptz` or `timestamp`";
+/// Most buckets of a histogram.
+const BUCKETS_MAX: usize = 65_536;
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -82,6 +87,30 @@ pub enum Values {
         /// How it is chosen.
         pick: Pick,
     },
+    /// A moment, in microseconds from 2000-01-01 UTC.
+    Timestamp {
+        /// First.
+        min_us: i64,
+        /// Last.
+        max_us: i64,
+        /// How it is chosen.
+        #[serde(skip_serializing_if = "Pick::is_random")]
+        pick: Pick,
+    },
+    /// A number or a moment, drawn along a histogram.
+    Histogram {
+        /// The ends of its buckets in their order, as text.
+        bounds: Vec<String>,
+        /// How often each bucket comes, in proportion; all alike if there are none.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        weights: Vec<f64>,
+        /// How many different values there are at most; `None`: as many as the type has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        distinct: Option<u64>,
+        /// How it is chosen.
+        #[serde(skip_serializing_if = "Pick::is_random")]
+        pick: Pick,
+    },
     /// Random lower-case letters and digits.
     Text {
         /// Fewest characters.
@@ -104,6 +133,9 @@ pub enum Values {
         /// What comes where none of them does.
         #[serde(skip_serializing_if = "Option::is_none")]
         others: Option<Box<Others>>,
+        /// How it is chosen: at random, or one behind the other.
+        #[serde(skip_serializing_if = "Pick::is_random")]
+        pick: Pick,
     },
     /// One of the values of a file's column.
     File {
@@ -270,10 +302,7 @@ impl Values {
     fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
         use ColumnType as T;
         possible(sql_type)?;
-        let holds = |types: &'static str, holds: bool| {
-            let pair = || ColumnFault::Pair { values: self.name(), sql_type, types };
-            holds.then_some(()).ok_or_else(pair)
-        };
+        let holds = |types, holds| self.held(sql_type, types, holds);
         match self {
             Values::RowId => holds("`bigint`", sql_type == T::BigInt),
             Values::Partition => holds("`smallint`, `integer` or `bigint`", whole(sql_type)),
@@ -292,30 +321,8 @@ impl Values {
                 let chars = prefix.chars().count() as u64 + u64::from(digits);
                 short(chars, sql_type, "shorten `prefix`, or use a wider type")
             }
-            Values::Integer { min, max, pick } => {
-                let numeric = matches!(sql_type, T::Numeric { .. });
-                holds(
-                    "`smallint`, `integer`, `bigint` or `numeric(15,2)`",
-                    whole(sql_type) || numeric,
-                )?;
-                bounds([(*min).into(), (*max).into()], whole_limits(sql_type), sql_type)?;
-                pick.check(Choosing::Numbers(max.abs_diff(*min).checked_add(1)))
-            }
-            Values::Decimal { min, max, pick } => {
-                let T::Numeric { precision, scale } = sql_type else {
-                    return holds("`numeric(15,2)`", false);
-                };
-                let decimal = |units: i128| Decimal { units, scale };
-                let limit = pow10(precision.min(MAX_SCALE)) as i128 - 1;
-                let ends = [decimal((*min).into()), decimal((*max).into())];
-                bounds(ends, [decimal(-limit), decimal(limit)], sql_type)?;
-                pick.check(Choosing::Numbers(max.abs_diff(*min).checked_add(1)))
-            }
-            Values::Float { min, max, pick } => {
-                holds("`real` or `double precision`", matches!(sql_type, T::Real | T::Double))?;
-                finite(*min, *max, sql_type)?;
-                in_order("`min`", min, "`max`", max)?;
-                pick.check(Choosing::Uncounted)
+            Values::Integer { .. } | Values::Decimal { .. } | Values::Float { .. } => {
+                self.fault_of_numbers(sql_type)
             }
             Values::Day { min, max, pick } => {
                 holds("`date`", sql_type == T::Date)?;
@@ -323,6 +330,19 @@ impl Values {
                 pick.check(Choosing::Ranks(
                     Some(max.abs_diff(*min).into()).map(|days: u64| days + 1),
                 ))
+            }
+            Values::Timestamp { min_us, max_us, pick } => {
+                holds(
+                    "`timestamptz` or `timestamp`",
+                    matches!(sql_type, T::TimestampTz | T::Timestamp),
+                )?;
+                in_order("`min`", &Moment(*min_us), "`max`", &Moment(*max_us))?;
+                pick.check(Choosing::Ranks(max_us.abs_diff(*min_us).checked_add(1)))
+            }
+            Values::Histogram { bounds, weights, distinct, pick } => {
+                holds(MEASURED, literal::is_measured(sql_type))?;
+                pick.check(Choosing::Weighed)?;
+                histogram(bounds, weights, *distinct, sql_type)
             }
             Values::Text { min_chars, max_chars } => {
                 holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
@@ -334,9 +354,9 @@ impl Values {
                 let ratio = (0.0..=1.0).contains(true_ratio);
                 ratio.then_some(()).ok_or_else(|| ColumnFault::Ratio(true_ratio.to_string()))
             }
-            Values::Choice { of, weights, others } => {
+            Values::Choice { of, weights, others, pick } => {
                 holds(CHOSEN, sql_type.is_written())?;
-                chosen(of, weights, others.as_deref(), sql_type)
+                chosen(of, weights, (others.as_deref(), pick), sql_type)
             }
             Values::File { pick, sample, .. } => {
                 holds(CHOSEN, sql_type.is_written())?;
@@ -370,6 +390,50 @@ impl Values {
         }
     }
 
+    /// The same of numbers from a range.
+    fn fault_of_numbers(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
+        use ColumnType as T;
+        let holds = |types, holds| self.held(sql_type, types, holds);
+        match self {
+            Values::Integer { min, max, pick } => {
+                let numeric = matches!(sql_type, T::Numeric { .. });
+                holds(
+                    "`smallint`, `integer`, `bigint` or `numeric(15,2)`",
+                    whole(sql_type) || numeric,
+                )?;
+                bounds([(*min).into(), (*max).into()], whole_limits(sql_type), sql_type)?;
+                pick.check(Choosing::Numbers(max.abs_diff(*min).checked_add(1)))
+            }
+            Values::Decimal { min, max, pick } => {
+                let T::Numeric { precision, scale } = sql_type else {
+                    return holds("`numeric(15,2)`", false);
+                };
+                let decimal = |units: i128| Decimal { units, scale };
+                let limit = pow10(precision.min(MAX_SCALE)) as i128 - 1;
+                let ends = [decimal((*min).into()), decimal((*max).into())];
+                bounds(ends, [decimal(-limit), decimal(limit)], sql_type)?;
+                pick.check(Choosing::Numbers(max.abs_diff(*min).checked_add(1)))
+            }
+            Values::Float { min, max, pick } => {
+                holds("`real` or `double precision`", matches!(sql_type, T::Real | T::Double))?;
+                finite(*min, *max, sql_type)?;
+                in_order("`min`", min, "`max`", max)?;
+                pick.check(Choosing::Uncounted)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn held(
+        &self,
+        sql_type: ColumnType,
+        types: &'static str,
+        held: bool,
+    ) -> Result<(), ColumnFault> {
+        let pair = || ColumnFault::Pair { values: self.name(), sql_type, types };
+        held.then_some(()).ok_or_else(pair)
+    }
+
     /// Whether they can be what comes beside values that one is chosen of.
     fn fault_among_others(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
         let is_role = matches!(self, Self::RowId | Self::Partition | Self::Choice { .. });
@@ -393,6 +457,8 @@ impl Values {
             Self::Decimal { .. } => "decimal",
             Self::Float { .. } => "float",
             Self::Day { .. } => "day",
+            Self::Timestamp { .. } => "timestamp",
+            Self::Histogram { .. } => "histogram",
             Self::Text { .. } => "text",
             Self::Boolean { .. } => "boolean",
             Self::Choice { .. } => "choice",
@@ -420,7 +486,10 @@ impl Values {
             | Self::EventTime { .. }
             | Self::Uuid
             | Self::UuidV7
-            | Self::Float { .. } => f64::INFINITY,
+            | Self::Float { .. }
+            | Self::Histogram { distinct: None, .. } => f64::INFINITY,
+            Self::Histogram { distinct: Some(distinct), .. } => *distinct as f64,
+            Self::Timestamp { min_us, max_us, .. } => max_us.abs_diff(*min_us) as f64 + 1.0,
             Self::Partition => 1.0,
             Self::Label { min, max, .. } => (max - min) as f64 + 1.0,
             Self::Integer { min, max, .. } | Self::Decimal { min, max, .. } => {
@@ -446,9 +515,16 @@ impl Values {
 fn chosen(
     of: &[String],
     weights: &[f64],
-    others: Option<&Others>,
+    (others, pick): (Option<&Others>, &Pick),
     sql_type: ColumnType,
 ) -> Result<(), ColumnFault> {
+    pick.check(Choosing::Weighed)?;
+    if others.is_some() && !pick.is_random() {
+        return Err(ColumnFault::Setting {
+            fact: "values that come in order have no `others`".to_owned(),
+            fix: "delete `others`, or `pick`; a histogram has numbers and moments in order".into(),
+        });
+    }
     choice(of, weights, others.map(|others| others.weight))?;
     if let Some(text) = of.iter().find(|text| literal::encode(sql_type, text).is_none()) {
         return Err(ColumnFault::Setting {
@@ -459,4 +535,51 @@ fn chosen(
     let longest = of.iter().map(|text| text.chars().count() as u64).max();
     short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")?;
     others.map_or(Ok(()), |others| others.values.fault_among_others(sql_type))
+}
+
+/// Whether the type has each of a histogram's bounds, and they are in order.
+fn histogram(
+    bounds: &[String],
+    weights: &[f64],
+    distinct: Option<u64>,
+    sql_type: ColumnType,
+) -> Result<(), ColumnFault> {
+    let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
+    if !(2..=BUCKETS_MAX + 1).contains(&bounds.len()) {
+        let fact = format!("`bounds` has {} values", bounds.len());
+        return fault(fact, "list from 2 to 65537 of them: the ends of the buckets");
+    }
+    let of = |text: &String| {
+        let whole = literal::whole(sql_type, text).map(|whole| (whole, 0.0));
+        whole.or_else(|| literal::float(sql_type, text).map(|float| (0, float)))
+    };
+    let mut last = None;
+    for (place, text) in bounds.iter().enumerate() {
+        let Some(value) = of(text) else {
+            let fact = format!("`{text}` is no value of type {sql_type}");
+            return fault(fact, "write values of the column's type, in double quotes");
+        };
+        if last.is_some_and(|last| last > value) {
+            let fact = format!("`{text}` is below `{}`, which stands before it", bounds[place - 1]);
+            return fault(fact, "write the bounds in their order");
+        }
+        last = Some(value);
+    }
+    if let Some((min, max)) = bounds.first().and_then(of).zip(last) {
+        finite(min.1, max.1, sql_type)?;
+    }
+    let buckets = bounds.len() - 1;
+    if !weights.is_empty() && weights.len() != buckets {
+        let fact =
+            format!("`bounds` are of {buckets} buckets, and `weights` has {}", weights.len());
+        return fault(fact, "write a weight for each bucket: one less than bounds");
+    }
+    weighed(("bounds", buckets), weights, None)?;
+    match distinct {
+        Some(distinct) if !(1..=ROWS_MAX).contains(&distinct) => fault(
+            format!("`distinct` is {distinct}, which is not from 1 to {ROWS_MAX}"),
+            "write how many different values there are, or leave it out",
+        ),
+        _ => Ok(()),
+    }
 }

@@ -55,7 +55,7 @@ pub(super) async fn add_partitions(
 
 /// A name for each of these partitions that nothing in the table's schema has: neither a relation
 /// nor a type, since a table is both.
-async fn free_names(
+pub(super) async fn free_names(
     session: &mut Session,
     table: &TableName,
     partitions: &[u32],

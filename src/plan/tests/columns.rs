@@ -61,6 +61,18 @@ values = { float = { min = 0, max = 1e6, pick = { lognormal = { median = 20, sig
 name = "e"
 type = "integer"
 values = { integer = { min = 0, max = 1000, pick = { exponential = { scale = 30 } } } }
+[[stream.columns]]
+name = "h"
+type = "bigint"
+values = { histogram = { bounds = ["1", "5", "900"], weights = [1, 9], distinct = 300, pick = { ascending = { rows = 1000 } } } }
+[[stream.columns]]
+name = "ts"
+type = "timestamptz"
+values = { timestamp = { min = "2026-01-01 00:00+02", max = "2026-12-31", pick = { descending = { rows = 10 } } } }
+[[stream.columns]]
+name = "o"
+type = "text"
+values = { choice = { of = ["new", "paid"], pick = { ascending = { rows = 1000 } } } }
 "#;
     let first = plan(text, &Overrides::default());
     assert_eq!(first.job.stream.table.schema.as_deref(), Some("My Schema"));

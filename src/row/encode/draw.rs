@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::block::Block;
 use crate::row::alias::Alias;
-use crate::row::pick::Distribution;
-use crate::row::random::{Draws, Row, Stream, scale, unit};
+use crate::row::literal::{INET_V4, INET_V6};
+use crate::row::pick::{Distribution, Order};
+use crate::row::quantile::Quantiles;
+use crate::row::random::{Draws, Row, Stream, scale, share_of, shares, unit};
 use crate::row::{Network, Pick};
 
 /// Whole numbers from `min` to `min + span`. Wraps, so that the upper half of `u64` works too.
@@ -22,8 +24,10 @@ pub(super) struct Whole {
 enum Draw {
     Random,
     Cycle,
+    InOrder(Order),
     Ranked(Arc<Alias>),
     By(Distribution),
+    Along(Arc<Quantiles<i64>>, Option<Order>),
 }
 
 impl Whole {
@@ -43,9 +47,19 @@ impl Whole {
             Pick::Random => Draw::Random,
             Pick::Cycle => Draw::Cycle,
             Pick::Zipf(zipf) => Draw::Ranked(zipf.table(span.saturating_add(1))),
-            _ => Distribution::new(pick, min as f64, units).map_or(Draw::Random, Draw::By),
+            _ => {
+                let by = || Distribution::new(pick, min as f64, units).map(Draw::By);
+                Order::of(pick).map(Draw::InOrder).or_else(by).unwrap_or(Draw::Random)
+            }
         };
         Self { min, span, draw, stream }
+    }
+
+    /// Numbers along a histogram.
+    pub(super) fn along(quantiles: Quantiles<i64>, pick: &Pick, stream: Stream) -> Self {
+        // Of its own limits nothing is asked.
+        let draw = Draw::Along(Arc::new(quantiles), Order::of(pick));
+        Self { min: 0, span: u64::MAX, draw, stream }
     }
 
     /// The number of one row, where columns are not written as a whole.
@@ -56,8 +70,12 @@ impl Whole {
             (Draw::Random, Some(numbers)) => number(scale(bits, numbers)),
             (Draw::Random, None) => number(bits),
             (Draw::Cycle, numbers) => number(numbers.map_or(row.seq, |numbers| row.seq % numbers)),
+            (Draw::InOrder(order), numbers) => number(within(order.bits(row.seq), numbers)),
             (Draw::Ranked(alias), _) => number(alias.draw(bits)),
             (Draw::By(distribution), _) => whole(*distribution, bits, self.min, number(self.span)),
+            (Draw::Along(quantiles, order), _) => {
+                quantiles.whole(order.map_or(bits, |order| order.bits(row.seq)))
+            }
         }
     }
 
@@ -85,8 +103,19 @@ impl Whole {
                     write(number(now), space)
                 });
             }
+            (Draw::InOrder(order), numbers) => {
+                let order = *order;
+                block.put(|row, space| write(number(within(order.bits(row.seq), numbers)), space));
+            }
             (Draw::Ranked(alias), _) => {
                 block.put(|row, space| write(number(alias.draw(bits(row))), space));
+            }
+            (Draw::Along(quantiles, None), _) => {
+                block.put(|row, space| write(quantiles.whole(bits(row)), space));
+            }
+            (Draw::Along(quantiles, Some(order)), _) => {
+                let order = *order;
+                block.put(|row, space| write(quantiles.whole(order.bits(row.seq)), space));
             }
             (Draw::By(distribution), _) => {
                 let (distribution, max) = (*distribution, number(span));
@@ -96,6 +125,12 @@ impl Whole {
     }
 }
 
+/// Bits scaled to so many numbers; `None`: 2⁶⁴.
+#[inline]
+fn within(bits: u64, numbers: Option<u64>) -> u64 {
+    numbers.map_or(bits, |numbers| scale(bits, numbers))
+}
+
 /// The whole number nearest to what is drawn, and within its limits.
 fn whole(distribution: Distribution, bits: u64, min: i64, max: i64) -> i64 {
     let value = distribution.draw(bits);
@@ -103,33 +138,94 @@ fn whole(distribution: Distribution, bits: u64, min: i64, max: i64) -> i64 {
 }
 
 /// Floats from `min` up to, but not including, `max`; always `min` if that is `max` too.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Float {
     min: f64,
     max: f64,
     by: Option<Distribution>,
+    along: Option<Quantiles<f64>>,
+    order: Option<Order>,
     stream: Stream,
 }
 
 impl Float {
     pub(super) fn new(min: f64, max: f64, pick: &Pick, stream: Stream) -> Self {
-        Self { min, max, by: Distribution::new(pick, min, 1.0), stream }
+        let (by, order) = (Distribution::new(pick, min, 1.0), Order::of(pick));
+        Self { min, max, by, along: None, order, stream }
+    }
+
+    /// Numbers along a histogram with these ends.
+    pub(super) fn along(
+        quantiles: Quantiles<f64>,
+        [min, max]: [f64; 2],
+        pick: &Pick,
+        stream: Stream,
+    ) -> Self {
+        Self { along: Some(quantiles), ..Self::new(min, max.next_up(), pick, stream) }
     }
 
     /// Rounding may reach `max` (or pass `min`, for a `real`), hence the limits at the end.
     #[inline]
-    pub(super) fn double(self, row: Row) -> f64 {
-        let bits = self.stream.bits(row);
-        let value = match self.by {
-            None => self.min + unit(bits) * (self.max - self.min),
-            Some(distribution) => distribution.draw(bits),
+    pub(super) fn double(&self, row: Row) -> f64 {
+        let bits = match self.order {
+            None => self.stream.bits(row),
+            Some(order) => order.bits(row.seq),
+        };
+        let value = match (&self.along, self.by) {
+            (None, None) => self.min + unit(bits) * (self.max - self.min),
+            (None, Some(distribution)) => distribution.draw(bits),
+            (Some(quantiles), _) => quantiles.float(bits),
         };
         value.min(self.max.next_down()).max(self.min)
     }
 
     #[inline]
-    pub(super) fn real(self, row: Row) -> f32 {
+    pub(super) fn real(&self, row: Row) -> f32 {
         (self.double(row) as f32).min((self.max as f32).next_down()).max(self.min as f32)
+    }
+}
+
+/// Which of some things it is, by weight.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    draw: ChosenDraw,
+    stream: Stream,
+}
+
+#[derive(Debug, Clone)]
+enum ChosenDraw {
+    Random(Alias),
+    InOrder(Box<[u64]>, Order),
+}
+
+impl Chosen {
+    /// Of at least one weight.
+    pub(super) fn new(weights: &[f64], pick: &Pick, stream: Stream) -> Self {
+        let draw = match Order::of(pick) {
+            None => ChosenDraw::Random(Alias::new(weights)),
+            Some(order) => ChosenDraw::InOrder(shares(weights), order),
+        };
+        Self { draw, stream }
+    }
+
+    /// The number of one row, where columns are not written as a whole.
+    #[inline]
+    pub(super) fn at(&self, row: Row) -> u64 {
+        match &self.draw {
+            ChosenDraw::Random(alias) => alias.draw(self.stream.bits(row)),
+            ChosenDraw::InOrder(shares, order) => share_of(shares, order.bits(row.seq)) as u64,
+        }
+    }
+
+    /// Appends to each row the field that `write` makes of its number.
+    #[inline]
+    pub(super) fn put(&self, block: &mut Block, write: impl Fn(u64, &mut [u8]) -> usize) {
+        match &self.draw {
+            ChosenDraw::Random(alias) => {
+                block.put(|row, space| write(alias.draw(self.stream.bits(row)), space));
+            }
+            ChosenDraw::InOrder(..) => block.put(|row, space| write(self.at(row), space)),
+        }
     }
 }
 
@@ -241,10 +337,6 @@ impl Inet {
         8 + address.len()
     }
 }
-
-/// PostgreSQL's numbers of the two families of addresses, which are the same on all systems.
-const INET_V4: u8 = 2;
-const INET_V6: u8 = 3;
 
 /// When something happened: when it was due, or a while before.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,13 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
 use super::block::{Block, write};
-use super::draw::{Bytes, EventTime, Float, Inet, Text, Whole};
+use super::draw::{Bytes, Chosen, EventTime, Float, Inet, Text, Whole};
 use super::label::{NumberedText, Table};
 use super::pattern::Template;
-use crate::row::alias::Alias;
 use crate::row::day::DAY_US;
 use crate::row::literal;
 use crate::row::numeric::{self, Packed};
+use crate::row::quantile::Quantiles;
 use crate::row::random::Stream;
 use crate::row::sample::NULL;
 use crate::row::uuid;
@@ -79,22 +79,6 @@ pub(super) enum Field {
     },
 }
 
-/// Which of some fields it is, by weight.
-#[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    alias: Alias,
-    stream: Stream,
-}
-
-impl Chosen {
-    /// Appends to each row the field that `write` makes of its number.
-    #[inline]
-    fn put(&self, block: &mut Block, write: impl Fn(u64, &mut [u8]) -> usize) {
-        let Self { alias, stream } = self;
-        block.put(|row, space| write(alias.draw(stream.bits(row)), space));
-    }
-}
-
 impl Field {
     /// Compiles a column that has passed [`Column::check`].
     pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
@@ -134,13 +118,7 @@ impl Field {
             Values::Decimal { min, max, pick } => {
                 let scale = sql_type.scale();
                 let pick = (pick, numeric::pow10(scale) as f64);
-                let whole = Whole::in_units(*min, *max, pick, stream);
-                let max_abs = min.unsigned_abs().max(max.unsigned_abs());
-                match (Packed::new(scale, max_abs), Packed::new(scale, max_abs)) {
-                    (Some(packed), _) => Self::ShortNumeric(whole, packed),
-                    (None, Some(packed)) => Self::LongNumeric(whole, packed),
-                    (None, None) => Self::WideNumeric(whole, scale),
-                }
+                Self::decimal(Whole::in_units(*min, *max, pick, stream), scale, [*min, *max])
             }
             Values::Float { min, max, pick } if sql_type == ColumnType::Real => {
                 Self::Real(Float::new(*min, *max, pick, stream))
@@ -150,20 +128,27 @@ impl Field {
             Values::Day { min, max, pick } => {
                 Self::Integer(Whole::new((*min).into(), (*max).into(), pick, stream))
             }
+            Values::Timestamp { min_us, max_us, pick } => {
+                Self::BigInt(Whole::new(*min_us, *max_us, pick, stream))
+            }
+            Values::Histogram { bounds, weights, distinct, pick } => {
+                let histogram = (bounds.as_slice(), weights.as_slice(), *distinct);
+                Self::histogram(sql_type, histogram, pick, stream)
+            }
             Values::Text { min_chars, max_chars } => {
                 Self::Text(Text::new(*min_chars, *max_chars, stream))
             }
             Values::Boolean { true_ratio } => {
                 Self::Boolean { stream, true_below: (true_ratio * RATIO_STEPS) as u64 }
             }
-            Values::Choice { of, weights, others } => {
+            Values::Choice { of, weights, others, pick } => {
                 let field =
                     |text: &String| field(&literal::encode(sql_type, text).unwrap_or_default());
                 let fields: Vec<Vec<u8>> = of.iter().map(field).collect();
                 let mut weights = weights.clone();
                 weights.resize(of.len(), 1.0);
                 weights.extend(others.as_ref().map(|others| others.weight));
-                let chosen = Chosen { alias: Alias::new(&weights), stream };
+                let chosen = Chosen::new(&weights, pick, stream);
                 if let Some(others) = others {
                     // Of their own stream: which it is and what it is do not hang together.
                     let column = Column { values: others.values.clone(), ..column.clone() };
@@ -198,6 +183,46 @@ impl Field {
                 let binary = sql_type == ColumnType::Jsonb;
                 Self::Pattern(Template::new(pattern, binary, stream, origin.first_id))
             }
+        }
+    }
+
+    /// Numbers in units of a numeric's scale, between these ends.
+    fn decimal(whole: Whole, scale: u16, [min, max]: [i64; 2]) -> Self {
+        let max_abs = min.unsigned_abs().max(max.unsigned_abs());
+        match (Packed::new(scale, max_abs), Packed::new(scale, max_abs)) {
+            (Some(packed), _) => Self::ShortNumeric(whole, packed),
+            (None, Some(packed)) => Self::LongNumeric(whole, packed),
+            (None, None) => Self::WideNumeric(whole, scale),
+        }
+    }
+
+    /// Numbers and moments along a histogram: its bounds, weights, and how many different values.
+    fn histogram(
+        sql_type: ColumnType,
+        (bounds, weights, distinct): (&[String], &[f64], Option<u64>),
+        pick: &Pick,
+        stream: Stream,
+    ) -> Self {
+        if matches!(sql_type, ColumnType::Real | ColumnType::Double) {
+            let bound = |text: &String| literal::float(sql_type, text).unwrap_or_default();
+            let bounds: Vec<f64> = bounds.iter().map(bound).collect();
+            let ends = [bounds[0], bounds[bounds.len() - 1]];
+            let quantiles = Quantiles::new(&bounds, weights, distinct);
+            let float = Float::along(quantiles, ends, pick, stream);
+            return match sql_type {
+                ColumnType::Real => Self::Real(float),
+                _ => Self::Double(float),
+            };
+        }
+        let bound = |text: &String| literal::whole(sql_type, text).unwrap_or_default();
+        let bounds: Vec<i64> = bounds.iter().map(bound).collect();
+        let ends = [bounds[0], bounds[bounds.len() - 1]];
+        let whole = Whole::along(Quantiles::new(&bounds, weights, distinct), pick, stream);
+        match sql_type {
+            ColumnType::SmallInt => Self::SmallInt(whole),
+            ColumnType::Integer | ColumnType::Date => Self::Integer(whole),
+            ColumnType::Numeric { scale, .. } => Self::decimal(whole, scale, ends),
+            _ => Self::BigInt(whole),
         }
     }
 
@@ -318,9 +343,9 @@ impl Field {
             Self::File(number, sample) => {
                 number.put(block, |number, space| sample.write(number as usize, space));
             }
-            Self::Mixed(Chosen { alias, stream }, fields, others) => block.put_and_change(
+            Self::Mixed(chosen, fields, others) => block.put_and_change(
                 |block| others.put(block),
-                |row, length, space| match fields.get(alias.draw(stream.bits(row)) as usize) {
+                |row, length, space| match fields.get(chosen.at(row) as usize) {
                     None => length,
                     Some(field) => {
                         space[..field.len()].copy_from_slice(field);

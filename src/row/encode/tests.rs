@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use self::kinds::{every_choice, every_file, every_other_kind};
+use self::kinds::{every_choice, every_file, every_order, every_other_kind};
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
-use crate::row::{
-    CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pick, Sample, Values, Zipf, literal,
-};
+use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pick, Values, Zipf, literal};
 
 const MOMENT_US: i64 = 1_795_000_000_123_456;
 /// Rows that are due before time in microseconds overflows.
@@ -120,6 +118,7 @@ fn every_pick() -> Vec<Column> {
         of: of.iter().map(|text| (*text).to_owned()).collect(),
         weights: weights.to_vec(),
         others: None,
+        pick: Pick::Random,
     };
     let numeric = T::Numeric { precision: 15, scale: 2 };
     let decimal = |pick| Values::Decimal { min: 0, max: 100_000, pick };
@@ -212,9 +211,16 @@ fn units(bytes: &[u8], scale: u16) -> i128 {
     text.replace('.', "").parse().unwrap()
 }
 
-/// Where the value at `seq` of a cycle is, if the column cycles.
+/// Where the value at `seq` is, if the column follows the rows.
 fn cycled(pick: &Pick, seq: u64, min: i128, max: i128) -> Option<i128> {
-    (*pick == Pick::Cycle).then(|| min + i128::from(seq) % (max - min + 1))
+    let numbers = max - min + 1;
+    let of = |rows: u64| (2 * i128::from(seq % rows) + 1) * numbers / (2 * i128::from(rows));
+    match pick {
+        Pick::Cycle => Some(min + i128::from(seq) % numbers),
+        Pick::Ascending { rows } => Some(min + of(*rows)),
+        Pick::Descending { rows } => Some(max - of(*rows)),
+        _ => None,
+    }
 }
 
 /// A text of fixed length without the spaces that it ends with.
@@ -231,16 +237,11 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
     if column.null_ratio > 0.0 && bytes == NULL {
         return;
     }
-    let width = match column.sql_type {
-        T::Boolean => Some(1),
-        T::SmallInt => Some(2),
-        T::Integer | T::Real | T::Date => Some(4),
-        T::BigInt | T::Double | T::Time | T::Timestamp | T::TimestampTz => Some(8),
-        T::Uuid => Some(16),
-        _ => None,
-    };
-    assert!(width.is_none_or(|width| width == bytes.len()), "{column:?}");
-    let in_range = |value: i128, min: i128, max: i128, pick: &Pick| {
+    assert!(
+        kinds::width_of(column.sql_type).is_none_or(|width| width == bytes.len()),
+        "{column:?}"
+    );
+    let in_range = |value: i128, min, max, pick: &Pick| {
         assert!((min..=max).contains(&value), "{column:?} {value}");
         assert_eq!(cycled(pick, seq, min, max).unwrap_or(value), value, "{column:?} row {seq}");
     };
@@ -288,6 +289,10 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
         Values::Day { min, max, pick } => {
             in_range(integer(bytes).into(), (*min).into(), (*max).into(), pick);
         }
+        Values::Timestamp { min_us: min, max_us: max, pick } => {
+            in_range(integer(bytes).into(), (*min).into(), (*max).into(), pick);
+        }
+        Values::Histogram { .. } => kinds::check_histogram(column, bytes),
         Values::Text { min_chars, max_chars } => {
             assert!((*min_chars as usize..=*max_chars as usize).contains(&bytes.len()));
             assert!(bytes.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()));
@@ -296,7 +301,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             let possible = [*true_ratio < 1.0, *true_ratio > 0.0];
             assert!(possible[usize::from(bytes[0])], "{column:?} {bytes:?}");
         }
-        Values::Choice { of, weights, others } => {
+        Values::Choice { of, weights, others, .. } => {
             let is = |text: &String| literal::encode(column.sql_type, text).unwrap() == bytes;
             if let Some(at) = of.iter().position(is) {
                 return assert!(weights.get(at).is_none_or(|weight| *weight > 0.0));
@@ -304,18 +309,18 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             let column = Column { values: others.clone().unwrap().values, ..column.clone() };
             check(&column, bytes, seq, partition, first_id, due_us);
         }
-        Values::File { pick, sample, .. } => check_of_file((pick, sample), bytes, seq),
+        Values::File { pick, sample, .. } => kinds::check_of_file((pick, sample), bytes, seq),
         Values::Uuid => assert_eq!(bytes[6] >> 4, 4),
         Values::UuidV7 => {
-            let millis = u64::from_be_bytes(bytes[..8].try_into().unwrap()) >> 16;
+            let millis = integer(&bytes[..8]) as u64 >> 16;
             assert_eq!(millis as i64, due_us.div_euclid(1_000).clamp(0, (1 << 48) - 1));
         }
         Values::EventTime { late_ratio, .. } => {
             let late_us = due_us - EPOCH_UNIX_US - integer(bytes);
             assert!(late_us == 0 || late_us > 0 && *late_ratio > 0.0, "{late_us}");
         }
-        Values::Time { min_us, max_us } => {
-            in_range(integer(bytes).into(), (*min_us).into(), (*max_us).into(), &Pick::Random);
+        Values::Time { min_us: min, max_us: max } => {
+            in_range(integer(bytes).into(), (*min).into(), (*max).into(), &Pick::Random);
         }
         Values::Bytes { min_bytes, max_bytes } => {
             assert!((*min_bytes as usize..=*max_bytes as usize).contains(&bytes.len()));
@@ -329,18 +334,6 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
     }
 }
 
-fn check_of_file((pick, sample): (&Pick, &Sample), bytes: &[u8], seq: u64) {
-    let mut space = vec![0; sample.longest()];
-    let mut is = |number: usize| {
-        let end = sample.write(number, &mut space);
-        if end == 4 { bytes == NULL } else { space[4..end] == *bytes }
-    };
-    match pick {
-        Pick::Cycle => assert!(is((seq % sample.count() as u64) as usize), "row {seq}"),
-        _ => assert!((0..sample.count()).any(is), "row {seq} {bytes:?}"),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -348,7 +341,8 @@ proptest! {
     fn every_value_has_its_type_and_is_in_its_range(
         seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
     ) {
-        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file()].concat();
+        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file(), every_order()];
+        let columns = columns.concat();
         let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
         let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
         let mut due = due_times(first_row);
@@ -366,7 +360,7 @@ proptest! {
         seed: u64, first_row in FIRST_ROWS, rows in 1_u64..150,
         rooms in prop::collection::vec(0_usize..20_000, 1..5),
     ) {
-        for columns in [every_kind(), every_pick(), stream_table()] {
+        for columns in [every_kind(), every_pick(), every_order(), stream_table()] {
             let mut encoder = Encoder::new(&columns, seed, 5, 1).unwrap();
             let at_once = encode(&mut encoder, first_row, rows, &[1 << 20]);
             prop_assert_eq!(&encode(&mut encoder, first_row, rows, &rooms), &at_once);
@@ -381,7 +375,7 @@ proptest! {
     fn the_lanes_of_a_partition_have_its_rows_between_them(
         seed: u64, first_row in 0_u64..1 << 40, lanes in 1_u32..40,
     ) {
-        let columns: Vec<Column> = [every_kind(), every_pick()].concat().into_iter()
+        let columns: Vec<Column> = [every_kind(), every_pick(), every_order()].concat().into_iter()
             .filter(|column| !column.values.is_of_due_time()).collect();
         let lanes = NonZeroU32::new(lanes).unwrap();
         for number in 0..lanes.get() {
@@ -428,6 +422,9 @@ fn the_generator_is_the_one_of_the_last_release() {
     let mut encoder = Encoder::new(&every_file(), 42, 1, 1).unwrap();
     let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
     assert_eq!((bytes.len(), fingerprint(&bytes)), (27_395, 12_766_651_451_559_654_603));
+    let mut encoder = Encoder::new(&every_order(), 42, 1, 1).unwrap();
+    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
+    assert_eq!((bytes.len(), fingerprint(&bytes)), (247_209, 16_938_108_817_680_330_999));
 }
 
 fn fingerprint(bytes: &[u8]) -> u64 {

@@ -20,6 +20,16 @@ fn choice(of: &[&str], weights: &[f64]) -> Values {
         of: of.iter().map(|text| (*text).to_owned()).collect(),
         weights: weights.to_vec(),
         others: None,
+        pick: Pick::Random,
+    }
+}
+
+fn along(bounds: &[&str], weights: &[f64], pick: Pick) -> Values {
+    Values::Histogram {
+        bounds: bounds.iter().map(|text| (*text).to_owned()).collect(),
+        weights: weights.to_vec(),
+        distinct: None,
+        pick,
     }
 }
 
@@ -56,6 +66,18 @@ fn each_kind_of_values_has_its_types() {
         (Values::Text { min_chars: 1, max_chars: 2 }, "text character varying(9)"),
         (Values::Boolean { true_ratio: 0.5 }, "boolean"),
         (choice(&["a"], &[]), "text character varying(9)"),
+        (
+            Values::Timestamp { min_us: 0, max_us: 9, pick: Pick::Random },
+            "timestamp without time zone timestamp with time zone",
+        ),
+        (
+            along(&["0", "1"], &[], Pick::Random),
+            "smallint integer bigint real double precision numeric(9,2)",
+        ),
+        (
+            along(&["2026-01-01", "2026-01-02"], &[], Pick::Random),
+            "date timestamp without time zone timestamp with time zone",
+        ),
     ];
     for (values, expected) in kinds {
         let good = types.iter().filter(|sql_type| check(**sql_type, values.clone()).is_ok());
@@ -166,4 +188,45 @@ fn how_values_are_chosen_fits_them() {
         nullable(integer(0, 9, Pick::Random), 0.999),
     ];
     insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn histograms_and_orders_are_explained() {
+    let said = |sql_type, values| check(sql_type, values).unwrap_err().to_string();
+    let number = |bounds: &[&str], weights: &[f64]| {
+        said(ColumnType::Integer, along(bounds, weights, Pick::Random))
+    };
+    let in_order = |rows| Values::Integer { min: 1, max: 9, pick: Pick::Ascending { rows } };
+    let Values::Choice { of, weights, .. } = choice(&["a", "b"], &[]) else { unreachable!() };
+    let mixed =
+        |others, pick| Values::Choice { of: of.clone(), weights: weights.clone(), others, pick };
+    let others = Others { weight: 1.0, values: label("c_", 1, 9) };
+    let up = Pick::Ascending { rows: 9 };
+    let all = [
+        number(&["1"], &[]),
+        number(&["1", "x"], &[]),
+        number(&["1", "3", "2"], &[]),
+        number(&["1", "2", "3"], &[1.0]),
+        number(&["1", "2"], &[0.0]),
+        number(&["1", "3000000000"], &[]),
+        said(ColumnType::Double, along(&["-1e308", "1e308"], &[], Pick::Random)),
+        said(ColumnType::Text, along(&["a", "b"], &[], Pick::Random)),
+        said(ColumnType::Integer, along(&["1", "2"], &[], Pick::Cycle)),
+        said(ColumnType::Integer, in_order(0)),
+        said(ColumnType::Text, mixed(Some(Box::new(others)), up)),
+    ];
+    insta::assert_snapshot!(all.join("\n"), @r#"
+    column `c`: `bounds` has 1 values; list from 2 to 65537 of them: the ends of the buckets
+    column `c`: `x` is no value of type integer; write values of the column's type, in double quotes
+    column `c`: `2` is below `3`, which stands before it; write the bounds in their order
+    column `c`: `bounds` are of 2 buckets, and `weights` has 1; write a weight for each bucket: one less than bounds
+    column `c`: no weight is above 0; write one above 0
+    column `c`: `3000000000` is no value of type integer; write values of the column's type, in double quotes
+    column `c`: -1e308 to 1e308 is not a finite range of double precision; write finite numbers, closer together
+    column `c`: `histogram` values do not fit type text; use type `integer`, `bigint`, `smallint`, `numeric(15,2)`, `real`, `double precision`, `date`, `time`, `timestamptz` or `timestamp`, or other values
+    column `c`: how often each comes is said by the choice or histogram itself; use "random", ascending or descending
+    column `c`: `rows` is 0, which is not from 1 to 1000000000; write over how many rows the values go from one end to the other
+    column `c`: values that come in order have no `others`; delete `others`, or `pick`; a histogram has numbers and moments in order
+    "#);
+    assert!(fits(ColumnType::Text, mixed(None, Pick::Descending { rows: 9 })));
 }

@@ -1,0 +1,191 @@
+//! A profile drafted: from what a server's catalogue and statistics say of a table, or from nothing.
+//!
+//! Facts in, TOML out. What the statistics do not say is said in a comment and never guessed.
+
+mod column;
+mod measure;
+mod order;
+mod queries;
+mod starter;
+mod text;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use serde::Deserialize;
+
+use crate::plan::TableName;
+use crate::row::ColumnType;
+
+pub use starter::starter;
+
+/// A table of somebody's, as the server's catalogue and statistics describe it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct SourceTable {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Rows, as the planner estimates them.
+    pub rows: f64,
+    /// When it was analyzed last; `None`: not known.
+    pub analyzed_at: Option<String>,
+    /// Its columns in their order.
+    pub columns: Vec<SourceColumn>,
+    /// Columns of its primary key, then those of each of its other unique indexes.
+    pub unique_keys: Vec<Vec<String>>,
+    /// Unique indexes with a condition or an expression, by name.
+    pub other_unique_indexes: Vec<String>,
+    /// Its foreign keys.
+    pub references: Vec<Reference>,
+    /// Names of its CHECK constraints.
+    pub checks: Vec<String>,
+    /// What it is partitioned by, as SQL has it; `None`: it has no partitions.
+    pub partitioned_by: Option<String>,
+    /// Columns that it is partitioned by, on each level.
+    pub partition_columns: Vec<String>,
+    /// Statistics of several columns together.
+    pub extended: Vec<Extended>,
+}
+
+/// A column of such a table.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct SourceColumn {
+    /// Its name.
+    pub name: String,
+    /// Its name as SQL has it: in quotes where it must be.
+    pub quoted: String,
+    /// Its type, as the server writes it.
+    pub sql_type: String,
+    /// Whether the type is an enum, and so can be grouped by.
+    pub is_enum: bool,
+    /// Whether it takes no NULL.
+    pub not_null: bool,
+    /// What comes in it where nothing is sent.
+    pub filling: Filling,
+    /// Whether our role may read it, without which its statistics are hidden.
+    pub is_readable: bool,
+    /// What the last ANALYZE found in it.
+    pub statistics: Option<Statistics>,
+}
+
+/// What a server puts into a column that is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filling {
+    /// NULL.
+    #[default]
+    Nothing,
+    /// Its default.
+    Default,
+    /// A number from a sequence.
+    Numbered,
+    /// A value made of other columns, always.
+    Generated,
+}
+
+/// What ANALYZE found in a column.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Statistics {
+    /// Share of NULLs, from 0 to 1.
+    pub null_frac: f64,
+    /// Average bytes of a value, as it is stored.
+    pub avg_width: u32,
+    /// How many different values there are; below 0 that number by row, with its sign turned.
+    pub n_distinct: f64,
+    /// The most common values as text, with their share of all rows.
+    pub common: Vec<(String, f64)>,
+    /// The ends of buckets that hold equally many of the other values, as text.
+    pub bounds: Vec<String>,
+    /// How the values follow the rows in the table, from −1 to 1.
+    pub correlation: Option<f64>,
+}
+
+/// A foreign key.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Reference {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The table that they refer to, as SQL writes it.
+    pub table: String,
+    /// The columns there.
+    pub keys: Vec<String>,
+    /// The least and the greatest key there that the statistics know, of a key of one column.
+    pub range: Option<(String, String)>,
+}
+
+/// Statistics of several columns together.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Extended {
+    /// Their name.
+    pub name: String,
+    /// The columns.
+    pub columns: Vec<String>,
+    /// What they say, in words.
+    pub says: String,
+}
+
+/// How a profile is to be drafted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DraftOptions {
+    /// The copy of the table that rows go into; `None`: the table itself.
+    pub copy: Option<TableName>,
+    /// Whether the table's own values may stand in the profile.
+    pub keep_values: bool,
+}
+
+/// Why no profile can be drafted: columns that need values and that no generator fills, each with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct NoDraft(pub Vec<String>);
+
+/// Drafts a profile of rows like those of a table.
+///
+/// # Errors
+/// When a column needs values that no generator makes.
+pub fn draft(table: &SourceTable, options: &DraftOptions) -> Result<String, NoDraft> {
+    let columns = column::draft_columns(table, options)?;
+    Ok(text::profile(table, &columns, options))
+}
+
+impl SourceColumn {
+    /// The type as generators know it, if they do. A `numeric` without digits has those of its values.
+    fn known_type(&self) -> Option<ColumnType> {
+        match self.sql_type.as_str() {
+            "character varying" => Some(ColumnType::Text),
+            "numeric" => Some(measure::numeric_of(self.statistics.as_ref()?)),
+            written => crate::plan::parse_type(written).ok(),
+        }
+    }
+
+    /// Whether a row may leave it out.
+    fn is_optional(&self) -> bool {
+        !self.not_null || self.filling != Filling::Nothing
+    }
+}
+
+impl Statistics {
+    /// How many different values there are, in a table of so many rows.
+    fn distinct(&self, rows: f64) -> f64 {
+        match self.n_distinct < 0.0 {
+            true => (-self.n_distinct * rows).round().max(1.0),
+            false => self.n_distinct.max(1.0),
+        }
+    }
+
+    /// The share of the rows that have a value.
+    fn present(&self) -> f64 {
+        (1.0 - self.null_frac).max(0.0)
+    }
+
+    /// The share of the rows that have one of the most common values.
+    fn common_share(&self) -> f64 {
+        self.common.iter().map(|(_, share)| share).sum()
+    }
+}

@@ -1,0 +1,517 @@
+//! Values like those of a column, by its statistics: which generator, with which settings.
+
+use std::borrow::Cow;
+
+use super::measure::{self, Buckets};
+use super::order::Order;
+use super::{SourceColumn, Statistics};
+use crate::profile::{
+    Boolean, Bytes, Choice, Histogram, Inet, Integer, Label, Number, Pick, Text, Values, Whole,
+};
+use crate::row::{self, ColumnType, ROWS_MAX};
+
+/// From such a share of the values on they are all common.
+const ALL_COMMON: f64 = 0.9999;
+/// With so many different values a row hardly ever has the one of another row.
+const NEARLY_UNIQUE: f64 = 0.9;
+/// Fewer rows of a sample do not tell how common a value is.
+const TIMES_MIN: f64 = 10.0;
+/// By so many standard deviations one of many values that are all as common has more rows than they.
+const BY_CHANCE: f64 = 4.0;
+/// A range of so many times its different values is one in which nearly all of them come.
+const DENSE: f64 = 1.1;
+/// Most characters of a text that is drawn: what is longer tells nothing more.
+const CHARS_MAX: u32 = 10_000;
+
+/// What is drawn of a column, and what is to be said of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Drawn {
+    pub(super) values: Values,
+    pub(super) notes: Vec<String>,
+}
+
+/// A column with what its values are drawn by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drawing<'a> {
+    pub(super) column: &'a SourceColumn,
+    pub(super) sql_type: ColumnType,
+    pub(super) statistics: &'a Statistics,
+    /// Rows of the table.
+    pub(super) rows: f64,
+    /// Whether the table's values may be shown.
+    pub(super) keep_values: bool,
+    /// Ends that the values must stay within, as they are: those of keys or of partitions.
+    pub(super) within: Option<[f64; 2]>,
+    /// Whether it has keys of another table, any of which may come.
+    pub(super) has_keys: bool,
+}
+
+impl Drawing<'_> {
+    /// The values; or why there are none.
+    pub(super) fn draw(&self) -> Result<Drawn, String> {
+        use ColumnType as T;
+        let mut notes = Vec::new();
+        let values = match self.sql_type {
+            T::Boolean => self.boolean(&mut notes)?,
+            T::Text | T::Varchar(_) | T::Char(_) => self.texts(&mut notes),
+            T::Uuid => self.uuids(&mut notes),
+            T::Json | T::Jsonb => self.document(&mut notes),
+            T::Bytea => {
+                notes.push("random bytes, all as long as the average".to_owned());
+                let bytes = Some(Whole(self.width().into()));
+                Values::Bytes(Bytes { min_bytes: bytes, max_bytes: bytes })
+            }
+            T::Inet => self.addresses(&mut notes),
+            _ => self.measured(&mut notes)?,
+        };
+        Ok(Drawn { values, notes })
+    }
+
+    /// The statistics without values that are in the list of the most common ones by chance alone.
+    pub(super) fn without_chance(
+        statistics: &Statistics,
+        rows: f64,
+    ) -> (Cow<'_, Statistics>, usize) {
+        let Statistics { common, bounds, .. } = statistics;
+        let others = statistics.present() - statistics.common_share();
+        let distinct = statistics.distinct(rows);
+        if others < (1.0 - ALL_COMMON) * statistics.present() || bounds.len() < 2 {
+            return (Cow::Borrowed(statistics), 0);
+        }
+        // ANALYZE looks at 300 rows for each bucket that it may make.
+        let sample = rows.min(300.0 * (bounds.len() - 1).max(common.len()).max(100) as f64);
+        let mean = sample * statistics.present() / distinct;
+        let is_common = |(_, share): &&(String, f64)| {
+            let times = share * sample;
+            times >= TIMES_MIN && times - mean > BY_CHANCE * mean.sqrt()
+        };
+        let kept: Vec<_> = common.iter().filter(is_common).cloned().collect();
+        let dropped = common.len() - kept.len();
+        (Cow::Owned(Statistics { common: kept, ..statistics.clone() }), dropped)
+    }
+
+    fn order(&self) -> Order {
+        Order::of(self.statistics, self.rows)
+    }
+
+    /// Rows that have a value.
+    fn drawn(&self) -> f64 {
+        self.rows * self.statistics.present()
+    }
+
+    /// Says what of the order is not drawn.
+    fn note_order(&self, drawn: Order, notes: &mut Vec<String>) {
+        match self.order() {
+            Order::Between(correlation) => notes.push(format!(
+                "correlation {correlation:.2} with the order of the rows is not drawn: they are in none"
+            )),
+            own if own != drawn => notes.push("the order of the rows is not drawn".to_owned()),
+            _ => {}
+        }
+    }
+
+    /// The share of the rows that have none of the common values, and how many different ones those have.
+    fn others(&self) -> Option<(f64, f64)> {
+        let Statistics { common, .. } = self.statistics;
+        let share = self.statistics.present() - self.statistics.common_share();
+        let distinct = self.statistics.distinct(self.rows) - common.len() as f64;
+        let is_all = share < (1.0 - ALL_COMMON) * self.statistics.present() || distinct < 0.5;
+        (common.is_empty() || !is_all).then(|| (share.max(0.0), distinct.max(1.0)))
+    }
+
+    fn boolean(&self, notes: &mut Vec<String>) -> Result<Values, String> {
+        let share = |text: &str| {
+            let own = self.statistics.common.iter().find(|(value, _)| value == text);
+            own.map(|(_, share)| *share)
+        };
+        let present = self.statistics.present();
+        let ratio = match (share("t"), share("f")) {
+            (Some(yes), _) => yes / present,
+            (None, Some(no)) => 1.0 - no / present,
+            (None, None) => return Err("its statistics have no values".to_owned()),
+        };
+        self.note_order(Order::Random, notes);
+        Ok(Values::Boolean(Boolean { true_ratio: Some(Number(rounded(ratio.clamp(0.0, 1.0)))) }))
+    }
+
+    /// Numbers, days, moments and times of day.
+    fn measured(&self, notes: &mut Vec<String>) -> Result<Values, String> {
+        let read = |text: &String| {
+            row::measure(self.sql_type, text).ok_or_else(|| {
+                "its statistics have a value that is not drawn, such as an infinite one".to_owned()
+            })
+        };
+        let statistics = self.statistics;
+        let mut common: Vec<(f64, &str, f64)> = Vec::new();
+        for (text, share) in &statistics.common {
+            common.push((read(text)?, text, *share));
+        }
+        let bounds = statistics.bounds.iter().map(read).collect::<Result<Vec<f64>, _>>()?;
+        let (order, others) = (self.order(), self.others().filter(|_| bounds.len() > 1));
+        if common.is_empty() && others.is_none() {
+            return Err("its statistics have no values".to_owned());
+        }
+        let ends = self.ends(common.iter().map(|(value, ..)| *value).chain(bounds.iter().copied()));
+        let follows = order.pick(self.rows);
+        let Some((share, distinct)) = others else {
+            self.note_order(order, notes);
+            return Ok(self.chosen(common, ends, follows, None));
+        };
+        if common.is_empty() || follows.is_some() {
+            if !common.is_empty() {
+                notes.push("its most common values are a part of the histogram".to_owned());
+            }
+            self.note_order(order, notes);
+            let common: Vec<_> = common.iter().map(|(value, _, share)| (*value, *share)).collect();
+            return Ok(self.histogram((&bounds, ends), (share, distinct), &common, follows));
+        }
+        self.note_order(Order::Random, notes);
+        let rest = self.histogram((&bounds, ends), (share, distinct), &[], None);
+        Ok(self.chosen(common, ends, None, Some((share, rest))))
+    }
+
+    /// The ends of some values, rounded outward unless they must stay or may be shown.
+    fn ends(&self, values: impl Iterator<Item = f64>) -> [f64; 2] {
+        let least = [f64::INFINITY, f64::NEG_INFINITY];
+        let ends = values.fold(least, |[low, high], value| [low.min(value), high.max(value)]);
+        match self.within {
+            Some(ends) => ends,
+            None if self.keep_values => ends,
+            None => measure::outward(self.sql_type, ends),
+        }
+    }
+
+    /// One of the common values, or of those that stand for them; and the others.
+    fn chosen(
+        &self,
+        mut common: Vec<(f64, &str, f64)>,
+        ends: [f64; 2],
+        pick: Option<Pick>,
+        others: Option<(f64, Values)>,
+    ) -> Values {
+        common.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let stand_ins = measure::spread(self.sql_type, ends, common.len());
+        let mut of: Vec<(String, f64)> = common
+            .iter()
+            .zip(stand_ins)
+            .map(|((_, text, share), other)| {
+                (if self.keep_values { (*text).to_owned() } else { other }, *share)
+            })
+            .collect();
+        if pick.is_none() {
+            of.sort_by(|a, b| b.1.total_cmp(&a.1));
+        }
+        choice(of, pick, others)
+    }
+
+    fn histogram(
+        &self,
+        (bounds, ends): (&[f64], [f64; 2]),
+        (share, distinct): (f64, f64),
+        common: &[(f64, f64)],
+        pick: Option<Pick>,
+    ) -> Values {
+        let buckets = (bounds.len() - 1) as f64;
+        let weights = match common {
+            [] => Vec::new(),
+            common => measure::with_common(bounds, share / buckets, common),
+        };
+        let drawn = match self.within {
+            Some(ends) if self.has_keys => Some(Buckets {
+                bounds: ends.map(|end| row::text_of_measure(self.sql_type, end)).to_vec(),
+                weights: Vec::new(),
+            }),
+            _ if self.keep_values => {
+                Some(Buckets { bounds: self.statistics.bounds.clone(), weights: weights.clone() })
+            }
+            _ => measure::rounded(self.sql_type, bounds, ends, &weights),
+        };
+        let Some(Buckets { bounds, weights }) = drawn.filter(|drawn| drawn.bounds.len() > 1) else {
+            let one = row::text_of_measure(self.sql_type, ends[0]);
+            return choice(vec![(one, 1.0)], None, None);
+        };
+        let distinct = distinct + common.len() as f64;
+        let levels = match pick {
+            Some(_) => Some(distinct).filter(|distinct| *distinct < NEARLY_UNIQUE * self.drawn()),
+            None => drawn_from(distinct, self.drawn() * share / self.statistics.present()),
+        };
+        // Where nearly every value of the range comes there is nothing to choose.
+        let is_whole = !matches!(self.sql_type, ColumnType::Real | ColumnType::Double);
+        let is_dense = is_whole && ends[1] - ends[0] + 1.0 <= DENSE * distinct;
+        let levels = levels.filter(|levels| !is_dense && *levels <= ROWS_MAX as f64);
+        Values::Histogram(Histogram {
+            bounds: Some(bounds),
+            weights: as_weights(&measure::unless_alike(weights)),
+            distinct: levels.map(|levels| Whole(levels.round().max(1.0) as i64)),
+            pick,
+        })
+    }
+
+    /// Average characters of a text, or bytes: what is stored less its length.
+    fn width(&self) -> u32 {
+        let stored = self.statistics.avg_width;
+        stored.saturating_sub(if stored <= 127 { 1 } else { 4 }).min(CHARS_MAX)
+    }
+
+    fn texts(&self, notes: &mut Vec<String>) -> Values {
+        let limit = match self.sql_type {
+            ColumnType::Varchar(chars) | ColumnType::Char(chars) => chars,
+            _ => u32::MAX,
+        };
+        let is_padded = matches!(self.sql_type, ColumnType::Char(_));
+        let names = Names {
+            stem: &self.column.name,
+            // How much of a padded text is spaces is not known.
+            chars: (!is_padded).then(|| self.width().min(limit)),
+            limit,
+        };
+        let common = &self.statistics.common;
+        let (order, others) = (self.order(), self.others());
+        let shown = |place: usize, text: &str| match self.keep_values {
+            true if is_padded => text.trim_end_matches(' ').to_owned(),
+            true => text.to_owned(),
+            false => names.label(place as u64 + 1, common.len() as u64),
+        };
+        let Some((share, distinct)) = others else {
+            let follows = order.pick(self.rows);
+            let mut sorted: Vec<(&str, f64)> =
+                common.iter().map(|(text, share)| (text.as_str(), *share)).collect();
+            if follows.is_some() {
+                // As labels are in order; the server has an order of its own.
+                sorted.sort_by(|a, b| a.0.cmp(b.0));
+            }
+            self.note_order(order, notes);
+            let labels = sorted.iter().enumerate();
+            let of = labels.map(|(place, (text, share))| (shown(place, text), *share)).collect();
+            return choice(of, follows, None);
+        };
+        let follows = if common.is_empty() { order.pick(self.rows) } else { None };
+        self.note_order(if follows.is_some() { order } else { Order::Random }, notes);
+        let levels = match follows {
+            Some(_) => Some(distinct),
+            None => drawn_from(distinct, self.drawn() * share / self.statistics.present()),
+        };
+        let rest = match levels {
+            None => {
+                let chars = Some(Whole(self.width().clamp(1, limit).into()));
+                Values::Text(Text { min_chars: chars, max_chars: chars })
+            }
+            Some(levels) => names.labels(common.len() as u64, levels.round() as u64, follows),
+        };
+        if common.is_empty() {
+            return rest;
+        }
+        let of = common.iter().enumerate();
+        let of = of.map(|(place, (text, share))| (shown(place, text), *share)).collect();
+        choice(of, None, Some((share, rest)))
+    }
+
+    fn uuids(&self, notes: &mut Vec<String>) -> Values {
+        let common = &self.statistics.common;
+        let others = self.others();
+        if common.is_empty() && self.order() == Order::Ascending {
+            notes.push(
+                "they follow the rows there: version 7, of the moment each row is due".to_owned(),
+            );
+            return Values::UuidV7;
+        }
+        self.note_order(Order::Random, notes);
+        if let Some((_, distinct)) = others
+            && distinct < NEARLY_UNIQUE * self.drawn()
+        {
+            notes.push(
+                "each random UUID is another one: how many there are is not drawn".to_owned(),
+            );
+        }
+        if common.is_empty() {
+            return Values::Uuid;
+        }
+        let stand_in = |place: usize| format!("00000000-0000-4000-8000-{:012}", place + 1);
+        let shown = |(place, (text, share)): (usize, &(String, f64))| {
+            (if self.keep_values { text.clone() } else { stand_in(place) }, *share)
+        };
+        let of = common.iter().enumerate().map(shown).collect();
+        choice(of, None, others.map(|(share, _)| (share, Values::Uuid)))
+    }
+
+    fn addresses(&self, notes: &mut Vec<String>) -> Values {
+        let common = &self.statistics.common;
+        self.note_order(Order::Random, notes);
+        let rest = Values::Inet(Inet { network: Some("10.0.0.0/8".to_owned()) });
+        let others = self.others().map(|(share, _)| (share, rest.clone()));
+        if others.is_some() {
+            notes.push(
+                "random addresses of one network: of which networks they are is not drawn"
+                    .to_owned(),
+            );
+        }
+        if common.is_empty() {
+            return rest;
+        }
+        let stand_in = |place: usize| format!("192.168.{}.{}", place / 250 % 250, 1 + place % 250);
+        let shown = |(place, (text, share)): (usize, &(String, f64))| {
+            (if self.keep_values { text.clone() } else { stand_in(place) }, *share)
+        };
+        choice(common.iter().enumerate().map(shown).collect(), None, others)
+    }
+
+    /// A document as wide as those that are there.
+    fn document(&self, notes: &mut Vec<String>) -> Values {
+        notes.push(
+            "what is in the documents is not known: this one is as wide on average".to_owned(),
+        );
+        let frame = r#"{"value": ""}"#.len() as u32;
+        let chars = self.width().saturating_sub(frame).max(1);
+        Values::Pattern(format!(r#"{{"value": "{{letters:{chars}}}"}}"#))
+    }
+}
+
+/// Texts that stand for others: the column's name and a number, of a given width.
+struct Names<'a> {
+    stem: &'a str,
+    /// Characters that they are to have; `None`: as it comes.
+    chars: Option<u32>,
+    /// Characters that they have at most.
+    limit: u32,
+}
+
+impl Names<'_> {
+    /// What stands before a number of so many digits.
+    fn prefix(&self, digits: u32) -> String {
+        let natural = self.stem.chars().count() as u32 + 1;
+        let room = self.chars.unwrap_or(natural + digits).min(self.limit).saturating_sub(digits);
+        self.stem.chars().chain(['_']).cycle().take(room as usize).collect()
+    }
+
+    /// The label of one of `count`: the shortest that fits.
+    fn label(&self, number: u64, count: u64) -> String {
+        let digits = digits(count);
+        match digits <= self.limit {
+            true => format!("{}{number:0digits$}", self.prefix(digits), digits = digits as usize),
+            false => short(number, self.limit),
+        }
+    }
+
+    /// Labels of `count` numbers beyond `before`, all with as many digits: so their order is that of the numbers.
+    fn labels(&self, before: u64, count: u64, pick: Option<Pick>) -> Values {
+        let mut min = 1_u64;
+        while min <= before || min.saturating_mul(9) < count {
+            min = min.saturating_mul(10);
+        }
+        let max = min.saturating_add(count - 1).min(i64::MAX as u64);
+        if digits(max) > self.limit {
+            let chars = Some(Whole(self.limit.into()));
+            return Values::Text(Text { min_chars: chars, max_chars: chars });
+        }
+        let whole = |number: u64| Some(Whole(number as i64));
+        Values::Label(Label {
+            prefix: Some(self.prefix(digits(max))),
+            min: whole(min),
+            max: whole(max),
+            pick,
+        })
+    }
+}
+
+/// From how many values, all as common, so many rows must be drawn to have `distinct` different ones; `None`: from
+/// so many that none comes twice.
+fn drawn_from(distinct: f64, rows: f64) -> Option<f64> {
+    if distinct >= NEARLY_UNIQUE * rows {
+        return None;
+    }
+    // Of n values a row misses each with a probability of 1 − 1 ÷ n.
+    let seen = |values: f64| values * (1.0 - (-rows / values).exp());
+    let (mut low, mut high) = (distinct, distinct * 10.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        (low, high) = if seen(middle) < distinct { (middle, high) } else { (low, middle) };
+    }
+    Some(low)
+}
+
+/// Decimal digits of a number.
+fn digits(number: u64) -> u32 {
+    number.max(1).ilog10() + 1
+}
+
+/// A number from 1 on in few characters: letters and digits.
+fn short(number: u64, chars: u32) -> String {
+    let all = (b'A'..=b'Z').chain(b'a'..=b'z').chain(b'0'..=b'9');
+    let all: Vec<char> = all.map(char::from).collect();
+    let mut rest = (number - 1) as usize;
+    let mut text = Vec::new();
+    for _ in 0..chars {
+        text.push(all[rest % all.len()]);
+        rest /= all.len();
+    }
+    text.iter().rev().collect()
+}
+
+/// A whole number in turn from `min` on: one for each row, and none twice.
+pub(super) fn counted(min: i64, max: i64) -> Values {
+    let whole = |number| Some(Whole(number));
+    Values::Integer(Integer { min: whole(min), max: whole(max), pick: Some(Pick::Cycle) })
+}
+
+fn choice(of: Vec<(String, f64)>, pick: Option<Pick>, others: Option<(f64, Values)>) -> Values {
+    let (of, weights): (Vec<String>, Vec<f64>) = of.into_iter().unzip();
+    let (others_weight, others) = others.unzip();
+    Values::Choice(Choice {
+        of: Some(of),
+        weights: match others_weight {
+            None => as_weights(&measure::unless_alike(weights)),
+            Some(_) => as_weights(&weights),
+        },
+        others_weight: others_weight.map(|weight| Number(rounded(weight))),
+        others: others.map(Box::new),
+        pick,
+    })
+}
+
+fn as_weights(weights: &[f64]) -> Option<Vec<Number>> {
+    let numbers = weights.iter().map(|weight| Number(rounded(*weight)));
+    (!weights.is_empty()).then(|| numbers.collect())
+}
+
+/// A share to six digits after the point, which is more than a sample of rows knows.
+pub(super) fn rounded(share: f64) -> f64 {
+    (share * 1e6).round() / 1e6
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_values_are_seen_as_there_are() {
+        assert_eq!(drawn_from(900.0, 900.0), None);
+        assert_eq!(drawn_from(10.0, 1e6).map(f64::round), Some(10.0));
+        let half = drawn_from(5e5, 1e6).unwrap();
+        assert!((half * (1.0 - (-1e6 / half).exp()) - 5e5).abs() < 1.0, "{half}");
+    }
+
+    #[test]
+    fn labels_have_the_width_that_is_asked_for() {
+        let names = |chars, limit| Names { stem: "status", chars, limit };
+        assert_eq!(names(Some(8), 99).label(1, 5), "status_1");
+        assert_eq!(names(Some(4), 99).label(1, 5), "sta1");
+        assert_eq!(names(Some(12), 99).label(7, 25), "status_sta07");
+        assert_eq!(names(None, 99).label(7, 25), "status_07");
+        assert_eq!(
+            (names(None, 1).label(1, 3), names(None, 1).label(27, 30)),
+            ("1".into(), "a".into())
+        );
+        let labels = |count, limit| match names(None, limit).labels(3, count, None) {
+            Values::Label(Label { prefix, min, max, .. }) => {
+                (prefix.unwrap(), min.unwrap().0, max.unwrap().0)
+            }
+            Values::Text(Text { max_chars, .. }) => (String::new(), 0, max_chars.unwrap().0),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(labels(5, 99), ("status_".into(), 10, 14));
+        assert_eq!(labels(90_000, 99), ("status_".into(), 10_000, 99_999));
+        assert_eq!(labels(90_001, 99), ("status_".into(), 100_000, 190_000));
+        assert_eq!(labels(50, 2), (String::new(), 10, 59));
+        assert_eq!(labels(50, 1), (String::new(), 0, 1));
+    }
+}

@@ -1,0 +1,224 @@
+//! A table of somebody's as the server's catalogue and statistics describe it. No row of it is read, and nothing
+//! is changed.
+
+use serde::Deserialize;
+
+use super::mark::Relation;
+use super::quote::quote_literal;
+use super::{Address, Error, Session};
+use crate::draft::{Extended, Reference, SourceTable};
+use crate::plan::TableName;
+
+/// Values as text that reads the same everywhere.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL datestyle = 'ISO, YMD'; \
+     SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1";
+
+/// Describes a table, for a role that may be any.
+///
+/// # Errors
+/// When the table is not there, is no table, or nothing is known of what is in it.
+pub(crate) async fn source_table(
+    address: &Address,
+    table: &TableName,
+) -> Result<SourceTable, Error> {
+    let mut session = Session::own(address, "strom-load profile").await?.telling_of_waits();
+    let act = format!("read the statistics of {}", table.as_written());
+    session.execute(&act, BEGIN).await?;
+    let Some(found) = Relation::find(&mut session, table).await? else {
+        let fact = "there is no such table that this role can see";
+        let fix = "name it with its schema, such as shop.orders";
+        return Err(Error::refused(act, fact).with_fix(fix));
+    };
+    if let Some(fact) = found.takes_none() {
+        return Err(Error::refused(act, fact).with_fix("name a table"));
+    }
+    let oid = found.oid;
+    let mut source: SourceTable =
+        one(&mut session, &act, &table_sql(oid)).await?.unwrap_or_default();
+    source.columns = all(&mut session, &act, &columns_sql(oid)).await?;
+    source.references = all::<Reference>(&mut session, &act, &references_sql(oid)).await?;
+    source.extended = all::<Extended>(&mut session, &act, &extended_sql(oid)).await?;
+    let keys: Vec<UniqueIndex> = all(&mut session, &act, &unique_sql(oid)).await?;
+    for UniqueIndex { name, columns } in keys {
+        match columns {
+            Some(columns) => source.unique_keys.push(columns),
+            None => source.other_unique_indexes.push(name),
+        }
+    }
+    refuse_unknown(&mut session, &act, oid, &source).await?;
+    session.close().await;
+    Ok(source)
+}
+
+/// A unique index of columns; `None`: of expressions, or of some rows.
+#[derive(Debug, Deserialize)]
+struct UniqueIndex {
+    name: String,
+    columns: Option<Vec<String>>,
+}
+
+/// Refuses a table of whose values nothing is known, and says why that is so.
+async fn refuse_unknown(
+    session: &mut Session,
+    act: &str,
+    oid: u32,
+    source: &SourceTable,
+) -> Result<(), Error> {
+    if source.columns.iter().any(|column| column.statistics.is_some()) {
+        return Ok(());
+    }
+    let name = TableName { schema: Some(source.schema.clone()), name: source.name.clone() };
+    let name = name.as_written();
+    let sql = format!(
+        "SELECT pg_catalog.row_security_active({oid}::oid), pg_catalog.quote_ident(current_user)"
+    );
+    let rows = session.rows(act, &sql).await?;
+    let text = |column: usize| rows.first().and_then(|row| row.get(column)?.clone());
+    let role = text(1).unwrap_or_default();
+    let grant = format!("let the table's owner run: GRANT SELECT ON {name} TO {role}");
+    let (fact, fix) = if text(0).as_deref() == Some("t") {
+        let fact = format!("row-level security holds for role {role}, which hides pg_stats");
+        (
+            fact,
+            format!("as a superuser: ALTER ROLE {role} BYPASSRLS; or connect as the table's owner"),
+        )
+    } else if source.columns.iter().all(|column| !column.is_readable) {
+        (format!("role {role} may not SELECT it, which hides pg_stats"), grant)
+    } else if source.rows < 0.0 {
+        let fact = "it was never analyzed, so the server knows nothing of its values";
+        (fact.to_owned(), format!("let the table's owner run: ANALYZE {name}"))
+    } else if source.rows == 0.0 {
+        let fact = "it was empty when it was analyzed, so the server knows nothing of its values";
+        (fact.to_owned(), format!("load some rows and run: ANALYZE {name}"))
+    } else {
+        let fact = "pg_stats has nothing of the columns that this role may read";
+        (fact.to_owned(), format!("let the table's owner run: ANALYZE {name}; {grant}"))
+    };
+    Err(Error::refused(act, fact).with_fix(fix))
+}
+
+/// Every row of a query that answers one JSON document each.
+async fn all<T: for<'a> Deserialize<'a>>(
+    session: &mut Session,
+    act: &str,
+    sql: &str,
+) -> Result<Vec<T>, Error> {
+    let rows = session.rows(act, sql).await?;
+    let read = |row: Vec<Option<String>>| {
+        let text = row.into_iter().next().flatten().unwrap_or_default();
+        serde_json::from_str(&text).map_err(|error| {
+            Error::refused(act, format!("the server's answer is not understood: {error}"))
+        })
+    };
+    rows.into_iter().map(read).collect()
+}
+
+async fn one<T: for<'a> Deserialize<'a>>(
+    session: &mut Session,
+    act: &str,
+    sql: &str,
+) -> Result<Option<T>, Error> {
+    Ok(all(session, act, sql).await?.into_iter().next())
+}
+
+fn table_sql(oid: u32) -> String {
+    format!(
+        "SELECT pg_catalog.json_build_object('schema', n.nspname, 'name', c.relname, 'rows', c.reltuples, \
+         'analyzed_at', pg_catalog.to_char(greatest(pg_catalog.pg_stat_get_last_analyze_time(c.oid), \
+         pg_catalog.pg_stat_get_last_autoanalyze_time(c.oid)), 'YYYY-MM-DD'), \
+         'partitioned_by', pg_catalog.pg_get_partkeydef(c.oid), \
+         'partition_columns', ARRAY(SELECT DISTINCT a.attname FROM pg_catalog.pg_partition_tree(c.oid) t \
+         JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.relid \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs::smallint[]) \
+         WHERE c.relkind = 'p'), \
+         'checks', ARRAY(SELECT k.conname FROM pg_catalog.pg_constraint k \
+         WHERE k.conrelid = c.oid AND k.contype = 'c' ORDER BY 1)) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}"
+    )
+}
+
+fn columns_sql(oid: u32) -> String {
+    // Arrays of arrays may not be cast so.
+    let is_scalar = "t.typtype = 'b' AND t.typcategory <> 'A'";
+    format!(
+        "SELECT pg_catalog.json_build_object('name', a.attname, \
+         'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'is_enum', t.typtype = 'e', \
+         'not_null', a.attnotnull, 'filling', CASE WHEN a.attgenerated <> '' THEN 'generated' \
+         WHEN a.attidentity <> '' OR {} THEN 'numbered' WHEN a.atthasdef THEN 'default' ELSE 'nothing' END, \
+         'is_readable', pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'), \
+         'statistics', (SELECT pg_catalog.json_build_object('null_frac', s.null_frac, 'avg_width', s.avg_width, \
+         'n_distinct', s.n_distinct, 'common', CASE WHEN {is_scalar} THEN \
+         (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(v.value, v.share)), '[]') \
+         FROM ROWS FROM (pg_catalog.unnest(s.most_common_vals::text::text[]), pg_catalog.unnest(s.most_common_freqs)) v(value, share)) \
+         ELSE '[]' END, 'bounds', CASE WHEN {is_scalar} THEN \
+         pg_catalog.to_json(coalesce(s.histogram_bounds::text::text[], '{{}}')) ELSE '[]' END, \
+         'correlation', s.correlation) FROM pg_catalog.pg_stats s WHERE s.schemaname = n.nspname \
+         AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p'))) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
+         WHERE c.oid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+        numbered_by("a")
+    )
+}
+
+/// That the default of a column takes a number from a sequence.
+pub(super) fn numbered_by(column: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d \
+         ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid \
+         AND d.refclassid = 'pg_catalog.pg_class'::regclass \
+         JOIN pg_catalog.pg_class q ON q.oid = d.refobjid AND q.relkind = 'S' \
+         WHERE f.adrelid = {column}.attrelid AND f.adnum = {column}.attnum)"
+    )
+}
+
+/// Names of the columns with these numbers, in their order.
+fn names(table: &str, numbers: &str) -> String {
+    format!(
+        "ARRAY(SELECT own.attname FROM pg_catalog.unnest({numbers}) WITH ORDINALITY listed(number, place) \
+         JOIN pg_catalog.pg_attribute own ON own.attrelid = {table} AND own.attnum = listed.number ORDER BY listed.place)"
+    )
+}
+
+fn references_sql(oid: u32) -> String {
+    format!(
+        "SELECT pg_catalog.json_build_object('columns', {}, 'table', k.confrelid::regclass::text, 'keys', {}, \
+         'range', (SELECT pg_catalog.json_build_array(b.all_of[1], b.all_of[pg_catalog.cardinality(b.all_of)]) \
+         FROM (SELECT s.histogram_bounds::text::text[] AS all_of FROM pg_catalog.pg_stats s \
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = k.confkey[1] \
+         WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname \
+         AND s.inherited = (c.relkind = 'p') AND pg_catalog.cardinality(k.confkey) = 1) b \
+         WHERE pg_catalog.cardinality(b.all_of) > 1)) \
+         FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         WHERE k.conrelid = {oid} AND k.contype = 'f' AND k.conparentid = 0 ORDER BY k.conname",
+        names("k.conrelid", "k.conkey"),
+        names("k.confrelid", "k.confkey"),
+    )
+}
+
+fn unique_sql(oid: u32) -> String {
+    format!(
+        "SELECT pg_catalog.json_build_object('name', c.relname, 'columns', \
+         CASE WHEN i.indpred IS NULL AND i.indexprs IS NULL THEN {} END) \
+         FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+         WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid ORDER BY NOT i.indisprimary, c.relname",
+        names("i.indrelid", "(i.indkey::smallint[])[0:i.indnkeyatts - 1]")
+    )
+}
+
+fn extended_sql(oid: u32) -> String {
+    let kind = |letter: char, says: &str| {
+        format!("CASE WHEN '{letter}' = ANY (e.stxkind) THEN {} END", quote_literal(says))
+    };
+    format!(
+        "SELECT pg_catalog.json_build_object('name', e.stxname, 'columns', {}, \
+         'says', pg_catalog.concat_ws(', ', {}, {}, {}, {})) \
+         FROM pg_catalog.pg_statistic_ext e WHERE e.stxrelid = {oid} ORDER BY e.stxname",
+        names("e.stxrelid", "e.stxkeys::smallint[]"),
+        kind('f', "which columns follow from others"),
+        kind('d', "how many combinations there are"),
+        kind('m', "which combinations are common"),
+        kind('e', "what expressions come to"),
+    )
+}
