@@ -58,9 +58,9 @@ pub struct SourceColumn {
     pub name: String,
     /// Its name as SQL has it: in quotes where it must be.
     pub quoted: String,
-    /// Its type, as the server writes it.
+    /// Its type, as the server writes it; of a domain the one beneath.
     pub sql_type: String,
-    /// Whether the type is an enum, and so can be grouped by.
+    /// Whether the type is an enum, whose labels are no values of the table.
     pub is_enum: bool,
     /// Whether it takes no NULL.
     pub not_null: bool,
@@ -158,6 +158,8 @@ impl SourceColumn {
     /// The type as generators know it, if they do. A `numeric` without digits has those of its values.
     fn known_type(&self) -> Option<ColumnType> {
         match self.sql_type.as_str() {
+            // By its labels, which are texts.
+            _ if self.is_enum => Some(ColumnType::Text),
             "character varying" => Some(ColumnType::Text),
             "numeric" => Some(measure::numeric_of(self.statistics.as_ref()?)),
             written => crate::plan::parse_type(written).ok(),

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod auditor;
 pub(crate) mod doubts;
 mod recover;
+mod seen;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

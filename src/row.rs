@@ -36,7 +36,7 @@ pub use pattern::Pattern;
 pub(crate) use pick::ROWS_MAX;
 pub use pick::{Pick, Zipf};
 pub use sample::Sample;
-pub(crate) use sample::{SampleFault, VALUES_MAX};
+pub(crate) use sample::{SampleBuilder, SampleFault, VALUES_MAX};
 pub use text::row_text;
 pub use values::{Network, Others, Values};
 

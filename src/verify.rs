@@ -1,7 +1,9 @@
 //! `verify`: the audit of a saved run, any time later, also of one whose loader was killed.
 
 mod changed;
+mod files;
 mod lane;
+mod several;
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -20,7 +22,6 @@ use crate::plan::{Delivery, Faults, NamedFile, Overrides, Plan, ProfileSource, S
 use crate::quantity::{format_count, format_seconds};
 use crate::record::LaneAudit;
 use crate::report::{differences, left_out, may_have_written, shown};
-use crate::result::index::Index;
 use crate::result::journal::{JOURNAL, Journal};
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
@@ -28,6 +29,7 @@ use crate::row::Ids;
 
 use changed::unchanged;
 use lane::{SavedLane, lanes};
+use several::several;
 
 /// How the table can be another one on the run's own server.
 const MADE_ANEW: &str = "the table was made anew since";
@@ -162,6 +164,21 @@ pub(crate) enum SavedRunError {
         /// The file.
         path: String,
     },
+    /// Its rows were made of a file that is not there, or is another one by now.
+    #[error(
+        "rows of `{path}` were made of `{file}`: {fact}\n  fix: bring that file back to its place as it was (fingerprint \
+         {fingerprint})"
+    )]
+    File {
+        /// The file of the result.
+        path: String,
+        /// The file of values.
+        file: String,
+        /// What is wrong with it.
+        fact: String,
+        /// What its content was told by.
+        fingerprint: String,
+    },
     /// Readers may have changed its rows.
     #[error(
         "the rows of `{path}` are not to be found as they were sent: {why} ({})\n  fix: see in its result what \
@@ -250,6 +267,7 @@ impl SavedRun {
         let profile = profile.map_err(|error| malformed(error.to_string()))?;
         unchanged(&path, &profile)?;
         let source = ProfileSource::new(path.clone(), profile);
+        files::unchanged(&path, &result["plan"], &read_named)?;
         let source = source.reading(|name| read_named(Path::new(name)));
         let plan = Plan::resolve(&source, &Overrides::default())
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
@@ -573,22 +591,4 @@ fn journal(folder: &Path, origin_us: i64) -> Result<Option<Journal>, SavedRunErr
         Ok(_) => Err(SavedRunError::Journal { path, fact: "it is of another run".to_owned() }),
         Err(fact) => Err(SavedRunError::Journal { path, fact: format!("it {fact}") }),
     }
-}
-
-/// The folders of several runs, as their index names them.
-fn several(folder: &Path) -> SavedRunError {
-    // Of another format, or damaged: the folders are there all the same.
-    let index = result::parse::<Index>(&folder.join(INDEX), 1);
-    let runs = index.map_or_else(|_| Vec::new(), |index| index.runs);
-    let own = runs.into_iter().filter_map(|run| run.folder.map(|name| folder.join(name)));
-    SavedRunError::Several {
-        path: folder.display().to_string(),
-        folders: own.filter(|own| has_stream(own)).map(|own| own.display().to_string()).collect(),
-    }
-}
-
-/// Whether a folder has the result of a job with a stream.
-fn has_stream(folder: &Path) -> bool {
-    let result = result::parse::<Value>(&folder.join(RESULT), 1);
-    result.is_ok_and(|result| matches!(result["kind"].as_str(), None | Some("stream" | "faults")))
 }

@@ -268,7 +268,7 @@ fn short_run() -> (String, Value) {
     let mut process = Command::new(env!("CARGO_BIN_EXE_strom-load"))
         .arg("run")
         .arg(&profile)
-        .args(["--rate", "600", "--warmup", "1s", "--duration", "4s", "--query-rate", "20"])
+        .args(["--rate", "600", "--warmup", "1s", "--duration", "4s", "--query-rate", "8"])
         .args(["--threshold", "rate_ratio > 0", "--metrics-addr", "127.0.0.1:0", "--output"])
         .arg(folder.path().join("result"))
         .args(["--gpu-interval", "50ms", "--gpu-pcie"])

@@ -236,6 +236,13 @@ async fn enums_and_domains_take_the_form_of_what_is_beneath() {
     let paid = "SELECT count(*) FROM kinds WHERE state = 'it''s paid'";
     assert!((300..900).contains(&database.number(paid).await));
     let sold = |kinds: &str| KINDS.replace("\"new\", \"it's paid\"], weights = [1, 9]", kinds);
+    // COPY fills no domain, and asks none where a column is left out.
+    database
+        .execute("CREATE TABLE left_out (id bigint, size integer, at timestamptz, price offer)")
+        .await;
+    let ended = run(&database, "left_out", COLUMNS, &[]).await;
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("column price needs a value"), "{}", ended.stderr);
     let file = scratch();
     let path = file.path().join("p.toml").display().to_string();
     let check = async |columns: &str, table: &str| {
@@ -295,7 +302,7 @@ async fn enums_and_domains_take_the_form_of_what_is_beneath() {
         assert_eq!(ended.code, Some(3), "{fact}: {}", ended.stderr);
         assert!(ended.stderr.contains(fact), "{fact}: {}", ended.stderr);
         let checked = check(&columns, "kinds").await;
-        assert_eq!((checked.code, checked.stderr), (Some(3), ended.stderr), "{fact}");
+        assert!(checked.code == Some(3) && checked.stderr.contains(fact), "{}", checked.stderr);
     }
 }
 
@@ -333,7 +340,7 @@ async fn rows_of_a_file_come_again_and_again_and_are_verified() {
     let verify = ["verify", &*results, "--database-url", &*database.address()];
     let verified = Program::start(&verify).end().await;
     assert_eq!(verified.code, Some(2), "{}{}", verified.stdout, verified.stderr);
-    assert!(verified.stderr.contains("is not the file that it was"), "{}", verified.stderr);
+    assert!(verified.stderr.contains("it is not what it was"), "{}", verified.stderr);
 }
 
 #[tokio::test]

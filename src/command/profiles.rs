@@ -272,6 +272,10 @@ fn source(path: &Path, after_recreate: bool) -> Result<ProfileSource, Faults> {
 
 /// Reads a file that a profile names, or a command; or says why it cannot.
 pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
+    // A pipe would be waited for, and gives its content once.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Err("it is no plain file".to_owned());
+    }
     let bytes = read_file(path, ProfileFiles::BYTES_MAX).map_err(|error| error.to_string())?;
     if bytes.len() > ProfileFiles::BYTES_MAX {
         return Err(format!("it is larger than {} MiB", ProfileFiles::BYTES_MAX >> 20));

@@ -106,7 +106,7 @@ fn order(columns: &[Drafted<'_>]) -> Vec<String> {
 
 /// Whether values of it are equal or not, as far as that is known.
 fn can_be_grouped(column: &SourceColumn) -> bool {
-    column.is_enum || column.known_type().is_some_and(|own| own != ColumnType::Json)
+    column.known_type().is_some_and(|own| own != ColumnType::Json)
 }
 
 /// The column with the fewest values that are worth a group each: best about twenty, and rather names than numbers.

@@ -53,6 +53,9 @@ impl Drawing<'_> {
         let mut notes = Vec::new();
         let values = match self.sql_type {
             T::Boolean => self.boolean(&mut notes)?,
+            T::Text if self.column.is_enum && self.statistics.common.is_empty() => {
+                return Err("its statistics have no labels".to_owned());
+            }
             T::Text | T::Varchar(_) | T::Char(_) => self.texts(&mut notes),
             T::Uuid => self.uuids(&mut notes),
             T::Json | T::Jsonb => self.document(&mut notes),
@@ -266,8 +269,10 @@ impl Drawing<'_> {
             limit,
         };
         let common = &self.statistics.common;
-        let (order, others) = (self.order(), self.others());
-        let shown = |place: usize, text: &str| match self.keep_values {
+        // The labels of an enum are what the table is made of, and there are no others.
+        let is_enum = self.column.is_enum;
+        let (order, others) = (self.order(), self.others().filter(|_| !is_enum));
+        let shown = |place: usize, text: &str| match self.keep_values || is_enum {
             true if is_padded => text.trim_end_matches(' ').to_owned(),
             true => text.to_owned(),
             false => names.label(place as u64 + 1, common.len() as u64),

@@ -167,8 +167,10 @@ async fn audit_partition(
     rows: &AtomicU64,
 ) -> Result<Vec<Audited>, AuditError> {
     let due = |schedule: &Schedule| (schedule.clone(), evidence.origin_us);
-    let made: Vec<_> =
-        lanes.iter().map(|lane| (lane.ids, lane.schedule.as_ref().map(due))).collect();
+    let made: Vec<_> = lanes
+        .iter()
+        .map(|lane| (lane.ids, lane.schedule.as_ref().map(due), lane.successor))
+        .collect();
     let auditor = Auditor::new(evidence.stream, evidence.seed, &made)?;
     let number = lanes[0].ids.lane.key();
     let mut reading = Reading { evidence, lanes, auditor, extent: None, next: Some(0), rows };
@@ -177,8 +179,7 @@ async fn audit_partition(
     loop {
         let deadline = outage.as_ref().map(|outage| outage.deadline);
         let Err(Failed { error, progressed }) = reading.go_on(address, deadline).await else {
-            let known =
-                lanes.iter().map(|lane| (&lane.account, (evidence.complete, lane.successor)));
+            let known = lanes.iter().map(|lane| (&lane.account, evidence.complete));
             return Ok(reading.auditor.conclude(known));
         };
         let patience = evidence.patience;

@@ -238,6 +238,17 @@ pub(super) async fn forget_gone(session: &mut Session) -> Result<(), Error> {
     }
 }
 
+/// Refuses a database whose table of lanes our role may not use, though others do.
+///
+/// # Errors
+/// When it is so, or the server does not answer.
+pub(super) async fn refuse_shut(session: &mut Session) -> Result<(), Error> {
+    match look(session).await? {
+        Found::Shut(error) => Err(error),
+        Found::Usable | Found::Missing | Found::Denied(_) => Ok(()),
+    }
+}
+
 /// What there is of the table of lanes.
 enum Found {
     /// The role may use it.

@@ -139,10 +139,12 @@ fn table_sql(oid: u32) -> String {
 
 fn columns_sql(oid: u32) -> String {
     // Arrays of arrays may not be cast so.
-    let is_scalar = "t.typtype = 'b' AND t.typcategory <> 'A'";
+    let is_scalar = "t.typtype IN ('b', 'd', 'e') AND t.typcategory <> 'A'";
     format!(
         "SELECT pg_catalog.json_build_object('name', a.attname, \
-         'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', pg_catalog.format_type(a.atttypid, a.atttypmod), 'is_enum', t.typtype = 'e', \
+         'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', CASE WHEN t.typtype = 'd' \
+         THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) \
+         ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END, 'is_enum', t.typtype = 'e', \
          'not_null', a.attnotnull, 'filling', CASE WHEN a.attgenerated <> '' THEN 'generated' \
          WHEN a.attidentity <> '' OR {} THEN 'numbered' WHEN a.atthasdef THEN 'default' ELSE 'nothing' END, \
          'is_readable', pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'), \

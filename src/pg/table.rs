@@ -17,7 +17,7 @@ use super::quote::quote_literal;
 use super::reservation::Reservation;
 use super::{Error, Session};
 
-use partitions::add_partitions;
+use partitions::{add_partitions, missing_partitions};
 pub(super) use rows::copy_sql;
 pub(crate) use rows::{batch_rows, count_since, rows_query, seen_query};
 use rows::{id_column, own_rows};
@@ -161,9 +161,14 @@ pub(crate) async fn prepare(
 /// When the table does not fit the stream, or the role may not load or read it.
 pub(crate) async fn takes(session: &mut Session, stream: &Stream) -> Result<bool, Error> {
     let table = &stream.table;
-    let Some(found) = Relation::find(session, table).await? else { return Ok(false) };
+    owner::refuse_shut(session).await?;
+    let Some(found) = Relation::find(session, table).await? else {
+        refuse_to_make(session, table).await?;
+        return Ok(false);
+    };
     check_shape(session, stream, &found, true).await?;
     found.refuse_temporary(ELSEWHERE)?;
+    refuse_to_add(session, stream, &found).await?;
     let sql = format!(
         "SELECT pg_catalog.concat_ws(', ', CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'INSERT') THEN 'INSERT' END, \
          CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'SELECT') THEN 'SELECT' END), \
@@ -180,6 +185,66 @@ pub(crate) async fn takes(session: &mut Session, stream: &Stream) -> Result<bool
         }
         _ => Ok(true),
     }
+}
+
+/// Refuses to make a table where the role may not.
+async fn refuse_to_make(session: &mut Session, table: &TableName) -> Result<(), Error> {
+    let schema = match &table.schema {
+        Some(schema) => quote_literal(schema),
+        None => "pg_catalog.current_schema()".to_owned(),
+    };
+    let sql = format!(
+        "SELECT n.nspname, pg_catalog.has_schema_privilege(n.oid, 'CREATE'), pg_catalog.quote_ident(current_user), \
+         pg_catalog.quote_ident(n.nspname) FROM (SELECT 1) AS one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = {schema}"
+    );
+    let act = format!("create table {table}");
+    let rows = session.rows(&act, &sql).await?;
+    match rows.first().map(Vec::as_slice) {
+        Some([Some(_), Some(may), ..]) if may == "t" => Ok(()),
+        Some([Some(_), _, Some(role), Some(schema)]) => {
+            let fact = format!(
+                "the table is not there, and role {role} may not CREATE in schema {schema}"
+            );
+            let fix = format!(
+                "have it created, or let its owner run: GRANT CREATE ON SCHEMA {schema} TO {role}"
+            );
+            Err(Error::refused(act, fact).with_fix(fix))
+        }
+        _ => {
+            let fact = match &table.schema {
+                Some(schema) => format!("there is no schema {schema}"),
+                None => "none of the schemas on the search path is there, or the role may use none"
+                    .to_owned(),
+            };
+            Err(Error::refused(act, fact)
+                .with_fix("name a table of a schema that is there with --table"))
+        }
+    }
+}
+
+/// Refuses to add the partitions that are missing where the table is another role's.
+async fn refuse_to_add(
+    session: &mut Session,
+    stream: &Stream,
+    found: &Relation,
+) -> Result<(), Error> {
+    let missing = missing_partitions(session, stream, found).await?;
+    let Some(first) = missing.first() else { return Ok(()) };
+    let sql = format!(
+        "SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') AND \
+         pg_catalog.has_schema_privilege(c.relnamespace, 'CREATE') FROM pg_catalog.pg_class c WHERE c.oid = {}",
+        found.oid
+    );
+    let act = format!("add the partitions of {}", stream.table);
+    if session.text(&act, &sql).await?.as_deref() == Some("t") {
+        return Ok(());
+    }
+    let fact = format!(
+        "{} are missing, from that of {first} on, and the role may not add them",
+        missing.len()
+    );
+    let fix = "let the table's owner add them, or ask for fewer with --partitions";
+    Err(Error::refused(act, fact).with_fix(fix))
 }
 
 /// How many rows a table has, as the planner estimates it: the density that the last VACUUM or ANALYZE

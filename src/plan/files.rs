@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use toml::de::DeTable;
 
 use crate::profile::document::{Table, Value};
-use crate::row::{ColumnType, Sample, SampleFault, VALUES_MAX};
+use crate::row::{ColumnType, Sample, SampleBuilder, SampleFault, VALUES_MAX};
 
 /// The files that a profile names, by the names there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,11 +91,17 @@ impl NamedFile {
             let why = error.strip_prefix("CSV error: ").unwrap_or(&error);
             bad(format!("`{}` is not CSV: {why}", self.path), "save it as CSV in UTF-8")
         };
+        if self.text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
+            let what = format!("`{}` has a quote that is not closed", self.path);
+            return Err(bad(what, "see whether the file is whole"));
+        }
         let mut reader = csv::Reader::from_reader(self.text.as_bytes());
         let heads = reader.headers().map_err(unread)?;
-        let Some(place) = heads.iter().position(|head| head == column) else {
+        let places: Vec<usize> = (0..heads.len()).filter(|at| &heads[*at] == column).collect();
+        let [place] = *places else {
             let heads: Vec<&str> = heads.iter().collect();
-            let what = format!("`{}` has no column `{column}`", self.path);
+            let how = if places.is_empty() { "no" } else { "more than one" };
+            let what = format!("`{}` has {how} column `{column}`", self.path);
             return Err(bad(what, &format!("its first line names {}", heads.join(", "))));
         };
         // The reader passes over them, and the server writes a lone NULL so.
@@ -107,40 +113,50 @@ impl NamedFile {
                 "write \"\" for NULL where there is one column, or delete the line",
             ));
         }
-        let (mut values, mut lines) = (Vec::new(), Vec::new());
-        for record in reader.records() {
-            let record = record.map_err(unread)?;
-            values.push(record.get(place).unwrap_or_default().to_owned());
-            lines.push(record.position().map_or(0, csv::Position::line));
+        let mut sample = SampleBuilder::new(sql_type);
+        let mut record = csv::StringRecord::new();
+        while reader.read_record(&mut record).map_err(unread)? {
+            let text = record.get(place).unwrap_or_default();
+            sample.push(text).map_err(|fault| match fault {
+                SampleFault::Value => {
+                    let line = self.line(record.position().map_or(0, csv::Position::byte));
+                    let what = format!(
+                        "line {line} of `{}`: `{text}` is no value of type {sql_type}",
+                        self.path
+                    );
+                    bad(what, "choose the type that the file has, or mend the line")
+                }
+                SampleFault::TooMany => {
+                    let what = format!(
+                        "`{}` has more than {VALUES_MAX} values, or more than 4 GiB of them",
+                        self.path
+                    );
+                    bad(what, "take a part of the file")
+                }
+            })?;
         }
-        if values.is_empty() || values.len() > VALUES_MAX {
-            let what = format!("`{}` has {} rows below its first line", self.path, values.len());
+        let sample = sample.build();
+        if sample.count() == 0 {
+            let what = format!("`{}` has no rows below its first line", self.path);
             return Err(bad(what, "name a file with a row at least"));
         }
-        let sample = Sample::encode(sql_type, values.iter().map(String::as_str));
-        let sample = sample.map_err(|fault| match fault {
-            SampleFault::Value(number) => {
-                let (line, text) = (lines[number], &values[number]);
-                let what = format!(
-                    "line {line} of `{}`: `{text}` is no value of type {sql_type}",
-                    self.path
-                );
-                bad(what, "choose the type that the file has, or mend the line")
-            }
-            SampleFault::TooLarge => {
-                bad(format!("`{}` has too many values", self.path), "take a part of the file")
-            }
-        })?;
-        let fingerprint = fingerprint(&self.text);
-        Ok(FileColumn { sample, fingerprint })
+        Ok(FileColumn { sample, fingerprint: self.fingerprint() })
     }
-}
 
-/// The first 128 bits of a text's SHA-256, in hexadecimal digits.
-fn fingerprint(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
-    format!("{:032x}", u128::from_be_bytes(*bits))
+    /// The number of the line in which a record begins whose reader stood at this byte.
+    fn line(&self, byte: u64) -> usize {
+        let bytes = self.text.as_bytes();
+        let at = usize::try_from(byte).unwrap_or(0).min(bytes.len());
+        let ends = bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.text.get(..at + ends).unwrap_or_default().matches('\n').count() + 1
+    }
+
+    /// What tells its content from another's: the first 128 bits of its SHA-256, in hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::digest(self.text.as_bytes());
+        let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+        format!("{:032x}", u128::from_be_bytes(*bits))
+    }
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
             let end = numeric::write(whole(sql_type, text)?.into(), scale, &mut field);
             field[4..end].to_vec()
         }
-        T::Boolean => vec![u8::from(text.parse::<bool>().ok()?)],
+        T::Boolean => vec![u8::from(boolean(text)?)],
         T::Uuid => {
             let digits: String = text.split('-').collect();
             let is_uuid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -85,6 +85,15 @@ fn inet(text: &str) -> Option<Vec<u8>> {
     let bits = 8 * address.len() as u8;
     let prefix = prefix.unwrap_or(bits);
     (prefix <= bits).then(|| [&[family, prefix, 0, address.len() as u8], &address[..]].concat())
+}
+
+/// As PostgreSQL reads one, but for its shortened words: it writes `t` and `f` itself.
+fn boolean(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+        _ => None,
+    }
 }
 
 impl ColumnType {

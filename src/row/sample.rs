@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ColumnType, literal};
 
 /// Most values of a file's column.
-pub(crate) const VALUES_MAX: usize = u32::MAX as usize;
+pub(crate) const VALUES_MAX: usize = 1 << 24;
 /// A field that is NULL, as COPY BINARY has it: a length of −1, and no bytes.
 pub(super) const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
@@ -26,39 +26,69 @@ struct Fields {
     has_nulls: bool,
 }
 
-/// Why a file's column has no values of a type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a value cannot be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SampleFault {
-    /// This value, counted from 0, is none of the type.
-    Value(usize),
-    /// They take more than 4 GiB.
-    TooLarge,
+    /// It is none of the type.
+    Value,
+    /// There are more than [`VALUES_MAX`], or they take more than 4 GiB.
+    TooMany,
+}
+
+/// Takes values one after the other.
+#[derive(Debug)]
+pub(crate) struct SampleBuilder {
+    sql_type: ColumnType,
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+    longest: usize,
+    chars: u64,
+    has_nulls: bool,
+}
+
+impl SampleBuilder {
+    pub(crate) fn new(sql_type: ColumnType) -> Self {
+        let (bytes, ends) = (Vec::new(), Vec::new());
+        Self { sql_type, bytes, ends, longest: 0, chars: 0, has_nulls: false }
+    }
+
+    /// Takes the value that a text stands for; an empty one is NULL.
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), SampleFault> {
+        let before = self.bytes.len();
+        if text.is_empty() {
+            self.has_nulls = true;
+            self.bytes.extend(NULL);
+        } else {
+            // No text of the server's has such a character.
+            let value = Some(text).filter(|text| !text.contains('\0'));
+            let value = value.and_then(|text| literal::encode(self.sql_type, text));
+            let value = value.ok_or(SampleFault::Value)?;
+            self.bytes.extend((value.len() as u32).to_be_bytes());
+            self.bytes.extend(value);
+            self.chars = self.chars.max(text.chars().count() as u64);
+        }
+        self.longest = self.longest.max(self.bytes.len() - before);
+        if self.ends.len() >= VALUES_MAX {
+            return Err(SampleFault::TooMany);
+        }
+        self.ends.push(u32::try_from(self.bytes.len()).map_err(|_| SampleFault::TooMany)?);
+        Ok(())
+    }
+
+    pub(crate) fn build(self) -> Sample {
+        let Self { bytes, ends, longest, chars, has_nulls, .. } = self;
+        let (bytes, ends) = (bytes.into(), ends.into());
+        Sample { fields: Arc::new(Fields { bytes, ends, longest, chars, has_nulls }) }
+    }
 }
 
 impl Sample {
-    /// The values that these texts stand for; an empty one is NULL.
-    pub(crate) fn encode<'t>(
-        sql_type: ColumnType,
-        texts: impl IntoIterator<Item = &'t str>,
-    ) -> Result<Self, SampleFault> {
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        let (mut longest, mut chars, mut has_nulls) = (0, 0, false);
-        for (number, text) in texts.into_iter().enumerate() {
-            let before = bytes.len();
-            if text.is_empty() {
-                has_nulls = true;
-                bytes.extend(NULL);
-            } else {
-                let value = literal::encode(sql_type, text).ok_or(SampleFault::Value(number))?;
-                bytes.extend((value.len() as u32).to_be_bytes());
-                bytes.extend(value);
-                chars = chars.max(text.chars().count() as u64);
-            }
-            longest = longest.max(bytes.len() - before);
-            ends.push(u32::try_from(bytes.len()).map_err(|_| SampleFault::TooLarge)?);
-        }
-        let (bytes, ends) = (bytes.into(), ends.into());
-        Ok(Self { fields: Arc::new(Fields { bytes, ends, longest, chars, has_nulls }) })
+    /// The values that these texts stand for.
+    #[cfg(test)]
+    pub(super) fn of(sql_type: ColumnType, texts: &[&str]) -> Self {
+        let mut sample = SampleBuilder::new(sql_type);
+        texts.iter().for_each(|text| sample.push(text).unwrap());
+        sample.build()
     }
 
     /// How many there are.
@@ -98,7 +128,7 @@ mod tests {
 
     #[test]
     fn each_value_is_the_one_of_its_row() {
-        let sample = Sample::encode(ColumnType::Integer, ["7", "", "-1"]).unwrap();
+        let sample = Sample::of(ColumnType::Integer, &["7", "", "-1"]);
         assert_eq!((sample.count(), sample.has_nulls(), sample.longest()), (3, true, 8));
         let mut space = [0; 8];
         let mut written = |number| {
@@ -108,7 +138,8 @@ mod tests {
         assert_eq!(written(0), [0, 0, 0, 4, 0, 0, 0, 7]);
         assert_eq!(written(1), [255; 4]);
         assert_eq!(written(2), [0, 0, 0, 4, 255, 255, 255, 255]);
-        let wrong = Sample::encode(ColumnType::Integer, ["7", "8.5"]);
-        assert_eq!(wrong, Err(SampleFault::Value(1)));
+        let mut wrong = SampleBuilder::new(ColumnType::Integer);
+        assert_eq!((wrong.push("7"), wrong.push("8.5")), (Ok(()), Err(SampleFault::Value)));
+        assert_eq!(SampleBuilder::new(ColumnType::Text).push("a\0"), Err(SampleFault::Value));
     }
 }

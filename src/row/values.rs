@@ -139,7 +139,8 @@ pub enum Values {
     },
     /// One of the values of a file's column.
     File {
-        /// The file.
+        /// The file. Wherever it is, with the same content it has the same values.
+        #[serde(skip)]
         path: String,
         /// The column's name in its first line.
         column: String,

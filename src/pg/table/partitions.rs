@@ -11,14 +11,14 @@ const LEAF_STEM_BYTES_MAX: usize = 54;
 /// How many other names are tried for a partition whose name is taken.
 const NAME_TRIES: u32 = 99;
 
-/// Adds the partitions that are missing, in the schema of the table.
-pub(super) async fn add_partitions(
+/// The partitions that are missing, by their numbers.
+pub(super) async fn missing_partitions(
     session: &mut Session,
     stream: &Stream,
     parent: &Relation,
-) -> Result<u32, Error> {
+) -> Result<Vec<u32>, Error> {
     let partitions = stream.partitions.filter(|_| parent.is_partitioned());
-    let Some(partitions) = partitions else { return Ok(0) };
+    let Some(partitions) = partitions else { return Ok(Vec::new()) };
     let table = &stream.table;
     let sql = format!(
         "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i \
@@ -28,11 +28,19 @@ pub(super) async fn add_partitions(
     let rows = session.rows(&format!("read the partitions of {table}"), &sql).await?;
     let bounds: Vec<&str> = rows.iter().filter_map(|row| row.first()?.as_deref()).collect();
     if bounds.contains(&"DEFAULT") {
-        return Ok(0);
+        return Ok(Vec::new());
     }
     let present: Vec<i64> = bounds.iter().flat_map(|bound| listed_values(bound)).collect();
-    let missing = (0..partitions.get()).filter(|p| !present.contains(&i64::from(*p)));
-    let missing: Vec<u32> = missing.collect();
+    Ok((0..partitions.get()).filter(|p| !present.contains(&i64::from(*p))).collect())
+}
+
+/// Adds the partitions that are missing, in the schema of the table.
+pub(super) async fn add_partitions(
+    session: &mut Session,
+    stream: &Stream,
+    parent: &Relation,
+) -> Result<u32, Error> {
+    let missing = missing_partitions(session, stream, parent).await?;
     let leaves = free_names(session, &parent.name, &missing).await?;
     for (number, leaf) in missing.iter().zip(leaves) {
         let parent = &parent.name;

@@ -131,8 +131,12 @@ fn what_is_wrong_with_a_files_values_is_said_with_its_line() {
             "line 4 of `/srv/c.csv`: `8.5` is no value of type integer",
         ),
         ("integer", "column = 'id'", Ok("id\n7\n\n8\n"), "line 3 of `/srv/c.csv` is empty"),
+        ("integer", "column = 'id'", Ok("id\r\n7\r\nx\r\n"), "line 3 of `/srv/c.csv`: `x`"),
+        ("text", "column = 'name'", Ok("id,name\n7,\"a\n8,b\n"), "has a quote that is not closed"),
+        ("text", "column = 'id'", Ok("id,id\n7,8\n"), "has more than one column `id`"),
+        ("text", "column = 'id'", Ok("id\na\0b\n"), "line 2 of `/srv/c.csv`"),
         ("integer", "column = 'ids'", Ok(CSV), "`/srv/c.csv` has no column `ids`"),
-        ("integer", "column = 'id'", Ok("id\n"), "has 0 rows below its first line"),
+        ("integer", "column = 'id'", Ok("id\n"), "has no rows below its first line"),
         ("integer", "column = 'id'", Ok("id,a\n1\n"), "`/srv/c.csv` is not CSV"),
         (
             "integer",

@@ -50,7 +50,9 @@ const UNUSUAL: [(&str, &str); 40] = [
 
 #[test]
 fn no_setting_is_taken_in_silence() {
-    let flags: Vec<_> = UNUSUAL.iter().map(|(flag, _)| *flag).collect();
+    // `--like` is a fault beside a partition's column: it has a test of its own.
+    let flags = UNUSUAL.iter().map(|(flag, _)| *flag).chain(["--like"]);
+    let flags: Vec<_> = flags.collect();
     assert!(SETTINGS.iter().all(|setting| flags.contains(&setting.flag)), "a setting is new");
     let tables = "[[tables]]\nname = \"t\"\nrows = 10\n\
                   columns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]\n";
@@ -89,6 +91,20 @@ fn no_setting_is_taken_in_silence() {
         used.push(format!("{kind}: {}", own.join(" ")));
     }
     assert_snapshot!(used.join("\n"));
+}
+
+#[test]
+fn a_copy_of_a_table_is_for_streams_without_a_key() {
+    let bench = "[[bench.queries]]\nname = \"q\"\nsql = \"SELECT 1\"\n";
+    let stream =
+        "[stream]\ncolumns = [{ name = \"id\", type = \"bigint\", values = \"row_id\" }]\n";
+    let read = |text: &str| Plan::read(&source(text), &given(&["--like=shop.orders"]));
+    assert_eq!(read(bench).unwrap().common.left_over.len(), 1);
+    let plan = read(stream).unwrap();
+    assert_eq!(plan.common.left_over, []);
+    let Some(Job::Stream(job)) = plan.job else { panic!("a stream") };
+    assert_eq!(job.stream.like.unwrap().as_written(), "shop.orders");
+    assert!(read("[stream]").is_err());
 }
 
 #[test]

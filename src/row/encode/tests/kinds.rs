@@ -59,7 +59,7 @@ pub(super) fn every_file() -> Vec<Column> {
         column: "v".to_owned(),
         fingerprint: String::new(),
         pick,
-        sample: Sample::encode(sql_type, texts.iter().copied()).unwrap(),
+        sample: Sample::of(sql_type, texts),
     };
     named(vec![
         (T::BigInt, file(T::BigInt, &["7", "", "-9"], Pick::Cycle)),
