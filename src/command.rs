@@ -366,6 +366,36 @@ async fn find_server(
     Err(Failure::new(exit::USAGE, no_server))
 }
 
+/// Does something on the server that was named, or on the one whose data was kept, which is started for it and
+/// stopped behind it. A signal ends it: then `interrupted` says what that means. `no_server` is what to say if
+/// there is neither.
+async fn on_server<T>(
+    parsed: &Parsed,
+    args: &ServerArgs,
+    screen: &Screen,
+    (no_server, interrupted): (&str, &str),
+    work: impl AsyncFnOnce(&Address) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut signals = Signals::listen()?;
+    let shutdown = Shutdown::default();
+    let working = async {
+        let (address, server) = find_server(parsed, args, no_server, &shutdown).await?;
+        let done = tokio::select! {
+            done = work(&address) => done,
+            // What the server is at is cancelled at the end of the command.
+            () = shutdown.stop.cancelled() => Err(Failure::new(exit::INTERRUPTED, interrupted)),
+        };
+        if let Some(server) = server {
+            let _ = server.stop().await;
+        }
+        done
+    };
+    tokio::select! {
+        done = working => done,
+        never = signals.handle(&shutdown, screen) => match never {},
+    }
+}
+
 async fn start_server(
     args: &EmbeddedArgs,
     shutdown: &Shutdown,

@@ -4,6 +4,7 @@ mod abandoned;
 pub mod address;
 mod admit;
 mod ask;
+mod beneath;
 mod cancel;
 pub(crate) mod capabilities;
 pub(crate) mod clean;

@@ -31,7 +31,7 @@ pub use checksum::Checksum;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 pub use lane::{Ids, Lane};
-pub(crate) use literal::{measure, text_of_measure, whole_months};
+pub(crate) use literal::{measure, text_of_measure};
 pub use pattern::Pattern;
 pub(crate) use pick::ROWS_MAX;
 pub use pick::{Pick, Zipf};
@@ -58,11 +58,7 @@ pub struct Column {
 impl Column {
     /// Whether some of its values may be NULL.
     pub fn has_nulls(&self) -> bool {
-        let has =
-            |values: &Values| matches!(values, Values::File { sample, .. } if sample.has_nulls());
-        self.null_ratio > 0.0
-            || has(&self.values)
-            || matches!(&self.values, Values::Choice { others: Some(others), .. } if has(&others.values))
+        self.null_ratio > 0.0 || self.values.have_nulls()
     }
 }
 

@@ -27,7 +27,8 @@ use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
 use crate::row::Ids;
 
-use changed::unchanged;
+use changed::refuse_changed_rows;
+use files::refuse_other_files;
 use lane::{SavedLane, lanes};
 use several::several;
 
@@ -265,10 +266,10 @@ impl SavedRun {
         // The plan is saved in the profile's own keys, so it is a profile.
         let profile = result::as_profile(result["plan"].clone());
         let profile = profile.map_err(|error| malformed(error.to_string()))?;
-        unchanged(&path, &profile)?;
+        refuse_changed_rows(&path, &profile)?;
         let source = ProfileSource::new(path.clone(), profile);
-        files::unchanged(&path, &result["plan"], &read_named)?;
         let source = source.reading(|name| read_named(Path::new(name)));
+        refuse_other_files(&source, &result["plan"])?;
         let plan = Plan::resolve(&source, &Overrides::default())
             .map_err(|faults| SavedRunError::Plan { path: path.clone(), faults })?
             .into_stream()

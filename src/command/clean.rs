@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::cli::{CleanArgs, Format, Parsed};
-use crate::engine::Shutdown;
 use crate::exit;
 use crate::pg::Address;
 use crate::pg::clean::{self, Left, Leftovers};
@@ -14,33 +13,17 @@ use crate::quantity::{format_about, format_bytes, format_counted};
 use crate::report::harmless;
 use crate::sink::terminal::Screen;
 
-use super::{Failure, Signals, find_server, log_warnings, print};
+use super::{Failure, log_warnings, on_server, print};
 
 pub(super) async fn clean(parsed: &Parsed, args: &CleanArgs) -> Result<u8, Failure> {
     let screen = Screen::new(true);
     log_warnings(&screen);
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
-    let work = async {
-        let no_server = "no server to look in\n  fix: give one with --database-url, or the folder of one \
-                         that strom-load started with --data-dir";
-        let (address, server) = find_server(parsed, &args.server, no_server, &shutdown).await?;
-        let said = tokio::select! {
-            said = at(&address, args) => said,
-            // What the server is at is cancelled at the end of the command.
-            () = shutdown.stop.cancelled() => {
-                Err(Failure::new(exit::INTERRUPTED, "interrupted: nothing was removed"))
-            }
-        };
-        if let Some(server) = server {
-            let _ = server.stop().await;
-        }
-        said
-    };
-    let said = tokio::select! {
-        said = work => said?,
-        never = signals.handle(&shutdown, &screen) => match never {},
-    };
+    let no_server = "no server to look in\n  fix: give one with --database-url, or the folder of one that \
+                     strom-load started with --data-dir";
+    let words = (no_server, "interrupted: nothing was removed");
+    let said =
+        on_server(parsed, &args.server, &screen, words, async |address| at(address, args).await);
+    let said = said.await?;
     print(&said)?;
     Ok(exit::DONE)
 }

@@ -2,7 +2,6 @@
 
 use crate::cli::{FromPgbenchArgs, FromTableArgs, NewArgs, Parsed, ProfileCommand};
 use crate::draft::{self, DraftOptions, NoDraft};
-use crate::engine::Shutdown;
 use crate::exit;
 use crate::pg::Address;
 use crate::pg::source::source_table;
@@ -11,7 +10,7 @@ use crate::plan::{Overrides, Plan, ProfileSource};
 use crate::sink::terminal::Screen;
 
 use super::profiles::read_named;
-use super::{Failure, Signals, find_server, log_warnings, print};
+use super::{Failure, log_warnings, on_server, print};
 
 pub(super) async fn profile(parsed: &Parsed, command: &ProfileCommand) -> Result<u8, Failure> {
     let text = match command {
@@ -29,25 +28,11 @@ pub(super) async fn profile(parsed: &Parsed, command: &ProfileCommand) -> Result
 async fn from_table(parsed: &Parsed, args: &FromTableArgs) -> Result<String, Failure> {
     let screen = Screen::new(true);
     log_warnings(&screen);
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
-    let work = async {
-        let no_server = "no server to read from\n  fix: give one with --database-url, or the folder of one \
-                         that strom-load started with --data-dir";
-        let (address, server) = find_server(parsed, &args.server, no_server, &shutdown).await?;
-        let drafted = tokio::select! {
-            drafted = drafted(&address, args) => drafted,
-            () = shutdown.stop.cancelled() => Err(Failure::new(exit::INTERRUPTED, "interrupted")),
-        };
-        if let Some(server) = server {
-            let _ = server.stop().await;
-        }
-        drafted
-    };
-    tokio::select! {
-        drafted = work => drafted,
-        never = signals.handle(&shutdown, &screen) => match never {},
-    }
+    let no_server = "no server to read from\n  fix: give one with --database-url, or the folder of one \
+                     that strom-load started with --data-dir";
+    let words = (no_server, "interrupted");
+    on_server(parsed, &args.server, &screen, words, async |address| drafted(address, args).await)
+        .await
 }
 
 async fn drafted(address: &Address, args: &FromTableArgs) -> Result<String, Failure> {

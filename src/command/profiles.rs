@@ -283,7 +283,7 @@ pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     // A result says where it was, whichever folder the run was begun in.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    Ok(NamedFile { path: path.display().to_string(), text })
+    Ok(NamedFile::new(path.display().to_string(), text))
 }
 
 /// Reads no more than it takes to see that a file is too large: some have no end.

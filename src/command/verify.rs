@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::cli::{Parsed, ServerArgs};
-use crate::engine::Shutdown;
 use crate::exit;
 use crate::pg::Address;
 use crate::sink::terminal::{Screen, Terminal};
@@ -15,7 +14,7 @@ use crate::sink::{Left, Progress, Sink as _};
 use crate::verify::{SavedRun, Verified, VerifyError};
 
 use super::profiles::read_named;
-use super::{Failure, Signals, ended, find_server, log_warnings, print};
+use super::{Failure, ended, log_warnings, on_server, print};
 
 /// Between two looks at how far it is.
 const TICK: Duration = Duration::from_secs(1);
@@ -30,30 +29,14 @@ pub(super) async fn verify(
     log_warnings(&screen);
     let saved =
         SavedRun::read(folder, read_named).map_err(|error| Failure::new(exit::USAGE, error))?;
-    let mut signals = Signals::listen()?;
-    let shutdown = Shutdown::default();
-    let work = async {
-        let no_server = saved.no_server();
-        let (address, server) = find_server(parsed, args, &no_server, &shutdown).await?;
+    let no_server = saved.no_server();
+    let words = (no_server.as_str(), "interrupted before all rows were read back");
+    let verified = on_server(parsed, args, &screen, words, async |address| {
         let terminal = (!quiet).then(|| Terminal::begun(screen.clone()));
-        let verified = tokio::select! {
-            verified = read_back(&saved, &address, terminal) => {
-                verified.map_err(|error| Failure::new(code_of(&error), error))
-            }
-            // What it reads is cancelled at the end of the command.
-            () = shutdown.stop.cancelled() => {
-                Err(Failure::new(exit::INTERRUPTED, "interrupted before all rows were read back"))
-            }
-        };
-        if let Some(server) = server {
-            let _ = server.stop().await;
-        }
-        verified
-    };
-    let verified = tokio::select! {
-        verified = work => verified?,
-        never = signals.handle(&shutdown, &screen) => match never {},
-    };
+        let verified = read_back(&saved, address, terminal).await;
+        verified.map_err(|error| Failure::new(code_of(&error), error))
+    });
+    let verified = verified.await?;
     let code = if verified.right { exit::DONE } else { exit::INTEGRITY };
     ended(code, None, print(&verified.text))
 }

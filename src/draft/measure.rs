@@ -2,6 +2,7 @@
 //! for others.
 
 use super::Statistics;
+use crate::row::day::{format_day, parse_day};
 use crate::row::{self, ColumnType};
 
 const DAY_US: f64 = 86_400e6;
@@ -41,7 +42,7 @@ pub(super) fn outward(sql_type: ColumnType, [low, high]: [f64; 2]) -> [f64; 2] {
     let range = high - low;
     let to = |step: f64| [(low / step).floor() * step, (high / step).ceil() * step];
     match sql_type {
-        T::Date if range >= MONTHS_FROM_DAYS => row::whole_months([low, high]),
+        T::Date if range >= MONTHS_FROM_DAYS => whole_months([low, high]),
         T::Date => [low, high],
         T::Time => {
             let [low, high] = to(HOUR_US);
@@ -134,6 +135,15 @@ pub(super) fn with_common(bounds: &[f64], share: f64, common: &[(f64, f64)]) -> 
         }
     }
     weights
+}
+
+/// The first day of the month in which the first of these days lies, and the last day of that of the other, in
+/// days from 2000 on.
+fn whole_months([first, last]: [f64; 2]) -> [f64; 2] {
+    let month = |day: f64| format_day(day as i32)[..8].to_owned();
+    let days = |text: String| parse_day(&text).map(f64::from);
+    let ends = (28..=31).rev().find_map(|day| days(format!("{}{day}", month(last))));
+    [days(month(first) + "01").unwrap_or(first), ends.unwrap_or(last)]
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::record::Account;
 use crate::result::server::FirstRow;
 use crate::row::{Checksum, Column, EncodeError, Encoder, Ids};
 
-use super::auditor::{Audited, Auditor};
+use super::auditor::{Audited, Auditor, LaneToRead};
 
 /// Connections that read at the same time.
 const READERS_MAX: usize = 4;
@@ -167,10 +167,12 @@ async fn audit_partition(
     rows: &AtomicU64,
 ) -> Result<Vec<Audited>, AuditError> {
     let due = |schedule: &Schedule| (schedule.clone(), evidence.origin_us);
-    let made: Vec<_> = lanes
-        .iter()
-        .map(|lane| (lane.ids, lane.schedule.as_ref().map(due), lane.successor))
-        .collect();
+    let lane_to_read = |lane: &&LaneEvidence| LaneToRead {
+        ids: lane.ids,
+        due: lane.schedule.as_ref().map(due),
+        successor: lane.successor,
+    };
+    let made: Vec<_> = lanes.iter().map(lane_to_read).collect();
     let auditor = Auditor::new(evidence.stream, evidence.seed, &made)?;
     let number = lanes[0].ids.lane.key();
     let mut reading = Reading { evidence, lanes, auditor, extent: None, next: Some(0), rows };

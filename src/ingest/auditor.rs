@@ -38,8 +38,14 @@ impl Audited {
     }
 }
 
-/// A lane that is read back: when its rows were due and whether another run came.
-pub(super) type Read = (Ids, Option<(Schedule, i64)>, Successor);
+/// A lane that is to be read back.
+pub(super) struct LaneToRead {
+    pub(super) ids: Ids,
+    /// When its rows were due; `None`: nobody knows.
+    pub(super) due: Option<(Schedule, i64)>,
+    /// Whether another run came.
+    pub(super) successor: Successor,
+}
 
 /// Compares the rows of one partition, each with those of its lane.
 pub(super) struct Auditor {
@@ -82,23 +88,17 @@ struct Block {
 }
 
 impl Auditor {
-    /// An auditor of the lanes of a partition, in the order of their places, each with when its rows were due
-    /// and whether another run came.
-    pub(super) fn new(stream: &Stream, seed: u64, lanes: &[Read]) -> Result<Self, EncodeError> {
+    /// An auditor of the lanes of a partition, in the order of their places.
+    pub(super) fn new(
+        stream: &Stream,
+        seed: u64,
+        lanes: &[LaneToRead],
+    ) -> Result<Self, EncodeError> {
         let is_id = |values: &Values| *values == Values::RowId;
         let id_field = stream.columns.iter().position(|column| is_id(&column.values));
         let bytes_max = BLOCK_BYTES_MAX / lanes.len().max(1);
-        let lanes: Result<Vec<_>, _> = lanes
-            .iter()
-            .map(|(ids, due, successor)| {
-                let mut lane = LaneAuditor::new(stream, seed, (*ids, due.clone()), bytes_max)?;
-                lane.successor = *successor;
-                if let Successor::From(id) = successor {
-                    lane.border = ids.rows_below(*id);
-                }
-                Ok::<_, EncodeError>(lane)
-            })
-            .collect();
+        let lanes: Result<Vec<_>, _> =
+            lanes.iter().map(|lane| LaneAuditor::new(stream, seed, lane, bytes_max)).collect();
         let lanes = lanes?;
         let base = lanes.first().map_or(0, |lane| lane.ids.base);
         Ok(Self { id_field: id_field.unwrap_or(0), base, lanes, kept: 0, slice: 0 })
@@ -161,11 +161,11 @@ impl LaneAuditor {
     fn new(
         stream: &Stream,
         seed: u64,
-        (ids, due): (Ids, Option<(Schedule, i64)>),
+        LaneToRead { ids, due, successor }: &LaneToRead,
         bytes_max: usize,
     ) -> Result<Self, EncodeError> {
         let columns = &stream.columns;
-        let encoder = Encoder::of_ids(columns, seed, &ids)?;
+        let encoder = Encoder::of_ids(columns, seed, ids)?;
         Ok(Self {
             ignored: columns
                 .iter()
@@ -176,7 +176,7 @@ impl LaneAuditor {
             block_rows: ((bytes_max / encoder.max_row_bytes()) as u64).clamp(1, BLOCK_ROWS_MAX),
             block: Block { bytes: vec![0; encoder.max_row_bytes()], ..Block::default() },
             encoder,
-            ids,
+            ids: *ids,
             is_told: due.is_some()
                 && columns.iter().any(|column| {
                     // Another run's day may be the same.
@@ -184,9 +184,12 @@ impl LaneAuditor {
                         && column.sql_type != ColumnType::Date
                         && !stream.is_changed(column)
                 }),
-            border: u64::MAX,
-            successor: Successor::None,
-            due,
+            border: match successor {
+                Successor::From(id) => ids.rows_below(*id),
+                Successor::None | Successor::Perhaps => u64::MAX,
+            },
+            successor: *successor,
+            due: due.clone(),
             kept: Seen::default(),
             slice: Seen::default(),
         })
@@ -331,7 +334,7 @@ mod tests {
     fn auditor(plan: &Plan<StreamJob>, successor: Successor) -> Auditor {
         let stream = &plan.job.stream;
         let lane = stream.lanes().next().unwrap();
-        let lanes = [(Ids { lane, base: 5 }, None, successor)];
+        let lanes = [LaneToRead { ids: Ids { lane, base: 5 }, due: None, successor }];
         let mut auditor = Auditor::new(stream, plan.common.seed, &lanes).unwrap();
         auditor.lanes[0].is_told = true;
         auditor
@@ -525,7 +528,11 @@ mod tests {
         let tuples = tuples(&plan);
         let made: Vec<_> = lanes
             .iter()
-            .map(|lane| (Ids { lane: *lane, base: 5 }, None, Successor::None))
+            .map(|lane| LaneToRead {
+                ids: Ids { lane: *lane, base: 5 },
+                due: None,
+                successor: Successor::None,
+            })
             .collect();
         let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, &made).unwrap();
         for (row, tuple) in tuples.iter().enumerate() {
@@ -556,7 +563,8 @@ mod tests {
         let course = stream.course(plan.common.seed).unwrap();
         let lane = stream.lanes().next().unwrap();
         let due = Some((stream.schedule(&course, &lane), 0));
-        let lanes = [(Ids { lane, base: 5 }, due, Successor::Perhaps)];
+        let successor = Successor::Perhaps;
+        let lanes = [LaneToRead { ids: Ids { lane, base: 5 }, due, successor }];
         let mut auditor = Auditor::new(stream, plan.common.seed, &lanes).unwrap();
         let mut tuple = tuples(&plan)[0].clone();
         let id = tuple.windows(8).position(|bytes| *bytes == 5_i64.to_be_bytes()).unwrap();

@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 
+use super::beneath::beneath_sql;
 use super::mark::Relation;
 use super::quote::quote_literal;
 use super::{Address, Error, Session};
@@ -141,12 +142,11 @@ fn columns_sql(oid: u32) -> String {
     // Arrays of arrays may not be cast so.
     let is_scalar = "t.typtype IN ('b', 'd', 'e') AND t.typcategory <> 'A'";
     format!(
-        "SELECT pg_catalog.json_build_object('name', a.attname, \
-         'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', CASE WHEN t.typtype = 'd' \
-         THEN pg_catalog.format_type(t.typbasetype, t.typtypmod) \
-         ELSE pg_catalog.format_type(a.atttypid, a.atttypmod) END, 'is_enum', t.typtype = 'e', \
-         'not_null', a.attnotnull, 'filling', CASE WHEN a.attgenerated <> '' THEN 'generated' \
-         WHEN a.attidentity <> '' OR {} THEN 'numbered' WHEN a.atthasdef THEN 'default' ELSE 'nothing' END, \
+        "WITH RECURSIVE {} SELECT pg_catalog.json_build_object('name', a.attname, \
+         'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', pg_catalog.format_type(b.type, b.modifier), \
+         'is_enum', EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = b.type AND e.typtype = 'e'), \
+         'not_null', a.attnotnull OR b.strict, 'filling', CASE WHEN a.attgenerated <> '' THEN 'generated' \
+         WHEN a.attidentity <> '' OR {} THEN 'numbered' WHEN a.atthasdef OR b.filled THEN 'default' ELSE 'nothing' END, \
          'is_readable', pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'), \
          'statistics', (SELECT pg_catalog.json_build_object('null_frac', s.null_frac, 'avg_width', s.avg_width, \
          'n_distinct', s.n_distinct, 'common', CASE WHEN {is_scalar} THEN \
@@ -158,7 +158,8 @@ fn columns_sql(oid: u32) -> String {
          AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p'))) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-         WHERE c.oid = {oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+         JOIN beneath b ON b.attnum = a.attnum WHERE c.oid = {oid} ORDER BY a.attnum",
+        beneath_sql(oid),
         numbered_by("a")
     )
 }

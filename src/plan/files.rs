@@ -20,6 +20,8 @@ pub struct NamedFile {
     pub path: String,
     /// What it holds.
     pub text: String,
+    /// What tells that from what another holds: the first 128 bits of its SHA-256, in hexadecimal digits.
+    pub fingerprint: String,
 }
 
 impl ProfileFiles {
@@ -78,6 +80,14 @@ pub(super) struct FileColumn {
 }
 
 impl NamedFile {
+    /// The file at a path with what it holds.
+    pub fn new(path: String, text: String) -> Self {
+        let digest = Sha256::digest(text.as_bytes());
+        let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+        let fingerprint = format!("{:032x}", u128::from_be_bytes(*bits));
+        Self { path, text, fingerprint }
+    }
+
     /// The values of a column of this file, which is CSV with the names of the columns in its first line; or what
     /// is wrong with it, and a fix.
     pub(super) fn column(
@@ -140,7 +150,7 @@ impl NamedFile {
             let what = format!("`{}` has no rows below its first line", self.path);
             return Err(bad(what, "name a file with a row at least"));
         }
-        Ok(FileColumn { sample, fingerprint: self.fingerprint() })
+        Ok(FileColumn { sample, fingerprint: self.fingerprint.clone() })
     }
 
     /// The number of the line in which a record begins whose reader stood at this byte.
@@ -149,13 +159,6 @@ impl NamedFile {
         let at = usize::try_from(byte).unwrap_or(0).min(bytes.len());
         let ends = bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.text.get(..at + ends).unwrap_or_default().matches('\n').count() + 1
-    }
-
-    /// What tells its content from another's: the first 128 bits of its SHA-256, in hexadecimal digits.
-    pub fn fingerprint(&self) -> String {
-        let digest = Sha256::digest(self.text.as_bytes());
-        let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
-        format!("{:032x}", u128::from_be_bytes(*bits))
     }
 }
 

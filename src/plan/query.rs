@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 use super::parameters::{Parameters, parameters, protocol};
-use super::query_text::{Statement, Text, text};
+use super::query_text::{QueryText, Statement, text};
 use super::resolver::Resolver;
 use super::source::Report;
 use super::table_name::check_identifier;
@@ -137,7 +137,7 @@ impl Resolver<'_> {
             query.weight.get_or_insert_with(|| Whole(1).into());
             query.answers.get_or_insert(answers.compare);
             let (Some(name), Some(weight), Some(text)) = (name, weight, text) else { continue };
-            let Text { sql, place, statements } = text;
+            let QueryText { sql, place, statements } = text;
             let parameters = parameters(report, query, (&name, &sql), self.seed);
             let protocol = protocol(report, query, parameters.is_some());
             resolved.push(Query {

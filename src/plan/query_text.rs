@@ -22,7 +22,7 @@ pub struct Statement {
 }
 
 /// The text of a query.
-pub(super) struct Text {
+pub(super) struct QueryText {
     /// All of it.
     pub(super) sql: String,
     pub(super) place: SqlPlace,
@@ -31,7 +31,10 @@ pub(super) struct Text {
 }
 
 /// Takes a query's text out of its profile; what is faulty is reported.
-pub(super) fn text(report: &mut Report<'_>, query: &mut Located<profile::Query>) -> Option<Text> {
+pub(super) fn text(
+    report: &mut Report<'_>,
+    query: &mut Located<profile::Query>,
+) -> Option<QueryText> {
     let written = [
         query.sql.as_ref().map(|own| ("sql", own.span())),
         query.statements.as_ref().map(|_| ("statements", query.span())),
@@ -57,7 +60,11 @@ pub(super) fn text(report: &mut Report<'_>, query: &mut Located<profile::Query>)
         return None;
     };
     let place = report.sql_place(&sql.span());
-    is_one(report, "sql", sql).then(|| Text { sql: sql.to_string(), place, statements: Vec::new() })
+    is_one(report, "sql", sql).then(|| QueryText {
+        sql: sql.to_string(),
+        place,
+        statements: Vec::new(),
+    })
 }
 
 /// The text of the file that a query names, which goes into the profile in the place of its name.
@@ -65,7 +72,7 @@ fn of_file(
     report: &mut Report<'_>,
     query: &mut Located<profile::Query>,
     name: &Located<String>,
-) -> Option<Text> {
+) -> Option<QueryText> {
     let text = match report.files().get(name) {
         Ok(file) => file.text.clone(),
         Err(why) => {
@@ -80,7 +87,7 @@ fn of_file(
         let sql = name.with(text);
         query.sql = Some(sql.clone());
         let sql_text = sql.to_string();
-        return is_one(report, "sql", &sql).then(|| Text {
+        return is_one(report, "sql", &sql).then(|| QueryText {
             sql: sql_text,
             place,
             statements: Vec::new(),
@@ -101,7 +108,7 @@ fn transaction(
     query: &Located<profile::Query>,
     written: &[Located<String>],
     mut place: impl FnMut(&mut Report<'_>, &Located<String>) -> SqlPlace,
-) -> Option<Text> {
+) -> Option<QueryText> {
     if !(1..=STATEMENTS_MAX).contains(&written.len()) {
         let what = format!("a transaction has {} statements", written.len());
         let fix = format!("write 1 to {STATEMENTS_MAX} statements");
@@ -115,7 +122,7 @@ fn transaction(
             statements.push(Statement { sql: own.to_string(), place });
         }
     }
-    (statements.len() == written.len()).then(|| Text {
+    (statements.len() == written.len()).then(|| QueryText {
         sql: written.iter().map(|own| own.as_str()).collect::<Vec<_>>().join(";\n"),
         place: statements.first().map(|first| first.place.clone()).unwrap_or_default(),
         statements,

@@ -78,6 +78,11 @@ impl ProfileSource {
         Fault { place: Place::of_span(&self.name, &self.text, span), what, fix }
     }
 
+    /// A file that it names, or why there is none.
+    pub(crate) fn file(&self, name: &str) -> Result<&NamedFile, String> {
+        self.files.get(name)
+    }
+
     /// The file's name without folder and extension: what an unnamed profile is called.
     pub(crate) fn stem(&self) -> &str {
         Path::new(&self.name).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default()

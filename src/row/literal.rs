@@ -135,12 +135,3 @@ pub(crate) fn text_of_measure(sql_type: ColumnType, measure: f64) -> String {
         _ => whole.to_string(),
     }
 }
-
-/// The first day of the month in which the first of these days lies, and the last day of that of the other, in
-/// days from 2000 on.
-pub(crate) fn whole_months([first, last]: [f64; 2]) -> [f64; 2] {
-    let month = |day: f64| format_day(day as i32)[..8].to_owned();
-    let days = |text: String| parse_day(&text).map(f64::from);
-    let ends = (28..=31).rev().find_map(|day| days(format!("{}{day}", month(last))));
-    [days(month(first) + "01").unwrap_or(first), ends.unwrap_or(last)]
-}

@@ -479,6 +479,15 @@ impl Values {
         matches!(self, Self::DueTime | Self::EventTime { .. } | Self::UuidV7)
     }
 
+    /// Whether there are NULLs among them.
+    pub(super) fn have_nulls(&self) -> bool {
+        match self {
+            Self::File { sample, .. } => sample.has_nulls(),
+            Self::Choice { others: Some(others), .. } => others.values.have_nulls(),
+            _ => false,
+        }
+    }
+
     /// How many values there are, roughly.
     pub(crate) fn distinct(&self) -> f64 {
         match self {

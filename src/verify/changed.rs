@@ -3,8 +3,8 @@
 use super::SavedRunError;
 use crate::profile::{Profile, RowChanges};
 
-/// Whether nobody but the run itself can have changed its rows, but for columns that are known.
-pub(super) fn unchanged(path: &str, profile: &str) -> Result<(), SavedRunError> {
+/// Refuses a run whose rows others can have changed, but for columns that are known.
+pub(super) fn refuse_changed_rows(path: &str, profile: &str) -> Result<(), SavedRunError> {
     // One that does not read is told of where it is resolved.
     let readers = toml::from_str::<Profile>(profile).ok().and_then(|profile| profile.readers);
     let Some(readers) = readers else { return Ok(()) };

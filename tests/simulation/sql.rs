@@ -130,7 +130,7 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
         () if begins("SELECT 'LIST ('") || begins("SELECT pg_get_partkeydef(") => {
             one("LIST (part)")
         }
-        () if begins("WITH RECURSIVE beneath AS") => {
+        () if begins("WITH RECURSIVE layer AS") => {
             let row = |(name, sql_type)| {
                 let types = [some(name), some(sql_type), some(sql_type), None];
                 [&types[..], &[some("t"), some("f"), some("t")]].concat()

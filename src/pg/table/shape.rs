@@ -3,6 +3,7 @@
 use crate::plan::Stream;
 use crate::row::{Column, Values};
 
+use super::super::beneath::beneath_sql;
 use super::super::mark::Relation;
 use super::super::quote::quote_literal;
 use super::super::{Error, Session};
@@ -88,23 +89,16 @@ struct Present {
 }
 
 async fn columns(session: &mut Session, act: &str, oid: u32) -> Result<Vec<Present>, Error> {
-    // Domains lie on types, or on other domains.
     let sql = format!(
-        "WITH RECURSIVE beneath AS (SELECT a.attnum, a.atttypid AS type, a.atttypmod AS modifier, false AS strict, false AS filled \
-         FROM pg_catalog.pg_attribute a WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped \
-         UNION ALL SELECT b.attnum, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault IS NOT NULL \
-         FROM beneath b JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE t.typtype = 'd') \
-         SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
+        "WITH RECURSIVE {} SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
          CASE t.typtype WHEN 'e' THEN 'text' ELSE pg_catalog.format_type(b.type, b.modifier) END, \
          CASE t.typtype WHEN 'e' THEN (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder) \
          FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END, \
-         (a.attnotnull OR all_of.strict) AND NOT (a.atthasdef OR all_of.filled) AND a.attidentity = '', \
-         a.attgenerated <> '', a.attnotnull OR all_of.strict \
+         (a.attnotnull OR b.strict) AND NOT (a.atthasdef OR b.filled) AND a.attidentity = '', \
+         a.attgenerated <> '', a.attnotnull OR b.strict \
          FROM pg_catalog.pg_attribute a JOIN beneath b ON b.attnum = a.attnum \
-         JOIN pg_catalog.pg_type t ON t.oid = b.type AND t.typtype <> 'd' \
-         JOIN (SELECT s.attnum, bool_or(s.strict) AS strict, bool_or(s.filled) AS filled FROM beneath s \
-         GROUP BY s.attnum) all_of ON all_of.attnum = a.attnum \
-         WHERE a.attrelid = {oid} ORDER BY a.attnum"
+         JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE a.attrelid = {oid} ORDER BY a.attnum",
+        beneath_sql(oid)
     );
     let rows = session.rows(act, &sql).await?;
     let column = |row: Vec<Option<String>>| {

@@ -6,7 +6,7 @@ use crate::row::Values;
 fn resolve_of(text: &str, file: &Result<&str, &str>) -> Result<Plan, Faults> {
     let source = source(text).reading(|name| {
         let path = format!("/srv/{name}");
-        file.map(|text| NamedFile { path, text: text.to_owned() }).map_err(str::to_owned)
+        file.map(|text| NamedFile::new(path, text.to_owned())).map_err(str::to_owned)
     });
     Plan::resolve(&source, &Overrides::default())
 }
