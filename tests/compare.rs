@@ -91,7 +91,7 @@ async fn a_slow_query_is_cut_once_and_the_others_get_their_verdict() {
              current_setting('enable_seqscan') WHEN 'on' THEN {first} ELSE {second} END)\"\n"
         )
     };
-    let queries = [sleep("slow", 30.0, 0.2), sleep("a", 0.03, 0.01), sleep("b", 0.01, 0.03)];
+    let queries = [sleep("slow", 30.0, 0.2), sleep("a", 0.15, 0.02), sleep("b", 0.02, 0.15)];
     let profile = format!("{TWO_ARMS}{}", queries.concat());
     let ended = run(&database, &profile, &["--readers", "2", "--duration", "10s"]).await;
     let result = ended.done();
@@ -186,9 +186,7 @@ AND id IN (500, 501) THEN 1001 - id ELSE id END\"
     assert_eq!((&answers["checks"], &answers["different"]), (&0.into(), &0.into()), "{answers}");
 
     let ended = run(&database, &query("order_by = []"), &[]).await;
-    // On a busy machine the loader may miss the rate by its own fault: 6, and no matter here.
-    assert!(matches!(ended.code, Some(0 | 6)), "{}", ended.stderr);
-    let answers = &ended.result()["comparisons"][0]["answers"];
+    let answers = &ended.done()["comparisons"][0]["answers"];
     assert!(answers["checks"].as_u64().unwrap() >= 1, "{answers}");
     assert_eq!((&answers["different"], &answers["failed"]), (&0.into(), &0.into()), "{answers}");
     for key in ["order_by", "ties"] {
@@ -376,9 +374,7 @@ sql = "SELECT max(amount) FROM {table} WHERE gpu_partition = 0"
     database.until("SELECT count(*) > 10000 FROM l40s_realtime_stream_p0").await;
     database.execute("CREATE INDEX ON l40s_realtime_stream_p0 (amount)").await;
     let ended = program.end().await;
-    // On a busy machine the loader may miss the rate by its own fault: 6, and no matter here.
-    assert!(matches!(ended.code, Some(0 | 6)), "{}", ended.stderr);
-    let result = ended.result();
+    let result = ended.done();
     let plan = &named(&result["queries"], "greatest", "cpu")["plan"];
     let changes = plan["changes"].as_array().unwrap();
     assert_eq!(plan["changed"], changes.len());

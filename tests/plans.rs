@@ -59,9 +59,7 @@ fn by_plan(ended: &Ended) -> BTreeMap<String, Vec<u64>> {
 
 /// Two plans, in their order, each with the executions that the file says, and their median.
 fn check_two_plans(ended: &Ended) -> Value {
-    // A busy machine may keep the loader from its rate: that is code 6, and nothing to do with plans.
-    assert!(matches!(ended.code, Some(0 | 6)), "{}{}", ended.stdout, ended.stderr);
-    let result = ended.result();
+    let result = ended.done();
     let plan = result["queries"][0]["plan"].clone();
     let executed = plan["executed"].as_array().unwrap();
     let [first, second] = executed.as_slice() else { panic!("two plans, not {executed:#?}") };

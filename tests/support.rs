@@ -412,10 +412,14 @@ impl Ended {
         serde_json::from_slice(&bytes).unwrap()
     }
 
-    /// The saved result of a run that must have ended well.
+    /// The saved result of a run that must have ended well. A busy machine may keep the loader from
+    /// its rate, which is code 6 with its reason: what is not about the rate goes on.
     pub(crate) fn done(&self) -> serde_json::Value {
-        assert_eq!(self.code, Some(0), "{}", self.stderr);
         let result = self.result();
+        let short = result["shortfalls"].as_array();
+        let is_own = short.is_some_and(|all| all.iter().all(|one| one["kind"] == "own_delay"));
+        let is_well = self.code == Some(0) || (self.code == Some(6) && is_own);
+        assert!(is_well, "{:?} {}", self.code, self.stderr);
         assert_eq!(result["status"], "done");
         result
     }

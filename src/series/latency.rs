@@ -1,5 +1,6 @@
 //! `latency.hlog`, read back: for each clock how many batches took how long, over time.
 
+use std::borrow::Borrow;
 use std::io::BufRead;
 
 use base64::Engine as _;
@@ -10,11 +11,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 pub const ROWS_PER_DECADE: usize = 20;
 /// Finer ones, of which percentiles are made: each is 1.2 % wide.
 const FINE_PER_DECADE: f64 = 200.0;
-/// From 1 ns to 73 minutes, the longest that is recorded.
-const FINE_ROWS: usize = 13 * 200;
 /// Clocks that are read, as the log names them.
 const TAGS: [&str; 4] = ["response", "wait", "service", "own_delay"];
-/// Windows that are kept of a clock; of more, neighbours become one.
+/// Windows that are kept of a clock; where there are twice as many, neighbours become one. So a log of
+/// any length takes little memory.
 const WINDOWS_MAX: usize = 4096;
 
 /// What one clock showed.
@@ -61,50 +61,99 @@ impl Window {
     }
 
     /// All of them as one.
-    pub fn merged<'a>(all: impl IntoIterator<Item = &'a Self>) -> Self {
+    pub fn merged<W: Borrow<Self>>(all: &[W]) -> Self {
         let mut own = Self { start_s: f64::INFINITY, end_s: f64::NEG_INFINITY, counts: Vec::new() };
-        let mut rows = vec![0_u64; FINE_ROWS];
-        for window in all {
+        let (mut low, mut high) = (i32::MAX, i32::MIN);
+        for window in all.iter().map(W::borrow) {
             own.start_s = own.start_s.min(window.start_s);
             own.end_s = own.end_s.max(window.end_s);
-            for (row, count) in &window.counts {
-                rows[usize::try_from(*row).unwrap_or(0).min(FINE_ROWS - 1)] += count;
+            if let [(first, _), ..] = window.counts[..] {
+                low = low.min(first);
+                high = high.max(window.counts.last().map_or(first, |(last, _)| *last));
             }
         }
-        let counts = (0..).zip(rows).filter(|(_, count)| *count > 0);
-        own.counts.extend(counts);
+        if low > high {
+            return own;
+        }
+        let place = |row: i32| usize::try_from(row - low).unwrap_or(0);
+        let mut rows = vec![0_u64; place(high) + 1];
+        for (row, count) in all.iter().flat_map(|window| &window.borrow().counts) {
+            rows[place(*row)] += count;
+        }
+        own.counts.reserve_exact(rows.iter().filter(|count| **count > 0).count());
+        own.counts.extend((low..).zip(rows).filter(|(_, count)| *count > 0));
         own
+    }
+}
+
+/// The windows of a clock, as they come.
+struct Kept {
+    windows: Vec<Window>,
+    /// Lines of the log that become one window.
+    each: usize,
+    /// Those that are no window yet.
+    next: Vec<Window>,
+}
+
+impl Kept {
+    fn push(&mut self, window: Window) {
+        self.next.push(window);
+        if self.next.len() == self.each {
+            self.close();
+        }
+        if self.windows.len() == 2 * WINDOWS_MAX {
+            self.windows = self.windows.chunks(2).map(Window::merged).collect();
+            self.each *= 2;
+        }
+    }
+
+    fn close(&mut self) {
+        match &self.next[..] {
+            [] => {}
+            [_] => self.windows.append(&mut self.next),
+            several => self.windows.push(Window::merged(several)),
+        }
+        self.next.clear();
+    }
+
+    /// All of them, by time.
+    fn end(mut self) -> Vec<Window> {
+        self.close();
+        self.windows.sort_by(|one, other| one.start_s.total_cmp(&other.start_s));
+        let each = self.windows.len().div_ceil(WINDOWS_MAX).max(1);
+        match each {
+            1 => self.windows,
+            _ => self.windows.chunks(each).map(Window::merged).collect(),
+        }
     }
 }
 
 /// Reads all that can be read.
 pub(super) fn read(mut text: impl BufRead) -> Vec<Clock> {
-    let mut clocks: Vec<Clock> =
-        TAGS.map(|tag| Clock { tag: tag.to_owned(), windows: Vec::new() }).into();
+    let mut clocks = TAGS.map(|_| Kept { windows: Vec::new(), each: 1, next: Vec::new() });
     let mut decoder = Decoder::new();
-    let mut line = String::new();
-    while matches!(text.read_line(&mut line), Ok(bytes) if bytes > 0) {
-        if let Some((at, window)) = window(line.trim_end(), &mut decoder) {
-            clocks[at].windows.push(window);
+    let mut line = Vec::new();
+    while matches!(text.read_until(b'\n', &mut line), Ok(bytes) if bytes > 0) {
+        if let Some((at, window)) = window(&line, &mut decoder) {
+            clocks[at].push(window);
         }
         line.clear();
     }
-    for clock in &mut clocks {
-        clock.windows.sort_by(|one, other| one.start_s.total_cmp(&other.start_s));
-        let each = clock.windows.len().div_ceil(WINDOWS_MAX).max(1);
-        if each > 1 {
-            clock.windows = clock.windows.chunks(each).map(Window::merged).collect();
-        }
-    }
-    clocks.retain(|clock| !clock.windows.is_empty());
+    let clocks = TAGS.into_iter().zip(clocks);
     clocks
+        .map(|(tag, kept)| Clock { tag: tag.to_owned(), windows: kept.end() })
+        .filter(|clock| !clock.windows.is_empty())
+        .collect()
 }
 
 /// The clock of a line and its window: `Tag=wait,0.000,1.004,9.224,HISTF…`.
-fn window(line: &str, decoder: &mut Decoder) -> Option<(usize, Window)> {
-    let mut fields = line.strip_prefix("Tag=")?.splitn(5, ',');
-    let tag = fields.next()?;
-    let at = TAGS.iter().position(|own| *own == tag)?;
+fn window(line: &[u8], decoder: &mut Decoder) -> Option<(usize, Window)> {
+    let line = line.strip_prefix(b"Tag=")?;
+    let is_of =
+        |tag: &str| line.strip_prefix(tag.as_bytes()).is_some_and(|rest| rest.starts_with(b","));
+    // Most lines are of queries: they are passed over as early as can be.
+    let at = TAGS.iter().position(|tag| is_of(tag))?;
+    let mut fields = std::str::from_utf8(line).ok()?.trim_end().splitn(5, ',').skip(1);
     let start_s: f64 = fields.next()?.parse().ok()?;
     let length_s: f64 = fields.next()?.parse().ok()?;
     let counts = decoder.decode(fields.nth(1)?)?;
@@ -133,6 +182,8 @@ struct Decoder {
     bytes: Vec<u8>,
     /// Room for the largest histogram.
     raw: Vec<u8>,
+    /// Counts by fine rows.
+    counts: Vec<(i32, u64)>,
     /// The fine row of each place of a histogram.
     rows: Vec<i32>,
 }
@@ -145,6 +196,7 @@ impl Decoder {
             inflate: Decompress::new(true),
             bytes: Vec::new(),
             raw: vec![0; BYTES_MAX],
+            counts: Vec::new(),
             rows: rows.collect(),
         }
     }
@@ -167,7 +219,8 @@ impl Decoder {
         let (digits, least) = (word(raw, 12)?, word(raw, 20)?);
         (digits == 3 && least == 1).then_some(())?;
         let mut words = raw.get(HEAD_BYTES..)?.iter();
-        let (mut place, mut counts) = (0_usize, Vec::<(i32, u64)>::new());
+        self.counts.clear();
+        let mut place = 0_usize;
         while let Some(number) = zigzag(&mut words) {
             if number < 0 {
                 place = place.checked_add(usize::try_from(number.unsigned_abs()).ok()?)?;
@@ -178,12 +231,12 @@ impl Decoder {
             if number == 0 {
                 continue;
             }
-            match counts.last_mut() {
+            match self.counts.last_mut() {
                 Some((last, count)) if *last == row => *count += number.unsigned_abs(),
-                _ => counts.push((row, number.unsigned_abs())),
+                _ => self.counts.push((row, number.unsigned_abs())),
             }
         }
-        (!counts.is_empty()).then_some(counts)
+        (!self.counts.is_empty()).then(|| self.counts.clone())
     }
 }
 
@@ -243,6 +296,25 @@ mod tests {
         assert!((clocks[0].windows[0].end_s - 2.0).abs() < 1e-9);
     }
 
+    #[test]
+    fn a_log_of_any_length_takes_few_windows_of_one_length_and_loses_none() {
+        let mut times = Times::default();
+        times.record_n(Duration::from_millis(3), 7);
+        let lines = 5 * WINDOWS_MAX + 3;
+        let first = line("wait", 0.0, &times);
+        let text: String =
+            (0..lines).map(|at| first.replace("wait,0.000", &format!("wait,{at}"))).collect();
+        let windows = &read(text.as_bytes())[0].windows;
+        assert!((WINDOWS_MAX / 2..=WINDOWS_MAX).contains(&windows.len()), "{}", windows.len());
+        assert_eq!(windows.iter().map(Window::count).sum::<u64>(), 7 * lines as u64);
+        for (at, window) in windows.iter().enumerate() {
+            let next_s = windows.get(at + 1).map_or(lines as f64, |next| next.start_s);
+            assert!((window.end_s - next_s).abs() < 1e-9);
+            assert!((window.end_s - window.start_s - 8.0).abs() < 1e-9 || at + 1 == windows.len());
+        }
+        assert!(Window::merged::<Window>(&[]).counts.is_empty());
+    }
+
     proptest! {
         #[test]
         fn counts_and_percentiles_are_those_of_the_histogram(
@@ -258,7 +330,7 @@ mod tests {
                 let true_ms = times.quantile(quantile).unwrap().as_secs_f64() * 1e3;
                 prop_assert!((own / true_ms - 1.0).abs() < 0.015 || (own - true_ms).abs() < 2e-6);
             }
-            let both = Window::merged([window, window]);
+            let both = Window::merged(&[window, window]);
             prop_assert!((both.end_s - window.end_s).abs() + (both.start_s - window.start_s).abs() < 1e-9);
             prop_assert_eq!(both.count(), 2 * times.count());
             prop_assert_eq!(both.rows().map(|(_, count)| count).sum::<u64>(), both.count());
@@ -268,7 +340,7 @@ mod tests {
         fn no_text_panics(texts in proptest::collection::vec(".{0,80}", 1..20)) {
             let mut decoder = Decoder::new();
             for text in texts {
-                let _ = window(&format!("Tag=wait,0,1,2,{text}"), &mut decoder);
+                let _ = window(format!("Tag=wait,0,1,2,{text}").as_bytes(), &mut decoder);
             }
         }
     }

@@ -180,7 +180,7 @@ impl Columns {
             let at = ((middle - self.from_s) / self.width_s).floor();
             of_columns[at.clamp(0.0, self.count as f64 - 1.0) as usize].push(window);
         }
-        of_columns.into_iter().map(Window::merged).collect()
+        of_columns.iter().map(|own| Window::merged(own)).collect()
     }
 }
 
