@@ -12,6 +12,7 @@ mod gate;
 mod gpus;
 mod inspect;
 pub(crate) mod keeper;
+mod keys;
 mod limits;
 mod measure;
 mod noise;
@@ -331,6 +332,7 @@ async fn stream(
         // Readers may join them.
         bench::fill_tables(plan, target, &mut outputs, shutdown).await?;
     }
+    let plan = &*shutdown.unless_stopped(keys::with_keys(plan, &target.address)).await??;
     let ingest = Threads::of_producers(plan.job.stream.connections.get())?;
     let examine = Threads::of_examiner()?;
     // Boxed, as its state machine is some 20 KB.

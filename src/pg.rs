@@ -23,6 +23,7 @@ pub(crate) mod fate;
 pub mod fault;
 mod identity;
 mod kept;
+pub(crate) mod keys;
 mod kind;
 pub(crate) mod load;
 pub(crate) mod mark;

@@ -33,8 +33,8 @@ pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
     Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float, Histogram,
-    InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Text, TimeOfDay, Timestamp,
-    Values, Zipf,
+    InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Reference, Text, TimeOfDay,
+    Timestamp, Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.

@@ -12,6 +12,7 @@ mod elementary;
 mod encode;
 mod lane;
 mod literal;
+mod network;
 pub(crate) mod numeric;
 mod pattern;
 mod pick;
@@ -25,6 +26,7 @@ mod words;
 
 use serde::Serialize;
 
+pub(crate) use alias::NUMBERS_MAX;
 pub use batch::BatchEncoder;
 pub use check::{ColumnError, ColumnFault};
 pub use checksum::Checksum;
@@ -32,13 +34,14 @@ pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 pub use lane::{Ids, Lane};
 pub(crate) use literal::{measure, text_of_measure};
+pub use network::Network;
 pub use pattern::Pattern;
 pub(crate) use pick::ROWS_MAX;
 pub use pick::{Pick, Zipf};
 pub use sample::Sample;
 pub(crate) use sample::{SampleBuilder, SampleFault, VALUES_MAX};
 pub use text::row_text;
-pub use values::{Network, Others, Values};
+pub use values::{Others, Values};
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -43,6 +43,7 @@ mod profiles;
 mod proxy;
 mod read_only;
 mod real_server;
+mod references;
 mod refused;
 mod reservation;
 mod results;

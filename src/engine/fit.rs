@@ -6,6 +6,7 @@ use crate::pg::table;
 use crate::plan::{Plan, StreamJob};
 
 use super::inspect::{CONTROL, check_queries, connect_and_inspect};
+use super::keys::with_keys;
 use super::prepare::armed_queries;
 use super::{PrepareError, Target};
 
@@ -33,8 +34,10 @@ pub async fn fit(plan: &Plan<StreamJob>, address: &pg::Address) -> Result<Fit, P
     session.execute("begin", "BEGIN READ ONLY").await?;
     let is_there = table::takes(&mut session, stream).await?;
     let mut queries = Vec::new();
-    if is_there && plan.job.readers.database_url.is_none() {
-        let armed = armed_queries(plan, server.pg_strom_loaded)?;
+    // A table that is not there yet may have its rows from others that are not.
+    let keyed = if is_there { Some(with_keys(plan, address).await?) } else { None };
+    if let Some(plan) = keyed.filter(|plan| plan.job.readers.database_url.is_none()) {
+        let armed = armed_queries(&plan, server.pg_strom_loaded)?;
         check_queries(&mut session, &armed, None).await?;
         queries.extend(armed.iter().map(|armed| armed.query.name.clone()));
     }

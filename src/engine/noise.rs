@@ -15,6 +15,7 @@ use crate::strom::{self, Arm};
 
 use super::bench::armed_queries;
 use super::inspect::{check_queries_apart, connect_and_inspect};
+use super::keys::with_keys;
 use super::prepare::await_gpu;
 use super::{PrepareError, Shutdown, Target};
 
@@ -55,7 +56,10 @@ pub async fn noise(
     let bench = match plan.job {
         Job::Benchmark(bench) => *bench,
         Job::Sweep(sweep) => sweep.bench,
-        Job::Stream(job) => of_readers(*job),
+        Job::Stream(job) => {
+            let plan = Plan { common: plan.common, job: *job };
+            of_readers(with_keys(&plan, address).await?.into_owned().job)
+        }
     };
     let evidence = EvidencePlan { analyze: false, check_answers: false, ..bench.evidence.clone() };
     let (repeats, restart) = (1, Restart::Sessions);

@@ -9,6 +9,8 @@ use super::{Error, Session};
 
 /// Signature, flags and the length of the header's extension.
 const HEADER_BYTES: usize = 19;
+/// What is done to rows that were sent.
+const READ_BACK: &str = "read the rows back";
 
 impl Session {
     /// Runs `query` as `COPY (query) TO STDOUT (FORMAT binary)` and hands each tuple's bytes, field
@@ -16,8 +18,17 @@ impl Session {
     ///
     /// # Errors
     /// When the server fails it, or sends what is not COPY BINARY.
-    pub async fn read_back(
+    pub async fn read_back(&mut self, query: &str, each: impl FnMut(&[u8])) -> Result<(), Error> {
+        self.copy_out(READ_BACK, query, each).await
+    }
+
+    /// The same of what are no rows that were sent: `act` says what is done.
+    ///
+    /// # Errors
+    /// As [`Session::read_back`].
+    pub(super) async fn copy_out(
         &mut self,
+        act: &str,
         query: &str,
         mut each: impl FnMut(&[u8]),
     ) -> Result<(), Error> {
@@ -25,7 +36,7 @@ impl Session {
             each(tuple);
             Ok(())
         };
-        let Ok(()) = self.try_read_back::<Infallible>(query, each).await?;
+        let Ok(()) = self.try_copy_out::<Infallible>(act, query, each).await?;
         Ok(())
     }
 
@@ -37,9 +48,17 @@ impl Session {
     pub async fn try_read_back<E>(
         &mut self,
         query: &str,
+        each: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<Result<(), E>, Error> {
+        self.try_copy_out(READ_BACK, query, each).await
+    }
+
+    async fn try_copy_out<E>(
+        &mut self,
+        act: &str,
+        query: &str,
         mut each: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<Result<(), E>, Error> {
-        let act = "read the rows back";
         // The query may end in a comment.
         let sql = format!("COPY ({query}\n) TO STDOUT (FORMAT binary)");
         let mut tuples = Tuples::default();

@@ -11,7 +11,7 @@ use crate::draft::{Extended, Reference, SourceTable};
 use crate::plan::TableName;
 
 /// Values as text that reads the same everywhere.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL datestyle = 'ISO, YMD'; \
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL datestyle = 'ISO, YMD'; \
      SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1";
 
 /// Describes a table, for a role that may be any.

@@ -12,6 +12,7 @@ pub const BUILTINS: &[(&str, &str)] = &[
     ("group-by", include_str!("../../profiles/group-by.toml")),
     ("iot", include_str!("../../profiles/iot.toml")),
     ("memory-limit", include_str!("../../profiles/memory-limit.toml")),
+    ("orders", include_str!("../../profiles/orders.toml")),
     ("parallel", include_str!("../../profiles/parallel.toml")),
     ("sizes", include_str!("../../profiles/sizes.toml")),
     ("soak-short", include_str!("../../profiles/soak-short.toml")),

@@ -214,6 +214,28 @@ pub(super) fn resolve_parameter(
     Some(column)
 }
 
+/// Refuses values that refer to keys, where no server is asked for any.
+pub(super) fn refuse_reference(
+    report: &mut Report<'_>,
+    values: &Located<profile::Values>,
+    whose: &str,
+) {
+    if refers(values) {
+        let what = format!("only a stream and its readers refer to keys of a table, not {whose}");
+        let fix = "use values such as { integer = { min = 1, max = 1000 } }: the `row_id` of a table of this \
+                   profile counts from 1";
+        report.at(&values.span(), what, fix.to_owned());
+    }
+}
+
+fn refers(values: &profile::Values) -> bool {
+    match values {
+        profile::Values::Reference(_) => true,
+        profile::Values::Choice(choice) => choice.others.as_deref().is_some_and(refers),
+        _ => false,
+    }
+}
+
 /// One column identifies rows, unless nothing is to, and one may hold the partition.
 fn check_roles(
     report: &mut Report<'_>,

@@ -73,6 +73,13 @@ fn find_in<'d>(key: &str, value: &'d Value, names: &mut Vec<&'d str>) {
     }
 }
 
+/// What tells what was hashed from what another has: the first 128 bits, in hexadecimal digits.
+pub(super) fn fingerprint(digest: Sha256) -> String {
+    let digest = digest.finalize();
+    let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
+    format!("{:032x}", u128::from_be_bytes(*bits))
+}
+
 /// A column of a file, with what tells the file's content from another's.
 pub(super) struct FileColumn {
     pub(super) sample: Sample,
@@ -82,9 +89,7 @@ pub(super) struct FileColumn {
 impl NamedFile {
     /// The file at a path with what it holds.
     pub fn new(path: String, text: String) -> Self {
-        let digest = Sha256::digest(text.as_bytes());
-        let (bits, _) = digest.split_first_chunk().unwrap_or((&[0; 16], &[]));
-        let fingerprint = format!("{:032x}", u128::from_be_bytes(*bits));
+        let fingerprint = fingerprint(Sha256::new_with_prefix(text.as_bytes()));
         Self { path, text, fingerprint }
     }
 

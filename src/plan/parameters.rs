@@ -36,25 +36,31 @@ pub(super) fn parameters(
     seed: u64,
 ) -> Option<Parameters> {
     check_places(report, query, sql);
-    let written = query.parameters.as_ref().filter(|all| !all.is_empty())?;
+    let all = query.parameters.as_ref().filter(|all| !all.is_empty())?;
     let each = |(name, parameter): (&String, &Located<profile::Parameter>)| {
         resolve_parameter(report, name, parameter)
     };
-    let columns: Vec<Column> = written.iter().filter_map(each).collect();
-    if columns.len() < written.len() {
+    let columns: Vec<Column> = all.iter().filter_map(each).collect();
+    if columns.len() < all.len() {
         return None;
     }
     // A table of the same name has other values.
     let resolved = Parameters { columns, seed: named_seed(seed, &["query ", name]) };
-    if let Err(error) = resolved.encoder() {
+    // Those that are made of keys are not known before those are read.
+    let is_known = !resolved.columns.iter().any(|column| column.values.await_keys());
+    if let Some(Err(error)) = is_known.then(|| resolved.encoder()) {
         let what = format!("the parameters of `{name}`: {error}");
         report.at(&query.span(), what, "let them be shorter, or fewer".to_owned());
         return None;
     }
-    let each = resolved.columns.iter();
-    let each = each.map(|column| (column.name.clone(), profile::Parameter::from(column).into()));
-    query.parameters = Some(each.collect());
+    query.parameters = Some(written(&resolved));
     Some(resolved)
+}
+
+/// Parameters as a profile has them, every default written out.
+pub(super) fn written(parameters: &Parameters) -> profile::Parameters {
+    let each = parameters.columns.iter();
+    each.map(|column| (column.name.clone(), profile::Parameter::from(column).into())).collect()
 }
 
 /// Whether each `:name` is a parameter, and each parameter has a place.

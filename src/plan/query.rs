@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU32;
 
+use super::column::refuse_reference;
 use super::parameters::{Parameters, parameters, protocol};
 use super::query_text::{QueryText, Statement, text};
 use super::resolver::Resolver;
@@ -131,6 +132,12 @@ impl Resolver<'_> {
             } else if several {
                 let what = "a transaction is for the readers of a stream".to_owned();
                 report.at(&query.span(), what, "write one statement".to_owned());
+            }
+            if !section.is_of_readers {
+                let parameters = query.parameters.iter().flatten();
+                for values in parameters.filter_map(|(_, own)| own.values.as_ref()) {
+                    refuse_reference(report, values, "the queries of a benchmark");
+                }
             }
             let answers = answers(report, query);
             let gpu = query.gpu;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::num::NonZeroU64;
 
-use super::column::{resolve_each, written};
+use super::column::{refuse_reference, resolve_each, written};
 use super::fault::suggest;
 use super::limits::Limits;
 use super::resolver::{Amount, Resolver};
@@ -211,6 +211,7 @@ impl Resolver<'_> {
         }
         let mut row_ids = 0;
         for values in columns.iter().filter_map(|column| column.values.as_ref()) {
+            refuse_reference(&mut self.report, values, "the rows of a table that is filled");
             let role = match **values {
                 Values::Partition => "partition",
                 Values::DueTime => "due_time",

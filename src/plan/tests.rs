@@ -7,6 +7,7 @@ mod left_over;
 mod pairs;
 mod parameters;
 mod recovery;
+mod references;
 mod writers;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Where values come from, as a profile has it, resolved and written back.
 
+use super::TableName;
 use super::files::{FileColumn, ProfileFiles};
+use super::table_name::check_identifier;
 use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{
     format_day, format_moment, format_time, parse_day, parse_moment, parse_time,
@@ -63,6 +65,10 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             ("path", "\"customers.csv\"", file.path.is_some()),
             ("column", "\"id\"", file.column.is_some()),
         ],
+        Written::Reference(reference) => vec![
+            ("table", "\"shop.customers\"", reference.table.is_some()),
+            ("column", "\"id\"", reference.column.is_some()),
+        ],
         Written::EventTime(event) => vec![
             ("late_ratio", "0.05", event.late_ratio.is_some()),
             ("mean_lateness_s", "30.0", event.mean_lateness_s.is_some()),
@@ -109,6 +115,7 @@ fn pick_of(values: &Written) -> Option<profile::Pick> {
         Written::Float(float) => float.pick,
         Written::Day(day) => day.pick,
         Written::File(file) => file.pick,
+        Written::Reference(reference) => reference.pick,
         Written::Timestamp(timestamp) => timestamp.pick,
         Written::Histogram(histogram) => histogram.pick,
         Written::Choice(choice) => choice.pick,
@@ -229,6 +236,7 @@ pub(super) fn resolve_values(
         }
         Written::Choice(choice) => resolve_choice(choice, pick, sql_type, files)?,
         Written::File(file) => of_file(file, pick, sql_type, files)?,
+        Written::Reference(reference) => of_keys(reference, pick)?,
         Written::Uuid => Values::Uuid,
         Written::UuidV7 => Values::UuidV7,
         Written::EventTime(event) => Values::EventTime {
@@ -257,6 +265,20 @@ pub(super) fn resolve_values(
             Values::Pattern(pattern.map_err(|fault| of_column(&fault))?)
         }
     })
+}
+
+/// The keys of a table, which nobody has read yet.
+fn of_keys(reference: &profile::Reference, pick: Pick) -> Result<Values, ValuesFault> {
+    let (table, column) = (need(reference.table.as_ref())?, need(reference.column.as_ref())?);
+    if let Err(error) = table.parse::<TableName>() {
+        let fix = "name one as in SQL: customers, shop.customers or \"Shop\".\"Customers\"";
+        return Err(bad(format!("`{table}` is no table's name: {error}"), fix));
+    }
+    if let Err(error) = check_identifier(&column) {
+        return Err(bad(format!("bad column name: {error}"), "name the column of the keys"));
+    }
+    let profile::Reference { last, fingerprint, .. } = reference.clone();
+    Ok(Values::Reference { table, column, pick, last, fingerprint, keys: None })
 }
 
 /// The values of a column of a file.
@@ -391,10 +413,7 @@ fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
 
 /// Values as a profile has them, every default written out but those that came with a later version.
 pub(super) fn written_values(column: &Column) -> Written {
-    let scale = match column.sql_type {
-        ColumnType::Numeric { scale, .. } => scale,
-        _ => 0,
-    };
+    let scale = column.sql_type.scale();
     let number = |value: u64| Some(Whole(value as i64));
     match &column.values {
         Values::RowId => Written::RowId,
@@ -454,12 +473,7 @@ pub(super) fn written_values(column: &Column) -> Written {
             weights: written_weights(weights),
             pick: unless_random(pick),
             others_weight: others.as_ref().map(|others| Number(others.weight)),
-            others: others.as_ref().map(|others| {
-                Box::new(written_values(&Column {
-                    values: others.values.clone(),
-                    ..column.clone()
-                }))
-            }),
+            others: others.as_ref().map(|others| Box::new(written_others(others, column))),
         }),
         Values::Uuid => Written::Uuid,
         Values::UuidV7 => Written::UuidV7,
@@ -469,6 +483,15 @@ pub(super) fn written_values(column: &Column) -> Written {
             pick: unless_random(pick),
             fingerprint: Some(fingerprint.clone()),
         }),
+        Values::Reference { table, column, pick, last, fingerprint, .. } => {
+            Written::Reference(profile::Reference {
+                table: Some(table.clone()),
+                column: Some(column.clone()),
+                pick: unless_random(pick),
+                last: last.clone(),
+                fingerprint: fingerprint.clone(),
+            })
+        }
         Values::EventTime { late_ratio, mean_lateness_s } => {
             Written::EventTime(profile::EventTime {
                 late_ratio: Some(Number(*late_ratio)),
@@ -488,6 +511,10 @@ pub(super) fn written_values(column: &Column) -> Written {
         }
         Values::Pattern(pattern) => Written::Pattern(pattern.as_written().to_owned()),
     }
+}
+
+fn written_others(others: &Others, column: &Column) -> Written {
+    written_values(&Column { values: others.values.clone(), ..column.clone() })
 }
 
 fn written_weights(weights: &[f64]) -> Option<Vec<Number>> {

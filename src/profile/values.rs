@@ -70,6 +70,8 @@ pub enum Values {
     Choice(Choice),
     /// One of the values of a file's column.
     File(File),
+    /// One of the keys of another table, as they are when a run begins.
+    Reference(Reference),
     /// A random UUID, version 4.
     Uuid,
     /// A UUID that begins with the moment the row of a stream was due, version 7.
@@ -272,6 +274,27 @@ pub struct File {
     pub pick: Option<Pick>,
     /// What tells the file's content from another's. A result has it; where it is written, a file with
     /// other content is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+}
+
+/// The keys of another table: the values of one of its columns, each once and in their order, without NULL. They are
+/// read before a run, and stay what they are. Only in columns of a stream and in parameters of its readers.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The table, with its schema or by `search_path`.
+    pub table: Option<String>,
+    /// Its column.
+    pub column: Option<String>,
+    /// How a key is chosen: at random, in turn or by rank. Default: "random".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pick: Option<Pick>,
+    /// The last key that counts, as text: those behind it are left out. Default: none; of more than 1,048,576 keys
+    /// the first ones count. A result has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+    /// What tells the keys from others. A result has it; where it is written, other keys are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
 }

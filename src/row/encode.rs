@@ -90,6 +90,7 @@ impl Encoder {
         for (index, column) in columns.iter().enumerate() {
             column.check()?;
             column.check_partition(partition)?;
+            column.check_keys()?;
             fields.push(Field::new(column, index, origin));
         }
         let tuple_head = (columns.len() as u16).to_be_bytes();

@@ -1,4 +1,4 @@
-//! Values that stand in a file, encoded once for all who send them.
+//! Values that stand in a file or a table, encoded once for all who send them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,8 @@ pub(crate) const VALUES_MAX: usize = 1 << 24;
 /// A field that is NULL, as COPY BINARY has it: a length of −1, and no bytes.
 pub(super) const NULL: [u8; 4] = (-1_i32).to_be_bytes();
 
-/// The values of a column of a file, in the order of its rows, as COPY BINARY has them. Clones share them.
+/// The values of a column of a file in the order of its rows, or of a table's in their own, as COPY BINARY has
+/// them. Clones share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sample {
     fields: Arc<Fields>,
@@ -54,19 +55,29 @@ impl SampleBuilder {
 
     /// Takes the value that a text stands for; an empty one is NULL.
     pub(crate) fn push(&mut self, text: &str) -> Result<(), SampleFault> {
-        let before = self.bytes.len();
-        if text.is_empty() {
-            self.has_nulls = true;
-            self.bytes.extend(NULL);
-        } else {
-            // No text of the server's has such a character.
-            let value = Some(text).filter(|text| !text.contains('\0'));
-            let value = value.and_then(|text| literal::encode(self.sql_type, text));
-            let value = value.ok_or(SampleFault::Value)?;
-            self.bytes.extend((value.len() as u32).to_be_bytes());
-            self.bytes.extend(value);
-            self.chars = self.chars.max(text.chars().count() as u64);
+        if !text.is_empty() {
+            return self.push_value(text);
         }
+        self.has_nulls = true;
+        let before = self.bytes.len();
+        self.bytes.extend(NULL);
+        self.end_field(before)
+    }
+
+    /// Takes the value that a text stands for, which may be an empty one.
+    pub(crate) fn push_value(&mut self, text: &str) -> Result<(), SampleFault> {
+        // No text of the server's has such a character.
+        let value = Some(text).filter(|text| !text.contains('\0'));
+        let value = value.and_then(|text| literal::encode(self.sql_type, text));
+        let value = value.ok_or(SampleFault::Value)?;
+        let before = self.bytes.len();
+        self.bytes.extend((value.len() as u32).to_be_bytes());
+        self.bytes.extend(value);
+        self.chars = self.chars.max(text.chars().count() as u64);
+        self.end_field(before)
+    }
+
+    fn end_field(&mut self, before: usize) -> Result<(), SampleFault> {
         self.longest = self.longest.max(self.bytes.len() - before);
         if self.ends.len() >= VALUES_MAX {
             return Err(SampleFault::TooMany);
@@ -88,6 +99,14 @@ impl Sample {
     pub(super) fn of(sql_type: ColumnType, texts: &[&str]) -> Self {
         let mut sample = SampleBuilder::new(sql_type);
         texts.iter().for_each(|text| sample.push(text).unwrap());
+        sample.build()
+    }
+
+    /// The same of keys, of which none is NULL.
+    #[cfg(test)]
+    pub(super) fn of_keys(sql_type: ColumnType, texts: &[&str]) -> Self {
+        let mut sample = SampleBuilder::new(sql_type);
+        texts.iter().for_each(|text| sample.push_value(text).unwrap());
         sample.build()
     }
 
@@ -139,6 +158,7 @@ mod tests {
         assert_eq!(written(1), [255; 4]);
         assert_eq!(written(2), [0, 0, 0, 4, 255, 255, 255, 255]);
         let mut wrong = SampleBuilder::new(ColumnType::Integer);
+        assert_eq!(wrong.push_value(""), Err(SampleFault::Value));
         assert_eq!((wrong.push("7"), wrong.push("8.5")), (Ok(()), Err(SampleFault::Value)));
         assert_eq!(SampleBuilder::new(ColumnType::Text).push("a\0"), Err(SampleFault::Value));
     }

@@ -1,10 +1,6 @@
 //! Where the values of a column come from, and which types can hold them.
 
-use std::fmt::{self, Display};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
-
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::check::{
     ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, choice, finite,
@@ -14,7 +10,7 @@ use super::day::DAY_US;
 use super::literal;
 use super::numeric::{MAX_SCALE, pow10};
 use super::pick::{Choosing, Pick, ROWS_MAX};
-use super::{Column, ColumnType, Pattern, Sample};
+use super::{Column, ColumnType, Network, Pattern, Sample};
 
 #[cfg(test)]
 mod tests;
@@ -153,6 +149,25 @@ pub enum Values {
         #[serde(skip)]
         sample: Sample,
     },
+    /// One of the keys of another table.
+    Reference {
+        /// The table, as a profile names it.
+        table: String,
+        /// Its column.
+        column: String,
+        /// How a key is chosen.
+        #[serde(skip_serializing_if = "Pick::is_random")]
+        pick: Pick,
+        /// The last key that counts, in their order; `None`: all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        last: Option<String>,
+        /// What tells the keys from others, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fingerprint: Option<String>,
+        /// The keys in their order; `None`: no server was asked.
+        #[serde(skip)]
+        keys: Option<Sample>,
+    },
     /// A random UUID, version 4.
     Uuid,
     /// A UUID that begins with the moment the row was due, version 7.
@@ -196,66 +211,6 @@ pub struct Others {
     pub values: Values,
 }
 
-/// A network of addresses, of either version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    address: u128,
-    prefix: u8,
-    /// Bits of an address: 32 or 128.
-    bits: u8,
-}
-
-impl Network {
-    /// Bits of an address: 32 or 128.
-    pub(super) fn bits(self) -> u8 {
-        self.bits
-    }
-
-    /// An address, of random bits where the network leaves them free.
-    pub(super) fn host(self, random: u128) -> u128 {
-        self.address | random & self.free()
-    }
-
-    fn free(self) -> u128 {
-        u128::MAX.checked_shr(128 - u32::from(self.bits - self.prefix)).unwrap_or(0)
-    }
-}
-
-impl FromStr for Network {
-    type Err = ColumnFault;
-
-    fn from_str(text: &str) -> Result<Self, ColumnFault> {
-        let fault = || ColumnFault::Setting {
-            fact: format!("`{text}` is not a network"),
-            fix: "write an address and the bits of its network, such as 10.0.0.0/8".into(),
-        };
-        let (address, prefix) = text.split_once('/').ok_or_else(fault)?;
-        let (address, bits) = match address.parse().map_err(|_| fault())? {
-            IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
-            IpAddr::V6(address) => (address.to_bits(), 128),
-        };
-        let prefix = prefix.parse().ok().filter(|prefix| *prefix <= bits).ok_or_else(fault)?;
-        let network = Self { address, prefix, bits };
-        Ok(Self { address: address & !network.free(), ..network })
-    }
-}
-
-impl Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address: IpAddr = match self.bits {
-            32 => Ipv4Addr::from_bits(self.address as u32).into(),
-            _ => Ipv6Addr::from_bits(self.address).into(),
-        };
-        write!(f, "{address}/{}", self.prefix)
-    }
-}
-
-impl Serialize for Network {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 impl Column {
     /// Whether the column's SQL type can hold every one of its values.
     pub fn check(&self) -> Result<(), ColumnError> {
@@ -279,6 +234,19 @@ impl Column {
             low,
             high,
             fix: "use fewer partitions, or a wider type",
+        };
+        Err(ColumnError { column: self.name.clone(), fault })
+    }
+
+    /// Whether all is there that its values are made of.
+    pub(crate) fn check_keys(&self) -> Result<(), ColumnError> {
+        let Some(Values::Reference { table, column, keys: None, .. }) = self.values.reference()
+        else {
+            return Ok(());
+        };
+        let fault = ColumnFault::Setting {
+            fact: format!("its values are keys of {table} ({column}), which only a server knows"),
+            fix: "run it, or give it values that need no server, such as an integer".into(),
         };
         Err(ColumnError { column: self.name.clone(), fault })
     }
@@ -363,6 +331,11 @@ impl Values {
                 holds(CHOSEN, sql_type.is_written())?;
                 short(sample.chars(), sql_type, "use a wider type")?;
                 pick.check(Choosing::Ranks(Some(sample.count() as u64)))
+            }
+            Values::Reference { pick, keys, .. } => {
+                holds(CHOSEN, sql_type.is_written())?;
+                short(keys.as_ref().map_or(0, Sample::chars), sql_type, "use a wider type")?;
+                pick.check(Choosing::Ranks(Some(keys.as_ref().map_or(1, Sample::count) as u64)))
             }
             Values::Uuid | Values::UuidV7 => holds("`uuid`", sql_type == T::Uuid),
             Values::EventTime { late_ratio, mean_lateness_s } => {
@@ -464,6 +437,7 @@ impl Values {
             Self::Boolean { .. } => "boolean",
             Self::Choice { .. } => "choice",
             Self::File { .. } => "file",
+            Self::Reference { .. } => "reference",
             Self::Uuid => "uuid",
             Self::UuidV7 => "uuid_v7",
             Self::EventTime { .. } => "event_time",
@@ -477,6 +451,29 @@ impl Values {
     /// Whether they are made of the moment at which the row was due.
     pub(crate) fn is_of_due_time(&self) -> bool {
         matches!(self, Self::DueTime | Self::EventTime { .. } | Self::UuidV7)
+    }
+
+    /// Those that refer to a table's keys: these, or what comes beside them.
+    pub(crate) fn reference(&self) -> Option<&Self> {
+        match self {
+            Self::Reference { .. } => Some(self),
+            Self::Choice { others: Some(others), .. } => others.values.reference(),
+            _ => None,
+        }
+    }
+
+    /// The same, to have the keys put in.
+    pub(crate) fn reference_mut(&mut self) -> Option<&mut Self> {
+        match self {
+            Self::Reference { .. } => Some(self),
+            Self::Choice { others: Some(others), .. } => others.values.reference_mut(),
+            _ => None,
+        }
+    }
+
+    /// Whether they are made of keys that nobody has read.
+    pub(crate) fn await_keys(&self) -> bool {
+        matches!(self.reference(), Some(Self::Reference { keys: None, .. }))
     }
 
     /// Whether there are NULLs among them.
@@ -513,6 +510,9 @@ impl Values {
                 of.len() as f64 + others
             }
             Self::File { sample, .. } => sample.count() as f64,
+            Self::Reference { keys, .. } => {
+                keys.as_ref().map_or(f64::INFINITY, |keys| keys.count() as f64)
+            }
             Self::Time { min_us, max_us } => (max_us - min_us) as f64 + 1.0,
             Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
             Self::Inet { network } => network.free() as f64 + 1.0,

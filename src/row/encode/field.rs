@@ -58,7 +58,7 @@ pub(super) enum Field {
     ShortChoice(Chosen, Table<16>),
     LongChoice(Chosen, Table<32>),
     Choice(Chosen, Box<[Vec<u8>]>),
-    File(Whole, Sample),
+    Sampled(Whole, Sample),
     /// One of these, or else of another field.
     Mixed(Chosen, Box<[Vec<u8>]>, Box<Field>),
     Uuid(Stream),
@@ -161,9 +161,9 @@ impl Field {
                     (None, None) => Self::Choice(chosen, fields.into()),
                 }
             }
-            Values::File { pick, sample, .. } => {
-                let last = sample.count().saturating_sub(1) as i64;
-                Self::File(Whole::new(0, last, pick, stream), sample.clone())
+            Values::File { pick, sample, .. } => Self::one_of(sample, pick, stream),
+            Values::Reference { pick, keys, .. } => {
+                Self::one_of(&keys.clone().unwrap_or_default(), pick, stream)
             }
             Values::Uuid => Self::Uuid(stream),
             Values::UuidV7 => Self::DueUuid(stream),
@@ -184,6 +184,12 @@ impl Field {
                 Self::Pattern(Template::new(pattern, binary, stream, origin.first_id))
             }
         }
+    }
+
+    /// One of the values of a file or table.
+    fn one_of(sample: &Sample, pick: &Pick, stream: Stream) -> Self {
+        let last = sample.count().saturating_sub(1) as i64;
+        Self::Sampled(Whole::new(0, last, pick, stream), sample.clone())
     }
 
     /// Numbers in units of a numeric's scale, between these ends.
@@ -262,7 +268,7 @@ impl Field {
             Self::ShortLabel(..) | Self::ShortChoice(..) => 16,
             Self::LongLabel(..) | Self::LongChoice(..) => 32,
             Self::Choice(_, fields) => longest(fields),
-            Self::File(_, sample) => sample.longest(),
+            Self::Sampled(_, sample) => sample.longest(),
             Self::Mixed(_, fields, others) => others.max_bytes().max(longest(fields)),
             Self::Nullable { field, .. } => field.max_bytes(),
             Self::FormattedLabel(_, label) => label.max_bytes(),
@@ -340,7 +346,7 @@ impl Field {
                 space[..field.len()].copy_from_slice(field);
                 field.len()
             }),
-            Self::File(number, sample) => {
+            Self::Sampled(number, sample) => {
                 number.put(block, |number, space| sample.write(number as usize, space));
             }
             Self::Mixed(chosen, fields, others) => block.put_and_change(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use self::kinds::{every_choice, every_file, every_order, every_other_kind};
+use self::kinds::{every_choice, every_file, every_key, every_order, every_other_kind};
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
 use crate::row::{CHUNK_BYTES, ColumnType, ColumnType as T, Lane, Pick, Values, Zipf, literal};
@@ -309,7 +309,10 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
             let column = Column { values: others.clone().unwrap().values, ..column.clone() };
             check(&column, bytes, seq, partition, first_id, due_us);
         }
-        Values::File { pick, sample, .. } => kinds::check_of_file((pick, sample), bytes, seq),
+        Values::File { pick, sample, .. } => kinds::check_of_sample((pick, sample), bytes, seq),
+        Values::Reference { pick, keys, .. } => {
+            kinds::check_of_sample((pick, keys.as_ref().unwrap()), bytes, seq);
+        }
         Values::Uuid => assert_eq!(bytes[6] >> 4, 4),
         Values::UuidV7 => {
             let millis = integer(&bytes[..8]) as u64 >> 16;
@@ -341,7 +344,7 @@ proptest! {
     fn every_value_has_its_type_and_is_in_its_range(
         seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
     ) {
-        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file(), every_order()];
+        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file(), every_key(), every_order()];
         let columns = columns.concat();
         let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
         let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
@@ -410,21 +413,18 @@ fn the_generator_is_the_one_of_the_last_release() {
     let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
     let bytes = encode(&mut encoder, 0, 10_000, &[CHUNK_BYTES]);
     assert_eq!((bytes.len(), fingerprint(&bytes)), (774_463, 14_241_978_300_802_468_505));
-    let mut encoder = Encoder::new(&every_pick(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
-    assert_eq!((bytes.len(), fingerprint(&bytes)), (251_462, 10_213_228_501_554_454_776));
-    let mut encoder = Encoder::new(&every_other_kind(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
-    assert_eq!((bytes.len(), fingerprint(&bytes)), (346_682, 17_460_791_873_959_176_750));
-    let mut encoder = Encoder::new(&every_choice(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
-    assert_eq!((bytes.len(), fingerprint(&bytes)), (119_104, 9_816_570_295_481_872_954));
-    let mut encoder = Encoder::new(&every_file(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
-    assert_eq!((bytes.len(), fingerprint(&bytes)), (27_395, 12_766_651_451_559_654_603));
-    let mut encoder = Encoder::new(&every_order(), 42, 1, 1).unwrap();
-    let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
-    assert_eq!((bytes.len(), fingerprint(&bytes)), (247_209, 16_938_108_817_680_330_999));
+    for (columns, length, expected) in [
+        (every_pick(), 251_462, 10_213_228_501_554_454_776),
+        (every_other_kind(), 346_682, 17_460_791_873_959_176_750),
+        (every_choice(), 119_104, 9_816_570_295_481_872_954),
+        (every_file(), 27_395, 12_766_651_451_559_654_603),
+        (every_key(), 29_805, 13_800_007_907_786_186_881),
+        (every_order(), 247_209, 16_938_108_817_680_330_999),
+    ] {
+        let mut encoder = Encoder::new(&columns, 42, 1, 1).unwrap();
+        let bytes = encode(&mut encoder, 0, 1_000, &[CHUNK_BYTES]);
+        assert_eq!((bytes.len(), fingerprint(&bytes)), (length, expected), "{columns:?}");
+    }
 }
 
 fn fingerprint(bytes: &[u8]) -> u64 {

@@ -68,6 +68,24 @@ pub(super) fn every_file() -> Vec<Column> {
     ])
 }
 
+/// Keys of tables, of which an empty text may be one.
+pub(super) fn every_key() -> Vec<Column> {
+    let keys = |sql_type, texts: &[&str], pick| Values::Reference {
+        table: "t".to_owned(),
+        column: "k".to_owned(),
+        pick,
+        last: None,
+        fingerprint: None,
+        keys: Some(Sample::of_keys(sql_type, texts)),
+    };
+    let numeric = T::Numeric { precision: 6, scale: 2 };
+    named(vec![
+        (T::Text, keys(T::Text, &["", "k", "another"], Pick::Random)),
+        (numeric, keys(numeric, &["-1", "2.5", "70"], Pick::Zipf(Zipf::new(0.5)))),
+        (T::Char(3), keys(T::Char(3), &["", "é", "abc"], Pick::Cycle)),
+    ])
+}
+
 /// Values along histograms, and those that follow the rows.
 pub(super) fn every_order() -> Vec<Column> {
     let along = |bounds: &[&str], pick| Values::Histogram {
@@ -150,12 +168,12 @@ pub(super) fn width_of(sql_type: ColumnType) -> Option<usize> {
     }
 }
 
-/// A value of a file is one of its values, or the one of the row.
-pub(super) fn check_of_file((pick, sample): (&Pick, &Sample), bytes: &[u8], seq: u64) {
+/// A value of a file or table is one of its values, or the one of the row.
+pub(super) fn check_of_sample((pick, sample): (&Pick, &Sample), bytes: &[u8], seq: u64) {
     let mut space = vec![0; sample.longest()];
     let mut is = |number: usize| {
         let end = sample.write(number, &mut space);
-        if end == 4 { bytes == NULL } else { space[4..end] == *bytes }
+        if space[..4] == [255; 4] { bytes == NULL } else { space[4..end] == *bytes }
     };
     match pick {
         Pick::Cycle => assert!(is((seq % sample.count() as u64) as usize), "row {seq}"),
