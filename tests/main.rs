@@ -6,6 +6,7 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod arrays;
 mod arrow;
 mod bench;
 mod blame;

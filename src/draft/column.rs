@@ -1,5 +1,6 @@
 //! Which columns of a table are drawn, by what, and which are left to the server.
 
+use super::elements;
 use super::order::Order;
 use super::values::{Drawing, Drawn, counted, rounded};
 use super::{DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics};
@@ -175,7 +176,11 @@ impl<'a> Drafting<'a> {
             within: self.within(source, sql_type, statistics),
             has_keys: self.keys(source).is_some(),
         };
-        match drawing.draw() {
+        let drawn = match sql_type {
+            ColumnType::Array(element) => elements::draw(&drawing, element.into()),
+            _ => drawing.draw(),
+        };
+        match drawn {
             Ok(mut drawn) => {
                 if dropped > 0 {
                     drawn.notes.push(format!(

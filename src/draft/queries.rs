@@ -104,9 +104,10 @@ fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     }
 }
 
-/// Whether values of it are equal or not, as far as that is known.
+/// Whether values of it are equal or not, as far as that is known. Arrays are, and are no groups.
 fn can_be_grouped(column: &SourceColumn) -> bool {
-    column.known_type().is_some_and(|own| own != ColumnType::Json)
+    let is_equal = |own| !matches!(own, ColumnType::Json | ColumnType::Array(_));
+    column.known_type().is_some_and(is_equal)
 }
 
 /// The column with the fewest values that are worth a group each: best about twenty, and rather names than numbers.

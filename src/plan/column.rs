@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::source::Report;
 use super::table_name::{check_identifier, quote_identifier};
-use super::values::{VARCHAR_MAX, ValuesFault, resolve_values, settings, written_values};
+use super::value_text::{VARCHAR_MAX, ValuesFault};
+use super::values::{resolve_values, settings, written_values};
 use crate::profile::{self, Identity, Located, Number};
 use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 
@@ -232,6 +233,7 @@ fn refers(values: &profile::Values) -> bool {
     match values {
         profile::Values::Reference(_) => true,
         profile::Values::Choice(choice) => choice.others.as_deref().is_some_and(refers),
+        profile::Values::Array(array) => array.of.as_deref().is_some_and(refers),
         _ => false,
     }
 }
@@ -282,6 +284,20 @@ fn check_roles(
 
 /// The type named `text`, or how to write one.
 pub(crate) fn parse_type(text: &str) -> Result<ColumnType, String> {
+    let Some(element) = text.trim_end().strip_suffix("[]") else {
+        return match text.split_once('[') {
+            Some((element, _)) => Err(format!("write `{element}[]` without a number")),
+            None => parse_scalar(text),
+        };
+    };
+    let element = parse_type(element.trim_end())?.as_element();
+    element
+        .map(ColumnType::Array)
+        .ok_or_else(|| "write `[]` once: arrays have one dimension".to_owned())
+}
+
+/// The same of a type that is no array.
+fn parse_scalar(text: &str) -> Result<ColumnType, String> {
     let text = text.to_ascii_lowercase();
     let (name, arguments) = match text.split_once('(') {
         Some((name, rest)) => {
@@ -379,6 +395,8 @@ mod tests {
         }
         for sql_type in [ColumnType::Numeric { precision: 15, scale: 2 }, ColumnType::Varchar(50)] {
             assert_eq!(parse_type(&sql_type.to_string()), Ok(sql_type));
+            let array = sql_type.as_element().map(ColumnType::Array).unwrap();
+            assert_eq!(parse_type(&array.to_string()), Ok(array));
         }
         assert_eq!(parse_type("decimal( 7 )"), Ok(ColumnType::Numeric { precision: 7, scale: 0 }));
     }
@@ -389,6 +407,9 @@ mod tests {
             ("bigit", "did you mean `bigint`?"),
             ("varchar", "write the most characters, such as `varchar(50)`, or `text`"),
             ("bigint(3)", "write `bigint` without parentheses"),
+            ("bigit[]", "did you mean `bigint`?"),
+            ("bigint[][]", "write `[]` once: arrays have one dimension"),
+            ("bigint[3]", "write `bigint[]` without a number"),
             (
                 "numeric(2,3)",
                 "write digits in all (1 to 1000) and after the point, such as `numeric(15,2)`",

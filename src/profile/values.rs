@@ -86,6 +86,21 @@ pub enum Values {
     Inet(Inet),
     /// A text with placeholders, such as "order-{digits:6}", or a JSON document with them.
     Pattern(String),
+    /// An array.
+    Array(Array),
+}
+
+/// An array of one dimension.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// What each element is, such as `{ integer = { min = 1, max = 100 } }`. None that follow from the row.
+    pub of: Option<Box<Values>>,
+    /// How many elements there are, from 0 to 65,536: `integer` or `histogram`.
+    pub length: Option<Box<Values>>,
+    /// Probability that an element is NULL, from 0 to below 1. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_ratio: Option<Number>,
 }
 
 /// When something happened. Most events come at once, some late.

@@ -3,6 +3,7 @@
 //! The columns are compiled once into fields, which then draw and write their values for a few
 //! rows at a time. Nothing is allocated or dispatched a row.
 
+mod array;
 mod block;
 mod draw;
 mod field;
@@ -64,7 +65,7 @@ pub enum EncodeError {
     /// A row is beyond what PostgreSQL takes in one message.
     #[error(
         "column `{column}`: a row has up to {row_bytes} bytes, and PostgreSQL takes {ROW_BYTES_MAX}; \
-         shorten the longest texts"
+         shorten the longest texts or arrays"
     )]
     TooWide {
         /// The widest column.

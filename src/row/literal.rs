@@ -32,7 +32,7 @@ pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
         }
         T::Inet => inet(text)?,
         T::Text | T::Varchar(_) | T::Char(_) => text.as_bytes().to_vec(),
-        T::Json | T::Jsonb | T::Bytea => return None,
+        T::Json | T::Jsonb | T::Bytea | T::Array(_) => return None,
     })
 }
 
@@ -99,7 +99,7 @@ fn boolean(text: &str) -> Option<bool> {
 impl ColumnType {
     /// Whether values of the type are written as text.
     pub(crate) fn is_written(self) -> bool {
-        !matches!(self, Self::Json | Self::Jsonb | Self::Bytea)
+        !matches!(self, Self::Json | Self::Jsonb | Self::Bytea | Self::Array(_))
     }
 }
 
