@@ -19,7 +19,6 @@ mod measured;
 mod outline;
 mod overrides;
 mod parameters;
-mod pick;
 mod query;
 mod query_text;
 mod readers;
@@ -44,7 +43,6 @@ mod template;
 mod tests;
 mod threshold;
 mod unwritten;
-mod value_text;
 mod values;
 mod watch;
 

@@ -1,6 +1,5 @@
 //! Laws of the plan as a whole, and how its faults read.
 
-mod arrays;
 mod arrivals;
 mod columns;
 mod files;
