@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
-use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Encoder, Pick, Values, Zipf};
+use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Elements, Encoder, Pick, Values, Zipf};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 const ROUNDS: usize = 15;
@@ -150,7 +150,17 @@ fn generators() -> Vec<(&'static str, Column)> {
         ("integer, exponential", integer(100_000, Pick::Exponential { scale: 1e3 })),
         ("choice of 4", choice(Vec::new())),
         ("choice of 4, weighted", choice(vec![8.0, 4.0, 2.0, 1.0])),
+        ("integer[4], uniform", array(integer(100_000, Pick::Random), 4)),
+        ("text[4], choice of 4", array(choice(Vec::new()), 4)),
     ]
+}
+
+/// Arrays of so many of a column's values.
+fn array(column: Column, length: i64) -> Column {
+    let sql_type = column.sql_type.as_element().map_or(column.sql_type, ColumnType::Array);
+    let length = Values::Integer { min: length, max: length, pick: Pick::Random };
+    let elements = Elements { of: column.values, length, null_ratio: 0.0 };
+    Column { sql_type, values: Values::Array(Box::new(elements)), ..column }
 }
 
 /// Due times of 1,000 rows a second, from a moment in 2026.

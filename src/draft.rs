@@ -3,6 +3,7 @@
 //! Facts in, TOML out. What the statistics do not say is said in a comment and never guessed.
 
 mod column;
+mod elements;
 mod measure;
 mod order;
 mod queries;
@@ -103,6 +104,22 @@ pub struct Statistics {
     pub bounds: Vec<String>,
     /// How the values follow the rows in the table, from −1 to 1.
     pub correlation: Option<f64>,
+    /// What it found in arrays.
+    pub arrays: Option<ArrayStatistics>,
+}
+
+/// What ANALYZE found in the arrays of a column.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct ArrayStatistics {
+    /// The most common elements as text, with the share of the arrays that hold them.
+    pub common: Vec<(String, f64)>,
+    /// The share of the arrays that hold a NULL.
+    pub with_null: f64,
+    /// The ends of buckets that hold equally many arrays, by how many different elements these have.
+    pub counts: Vec<f64>,
+    /// How many those are on average.
+    pub mean: f64,
 }
 
 /// A foreign key.
@@ -161,7 +178,17 @@ impl SourceColumn {
             // By its labels, which are texts.
             _ if self.is_enum => Some(ColumnType::Text),
             "character varying" => Some(ColumnType::Text),
-            "numeric" => Some(measure::numeric_of(self.statistics.as_ref()?)),
+            "numeric" => {
+                let Statistics { common, bounds, .. } = self.statistics.as_ref()?;
+                let texts = common.iter().map(|(text, _)| text).chain(bounds);
+                Some(measure::numeric_of(texts))
+            }
+            "numeric[]" => {
+                let arrays = self.statistics.as_ref()?.arrays.as_ref()?;
+                let own = measure::numeric_of(arrays.common.iter().map(|(text, _)| text));
+                own.as_element().map(ColumnType::Array)
+            }
+            "character varying[]" => crate::plan::parse_type("varchar(10485760)[]").ok(),
             written => crate::plan::parse_type(written).ok(),
         }
     }

@@ -19,6 +19,7 @@ mod measured;
 mod outline;
 mod overrides;
 mod parameters;
+mod pick;
 mod query;
 mod query_text;
 mod readers;
@@ -43,6 +44,7 @@ mod template;
 mod tests;
 mod threshold;
 mod unwritten;
+mod value_text;
 mod values;
 mod watch;
 

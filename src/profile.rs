@@ -32,9 +32,9 @@ pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
-    Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float, Histogram,
-    InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Reference, Text, TimeOfDay,
-    Timestamp, Values, Zipf,
+    Array, Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float,
+    Histogram, InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Reference, Text,
+    TimeOfDay, Timestamp, Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.
@@ -143,7 +143,7 @@ pub struct Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// The column with the values "row_id"; without one, a text whose pattern is `{row_id}` within fixed text.
+    /// The column with the values "row_id".
     RowId,
     /// Nothing: no row can be found again. Exactly-once rests on each transaction's fate alone, and the rows
     /// are counted.

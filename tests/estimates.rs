@@ -52,6 +52,15 @@ columns = [
 indexes = [{ name = "sales_note", columns = ["note"] }, { name = "sales_hash", columns = ["id"], method = "hash" }]
 
 [[tables]]
+name = "tagged"
+rows = 50_000
+columns = [
+    { name = "id", type = "bigint", values = "row_id" },
+    { name = "scores", type = "integer[]", values = { array = { of = { integer = { min = 1, max = 9 } }, length = { integer = { min = 0, max = 20 } } } } },
+    { name = "tags", type = "text[]", values = { array = { of = { label = { prefix = "tag_", min = 1, max = 100 } }, length = { integer = { min = 1, max = 4 } } } } },
+]
+
+[[tables]]
 name = "long"
 rows = 5_000
 columns = [

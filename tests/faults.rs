@@ -6,7 +6,6 @@
 
 mod command;
 pub(crate) mod disk;
-mod identity;
 mod nameless;
 mod owner;
 mod run;

@@ -1,5 +1,6 @@
 //! Profiles drafted from tables: rows like theirs, as the server's own statistics say of both.
 
+mod arrays;
 mod likeness;
 
 use serde_json::{Value, json};
@@ -167,8 +168,9 @@ async fn what_is_not_known_is_said() {
         .execute(
             "CREATE TABLE never (id bigint PRIMARY KEY); CREATE TABLE empty (id bigint); ANALYZE empty; \
              CREATE VIEW seen AS SELECT 1 AS a; \
-             CREATE TABLE hard (id bigint, tags text[] NOT NULL, wait interval NOT NULL); \
-             INSERT INTO hard SELECT i, '{a}', '1 s' FROM generate_series(1, 100) i; ANALYZE hard; \
+             CREATE TYPE mood AS ENUM ('glad'); \
+             CREATE TABLE hard (id bigint, moods mood[] NOT NULL, wait interval NOT NULL); \
+             INSERT INTO hard SELECT i, '{glad}', '1 s' FROM generate_series(1, 100) i; ANALYZE hard; \
              CREATE TABLE part (id bigint, secret text NOT NULL, free text); \
              INSERT INTO part SELECT i, 's', 'f' FROM generate_series(1, 100) i; ANALYZE part; \
              CREATE ROLE reader_of_drafts LOGIN",
@@ -204,7 +206,7 @@ async fn what_is_not_known_is_said() {
       fix: name a table
     error: failed to read the statistics of gone: there is no such table that this role can see
       fix: name it with its schema, such as shop.orders
-    error: failed to draft a profile of hard: column tags: no generator makes values of type text[]; column wait: no generator makes values of type interval
+    error: failed to draft a profile of hard: column moods: no generator makes values of type mood[]; column wait: no generator makes values of type interval
       fix: let a row leave these columns out (a default, or no NOT NULL), or make a copy of the table without them
     error: failed to read the statistics of part: role reader_of_drafts may not SELECT it, which hides pg_stats
       fix: let the table's owner run: GRANT SELECT ON public.part TO reader_of_drafts

@@ -6,6 +6,7 @@
     reason = "all of it is tests; clippy exempts the test functions only, not what they share"
 )]
 
+mod arrays;
 mod arrow;
 mod bench;
 mod blame;
@@ -30,7 +31,6 @@ mod from_table;
 mod fuzz;
 mod gpu_service;
 mod gpus;
-mod identity;
 mod manual;
 mod oracle;
 mod outputs;

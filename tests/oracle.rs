@@ -4,6 +4,8 @@
 //! that were sent. So each value is not only readable but in the form that PostgreSQL itself
 //! gives it, down to the weight and scale of a numeric.
 
+mod arrays;
+mod described;
 mod in_order;
 
 use std::pin::pin;
@@ -77,10 +79,12 @@ async fn comes_back(database: &Database, columns: &[Column], place: &Place) {
             back.len()
         );
     }
-    if !columns
-        .iter()
-        .any(|column| matches!(column.sql_type, ColumnType::Real | ColumnType::Double))
-    {
+    // We write floats otherwise than the server.
+    let is_float = |column: &Column| {
+        let own = column.sql_type.element().unwrap_or(column.sql_type);
+        matches!(own, ColumnType::Real | ColumnType::Double)
+    };
+    if !columns.iter().any(is_float) {
         reads_as_the_server_shows(database, columns, place).await;
     }
     for column in columns {
@@ -306,6 +310,7 @@ fn other_types() -> Vec<(ColumnType, Values)> {
         (T::Double, choice(&["-0.25", "1e300", "-0"], float())),
     ]);
     all.extend(in_order::all());
+    all.extend(arrays::all());
     for network in ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "::/0", "2001:db8::/33", "::1/128"] {
         all.push((T::Inet, Values::Inet { network: network.parse().unwrap() }));
     }
@@ -520,28 +525,6 @@ with psycopg.connect(sys.argv[1]) as connection, connection.cursor(binary=True) 
     for partition, id, category, region, amount, created_at in cursor:
         print(partition, id, category, region, amount, (created_at - epoch) // micro)
 "#;
-
-/// The generator once more, from its description: output `n` of SplitMix64 for row `n`, with a
-/// key split off for each seed, partition and column, scaled by one multiplication.
-mod described {
-    const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-
-    /// Output `index` (from 1) of SplitMix64 with this seed, by its state after as many steps.
-    fn output(seed: u64, index: u64) -> u64 {
-        let mut z = seed.wrapping_add(index.wrapping_mul(GAMMA));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number from `min` to `max` for row `row` of a column.
-    pub(super) fn number(place: (u64, u64, u64), row: u64, min: u64, max: u64) -> u64 {
-        let (seed, partition, column) = place;
-        let key = output(output(output(seed, 1), partition + 1), column + 1);
-        let wide = u128::from(output(key, row)) * u128::from(max - min + 1);
-        min + (wide >> 64) as u64
-    }
-}
 
 #[tokio::test]
 async fn psycopg_reads_the_rows_that_the_generator_describes() {

@@ -32,6 +32,8 @@ own_id = { type = "uuid", values = "uuid" }
 raw = { type = "bytea", values = { bytes = { min_bytes = 0, max_bytes = 9 } } }
 host = { type = "inet", values = { inet = { network = "10.0.0.0/8" } } }
 plain = { type = "json", values = { pattern = '{"a": "{word}", "b": {integer:1..9}}' } }
+ids = { type = "integer[]", values = { array = { of = { integer = { min = 1, max = 9 } }, length = { integer = { min = 0, max = 3 } }, null_ratio = 0.2 } } }
+words = { type = "varchar(9)[]", values = { array = { of = { choice = { of = ["it's", 'a\b', ""] } }, length = { integer = { min = 1, max = 2 } } } }, null_ratio = 0.2 }
 parsed = { type = "jsonb", values = { pattern = '{"a": "{word}"}' } }
 "#;
 

@@ -139,17 +139,48 @@ fn stored(sql_type: ColumnType, length: usize) -> (usize, usize) {
         | ColumnType::Bytea
         | ColumnType::Json
         // Its own form takes about as much as its text.
-        | ColumnType::Jsonb => match length {
-            ..=126 => (1, length + 1),
-            _ => (4, length + 4),
-        },
+        | ColumnType::Jsonb => of_any_length(length),
+        ColumnType::Array(element) => array_stored(element.into(), length),
     }
+}
+
+/// The same of what has its length before it, in one byte or in four.
+fn of_any_length(length: usize) -> (usize, usize) {
+    match length {
+        ..=126 => (1, length + 1),
+        _ => (4, length + 4),
+    }
+}
+
+/// The same of an array. Five numbers are sent before its elements, and stored with another one; where it is
+/// empty, three. Each element is sent with its length, and so it is stored if not all have the same.
+fn array_stored(element: ColumnType, length: usize) -> (usize, usize) {
+    let sent = length.saturating_sub(20);
+    let each = match element {
+        ColumnType::SmallInt
+        | ColumnType::Integer
+        | ColumnType::Real
+        | ColumnType::Date
+        | ColumnType::BigInt
+        | ColumnType::Double
+        | ColumnType::Time
+        | ColumnType::Timestamp
+        | ColumnType::TimestampTz
+        | ColumnType::Uuid
+        | ColumnType::Boolean => Some(stored(element, 0).1),
+        _ => None,
+    };
+    let elements = each.map_or(sent, |bytes| sent / (4 + bytes) * bytes);
+    of_any_length(length.min(20) + elements)
 }
 
 /// Whether long values of the type are moved out of the row.
 fn is_long(sql_type: ColumnType) -> bool {
     use ColumnType as T;
-    matches!(sql_type, T::Text | T::Varchar(_) | T::Char(_) | T::Bytea | T::Json | T::Jsonb)
+    matches!(
+        sql_type,
+        T::Text | T::Varchar(_) | T::Char(_) | T::Bytea | T::Json | T::Jsonb | T::Array(_)
+    )
 }
 
 /// Bytes that a b-tree on these columns takes for a row; `keys` are sums over the sample.

@@ -1,5 +1,6 @@
 //! Which columns of a table are drawn, by what, and which are left to the server.
 
+use super::elements;
 use super::order::Order;
 use super::values::{Drawing, Drawn, counted, rounded};
 use super::{DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics};
@@ -13,9 +14,6 @@ const ALL_NULL: f64 = 0.999_999;
 /// How far above the highest key that is known new ones begin, as a share of the range and at least.
 const ABOVE: (f64, f64) = (0.01, 1_000.0);
 
-/// Characters of a number that a text may have to hold.
-const NUMBER_CHARS: u32 = 20;
-
 /// A column as it is drafted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Drafted<'a> {
@@ -24,8 +22,6 @@ pub(super) struct Drafted<'a> {
     pub(super) column: Option<profile::Column>,
     /// What is to be said of it.
     pub(super) notes: Vec<String>,
-    /// Whether it tells the rows apart.
-    pub(super) is_identity: bool,
 }
 
 /// A table whose columns are drafted.
@@ -61,17 +57,13 @@ impl<'a> Drafting<'a> {
         let mut drafting = Self { table, options, identity: None, counted: Vec::new() };
         let keys =
             || table.unique_keys.iter().map(|key| key.iter().filter_map(|name| drafting.get(name)));
-        // A column by itself goes before one of several, and a number before a UUID before a text.
-        let candidates = || keys().flatten().filter(|column| drafting.can_identify(column));
-        let identity = candidates().min_by_key(|column| {
-            let kind = match column.known_type() {
-                Some(ColumnType::BigInt) => 0,
-                Some(ColumnType::Uuid) => 1,
-                _ => 2,
-            };
-            (!drafting.is_key_alone(column), kind)
-        });
-        drafting.identity = identity.map(|column| column.name.as_str());
+        // A column by itself goes before one of several.
+        let single = keys().filter(|key| key.clone().count() == 1).flatten();
+        let mut candidates = single.chain(keys().flatten());
+        let identity = candidates
+            .find(|column| drafting.can_identify(column))
+            .map(|column| column.name.as_str());
+        drafting.identity = identity;
         for key in &table.unique_keys {
             let columns: Vec<&SourceColumn> =
                 key.iter().filter_map(|name| drafting.get(name)).collect();
@@ -103,29 +95,9 @@ impl<'a> Drafting<'a> {
             Filling::Numbered => self.options.copy.is_some(),
             Filling::Nothing | Filling::Default => true,
         };
-        let has_common = column.statistics.as_ref().is_some_and(|own| !own.common.is_empty());
-        let fits = match column.known_type() {
-            Some(ColumnType::BigInt) => true,
-            // Of several columns that are unique together it may be what another table's rows have in common.
-            Some(ColumnType::Uuid) => self.is_key_alone(column) || !has_common,
-            Some(ColumnType::Varchar(chars)) => self.is_key_alone(column) && chars > NUMBER_CHARS,
-            Some(ColumnType::Text) => self.is_key_alone(column) && !column.is_enum,
-            _ => false,
-        };
-        is_free && fits && self.reference(column).is_none()
-    }
-
-    /// What tells the rows apart: their number, or a text around it.
-    fn row_id(source: &SourceColumn, sql_type: ColumnType) -> Values {
-        let most = match sql_type {
-            ColumnType::Text => u32::MAX,
-            ColumnType::Varchar(chars) => chars - NUMBER_CHARS,
-            _ => return Values::RowId,
-        };
-        let plain = |char: &char| char.is_alphanumeric() || *char == '_';
-        let name: String = source.name.chars().filter(plain).collect();
-        let prefix: String = format!("{name}_").chars().take(most as usize).collect();
-        Values::Pattern(format!("{prefix}{{row_id}}"))
+        is_free
+            && column.known_type() == Some(ColumnType::BigInt)
+            && self.reference(column).is_none()
     }
 
     /// Whether no value of it comes twice, as it is drafted.
@@ -148,9 +120,7 @@ impl<'a> Drafting<'a> {
     }
 
     fn column(&self, source: &'a SourceColumn) -> Result<Drafted<'a>, String> {
-        let left = |why: String| {
-            Ok(Drafted { source, column: None, notes: vec![why], is_identity: false })
-        };
+        let left = |why: String| Ok(Drafted { source, column: None, notes: vec![why] });
         let left_or = |why: String| match source.is_optional() {
             true => left(format!("{why}: left to the server")),
             false => Err(why),
@@ -176,11 +146,10 @@ impl<'a> Drafting<'a> {
                 values: Some(values.into()),
                 null_ratio: null_ratio.map(Number),
             };
-            Ok(Drafted { source, column: Some(column), notes, is_identity })
+            Ok(Drafted { source, column: Some(column), notes })
         };
         if is_identity {
-            let values = Self::row_id(source, sql_type);
-            let drawn = Drawn { values, notes: self.identity_notes(source) };
+            let drawn = Drawn { values: Values::RowId, notes: self.identity_notes(source) };
             return drafted(drawn, 0.0);
         }
         let Some(statistics) = &source.statistics else {
@@ -207,7 +176,11 @@ impl<'a> Drafting<'a> {
             within: self.within(source, sql_type, statistics),
             has_keys: self.keys(source).is_some(),
         };
-        match drawing.draw() {
+        let drawn = match sql_type {
+            ColumnType::Array(element) => elements::draw(&drawing, element.into()),
+            _ => drawing.draw(),
+        };
+        match drawn {
             Ok(mut drawn) => {
                 if dropped > 0 {
                     drawn.notes.push(format!(
@@ -291,22 +264,12 @@ impl<'a> Drafting<'a> {
     }
 
     fn identity_notes(&self, source: &SourceColumn) -> Vec<String> {
-        let mut notes = vec![match self.is_key_alone(source) {
-            true => "unique: tells the rows apart".to_owned(),
-            false => {
-                "one of several columns that are unique together: it tells the rows apart, and comes once".to_owned()
-            }
-        }];
-        let order = source.statistics.as_ref().map(|own| Order::of(own, self.table.rows));
-        let is_uuid = source.known_type() == Some(ColumnType::Uuid);
-        if is_uuid && order.is_some_and(|order| order != Order::Ascending) {
-            notes.push(
-                "there they come in no order, here one behind the other: an index takes them at its end, which is less \
-                 work"
-                    .to_owned(),
-            );
+        match self.is_key_alone(source) {
+            true => vec!["unique: tells the rows apart".to_owned()],
+            false => vec![
+                "one of several columns that are unique together: it tells the rows apart, and comes once".to_owned(),
+            ],
         }
-        notes
     }
 
     /// Ends that the values must not leave: those of the keys referred to, and of partitions.

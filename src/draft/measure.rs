@@ -1,7 +1,6 @@
 //! Numbers and moments as measures: their ends rounded outward, their histogram rounded, and values that stand
 //! for others.
 
-use super::Statistics;
 use crate::row::day::{format_day, parse_day};
 use crate::row::{self, ColumnType};
 
@@ -19,8 +18,7 @@ pub(super) struct Buckets {
 }
 
 /// The digits that a numeric without any has, by the values that are known.
-pub(super) fn numeric_of(statistics: &Statistics) -> ColumnType {
-    let texts = statistics.common.iter().map(|(text, _)| text).chain(&statistics.bounds);
+pub(super) fn numeric_of<'a>(texts: impl Iterator<Item = &'a String>) -> ColumnType {
     let digits = |text: &String| {
         let text = text.trim_start_matches('-');
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));

@@ -138,8 +138,45 @@ fn what_needs_a_value_that_no_generator_makes_stops_the_draft() {
         SourceColumn { is_readable: false, not_null: true, ..column("secret", "text", None) };
     table.columns.push(hidden);
     insta::assert_snapshot!(draft(&table, &DraftOptions::default()).unwrap_err(), @r#"
-        column tags: no generator makes values of type text[]; column later: ANALYZE has no statistics of it; column secret: its statistics are hidden from this role, which may not SELECT it: GRANT SELECT
+        column tags: its statistics have no elements; column later: ANALYZE has no statistics of it; column secret: its statistics are hidden from this role, which may not SELECT it: GRANT SELECT
         "#);
+}
+
+#[test]
+fn arrays_are_drawn_by_their_elements() {
+    let share = |text: &str, share: f64| (text.to_owned(), share);
+    let of = |own: &[(&str, f64)], with_null, counts: &[f64]| ArrayStatistics {
+        common: own.iter().map(|(text, own)| share(text, *own)).collect(),
+        with_null,
+        counts: counts.to_vec(),
+        mean: counts.iter().sum::<f64>() / counts.len() as f64,
+    };
+    let column = |name: &str, sql_type: &str, arrays| {
+        let statistics = Statistics { arrays: Some(arrays), ..found(500.0, 0.01, 50) };
+        column(name, sql_type, statistics)
+    };
+    let tags = of(&[("Anna Smith", 0.75), ("paid", 0.75)], 0.0, &[2.0, 2.0, 2.0]);
+    let scores = of(&[("1", 0.25), ("77", 0.2)], 0.1, &[0.0, 1.0, 1.0, 1.0, 4.0]);
+    let amounts = of(&[("1.25", 0.5), ("-30.5", 0.5)], 0.0, &[1.0, 1.0]);
+    let table = SourceTable {
+        schema: "shop".to_owned(),
+        name: "tagged".to_owned(),
+        rows: 10_000.0,
+        columns: vec![
+            column("tags", "text[]", tags),
+            column("scores", "smallint[]", scores),
+            column("amounts", "numeric[]", amounts),
+            column("words", "character varying[]", of(&[], 0.0, &[0.0, 0.0])),
+        ],
+        ..SourceTable::default()
+    };
+    for keep_values in [false, true] {
+        let text = drafted(&table, &DraftOptions { keep_values, copy: None });
+        let from = text.find("# There").unwrap();
+        let columns = &text[from..text.find("[readers]").unwrap()];
+        insta::assert_snapshot!(format!("arrays_kept_{keep_values}"), columns);
+        assert_eq!(text.contains("Anna"), keep_values);
+    }
 }
 
 #[test]

@@ -103,7 +103,7 @@ impl Drawing<'_> {
     }
 
     /// Says what of the order is not drawn.
-    fn note_order(&self, drawn: Order, notes: &mut Vec<String>) {
+    pub(super) fn note_order(&self, drawn: Order, notes: &mut Vec<String>) {
         match self.order() {
             Order::Between(correlation) => notes.push(format!(
                 "correlation {correlation:.2} with the order of the rows is not drawn: they are in none"

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, RowStream, Statement};
 
 use super::read_back::fields;
 use super::{Error, Session};
-use crate::row::{ColumnType, EncodeError};
+use crate::row::{ColumnType, ElementType, EncodeError};
 
 const ACT: &str = "prepare the query";
 
@@ -52,26 +52,35 @@ impl<'a> Bound<'a> {
 
 /// A type as the server knows it: without what limits a column of it.
 fn wire_type(sql_type: ColumnType) -> Type {
-    match sql_type {
-        ColumnType::SmallInt => Type::INT2,
-        ColumnType::Integer => Type::INT4,
-        ColumnType::BigInt => Type::INT8,
-        ColumnType::Real => Type::FLOAT4,
-        ColumnType::Double => Type::FLOAT8,
-        ColumnType::Numeric { .. } => Type::NUMERIC,
-        ColumnType::Text => Type::TEXT,
-        ColumnType::Varchar(_) => Type::VARCHAR,
-        ColumnType::Char(_) => Type::BPCHAR,
-        ColumnType::Uuid => Type::UUID,
-        ColumnType::Json => Type::JSON,
-        ColumnType::Jsonb => Type::JSONB,
-        ColumnType::Bytea => Type::BYTEA,
-        ColumnType::Inet => Type::INET,
-        ColumnType::Time => Type::TIME,
-        ColumnType::Boolean => Type::BOOL,
-        ColumnType::Date => Type::DATE,
-        ColumnType::Timestamp => Type::TIMESTAMP,
-        ColumnType::TimestampTz => Type::TIMESTAMPTZ,
+    match (sql_type, sql_type.as_element()) {
+        (ColumnType::Array(element), _) => with_array(element).1,
+        (_, Some(own)) => with_array(own).0,
+        (_, None) => Type::UNKNOWN,
+    }
+}
+
+/// A type, and the one of its arrays.
+fn with_array(own: ElementType) -> (Type, Type) {
+    match own {
+        ElementType::SmallInt => (Type::INT2, Type::INT2_ARRAY),
+        ElementType::Integer => (Type::INT4, Type::INT4_ARRAY),
+        ElementType::BigInt => (Type::INT8, Type::INT8_ARRAY),
+        ElementType::Real => (Type::FLOAT4, Type::FLOAT4_ARRAY),
+        ElementType::Double => (Type::FLOAT8, Type::FLOAT8_ARRAY),
+        ElementType::Numeric { .. } => (Type::NUMERIC, Type::NUMERIC_ARRAY),
+        ElementType::Text => (Type::TEXT, Type::TEXT_ARRAY),
+        ElementType::Varchar(_) => (Type::VARCHAR, Type::VARCHAR_ARRAY),
+        ElementType::Char(_) => (Type::BPCHAR, Type::BPCHAR_ARRAY),
+        ElementType::Uuid => (Type::UUID, Type::UUID_ARRAY),
+        ElementType::Json => (Type::JSON, Type::JSON_ARRAY),
+        ElementType::Jsonb => (Type::JSONB, Type::JSONB_ARRAY),
+        ElementType::Bytea => (Type::BYTEA, Type::BYTEA_ARRAY),
+        ElementType::Inet => (Type::INET, Type::INET_ARRAY),
+        ElementType::Time => (Type::TIME, Type::TIME_ARRAY),
+        ElementType::Boolean => (Type::BOOL, Type::BOOL_ARRAY),
+        ElementType::Date => (Type::DATE, Type::DATE_ARRAY),
+        ElementType::Timestamp => (Type::TIMESTAMP, Type::TIMESTAMP_ARRAY),
+        ElementType::TimestampTz => (Type::TIMESTAMPTZ, Type::TIMESTAMPTZ_ARRAY),
     }
 }
 

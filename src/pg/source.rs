@@ -154,14 +154,29 @@ fn columns_sql(oid: u32) -> String {
          FROM ROWS FROM (pg_catalog.unnest(s.most_common_vals::text::text[]), pg_catalog.unnest(s.most_common_freqs)) v(value, share)) \
          ELSE '[]' END, 'bounds', CASE WHEN {is_scalar} THEN \
          pg_catalog.to_json(coalesce(s.histogram_bounds::text::text[], '{{}}')) ELSE '[]' END, \
-         'correlation', s.correlation) FROM pg_catalog.pg_stats s WHERE s.schemaname = n.nspname \
+         'correlation', s.correlation, 'arrays', CASE WHEN t.typcategory = 'A' THEN {} END) FROM pg_catalog.pg_stats s WHERE s.schemaname = n.nspname \
          AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p'))) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
          JOIN beneath b ON b.attnum = a.attnum WHERE c.oid = {oid} ORDER BY a.attnum",
         beneath_sql(oid),
-        numbered_by("a")
+        numbered_by("a"),
+        arrays_sql()
     )
+}
+
+/// What the statistics `s` have of arrays. Behind the shares of elements stand the least and the greatest of them,
+/// and that of NULL; behind the counts their mean.
+fn arrays_sql() -> &'static str {
+    "(SELECT pg_catalog.json_build_object('common', \
+     (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(v.value, v.share)), '[]') \
+     FROM ROWS FROM (pg_catalog.unnest(own.elements), \
+     pg_catalog.unnest(s.most_common_elem_freqs[1:own.count])) v(value, share)), \
+     'with_null', coalesce(s.most_common_elem_freqs[own.count + 3], 0), \
+     'counts', s.elem_count_histogram[1:own.counts - 1], 'mean', s.elem_count_histogram[own.counts]) \
+     FROM (SELECT e.elements, pg_catalog.cardinality(e.elements) AS count, \
+     pg_catalog.cardinality(s.elem_count_histogram) AS counts \
+     FROM (SELECT s.most_common_elems::text::text[] AS elements) e) own WHERE own.counts > 1)"
 }
 
 /// That the default of a column takes a number from a sequence.

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::source::Report;
 use super::table_name::{check_identifier, quote_identifier};
-use super::values::{VARCHAR_MAX, ValuesFault, resolve_values, settings, written_values};
+use super::value_text::{VARCHAR_MAX, ValuesFault};
+use super::values::{resolve_values, settings, written_values};
 use crate::profile::{self, Identity, Located, Number};
-use crate::row::{Column, ColumnError, ColumnType, Pattern, Pick, RowIdentity, Values};
+use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
 
 /// Most digits of a `numeric` column.
 const PRECISION_MAX: u16 = 1000;
@@ -232,22 +233,9 @@ fn refers(values: &profile::Values) -> bool {
     match values {
         profile::Values::Reference(_) => true,
         profile::Values::Choice(choice) => choice.others.as_deref().is_some_and(refers),
+        profile::Values::Array(array) => array.of.as_deref().is_some_and(refers),
         _ => false,
     }
-}
-
-/// Whether a column is a text around the row's number, by which rows are told apart where no other column does.
-fn is_around_row_id(column: &profile::Column) -> bool {
-    let sql_type = column.sql_type.as_ref().and_then(|sql_type| parse_type(sql_type).ok());
-    let pattern = match column.values.as_deref() {
-        Some(profile::Values::Pattern(text)) => Pattern::of_text(text).ok(),
-        _ => None,
-    };
-    sql_type.zip(pattern).is_some_and(|(sql_type, pattern)| {
-        let null_ratio = column.null_ratio.map_or(0.0, |ratio| ratio.0);
-        let values = Values::Pattern(pattern);
-        RowIdentity::of(&Column { name: String::new(), sql_type, values, null_ratio }).is_some()
-    })
 }
 
 /// One column identifies rows, unless nothing is to, and one may hold the partition.
@@ -267,11 +255,11 @@ fn check_roles(
             "nothing is to tell rows apart, and a column has `values = \"row_id\"`".to_owned(),
             "delete `identity`, or give the column other values".to_owned(),
         ),
-        (None, None) if is_complete && !columns.iter().any(|own| is_around_row_id(own)) => {
+        (None, None) if is_complete => {
             let what = "no column has `values = \"row_id\"`: rows cannot be told apart".to_owned();
             let fix =
-                "add a column such as { name = \"id\", type = \"bigint\", values = \"row_id\" }, also of \
-                       type `uuid`, or a text with { pattern = \"order-{row_id}\" }; or write `identity = \"none\"`, then rows are only counted"
+                "add a column such as { name = \"id\", type = \"bigint\", values = \"row_id\" }; \
+                       or write `identity = \"none\"`, then rows are only counted"
                     .to_owned();
             if let Some(first) = columns.first() {
                 report.at(&first.span(), what, fix);
@@ -296,6 +284,20 @@ fn check_roles(
 
 /// The type named `text`, or how to write one.
 pub(crate) fn parse_type(text: &str) -> Result<ColumnType, String> {
+    let Some(element) = text.trim_end().strip_suffix("[]") else {
+        return match text.split_once('[') {
+            Some((element, _)) => Err(format!("write `{element}[]` without a number")),
+            None => parse_scalar(text),
+        };
+    };
+    let element = parse_type(element.trim_end())?.as_element();
+    element
+        .map(ColumnType::Array)
+        .ok_or_else(|| "write `[]` once: arrays have one dimension".to_owned())
+}
+
+/// The same of a type that is no array.
+fn parse_scalar(text: &str) -> Result<ColumnType, String> {
     let text = text.to_ascii_lowercase();
     let (name, arguments) = match text.split_once('(') {
         Some((name, rest)) => {
@@ -393,6 +395,8 @@ mod tests {
         }
         for sql_type in [ColumnType::Numeric { precision: 15, scale: 2 }, ColumnType::Varchar(50)] {
             assert_eq!(parse_type(&sql_type.to_string()), Ok(sql_type));
+            let array = sql_type.as_element().map(ColumnType::Array).unwrap();
+            assert_eq!(parse_type(&array.to_string()), Ok(array));
         }
         assert_eq!(parse_type("decimal( 7 )"), Ok(ColumnType::Numeric { precision: 7, scale: 0 }));
     }
@@ -403,6 +407,9 @@ mod tests {
             ("bigit", "did you mean `bigint`?"),
             ("varchar", "write the most characters, such as `varchar(50)`, or `text`"),
             ("bigint(3)", "write `bigint` without parentheses"),
+            ("bigit[]", "did you mean `bigint`?"),
+            ("bigint[][]", "write `[]` once: arrays have one dimension"),
+            ("bigint[3]", "write `bigint[]` without a number"),
             (
                 "numeric(2,3)",
                 "write digits in all (1 to 1000) and after the point, such as `numeric(15,2)`",

@@ -168,7 +168,8 @@ fn reference(column: &Column) -> Option<Reference> {
     // Read once before, so it is a name.
     let table = table.parse().ok()?;
     let (last, fingerprint) = (last.clone(), fingerprint.clone());
-    Some(Reference { table, column: keys.clone(), sql_type: column.sql_type, last, fingerprint })
+    let sql_type = column.sql_type.element().unwrap_or(column.sql_type);
+    Some(Reference { table, column: keys.clone(), sql_type, last, fingerprint })
 }
 
 fn put_in(columns: &mut [Column], found: &[(Reference, Keys)]) {

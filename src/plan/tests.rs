@@ -1,5 +1,6 @@
 //! Laws of the plan as a whole, and how its faults read.
 
+mod arrays;
 mod arrivals;
 mod columns;
 mod files;

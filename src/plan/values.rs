@@ -2,16 +2,16 @@
 
 use super::TableName;
 use super::files::{FileColumn, ProfileFiles};
+use super::pick::{pick_of, resolve_pick, unless_random, written_pick};
 use super::table_name::check_identifier;
-use crate::profile::{self, Number, Values as Written, Whole};
-use crate::row::day::{
-    format_day, format_moment, format_time, parse_day, parse_moment, parse_time,
+use super::value_text::{
+    ValuesFault, bad, bytes_of, chars, from_1, moment, natural, need, of_column, time_of_day,
+    units, whole_day,
 };
-use crate::row::numeric::{units_of, units_text};
-use crate::row::{Column, ColumnFault, ColumnType, Others, Pattern, Pick, Sample, Values, Zipf};
-
-/// Most characters of a `varchar` column.
-pub(super) const VARCHAR_MAX: u32 = 10_485_760;
+use crate::profile::{self, Number, Values as Written, Whole};
+use crate::row::day::{format_day, format_moment, format_time};
+use crate::row::numeric::units_text;
+use crate::row::{Column, ColumnType, Elements, Others, Pattern, Pick, Sample, Values};
 
 /// The settings that a generator cannot do without: name, example, and whether it is there.
 pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, bool)> {
@@ -82,6 +82,14 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             ("max_bytes", "64", bytes.max_bytes.is_some()),
         ],
         Written::Inet(inet) => vec![("network", "\"10.0.0.0/8\"", inet.network.is_some())],
+        Written::Array(array) => {
+            let mut all = vec![
+                ("of", "{ integer = { min = 1, max = 100 } }", array.of.is_some()),
+                ("length", "{ integer = { min = 0, max = 5 } }", array.length.is_some()),
+            ];
+            all.extend(array.of.iter().chain(&array.length).flat_map(|within| settings(within)));
+            all
+        }
     };
     match pick_of(values) {
         None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
@@ -104,66 +112,6 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
         }
     }
     all
-}
-
-/// How the values are chosen, where that is said.
-fn pick_of(values: &Written) -> Option<profile::Pick> {
-    match values {
-        Written::Label(label) => label.pick,
-        Written::Integer(integer) => integer.pick,
-        Written::Decimal(decimal) => decimal.pick,
-        Written::Float(float) => float.pick,
-        Written::Day(day) => day.pick,
-        Written::File(file) => file.pick,
-        Written::Reference(reference) => reference.pick,
-        Written::Timestamp(timestamp) => timestamp.pick,
-        Written::Histogram(histogram) => histogram.pick,
-        Written::Choice(choice) => choice.pick,
-        _ => None,
-    }
-}
-
-fn resolve_pick(values: &Written) -> Result<Pick, ValuesFault> {
-    let number = |setting: Option<Number>| need(setting.as_ref()).map(|number| number.0);
-    Ok(match pick_of(values) {
-        None | Some(profile::Pick::Random) => Pick::Random,
-        Some(profile::Pick::Cycle) => Pick::Cycle,
-        Some(profile::Pick::Ascending(order)) => {
-            Pick::Ascending { rows: from_1("rows", need(order.rows.as_ref())?)? }
-        }
-        Some(profile::Pick::Descending(order)) => {
-            Pick::Descending { rows: from_1("rows", need(order.rows.as_ref())?)? }
-        }
-        Some(profile::Pick::Zipf(zipf)) => Pick::Zipf(Zipf::new(number(zipf.exponent)?)),
-        Some(profile::Pick::Normal(normal)) => {
-            Pick::Normal { mean: number(normal.mean)?, sd: number(normal.sd)? }
-        }
-        Some(profile::Pick::Lognormal(lognormal)) => {
-            Pick::Lognormal { median: number(lognormal.median)?, sigma: number(lognormal.sigma)? }
-        }
-        Some(profile::Pick::Exponential(exponential)) => {
-            Pick::Exponential { scale: number(exponential.scale)? }
-        }
-    })
-}
-
-/// Why values cannot be resolved.
-pub(super) enum ValuesFault {
-    Bad {
-        what: String,
-        fix: String,
-    },
-    /// A setting is missing, or the column's type cannot be read.
-    Reported,
-}
-
-fn bad(what: impl Into<String>, fix: impl Into<String>) -> ValuesFault {
-    ValuesFault::Bad { what: what.into(), fix: fix.into() }
-}
-
-/// Takes a setting that a generator cannot do without.
-fn need<T: Clone>(setting: Option<&T>) -> Result<T, ValuesFault> {
-    setting.cloned().ok_or(ValuesFault::Reported)
 }
 
 /// Values of a column of this type, if that is known. Whether they fit is `row`'s to say.
@@ -264,6 +212,7 @@ pub(super) fn resolve_values(
             };
             Values::Pattern(pattern.map_err(|fault| of_column(&fault))?)
         }
+        Written::Array(array) => resolve_array(array, sql_type, files)?,
     })
 }
 
@@ -337,78 +286,19 @@ fn resolve_choice(
     })
 }
 
-/// A fault that `row` finds as it reads a setting.
-fn of_column(fault: &ColumnFault) -> ValuesFault {
-    ValuesFault::Bad { what: fault.fact(), fix: fault.fix() }
-}
-
-fn time_of_day(text: &str) -> Result<i64, ValuesFault> {
-    parse_time(text).ok_or_else(|| {
-        bad(format!("`{text}` is not a time of day"), "write hours and minutes: \"08:30\"")
-    })
-}
-
-fn moment(text: &str, zoned: bool) -> Result<i64, ValuesFault> {
-    let fix = match zoned {
-        true => "write day and time: \"2026-01-31 08:30:00+00\"",
-        false => "write day and time: \"2026-01-31 08:30:00\"",
-    };
-    parse_moment(text, zoned).ok_or_else(|| bad(format!("`{text}` is not a moment"), fix))
-}
-
-fn from_1(key: &str, value: profile::Whole) -> Result<u64, ValuesFault> {
-    let value = value.0;
-    u64::try_from(value)
-        .ok()
-        .filter(|value| *value > 0)
-        .ok_or_else(|| bad(format!("`{key}` is {value}"), "write a whole number from 1 on"))
-}
-
-fn bytes_of(key: &str, value: profile::Whole) -> Result<u32, ValuesFault> {
-    u32::try_from(value.0)
-        .map_err(|_| bad(format!("`{key}` is {}", value.0), "write a number of bytes from 0 on"))
-}
-
-fn natural(key: &str, value: profile::Whole) -> Result<u64, ValuesFault> {
-    u64::try_from(value.0)
-        .map_err(|_| bad(format!("`{key}` is {}", value.0), "a label's number is 0 or more"))
-}
-
-fn chars(key: &str, value: profile::Whole) -> Result<u32, ValuesFault> {
-    u32::try_from(value.0).ok().filter(|chars| *chars <= VARCHAR_MAX).ok_or_else(|| {
-        bad(format!("`{key}` is {}", value.0), format!("write 0 to {VARCHAR_MAX} characters"))
-    })
-}
-
-fn whole_day(text: &str) -> Result<i32, ValuesFault> {
-    parse_day(text).ok_or_else(|| {
-        bad(format!("`{text}` is not a day"), "write year, month and day: \"2023-12-31\"")
-    })
-}
-
-/// A decimal number in units of its last digit: `12.3` in a scale of 2 is 1230.
-fn units(text: &str, scale: u16) -> Result<i64, ValuesFault> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_number = |digits: &str| digits.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || digits.ends_with('.') {
-        return Err(bad(
-            format!("`{text}` is not a decimal number"),
-            "write digits and a point: \"10.00\"",
-        ));
-    }
-    if fraction.len() > usize::from(scale) {
-        return Err(bad(
-            format!("`{text}` has {} digits after the point, and the type {scale}", fraction.len()),
-            "write fewer digits, or enlarge the type's scale",
-        ));
-    }
-    units_of(text, scale).ok_or_else(|| {
-        bad(
-            format!("`{text}` with {scale} digits after the point is beyond 64 bits"),
-            "choose a smaller number, or a smaller scale",
-        )
-    })
+fn resolve_array(
+    array: &profile::Array,
+    sql_type: Option<ColumnType>,
+    files: &ProfileFiles,
+) -> Result<Values, ValuesFault> {
+    let (of, length) = (need(array.of.as_ref())?, need(array.length.as_ref())?);
+    // The check refuses a type that has no elements.
+    let element = sql_type.map(|sql_type| sql_type.element().unwrap_or(sql_type));
+    Ok(Values::Array(Box::new(Elements {
+        of: resolve_values(&of, element, files)?,
+        length: resolve_values(&length, Some(ColumnType::Integer), files)?,
+        null_ratio: array.null_ratio.map_or(0.0, |ratio| ratio.0),
+    })))
 }
 
 /// Values as a profile has them, every default written out but those that came with a later version.
@@ -510,6 +400,17 @@ pub(super) fn written_values(column: &Column) -> Written {
             Written::Inet(profile::Inet { network: Some(network.to_string()) })
         }
         Values::Pattern(pattern) => Written::Pattern(pattern.as_written().to_owned()),
+        Values::Array(elements) => Written::Array(written_array(elements, column)),
+    }
+}
+
+fn written_array(elements: &Elements, column: &Column) -> profile::Array {
+    let length =
+        Column { sql_type: ColumnType::Integer, values: elements.length.clone(), ..column.clone() };
+    profile::Array {
+        of: Some(Box::new(written_values(&elements.element(column)))),
+        length: Some(Box::new(written_values(&length))),
+        null_ratio: (elements.null_ratio > 0.0).then_some(Number(elements.null_ratio)),
     }
 }
 
@@ -519,47 +420,4 @@ fn written_others(others: &Others, column: &Column) -> Written {
 
 fn written_weights(weights: &[f64]) -> Option<Vec<Number>> {
     (!weights.is_empty()).then(|| weights.iter().map(|weight| Number(*weight)).collect())
-}
-
-fn unless_random(pick: &Pick) -> Option<profile::Pick> {
-    (*pick != Pick::Random).then(|| written_pick(pick))
-}
-
-fn written_pick(pick: &Pick) -> profile::Pick {
-    let number = |number: f64| Some(Number(number));
-    let order = |rows: u64| profile::InOrder { rows: Some(Whole(rows as i64)) };
-    match pick {
-        Pick::Random => profile::Pick::Random,
-        Pick::Cycle => profile::Pick::Cycle,
-        Pick::Ascending { rows } => profile::Pick::Ascending(order(*rows)),
-        Pick::Descending { rows } => profile::Pick::Descending(order(*rows)),
-        Pick::Zipf(zipf) => {
-            profile::Pick::Zipf(profile::Zipf { exponent: number(zipf.exponent()) })
-        }
-        Pick::Normal { mean, sd } => {
-            profile::Pick::Normal(profile::Normal { mean: number(*mean), sd: number(*sd) })
-        }
-        Pick::Lognormal { median, sigma } => profile::Pick::Lognormal(profile::Lognormal {
-            median: number(*median),
-            sigma: number(*sigma),
-        }),
-        Pick::Exponential { scale } => {
-            profile::Pick::Exponential(profile::Exponential { scale: number(*scale) })
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn decimals_read_back(value in -i64::MAX..=i64::MAX, scale in 0_u16..30) {
-            let text = units_text(value.into(), scale);
-            prop_assert_eq!(units(&text, scale).ok(), Some(value), "{}", text);
-        }
-    }
 }

@@ -39,9 +39,8 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// The row's identity. As a bigint it is unique and dense in its partition, or in the whole table where rows have
-    /// none; as a uuid (version 8, streams only) it carries the run and that number. One column of a stream has it,
-    /// unless `identity` is "none" or a text has the number within a pattern; at most one of a table, where it
+    /// The row's identity (bigint), unique and dense in its partition, or in the whole table where rows have
+    /// none. One column of a stream has it, unless `identity` is "none"; at most one of a table, where it
     /// counts from 1.
     RowId,
     /// The partition's number (integer), from 0. At most one column of a stream has it; without one the table
@@ -87,6 +86,21 @@ pub enum Values {
     Inet(Inet),
     /// A text with placeholders, such as "order-{digits:6}", or a JSON document with them.
     Pattern(String),
+    /// An array.
+    Array(Array),
+}
+
+/// An array of one dimension.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Array {
+    /// What each element is, such as `{ integer = { min = 1, max = 100 } }`. None that follow from the row.
+    pub of: Option<Box<Values>>,
+    /// How many elements there are, from 0 to 65,536: `integer` or `histogram`.
+    pub length: Option<Box<Values>>,
+    /// Probability that an element is NULL, from 0 to below 1. Default: 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_ratio: Option<Number>,
 }
 
 /// When something happened. Most events come at once, some late.

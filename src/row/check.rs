@@ -140,6 +140,10 @@ impl ColumnFault {
     /// What would be right.
     pub fn fix(&self) -> String {
         match self {
+            Self::Pair { sql_type: ColumnType::Array(_), .. } => {
+                "use `array` with these values within: { array = { of = …, length = … } }"
+                    .to_owned()
+            }
             Self::Pair { types, .. } => format!("use type {types}, or other values"),
             Self::Reversed { .. } => "swap them".to_owned(),
             Self::Nul => "delete it".to_owned(),
@@ -172,6 +176,7 @@ pub(super) fn text(sql_type: ColumnType) -> bool {
 pub(super) fn possible(sql_type: ColumnType) -> Result<(), ColumnFault> {
     let refused = |fact, fix| Err(ColumnFault::Type { sql_type, fact, fix });
     match sql_type {
+        ColumnType::Array(element) => possible(element.into()),
         ColumnType::Numeric { precision, .. }
             if !(1..=NUMERIC_PRECISION_MAX).contains(&precision) =>
         {
@@ -246,6 +251,13 @@ pub(super) fn short(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether not all of what there is may be NULL.
+pub(super) fn share_of_nulls(ratio: f64, fix: &'static str) -> Result<(), ColumnFault> {
+    let fact = || format!("`null_ratio` is {ratio:?}, which is no share below 1");
+    let fault = || ColumnFault::Setting { fact: fact(), fix: fix.into() };
+    (0.0..1.0).contains(&ratio).then_some(()).ok_or_else(fault)
 }
 
 /// The texts that one is chosen of, and their weights.

@@ -3,6 +3,7 @@
 //! The columns are compiled once into fields, which then draw and write their values for a few
 //! rows at a time. Nothing is allocated or dispatched a row.
 
+mod array;
 mod block;
 mod draw;
 mod field;
@@ -15,7 +16,7 @@ use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
-use super::{Column, ColumnError, Ids, RunTag};
+use super::{Column, ColumnError, Ids};
 use crate::pace::DueTimes;
 
 /// What opens COPY BINARY data: the signature, no flags, no header extension.
@@ -64,7 +65,7 @@ pub enum EncodeError {
     /// A row is beyond what PostgreSQL takes in one message.
     #[error(
         "column `{column}`: a row has up to {row_bytes} bytes, and PostgreSQL takes {ROW_BYTES_MAX}; \
-         shorten the longest texts"
+         shorten the longest texts or arrays"
     )]
     TooWide {
         /// The widest column.
@@ -82,17 +83,14 @@ impl Encoder {
         partition: u32,
         first_id: i64,
     ) -> Result<Self, EncodeError> {
-        Self::of_origin(columns, Origin { seed, partition, first_id, run: RunTag::default() })
-    }
-
-    fn of_origin(columns: &[Column], origin: Origin) -> Result<Self, EncodeError> {
         if !(1..=COLUMNS_MAX).contains(&columns.len()) {
             return Err(EncodeError::Columns(columns.len()));
         }
+        let origin = Origin { seed, partition, first_id };
         let mut fields = Vec::with_capacity(columns.len());
         for (index, column) in columns.iter().enumerate() {
             column.check()?;
-            column.check_partition(origin.partition)?;
+            column.check_partition(partition)?;
             column.check_keys()?;
             fields.push(Field::new(column, index, origin));
         }
@@ -111,10 +109,8 @@ impl Encoder {
     /// An encoder of one lane: its rows are numbered by themselves, and have the ids and the values of the
     /// partition's rows that they are.
     pub fn of_ids(columns: &[Column], seed: u64, ids: &Ids) -> Result<Self, EncodeError> {
-        let Ids { lane, base: first_id, run } = *ids;
-        let origin = Origin { seed, partition: lane.key(), first_id, run };
-        let mut encoder = Self::of_origin(columns, origin)?;
-        (encoder.place, encoder.step) = (lane.place.into(), lane.step.get().into());
+        let mut encoder = Self::new(columns, seed, ids.lane.key(), ids.base)?;
+        (encoder.place, encoder.step) = (ids.lane.place.into(), ids.lane.step.get().into());
         encoder.block.every(encoder.step);
         Ok(encoder)
     }

@@ -79,6 +79,11 @@ impl Pick {
         *self == Self::Random
     }
 
+    /// Whether the value follows from the row's number.
+    pub(super) fn follows_rows(&self) -> bool {
+        matches!(self, Self::Cycle | Self::Ascending { .. } | Self::Descending { .. })
+    }
+
     /// Whether values of this kind can be chosen so.
     pub(super) fn check(&self, choosing: Choosing) -> Result<(), ColumnFault> {
         let fault =

@@ -6,6 +6,9 @@
 
 use crate::random::{GAMMA, mix, output};
 
+/// Most elements of an array: so many random bits has a row of its own there.
+pub(crate) const ELEMENTS_MAX: usize = 1 << 16;
+
 /// A row's number in its partition, and the same as a counter of the generator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row {
@@ -18,6 +21,16 @@ impl Row {
     pub(crate) fn new(seq: u64) -> Self {
         Self { seq, counter: seq.wrapping_mul(GAMMA) }
     }
+
+    /// The row with other random bits: those of the first element of its array.
+    #[inline]
+    pub(crate) fn first_element(self) -> Self {
+        let place = self.seq.wrapping_mul(ELEMENTS_MAX as u64);
+        Self { seq: self.seq, counter: place.wrapping_mul(GAMMA) }
+    }
+
+    /// From one element of a row to the next.
+    pub(crate) const NEXT_ELEMENT: Self = Self { seq: 0, counter: GAMMA };
 
     /// The row behind this one by as many as `step` is from the first, without the multiplication.
     #[inline]

@@ -55,6 +55,7 @@ fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
             let end = uuid::write_text(uuid, &mut shown);
             text(&shown[..end])
         }
+        ColumnType::Array(element) => array_text(element.into(), value),
         ColumnType::Bytea => format!("\\x{}", hex(value)),
         ColumnType::Inet => {
             let address = match value.get(4..) {
@@ -69,6 +70,36 @@ fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
             if bits == of { address } else { format!("{address}/{bits}") }
         }
     }
+}
+
+/// An array in binary as text.
+fn array_text(element: ColumnType, value: &[u8]) -> String {
+    // In front of the elements stand five numbers, or three if there is none.
+    let mut rest = value.get(20..).unwrap_or_default();
+    let mut texts = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let length = usize::try_from(i32::from_be_bytes(*length));
+        let (value, after) = after.split_at(length.unwrap_or(0).min(after.len()));
+        rest = after;
+        texts.push(match (length, element) {
+            (Err(_), _) => "NULL".to_owned(),
+            // A cast writes it out, and the type itself does not.
+            (_, ColumnType::Boolean) => if value == [0] { "f" } else { "t" }.to_owned(),
+            _ => quoted(value_text(element, value)),
+        });
+    }
+    format!("{{{}}}", texts.join(","))
+}
+
+/// An element in quotes where it must be.
+fn quoted(text: String) -> String {
+    let is_special = |char: char| {
+        matches!(char, '"' | '\\' | '{' | '}' | ',' | ' ' | '\t' | '\n' | '\r' | '\x0b' | '\x0c')
+    };
+    if !text.is_empty() && !text.eq_ignore_ascii_case("null") && !text.contains(is_special) {
+        return text;
+    }
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn hex(bytes: &[u8]) -> String {

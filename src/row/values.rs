@@ -3,14 +3,15 @@
 use serde::Serialize;
 
 use super::check::{
-    ColumnError, ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, choice, finite,
-    in_order, lateness, possible, short, text, weighed, whole, whole_limits,
+    ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, choice, finite, in_order,
+    lateness, possible, share_of_nulls, short, text, whole, whole_limits,
 };
 use super::day::DAY_US;
-use super::literal;
 use super::numeric::{MAX_SCALE, pow10};
-use super::pick::{Choosing, Pick, ROWS_MAX};
-use super::{Column, ColumnType, Network, Pattern, Sample};
+use super::pick::{Choosing, Pick};
+use super::random::ELEMENTS_MAX;
+use super::{Column, ColumnType, Network, Pattern, Sample, is_zero};
+use super::{histogram, literal};
 
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ const CHOSEN: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `sm
 /// Types whose values have a measure.
 const MEASURED: &str = "`integer`, `bigint`, `smallint`, `numeric(15,2)`, `real`, `double precision`, `date`, `time`, \
                         `timestamptz` or `timestamp`";
-/// Most buckets of a histogram.
-const BUCKETS_MAX: usize = 65_536;
+/// What arrays are of.
+const ARRAYS: &str = "`integer[]`, `text[]` or another array";
 
 /// Where the values of a column come from.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -200,6 +201,20 @@ pub enum Values {
     },
     /// A text with placeholders.
     Pattern(Pattern),
+    /// An array.
+    Array(Box<Elements>),
+}
+
+/// The elements of an array.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Elements {
+    /// What each of them is.
+    pub of: Values,
+    /// How many there are: a whole number, from a range or along a histogram.
+    pub length: Values,
+    /// Probability that one of them is NULL, from 0 up to, but not including, 1.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub null_ratio: f64,
 }
 
 /// The values that come beside those that one is chosen of.
@@ -211,69 +226,59 @@ pub struct Others {
     pub values: Values,
 }
 
-impl Column {
-    /// Whether the column's SQL type can hold every one of its values.
-    pub fn check(&self) -> Result<(), ColumnError> {
-        self.values
-            .fault(self.sql_type)
-            .and_then(|()| self.null_fault())
-            .map_err(|fault| ColumnError { column: self.name.clone(), fault })
-    }
-
-    /// Whether the column's SQL type can hold the partition's number, if the column shows it.
-    pub(crate) fn check_partition(&self, partition: u32) -> Result<(), ColumnError> {
-        let [low, high] = whole_limits(self.sql_type).map(|limit| limit.to_string());
-        if self.values != Values::Partition
-            || i128::from(partition) <= whole_limits(self.sql_type)[1]
-        {
-            return Ok(());
+impl Elements {
+    /// One of them as a column, of a column of arrays.
+    pub(crate) fn element(&self, column: &Column) -> Column {
+        Column {
+            name: column.name.clone(),
+            sql_type: column.sql_type.element().unwrap_or(column.sql_type),
+            values: self.of.clone(),
+            null_ratio: self.null_ratio,
         }
-        let fault = ColumnFault::OutOfRange {
-            value: format!("partition {partition}"),
-            sql_type: self.sql_type,
-            low,
-            high,
-            fix: "use fewer partitions, or a wider type",
-        };
-        Err(ColumnError { column: self.name.clone(), fault })
     }
 
-    /// Whether all is there that its values are made of.
-    pub(crate) fn check_keys(&self) -> Result<(), ColumnError> {
-        let Some(Values::Reference { table, column, keys: None, .. }) = self.values.reference()
-        else {
-            return Ok(());
-        };
-        let fault = ColumnFault::Setting {
-            fact: format!("its values are keys of {table} ({column}), which only a server knows"),
-            fix: "run it, or give it values that need no server, such as an integer".into(),
-        };
-        Err(ColumnError { column: self.name.clone(), fault })
+    /// The fewest and the most; `None` if no number of them is said.
+    pub(super) fn lengths(&self) -> Option<[i64; 2]> {
+        match &self.length {
+            Values::Integer { min, max, .. } => Some([*min, *max]),
+            Values::Histogram { bounds, .. } => {
+                let end = |bound: Option<&String>| bound?.parse().ok();
+                Some([end(bounds.first())?, end(bounds.last())?])
+            }
+            _ => None,
+        }
     }
 
-    fn null_fault(&self) -> Result<(), ColumnFault> {
+    /// Whether they can be elements of this type.
+    fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
         let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
-        if !(0.0..1.0).contains(&self.null_ratio) {
-            let fact = format!("`null_ratio` is {:?}, which is no share below 1", self.null_ratio);
-            return fault(fact, "write a number from 0 to below 1, or leave the column out");
+        if !matches!(self.length, Values::Integer { .. } | Values::Histogram { .. }) {
+            let fact = format!("`length` cannot be `{}`", self.length.name());
+            return fault(fact, "use integer or histogram: { integer = { min = 0, max = 5 } }");
         }
-        let is_role = matches!(self.values, Values::RowId | Values::Partition | Values::DueTime);
-        if is_role && self.null_ratio > 0.0 {
-            let fact = format!("`{}` values are never NULL", self.values.name());
-            return fault(fact, "delete `null_ratio`");
+        self.length.fault(ColumnType::Integer)?;
+        let [least, most] = self.lengths().unwrap_or([0, 0]);
+        if least < 0 || most > ELEMENTS_MAX as i64 {
+            let fact = format!("`length` goes from {least} to {most}");
+            return fault(fact, "an array has from 0 to 65536 elements");
         }
-        Ok(())
+        share_of_nulls(self.null_ratio, "write a number from 0 to below 1")?;
+        if self.of.pick().is_some_and(Pick::follows_rows) {
+            let fact = "elements are drawn, and not chosen in the order of the rows".to_owned();
+            return fault(fact, "use \"random\", zipf or a distribution");
+        }
+        self.of.fault_within("of", sql_type)
     }
 }
 
 impl Values {
     /// Whether the SQL type can hold every one of the values.
-    fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
+    pub(super) fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
         use ColumnType as T;
         possible(sql_type)?;
         let holds = |types, holds| self.held(sql_type, types, holds);
         match self {
-            Values::RowId => holds("`bigint` or `uuid`", matches!(sql_type, T::BigInt | T::Uuid)),
+            Values::RowId => holds("`bigint`", sql_type == T::BigInt),
             Values::Partition => holds("`smallint`, `integer` or `bigint`", whole(sql_type)),
             Values::DueTime => holds(
                 "`timestamptz`, `timestamp` or `date`",
@@ -311,7 +316,7 @@ impl Values {
             Values::Histogram { bounds, weights, distinct, pick } => {
                 holds(MEASURED, literal::is_measured(sql_type))?;
                 pick.check(Choosing::Weighed)?;
-                histogram(bounds, weights, *distinct, sql_type)
+                histogram::check(bounds, weights, *distinct, sql_type)
             }
             Values::Text { min_chars, max_chars } => {
                 holds("`text`, `varchar(50)` or `char(8)`", text(sql_type))?;
@@ -361,6 +366,10 @@ impl Values {
                 )?;
                 short(pattern.chars_max(), sql_type, "shorten the pattern, or use a wider type")
             }
+            Values::Array(elements) => match sql_type.element() {
+                None => holds(ARRAYS, false),
+                Some(element) => elements.fault(element),
+            },
         }
     }
 
@@ -408,16 +417,32 @@ impl Values {
         held.then_some(()).ok_or_else(pair)
     }
 
-    /// Whether they can be what comes beside values that one is chosen of.
-    fn fault_among_others(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
-        let is_role = matches!(self, Self::RowId | Self::Partition | Self::Choice { .. });
-        if is_role || self.is_of_due_time() {
+    /// Whether they can be a part of other values, under this key.
+    fn fault_within(&self, key: &str, sql_type: ColumnType) -> Result<(), ColumnFault> {
+        if matches!(self, Self::RowId | Self::Partition) || self.is_of_due_time() {
             return Err(ColumnFault::Setting {
-                fact: format!("`others` cannot be `{}`", self.name()),
+                fact: format!("`{key}` cannot be `{}`", self.name()),
                 fix: "use a generator such as label or integer".into(),
             });
         }
         self.fault(sql_type)
+    }
+
+    /// How they are chosen, where that can be said.
+    fn pick(&self) -> Option<&Pick> {
+        match self {
+            Self::Label { pick, .. }
+            | Self::Integer { pick, .. }
+            | Self::Decimal { pick, .. }
+            | Self::Float { pick, .. }
+            | Self::Day { pick, .. }
+            | Self::Timestamp { pick, .. }
+            | Self::Histogram { pick, .. }
+            | Self::Choice { pick, .. }
+            | Self::File { pick, .. }
+            | Self::Reference { pick, .. } => Some(pick),
+            _ => None,
+        }
     }
 
     /// The name in a profile.
@@ -445,6 +470,7 @@ impl Values {
             Self::Bytes { .. } => "bytes",
             Self::Inet { .. } => "inet",
             Self::Pattern(_) => "pattern",
+            Self::Array(_) => "array",
         }
     }
 
@@ -458,6 +484,7 @@ impl Values {
         match self {
             Self::Reference { .. } => Some(self),
             Self::Choice { others: Some(others), .. } => others.values.reference(),
+            Self::Array(elements) => elements.of.reference(),
             _ => None,
         }
     }
@@ -467,6 +494,7 @@ impl Values {
         match self {
             Self::Reference { .. } => Some(self),
             Self::Choice { others: Some(others), .. } => others.values.reference_mut(),
+            Self::Array(elements) => elements.of.reference_mut(),
             _ => None,
         }
     }
@@ -517,6 +545,10 @@ impl Values {
             Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
             Self::Inet { network } => network.free() as f64 + 1.0,
             Self::Pattern(pattern) => pattern.distinct(),
+            Self::Array(elements) => {
+                let most = elements.lengths().map_or(0.0, |[_, most]| most as f64);
+                elements.of.distinct().powf(most)
+            }
         }
     }
 }
@@ -544,52 +576,12 @@ fn chosen(
     }
     let longest = of.iter().map(|text| text.chars().count() as u64).max();
     short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")?;
-    others.map_or(Ok(()), |others| others.values.fault_among_others(sql_type))
-}
-
-/// Whether the type has each of a histogram's bounds, and they are in order.
-fn histogram(
-    bounds: &[String],
-    weights: &[f64],
-    distinct: Option<u64>,
-    sql_type: ColumnType,
-) -> Result<(), ColumnFault> {
-    let fault = |fact, fix: &'static str| Err(ColumnFault::Setting { fact, fix: fix.into() });
-    if !(2..=BUCKETS_MAX + 1).contains(&bounds.len()) {
-        let fact = format!("`bounds` has {} values", bounds.len());
-        return fault(fact, "list from 2 to 65537 of them: the ends of the buckets");
-    }
-    let of = |text: &String| {
-        let whole = literal::whole(sql_type, text).map(|whole| (whole, 0.0));
-        whole.or_else(|| literal::float(sql_type, text).map(|float| (0, float)))
-    };
-    let mut last = None;
-    for (place, text) in bounds.iter().enumerate() {
-        let Some(value) = of(text) else {
-            let fact = format!("`{text}` is no value of type {sql_type}");
-            return fault(fact, "write values of the column's type, in double quotes");
-        };
-        if last.is_some_and(|last| last > value) {
-            let fact = format!("`{text}` is below `{}`, which stands before it", bounds[place - 1]);
-            return fault(fact, "write the bounds in their order");
-        }
-        last = Some(value);
-    }
-    if let Some((min, max)) = bounds.first().and_then(of).zip(last) {
-        finite(min.1, max.1, sql_type)?;
-    }
-    let buckets = bounds.len() - 1;
-    if !weights.is_empty() && weights.len() != buckets {
-        let fact =
-            format!("`bounds` are of {buckets} buckets, and `weights` has {}", weights.len());
-        return fault(fact, "write a weight for each bucket: one less than bounds");
-    }
-    weighed(("bounds", buckets), weights, None)?;
-    match distinct {
-        Some(distinct) if !(1..=ROWS_MAX).contains(&distinct) => fault(
-            format!("`distinct` is {distinct}, which is not from 1 to {ROWS_MAX}"),
-            "write how many different values there are, or leave it out",
-        ),
-        _ => Ok(()),
+    match others {
+        Some(Others { values: Values::Choice { .. }, .. }) => Err(ColumnFault::Setting {
+            fact: "`others` cannot be `choice`".to_owned(),
+            fix: "use a generator such as label or integer".into(),
+        }),
+        Some(others) => others.values.fault_within("others", sql_type),
+        None => Ok(()),
     }
 }

@@ -207,11 +207,15 @@ async fn takes_inserts(session: &mut Session, act: &str, oid: u32) -> Result<boo
 }
 
 /// Whether a column of type `have` takes the binary form of type `want`: the same type, with the
-/// same modifier or none.
+/// same modifier or none. With an array the type of its elements is sent, so that must be the very same.
 fn fits(have: &str, want: &str) -> bool {
-    let text = |name: &str| name == "text" || name == "character varying";
     let base = |name: &str| name.split('(').next().unwrap_or(name).to_owned();
-    have == want || have == base(want) || (text(have) && text(&base(want)))
+    if let (Some(have), Some(want)) = (have.strip_suffix("[]"), want.strip_suffix("[]")) {
+        return have == want || have == base(want);
+    }
+    let text = |name: &str| name == "text" || name == "character varying";
+    let is_array = have.ends_with("[]") || want.ends_with("[]");
+    have == want || !is_array && (have == base(want) || text(have) && text(&base(want)))
 }
 
 #[cfg(test)]
@@ -226,5 +230,10 @@ mod tests {
         assert!(fits("character varying", "text"));
         assert!(fits("text", "character varying(50)"));
         assert!(!fits("integer", "bigint"));
+        assert!(fits("numeric(8,2)[]", "numeric(8,2)[]") && fits("numeric[]", "numeric(8,2)[]"));
+        assert!(fits("character varying[]", "character varying(50)[]"));
+        assert!(!fits("text[]", "character varying(50)[]"), "another type of elements");
+        assert!(!fits("character varying", "character varying(50)[]"));
+        assert!(!fits("numeric[]", "numeric(8,2)") && !fits("text[]", "text"));
     }
 }

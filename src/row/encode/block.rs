@@ -1,4 +1,4 @@
-//! A few rows in the making: written column by column, moved out row by row.
+//! A few rows in the making: written column by column, moved out row by row; and several values of one row.
 //!
 //! Going down a column keeps what the column needs in registers and lets the processor work at
 //! several rows at once, since no row waits for the length of the one before. Each row has room
@@ -41,6 +41,150 @@ enum Due {
     Even(Progression),
     /// One by one.
     Each(Box<[i64; ROWS_MAX]>),
+}
+
+/// What values are appended to.
+pub(super) trait Rows: Sized {
+    /// The row of the first value.
+    fn first(&self) -> Row;
+
+    /// How far it is from the row of one value to that of the next.
+    fn step(&self) -> u64;
+
+    /// Appends fields: `write` puts each to the front of the space and returns its length.
+    fn put(&mut self, write: impl FnMut(Row, &mut [u8]) -> usize);
+
+    /// Appends fields that are made of the moment at which their row is due.
+    fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize);
+
+    /// Appends what `put` does, and lets `change` change each field, of a length, in its place; it
+    /// returns the new length.
+    fn put_and_change(
+        &mut self,
+        put: impl Fn(&mut Self),
+        change: impl Fn(Row, usize, &mut [u8]) -> usize,
+    );
+
+    /// Appends what `put` does, and in its place NULL to the rows that `is_null` names.
+    fn put_or_null(&mut self, put: impl Fn(&mut Self), is_null: impl Fn(Row) -> bool) {
+        self.put_and_change(put, |row, length, field| match is_null(row) {
+            true => write(NULL, field),
+            false => length,
+        });
+    }
+}
+
+impl Rows for Block {
+    fn first(&self) -> Row {
+        self.first
+    }
+
+    fn step(&self) -> u64 {
+        self.step.seq
+    }
+
+    #[inline]
+    fn put(&mut self, mut write: impl FnMut(Row, &mut [u8]) -> usize) {
+        let (mut row, step) = (self.first, self.step);
+        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
+        for (bytes, end) in rows.zip(&mut self.ends[..self.rows]) {
+            *end += write(row, &mut bytes[*end..]);
+            row = row.plus(step);
+        }
+    }
+
+    #[inline]
+    fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize) {
+        if let Due::Even(mut due) = self.due {
+            return self.put(|row, space| write(row, due.advance(), space));
+        }
+        let Due::Each(due_us) = &self.due else { return };
+        let (mut row, step) = (self.first, self.step);
+        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
+        let rows = rows.zip(&mut self.ends[..self.rows]);
+        for ((bytes, end), due_us) in rows.zip(due_us.iter()) {
+            *end += write(row, *due_us, &mut bytes[*end..]);
+            row = row.plus(step);
+        }
+    }
+
+    fn put_and_change(
+        &mut self,
+        put: impl Fn(&mut Self),
+        change: impl Fn(Row, usize, &mut [u8]) -> usize,
+    ) {
+        let starts = self.ends;
+        put(self);
+        let (mut row, step) = (self.first, self.step);
+        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
+        for ((bytes, end), start) in rows.zip(&mut self.ends[..self.rows]).zip(starts) {
+            *end = start + change(row, *end - start, &mut bytes[start..]);
+            row = row.plus(step);
+        }
+    }
+}
+
+/// Values of one row, one behind the other: none of them is made of the moment at which it is due.
+#[derive(Debug)]
+pub(super) struct InRow<'s> {
+    row: Row,
+    count: usize,
+    space: &'s mut [u8],
+    end: usize,
+}
+
+impl<'s> InRow<'s> {
+    /// So many elements of the row's array.
+    pub(super) fn elements(row: Row, count: usize, space: &'s mut [u8]) -> Self {
+        Self { row: row.first_element(), count, space, end: 0 }
+    }
+
+    /// Bytes that were appended.
+    pub(super) fn bytes(&self) -> usize {
+        self.end
+    }
+}
+
+impl Rows for InRow<'_> {
+    fn first(&self) -> Row {
+        self.row
+    }
+
+    fn step(&self) -> u64 {
+        Row::NEXT_ELEMENT.seq
+    }
+
+    #[inline]
+    fn put(&mut self, mut write: impl FnMut(Row, &mut [u8]) -> usize) {
+        let mut row = self.row;
+        for _ in 0..self.count {
+            self.end += write(row, &mut self.space[self.end..]);
+            row = row.plus(Row::NEXT_ELEMENT);
+        }
+    }
+
+    fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize) {
+        // The check of the columns refuses them.
+        self.put(|row, space| write(row, 0, space));
+    }
+
+    fn put_and_change(
+        &mut self,
+        put: impl Fn(&mut Self),
+        change: impl Fn(Row, usize, &mut [u8]) -> usize,
+    ) {
+        let (first, count) = (self.row, self.count);
+        // One at a time: where it ends follows from the change.
+        self.count = 1;
+        for _ in 0..count {
+            let start = self.end;
+            put(self);
+            let length = self.end - start;
+            self.end = start + change(self.row, length, &mut self.space[start..]);
+            self.row = self.row.plus(Row::NEXT_ELEMENT);
+        }
+        (self.row, self.count) = (first, count);
+    }
 }
 
 impl Block {
@@ -96,76 +240,9 @@ impl Block {
         self.rows as u64
     }
 
-    /// The first row of the block.
-    pub(super) fn first(&self) -> Row {
-        self.first
-    }
-
-    /// How far it is from one row to the next.
-    pub(super) fn step(&self) -> u64 {
-        self.step.seq
-    }
-
     /// Has only every `step`-th row.
     pub(super) fn every(&mut self, step: u64) {
         self.step = Row::new(step);
-    }
-
-    /// Appends a field to every row: `write` puts it to the front of the space and returns its
-    /// length.
-    #[inline]
-    pub(super) fn put(&mut self, mut write: impl FnMut(Row, &mut [u8]) -> usize) {
-        let (mut row, step) = (self.first, self.step);
-        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
-        for (bytes, end) in rows.zip(&mut self.ends[..self.rows]) {
-            *end += write(row, &mut bytes[*end..]);
-            row = row.plus(step);
-        }
-    }
-
-    /// Appends what `put` does, and in its place NULL to the rows that `is_null` names.
-    pub(super) fn put_or_null(
-        &mut self,
-        put: impl FnOnce(&mut Self),
-        is_null: impl Fn(Row) -> bool,
-    ) {
-        self.put_and_change(put, |row, length, field| match is_null(row) {
-            true => write(NULL, field),
-            false => length,
-        });
-    }
-
-    /// Appends what `put` does, and lets `change` change each field, of a length, in its place; it
-    /// returns the new length.
-    pub(super) fn put_and_change(
-        &mut self,
-        put: impl FnOnce(&mut Self),
-        change: impl Fn(Row, usize, &mut [u8]) -> usize,
-    ) {
-        let starts = self.ends;
-        put(self);
-        let (mut row, step) = (self.first, self.step);
-        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
-        for ((bytes, end), start) in rows.zip(&mut self.ends[..self.rows]).zip(starts) {
-            *end = start + change(row, *end - start, &mut bytes[start..]);
-            row = row.plus(step);
-        }
-    }
-
-    /// Appends a field to every row, made of its due time.
-    #[inline]
-    pub(super) fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize) {
-        if let Due::Even(mut due) = self.due {
-            return self.put(|row, space| write(row, due.advance(), space));
-        }
-        let Due::Each(due_us) = &self.due else { return };
-        let (mut row, step) = (self.first, self.step);
-        let rows = self.bytes.chunks_exact_mut(self.row_bytes_max);
-        let rows = rows.zip(&mut self.ends[..self.rows]);
-        for ((bytes, end), due_us) in rows.zip(due_us.iter()) {
-            *end += write(row, *due_us, &mut bytes[*end..]);
-            row = row.plus(step);
-        }
     }
 
     /// Moves the rows to the front of `out`, which has room for as many of the longest; returns

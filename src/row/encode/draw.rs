@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::block::Block;
+use super::block::Rows;
 use crate::row::alias::Alias;
 use crate::row::literal::{INET_V4, INET_V6};
 use crate::row::pick::{Distribution, Order};
@@ -81,7 +81,7 @@ impl Whole {
 
     /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn put(&self, block: &mut Block, write: impl Fn(i64, &mut [u8]) -> usize) {
+    pub(super) fn put(&self, block: &mut impl Rows, write: impl Fn(i64, &mut [u8]) -> usize) {
         let &Self { min, span, ref draw, stream } = self;
         let number = |offset: u64| min.wrapping_add(offset as i64);
         let bits = |row| stream.bits(row);
@@ -219,7 +219,7 @@ impl Chosen {
 
     /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn put(&self, block: &mut Block, write: impl Fn(u64, &mut [u8]) -> usize) {
+    pub(super) fn put(&self, block: &mut impl Rows, write: impl Fn(u64, &mut [u8]) -> usize) {
         match &self.draw {
             ChosenDraw::Random(alias) => {
                 block.put(|row, space| write(alias.draw(self.stream.bits(row)), space));

@@ -1,6 +1,7 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
-use super::block::{Block, write};
+use super::array::Frame;
+use super::block::{Rows, write};
 use super::draw::{Bytes, Chosen, EventTime, Float, Inet, Text, Whole};
 use super::label::{NumberedText, Table};
 use super::pattern::Template;
@@ -11,7 +12,7 @@ use crate::row::quantile::Quantiles;
 use crate::row::random::Stream;
 use crate::row::sample::NULL;
 use crate::row::uuid;
-use crate::row::{Column, ColumnType, Pick, RunTag, Sample, Values};
+use crate::row::{Column, ColumnType, ElementType, Elements, Pick, Sample, Values};
 
 /// 2000-01-01, where PostgreSQL's time begins, in Unix time.
 const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
@@ -28,18 +29,12 @@ pub(super) struct Origin {
     pub(super) seed: u64,
     pub(super) partition: u32,
     pub(super) first_id: i64,
-    pub(super) run: RunTag,
 }
 
 /// One column, ready to be encoded.
 #[derive(Debug, Clone)]
 pub(super) enum Field {
     RowId {
-        first: i64,
-    },
-    RowUuid {
-        run: RunTag,
-        partition: u32,
         first: i64,
     },
     DueTimestamp,
@@ -73,6 +68,13 @@ pub(super) enum Field {
     Bytes(Bytes),
     Inet(Inet),
     Pattern(Template),
+    Array {
+        lengths: Whole,
+        /// Most elements.
+        most: usize,
+        frame: Frame,
+        element: Box<Field>,
+    },
     /// Texts, followed by spaces up to so many characters.
     Padded {
         field: Box<Field>,
@@ -88,7 +90,11 @@ pub(super) enum Field {
 impl Field {
     /// Compiles a column that has passed [`Column::check`].
     pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
-        let stream = Stream::new(origin.seed, origin.partition, index);
+        Self::of_stream(column, Stream::new(origin.seed, origin.partition, index), origin)
+    }
+
+    /// The same with the random bits of a stream.
+    fn of_stream(column: &Column, stream: Stream, origin: Origin) -> Self {
         let mut field = Self::of_values(column, stream, origin);
         if let ColumnType::Char(chars) = column.sql_type {
             field = Self::Padded { field: Box::new(field), chars: chars as usize };
@@ -103,10 +109,6 @@ impl Field {
     fn of_values(column: &Column, stream: Stream, origin: Origin) -> Self {
         let sql_type = column.sql_type;
         match &column.values {
-            Values::RowId if sql_type == ColumnType::Uuid => {
-                let Origin { run, partition, first_id: first, .. } = origin;
-                Self::RowUuid { run, partition, first }
-            }
             Values::RowId => Self::RowId { first: origin.first_id },
             Values::Partition => {
                 let number = origin.partition.into();
@@ -193,6 +195,7 @@ impl Field {
                 let binary = sql_type == ColumnType::Jsonb;
                 Self::Pattern(Template::new(pattern, binary, stream, origin.first_id))
             }
+            Values::Array(array) => Self::array(column, array, stream, origin),
         }
     }
 
@@ -200,6 +203,26 @@ impl Field {
     fn one_of(sample: &Sample, pick: &Pick, stream: Stream) -> Self {
         let last = sample.count().saturating_sub(1) as i64;
         Self::Sampled(Whole::new(0, last, pick, stream), sample.clone())
+    }
+
+    /// Arrays: how long they are is drawn from the column's own stream, and the elements from another.
+    fn array(column: &Column, array: &Elements, stream: Stream, origin: Origin) -> Self {
+        let element = array.element(column);
+        let lengths = match &array.length {
+            Values::Histogram { bounds, weights, distinct, pick } => {
+                let bounds = bounds.iter().filter_map(|bound| bound.parse().ok());
+                let bounds: Vec<i64> = bounds.collect();
+                Whole::along(Quantiles::new(&bounds, weights, *distinct), pick, stream)
+            }
+            Values::Integer { min, max, pick } => Whole::new(*min, *max, pick, stream),
+            // The check refuses others.
+            _ => Whole::new(0, 0, &Pick::Random, stream),
+        };
+        let most = array.lengths().map_or(0, |[_, most]| most as usize);
+        let oid = element.sql_type.as_element().map_or(0, ElementType::oid);
+        let frame = Frame::new(oid, element.has_nulls());
+        let element = Box::new(Self::of_stream(&element, stream.split(1), origin));
+        Self::Array { lengths, most, frame, element }
     }
 
     /// Numbers in units of a numeric's scale, between these ends.
@@ -285,23 +308,21 @@ impl Field {
             Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
             Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
             Self::Text(text) => text.max_bytes(),
-            Self::RowUuid { .. } | Self::Uuid(_) | Self::DueUuid(_) => 4 + 16,
+            Self::Uuid(_) | Self::DueUuid(_) => 4 + 16,
             Self::Bytes(bytes) => bytes.max_bytes(),
             Self::Inet(inet) => inet.bytes(),
             Self::Pattern(template) => template.max_bytes(),
+            Self::Array { most, element, .. } => Frame::max_bytes(most * element.max_bytes()),
             Self::Padded { field, chars } => field.max_bytes() + chars,
         }
     }
 
     /// Appends the column's value to each row of the block.
-    pub(super) fn put(&self, block: &mut Block) {
+    pub(super) fn put<R: Rows>(&self, block: &mut R) {
         match self {
             Self::RowId { first } => {
                 block.put(|row, space| write_i64(first.wrapping_add(row.seq as i64), space));
             }
-            Self::RowUuid { run, partition, first } => block.put(|row, space| {
-                write_uuid(run.uuid(*partition, first.wrapping_add(row.seq as i64)), space)
-            }),
             Self::DueTimestamp => {
                 block.put_due(|_, due_us, space| write_i64(timestamp(due_us), space));
             }
@@ -362,16 +383,6 @@ impl Field {
             Self::Sampled(number, sample) => {
                 number.put(block, |number, space| sample.write(number as usize, space));
             }
-            Self::Mixed(chosen, fields, others) => block.put_and_change(
-                |block| others.put(block),
-                |row, length, space| match fields.get(chosen.at(row) as usize) {
-                    None => length,
-                    Some(field) => {
-                        space[..field.len()].copy_from_slice(field);
-                        field.len()
-                    }
-                },
-            ),
             Self::Uuid(stream) => {
                 block.put(|row, space| write_uuid(uuid::random(*stream, row), space));
             }
@@ -384,6 +395,29 @@ impl Field {
             Self::Bytes(bytes) => block.put(|row, space| bytes.write(row, space)),
             Self::Inet(inet) => block.put(|row, space| inet.write(row, space)),
             Self::Pattern(template) => template.put(block),
+            Self::Mixed(..) | Self::Array { .. } | Self::Padded { .. } | Self::Nullable { .. } => {
+                self.put_others(block);
+            }
+        }
+    }
+
+    /// The same of what is made of other fields.
+    fn put_others<R: Rows>(&self, block: &mut R) {
+        match self {
+            Self::Mixed(chosen, fields, others) => block.put_and_change(
+                |block| others.put(block),
+                |row, length, space| match fields.get(chosen.at(row) as usize) {
+                    None => length,
+                    Some(field) => {
+                        space[..field.len()].copy_from_slice(field);
+                        field.len()
+                    }
+                },
+            ),
+            Self::Array { lengths, frame, element, .. } => block.put(|row, space| {
+                let elements = (row, lengths.at(row) as usize);
+                frame.write(elements, space, |elements| element.put(elements))
+            }),
             Self::Padded { field, chars } => block.put_and_change(
                 |block| field.put(block),
                 |_, length, space| pad(space, length, *chars),
@@ -394,6 +428,7 @@ impl Field {
                     |row| stream.bits(row) >> 11 < *null_below,
                 );
             }
+            _ => {}
         }
     }
 }

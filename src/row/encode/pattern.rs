@@ -1,6 +1,6 @@
 //! Patterns made ready for encoding: each part draws for itself.
 
-use super::block::Block;
+use super::block::Rows;
 use super::draw::{Whole, put_chars, put_number, put_units};
 use crate::row::pattern::Part;
 use crate::row::random::{Row, Stream, scale};
@@ -75,7 +75,7 @@ impl Template {
     }
 
     /// Appends the pattern's field to each row of the block.
-    pub(super) fn put(&self, block: &mut Block) {
+    pub(super) fn put(&self, block: &mut impl Rows) {
         block.put(|row, space| {
             let mut end = 4;
             end += append(&mut space[end..], self.head);

@@ -1,5 +1,6 @@
 //! Laws of the encoder: every value is in its range, every row is a pure function of its number.
 
+mod arrays;
 mod kinds;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use self::arrays::every_array;
 use self::kinds::{every_choice, every_file, every_key, every_order, every_other_kind};
 use super::*;
 use crate::pace::{Course, Rate, Schedule};
@@ -237,10 +239,8 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
     if column.null_ratio > 0.0 && bytes == NULL {
         return;
     }
-    assert!(
-        kinds::width_of(column.sql_type).is_none_or(|width| width == bytes.len()),
-        "{column:?}"
-    );
+    let width = kinds::width_of(column.sql_type);
+    assert!(width.is_none_or(|width| width == bytes.len()), "{column:?}");
     let in_range = |value: i128, min, max, pick: &Pick| {
         assert!((min..=max).contains(&value), "{column:?} {value}");
         assert_eq!(cycled(pick, seq, min, max).unwrap_or(value), value, "{column:?} row {seq}");
@@ -330,6 +330,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
         }
         // The server and psycopg read the rest: tests/oracle.rs.
         Values::Inet { .. } => assert!([8, 20].contains(&bytes.len())),
+        Values::Array(elements) => arrays::check(column, elements, bytes, seq),
         Values::Pattern(pattern) => {
             let text = str::from_utf8(bytes).unwrap();
             assert!(text.chars().count() <= 1 + pattern.as_written().len() * 4, "{text}");
@@ -344,7 +345,7 @@ proptest! {
     fn every_value_has_its_type_and_is_in_its_range(
         seed: u64, partition in 0_u32..=32_767, first_row in FIRST_ROWS, first_id: i64,
     ) {
-        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file(), every_key(), every_order()];
+        let columns = [every_kind(), every_pick(), every_other_kind(), every_choice(), every_file(), every_key(), every_order(), every_array()];
         let columns = columns.concat();
         let mut encoder = Encoder::new(&columns, seed, partition, first_id).unwrap();
         let bytes = encode(&mut encoder, first_row, 100, &[1 << 20]);
@@ -363,7 +364,7 @@ proptest! {
         seed: u64, first_row in FIRST_ROWS, rows in 1_u64..150,
         rooms in prop::collection::vec(0_usize..20_000, 1..5),
     ) {
-        for columns in [every_kind(), every_pick(), every_order(), stream_table()] {
+        for columns in [every_kind(), every_pick(), every_order(), every_array(), stream_table()] {
             let mut encoder = Encoder::new(&columns, seed, 5, 1).unwrap();
             let at_once = encode(&mut encoder, first_row, rows, &[1 << 20]);
             prop_assert_eq!(&encode(&mut encoder, first_row, rows, &rooms), &at_once);
@@ -378,12 +379,12 @@ proptest! {
     fn the_lanes_of_a_partition_have_its_rows_between_them(
         seed: u64, first_row in 0_u64..1 << 40, lanes in 1_u32..40,
     ) {
-        let columns: Vec<Column> = [every_kind(), every_pick(), every_order()].concat().into_iter()
+        let columns: Vec<Column> = [every_kind(), every_pick(), every_order(), every_array()].concat().into_iter()
             .filter(|column| !column.values.is_of_due_time()).collect();
         let lanes = NonZeroU32::new(lanes).unwrap();
         for number in 0..lanes.get() {
             let lane = Lane { partition: Some(5), ..Lane::of(number, lanes, None) };
-            let ids = Ids { lane, base: 7, run: crate::row::RunTag::default() };
+            let ids = Ids { lane, base: 7 };
             let mut own = Encoder::of_ids(&columns, seed, &ids).unwrap();
             let own = encode(&mut own, first_row, 70, &[1 << 20]);
             let mut whole = Encoder::new(&columns, seed, 5, 7).unwrap();
@@ -515,7 +516,7 @@ fn tables_that_cannot_be_encoded_are_refused() {
     assert_eq!(
         refused(&[column("body", T::Text, text)], 0),
         "column `body`: a row has up to 1073741856 bytes, and PostgreSQL takes 1073741760; shorten \
-         the longest texts"
+         the longest texts or arrays"
     );
     assert_eq!(
         refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),

@@ -1,7 +1,7 @@
 //! Which values fit which types, and what is said where they do not.
 
 use super::*;
-use crate::row::{Pick, Zipf};
+use crate::row::{ColumnError, Pick, Zipf};
 
 fn check(sql_type: ColumnType, values: Values) -> Result<(), ColumnError> {
     Column { name: "c".to_owned(), sql_type, values, null_ratio: 0.0 }.check()
