@@ -14,7 +14,9 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
-use strom_load::row::{CHUNK_BYTES, Column, ColumnType, Elements, Encoder, Pick, Values, Zipf};
+use strom_load::row::{
+    CHUNK_BYTES, Column, ColumnType, Conditional, Elements, Encoder, Pick, Values, Zipf,
+};
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
 const ROUNDS: usize = 15;
@@ -67,9 +69,12 @@ fn main() -> Result<(), Failure> {
     for (name, encoder) in &alone {
         cases.push(Case::new(&format!("  {name} alone"), encoding(encoder, &due_times())));
     }
+    let country = ("city by country", city_by_country());
     let generators = generators()
         .into_iter()
-        .map(|(name, column)| Ok((name, Encoder::new(&[column], 42, 1, 1)?)))
+        .map(|(name, column)| (name, vec![column]))
+        .chain([country])
+        .map(|(name, columns)| Ok((name, Encoder::new(&columns, 42, 1, 1)?)))
         .collect::<Result<Vec<_>, Failure>>()?;
     for (name, encoder) in &generators {
         cases.push(Case::new(&format!("  {name}"), encoding(encoder, &due_times())));
@@ -153,6 +158,26 @@ fn generators() -> Vec<(&'static str, Column)> {
         ("integer[4], uniform", array(integer(100_000, Pick::Random), 4)),
         ("text[4], choice of 4", array(choice(Vec::new()), 4)),
     ]
+}
+
+/// A column, and another one that depends on it: take away what the first one costs.
+fn city_by_country() -> Vec<Column> {
+    let choice = |of: &[&str]| Values::Choice {
+        of: of.iter().map(|text| (*text).to_owned()).collect(),
+        weights: Vec::new(),
+        others: None,
+        pick: Pick::Random,
+    };
+    let of = [("DE", choice(&["Berlin", "Hamburg", "Köln"])), ("FR", choice(&["Paris", "Lyon"]))];
+    let of = of.into_iter().map(|(key, values)| (key.to_owned(), values)).collect();
+    let city = Values::Conditional(Conditional { on: "country".to_owned(), of, others: None });
+    let column = |name: &str, values| Column {
+        name: name.to_owned(),
+        sql_type: ColumnType::Text,
+        values,
+        null_ratio: 0.0,
+    };
+    vec![column("country", choice(&["DE", "FR"])), column("city", city)]
 }
 
 /// Arrays of so many of a column's values.

@@ -32,9 +32,9 @@ pub use shape::{Shape, Sine, Stage};
 pub use sweep::{IfAbsent, Sweep, SweepMode, SweepSetting};
 pub use table::{Index, Table};
 pub use values::{
-    Array, Boolean, Bytes, Choice, Column, Day, Decimal, EventTime, Exponential, File, Float,
-    Histogram, InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Reference, Text,
-    TimeOfDay, Timestamp, Values, Zipf,
+    Array, Boolean, Bytes, Choice, Column, Conditional, Day, Decimal, EventTime, Exponential, File,
+    Float, Histogram, InOrder, Inet, Integer, Label, Lognormal, Normal, Parameter, Pick, Reference,
+    Text, TimeOfDay, Timestamp, Values, Zipf,
 };
 
 /// A load profile of strom-load: what is streamed, who reads beside it, and for how long.

@@ -6,9 +6,12 @@ mod alias;
 mod batch;
 mod check;
 mod checksum;
+mod choice;
 mod chunk;
 mod column;
+mod conditional;
 pub(crate) mod day;
+mod distinct;
 mod elementary;
 mod encode;
 mod histogram;
@@ -34,6 +37,7 @@ pub use batch::BatchEncoder;
 pub use check::{ColumnError, ColumnFault};
 pub use checksum::Checksum;
 pub use chunk::{CHUNK_BYTES, Chunk, ChunkPool};
+pub(crate) use conditional::check_together;
 pub use encode::{EncodeError, Encoded, Encoder, HEADER, TRAILER};
 pub use lane::{Ids, Lane};
 pub(crate) use literal::{measure, text_of_measure};
@@ -45,7 +49,7 @@ pub use sample::Sample;
 pub(crate) use sample::{SampleBuilder, SampleFault, VALUES_MAX};
 pub use sql_type::{ColumnType, ElementType};
 pub use text::row_text;
-pub use values::{Elements, Others, Values};
+pub use values::{Conditional, Elements, Others, Values};
 
 /// One column of a generated table.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -14,6 +14,7 @@ mod capabilities;
 mod clean;
 mod clock;
 mod compare;
+mod conditional;
 mod dashboards;
 mod datasets;
 mod deploy;

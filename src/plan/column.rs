@@ -1,6 +1,6 @@
 //! Columns: SQL types by their names, and value ranges. Whether the two fit is `row`'s to say.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::source::Report;
@@ -8,7 +8,7 @@ use super::table_name::{check_identifier, quote_identifier};
 use super::value_text::{VARCHAR_MAX, ValuesFault};
 use super::values::{resolve_values, settings, written_values};
 use crate::profile::{self, Identity, Located, Number};
-use crate::row::{Column, ColumnError, ColumnType, Pick, Values};
+use crate::row::{self, Column, ColumnError, ColumnType, Pick, Values};
 
 /// Most digits of a `numeric` column.
 const PRECISION_MAX: u16 = 1000;
@@ -84,7 +84,7 @@ pub(super) fn resolve_each(
     columns: &[Located<profile::Column>],
 ) -> Vec<Column> {
     let mut names = HashSet::new();
-    columns
+    let resolved: Vec<Column> = columns
         .iter()
         .filter_map(|column| {
             if let Some(name) = &column.name {
@@ -103,7 +103,35 @@ pub(super) fn resolve_each(
             }
             Written::column(column).resolve(report)
         })
-        .collect()
+        .collect();
+    let written = columns.iter().filter_map(|column| {
+        let (name, values) = (column.name.as_ref()?.as_str(), column.values.as_ref()?);
+        Some((name, values.span()))
+    });
+    check_dependencies(report, "column", &resolved, &written.collect());
+    resolved
+}
+
+/// Whether the columns that depend on others can do so, which is reported; `written` are all by their names, with the place of the values.
+pub(super) fn check_dependencies(
+    report: &mut Report<'_>,
+    noun: &str,
+    columns: &[Column],
+    written: &HashMap<&str, Range<usize>>,
+) -> bool {
+    let faults = row::check_together(columns);
+    let is_well = faults.is_empty();
+    for (place, fault) in faults {
+        let Column { name, values, .. } = &columns[place];
+        let Values::Conditional(own) = values else { continue };
+        // One that is faulty itself is reported, and nothing can be said of what depends on it.
+        let is_left_out = columns.iter().all(|column| column.name != own.on)
+            && written.contains_key(own.on.as_str());
+        if let Some(span) = written.get(name.as_str()).filter(|_| !is_left_out) {
+            report.at(span, format!("{noun} `{name}`: {}", fault.fact()), fault.fix());
+        }
+    }
+    is_well
 }
 
 /// A column, or what has its values otherwise, as its author wrote it.

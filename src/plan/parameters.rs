@@ -1,7 +1,7 @@
 //! The parameters of a query, and how it is sent.
 
 use super::Protocol;
-use super::column::resolve_parameter;
+use super::column::{check_dependencies, resolve_parameter};
 use super::fault::suggest;
 use super::source::Report;
 use super::sql::placeholders;
@@ -42,6 +42,10 @@ pub(super) fn parameters(
     };
     let columns: Vec<Column> = all.iter().filter_map(each).collect();
     if columns.len() < all.len() {
+        return None;
+    }
+    let places = all.iter().map(|(name, own)| (name.as_str(), own.span()));
+    if !check_dependencies(report, "parameter", &columns, &places.collect()) {
         return None;
     }
     // A table of the same name has other values.

@@ -5,7 +5,7 @@ use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::{Pick, Zipf};
 
 /// How the values are chosen, where that is said.
-pub(super) fn pick_of(values: &Written) -> Option<profile::Pick> {
+fn pick_of(values: &Written) -> Option<profile::Pick> {
     match values {
         Written::Label(label) => label.pick,
         Written::Integer(integer) => integer.pick,
@@ -19,6 +19,32 @@ pub(super) fn pick_of(values: &Written) -> Option<profile::Pick> {
         Written::Choice(choice) => choice.pick,
         _ => None,
     }
+}
+
+/// The settings that a pick cannot do without: name, example, and whether it is there.
+pub(super) fn pick_settings(values: &Written) -> Vec<(&'static str, &'static str, bool)> {
+    let mut all = Vec::new();
+    match pick_of(values) {
+        None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
+        Some(profile::Pick::Ascending(order) | profile::Pick::Descending(order)) => {
+            all.push(("rows", "1_000_000", order.rows.is_some()));
+        }
+        Some(profile::Pick::Zipf(zipf)) => {
+            all.push(("exponent", "1.0", zipf.exponent.is_some()));
+        }
+        Some(profile::Pick::Normal(normal)) => {
+            all.push(("mean", "100.0", normal.mean.is_some()));
+            all.push(("sd", "15.0", normal.sd.is_some()));
+        }
+        Some(profile::Pick::Lognormal(lognormal)) => {
+            all.push(("median", "20.0", lognormal.median.is_some()));
+            all.push(("sigma", "1.0", lognormal.sigma.is_some()));
+        }
+        Some(profile::Pick::Exponential(exponential)) => {
+            all.push(("scale", "10.0", exponential.scale.is_some()));
+        }
+    }
+    all
 }
 
 pub(super) fn resolve_pick(values: &Written) -> Result<Pick, ValuesFault> {

@@ -3,6 +3,7 @@
 mod arrays;
 mod arrivals;
 mod columns;
+mod conditional;
 mod files;
 mod left_over;
 mod pairs;

@@ -2,7 +2,7 @@
 
 use super::TableName;
 use super::files::{FileColumn, ProfileFiles};
-use super::pick::{pick_of, resolve_pick, unless_random, written_pick};
+use super::pick::{pick_settings, resolve_pick, unless_random, written_pick};
 use super::table_name::check_identifier;
 use super::value_text::{
     ValuesFault, bad, bytes_of, chars, from_1, moment, natural, need, of_column, time_of_day,
@@ -11,7 +11,9 @@ use super::value_text::{
 use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{format_day, format_moment, format_time};
 use crate::row::numeric::units_text;
-use crate::row::{Column, ColumnType, Elements, Others, Pattern, Pick, Sample, Values};
+use crate::row::{
+    Column, ColumnType, Conditional, Elements, Others, Pattern, Pick, Sample, Values,
+};
 
 /// The settings that a generator cannot do without: name, example, and whether it is there.
 pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, bool)> {
@@ -82,6 +84,15 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             ("max_bytes", "64", bytes.max_bytes.is_some()),
         ],
         Written::Inet(inet) => vec![("network", "\"10.0.0.0/8\"", inet.network.is_some())],
+        Written::Conditional(own) => {
+            let mut all = vec![
+                ("on", "\"country\"", own.on.is_some()),
+                ("of", "{ DE = { choice = { of = [\"Berlin\"] } } }", own.of.is_some()),
+            ];
+            let each = own.of.iter().flat_map(|of| of.values()).chain(own.others.as_deref());
+            all.extend(each.flat_map(settings));
+            all
+        }
         Written::Array(array) => {
             let mut all = vec![
                 ("of", "{ integer = { min = 1, max = 100 } }", array.of.is_some()),
@@ -91,26 +102,7 @@ pub(super) fn settings(values: &Written) -> Vec<(&'static str, &'static str, boo
             all
         }
     };
-    match pick_of(values) {
-        None | Some(profile::Pick::Random | profile::Pick::Cycle) => {}
-        Some(profile::Pick::Ascending(order) | profile::Pick::Descending(order)) => {
-            all.push(("rows", "1_000_000", order.rows.is_some()));
-        }
-        Some(profile::Pick::Zipf(zipf)) => {
-            all.push(("exponent", "1.0", zipf.exponent.is_some()));
-        }
-        Some(profile::Pick::Normal(normal)) => {
-            all.push(("mean", "100.0", normal.mean.is_some()));
-            all.push(("sd", "15.0", normal.sd.is_some()));
-        }
-        Some(profile::Pick::Lognormal(lognormal)) => {
-            all.push(("median", "20.0", lognormal.median.is_some()));
-            all.push(("sigma", "1.0", lognormal.sigma.is_some()));
-        }
-        Some(profile::Pick::Exponential(exponential)) => {
-            all.push(("scale", "10.0", exponential.scale.is_some()));
-        }
-    }
+    all.extend(pick_settings(values));
     all
 }
 
@@ -213,6 +205,7 @@ pub(super) fn resolve_values(
             Values::Pattern(pattern.map_err(|fault| of_column(&fault))?)
         }
         Written::Array(array) => resolve_array(array, sql_type, files)?,
+        Written::Conditional(own) => resolve_conditional(own, sql_type, files)?,
     })
 }
 
@@ -284,6 +277,21 @@ fn resolve_choice(
             })),
         },
     })
+}
+
+fn resolve_conditional(
+    own: &profile::Conditional,
+    sql_type: Option<ColumnType>,
+    files: &ProfileFiles,
+) -> Result<Values, ValuesFault> {
+    let resolve = |values: &Written| resolve_values(values, sql_type, files);
+    let of = need(own.of.as_ref())?;
+    let of = of.iter().map(|(key, values)| Ok((key.clone(), resolve(values)?)));
+    Ok(Values::Conditional(Conditional {
+        on: need(own.on.as_ref())?,
+        of: of.collect::<Result<_, _>>()?,
+        others: own.others.as_deref().map(resolve).transpose()?.map(Box::new),
+    }))
 }
 
 fn resolve_array(
@@ -363,7 +371,7 @@ pub(super) fn written_values(column: &Column) -> Written {
             weights: written_weights(weights),
             pick: unless_random(pick),
             others_weight: others.as_ref().map(|others| Number(others.weight)),
-            others: others.as_ref().map(|others| Box::new(written_others(others, column))),
+            others: others.as_ref().map(|others| Box::new(written_within(&others.values, column))),
         }),
         Values::Uuid => Written::Uuid,
         Values::UuidV7 => Written::UuidV7,
@@ -400,6 +408,7 @@ pub(super) fn written_values(column: &Column) -> Written {
             Written::Inet(profile::Inet { network: Some(network.to_string()) })
         }
         Values::Pattern(pattern) => Written::Pattern(pattern.as_written().to_owned()),
+        Values::Conditional(own) => Written::Conditional(written_conditional(own, column)),
         Values::Array(elements) => Written::Array(written_array(elements, column)),
     }
 }
@@ -414,8 +423,18 @@ fn written_array(elements: &Elements, column: &Column) -> profile::Array {
     }
 }
 
-fn written_others(others: &Others, column: &Column) -> Written {
-    written_values(&Column { values: others.values.clone(), ..column.clone() })
+/// Values that are a part of a column's.
+fn written_within(values: &Values, column: &Column) -> Written {
+    written_values(&Column { values: values.clone(), ..column.clone() })
+}
+
+fn written_conditional(own: &Conditional, column: &Column) -> profile::Conditional {
+    let written = |values: &Values| written_within(values, column);
+    profile::Conditional {
+        on: Some(own.on.clone()),
+        of: Some(own.of.iter().map(|(key, values)| (key.clone(), written(values))).collect()),
+        others: own.others.as_deref().map(written).map(Box::new),
+    }
 }
 
 fn written_weights(weights: &[f64]) -> Option<Vec<Number>> {

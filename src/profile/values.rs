@@ -1,5 +1,7 @@
 //! Columns and where their values come from, as their author wrote them.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +90,22 @@ pub enum Values {
     Pattern(String),
     /// An array.
     Array(Array),
+    /// Values that depend on those of another column of the row.
+    Conditional(Conditional),
+}
+
+/// Values that depend on those of another column of the row.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Conditional {
+    /// The other column: one with `boolean`, with `choice` without `others`, or that depends on such a one.
+    pub on: Option<String>,
+    /// Where the values come from for each value of the other column, such as
+    /// `{ DE = { choice = { of = ["Berlin", "Hamburg"], weights = [3, 1] } } }`.
+    pub of: Option<BTreeMap<String, Values>>,
+    /// Where they come from for values of the other column that are not in `of`. Default: all are there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<Box<Values>>,
 }
 
 /// An array of one dimension.

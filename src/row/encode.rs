@@ -7,6 +7,7 @@ mod array;
 mod block;
 mod draw;
 mod field;
+mod known;
 mod label;
 mod pattern;
 #[cfg(test)]
@@ -16,7 +17,7 @@ use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
-use super::{Column, ColumnError, Ids};
+use super::{Column, ColumnError, Ids, check_together};
 use crate::pace::DueTimes;
 
 /// What opens COPY BINARY data: the signature, no flags, no header extension.
@@ -87,13 +88,16 @@ impl Encoder {
             return Err(EncodeError::Columns(columns.len()));
         }
         let origin = Origin { seed, partition, first_id };
-        let mut fields = Vec::with_capacity(columns.len());
-        for (index, column) in columns.iter().enumerate() {
+        for column in columns {
             column.check()?;
             column.check_partition(partition)?;
             column.check_keys()?;
-            fields.push(Field::new(column, index, origin));
         }
+        if let Some((place, fault)) = check_together(columns).into_iter().next() {
+            return Err(ColumnError { column: columns[place].name.clone(), fault }.into());
+        }
+        let fields: Vec<Field> =
+            (0..columns.len()).map(|place| Field::new(columns, place, origin)).collect();
         let tuple_head = (columns.len() as u16).to_be_bytes();
         let bytes = tuple_head.len() + fields.iter().map(Field::max_bytes).sum::<usize>();
         let row_bytes = Block::room(bytes);

@@ -1,17 +1,19 @@
 //! Where the values of a column come from, and which types can hold them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::check::{
-    ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, choice, finite, in_order,
-    lateness, possible, share_of_nulls, short, text, whole, whole_limits,
+    ColumnFault, DAY_MAX, DAY_MIN, Day, Decimal, Moment, Time, bounds, finite, in_order, lateness,
+    possible, share_of_nulls, short, text, whole, whole_limits,
 };
 use super::day::DAY_US;
 use super::numeric::{MAX_SCALE, pow10};
 use super::pick::{Choosing, Pick};
 use super::random::ELEMENTS_MAX;
 use super::{Column, ColumnType, Network, Pattern, Sample, is_zero};
-use super::{histogram, literal};
+use super::{choice, histogram, literal};
 
 #[cfg(test)]
 mod tests;
@@ -203,6 +205,27 @@ pub enum Values {
     Pattern(Pattern),
     /// An array.
     Array(Box<Elements>),
+    /// Values that depend on those of another column.
+    Conditional(Conditional),
+}
+
+/// Values that depend on those of another column of the row.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conditional {
+    /// The other column.
+    pub on: String,
+    /// What comes where it has a value, by the text of that.
+    pub of: BTreeMap<String, Values>,
+    /// What comes where it has none of these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub others: Option<Box<Values>>,
+}
+
+impl Conditional {
+    /// Each entry, the last one for what is not in `of`.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Values> {
+        self.of.values().chain(self.others.as_deref())
+    }
 }
 
 /// The elements of an array.
@@ -267,7 +290,30 @@ impl Elements {
             let fact = "elements are drawn, and not chosen in the order of the rows".to_owned();
             return fault(fact, "use \"random\", zipf or a distribution");
         }
-        self.of.fault_within("of", sql_type)
+        self.of.fault_within("of", sql_type, "conditional")
+    }
+}
+
+impl Others {
+    /// Whether they can come beside values of this type that one is chosen of.
+    fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
+        self.values.fault_within("others", sql_type, "choice")
+    }
+}
+
+impl Conditional {
+    /// Whether each entry can be one of values of this type.
+    fn fault(&self, sql_type: ColumnType) -> Result<(), ColumnFault> {
+        if self.of.is_empty() {
+            return Err(ColumnFault::Setting {
+                fact: "`of` has no values".to_owned(),
+                fix: "write those of each value of the other column".into(),
+            });
+        }
+        self.each().try_for_each(|values| {
+            let not = values.reference().map_or("", |_| values.name());
+            values.fault_within("of", sql_type, not)
+        })
     }
 }
 
@@ -330,7 +376,9 @@ impl Values {
             }
             Values::Choice { of, weights, others, pick } => {
                 holds(CHOSEN, sql_type.is_written())?;
-                chosen(of, weights, (others.as_deref(), pick), sql_type)
+                let weight = others.as_ref().map(|others| others.weight);
+                choice::check(of, weights, (weight, pick), sql_type)?;
+                others.as_deref().map_or(Ok(()), |others| others.fault(sql_type))
             }
             Values::File { pick, sample, .. } => {
                 holds(CHOSEN, sql_type.is_written())?;
@@ -366,6 +414,7 @@ impl Values {
                 )?;
                 short(pattern.chars_max(), sql_type, "shorten the pattern, or use a wider type")
             }
+            Values::Conditional(own) => own.fault(sql_type),
             Values::Array(elements) => match sql_type.element() {
                 None => holds(ARRAYS, false),
                 Some(element) => elements.fault(element),
@@ -417,9 +466,10 @@ impl Values {
         held.then_some(()).ok_or_else(pair)
     }
 
-    /// Whether they can be a part of other values, under this key.
-    fn fault_within(&self, key: &str, sql_type: ColumnType) -> Result<(), ColumnFault> {
-        if matches!(self, Self::RowId | Self::Partition) || self.is_of_due_time() {
+    /// Whether they can be a part of other values, under this key; not those of one more generator.
+    fn fault_within(&self, key: &str, sql_type: ColumnType, not: &str) -> Result<(), ColumnFault> {
+        let is_of_row = matches!(self, Self::RowId | Self::Partition | Self::Conditional(_));
+        if is_of_row || self.is_of_due_time() || self.name() == not {
             return Err(ColumnFault::Setting {
                 fact: format!("`{key}` cannot be `{}`", self.name()),
                 fix: "use a generator such as label or integer".into(),
@@ -471,6 +521,7 @@ impl Values {
             Self::Inet { .. } => "inet",
             Self::Pattern(_) => "pattern",
             Self::Array(_) => "array",
+            Self::Conditional(_) => "conditional",
         }
     }
 
@@ -508,80 +559,22 @@ impl Values {
     pub(super) fn have_nulls(&self) -> bool {
         match self {
             Self::File { sample, .. } => sample.has_nulls(),
+            Self::Conditional(own) => own.each().any(Self::have_nulls),
             Self::Choice { others: Some(others), .. } => others.values.have_nulls(),
             _ => false,
         }
     }
 
-    /// How many values there are, roughly.
-    pub(crate) fn distinct(&self) -> f64 {
+    /// All values that there are, where they are listed.
+    pub(crate) fn listed(&self) -> Option<Vec<&str>> {
         match self {
-            Self::RowId
-            | Self::DueTime
-            | Self::EventTime { .. }
-            | Self::Uuid
-            | Self::UuidV7
-            | Self::Float { .. }
-            | Self::Histogram { distinct: None, .. } => f64::INFINITY,
-            Self::Histogram { distinct: Some(distinct), .. } => *distinct as f64,
-            Self::Timestamp { min_us, max_us, .. } => max_us.abs_diff(*min_us) as f64 + 1.0,
-            Self::Partition => 1.0,
-            Self::Label { min, max, .. } => (max - min) as f64 + 1.0,
-            Self::Integer { min, max, .. } | Self::Decimal { min, max, .. } => {
-                *max as f64 - *min as f64 + 1.0
+            Self::Choice { of, others: None, .. } => Some(of.iter().map(String::as_str).collect()),
+            Self::Boolean { .. } => Some(vec!["false", "true"]),
+            Self::Conditional(own) => {
+                let each: Option<Vec<Vec<&str>>> = own.each().map(Self::listed).collect();
+                Some(each?.concat())
             }
-            Self::Day { min, max, .. } => f64::from(*max) - f64::from(*min) + 1.0,
-            Self::Text { max_chars, .. } => 36_f64.powf(f64::from(*max_chars)),
-            Self::Boolean { .. } => 2.0,
-            Self::Choice { of, others, .. } => {
-                let others = others.as_ref().map_or(0.0, |others| others.values.distinct());
-                of.len() as f64 + others
-            }
-            Self::File { sample, .. } => sample.count() as f64,
-            Self::Reference { keys, .. } => {
-                keys.as_ref().map_or(f64::INFINITY, |keys| keys.count() as f64)
-            }
-            Self::Time { min_us, max_us } => (max_us - min_us) as f64 + 1.0,
-            Self::Bytes { max_bytes, .. } => 256_f64.powf(f64::from(*max_bytes)),
-            Self::Inet { network } => network.free() as f64 + 1.0,
-            Self::Pattern(pattern) => pattern.distinct(),
-            Self::Array(elements) => {
-                let most = elements.lengths().map_or(0.0, |[_, most]| most as f64);
-                elements.of.distinct().powf(most)
-            }
+            _ => None,
         }
-    }
-}
-
-/// Whether the type has each of the values that one is chosen of, and the others.
-fn chosen(
-    of: &[String],
-    weights: &[f64],
-    (others, pick): (Option<&Others>, &Pick),
-    sql_type: ColumnType,
-) -> Result<(), ColumnFault> {
-    pick.check(Choosing::Weighed)?;
-    if others.is_some() && !pick.is_random() {
-        return Err(ColumnFault::Setting {
-            fact: "values that come in order have no `others`".to_owned(),
-            fix: "delete `others`, or `pick`; a histogram has numbers and moments in order".into(),
-        });
-    }
-    choice(of, weights, others.map(|others| others.weight))?;
-    if let Some(text) = of.iter().find(|text| literal::encode(sql_type, text).is_none()) {
-        return Err(ColumnFault::Setting {
-            fact: format!("`{text}` is no value of type {sql_type}"),
-            fix: "write values of the column's type, in double quotes".into(),
-        });
-    }
-    let longest = of.iter().map(|text| text.chars().count() as u64).max();
-    short(longest.unwrap_or(0), sql_type, "shorten the longest, or use a wider type")?;
-    match others {
-        Some(Others { values: Values::Choice { .. }, .. }) => Err(ColumnFault::Setting {
-            fact: "`others` cannot be `choice`".to_owned(),
-            fix: "use a generator such as label or integer".into(),
-        }),
-        Some(others) => others.values.fault_within("others", sql_type),
-        None => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Whether a table that is there takes the rows of a stream: its kind, its columns and how it is partitioned.
 
 use crate::plan::Stream;
-use crate::row::{Column, Values};
+use crate::row::Column;
 
 use super::super::beneath::beneath_sql;
 use super::super::mark::Relation;
@@ -137,12 +137,12 @@ impl Present {
             return Some(format!("column {name} is {}{beneath}, not {want}", self.declared));
         }
         if let Some(labels) = &self.labels {
-            let fact = match &column.values {
-                Values::Choice { of, others: None, .. } => of
-                    .iter()
-                    .find(|value| !labels.contains(value))
+            let fact = match column.values.listed() {
+                Some(of) => of
+                    .into_iter()
+                    .find(|value| labels.iter().all(|label| label != value))
                     .map(|value| format!("has no label {value:?}")),
-                _ => Some("takes its labels alone: `choice` without `others`".to_owned()),
+                None => Some("takes its labels alone: `choice` without `others`".to_owned()),
             };
             if let Some(fact) = fact {
                 let labels = labels.join(", ");

@@ -139,6 +139,11 @@ impl<'s> InRow<'s> {
         Self { row: row.first_element(), count, space, end: 0 }
     }
 
+    /// One value of the row itself.
+    pub(super) fn one(row: Row, space: &'s mut [u8]) -> Self {
+        Self { row, count: 1, space, end: 0 }
+    }
+
     /// Bytes that were appended.
     pub(super) fn bytes(&self) -> usize {
         self.end

@@ -185,6 +185,14 @@ impl Float {
     }
 }
 
+/// 2⁵³, the number of steps that a probability is compared in.
+const RATIO_STEPS: f64 = 9_007_199_254_740_992.0;
+
+/// What 53 random bits are below with this probability.
+pub(super) fn below(ratio: f64) -> u64 {
+    (ratio * RATIO_STEPS) as u64
+}
+
 /// Which of some things it is, by weight.
 #[derive(Debug, Clone)]
 pub(super) struct Chosen {
@@ -200,12 +208,26 @@ enum ChosenDraw {
 
 impl Chosen {
     /// Of at least one weight.
-    pub(super) fn new(weights: &[f64], pick: &Pick, stream: Stream) -> Self {
+    fn new(weights: &[f64], pick: &Pick, stream: Stream) -> Self {
         let draw = match Order::of(pick) {
             None => ChosenDraw::Random(Alias::new(weights)),
             Some(order) => ChosenDraw::InOrder(shares(weights), order),
         };
         Self { draw, stream }
+    }
+
+    /// Of so many things with these weights, or with none: all alike; and of something else with another one.
+    pub(super) fn of(
+        count: usize,
+        weights: &[f64],
+        others: Option<f64>,
+        pick: &Pick,
+        stream: Stream,
+    ) -> Self {
+        let mut weights = weights.to_vec();
+        weights.resize(count, 1.0);
+        weights.extend(others);
+        Self::new(&weights, pick, stream)
     }
 
     /// The number of one row, where columns are not written as a whole.

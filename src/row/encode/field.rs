@@ -1,10 +1,12 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
 use super::array::Frame;
-use super::block::{Rows, write};
-use super::draw::{Bytes, Chosen, EventTime, Float, Inet, Text, Whole};
+use super::block::{InRow, Rows, write};
+use super::draw::{Bytes, Chosen, EventTime, Float, Inet, Text, Whole, below};
+use super::known::Known;
 use super::label::{NumberedText, Table};
 use super::pattern::Template;
+use crate::row::conditional;
 use crate::row::day::DAY_US;
 use crate::row::literal;
 use crate::row::numeric::{self, Packed};
@@ -20,8 +22,6 @@ const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
 const TIMESTAMP_MIN_US: i64 = -211_813_488_000_000_000;
 /// Last moment of PostgreSQL's timestamps, in the year 294276, in its own time.
 const TIMESTAMP_MAX_US: i64 = 9_223_371_331_199_999_999;
-/// 2⁵³, the number of steps that a probability is compared in.
-const RATIO_STEPS: f64 = 9_007_199_254_740_992.0;
 
 /// What tells one partition's rows from another's.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +75,12 @@ pub(super) enum Field {
         frame: Frame,
         element: Box<Field>,
     },
+    /// Of one of these, by the value of another column.
+    Conditional {
+        on: Known,
+        entry_of: Box<[u32]>,
+        entries: Box<[Field]>,
+    },
     /// Texts, followed by spaces up to so many characters.
     Padded {
         field: Box<Field>,
@@ -89,21 +95,47 @@ pub(super) enum Field {
 
 impl Field {
     /// Compiles a column that has passed [`Column::check`].
-    pub(super) fn new(column: &Column, index: usize, origin: Origin) -> Self {
-        Self::of_stream(column, Stream::new(origin.seed, origin.partition, index), origin)
+    pub(super) fn new(columns: &[Column], place: usize, origin: Origin) -> Self {
+        let stream = |place| Stream::new(origin.seed, origin.partition, place);
+        let column = &columns[place];
+        let Values::Conditional(own) = &column.values else {
+            return Self::of_stream(column, stream(place), origin);
+        };
+        let entry = |values: &Values| {
+            let column = Column { values: values.clone(), ..column.clone() };
+            Self::of_values(&column, stream(place), origin)
+        };
+        let entries: Box<[Field]> = own.each().map(entry).collect();
+        let on = conditional::entries(columns, place, own).ok();
+        let on = on.and_then(|(on, entry_of)| Some((Known::new(columns, on, stream)?, entry_of)));
+        let field = match on {
+            Some((on, entry_of)) => Self::Conditional { on, entry_of, entries },
+            // The check of the columns refuses it.
+            None => Self::null(stream(place)),
+        };
+        field.wrapped(column, stream(place))
+    }
+
+    /// Nothing but NULL.
+    fn null(stream: Stream) -> Self {
+        Self::Choice(Chosen::of(1, &[], None, &Pick::Random, stream), [NULL.to_vec()].into())
     }
 
     /// The same with the random bits of a stream.
     fn of_stream(column: &Column, stream: Stream, origin: Origin) -> Self {
-        let mut field = Self::of_values(column, stream, origin);
+        Self::of_values(column, stream, origin).wrapped(column, stream)
+    }
+
+    /// With what belongs to each value of the column.
+    fn wrapped(mut self, column: &Column, stream: Stream) -> Self {
         if let ColumnType::Char(chars) = column.sql_type {
-            field = Self::Padded { field: Box::new(field), chars: chars as usize };
+            self = Self::Padded { field: Box::new(self), chars: chars as usize };
         }
         if column.null_ratio == 0.0 {
-            return field;
+            return self;
         }
-        let null_below = (column.null_ratio * RATIO_STEPS) as u64;
-        Self::Nullable { field: Box::new(field), stream: stream.split(0), null_below }
+        let null_below = below(column.null_ratio);
+        Self::Nullable { field: Box::new(self), stream: stream.split(0), null_below }
     }
 
     fn of_values(column: &Column, stream: Stream, origin: Origin) -> Self {
@@ -151,16 +183,14 @@ impl Field {
                 Self::Text(Text::new(*min_chars, *max_chars, stream))
             }
             Values::Boolean { true_ratio } => {
-                Self::Boolean { stream, true_below: (true_ratio * RATIO_STEPS) as u64 }
+                Self::Boolean { stream, true_below: below(*true_ratio) }
             }
             Values::Choice { of, weights, others, pick } => {
                 let field =
                     |text: &String| field(&literal::encode(sql_type, text).unwrap_or_default());
                 let fields: Vec<Vec<u8>> = of.iter().map(field).collect();
-                let mut weights = weights.clone();
-                weights.resize(of.len(), 1.0);
-                weights.extend(others.as_ref().map(|others| others.weight));
-                let chosen = Chosen::new(&weights, pick, stream);
+                let weight = others.as_ref().map(|others| others.weight);
+                let chosen = Chosen::of(of.len(), weights, weight, pick, stream);
                 if let Some(others) = others {
                     // Of their own stream: which it is and what it is do not hang together.
                     let column = Column { values: others.values.clone(), ..column.clone() };
@@ -180,7 +210,7 @@ impl Field {
             Values::Uuid => Self::Uuid(stream),
             Values::UuidV7 => Self::DueUuid(stream),
             Values::EventTime { late_ratio, mean_lateness_s } => {
-                let late_below = (late_ratio * RATIO_STEPS) as u64;
+                let late_below = below(*late_ratio);
                 Self::EventTime(EventTime::new(late_below, *mean_lateness_s, stream))
             }
             // A time of day is sent in microseconds.
@@ -196,6 +226,8 @@ impl Field {
                 Self::Pattern(Template::new(pattern, binary, stream, origin.first_id))
             }
             Values::Array(array) => Self::array(column, array, stream, origin),
+            // It has no part in other values: the check refuses that.
+            Values::Conditional(_) => Self::null(stream),
         }
     }
 
@@ -312,6 +344,9 @@ impl Field {
             Self::Bytes(bytes) => bytes.max_bytes(),
             Self::Inet(inet) => inet.bytes(),
             Self::Pattern(template) => template.max_bytes(),
+            Self::Conditional { entries, .. } => {
+                entries.iter().map(Self::max_bytes).max().unwrap_or(0)
+            }
             Self::Array { most, element, .. } => Frame::max_bytes(most * element.max_bytes()),
             Self::Padded { field, chars } => field.max_bytes() + chars,
         }
@@ -395,7 +430,11 @@ impl Field {
             Self::Bytes(bytes) => block.put(|row, space| bytes.write(row, space)),
             Self::Inet(inet) => block.put(|row, space| inet.write(row, space)),
             Self::Pattern(template) => template.put(block),
-            Self::Mixed(..) | Self::Array { .. } | Self::Padded { .. } | Self::Nullable { .. } => {
+            Self::Mixed(..)
+            | Self::Array { .. }
+            | Self::Conditional { .. }
+            | Self::Padded { .. }
+            | Self::Nullable { .. } => {
                 self.put_others(block);
             }
         }
@@ -414,6 +453,11 @@ impl Field {
                     }
                 },
             ),
+            Self::Conditional { on, entry_of, entries } => block.put(|row, space| {
+                let mut one = InRow::one(row, space);
+                entries[entry_of[on.at(row) as usize] as usize].put(&mut one);
+                one.bytes()
+            }),
             Self::Array { lengths, frame, element, .. } => block.put(|row, space| {
                 let elements = (row, lengths.at(row) as usize);
                 frame.write(elements, space, |elements| element.put(elements))

@@ -1,6 +1,7 @@
 //! Laws of the encoder: every value is in its range, every row is a pure function of its number.
 
 mod arrays;
+mod conditional;
 mod kinds;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -331,6 +332,7 @@ fn check(column: &Column, bytes: &[u8], seq: u64, partition: u32, first_id: i64,
         // The server and psycopg read the rest: tests/oracle.rs.
         Values::Inet { .. } => assert!([8, 20].contains(&bytes.len())),
         Values::Array(elements) => arrays::check(column, elements, bytes, seq),
+        Values::Conditional(_) => {}
         Values::Pattern(pattern) => {
             let text = str::from_utf8(bytes).unwrap();
             assert!(text.chars().count() <= 1 + pattern.as_written().len() * 4, "{text}");
@@ -364,7 +366,7 @@ proptest! {
         seed: u64, first_row in FIRST_ROWS, rows in 1_u64..150,
         rooms in prop::collection::vec(0_usize..20_000, 1..5),
     ) {
-        for columns in [every_kind(), every_pick(), every_order(), every_array(), stream_table()] {
+        for columns in [every_kind(), every_pick(), every_order(), every_array(), conditional::every(), stream_table()] {
             let mut encoder = Encoder::new(&columns, seed, 5, 1).unwrap();
             let at_once = encode(&mut encoder, first_row, rows, &[1 << 20]);
             prop_assert_eq!(&encode(&mut encoder, first_row, rows, &rooms), &at_once);
@@ -379,7 +381,7 @@ proptest! {
     fn the_lanes_of_a_partition_have_its_rows_between_them(
         seed: u64, first_row in 0_u64..1 << 40, lanes in 1_u32..40,
     ) {
-        let columns: Vec<Column> = [every_kind(), every_pick(), every_order(), every_array()].concat().into_iter()
+        let columns: Vec<Column> = [every_kind(), every_pick(), every_order(), every_array(), conditional::every()].concat().into_iter()
             .filter(|column| !column.values.is_of_due_time()).collect();
         let lanes = NonZeroU32::new(lanes).unwrap();
         for number in 0..lanes.get() {
