@@ -9,14 +9,18 @@ use toml::Value as Toml;
 use super::expression::{Draw, Law, Value, unknown};
 use super::script::Script;
 use super::{Conversion, fault};
-use crate::plan::{Fault, ProfileSource, Protocol, bare_sql, parameter_names};
+use crate::plan::{Fault, ProfileSource, Protocol, bare_sql, parameter_names, rename_parameters};
 
-/// A distribution that pgbench cuts off and a generator does not: its rest may be such a share at most.
-const CUT_OFF_MAX: f64 = 0.001;
+/// From so many standard deviations on less than a thousandth lies beyond them, where pgbench cuts it off and a
+/// generator does not.
+const GAUSSIAN_MIN: f64 = 3.5;
+/// Exponents that pgbench takes, and a generator.
+const ZIPFIAN: std::ops::RangeInclusive<f64> = 1.001..=20.0;
 /// Most numbers that are chosen by rank.
 const RANKS_MAX: i64 = 1 << 20;
 /// Words that a statement has which writes, or locks rows as one that does.
-const WRITES: [&str; 6] = ["insert", "update", "delete", "merge", "share", "truncate"];
+const WRITES: [&str; 8] =
+    ["insert", "update", "delete", "merge", "share", "into", "nextval", "setval"];
 
 /// The text of a profile.
 pub(super) fn draft(
@@ -29,8 +33,10 @@ pub(super) fn draft(
         let what = "the script sends no statement".to_owned();
         fault(faults, source, 0..0, (what, "write one, with `;` at its end".to_owned()));
     }
-    let texts: Vec<&str> =
-        script.statements.iter().map(|span| &source.text[span.clone()]).collect();
+    let text = |span: &Range<usize>| {
+        rename_parameters(&source.text[span.clone()], |own| script.origin(own))
+    };
+    let texts: Vec<String> = script.statements.iter().map(text).collect();
     let used = used(source, script, conversion, faults);
     let mut parameters = String::new();
     for (name, value, span) in &used {
@@ -47,20 +53,20 @@ pub(super) fn draft(
     let name = name(source);
     let mut out = String::new();
     // Writing to a String cannot fail.
-    let _ = writeln!(
-        out,
-        "# Converted from {} by `strom-load profile from-pgbench`.",
-        quoted(&source.name)
-    );
+    let _ =
+        writeln!(out, "# Converted from {:?} by `strom-load profile from-pgbench`.", source.name);
     let _ = writeln!(
         out,
         "# For tables of scale {}, as made by `pgbench -i -s {}`.",
         conversion.scale, conversion.scale
     );
-    let idle =
-        script.variables.keys().filter(|own| used.iter().all(|(name, ..)| name != own.as_str()));
-    for idle in idle {
-        let _ = writeln!(out, "# `{idle}` is left out: no statement has it.");
+    for name in script.variables.keys() {
+        let origin = script.origin(name);
+        if used.iter().all(|(own, ..)| own != origin) {
+            let _ = writeln!(out, "# `{name}` is left out: no statement has it.");
+        } else if origin != name {
+            let _ = writeln!(out, "# `{name}` is `{origin}`, and `:{origin}` stands in its place.");
+        }
     }
     let _ = write!(
         out,
@@ -87,7 +93,11 @@ pub(super) fn draft(
         }
         out.push_str("]\n");
     } else {
-        let _ = writeln!(out, "sql = {}", quoted(texts.first().copied().unwrap_or_default()));
+        let _ = writeln!(
+            out,
+            "sql = {}",
+            quoted(texts.first().map(String::as_str).unwrap_or_default())
+        );
     }
     if !parameters.is_empty() {
         let _ = write!(out, "\n[readers.queries.parameters]\n{parameters}");
@@ -111,13 +121,14 @@ fn used(
         let text = &source.text[span.clone()];
         let names = parameter_names(text);
         for name in &names {
+            let name = script.origin(name);
             if used.iter().any(|(own, ..)| own == name) {
                 continue;
             }
             match known(name) {
                 Some(value) => {
-                    let at = script.variables.get(*name).map_or(span.clone(), |(_, at)| at.clone());
-                    used.push(((*name).to_owned(), value, at));
+                    let at = script.variables.get(name).map_or(span.clone(), |(_, at)| at.clone());
+                    used.push((name.to_owned(), value, at));
                 }
                 None if script.faulty.iter().any(|own| own == name) => {}
                 None => fault(faults, source, span.clone(), unknown(name)),
@@ -148,73 +159,136 @@ fn writes(text: &str) -> bool {
 
 /// A variable as a parameter of a profile, and what is to be said of it.
 fn written(value: &Value) -> Result<(String, Option<String>), (String, String)> {
-    let typed = |min: i64, max: i64, pick: &str| {
-        let fits = |value: i64| i32::try_from(value).is_ok();
-        let sql_type = if fits(min) && fits(max) { "integer" } else { "bigint" };
-        format!(
-            "{{ type = \"{sql_type}\", values = {{ integer = {{ min = {min}, max = {max}{pick} }} }} }}"
-        )
-    };
     let Draw { min, max, by } = match value {
-        Value::Integer(value) => return Ok((typed(*value, *value, ""), None)),
+        Value::Integer(value) => return Ok((integer(*value, *value, ""), None)),
         Value::Float(value) => {
             let values = format!("{{ float = {{ min = {value:?}, max = {value:?} }} }}");
             return Ok((format!("{{ type = \"double precision\", values = {values} }}"), None));
         }
         Value::Draw(draw) => draw.clone(),
+        // It has no parameter of its own.
+        Value::Same(name) => return Err(unknown(name)),
     };
     let count = max as f64 - min as f64 + 1.0;
-    let is_odd = |of: f64| !(of.is_finite() && of > 0.0);
-    let positive = |of: f64| {
-        (format!("the parameter of the distribution is {of}"), "write a number above 0".to_owned())
-    };
     match by {
-        Law::Uniform => Ok((typed(min, max, ""), None)),
-        Law::Zipfian(of) | Law::Gaussian(of) | Law::Exponential(of) if is_odd(of) => {
-            Err(positive(of))
-        }
-        Law::Zipfian(_) if max.saturating_sub(min) >= RANKS_MAX => Err((
-            format!("random_zipfian over {count} numbers: at most {RANKS_MAX} are chosen by rank"),
-            "narrow the range, or take another distribution".to_owned(),
-        )),
+        Law::Uniform => Ok((integer(min, max, ""), None)),
         Law::Zipfian(exponent) => {
+            takes("random_zipfian", exponent, ZIPFIAN.contains(&exponent), "from 1.001 to 20")?;
+            if max.saturating_sub(min) >= RANKS_MAX {
+                return Err((
+                    format!(
+                        "random_zipfian over {count} numbers: at most {RANKS_MAX} are chosen by rank"
+                    ),
+                    "narrow the range, or take another distribution".to_owned(),
+                ));
+            }
             let pick = format!(", pick = {{ zipf = {{ exponent = {exponent:?} }} }}");
             let note = "the shares are pgbench's; the hot numbers lie anywhere in the range, not at its start";
-            Ok((typed(min, max, &pick), Some(note.to_owned())))
+            Ok((integer(min, max, &pick), Some(note.to_owned())))
         }
         Law::Gaussian(by) => {
+            takes(
+                "random_gaussian",
+                by,
+                by >= GAUSSIAN_MIN,
+                "of 3.5 or more, with which pgbench cuts off nearly nothing,",
+            )?;
             // Of a normal distribution such a share lies beyond, by a bound on its tail.
             let beyond = 2.0 * (-by * by / 2.0).exp() / (by * (2.0 * std::f64::consts::PI).sqrt());
-            cut_off("random_gaussian", beyond, by, 3.5)?;
             let (mean, sd) = (f64::midpoint(min as f64, max as f64), count / (2.0 * by));
             let pick = format!(", pick = {{ normal = {{ mean = {mean:?}, sd = {sd:?} }} }}");
-            Ok((typed(min, max, &pick), Some(at_the_end(beyond))))
+            let note = format!(
+                "pgbench cuts off what lies beyond the range; here its nearest end is it: {beyond:.1e} of all"
+            );
+            Ok((integer(min, max, &pick), Some(note)))
         }
         Law::Exponential(by) => {
-            let beyond = (-by).exp();
-            cut_off("random_exponential", beyond, by, 7.0)?;
-            let pick = format!(", pick = {{ exponential = {{ scale = {:?} }} }}", count / by);
-            let note = format!("{}; rounded to the nearest number, not down", at_the_end(beyond));
-            Ok((typed(min, max, &pick), Some(note)))
+            takes("random_exponential", by, by.is_finite() && by > 0.0, "above 0")?;
+            let Falling { bounds, weights } = Falling::new(min, max, by);
+            let note = (count > BUCKETS_MAX as f64).then(|| {
+                format!(
+                    "pgbench's shares of {} ranges of numbers, narrow where they are hot; the numbers of each come alike",
+                    weights.len()
+                )
+            });
+            let bounds: Vec<String> = bounds.iter().map(|bound| format!("\"{bound}\"")).collect();
+            let weights: Vec<String> = weights.iter().map(|weight| format!("{weight:?}")).collect();
+            let values = format!(
+                "{{ histogram = {{ bounds = [{}], weights = [{}] }} }}",
+                bounds.join(", "),
+                weights.join(", ")
+            );
+            Ok((typed(min, max, &values), note))
         }
     }
 }
 
-fn at_the_end(beyond: f64) -> String {
-    format!(
-        "pgbench cuts off what lies beyond the range; here its nearest end is it: {beyond:.1e} of all"
-    )
+/// Whole numbers from `min` to `max`.
+fn integer(min: i64, max: i64, pick: &str) -> String {
+    typed(min, max, &format!("{{ integer = {{ min = {min}, max = {max}{pick} }} }}"))
 }
 
-fn cut_off(function: &str, beyond: f64, by: f64, least: f64) -> Result<(), (String, String)> {
-    if beyond <= CUT_OFF_MAX {
-        return Ok(());
+fn typed(min: i64, max: i64, values: &str) -> String {
+    let fits = |value: i64| i32::try_from(value).is_ok();
+    let sql_type = if fits(min) && fits(max) { "integer" } else { "bigint" };
+    format!("{{ type = \"{sql_type}\", values = {values} }}")
+}
+
+/// Refuses what a distribution is not given in a profile.
+fn takes(function: &str, given: f64, is_right: bool, right: &str) -> Result<(), (String, String)> {
+    match is_right {
+        true => Ok(()),
+        false => Err((
+            format!("{function} with {given:?} cannot be converted"),
+            format!("write a number {right} or take another distribution"),
+        )),
     }
-    let share = beyond * 100.0;
-    let what = format!(
-        "{function} with {by} leaves up to {share:.1} % beyond the range, which pgbench cuts off and a profile cannot"
-    );
-    Err((what, format!("write {least} or more, or take another distribution")))
+}
+
+/// Most ranges of numbers whose shares are written.
+const BUCKETS_MAX: i64 = 100;
+/// So many times e below the first number there is nothing to tell the others apart by.
+const DEPTH_MAX: f64 = 30.0;
+
+/// pgbench's `random_exponential`: with whole numbers cut off downward, so that the first one has a whole share.
+#[derive(Debug, PartialEq)]
+pub(super) struct Falling {
+    /// The first number of each range, and the last one of all.
+    pub(super) bounds: Vec<i64>,
+    /// The share of each range.
+    pub(super) weights: Vec<f64>,
+}
+
+impl Falling {
+    pub(super) fn new(min: i64, max: i64, by: f64) -> Self {
+        let count = max as f64 - min as f64 + 1.0;
+        let mut offsets: Vec<i128> = match count <= BUCKETS_MAX as f64 {
+            true => (0..count as i128).collect(),
+            false => {
+                // The width of a range goes with the cube root of how rare its numbers are: that makes the least
+                // of what is levelled within all ranges together.
+                let depth = by.min(DEPTH_MAX);
+                let all = -(-depth / 3.0).exp_m1();
+                let at = |range: i64| -3.0 * (-all * range as f64 / BUCKETS_MAX as f64).ln_1p();
+                (0..BUCKETS_MAX).map(|range| (at(range) / by * count) as i128).collect()
+            }
+        };
+        offsets.dedup();
+        let below = |offset: f64| (-by * offset / count).exp_m1() / (-by).exp_m1();
+        let ends = offsets.iter().skip(1).map(|offset| *offset as f64).chain([count]);
+        let weights = offsets
+            .iter()
+            .zip(ends)
+            .map(|(start, end)| five_digits(below(end) - below(*start as f64)));
+        let weights = weights.collect();
+        let first = offsets.iter().map(|offset| (i128::from(min) + offset) as i64);
+        Self { bounds: first.chain([max]).collect(), weights }
+    }
+}
+
+/// A number to five digits.
+fn five_digits(number: f64) -> f64 {
+    format!("{number:.4e}").parse().unwrap_or(number)
 }
 
 /// What the script is called, as a query can be.

@@ -12,6 +12,8 @@ pub(super) enum Value {
     Float(f64),
     /// Drawn anew for each execution.
     Draw(Draw),
+    /// What was drawn for this variable, in the same execution.
+    Same(String),
 }
 
 /// A whole number that is drawn.
@@ -172,7 +174,7 @@ impl Reader<'_> {
             ("random_exponential", [low, high, by]) => {
                 draw(low, high, Law::Exponential(float(by)?))
             }
-            ("int", [value]) => Ok(Value::Integer(float(value)? as i64)),
+            ("int", [value]) => whole(float(value)?),
             ("double", [value]) => Ok(Value::Float(float(value)?)),
             ("random" | "random_zipfian" | "random_gaussian" | "random_exponential", _) => {
                 Err(unreadable(&format!("`{name}` has other arguments")))
@@ -194,12 +196,25 @@ fn float(value: &Value) -> Result<f64, Wrong> {
     match value {
         Value::Integer(value) => Ok(*value as f64),
         Value::Float(value) => Ok(*value),
-        Value::Draw(_) => Err(of_a_draw()),
+        Value::Draw(_) | Value::Same(_) => Err(of_a_draw()),
     }
 }
 
+/// The nearest whole number, of two that are as near the even one: as pgbench has it.
+fn whole(value: f64) -> Result<Value, Wrong> {
+    let nearest = value.round_ties_even();
+    // The first number beyond is 2⁶³, and the last one within is its negative.
+    let fits = (-TWO_63..TWO_63).contains(&nearest);
+    if fits { Ok(Value::Integer(nearest as i64)) } else { Err(beyond()) }
+}
+
+const TWO_63: f64 = 9_223_372_036_854_775_808.0;
+
+fn beyond() -> Wrong {
+    unreadable("a number is beyond its type, or divided by 0")
+}
+
 fn apply(sign: char, left: &Value, right: &Value) -> Result<Value, Wrong> {
-    let beyond = || unreadable("a number is beyond its type, or divided by 0");
     if let (Value::Integer(left), Value::Integer(right)) = (left, right) {
         let value = match sign {
             '+' => left.checked_add(*right),
@@ -230,7 +245,9 @@ fn draw(low: &Value, high: &Value, by: Law) -> Result<Value, Wrong> {
             format!("the range from {min} to {max} is empty"),
             "let the first number be the smaller one; --scale says what `:scale` is".to_owned(),
         )),
-        (Value::Draw(_), _) | (_, Value::Draw(_)) => Err(of_a_draw()),
+        (Value::Draw(_) | Value::Same(_), _) | (_, Value::Draw(_) | Value::Same(_)) => {
+            Err(of_a_draw())
+        }
         _ => Err(unreadable("a range has whole numbers")),
     }
 }

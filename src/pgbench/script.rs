@@ -31,6 +31,10 @@ const ELSEWHERE: [(&str, &str); 3] = [
     ),
 ];
 
+/// What the statements begin with that a run takes.
+const QUERIES: [&str; 8] =
+    ["select", "values", "table", "with", "insert", "update", "delete", "merge"];
+
 /// Reads a script; what cannot be converted is reported.
 pub(super) fn read(
     source: &ProfileSource,
@@ -121,6 +125,15 @@ impl Place {
                 fault(faults, source, span, (what, fix));
                 self
             }
+            (_, word) if !word.is_empty() && !QUERIES.contains(&word) => {
+                let what =
+                    format!("`{}` cannot be converted: it has no plan", word.to_ascii_uppercase());
+                let fix = "delete it, or let it be a SELECT, VALUES, TABLE, INSERT, UPDATE, DELETE or MERGE; a setting can \
+                           be made for the role or the database"
+                    .to_owned();
+                fault(faults, source, span, (what, fix));
+                self
+            }
             (Self::Within, _) => {
                 script.statements.push(span);
                 self
@@ -184,7 +197,10 @@ fn command(
         return;
     }
     let known = |name: &str| {
-        let own = script.variables.get(name).map(|(value, _)| value.clone());
+        let own = script.variables.get(name).map(|(value, _)| match value {
+            Value::Draw(_) => Value::Same(name.to_owned()),
+            value => value.clone(),
+        });
         own.or_else(|| conversion.given(name))
     };
     match evaluate(expression, &known) {
@@ -196,6 +212,16 @@ fn command(
             if !names.iter().any(|name| script.faulty.iter().any(|own| own == name)) {
                 fault(faults, source, span, wrong);
             }
+        }
+    }
+}
+
+impl Script {
+    /// The variable that is drawn for this one: itself, or the one that it is set to.
+    pub(super) fn origin<'a>(&'a self, name: &'a str) -> &'a str {
+        match self.variables.get(name) {
+            Some((Value::Same(origin), _)) => origin,
+            _ => name,
         }
     }
 }

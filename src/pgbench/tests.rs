@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use super::draft::Falling;
 use super::*;
 use crate::plan::{Job, Overrides, Plan};
 
@@ -57,6 +58,119 @@ fn distributions_and_constants_are_those_of_the_script() {
 }
 
 #[test]
+fn a_variable_that_is_another_one_is_that_one() {
+    let script = "\\set a random(1, 1000)\n\\set b :a\n\\set c (:b)\n\\set d :scale\n\\set e :d\n\\set unused :c\n\
+        INSERT INTO al VALUES (:a, :b, :c::int, ':', :e, :b || ':');";
+    insta::assert_snapshot!(convert(script, 7).unwrap());
+    // Arithmetic with one is that with a drawn number.
+    let found = refused("\\set a random(1, 9)\n\\set b :a\n\\set c :b + 1\nSELECT :c;");
+    assert!(found.contains("arithmetic with a number that is drawn"), "{found}");
+    let found = refused("\\set a random(1, 9)\n\\set b random(1, :a)\nSELECT :b;");
+    assert!(found.contains("arithmetic with a number that is drawn"), "{found}");
+}
+
+#[test]
+fn whole_numbers_are_rounded_as_pgbench_does() {
+    for (value, whole) in [
+        ("1.5", 2_i64),
+        ("2.5", 2),
+        ("-2.5", -2),
+        ("0.4999", 0),
+        ("-0.6", -1),
+        (":scale * 1.5", 2),
+        ("9.2e18", 9_200_000_000_000_000_000),
+    ] {
+        let text = convert(&format!("\\set a int({value})\nSELECT :a;"), 1).unwrap();
+        assert!(text.contains(&format!("min = {whole}, max = {whole} ")), "{value}: {text}");
+    }
+    assert!(refused("\\set a int(9.3e18)\nSELECT :a;").contains("beyond its type"));
+}
+
+/// The number that pgbench makes of `uniform`, from above 0 to 1: getExponentialRand.
+fn pgbench_exponential(min: i64, max: i64, by: f64, uniform: f64) -> i64 {
+    let cut = (-by).exp();
+    let random = -(cut + (1.0 - cut) * uniform).ln() / by;
+    min + ((max - min + 1) as f64 * random) as i64
+}
+
+#[test]
+fn numbers_that_fall_exponentially_have_the_shares_of_pgbench() {
+    const DRAWS: i32 = 200_000;
+    for (min, max, by) in [
+        (1, 10, 7.0),
+        (0, 0, 3.0),
+        (-5, 90, 0.3),
+        (-5, 250, 0.3),
+        (1, 100_000, 7.0),
+        (1, 100_000, 2.5),
+        (7, 1_000, 60.0),
+        (0, 3_000_000_000, 20.0),
+    ] {
+        let Falling { bounds, weights } = Falling::new(min, max, by);
+        assert!(bounds.is_sorted() && bounds[0] == min && bounds[weights.len()] == max);
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-4, "{max} {by}");
+        let draw =
+            |n: i32| pgbench_exponential(min, max, by, (f64::from(n) + 0.5) / f64::from(DRAWS));
+        let mut theirs = vec![0_u32; weights.len()];
+        // How many numbers of each range lie in its first half, which shows how even it is.
+        let mut low = vec![0_u32; weights.len()];
+        for number in (0..DRAWS).map(draw) {
+            let range = bounds[..weights.len()].partition_point(|bound| *bound <= number) - 1;
+            theirs[range] += 1;
+            let is_last = range + 1 == weights.len();
+            let numbers = bounds[range + 1] - bounds[range] + i64::from(is_last);
+            low[range] += u32::from(2 * (number - bounds[range]) < numbers);
+        }
+        for (range, weight) in weights.iter().enumerate() {
+            let share = f64::from(theirs[range]) / f64::from(DRAWS);
+            assert!((share - weight).abs() < 3e-5, "{max} {by}: {range} has {share}, not {weight}");
+            let numbers = bounds[range + 1] - bounds[range];
+            let is_hot = share > 1e-3 && numbers > 50;
+            let half = f64::from(low[range]) / f64::from(theirs[range]);
+            assert!(!is_hot || (0.47..0.55).contains(&half), "{max} {by}: {range} has {half}");
+        }
+    }
+    // Of ten numbers the first has half of all, and not a quarter.
+    let weights = Falling::new(1, 10, 7.0).weights;
+    assert!((weights[0] - 0.5039).abs() < 1e-4 && (weights[1] - 0.2502).abs() < 1e-4);
+}
+
+#[test]
+fn what_has_no_plan_is_refused_and_so_is_what_a_distribution_is_not_given() {
+    for (sql, word) in [
+        ("SET LOCAL work_mem = 100", "`SET`"),
+        ("LOCK TABLE t", "`LOCK`"),
+        ("VACUUM t", "`VACUUM`"),
+        ("create table t (a int)", "`CREATE`"),
+        ("CALL p()", "`CALL`"),
+        ("TRUNCATE t", "`TRUNCATE`"),
+        ("\\set a random_zipfian(1, 10, 1.0)\nSELECT :a", "random_zipfian with 1.0"),
+        ("\\set a random_zipfian(1, 10, 21)\nSELECT :a", "random_zipfian with 21.0"),
+        ("\\set a random_gaussian(1, 10, 3.4)\nSELECT :a", "random_gaussian with 3.4"),
+        ("\\set a random_exponential(1, 10, 0)\nSELECT :a", "random_exponential with 0.0"),
+    ] {
+        let found = refused(&format!("{sql};"));
+        assert!(found.contains(word) && found.matches("error:").count() == 1, "{sql}: {found}");
+    }
+    for sql in
+        ["(SELECT 1)", "TABLE t", "VALUES (1)", "/* a */ WITH a AS (SELECT 1) SELECT * FROM a"]
+    {
+        convert(&format!("{sql};"), 1).unwrap();
+    }
+}
+
+#[test]
+fn the_name_of_a_file_is_text_wherever_it_stands() {
+    let source = ProfileSource::new("a\n[b]\"c\u{7f}.sql", "SELECT 1;");
+    let conversion =
+        Conversion { scale: 1, variables: IndexMap::new(), protocol: Protocol::Simple, clients: 1 };
+    let text = conversion.profile(&source).unwrap();
+    assert!(text.starts_with(r#"# Converted from "a\n[b]\"c\u{7f}.sql" by"#), "{text}");
+    let source = ProfileSource::new("converted", text);
+    Plan::resolve(&source, &Overrides::default()).unwrap_or_else(|faults| panic!("{faults}"));
+}
+
+#[test]
 fn what_cannot_be_converted_is_refused_with_its_line() {
     let all = "\\set a random(1, 10) + 1
 \\set b random(10, 1)
@@ -99,5 +213,7 @@ fn what_locks_rows_writes_and_what_only_names_such_words_does_not() {
     let writes = |sql: &str| convert(sql, 1).unwrap().contains("writes = true");
     assert!(writes("SELECT 1 FROM t FOR UPDATE;"));
     assert!(writes("WITH gone AS (DELETE FROM t RETURNING 1) SELECT count(*) FROM gone;"));
+    assert!(writes("SELECT nextval('s');"));
+    assert!(writes("SELECT 1 AS a INTO t;"));
     assert!(!writes("SELECT 'delete' AS updated, \"update\" FROM t -- insert\n;"));
 }

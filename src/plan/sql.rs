@@ -175,6 +175,18 @@ pub(crate) fn parameter_names(sql: &str) -> Vec<&str> {
     placeholders(sql).into_iter().map(|own| own.name).collect()
 }
 
+/// A statement with other names of what may be parameters in it.
+pub(crate) fn rename_parameters<'a>(sql: &'a str, name: impl Fn(&'a str) -> &'a str) -> String {
+    let (mut renamed, mut end) = (String::with_capacity(sql.len()), 0);
+    for own in placeholders(sql) {
+        let begins = own.at + 1;
+        renamed.push_str(&sql[end..begins]);
+        renamed.push_str(name(own.name));
+        end = begins + own.name.len();
+    }
+    renamed + &sql[end..]
+}
+
 /// Bytes of the token that opens `text`: a whole comment, literal, quoted identifier or word, or
 /// one character. `None` if it does not end. After the word `e`, a literal has escapes.
 fn token(text: &str, before: &str) -> Option<usize> {
