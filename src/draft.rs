@@ -5,10 +5,13 @@
 mod column;
 mod elements;
 mod measure;
+mod numbers;
 mod order;
+mod partitions;
 mod queries;
 mod starter;
 mod text;
+mod unique;
 mod values;
 
 #[cfg(test)]
@@ -20,6 +23,9 @@ use crate::plan::TableName;
 use crate::row::ColumnType;
 
 pub use starter::starter;
+
+/// From such a share on all values are NULL.
+const ALL_NULL: f64 = 0.999_999;
 
 /// A table of somebody's, as the server's catalogue and statistics describe it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -43,10 +49,14 @@ pub struct SourceTable {
     pub references: Vec<Reference>,
     /// Names of its CHECK constraints.
     pub checks: Vec<String>,
+    /// Names of its exclusion constraints.
+    pub exclusions: Vec<String>,
     /// What it is partitioned by, as SQL has it; `None`: it has no partitions.
     pub partitioned_by: Option<String>,
-    /// Columns that it is partitioned by, on each level.
+    /// Columns whose values say whether there is a partition, on each level: by a list or by ranges.
     pub partition_columns: Vec<String>,
+    /// What each partition of a list is for, as SQL has it.
+    pub partition_lists: Vec<String>,
     /// Statistics of several columns together.
     pub extended: Vec<Extended>,
 }
@@ -167,8 +177,9 @@ pub struct NoDraft(pub Vec<String>);
 /// # Errors
 /// When a column needs values that no generator makes.
 pub fn draft(table: &SourceTable, options: &DraftOptions) -> Result<String, NoDraft> {
-    let columns = column::draft_columns(table, options)?;
-    Ok(text::profile(table, &columns, options))
+    let drafting = column::Drafting::new(table, options);
+    let columns = drafting.columns()?;
+    Ok(text::profile(table, (&columns, &drafting.broken_keys()), options))
 }
 
 impl SourceColumn {
@@ -211,6 +222,11 @@ impl Statistics {
     /// The share of the rows that have a value.
     fn present(&self) -> f64 {
         (1.0 - self.null_frac).max(0.0)
+    }
+
+    /// Whether it has no value, as far as a sample tells.
+    fn is_all_null(&self) -> bool {
+        self.null_frac >= ALL_NULL
     }
 
     /// The share of the rows that have one of the most common values.

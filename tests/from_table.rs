@@ -162,6 +162,44 @@ async fn a_copy_has_the_partitions_of_its_table() {
 }
 
 #[tokio::test]
+async fn what_keeps_rows_out_is_kept_to_or_said() {
+    let database = Database::create().await;
+    database
+        .execute(
+            "CREATE TABLE tenants (tenant text NOT NULL, number numeric(12,0), share numeric(4,2), PRIMARY KEY (tenant, number)) \
+                 PARTITION BY LIST (tenant); \
+             CREATE TABLE tenants_1 PARTITION OF tenants FOR VALUES IN ('acme', 'O''Brien'); \
+             CREATE TABLE tenants_2 PARTITION OF tenants FOR VALUES IN ('core'); \
+             INSERT INTO tenants SELECT (ARRAY['acme', 'O''Brien', 'core'])[1 + i % 3], i, random() * 99.99 \
+                 FROM generate_series(1, 5000) i; ANALYZE tenants; \
+             CREATE TABLE places (day date UNIQUE, code char(4) UNIQUE, spot integer, clock time UNIQUE, \
+                 EXCLUDE USING btree (spot WITH =)); \
+             INSERT INTO places SELECT '2000-01-01'::date + i, 'a' || i, i, '00:00'::time + i * interval '1 s' \
+                 FROM generate_series(1, 900) i; ANALYZE places",
+        )
+        .await;
+    let quoted = format!("ALTER DATABASE {} SET quote_all_identifiers", database.name);
+    database.execute(&format!("{quoted} = on")).await;
+    let text = drafted(&database, &["tenants"]).await;
+    let places = drafted(&database, &["places"]).await;
+    database.execute(&quoted.replace("SET", "RESET")).await;
+    // As in the catalogue, and whatever the server quotes.
+    for part in ["\"O'Brien\"", "type = \"text\"", "pick = \"cycle\"", "as the catalogue has them"]
+    {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    run(&database, &text, &A_SECOND).await.done();
+    assert_eq!(database.number("SELECT count(*) FROM tenants").await, 7000);
+    let most = "SELECT count(*) FROM tenants WHERE number > 5000 AND tenant = 'core'";
+    assert!((500..900).contains(&database.number(most).await));
+    for part in
+        ["exclusion constraints places_spot_excl", "are refused: (clock)", "day = { min = \"2002-"]
+    {
+        assert!(places.contains(part), "{part}\n{places}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_known_is_said() {
     let database = Database::create().await;
     database
@@ -173,11 +211,14 @@ async fn what_is_not_known_is_said() {
              INSERT INTO hard SELECT i, '{glad}', '1 s' FROM generate_series(1, 100) i; ANALYZE hard; \
              CREATE TABLE part (id bigint, secret text NOT NULL, free text); \
              INSERT INTO part SELECT i, 's', 'f' FROM generate_series(1, 100) i; ANALYZE part; \
+             CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; ANALYZE bare; \
+             CREATE TABLE half (a integer NOT NULL, b text); \
+             INSERT INTO half SELECT i, 'b' FROM generate_series(1, 100) i; ANALYZE half (b); \
              CREATE ROLE reader_of_drafts LOGIN",
         )
         .await;
     let mut said = Vec::new();
-    for table in ["never", "empty", "seen", "gone", "hard"] {
+    for table in ["never", "empty", "seen", "gone", "hard", "bare", "half"] {
         let ended = draft(&database, &[table]).await;
         assert_eq!((ended.code, &*ended.stdout), (Some(3), ""), "{table}");
         said.push(ended.stderr);
@@ -207,6 +248,10 @@ async fn what_is_not_known_is_said() {
     error: failed to read the statistics of gone: there is no such table that this role can see
       fix: name it with its schema, such as shop.orders
     error: failed to draft a profile of hard: column moods: no generator makes values of type mood[]; column wait: no generator makes values of type interval
+      fix: let a row leave these columns out (a default, or no NOT NULL), or make a copy of the table without them
+    error: failed to read the statistics of bare: it has no columns
+      fix: name a table with columns
+    error: failed to draft a profile of half: column a: there are no statistics of it, as the last ANALYZE left it out: let the table's owner run ANALYZE of the whole table
       fix: let a row leave these columns out (a default, or no NOT NULL), or make a copy of the table without them
     error: failed to read the statistics of part: role reader_of_drafts may not SELECT it, which hides pg_stats
       fix: let the table's owner run: GRANT SELECT ON public.part TO reader_of_drafts

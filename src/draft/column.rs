@@ -1,18 +1,16 @@
 //! Which columns of a table are drawn, by what, and which are left to the server.
 
+use std::borrow::Cow;
+
 use super::elements;
-use super::order::Order;
-use super::values::{Drawing, Drawn, counted, rounded};
-use super::{DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics};
+use super::partitions::listed;
+use super::unique::Keys;
+use super::values::{Drawing, Drawn, rounded};
+use super::{
+    DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics, measure,
+};
 use crate::profile::{self, Number, Values};
 use crate::row::{self, ColumnType};
-
-/// Such a share of common values keeps a column from being the time of each row.
-const COMMON_MAX: f64 = 0.05;
-/// From such a share on all values are NULL.
-const ALL_NULL: f64 = 0.999_999;
-/// How far above the highest key that is known new ones begin, as a share of the range and at least.
-const ABOVE: (f64, f64) = (0.01, 1_000.0);
 
 /// A column as it is drafted.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,98 +23,37 @@ pub(super) struct Drafted<'a> {
 }
 
 /// A table whose columns are drafted.
-struct Drafting<'a> {
+pub(super) struct Drafting<'a> {
     table: &'a SourceTable,
     options: &'a DraftOptions,
-    /// The column that tells the rows apart.
-    identity: Option<&'a str>,
-    /// Columns that count by themselves, so that what is unique there is unique here.
-    counted: Vec<&'a str>,
-}
-
-pub(super) fn draft_columns<'a>(
-    table: &'a SourceTable,
-    options: &'a DraftOptions,
-) -> Result<Vec<Drafted<'a>>, NoDraft> {
-    let drafting = Drafting::new(table, options);
-    let (mut all, mut stops) = (Vec::new(), Vec::new());
-    for column in &table.columns {
-        match drafting.column(column) {
-            Ok(drafted) => all.push(drafted),
-            Err(why) => stops.push(format!("column {}: {why}", column.name)),
-        }
-    }
-    if stops.is_empty() && all.iter().all(|drafted| drafted.column.is_none()) {
-        stops.push("the server fills every column itself, and a profile needs one".to_owned());
-    }
-    if stops.is_empty() { Ok(all) } else { Err(NoDraft(stops)) }
+    keys: Keys<'a>,
+    /// Values that partitions are listed for.
+    listed: Vec<String>,
 }
 
 impl<'a> Drafting<'a> {
-    fn new(table: &'a SourceTable, options: &'a DraftOptions) -> Self {
-        let mut drafting = Self { table, options, identity: None, counted: Vec::new() };
-        let keys =
-            || table.unique_keys.iter().map(|key| key.iter().filter_map(|name| drafting.get(name)));
-        // A column by itself goes before one of several.
-        let single = keys().filter(|key| key.clone().count() == 1).flatten();
-        let mut candidates = single.chain(keys().flatten());
-        let identity = candidates
-            .find(|column| drafting.can_identify(column))
-            .map(|column| column.name.as_str());
-        drafting.identity = identity;
-        for key in &table.unique_keys {
-            let columns: Vec<&SourceColumn> =
-                key.iter().filter_map(|name| drafting.get(name)).collect();
-            if columns.iter().any(|column| drafting.is_unique(column)) {
-                continue;
+    pub(super) fn new(table: &'a SourceTable, options: &'a DraftOptions) -> Self {
+        let keys = Keys::new(table, options);
+        Self { table, options, keys, listed: listed(&table.partition_lists) }
+    }
+
+    /// Unique keys of which rows may be drawn that are there already, or twice.
+    pub(super) fn broken_keys(&self) -> Vec<&'a [String]> {
+        self.keys.broken()
+    }
+
+    pub(super) fn columns(&self) -> Result<Vec<Drafted<'a>>, NoDraft> {
+        let (mut all, mut stops) = (Vec::new(), Vec::new());
+        for column in &self.table.columns {
+            match self.column(column) {
+                Ok(drafted) => all.push(drafted),
+                Err(why) => stops.push(format!("column {}: {why}", column.name)),
             }
-            // Of several the one with the most values: that changes least.
-            let distinct = |column: &SourceColumn| {
-                column.statistics.as_ref().map_or(0.0, |own| own.distinct(table.rows))
-            };
-            let whole = columns.into_iter().filter(|column| {
-                matches!(column.known_type(), Some(ColumnType::Integer | ColumnType::BigInt))
-            });
-            let most = whole.max_by(|a, b| distinct(a).total_cmp(&distinct(b)));
-            drafting.counted.extend(most.map(|column| column.name.as_str()));
         }
-        drafting
-    }
-
-    fn get(&self, name: &str) -> Option<&'a SourceColumn> {
-        self.table.columns.iter().find(|column| column.name == name)
-    }
-
-    /// Whether the rows of a run may be told apart by the column. What a sequence numbers is left to it: it would
-    /// not know of numbers that others give.
-    fn can_identify(&self, column: &SourceColumn) -> bool {
-        let is_free = match column.filling {
-            Filling::Generated => false,
-            Filling::Numbered => self.options.copy.is_some(),
-            Filling::Nothing | Filling::Default => true,
-        };
-        is_free
-            && column.known_type() == Some(ColumnType::BigInt)
-            && self.reference(column).is_none()
-    }
-
-    /// Whether no value of it comes twice, as it is drafted.
-    fn is_unique(&self, column: &SourceColumn) -> bool {
-        let name = column.name.as_str();
-        let common = column.statistics.as_ref().is_some_and(|own| !own.common.is_empty());
-        let is_uuid = column.known_type() == Some(ColumnType::Uuid) && !common;
-        self.identity == Some(name)
-            || self.counted.contains(&name)
-            || column.filling == Filling::Numbered
-            || is_uuid
-    }
-
-    fn is_key_alone(&self, column: &SourceColumn) -> bool {
-        self.table.unique_keys.iter().any(|key| *key == [column.name.clone()])
-    }
-
-    fn reference(&self, column: &SourceColumn) -> Option<&'a Reference> {
-        self.table.references.iter().find(|own| own.columns.contains(&column.name))
+        if stops.is_empty() && all.iter().all(|drafted| drafted.column.is_none()) {
+            stops.push("the server fills every column itself, and a profile needs one".to_owned());
+        }
+        if stops.is_empty() { Ok(all) } else { Err(NoDraft(stops)) }
     }
 
     fn column(&self, source: &'a SourceColumn) -> Result<Drafted<'a>, String> {
@@ -128,7 +65,7 @@ impl<'a> Drafting<'a> {
         if source.filling == Filling::Generated {
             return left("generated by the server".to_owned());
         }
-        let is_identity = self.identity == Some(source.name.as_str());
+        let is_identity = self.keys.is_identity(source);
         if source.filling == Filling::Numbered && !is_identity {
             return left("numbered by the server".to_owned());
         }
@@ -136,7 +73,7 @@ impl<'a> Drafting<'a> {
             return left_or(format!("no generator makes values of type {}", source.sql_type));
         };
         let drafted = |Drawn { values, mut notes }: Drawn, null_ratio: f64| {
-            if let Some(reference) = self.reference(source) {
+            if let Some(reference) = self.keys.reference(source) {
                 notes.push(self.refers(source, sql_type, reference));
             }
             let null_ratio = Some(rounded(null_ratio)).filter(|ratio| *ratio > 0.0);
@@ -154,27 +91,36 @@ impl<'a> Drafting<'a> {
         }
         let Some(statistics) = &source.statistics else {
             return left_or(match source.is_readable {
-                true => "ANALYZE has no statistics of it".to_owned(),
+                true => "there are no statistics of it, as the last ANALYZE left it out: let the table's owner run \
+                         ANALYZE of the whole table"
+                    .to_owned(),
                 false => {
                     "its statistics are hidden from this role, which may not SELECT it: GRANT SELECT".to_owned()
                 }
             });
         };
-        if statistics.null_frac >= ALL_NULL {
+        if statistics.is_all_null() {
             return left_or("all of its values are NULL".to_owned());
         }
         if let Some(drawn) = self.by_role(source, sql_type, statistics) {
             return drafted(drawn, if source.not_null { 0.0 } else { statistics.null_frac });
         }
-        let (known, dropped) = Drawing::without_chance(statistics, self.table.rows);
+        let listed = self.listed(source, statistics);
+        let (known, dropped) = match listed {
+            [] => Drawing::without_chance(statistics, self.table.rows),
+            // What a partition is for is no chance.
+            _ => (Cow::Borrowed(statistics), 0),
+        };
+        let known = measure::folded(sql_type, statistics, known);
         let drawing = Drawing {
             column: source,
             sql_type,
             statistics: &known,
             rows: self.table.rows,
             keep_values: self.options.keep_values,
-            within: self.within(source, sql_type, statistics),
-            has_keys: self.keys(source).is_some(),
+            within: self.within(source, sql_type, &known),
+            has_keys: self.key_range(source).is_some(),
+            listed,
         };
         let drawn = match sql_type {
             ColumnType::Array(element) => elements::draw(&drawing, element.into()),
@@ -188,6 +134,7 @@ impl<'a> Drafting<'a> {
                          others"
                     ));
                 }
+                drawn.notes.extend(self.partition_note(source, &drawing));
                 drafted(drawn, statistics.null_frac)
             }
             Err(why) => left_or(why),
@@ -201,70 +148,58 @@ impl<'a> Drafting<'a> {
         sql_type: ColumnType,
         statistics: &Statistics,
     ) -> Option<Drawn> {
-        let name = source.name.as_str();
-        if self.counted.contains(&name) {
-            return Some(self.in_turn(source, sql_type, statistics));
+        if self.keys.is_counted(source) {
+            return Some(self.keys.in_turn(source, sql_type, statistics));
         }
-        let is_moment = matches!(sql_type, ColumnType::TimestampTz | ColumnType::Timestamp);
-        let is_key = self.table.partition_columns.iter().any(|key| key == name);
-        let order = Order::of(statistics, self.table.rows);
-        if is_moment
-            && !is_key
-            && order == Order::Ascending
-            && statistics.null_frac == 0.0
-            && statistics.common_share() < COMMON_MAX
-        {
-            let note =
-                "it follows the rows there, so it is the moment each row is due here".to_owned();
-            return Some(Drawn { values: Values::DueTime, notes: vec![note] });
-        }
-        if self.is_key_alone(source)
-            && matches!(sql_type, ColumnType::Text | ColumnType::Varchar(_))
-        {
-            let limit = if let ColumnType::Varchar(chars) = sql_type { chars } else { u32::MAX };
-            let chars = statistics.avg_width.saturating_sub(1).max(12).min(limit);
-            let note = "unique there, and nearly so here: so many random characters are hardly ever drawn twice";
-            let values = Values::Pattern(format!("{{letters:{chars}}}"));
-            return Some(Drawn { values, notes: vec![note.to_owned()] });
+        if self.keys.is_due(source) {
+            let mut notes = vec![
+                "it follows the rows there, so it is the moment each row is due here".to_owned(),
+            ];
+            if self.keys.is_in_key(source) {
+                notes.push(
+                    "unique there: of two rows that are due in the same microsecond one is refused"
+                        .to_owned(),
+                );
+            }
+            return Some(Drawn { values: Values::DueTime, notes });
         }
         None
     }
 
-    /// Numbers in turn where what is unique has none that strom-load gives as an identity.
-    fn in_turn(
-        &self,
-        source: &SourceColumn,
-        sql_type: ColumnType,
-        statistics: &Statistics,
-    ) -> Drawn {
-        let known = statistics.bounds.iter().chain(statistics.common.iter().map(|(text, _)| text));
-        let known = known.filter_map(|text| row::measure(sql_type, text));
-        let [low, high] =
-            known.fold([1.0, 0.0], |[low, high]: [f64; 2], own| [low.min(own), high.max(own)]);
-        let (share, least) = ABOVE;
-        let min = match self.options.copy {
-            Some(_) => low.max(1.0),
-            None => high + ((high - low) * share).max(least).round(),
+    /// The values that partitions are for, if these of the column are among them.
+    fn listed(&self, source: &SourceColumn, statistics: &Statistics) -> &[String] {
+        let is_listed = |text: &String| self.listed.contains(text);
+        let mut common = statistics.common.iter();
+        let is_key = self.keys.is_of_partitions(source);
+        if is_key && common.any(|(text, _)| is_listed(text)) { &self.listed } else { &[] }
+    }
+
+    /// What is to be said of a key of partitions.
+    fn partition_note(&self, source: &SourceColumn, drawing: &Drawing<'_>) -> Option<String> {
+        let all_shown = || {
+            let mut common = drawing.statistics.common.iter();
+            common.all(|(text, _)| drawing.is_shown(text)) && drawing.others().is_none()
         };
-        let max = if sql_type == ColumnType::BigInt { i64::MAX } else { i32::MAX.into() };
-        let mut notes = vec![match self.is_key_alone(source) {
-            true => "unique: counted".to_owned(),
-            false => format!(
-                "one of several columns that are unique together: counted, so that they are; there it has {} values",
-                crate::quantity::format_about(statistics.distinct(self.table.rows) as u64)
-            ),
-        }];
-        if self.options.copy.is_none() {
-            notes.push(
-                "from above the highest that the statistics know; a second run counts from there again: raise `min`"
-                    .to_owned(),
-            );
-        }
-        Drawn { values: counted((min as i64).min(max), max), notes }
+        // Within their range, or both of the two that there are.
+        let is_kept = drawing.within.is_some() || drawing.sql_type == ColumnType::Boolean;
+        let said = match drawing.listed {
+            _ if !self.keys.is_of_partitions(source) => return None,
+            [] if is_kept => return None,
+            _ if !all_shown() => {
+                "it says which partition a row goes into: rows with values that are made up are refused, unless a \
+                 partition takes all others; --keep-values writes the common ones"
+            }
+            [] => return None,
+            _ => {
+                "the values that partitions are for, as the catalogue has them; in what order they come is not known, \
+                 as ANALYZE reads one partition after the other"
+            }
+        };
+        Some(said.to_owned())
     }
 
     fn identity_notes(&self, source: &SourceColumn) -> Vec<String> {
-        match self.is_key_alone(source) {
+        match self.keys.is_alone(source) {
             true => vec!["unique: tells the rows apart".to_owned()],
             false => vec![
                 "one of several columns that are unique together: it tells the rows apart, and comes once".to_owned(),
@@ -282,19 +217,24 @@ impl<'a> Drafting<'a> {
         let ends = |low: &str, high: &str| {
             Some([row::measure(sql_type, low)?, row::measure(sql_type, high)?])
         };
-        if let Some((low, high)) = self.keys(source) {
+        if let Some((low, high)) = self.key_range(source) {
             return ends(low, high);
         }
-        if self.table.partition_columns.contains(&source.name) && statistics.common.is_empty() {
-            return ends(statistics.bounds.first()?, statistics.bounds.last()?);
+        if self.keys.is_of_partitions(source) {
+            let texts =
+                statistics.bounds.iter().chain(statistics.common.iter().map(|(text, _)| text));
+            let ends = [f64::INFINITY, f64::NEG_INFINITY];
+            let measures = texts.filter_map(|text| measure::read(sql_type, text));
+            let ends = measures.fold(ends, |[low, high], own| [low.min(own), high.max(own)]);
+            return Some(ends).filter(|[low, high]| low <= high);
         }
         None
     }
 
     /// The range of keys that the column must keep to. A copy has no foreign keys, and values that are kept are there.
-    fn keys(&self, source: &SourceColumn) -> Option<&'a (String, String)> {
+    fn key_range(&self, source: &SourceColumn) -> Option<&'a (String, String)> {
         let is_free = self.options.copy.is_some() || self.options.keep_values;
-        self.reference(source).filter(|_| !is_free)?.range.as_ref()
+        self.keys.reference(source).filter(|_| !is_free)?.range.as_ref()
     }
 
     fn refers(&self, source: &SourceColumn, sql_type: ColumnType, own: &Reference) -> String {

@@ -16,7 +16,7 @@ pub(super) struct Starter {
     pub(super) name: &'static str,
     pub(super) sql: String,
     /// The column of the answer that holds the newest moment, if one does.
-    pub(super) newest: Option<&'static str>,
+    pub(super) newest: Option<String>,
 }
 
 pub(super) fn starters(table: &SourceTable, columns: &[Drafted<'_>]) -> Vec<Starter> {
@@ -24,8 +24,10 @@ pub(super) fn starters(table: &SourceTable, columns: &[Drafted<'_>]) -> Vec<Star
     // The age of an answer is told by a moment with its zone.
     let zoned = |column: &&SourceColumn| column.known_type() == Some(ColumnType::TimestampTz);
     let newest = due(columns).filter(zoned).map(|column| column.quoted.clone());
+    let [rows, total, mean, age, place] =
+        ["rows", "total", "mean", "newest", "place"].map(|name| free(table, name));
     let (newest_sql, newest) = match &newest {
-        Some(column) => (format!(", max({column}) AS newest"), Some("newest")),
+        Some(column) => (format!(", max({column}) AS {age}"), Some(age)),
         None => (String::new(), None),
     };
     let order = order(columns);
@@ -33,13 +35,13 @@ pub(super) fn starters(table: &SourceTable, columns: &[Drafted<'_>]) -> Vec<Star
     let group = by_groups(table, columns).map(|column| column.quoted.clone());
     let measure = by.map(|column| column.quoted.clone());
     let measures = measure.as_ref().map_or_else(String::new, |column| {
-        format!(", sum({column}) AS total, avg({column}) AS mean")
+        format!(", sum({column}) AS {total}, avg({column}) AS {mean}")
     });
     let groups = match &group {
         Some(group) => format!(
-            "SELECT {group}, count(*) AS rows{measures}{newest_sql}\nFROM {{table}}\nGROUP BY {group}"
+            "SELECT {group}, count(*) AS {rows}{measures}{newest_sql}\nFROM {{table}}\nGROUP BY {group}"
         ),
-        None => format!("SELECT count(*) AS rows{measures}{newest_sql}\nFROM {{table}}"),
+        None => format!("SELECT count(*) AS {rows}{measures}{newest_sql}\nFROM {{table}}"),
     };
     let partition =
         group.as_ref().map_or_else(String::new, |group| format!("PARTITION BY {group} "));
@@ -51,20 +53,32 @@ pub(super) fn starters(table: &SourceTable, columns: &[Drafted<'_>]) -> Vec<Star
         }
     }
     let shown = shown.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let window = format!(
-        "SELECT {shown}, place\nFROM (\n    SELECT {shown},\n           \
-         row_number() OVER ({partition}ORDER BY {latest}) AS place\n    FROM {{table}}\n) AS placed\n\
-         WHERE place <= 10"
-    );
-    vec![
-        Starter {
-            name: "newest_rows",
-            sql: format!("SELECT *\nFROM {{table}}\nORDER BY {latest}\nLIMIT 100"),
-            newest: None,
-        },
+    let newest_rows = match order.is_empty() {
+        true => "SELECT *\nFROM {table}\nLIMIT 100".to_owned(),
+        false => format!("SELECT *\nFROM {{table}}\nORDER BY {latest}\nLIMIT 100"),
+    };
+    let mut all = vec![
+        Starter { name: "newest_rows", sql: newest_rows, newest: None },
         Starter { name: "groups", sql: groups, newest },
-        Starter { name: "newest_of_each_group", sql: window, newest: None },
-    ]
+    ];
+    if !order.is_empty() {
+        let window = format!(
+            "SELECT {shown}, {place}\nFROM (\n    SELECT {shown},\n           \
+             row_number() OVER ({partition}ORDER BY {latest}) AS {place}\n    FROM {{table}}\n) AS placed\n\
+             WHERE {place} <= 10"
+        );
+        all.push(Starter { name: "newest_of_each_group", sql: window, newest: None });
+    }
+    all
+}
+
+/// A name that no column of the table has.
+fn free(table: &SourceTable, name: &str) -> String {
+    let mut name = name.to_owned();
+    while table.columns.iter().any(|column| column.name == name) {
+        name.push('_');
+    }
+    name
 }
 
 fn values<'a>(drafted: &'a Drafted<'_>) -> Option<&'a Values> {
@@ -77,8 +91,8 @@ fn due<'a>(columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
     due.map(|drafted| drafted.source)
 }
 
-/// What the rows are ordered by, from the best column on: the time of the row, another time, its identity. At least
-/// one column.
+/// What the rows are ordered by, from the best column on: the time of the row, another time, its identity. None if no
+/// column has an order.
 fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     let of_type = |types: &[ColumnType]| {
         let of = |drafted: &&Drafted<'_>| {
@@ -97,11 +111,7 @@ fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     if order.is_empty() {
         order.extend(whole().or_else(sorted));
     }
-    match order.is_empty() {
-        // No column of the table has an order: any constant has one.
-        true => vec!["1".to_owned()],
-        false => order.into_iter().map(|column| column.quoted.clone()).collect(),
-    }
+    order.into_iter().map(|column| column.quoted.clone()).collect()
 }
 
 /// Whether values of it are equal or not, as far as that is known. Arrays are, and are no groups.

@@ -16,7 +16,7 @@ const WIDTH: usize = 100;
 
 pub(super) fn profile(
     table: &SourceTable,
-    columns: &[Drafted<'_>],
+    (columns, broken_keys): (&[Drafted<'_>], &[&[String]]),
     options: &DraftOptions,
 ) -> String {
     let source = TableName { schema: Some(table.schema.clone()), name: table.name.clone() };
@@ -40,7 +40,7 @@ pub(super) fn profile(
         "Each column is drawn by itself: what columns have to do with each other is not drawn, nor how the lengths of \
          texts differ.",
     );
-    for told in about(table) {
+    for told in about(table, broken_keys) {
         comment(&mut out, &told);
     }
     let _ = write!(
@@ -78,7 +78,7 @@ pub(super) fn profile(
     out.push_str("\n[readers]\ncount = 2\n");
     for starter in starters(table, columns) {
         let _ = write!(out, "\n[[readers.queries]]\nname = {}\n", toml(starter.name));
-        if let Some(newest) = starter.newest {
+        if let Some(newest) = &starter.newest {
             let _ = writeln!(
                 out,
                 "newest_column = {} # the age of the answer is measured",
@@ -105,14 +105,15 @@ fn notice(keep_values: bool) -> &'static str {
         false => {
             "No text of the table is in this file: labels stand for its values. Of numbers and times it has the ends of \
              their ranges and the shape between, rounded: numbers to two digits, days to months, moments to days \
-             or hours (whole numbers below 100 and ranges of less than 60 days are exact by that). Keys of other \
-             tables and of partitions have their ends as they are. --keep-values writes the values themselves."
+             or hours (by that, whole numbers below 100 or of a range below 100, and ranges of less than 60 days, are \
+             exact). Keys of other tables and of partitions have their ends as they are, and so have the values that \
+             partitions are for. --keep-values writes the values themselves."
         }
     }
 }
 
 /// What is to be said of the table as a whole.
-fn about(table: &SourceTable) -> Vec<String> {
+fn about(table: &SourceTable, broken_keys: &[&[String]]) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(by) = &table.partitioned_by {
         all.push(format!(
@@ -123,6 +124,20 @@ fn about(table: &SourceTable) -> Vec<String> {
         all.push(format!(
             "Extended statistics {name} of {}: {says}. That is not drawn.",
             columns.join(", ")
+        ));
+    }
+    if !broken_keys.is_empty() {
+        let keys: Vec<String> =
+            broken_keys.iter().map(|key| format!("({})", key.join(", "))).collect();
+        all.push(format!(
+            "Unique there, and drawn here so that rows may come twice, which are refused: {}.",
+            keys.join(", ")
+        ));
+    }
+    if !table.exclusions.is_empty() {
+        all.push(format!(
+            "Not looked at: exclusion constraints {}. A row that they exclude is refused.",
+            table.exclusions.join(", ")
         ));
     }
     if !table.checks.is_empty() {

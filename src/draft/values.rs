@@ -2,24 +2,20 @@
 
 use std::borrow::Cow;
 
-use super::measure::{self, Buckets};
+use super::measure;
 use super::order::Order;
 use super::{SourceColumn, Statistics};
-use crate::profile::{
-    Boolean, Bytes, Choice, Histogram, Inet, Integer, Label, Number, Pick, Text, Values, Whole,
-};
-use crate::row::{self, ColumnType, ROWS_MAX};
+use crate::profile::{Boolean, Bytes, Choice, Inet, Label, Number, Pick, Text, Values, Whole};
+use crate::row::ColumnType;
 
 /// From such a share of the values on they are all common.
 const ALL_COMMON: f64 = 0.9999;
 /// With so many different values a row hardly ever has the one of another row.
-const NEARLY_UNIQUE: f64 = 0.9;
+pub(super) const NEARLY_UNIQUE: f64 = 0.9;
 /// Fewer rows of a sample do not tell how common a value is.
 const TIMES_MIN: f64 = 10.0;
 /// By so many standard deviations one of many values that are all as common has more rows than they.
 const BY_CHANCE: f64 = 4.0;
-/// A range of so many times its different values is one in which nearly all of them come.
-const DENSE: f64 = 1.1;
 /// Most characters of a text that is drawn: what is longer tells nothing more.
 const CHARS_MAX: u32 = 10_000;
 
@@ -44,6 +40,8 @@ pub(super) struct Drawing<'a> {
     pub(super) within: Option<[f64; 2]>,
     /// Whether it has keys of another table, any of which may come.
     pub(super) has_keys: bool,
+    /// Values that partitions are for, one by one: they stand in the catalogue.
+    pub(super) listed: &'a [String],
 }
 
 impl Drawing<'_> {
@@ -93,12 +91,22 @@ impl Drawing<'_> {
         (Cow::Owned(Statistics { common: kept, ..statistics.clone() }), dropped)
     }
 
-    fn order(&self) -> Order {
-        Order::of(self.statistics, self.rows)
+    /// How the values follow the rows. ANALYZE reads one partition after the other, so of keys that say in which
+    /// a row is that is not known.
+    pub(super) fn order(&self) -> Order {
+        match self.listed {
+            [] => Order::of(self.statistics, self.rows),
+            _ => Order::Random,
+        }
+    }
+
+    /// Whether a value may stand in the profile as it is.
+    pub(super) fn is_shown(&self, text: &str) -> bool {
+        self.keep_values || self.column.is_enum || self.listed.iter().any(|own| own == text)
     }
 
     /// Rows that have a value.
-    fn drawn(&self) -> f64 {
+    pub(super) fn drawn(&self) -> f64 {
         self.rows * self.statistics.present()
     }
 
@@ -114,7 +122,7 @@ impl Drawing<'_> {
     }
 
     /// The share of the rows that have none of the common values, and how many different ones those have.
-    fn others(&self) -> Option<(f64, f64)> {
+    pub(super) fn others(&self) -> Option<(f64, f64)> {
         let Statistics { common, .. } = self.statistics;
         let share = self.statistics.present() - self.statistics.common_share();
         let distinct = self.statistics.distinct(self.rows) - common.len() as f64;
@@ -135,119 +143,6 @@ impl Drawing<'_> {
         };
         self.note_order(Order::Random, notes);
         Ok(Values::Boolean(Boolean { true_ratio: Some(Number(rounded(ratio.clamp(0.0, 1.0)))) }))
-    }
-
-    /// Numbers, days, moments and times of day.
-    fn measured(&self, notes: &mut Vec<String>) -> Result<Values, String> {
-        let read = |text: &String| {
-            row::measure(self.sql_type, text).ok_or_else(|| {
-                "its statistics have a value that is not drawn, such as an infinite one".to_owned()
-            })
-        };
-        let statistics = self.statistics;
-        let mut common: Vec<(f64, &str, f64)> = Vec::new();
-        for (text, share) in &statistics.common {
-            common.push((read(text)?, text, *share));
-        }
-        let bounds = statistics.bounds.iter().map(read).collect::<Result<Vec<f64>, _>>()?;
-        let (order, others) = (self.order(), self.others().filter(|_| bounds.len() > 1));
-        if common.is_empty() && others.is_none() {
-            return Err("its statistics have no values".to_owned());
-        }
-        let ends = self.ends(common.iter().map(|(value, ..)| *value).chain(bounds.iter().copied()));
-        let follows = order.pick(self.rows);
-        let Some((share, distinct)) = others else {
-            self.note_order(order, notes);
-            return Ok(self.chosen(common, ends, follows, None));
-        };
-        if common.is_empty() || follows.is_some() {
-            if !common.is_empty() {
-                notes.push("its most common values are a part of the histogram".to_owned());
-            }
-            self.note_order(order, notes);
-            let common: Vec<_> = common.iter().map(|(value, _, share)| (*value, *share)).collect();
-            return Ok(self.histogram((&bounds, ends), (share, distinct), &common, follows));
-        }
-        self.note_order(Order::Random, notes);
-        let rest = self.histogram((&bounds, ends), (share, distinct), &[], None);
-        Ok(self.chosen(common, ends, None, Some((share, rest))))
-    }
-
-    /// The ends of some values, rounded outward unless they must stay or may be shown.
-    fn ends(&self, values: impl Iterator<Item = f64>) -> [f64; 2] {
-        let least = [f64::INFINITY, f64::NEG_INFINITY];
-        let ends = values.fold(least, |[low, high], value| [low.min(value), high.max(value)]);
-        match self.within {
-            Some(ends) => ends,
-            None if self.keep_values => ends,
-            None => measure::outward(self.sql_type, ends),
-        }
-    }
-
-    /// One of the common values, or of those that stand for them; and the others.
-    fn chosen(
-        &self,
-        mut common: Vec<(f64, &str, f64)>,
-        ends: [f64; 2],
-        pick: Option<Pick>,
-        others: Option<(f64, Values)>,
-    ) -> Values {
-        common.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let stand_ins = measure::spread(self.sql_type, ends, common.len());
-        let mut of: Vec<(String, f64)> = common
-            .iter()
-            .zip(stand_ins)
-            .map(|((_, text, share), other)| {
-                (if self.keep_values { (*text).to_owned() } else { other }, *share)
-            })
-            .collect();
-        if pick.is_none() {
-            of.sort_by(|a, b| b.1.total_cmp(&a.1));
-        }
-        choice(of, pick, others)
-    }
-
-    fn histogram(
-        &self,
-        (bounds, ends): (&[f64], [f64; 2]),
-        (share, distinct): (f64, f64),
-        common: &[(f64, f64)],
-        pick: Option<Pick>,
-    ) -> Values {
-        let buckets = (bounds.len() - 1) as f64;
-        let weights = match common {
-            [] => Vec::new(),
-            common => measure::with_common(bounds, share / buckets, common),
-        };
-        let drawn = match self.within {
-            Some(ends) if self.has_keys => Some(Buckets {
-                bounds: ends.map(|end| row::text_of_measure(self.sql_type, end)).to_vec(),
-                weights: Vec::new(),
-            }),
-            _ if self.keep_values => {
-                Some(Buckets { bounds: self.statistics.bounds.clone(), weights: weights.clone() })
-            }
-            _ => measure::rounded(self.sql_type, bounds, ends, &weights),
-        };
-        let Some(Buckets { bounds, weights }) = drawn.filter(|drawn| drawn.bounds.len() > 1) else {
-            let one = row::text_of_measure(self.sql_type, ends[0]);
-            return choice(vec![(one, 1.0)], None, None);
-        };
-        let distinct = distinct + common.len() as f64;
-        let levels = match pick {
-            Some(_) => Some(distinct).filter(|distinct| *distinct < NEARLY_UNIQUE * self.drawn()),
-            None => drawn_from(distinct, self.drawn() * share / self.statistics.present()),
-        };
-        // Where nearly every value of the range comes there is nothing to choose.
-        let is_whole = !matches!(self.sql_type, ColumnType::Real | ColumnType::Double);
-        let is_dense = is_whole && ends[1] - ends[0] + 1.0 <= DENSE * distinct;
-        let levels = levels.filter(|levels| !is_dense && *levels <= ROWS_MAX as f64);
-        Values::Histogram(Histogram {
-            bounds: Some(bounds),
-            weights: as_weights(&measure::unless_alike(weights)),
-            distinct: levels.map(|levels| Whole(levels.round().max(1.0) as i64)),
-            pick,
-        })
     }
 
     /// Average characters of a text, or bytes: what is stored less its length.
@@ -272,7 +167,7 @@ impl Drawing<'_> {
         // The labels of an enum are what the table is made of, and there are no others.
         let is_enum = self.column.is_enum;
         let (order, others) = (self.order(), self.others().filter(|_| !is_enum));
-        let shown = |place: usize, text: &str| match self.keep_values || is_enum {
+        let shown = |place: usize, text: &str| match self.is_shown(text.trim_end_matches(' ')) {
             true if is_padded => text.trim_end_matches(' ').to_owned(),
             true => text.to_owned(),
             false => names.label(place as u64 + 1, common.len() as u64),
@@ -420,7 +315,7 @@ impl Names<'_> {
 
 /// From how many values, all as common, so many rows must be drawn to have `distinct` different ones; `None`: from
 /// so many that none comes twice.
-fn drawn_from(distinct: f64, rows: f64) -> Option<f64> {
+pub(super) fn drawn_from(distinct: f64, rows: f64) -> Option<f64> {
     if distinct >= NEARLY_UNIQUE * rows {
         return None;
     }
@@ -452,13 +347,11 @@ fn short(number: u64, chars: u32) -> String {
     text.iter().rev().collect()
 }
 
-/// A whole number in turn from `min` on: one for each row, and none twice.
-pub(super) fn counted(min: i64, max: i64) -> Values {
-    let whole = |number| Some(Whole(number));
-    Values::Integer(Integer { min: whole(min), max: whole(max), pick: Some(Pick::Cycle) })
-}
-
-fn choice(of: Vec<(String, f64)>, pick: Option<Pick>, others: Option<(f64, Values)>) -> Values {
+pub(super) fn choice(
+    of: Vec<(String, f64)>,
+    pick: Option<Pick>,
+    others: Option<(f64, Values)>,
+) -> Values {
     let (of, weights): (Vec<String>, Vec<f64>) = of.into_iter().unzip();
     let (others_weight, others) = others.unzip();
     Values::Choice(Choice {
@@ -473,7 +366,7 @@ fn choice(of: Vec<(String, f64)>, pick: Option<Pick>, others: Option<(f64, Value
     })
 }
 
-fn as_weights(weights: &[f64]) -> Option<Vec<Number>> {
+pub(super) fn as_weights(weights: &[f64]) -> Option<Vec<Number>> {
     let numbers = weights.iter().map(|weight| Number(rounded(*weight)));
     (!weights.is_empty()).then(|| numbers.collect())
 }

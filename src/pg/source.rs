@@ -12,7 +12,7 @@ use crate::plan::TableName;
 
 /// Values as text that reads the same everywhere.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL datestyle = 'ISO, YMD'; \
-     SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1";
+     SET LOCAL quote_all_identifiers = off; SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1";
 
 /// Describes a table, for a role that may be any.
 ///
@@ -83,6 +83,8 @@ async fn refuse_unknown(
             fact,
             format!("as a superuser: ALTER ROLE {role} BYPASSRLS; or connect as the table's owner"),
         )
+    } else if source.columns.is_empty() {
+        ("it has no columns".to_owned(), "name a table with columns".to_owned())
     } else if source.columns.iter().all(|column| !column.is_readable) {
         (format!("role {role} may not SELECT it, which hides pg_stats"), grant)
     } else if source.rows < 0.0 {
@@ -131,10 +133,21 @@ fn table_sql(oid: u32) -> String {
          'partition_columns', ARRAY(SELECT DISTINCT a.attname FROM pg_catalog.pg_partition_tree(c.oid) t \
          JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.relid \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = ANY (p.partattrs::smallint[]) \
-         WHERE c.relkind = 'p'), \
-         'checks', ARRAY(SELECT k.conname FROM pg_catalog.pg_constraint k \
-         WHERE k.conrelid = c.oid AND k.contype = 'c' ORDER BY 1)) \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}"
+         WHERE c.relkind = 'p' AND p.partstrat <> 'h'), \
+         'partition_lists', ARRAY(SELECT pg_catalog.pg_get_expr(b.relpartbound, b.oid) FROM pg_catalog.pg_partition_tree(c.oid) t \
+         JOIN pg_catalog.pg_partitioned_table p ON p.partrelid = t.parentrelid AND p.partstrat = 'l' \
+         JOIN pg_catalog.pg_class b ON b.oid = t.relid WHERE c.relkind = 'p' ORDER BY b.relname), \
+         'checks', {}, 'exclusions', {}) \
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = {oid}",
+        constraints('c'),
+        constraints('x'),
+    )
+}
+
+/// Names of the table's constraints of a kind.
+fn constraints(kind: char) -> String {
+    format!(
+        "ARRAY(SELECT k.conname FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = '{kind}' ORDER BY 1)"
     )
 }
 

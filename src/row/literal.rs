@@ -118,11 +118,18 @@ pub(crate) fn measure(sql_type: ColumnType, text: &str) -> Option<f64> {
     whole(sql_type, text).map(|whole| whole as f64).or_else(|| float(sql_type, text))
 }
 
+fn is_long(number: f64) -> bool {
+    number != 0.0 && !(1e-6..1e16).contains(&number.abs())
+}
+
 /// The text of the value of a type that is nearest to a measure.
 pub(crate) fn text_of_measure(sql_type: ColumnType, measure: f64) -> String {
     use ColumnType as T;
     let whole = measure.round() as i64;
     match sql_type {
+        // Of one that has hundreds of digits none is lost so.
+        T::Real if is_long(measure) => format!("{:e}", measure as f32),
+        T::Double if is_long(measure) => format!("{measure:e}"),
         T::Real => format!("{}", measure as f32),
         T::Double => format!("{measure}"),
         T::Numeric { scale, .. } => numeric::units_text(whole.into(), scale),
