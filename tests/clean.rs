@@ -63,6 +63,15 @@ async fn what_strom_load_made_is_listed_and_goes_by_name_alone() {
     assert!(missing.stderr.contains("it is not there\n  fix: "), "{}", missing.stderr);
     assert_eq!(tables(&database).await.len(), 2);
 
+    // A part of a table is no table: a run may be at the whole.
+    for part in ["public.l40s_realtime_stream_p0", "l40s_realtime_stream_p1"] {
+        let refused = clean(&database, &[part]).await;
+        assert_eq!((refused.code, &*refused.stdout), (Some(3), ""), "{}", refused.stderr);
+        let fact = "it is a partition of l40s_realtime_stream\n  fix: name that, ";
+        assert!(refused.stderr.contains(fact), "{}", refused.stderr);
+    }
+    assert_eq!(database.number("SELECT count(*) FROM l40s_realtime_stream").await, 300);
+
     // Not from under a run.
     let oid = database.text("SELECT 'public.l40s_realtime_stream'::regclass::oid").await;
     let holder = database.session().await;

@@ -37,6 +37,8 @@ pub(crate) struct Relation {
     pub(super) marked: bool,
     /// Its partitions that have no mark, if it has one itself.
     foreign_partitions: Vec<String>,
+    /// The table that it is a partition of, at the root.
+    partition_of: Option<String>,
 }
 
 impl Relation {
@@ -57,7 +59,8 @@ impl Relation {
              n.nspname IN ('pg_catalog', 'information_schema', 'pg_toast'), \
              {}, (SELECT pg_catalog.json_agg(t.relid::regclass::text) \
              FROM pg_catalog.pg_partition_tree(c.oid) t WHERE t.relid <> c.oid AND NOT {})::text, \
-             c.relpersistence = 't' \
+             c.relpersistence = 't', \
+             CASE WHEN c.relispartition THEN pg_catalog.pg_partition_root(c.oid)::regclass::text END \
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.oid = to_regclass({})",
             marked("c.oid"),
@@ -77,6 +80,7 @@ impl Relation {
             marked,
             temporary: text(7).as_deref() == Some("t"),
             foreign_partitions: partitions.filter(|_| marked).unwrap_or_default(),
+            partition_of: text(8),
         }))
     }
 
@@ -250,6 +254,12 @@ async fn may_go(
     let act = cause.act(table);
     if let Some(fact) = found.never() {
         return Err(Error::refused(act, fact).with_fix(elsewhere));
+    }
+    // A run is at the whole, and holds that: a part would go from under it.
+    if let Some(whole) = &found.partition_of {
+        let fact = format!("it is a partition of {whole}");
+        let fix = format!("name that, to drop all of it; or {elsewhere}");
+        return Err(Error::refused(act, fact).with_fix(fix));
     }
     let rows = rows_in_words(session, table, found.oid).await?;
     if !found.needs_name() || cause.names(table) {
