@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::scale::Scale;
-use super::svg::{Anchor, Canvas, Layout, Names, inside, n, shortened, width};
+use super::svg::{Anchor, Canvas, Layout, Names, inside, n, squeezed, width};
 
 /// Form of a mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,8 +119,12 @@ const FONT: f64 = 12.5;
 const TICKS_MAX: usize = 60;
 const WIDE: f64 = 960.0;
 const NARROW: f64 = 358.0;
-/// Widest name in the wide layout.
+/// Widest name in the wide layout, where it would leave the plot too little.
 const NAME_MAX: f64 = 200.0;
+/// And where it would not.
+const NAME_MOST: f64 = 340.0;
+/// Lines that a name takes at most, wide and narrow.
+const LINES_MAX: (usize, usize) = (2, 4);
 /// Widest cells.
 const CELL_MAX: f64 = 190.0;
 /// Those of the last column: less where the plot would be left with too little.
@@ -163,21 +167,38 @@ impl RowChart<'_> {
     /// How many lines names have for themselves in the narrow layout: none where each row has room for its cells
     /// beside its name.
     fn name_lines(&self) -> usize {
-        let fits = |row: &Row| width(&row.label, FONT) + GAP + width(&said(row), FONT) <= NARROW;
+        let fits = |row: &Row| width(&row.label, FONT) + GAP + width_of(&said(row)) <= NARROW;
+        let lines = |row: &Row| in_lines(&row.label, NARROW, LINES_MAX.1).len();
         match self.rows.iter().all(fits) {
             true => 0,
-            false => self.rows.iter().map(|row| in_lines(&row.label).len()).max().unwrap_or(0),
+            false => self.rows.iter().map(lines).max().unwrap_or(0),
         }
     }
 
-    fn layout(&self, layout: Layout) -> String {
-        let names = self.rows.iter().map(|row| width(&row.label, FONT)).fold(0.0, f64::max);
-        let narrow = 44.0 + LINE * self.name_lines() as f64;
-        let (full, pitch) = (layout.of(WIDE, NARROW), layout.of(26.0, narrow));
-        let columns = self.columns(names.min(NAME_MAX));
+    fn frame(&self, layout: Layout) -> Frame {
+        let widest = self.rows.iter().map(|row| width(&row.label, FONT)).fold(0.0, f64::max);
+        let columns = self.columns(widest.min(NAME_MAX));
         let taken: f64 = columns.iter().map(|own| own + 18.0).sum();
-        let left = layout.of(names.min(NAME_MAX) + 22.0, 10.0);
+        let room = (WIDE - taken - 28.0 - PLOT_MIN).clamp(NAME_MAX, NAME_MOST);
+        let names = widest.min(room);
+        let wide_lines = self.rows.iter().map(|row| in_lines(&row.label, names, LINES_MAX.0).len());
+        let lines = match layout {
+            Layout::Wide => wide_lines.max().unwrap_or(1),
+            Layout::Narrow => self.name_lines(),
+        };
+        let pitch = match layout {
+            Layout::Wide => 10.0 + LINE * lines.max(1) as f64,
+            Layout::Narrow => 44.0 + LINE * lines as f64,
+        };
+        let full = layout.of(WIDE, NARROW);
+        let left = layout.of(names + 22.0, 10.0);
         let right = full - layout.of(taken + 6.0, 10.0);
+        Frame { layout, full, left, right, pitch, lines, names, columns }
+    }
+
+    fn layout(&self, layout: Layout) -> String {
+        let frame = self.frame(layout);
+        let Frame { full, left, right, pitch, .. } = frame;
         let sides_above = if self.sides.is_some() { 18.0 } else { 0.0 };
         let top = layout.of(34.0, 8.0) + sides_above;
         let bottom = top + pitch * self.rows.len() as f64;
@@ -197,38 +218,32 @@ impl RowChart<'_> {
         if layout == Layout::Wide {
             canvas.text("m", (0.0, 16.0), Anchor::Start, self.head);
             let mut edge = full;
-            for (head, own) in self.heads.iter().zip(&columns).rev() {
-                canvas.text("m", (edge, 16.0), Anchor::End, head);
+            for (head, own) in self.heads.iter().zip(&frame.columns).rev() {
+                canvas.text("m", (edge, 16.0), Anchor::End, &squeezed(head, own + 1.0, FONT));
                 edge -= own + 18.0;
             }
         }
         if let Some(one) = self.one {
-            if let Some((less, more)) = &self.sides {
-                let (less_wide, more_wide) = (width(less, FONT), width(more, FONT));
-                let (at, y) = (x(one), layout.of(36.0, 16.0));
-                // On a line of their own, which they have to their ends.
-                let least = less_wide + 8.0;
-                let at = at.clamp(least, (full - more_wide - 8.0).max(least));
-                canvas.text("toff", (at - 8.0, y), Anchor::End, less);
-                canvas.text("ton", (at + 8.0, y), Anchor::Start, more);
+            if let Some(sides) = &self.sides {
+                frame.sides(&mut canvas, x(one), sides);
             }
-            canvas.line("one", (x(one), top - 4.0), (x(one), bottom));
+            match layout {
+                Layout::Wide => canvas.line("one", (x(one), top - 4.0), (x(one), bottom)),
+                // Words have all of the width there: it is drawn beside the marks alone.
+                Layout::Narrow => (1..=self.rows.len()).for_each(|at| {
+                    let below = top + pitch * at as f64;
+                    canvas.line("one", (x(one), below - 24.0), (x(one), below - 2.0));
+                }),
+            }
         }
         for (at, row) in self.rows.iter().enumerate() {
-            let y = top + pitch * at as f64;
-            self.row(&mut canvas, layout, row, (left, right, y, pitch), &columns);
+            self.row(&mut canvas, &frame, row, top + pitch * at as f64);
         }
         canvas.finish(layout, &self.names, "")
     }
 
-    fn row(
-        &self,
-        canvas: &mut Canvas,
-        layout: Layout,
-        row: &Row,
-        (left, right, y, pitch): (f64, f64, f64, f64),
-        columns: &[f64],
-    ) {
+    fn row(&self, canvas: &mut Canvas, frame: &Frame, row: &Row, y: f64) {
+        let Frame { layout, left, right, pitch, .. } = *frame;
         let x = |value: f64| left + self.scale.share(value) * (right - left);
         let middle = y + layout.of(pitch / 2.0, pitch - 14.0);
         canvas.raw("<g>");
@@ -272,52 +287,108 @@ impl RowChart<'_> {
             }
             canvas.raw(&symbol(mark, x(value), middle));
         }
-        match layout {
-            Layout::Wide => {
-                let name = shortened(&row.label, NAME_MAX, FONT);
-                canvas.text(row.class, (0.0, middle + 4.0), Anchor::Start, &name);
-                let mut edge = WIDE;
-                for ((text, class), own) in row.cells.iter().zip(columns).rev() {
-                    let text = shortened(text, *own + 1.0, FONT);
-                    canvas.text(class, (edge, middle + 4.0), Anchor::End, &text);
-                    edge -= own + 18.0;
-                }
-            }
-            Layout::Narrow => {
-                let said = shortened(&said(row), NARROW, FONT);
-                let class = row.cells.first().map_or("", |(_, class)| *class);
-                // Lines of the axis pass behind.
-                let halo = |class: &str| format!("{class} halo").trim_start().to_owned();
-                let below = y + 14.0 + LINE * self.name_lines() as f64;
-                canvas.text(&halo(class), (NARROW, below), Anchor::End, &said);
-                let mut line = y + 14.0;
-                for name in in_lines(&row.label) {
-                    canvas.text(&halo(row.class), (0.0, line), Anchor::Start, &name);
-                    line += LINE;
-                }
-            }
-        }
+        frame.words(canvas, row, y, middle);
         canvas.raw("</g>");
     }
 }
 
-/// A name in the one or two lines that it takes in the narrow layout.
-fn in_lines(name: &str) -> Vec<String> {
-    if width(name, FONT) <= NARROW {
-        return vec![name.to_owned()];
-    }
-    let breaks = name.char_indices().filter(|(_, c)| " ._/,".contains(*c));
-    let heads = breaks.map(|(at, c)| name.split_at(at + c.len_utf8()));
-    let (head, tail) =
-        heads.take_while(|(head, _)| width(head, FONT) <= NARROW).last().unwrap_or(("", name));
-    let lines = [head.trim_end().to_owned(), shortened(tail, NARROW, FONT)];
-    lines.into_iter().filter(|line| !line.is_empty()).collect()
+/// Where things are in a layout.
+struct Frame {
+    layout: Layout,
+    full: f64,
+    left: f64,
+    right: f64,
+    /// From a row to the next one.
+    pitch: f64,
+    /// Lines that a name may take; 0 where it has none for itself.
+    lines: usize,
+    /// Width of the names' column in the wide layout,
+    names: f64,
+    /// and of the others.
+    columns: Vec<f64>,
 }
 
-/// What stands beside the name of a row in the narrow layout; other cells are in the table.
-fn said(row: &Row) -> String {
-    let texts = row.cells.iter().map(|(text, _)| text.as_str());
-    texts.filter(|text| !matches!(*text, "" | "–")).take(2).collect::<Vec<_>>().join(" · ")
+impl Frame {
+    /// What lies at both sides of a value, on a line of their own.
+    fn sides(&self, canvas: &mut Canvas, at: f64, (less, more): &(String, String)) {
+        let (full, layout) = (self.full, self.layout);
+        let half = full / 2.0 - 8.0;
+        let both = [less, more];
+        let [less, more] = match both.iter().map(|own| width(own, FONT)).sum::<f64>() {
+            taken if taken + 16.0 <= full => both.map(String::clone),
+            _ => both.map(|own| squeezed(own, half, FONT)),
+        };
+        // They have it to their ends.
+        let least = width(&less, FONT) + 8.0;
+        let at = at.clamp(least, (full - width(&more, FONT) - 8.0).max(least));
+        let y = layout.of(36.0, 16.0);
+        canvas.text("toff", (at - 8.0, y), Anchor::End, &less);
+        canvas.text("ton", (at + 8.0, y), Anchor::Start, &more);
+    }
+
+    /// The words of a row.
+    fn words(&self, canvas: &mut Canvas, row: &Row, y: f64, middle: f64) {
+        if self.layout == Layout::Wide {
+            let names = in_lines(&row.label, self.names, LINES_MAX.0);
+            let mut line = middle + 4.0 - LINE / 2.0 * (names.len() - 1) as f64;
+            for name in names {
+                canvas.text(row.class, (0.0, line), Anchor::Start, &name);
+                line += LINE;
+            }
+            let mut edge = WIDE;
+            for ((text, class), own) in row.cells.iter().zip(&self.columns).rev() {
+                let text = squeezed(text, own + 1.0, FONT);
+                canvas.text(class, (edge, middle + 4.0), Anchor::End, &text);
+                edge -= own + 18.0;
+            }
+            return;
+        }
+        // Lines of the axis pass behind.
+        canvas.texts("halo", (NARROW, y + 14.0 + LINE * self.lines as f64), &said(row));
+        let mut line = y + 14.0;
+        for name in in_lines(&row.label, NARROW, LINES_MAX.1) {
+            let class = format!("{} halo", row.class);
+            canvas.text(class.trim_start(), (0.0, line), Anchor::Start, &name);
+            line += LINE;
+        }
+    }
+}
+
+/// A name in as many lines as it takes, broken where it has a joint; the last of so many is squeezed.
+fn in_lines(name: &str, most: f64, lines_max: usize) -> Vec<String> {
+    let (mut lines, mut rest) = (Vec::new(), name);
+    while lines.len() + 1 < lines_max && width(rest, FONT) > most {
+        let ends = rest.char_indices().map(|(at, c)| (at + c.len_utf8(), " ._/,".contains(c)));
+        let fitting: Vec<(usize, bool)> =
+            ends.take_while(|(end, _)| width(&rest[..*end], FONT) <= most).collect();
+        let joint = fitting.iter().rfind(|(_, is_joint)| *is_joint).or(fitting.last());
+        let Some((end, _)) = joint else { break };
+        let (head, tail) = rest.split_at(*end);
+        lines.push(head.trim_end().to_owned());
+        rest = tail;
+    }
+    lines.push(squeezed(rest, most, FONT));
+    lines
+}
+
+/// What stands beside the name of a row in the narrow layout, each with its look; other cells are in the table.
+fn said(row: &Row) -> Vec<(String, &'static str)> {
+    let cells = row.cells.iter().filter(|(text, _)| !matches!(text.as_str(), "" | "–"));
+    let mut parts: Vec<(String, &'static str)> = Vec::new();
+    for (text, class) in cells.take(2) {
+        let room = NARROW - width_of(&parts);
+        let between = if parts.is_empty() { "" } else { " · " };
+        // One look ends where the next one begins: what is struck through is the figure alone.
+        if !between.is_empty() {
+            parts.push((between.to_owned(), "m"));
+        }
+        parts.push((squeezed(text, room - width(between, FONT), FONT), class));
+    }
+    parts
+}
+
+fn width_of(parts: &[(String, &str)]) -> f64 {
+    parts.iter().map(|(text, _)| width(text, FONT)).sum()
 }
 
 /// Slanted lines that fill a box.
@@ -407,8 +478,13 @@ mod tests {
         assert!(stacked.contains(name) && stacked.contains(verdict), "{stacked}");
         let long = "with_index_on_category / aggregate_by_category_and_minute_of_the_day";
         let lines = ["with_index_on_category / aggregate_by_category_", "and_minute_of_the_day"];
-        assert_eq!(in_lines(long), lines);
-        assert_eq!(in_lines(&"w".repeat(99)).len(), 1, "nowhere to break it");
+        assert_eq!(in_lines(long, NARROW, 4), lines);
+        // Nowhere to break it: then anywhere, and nothing of it goes before it has to.
+        let long = "w".repeat(99);
+        let lines = in_lines(&long, NARROW, 4);
+        assert_eq!((lines.len(), lines.concat()), (4, long.clone()));
+        assert!(in_lines(&long, NARROW, 2)[1].contains('…'));
+        assert!(in_lines(&long, 5.0, 4).len() == 1, "no room for a letter");
         insta::assert_snapshot!(drawn.replace("><", ">\n<"));
     }
 }

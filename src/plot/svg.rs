@@ -110,6 +110,19 @@ impl Canvas {
         );
     }
 
+    /// Texts one behind the other up to a place, each with the class of its look.
+    pub(super) fn texts(&mut self, class: &str, (x, y): (f64, f64), parts: &[(String, &str)]) {
+        let (x, y) = (n(x), n(y));
+        // Writing to a String cannot fail.
+        let _ = write!(self.out, r#"<text x="{x}" y="{y}" class="{class}" text-anchor="end">"#);
+        for (text, class) in parts {
+            let class =
+                if class.is_empty() { String::new() } else { format!(r#" class="{class}""#) };
+            let _ = write!(self.out, "<tspan{class}>{}</tspan>", escape(text));
+        }
+        self.out.push_str("</text>");
+    }
+
     /// Markup that is known to be whole.
     pub(super) fn raw(&mut self, markup: &str) {
         self.out.push_str(markup);
@@ -226,6 +239,25 @@ pub fn shortened(text: &str, most: f64, size: f64) -> String {
     short
 }
 
+/// A text that is no wider than that: its middle goes, as names differ at their ends, and figures stand there.
+pub fn squeezed(text: &str, most: f64, size: f64) -> String {
+    if width(text, size) <= most {
+        return text.to_owned();
+    }
+    let (all, room) = (text.chars().collect::<Vec<char>>(), most - size * 0.9);
+    let (mut taken, mut head, mut tail) = (0.0, 0, all.len());
+    while head < tail {
+        let at = if head > all.len() - tail { tail - 1 } else { head };
+        taken += width(all[at].encode_utf8(&mut [0; 4]), size);
+        if taken > room {
+            break;
+        }
+        if at == head { head += 1 } else { tail -= 1 }
+    }
+    let part = |of: &[char]| of.iter().collect::<String>();
+    format!("{}…{}", part(&all[..head]), part(&all[tail..]))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -236,6 +268,13 @@ mod tests {
     fn coordinates_have_one_decimal_at_most() {
         let all = [0.0, 12.0, 12.04, 12.06, -3.5, -0.01, f64::NAN, f64::INFINITY].map(n);
         assert_eq!(all, ["0", "12", "12", "12.1", "-3.5", "0", "0", "0"]);
+    }
+
+    #[test]
+    fn what_is_squeezed_keeps_both_ends() {
+        let text = "with_eight_parallel_workers_and_more 172 ms";
+        assert_eq!(squeezed(text, 150.0, 12.5), "with_eight…re 172 ms");
+        assert_eq!(squeezed("serial 1 ms", 150.0, 12.5), "serial 1 ms");
     }
 
     #[test]
@@ -257,6 +296,8 @@ mod tests {
         fn a_shortened_text_fits(text in ".{0,60}", most in 20.0..300.0_f64) {
             let short = shortened(&text, most, 12.5);
             prop_assert!(short == text || width(&short, 12.5) <= most + 12.5);
+            let short = squeezed(&text, most, 12.5);
+            prop_assert!(short == text || width(&short, 12.5) <= most + 0.01, "{}", short);
         }
     }
 }

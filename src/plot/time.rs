@@ -2,7 +2,7 @@
 
 use super::path::{Cells, SIDE};
 use super::scale::Scale;
-use super::svg::{Anchor, Canvas, Layout, Names, inside, n, shortened, width};
+use super::svg::{Anchor, Canvas, Layout, Names, inside, n, squeezed, width};
 
 /// A stretch of time that stands behind all panels.
 #[derive(Debug, Clone)]
@@ -252,10 +252,13 @@ impl TimeChart<'_> {
         let [x, y, plot, height] = place;
         let ends_above = layout == Layout::Narrow && !panel.ends.is_empty();
         let name_y = y - 10.0 - if ends_above { 16.0 } else { 0.0 };
-        canvas.text("b", (layout.of(x, x.min(46.0)), name_y), Anchor::Start, &panel.name);
+        let (name_x, mut name_end) = (layout.of(x, x.min(46.0)), x + plot);
         if !panel.note.is_empty() && layout == Layout::Wide {
-            canvas.text("m", (x + plot, name_y), Anchor::End, &panel.note);
+            canvas.text("m", (name_end, name_y), Anchor::End, &panel.note);
+            name_end -= width(&panel.note, FONT) + 12.0;
         }
+        let name = squeezed(&panel.name, name_end - name_x, FONT);
+        canvas.text("b", (name_x, name_y), Anchor::Start, &name);
         if panel.lanes.is_empty() {
             for tick in panel.scale.ticks() {
                 let at = y + (1.0 - panel.scale.share(*tick)) * height;
@@ -274,13 +277,13 @@ impl TimeChart<'_> {
             }
             match layout {
                 Layout::Wide => {
-                    let name = shortened(&lane.name, x - 8.0, FONT);
+                    let name = squeezed(&lane.name, x - 8.0, FONT);
                     let middle = top + f64::midpoint(free, tall);
                     canvas.text("", (0.0, middle + 3.5), Anchor::Start, &name);
                 }
                 // Over what it names: on a phone there is no room at its left.
                 Layout::Narrow => {
-                    let name = shortened(&lane.name, plot, FONT);
+                    let name = squeezed(&lane.name, plot, FONT);
                     canvas.text("m", (x + 3.0, top + 10.0), Anchor::Start, &name);
                 }
             }
@@ -288,14 +291,19 @@ impl TimeChart<'_> {
         }
         self.layers(canvas, layout, (number, panel), place);
         if ends_above {
-            let texts: Vec<&str> = panel.ends.iter().map(|end| end.text.as_str()).collect();
-            let text = shortened(&texts.join(" · "), plot + x - 4.0, FONT);
-            canvas.text("m", (x.min(46.0), name_y + 16.0), Anchor::Start, &text);
+            let from = x.min(46.0);
+            let between = " · ";
+            let gaps = width(between, FONT) * panel.ends.len().saturating_sub(1) as f64;
+            let room = (x + plot - from - gaps) / panel.ends.len() as f64;
+            let texts: Vec<String> =
+                panel.ends.iter().map(|end| squeezed(&end.text, room, FONT)).collect();
+            let text = texts.join(between);
+            canvas.text("m", (from, name_y + 16.0), Anchor::Start, &text);
         } else {
             let wanted = panel.ends.iter().map(|end| (1.0 - panel.scale.share(end.at)) * height);
             let at = apart(&wanted.collect::<Vec<_>>(), height);
             for (end, at) in panel.ends.iter().zip(at) {
-                let text = shortened(&end.text, 98.0, FONT);
+                let text = squeezed(&end.text, 98.0, FONT);
                 canvas.text(end.class, (x + plot + 8.0, y + at + 4.0), Anchor::Start, &text);
             }
         }

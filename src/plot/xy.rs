@@ -3,7 +3,7 @@
 use super::path::SIDE;
 use super::rows::{Mark, symbol};
 use super::scale::Scale;
-use super::svg::{Anchor, Canvas, Layout, Names, inside, shortened, width};
+use super::svg::{Anchor, Canvas, Layout, Names, inside, squeezed, width};
 use super::time::apart;
 
 /// Words beside a line.
@@ -122,15 +122,14 @@ impl XyChart<'_> {
                 _ => label.text.as_str(),
             };
             let wide = width(text, FONT);
-            // Where there is no room at its right it stands at its left.
-            let beside = x(label.at.0) + 10.0;
-            let before = label.before || beside + wide > full;
-            let (place, anchor) = match before {
-                true => (x(label.at.0) - 10.0, Anchor::End),
-                false => (beside, Anchor::Start),
+            // Where there is no room at its right it stands at its left, if there is more.
+            let (behind, beside) = (x(label.at.0) - 10.0, x(label.at.0) + 10.0);
+            let before = label.before || (wide > full - beside && behind - left > full - beside);
+            let (place, anchor, room) = match before {
+                true => (behind, Anchor::End, behind - left),
+                false => (beside, Anchor::Start, full - beside),
             };
-            let room = if before { place - left } else { full - place };
-            let text = shortened(text, room.max(40.0), FONT);
+            let text = squeezed(text, room.max(40.0), FONT);
             // Lines of others pass behind.
             let class = format!("{} halo", label.class);
             canvas.text(class.trim_start(), (place, top + at + 4.0), anchor, &text);

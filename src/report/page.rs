@@ -21,6 +21,7 @@ mod response;
 mod sweep;
 mod tail;
 mod times;
+mod torn;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -81,8 +82,12 @@ fn job(result: &JobResult, series: &Series, prefix: &str) -> Told {
         |_| String::new(),
         |number| format!(" of run {}, {}", number + 1, result.profile()),
     );
+    let torn = torn::notes(result, page.series).into_iter();
+    let torn: Vec<String> =
+        torn.map(|note| format!(r#"<p class="warn">{}</p>"#, escape(&note))).collect();
+    let torn = torn.concat();
     let header = format!(
-        r#"<header>{}<nav aria-label="Sections{}">{}</nav></header>"#,
+        r#"<header>{}{torn}<nav aria-label="Sections{}">{}</nav></header>"#,
         head::write(result, &verdict),
         escape(&whose),
         links.concat()

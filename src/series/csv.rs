@@ -2,14 +2,25 @@
 
 use std::io::BufRead;
 
-/// Calls `take` with the fields of each record, the head's names first; ends at what cannot be read.
-pub(super) fn records(mut text: impl BufRead, mut take: impl FnMut(&[&str])) {
+use super::lines::{Lines, Taken};
+
+/// Calls `take` with the fields of each record, the head's names first, and counts those that it does not take;
+/// ends at what cannot be read. What has no end of line was not written to its end.
+pub(super) fn records(mut text: impl BufRead, mut take: impl FnMut(&[&str]) -> Taken) -> Lines {
+    let mut lines = Lines::default();
     let mut record = String::new();
     loop {
         let before = record.len();
         match text.read_line(&mut record) {
-            Ok(bytes) if bytes > 0 => {}
-            _ => return,
+            Ok(0) => {
+                lines.cut_off = !record.is_empty();
+                return lines;
+            }
+            Ok(_) if record.ends_with('\n') => {}
+            _ => {
+                lines.cut_off = true;
+                return lines;
+            }
         }
         // Within quotes a record goes on in the next line. A quote that is never closed takes no more
         // than this.
@@ -18,12 +29,13 @@ pub(super) fn records(mut text: impl BufRead, mut take: impl FnMut(&[&str])) {
             continue;
         }
         let line = record.trim_end_matches(['\n', '\r']);
-        if line.contains('"') {
+        let taken = if line.contains('"') {
             let fields = quoted(line);
-            take(&fields.iter().map(String::as_str).collect::<Vec<_>>());
+            take(&fields.iter().map(String::as_str).collect::<Vec<_>>())
         } else {
-            take(&line.split(',').map(str::trim).collect::<Vec<_>>());
-        }
+            take(&line.split(',').map(str::trim).collect::<Vec<_>>())
+        };
+        lines.note(taken);
         record.clear();
     }
 }
@@ -59,15 +71,28 @@ mod tests {
     fn fields_may_hold_anything() {
         let text = "a,b , c\n1,\"x,\"\"y\"\"\nz\",3\n4,5\n";
         let mut all = Vec::new();
-        records(text.as_bytes(), |fields| all.push(fields.join("|")));
+        let lines = records(text.as_bytes(), |fields| {
+            all.push(fields.join("|"));
+            Taken::Whole
+        });
         assert_eq!(all, ["a|b|c", "1|x,\"y\"\nz|3", "4|5"]);
+        assert_eq!(lines, Lines::default());
     }
 
     #[test]
-    fn a_torn_end_is_no_error() {
-        let mut all = 0;
-        records("a,b\n1,\"never closed".as_bytes(), |_| all += 1);
-        records([0xff, 0xfe, b'\n'].as_slice(), |_| all += 1);
-        assert_eq!(all, 1);
+    fn a_torn_end_is_no_error_and_is_not_taken() {
+        let take = |text: &[u8]| {
+            let mut all = 0;
+            let lines = records(text, |_| {
+                all += 1;
+                Taken::Whole
+            });
+            (all, lines.cut_off)
+        };
+        assert_eq!(take(b"a,b\n1,\"never closed"), (1, true));
+        assert_eq!(take(b"a,b\n1,\"never closed\n2,3\n"), (1, true));
+        assert_eq!(take(b"a,b\n1,2"), (1, true));
+        assert_eq!(take(&[0xff, 0xfe, b'\n']), (0, true));
+        assert_eq!(take(b"a,b\n1,2\n"), (2, false));
     }
 }

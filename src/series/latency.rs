@@ -1,11 +1,14 @@
 //! `latency.hlog`, read back: for each clock how many batches took how long, over time.
 
 use std::borrow::Borrow;
+use std::collections::HashSet;
 use std::io::BufRead;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use flate2::{Decompress, FlushDecompress, Status};
+
+use super::lines::{Lines, Taken};
 
 /// Rows of a heat map for each factor of ten.
 pub const ROWS_PER_DECADE: usize = 20;
@@ -129,36 +132,53 @@ impl Kept {
 }
 
 /// Reads all that can be read.
-pub(super) fn read(mut text: impl BufRead) -> Vec<Clock> {
+pub(super) fn read(mut text: impl BufRead) -> (Vec<Clock>, Lines) {
     let mut clocks = TAGS.map(|_| Kept { windows: Vec::new(), each: 1, next: Vec::new() });
+    let mut seen = TAGS.map(|_| HashSet::new());
     let mut decoder = Decoder::new();
     let mut line = Vec::new();
+    let mut lines = Lines::default();
     while matches!(text.read_until(b'\n', &mut line), Ok(bytes) if bytes > 0) {
-        if let Some((at, window)) = window(&line, &mut decoder) {
-            clocks[at].push(window);
+        if line.last() != Some(&b'\n') {
+            lines.cut_off = true;
+            break;
+        }
+        if let Some(at) = clock_of(&line) {
+            lines.note(match window(&line, &mut decoder) {
+                None => Taken::Bad,
+                Some(window) if seen[at].insert(window.start_s.to_bits()) => {
+                    clocks[at].push(window);
+                    Taken::Whole
+                }
+                Some(_) => Taken::Again,
+            });
         }
         line.clear();
     }
     let clocks = TAGS.into_iter().zip(clocks);
-    clocks
+    let clocks = clocks
         .map(|(tag, kept)| Clock { tag: tag.to_owned(), windows: kept.end() })
-        .filter(|clock| !clock.windows.is_empty())
-        .collect()
+        .filter(|clock| !clock.windows.is_empty());
+    (clocks.collect(), lines)
 }
 
-/// The clock of a line and its window: `Tag=wait,0.000,1.004,9.224,HISTF…`.
-fn window(line: &[u8], decoder: &mut Decoder) -> Option<(usize, Window)> {
+/// The clock that a line is of.
+fn clock_of(line: &[u8]) -> Option<usize> {
     let line = line.strip_prefix(b"Tag=")?;
     let is_of =
         |tag: &str| line.strip_prefix(tag.as_bytes()).is_some_and(|rest| rest.starts_with(b","));
     // Most lines are of queries: they are passed over as early as can be.
-    let at = TAGS.iter().position(|tag| is_of(tag))?;
+    TAGS.iter().position(|tag| is_of(tag))
+}
+
+/// The window of a line of a clock: `Tag=wait,0.000,1.004,9.224,HISTF…`.
+fn window(line: &[u8], decoder: &mut Decoder) -> Option<Window> {
     let mut fields = std::str::from_utf8(line).ok()?.trim_end().splitn(5, ',').skip(1);
     let start_s: f64 = fields.next()?.parse().ok()?;
     let length_s: f64 = fields.next()?.parse().ok()?;
     let counts = decoder.decode(fields.nth(1)?)?;
     let known = start_s.is_finite() && length_s.is_finite() && length_s >= 0.0;
-    known.then_some((at, Window { start_s, end_s: start_s + length_s, counts }))
+    known.then_some(Window { start_s, end_s: start_s + length_s, counts })
 }
 
 /// Length of the head of a V2 histogram.
@@ -283,12 +303,13 @@ mod tests {
         times.record_n(Duration::from_millis(3), 7);
         let whole = line("wait", 0.0, &times);
         let text = format!(
-            "#comment\n{whole}{}Tag=wait,1,1,1,HISTF\n{}{}",
+            "#comment\n{whole}{whole}{}Tag=wait,1,1,1,HISTF\n{}{}",
             line("query.newest.cpu", 0.0, &times),
             line("response", 1.0, &times),
             &whole[..whole.len() / 2]
         );
-        let clocks = read(text.as_bytes());
+        let (clocks, lines) = read(text.as_bytes());
+        assert_eq!(lines, Lines { bad: 1, again: 1, cut_off: true });
         let tags: Vec<_> = clocks.iter().map(|clock| clock.tag.as_str()).collect();
         assert_eq!(tags, ["response", "wait"]);
         assert_eq!(clocks[0].windows.len(), 1);
@@ -300,15 +321,17 @@ mod tests {
     fn a_log_of_any_length_takes_few_windows_of_one_length_and_loses_none() {
         let mut times = Times::default();
         times.record_n(Duration::from_millis(3), 7);
-        let lines = 5 * WINDOWS_MAX + 3;
+        let count = 5 * WINDOWS_MAX + 3;
         let first = line("wait", 0.0, &times);
         let text: String =
-            (0..lines).map(|at| first.replace("wait,0.000", &format!("wait,{at}"))).collect();
-        let windows = &read(text.as_bytes())[0].windows;
+            (0..count).map(|at| first.replace("wait,0.000", &format!("wait,{at}"))).collect();
+        let (clocks, lines) = read(text.as_bytes());
+        assert!(lines.are_whole());
+        let windows = &clocks[0].windows;
         assert!((WINDOWS_MAX / 2..=WINDOWS_MAX).contains(&windows.len()), "{}", windows.len());
-        assert_eq!(windows.iter().map(Window::count).sum::<u64>(), 7 * lines as u64);
+        assert_eq!(windows.iter().map(Window::count).sum::<u64>(), 7 * count as u64);
         for (at, window) in windows.iter().enumerate() {
-            let next_s = windows.get(at + 1).map_or(lines as f64, |next| next.start_s);
+            let next_s = windows.get(at + 1).map_or(count as f64, |next| next.start_s);
             assert!((window.end_s - next_s).abs() < 1e-9);
             assert!((window.end_s - window.start_s - 8.0).abs() < 1e-9 || at + 1 == windows.len());
         }
@@ -322,7 +345,7 @@ mod tests {
         ) {
             let mut times = Times::default();
             all.iter().for_each(|(ns, n)| times.record_n(Duration::from_nanos(*ns), *n));
-            let clocks = read(line("service", 0.0, &times).as_bytes());
+            let (clocks, _) = read(line("service", 0.0, &times).as_bytes());
             let window = &clocks[0].windows[0];
             prop_assert_eq!(window.count(), times.count());
             for quantile in [0.5, 0.99, 1.0] {

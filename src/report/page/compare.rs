@@ -8,10 +8,9 @@ use crate::plot::{
 };
 use crate::quantity::{format_counted, format_ms, format_ratio};
 use crate::record::Times;
-use crate::result::Status;
 
 use super::super::compare::{
-    exact_verdict, headline, notes, outcome_word, ratio, subject, unlike_values, value, values,
+    differing, exact_verdict, headline, notes, outcome_word, ratio, subject, unlike_values, value,
     verdict, verdicts, would_show, wrong,
 };
 use super::distributions::trimmed;
@@ -23,6 +22,8 @@ use super::tail::{BEYOND_MIN, axis, ms, share, share_label};
 const POINTS: usize = 60;
 /// Runs of a side that are drawn.
 const RUNS_DRAWN: usize = 20;
+/// Runs that stand beside each other in a table.
+const RUNS_ACROSS: usize = 8;
 /// The ends of the axis of ratios, whatever the intervals of a few runs are.
 const RATIO_ENDS: (f64, f64) = (0.05, 20.0);
 
@@ -94,7 +95,7 @@ fn around(compared: &RunsCompared) -> String {
     let same = format_counted(compared.same as u64, "other thing is", "other things are");
     let mut table = Table { class: "stack", ..Table::new("", &["what", "A", "B"]) };
     for one in &compared.differs {
-        let [a, b] = one.sides.each_ref().map(|own| Cell::words(&values(own)));
+        let [a, b] = differing(one).map(|value| Cell::words(&value));
         table.row(vec![Cell::words(&one.what), a, b]);
     }
     for one in &compared.allowed {
@@ -142,7 +143,7 @@ fn mark(one: &Compared) -> Mark {
 fn changed(compared: &RunsCompared) -> String {
     let of_ratio = |one: &&Compared| one.ratio.is_some();
     let drawn: Vec<&Compared> = compared.figures.iter().filter(of_ratio).collect();
-    let table = figures_table(compared);
+    let tables = figures_tables(compared);
     let notes = notes(compared).into_iter();
     let notes: Vec<String> = notes
         .map(|note| format!(r#"<p class="note">{}.</p>"#, escape(&capitalised(&note))))
@@ -151,7 +152,7 @@ fn changed(compared: &RunsCompared) -> String {
     if drawn.is_empty() {
         return format!(
             "<p>No figure has a ratio.</p>{}{notes}",
-            data("every figure of every run", &[table])
+            data("every figure of every run", &tables)
         );
     }
     let held = |ratio: f64| ratio.clamp(RATIO_ENDS.0, RATIO_ENDS.1);
@@ -203,7 +204,7 @@ fn changed(compared: &RunsCompared) -> String {
                the limit of a gate. Arrowhead: the interval goes on beyond the axis.";
     format!(
         r#"{}<p class="note">{key}</p>{notes}"#,
-        framed(&escape(&caption), &chart.draw(), &data("every figure of every run", &[table]))
+        framed(&escape(&caption), &chart.draw(), &data("every figure of every run", &tables))
     )
 }
 
@@ -220,24 +221,29 @@ fn run_names(compared: &RunsCompared) -> Vec<String> {
     compared.sides.iter().zip(["A", "B"]).flat_map(of).collect()
 }
 
-fn figures_table(compared: &RunsCompared) -> Table {
-    let mut table = Table {
-        class: "keep",
-        ..Table::new(
-            "Geometric means, ratio, and each run",
-            &["figure", "A", "B", "B ÷ A", "would show", "verdict"],
-        )
-    };
-    table.heads.extend(run_names(compared));
+/// The figures of both sides, and of each run: so many runs a table as a sheet of paper is wide.
+fn figures_tables(compared: &RunsCompared) -> Vec<Table> {
+    let heads = ["figure", "A", "B", "B ÷ A", "would show", "verdict"];
+    let mut both = Table { class: "keep", ..Table::new("Geometric means and ratio", &heads) };
     for one in &compared.figures {
         let [a, b] = one.typical.map(|own| Cell::number(&value(&one.figure, own)));
         let mut cells = vec![Cell::words(&one.figure), a, b, Cell::number(&ratio(one))];
         cells.extend([Cell::number(&would_show(one)), Cell::words(&verdict(one))]);
-        let each = one.values.iter().flatten();
-        cells.extend(each.map(|own| Cell::number(&value(&one.figure, *own))));
-        table.row(cells);
+        both.row(cells);
     }
-    table
+    let mut tables = vec![both];
+    let names = run_names(compared);
+    for (at, names) in names.chunks(RUNS_ACROSS).enumerate() {
+        let mut table = Table { class: "keep", ..Table::new("Each run", &["figure"]) };
+        table.heads.extend(names.iter().cloned());
+        for one in &compared.figures {
+            let each = one.values.iter().flatten().skip(at * RUNS_ACROSS).take(names.len());
+            let each = each.map(|own| Cell::number(&value(&one.figure, *own)));
+            table.row(std::iter::once(Cell::words(&one.figure)).chain(each).collect());
+        }
+        tables.push(table);
+    }
+    tables
 }
 
 fn exact(compared: &RunsCompared) -> String {
@@ -260,7 +266,7 @@ fn exact(compared: &RunsCompared) -> String {
 
 /// The response times of each run of a stream.
 fn responses(runs: &[Run]) -> Vec<&Times> {
-    let done = runs.iter().filter(|run| run.result.status == Status::Done);
+    let done = runs.iter().filter(|run| run.result.came_to_its_end());
     let times = done.filter_map(|run| Some(&run.result.stream()?.stream.histograms.response));
     times.filter(|times| times.count() as f64 >= 2.0 * BEYOND_MIN).take(RUNS_DRAWN).collect()
 }

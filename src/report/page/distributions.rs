@@ -117,8 +117,9 @@ pub(super) fn figure(
         let (class, mark, text_class) = look(at);
         let median = arm.median().unwrap_or(least);
         let text = format!("{} {}", arm.name, format_ms(median));
-        let label =
-            Label { at: (median, 50.0 - 12.0 * at as f64), class: text_class, text, before: false };
+        // Below the marks, so that none is behind a name.
+        let height = 37.0 - 13.0 * at as f64;
+        let label = Label { at: (median, height), class: text_class, text, before: false };
         lines.push(Line {
             class,
             path: curve(&points, &xs, &ys),

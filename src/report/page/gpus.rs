@@ -10,7 +10,7 @@ use crate::series::GpuSecond;
 
 use super::html::{Cell, Table, data, figure};
 use super::rate::{LINES_MAX, bands, span_s};
-use super::{Page, lanes};
+use super::{Page, lanes, torn};
 
 const GIB: f64 = 1_073_741_824.0;
 
@@ -53,7 +53,7 @@ pub(super) fn write(page: &mut Page<'_>) {
     };
     if seconds.is_empty() {
         page.absent
-            .push("No course of the GPUs: there is no gpu.csv beside the result.".to_owned());
+            .push(format!("No course of the GPUs: {}.", torn::lacking(page.series, "gpu.csv")));
     }
     let boxes = lanes::note(page);
     let note = format!(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape};
+use crate::plot::{Mark, Names, Row, RowChart, Scale, Shape, Tone, escape, squeezed};
 use crate::quantity::{format_count, format_counted, format_ms, format_ratio, format_seconds};
 use crate::result::answers::AnswerHistory;
 use crate::result::arm::Gpu;
@@ -18,6 +18,10 @@ use super::super::words::names;
 use super::Page;
 use super::distributions::{self, ArmTimes, of_ns, of_times, trimmed};
 use super::html::{Cell, Table, data, framed};
+
+/// Widest head of the ratios, and the size of its letters.
+const HEAD_MAX: f64 = 190.0;
+const HEAD_FONT: f64 = 12.5;
 
 /// A query whose arms are compared.
 pub(super) struct Compared<'a> {
@@ -268,7 +272,14 @@ pub(super) fn write(page: &Page<'_>, id: &str, compared: &[Compared<'_>]) -> Str
     let known = || values.iter().copied().filter(|ratio| ratio.is_finite() && *ratio > 0.0);
     let scale = Scale::log(known().fold(1.0, f64::min), known().fold(1.0, f64::max), 7);
     let caption = caption(compared, other);
-    let head = format!("{base} ÷ {other} (95 %)");
+    let head = |names: [&str; 2]| format!("{} ÷ {} (95 %)", names[0], names[1]);
+    // Each name with both its ends, where there is no room for all of them.
+    let [short_base, short_other] = [base, other].map(|name| squeezed(name, 58.0, HEAD_FONT));
+    let whole = head([base, other]);
+    let head = match squeezed(&whole, HEAD_MAX, HEAD_FONT) == whole {
+        true => whole,
+        false => head([&short_base, &short_other]),
+    };
     let heads = [head.as_str(), "verdict", "ran on"];
     let sides = (format!("← {other} is slower"), format!("{other} is faster →"));
     let title = format!("How many times faster {other} is than {base}");

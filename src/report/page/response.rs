@@ -9,9 +9,9 @@ use crate::result::stream::StreamRun;
 use crate::series::{Clock, ROWS_PER_DECADE, Window};
 
 use super::super::latency;
-use super::Page;
 use super::html::{Cell, Table, data, figure};
 use super::rate::{bands, span_s};
+use super::{Page, torn};
 
 /// Columns of a heat map.
 const COLUMNS_MAX: usize = 150;
@@ -80,9 +80,10 @@ pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
         data("response over time", &[by_column(columns, &clocks)])
     });
     if clocks.is_empty() {
-        page.absent.push(
-            "No heat map of the response: there is no latency.hlog beside the result.".to_owned(),
-        );
+        page.absent.push(format!(
+            "No heat map of the response: {}.",
+            torn::lacking(page.series, "latency.hlog")
+        ));
     }
     let tables = over_time + &data("the clocks", &[table(run, open)]);
     let figure = page.time_figure(&caption, &chart, &tables);
