@@ -5,17 +5,19 @@
 mod exact;
 mod figures;
 mod gates;
+mod sizes;
 mod surroundings;
 mod unlike;
 
 use serde::Serialize;
 
 use crate::exit;
-use crate::result::{JobResult, Status};
+use crate::result::{JobResult, Status, one_line};
 
 pub use exact::{Exact, ExactVerdict};
 pub use figures::{CompareVerdict, Compared};
 pub use gates::Judged;
+pub use sizes::UnlikeSizes;
 pub use surroundings::Differs;
 pub use unlike::{Refused, Unlike};
 
@@ -130,6 +132,7 @@ pub struct RunsCompared {
 /// # Errors
 /// When the runs cannot be compared, with what is unlike.
 pub fn compare(sides: &[Vec<Run>; 2], options: &Options) -> Result<RunsCompared, Refused> {
+    unlike::check_twice(sides)?;
     let told = [0, 1].map(|side| Side {
         runs: done(&sides[side]).map(|run| run.folder.clone()).collect(),
         left_out: sides[side]
@@ -196,19 +199,23 @@ fn outcome(gates: &[Judged]) -> Outcome {
 
 /// The runs that came to their end.
 fn done(runs: &[Run]) -> impl Iterator<Item = &Run> {
-    runs.iter().filter(|run| run.result.status == Status::Done)
+    runs.iter().filter(|run| run.result.came_to_its_end())
 }
 
 fn left_out(run: &Run) -> Option<LeftOut> {
     let ended = match run.result.status {
-        Status::Done => return None,
+        Status::Done => {
+            let (step, error) = run.result.unready_step()?;
+            let why = format!("an error ended it: step {step} was not made ready: {error}");
+            return Some(LeftOut { folder: run.folder.clone(), why: one_line(&why) });
+        }
         Status::Running => "it goes on, or was killed",
         Status::Interrupted => "it was interrupted",
         Status::Aborted => "it was aborted",
         Status::Failed => "an error ended it",
         Status::Stopped => "a threshold ended it",
     };
-    let error = run.result.error.as_deref().map(crate::result::one_line);
+    let error = run.result.error.as_deref().map(one_line);
     let why = match error {
         Some(error) => format!("{ended}: {error}"),
         None => ended.to_owned(),

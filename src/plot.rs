@@ -16,7 +16,7 @@ pub use decimate::{Merge, decimate};
 pub use path::{Cells, Step, area, curve, dots, spans, stacked, steps};
 pub use rows::{Mark, Row, RowChart, Shape, Tone};
 pub use scale::Scale;
-pub use svg::{Names, escape, shortened};
+pub use svg::{Names, escape, shortened, squeezed};
 pub use time::{Band, BandKind, End, Lane, Layer, Panel, TimeChart};
 pub use xy::{Label, Line, XyChart};
 

@@ -91,6 +91,9 @@ pub struct ThresholdReport {
     /// Why it cannot be judged, if its figure was measured: by too few samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unjudged: Option<String>,
+    /// What the figure would have come to without the loader's own delay, where it holds then, and only then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub without_own: Option<f64>,
     /// When it ended the job, in seconds since the start of the schedule, if it did: `value` is what
     /// the figure came to then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,6 +235,25 @@ impl JobResult {
             (!self.thresholds_hold(), exit::THRESHOLD),
         ];
         exit::gravest(fitting.into_iter().filter_map(|(fits, code)| fits.then_some(code)))
+    }
+
+    /// Whether it came to its end: a benchmark of which a step was not made ready did not.
+    pub fn came_to_its_end(&self) -> bool {
+        self.status == Status::Done && self.unready_step().is_none()
+    }
+
+    /// Whether two results are of one run: both name it, or, in results of before, all that they hold is the same.
+    pub fn is_run_of(&self, other: &Self) -> bool {
+        match (&self.run_id, &other.run_id) {
+            (Some(own), Some(other)) => own == other,
+            (None, None) => {
+                self.started_at == other.started_at
+                    && self.server.address == other.server.address
+                    && serde_json::to_value(&self.body).ok()
+                        == serde_json::to_value(&other.body).ok()
+            }
+            _ => false,
+        }
     }
 
     /// The first step of a benchmark that was not made ready or not undone, and why.

@@ -17,6 +17,8 @@ fn side(folder: &Path, name: &str, fixture: &str, p99_ms: &[f64]) -> Vec<String>
         copy(&fixtures().join(fixture), &own);
         let file = own.join("result.json");
         let mut saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        saved["run_id"] = json!(format!("{name}{at}"));
+        saved["stream"]["rows_before"] = json!(0);
         saved["stream"]["response"]["p99_ms"] = json!(ms);
         saved["stream"]["response"]["count"] = json!(1_000);
         fs::write(&file, saved.to_string()).unwrap();
@@ -78,11 +80,14 @@ async fn what_cannot_be_compared_is_refused() {
     let option = ["--strict".to_owned()];
     let mut said = String::new();
     let sweep = vec![fixtures().join("sweep").display().to_string()];
-    let cases: [(&[String], &[&str]); 8] = [
+    let copied = vec![folder.path().join("copied").display().to_string()];
+    copy(Path::new(&a[0]), Path::new(&copied[0]));
+    let cases: [(&[String], &[&str]); 9] = [
         (&other, &[]),
         (&other, &["--allow", "rat"]),
         (&sweep, &[]),
         (&a, &[]),
+        (&copied, &[]),
         (&option, &[]),
         (&again, &["--gate", "response_p9_ms <= 1.10x", "--gate", "rows_lost <= 2x"]),
         (&a, &["--rate", "3000"]),

@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{CompareArgs, CompareFormat, Parsed};
-use crate::compare::{LeftOut, Options, Refused, Run, RunsCompared, compare as of_runs};
+use crate::compare::{
+    LeftOut, Options, Refused, Run, RunsCompared, UnlikeSizes, compare as of_runs,
+};
 use crate::exit;
 use crate::plan::{Gate, SETTINGS, Setting, nearest};
-use crate::quantity::format_count;
 use crate::report::{compare_markdown, compare_page, compare_text, unlike_values};
 use crate::result::figure::Names;
 use crate::result::index::Index;
-use crate::result::{self, JobResult, Saved, Status, is_aside, is_within, plan_keys};
+use crate::result::{self, JobResult, Saved, is_aside, is_within, plan_keys};
 use crate::sink::folder::write_page;
 
 use super::unused::{self, Optional};
@@ -21,6 +22,9 @@ use super::{Failure, print};
 
 /// Allows tables of unlike sizes.
 const ROWS: &str = "rows";
+/// What to do about tables of unlike sizes.
+const SAME_TABLE: &str = "fix: begin each run with the same table, such as by --recreate; or compare all the same: \
+                          --allow rows";
 /// Options that only `--run` has a use for.
 const OF_RUN: [Optional; 11] = [
     Optional::new("duration", "--duration", Some("STROM_LOAD_DURATION")),
@@ -46,7 +50,6 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     let fix = "leave it out, or make the runs with --run A.toml B.toml";
     unused::refuse(parsed, &OF_RUN, "for runs that are saved", fix)?;
     let sides = [read(&args.a)?, read(&args.b)?];
-    once(&sides)?;
     let runs = sides.iter().flat_map(|side| &side.runs);
     let allowed = allowed(
         &args.allow,
@@ -118,7 +121,7 @@ fn of_sides(
 fn gates(texts: &[String], sides: &[Vec<Run>; 2]) -> Result<Vec<Gate>, Failure> {
     // One that did not come to its end may lack queries.
     let all = || sides.iter().flatten();
-    let whole = all().find(|run| run.result.status == Status::Done);
+    let whole = all().find(|run| run.result.came_to_its_end());
     let Some(first) = whole.or(all().next()) else { return Ok(Vec::new()) };
     let names = Names::of(&first.result);
     let read = texts.iter().map(|text| Gate::parse(text, &names.subjects()));
@@ -169,21 +172,6 @@ fn read(folders: &[PathBuf]) -> Result<Side, Failure> {
         }
     }
     Ok(side)
-}
-
-/// Refuses a run that is there twice: it would pass for two.
-fn once(sides: &[Side; 2]) -> Result<(), Failure> {
-    let mut seen: Vec<PathBuf> = Vec::new();
-    for run in sides.iter().flat_map(|side| &side.runs) {
-        let path = Path::new(&run.folder);
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if seen.contains(&path) {
-            let what = format!("`{}` is named twice, and would count as two runs", run.folder);
-            return Err(Failure::new(exit::USAGE, format!("{what}\n  fix: name each run once")));
-        }
-        seen.push(path);
-    }
-    Ok(())
 }
 
 /// The keys that may differ, with all below them: of a flag's name those that the flag gives, and a key or a
@@ -258,6 +246,13 @@ fn told(refused: &Refused) -> String {
                 ended.concat()
             )
         }
+        Refused::Twice { first, again } if first == again => format!(
+            "`{first}` is named twice, and would count as two runs\n  fix: name each run once"
+        ),
+        Refused::Twice { first, again } => format!(
+            "`{again}` is the same run as `{first}`, and would count as another one\n  fix: name each run once, and \
+             no copy of it"
+        ),
         Refused::Kinds { first, other } => format!(
             "`{}` is a {} and `{}` a {}\n  fix: compare runs of one kind",
             first.0, first.1, other.0, other.1
@@ -278,13 +273,19 @@ fn told(refused: &Refused) -> String {
                 words.join(",")
             )
         }
-        Refused::Rows { table, fewest, most } => format!(
-            "{table} had {} rows at the start of {} and {} at that of {}, more than 10 % apart\n  fix: begin each run with the same \
-             table, such as by --recreate; or compare all the same: --allow rows",
-            format_count(fewest.1),
-            fewest.0,
-            format_count(most.1),
-            most.0
+        Refused::Sizes(unlike) => unlike_sizes(unlike),
+    }
+}
+
+fn unlike_sizes(unlike: &UnlikeSizes) -> String {
+    match unlike {
+        UnlikeSizes::Apart { table, when, least, most } => format!(
+            "{table} had {} {when} of {} and {} at that of {}, more than 10 % apart\n  {SAME_TABLE}",
+            least.1, least.0, most.1, most.0
+        ),
+        UnlikeSizes::NotKnown { table, folder } => format!(
+            "how large {table} was at the start of {folder} is not known: its rows were not counted, and the server \
+             did not tell its bytes\n  {SAME_TABLE}"
         ),
     }
 }

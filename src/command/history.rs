@@ -7,8 +7,7 @@ use std::path::Path;
 use crate::exit;
 use crate::quantity::format_counted;
 use crate::report::{history_csv, history_text};
-use crate::result::Status;
-use crate::result::history::{HISTORY, History};
+use crate::result::history::{HISTORY, History, HistoryLine};
 
 use super::{Failure, print, tell};
 
@@ -52,7 +51,7 @@ pub(super) fn history(
         }
     }
     if done {
-        history.runs.retain(|run| run.status == Status::Done);
+        history.runs.retain(HistoryLine::came_to_its_end);
     }
     print(&if csv { history_csv(&history.runs) } else { history_text(&history.runs) })?;
     Ok(exit::DONE)

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Run;
-use super::unlike::sizes_of;
-use crate::quantity::format_count;
+use super::sizes::{self, NOT_KNOWN};
 use crate::result::JobResult;
 
 /// Something that the sides, or the runs of one, do not have in common.
@@ -49,8 +48,12 @@ pub(super) fn of(sides: [&[&Run]; 2]) -> (Vec<Differs>, usize) {
         let sides = all.each_ref().map(|side| of_side(side, &what));
         Differs { what, sides }
     });
-    let (same, differs): (Vec<Differs>, Vec<Differs>) =
-        laid.partition(|one| one.sides[0].len() == 1 && one.sides[0] == one.sides[1]);
+    // What nobody knows is nowhere the same.
+    let is_same = |one: &Differs| match &one.sides {
+        [a, b] if a == b => matches!(&a[..], [value] if value != NOT_KNOWN),
+        _ => false,
+    };
+    let (same, differs): (Vec<Differs>, Vec<Differs>) = laid.partition(is_same);
     (differs, same.len())
 }
 
@@ -79,9 +82,7 @@ fn facts(result: &JobResult) -> Vec<(String, String)> {
     facts.extend(result.gpus.driver.iter().map(|own| ("GPU driver".to_owned(), own.clone())));
     let settings = server.facts.settings.iter();
     facts.extend(settings.map(|(name, value)| (name.clone(), value.clone())));
-    let sizes = sizes_of(result).into_iter();
-    facts.extend(sizes.map(|(table, size)| {
-        (format!("rows of {table} at the start"), format_count(size.at_start))
-    }));
+    let sizes = sizes::told(result);
+    facts.extend(sizes.map(|(table, size)| (format!("{table} at the start"), size)));
     facts
 }

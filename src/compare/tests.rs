@@ -10,6 +10,7 @@ use crate::result::{Body, sample};
 /// A run of the sample stream with another p99, and else with what `change` makes of it.
 fn run_with(folder: &str, p99_ms: f64, change: impl FnOnce(&mut Value)) -> Run {
     let mut saved = serde_json::to_value(sample::stream()).unwrap();
+    saved["run_id"] = json!(folder);
     saved["stream"]["rows_before"] = json!(0);
     saved["stream"]["response"]["count"] = json!(1_000);
     for key in ["p99_ms", "p999_ms", "max_ms"] {
@@ -274,6 +275,110 @@ fn tables_of_unlike_sizes_are_refused_also_within_a_side() {
     assert!(refused(0, 7_000, false));
     assert!(refused(60_000, 0, false));
     assert!(!refused(60_000, 0, true));
+}
+
+/// A run on a table that nobody counted, of these bytes.
+fn uncounted(folder: &str, before: Option<u64>, after: Option<u64>) -> Run {
+    run_with(folder, 10.0, |saved| {
+        saved["stream"]["rows_before"] = Value::Null;
+        saved["server_work"] = json!({
+            "over_s": 10.0, "wal_bytes": null, "checkpoints_timed": null, "checkpoints_requested": null,
+            "table_bytes_before": before, "table_bytes": after,
+        });
+    })
+}
+
+#[test]
+fn tables_that_nobody_counted_are_told_apart_by_their_bytes_and_never_taken_for_alike() {
+    const MIB: u64 = 1 << 20;
+    let of = |folder: &str, before: u64, after: u64| {
+        uncounted(folder, Some(before * MIB), Some(after * MIB))
+    };
+    let told = |a: Vec<Run>, b: Vec<Run>| match compare(&[a, b], &Options::default()) {
+        Err(Refused::Sizes(sizes)) => format!("{sizes:?}"),
+        Err(refused) => panic!("{refused:?}"),
+        Ok(_) => String::new(),
+    };
+    assert_eq!(told(vec![of("a", 100, 110)], vec![of("b", 110, 120)]), "");
+    let apart = told(vec![of("a", 100, 110)], vec![of("b", 112, 122)]);
+    assert!(apart.contains("at the start") && apart.contains("112 MiB"), "{apart}");
+    // Twice the rate makes a larger table of one that was the same.
+    assert_eq!(told(vec![of("a", 100, 110)], vec![of("b", 100, 120)]), "");
+    // One side made its table, which was counted, and had no bytes.
+    let fresh = |folder| {
+        let mut run = of(folder, 0, 10);
+        let Body::Stream(own) = &mut run.result.body else { panic!("no stream") };
+        own.stream.rows_before = Some(0);
+        run
+    };
+    assert!(told(vec![fresh("a")], vec![of("b", 10, 20)]).contains("10 MiB"));
+    assert_eq!(told(vec![fresh("a")], vec![fresh("b")]), "", "both were counted");
+    // Results of before have the end alone.
+    let end = |folder, after: u64| uncounted(folder, None, Some(after * MIB));
+    assert_eq!(told(vec![end("a", 100)], vec![end("b", 109)]), "");
+    let apart = told(vec![end("a", 100)], vec![end("b", 200)]);
+    assert!(apart.contains("at the end"), "{apart}");
+    // Of nothing nobody can tell.
+    let none = |folder| uncounted(folder, None, None);
+    let unknown = "NotKnown { table: \"the stream's table\", folder: \"b1\" }";
+    assert_eq!(told(side("a", &[10.0]), vec![none("b1")]), unknown);
+    assert_eq!(told(vec![none("b1")], vec![none("b2")]), unknown);
+    let options = Options { allow_rows: true, ..Options::default() };
+    let compared = compare(&[vec![none("a")], vec![none("b")]], &options).unwrap();
+    let differs = compared.differs.iter().map(|one| (one.what.as_str(), one.sides[1][0].as_str()));
+    let differs: Vec<_> = differs.collect();
+    assert_eq!(differs, [("the stream's table at the start", "not known")]);
+}
+
+#[test]
+fn a_run_that_is_there_twice_is_refused_whatever_its_folder_is_called() {
+    let copy = |mut run: Run, folder: &str| {
+        folder.clone_into(&mut run.folder);
+        run
+    };
+    let twice = |a: Vec<Run>, b: Vec<Run>| match compare(&[a, b], &Options::default()) {
+        Err(Refused::Twice { first, again }) => Some((first, again)),
+        Err(refused) => panic!("{refused:?}"),
+        Ok(_) => None,
+    };
+    let pair = |first: &str, again: &str| Some((first.to_owned(), again.to_owned()));
+    let a = || side("a", &SAME);
+    let b = || side("b", &SAME);
+    assert_eq!(twice(a(), b()), None, "runs of one plan with the same figures");
+    assert_eq!(twice([a(), vec![copy(a()[0].clone(), "a6")]].concat(), b()), pair("a1", "a6"));
+    assert_eq!(twice(a(), [b(), vec![copy(a()[1].clone(), "x")]].concat()), pair("a2", "x"));
+    // Results of before do not name their run: one that holds all the same is the same.
+    let before = |folder: &str, ms: f64, started_at: &str| {
+        run_with(folder, ms, |saved| {
+            saved["run_id"] = Value::Null;
+            saved["started_at"] = json!(started_at);
+        })
+    };
+    let own = || vec![before("old", 10.0, "2026-01-01T00:00:00Z")];
+    let again = vec![before("copy", 10.0, "2026-01-01T00:00:00Z")];
+    assert_eq!(twice(own(), again), pair("old", "copy"));
+    assert_eq!(twice(own(), vec![before("later", 10.0, "2026-01-01T00:00:01Z")]), None);
+    assert_eq!(twice(own(), vec![before("beside", 11.0, "2026-01-01T00:00:00Z")]), None);
+}
+
+#[test]
+fn a_benchmark_that_an_error_ended_early_is_left_out() {
+    let of = |folder: &str, error: Option<&str>| {
+        let mut result = sample::benchmark();
+        result.run_id = Some(folder.to_owned());
+        let Body::Benchmark(run) = &mut result.body else { panic!("no benchmark") };
+        run.steps[0].error = error.map(str::to_owned);
+        Run { folder: folder.to_owned(), result }
+    };
+    let whole = || vec![of("a", None)];
+    let early = of("b2", Some("relation \"x\" does not exist"));
+    let compared = compare(&[whole(), vec![of("b1", None), early.clone()]], &Options::default());
+    let compared = compared.unwrap();
+    assert_eq!(compared.sides[1].runs, ["b1"]);
+    let why = "an error ended it: step all was not made ready: relation \"x\" does not exist";
+    assert_eq!(compared.sides[1].left_out[0].why, why);
+    let refused = compare(&[whole(), vec![early]], &Options::default());
+    assert!(matches!(refused, Err(Refused::NoRun { side: "B", .. })));
 }
 
 #[test]

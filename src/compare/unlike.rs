@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::sizes::{self, UnlikeSizes};
 use super::{LeftOut, Options, Run};
 use crate::plan::unwritten;
-use crate::result::{Body, JobResult, is_within, plan_keys};
-
-/// Rows at the start may differ by so much, as a share of the smallest table that a run saw.
-const ROWS_SHARE_MAX: f64 = 0.10;
+use crate::result::{is_within, plan_keys};
 
 /// A key of the plan that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,6 +32,13 @@ pub enum Refused {
         /// How they ended.
         left_out: Vec<LeftOut>,
     },
+    /// Two are one run: named twice, or a copy.
+    Twice {
+        /// The folder that was named first.
+        first: String,
+        /// Another one, or the same.
+        again: String,
+    },
     /// They are jobs of unlike kinds.
     Kinds {
         /// The first run and its kind.
@@ -48,15 +53,20 @@ pub enum Refused {
         /// Each key.
         keys: Vec<Unlike>,
     },
-    /// A table has unlike sizes.
-    Rows {
-        /// The table.
-        table: String,
-        /// The run with the fewest rows.
-        fewest: (String, u64),
-        /// That with the most.
-        most: (String, u64),
-    },
+    /// Their tables are of unlike sizes, or nobody can tell.
+    Sizes(Box<UnlikeSizes>),
+}
+
+/// Refuses a run that is there twice: it would pass for two.
+pub(super) fn check_twice(sides: &[Vec<Run>; 2]) -> Result<(), Refused> {
+    let runs: Vec<&Run> = sides.iter().flatten().collect();
+    for (at, again) in runs.iter().enumerate() {
+        if let Some(first) = runs[..at].iter().find(|first| first.result.is_run_of(&again.result)) {
+            let [first, again] = [first, again].map(|run| run.folder.clone());
+            return Err(Refused::Twice { first, again });
+        }
+    }
+    Ok(())
 }
 
 /// The keys that differ and may.
@@ -92,7 +102,7 @@ pub(super) fn check(sides: [&[&Run]; 2], options: &Options) -> Result<Vec<Unlike
         return Err(Refused::Plans { first: first.folder.clone(), keys: refused });
     }
     if !options.allow_rows {
-        sizes(&runs)?;
+        sizes::check(&runs).map_err(Refused::Sizes)?;
     }
     Ok(allowed)
 }
@@ -132,53 +142,4 @@ fn whole_items(all: &[Unlike]) -> Vec<Unlike> {
         None => Some(unlike.clone()),
     });
     told.collect()
-}
-
-fn sizes(runs: &[&Run]) -> Result<(), Refused> {
-    let mut tables: BTreeMap<String, Vec<(&Run, Size)>> = BTreeMap::new();
-    for run in runs {
-        for (table, size) in sizes_of(&run.result) {
-            tables.entry(table).or_default().push((run, size));
-        }
-    }
-    for (table, mut sizes) in tables {
-        sizes.sort_by_key(|(_, size)| size.at_start);
-        let smallest = sizes.iter().map(|(_, size)| size.at_end).min().unwrap_or(0);
-        let (Some((least, fewest)), Some((greatest, most))) = (sizes.first(), sizes.last()) else {
-            continue;
-        };
-        let (fewest, most) = (fewest.at_start, most.at_start);
-        if (most - fewest) as f64 > smallest as f64 * ROWS_SHARE_MAX {
-            let (fewest, most) = ((least.folder.clone(), fewest), (greatest.folder.clone(), most));
-            return Err(Refused::Rows { table, fewest, most });
-        }
-    }
-    Ok(())
-}
-
-/// Rows of a table.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Size {
-    /// When the run began.
-    pub(super) at_start: u64,
-    /// When it ended.
-    at_end: u64,
-}
-
-/// The sizes of each table of a run; of a stream's, where its rows were counted.
-pub(super) fn sizes_of(result: &JobResult) -> Vec<(String, Size)> {
-    let tables = match &result.body {
-        Body::Benchmark(run) => &run.tables,
-        Body::Sweep(run) => &run.tables,
-        Body::Stream(_) | Body::Faults(_) => {
-            let Some(run) = result.stream() else { return Vec::new() };
-            let size = run.stream.rows_before.map(|before| {
-                let at_end = before + run.stream.rows_acknowledged;
-                ("the stream's table".to_owned(), Size { at_start: before, at_end })
-            });
-            return size.into_iter().collect();
-        }
-    };
-    let size = |rows| Size { at_start: rows, at_end: rows };
-    tables.iter().map(|table| (table.table.clone(), size(table.rows))).collect()
 }

@@ -75,6 +75,7 @@ fn between(
         wal_bytes: grown(|of| of.wal_bytes),
         checkpoints_timed: grown(|of| of.checkpoints_timed),
         checkpoints_requested: grown(|of| of.checkpoints_requested),
+        table_bytes_before: before.table_bytes,
         table_bytes: after.table_bytes,
         backend_cpu_s: None,
         waits,
@@ -90,13 +91,14 @@ mod tests {
         let counters = |wal, requested| Counters {
             wal_bytes: Some(wal),
             checkpoints_requested: requested,
-            table_bytes: Some(8_192),
+            table_bytes: Some(wal * 8_192),
             ..Counters::default()
         };
         let (before, after) = (counters(100, Some(3)), counters(350, Some(1)));
         let work = between(before, after, Duration::from_secs(10), Vec::new());
         let known = (work.wal_bytes, work.checkpoints_requested, work.checkpoints_timed);
         assert_eq!(known, (Some(250), None, None));
-        assert_eq!((work.over_s, work.table_bytes), (10.0, Some(8_192)));
+        let bytes = [work.table_bytes_before, work.table_bytes];
+        assert_eq!((work.over_s, bytes), (10.0, [Some(819_200), Some(2_867_200)]));
     }
 }

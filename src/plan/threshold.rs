@@ -9,7 +9,7 @@ use super::{Job, LeftOver};
 use crate::profile::Located;
 use crate::quantity::{format_duration, parse_duration};
 pub use crate::result::figure::ThresholdOp;
-use crate::result::figure::{How, Known, NameError, NamedFigure, Subjects};
+use crate::result::figure::{How, Known, NameError, NamedFigure, Subjects, Value};
 use crate::result::{JobResult, ThresholdReport};
 
 /// Names that are shown for one that is unknown.
@@ -42,16 +42,10 @@ impl Threshold {
     /// How it stands in a result. A figure that was not measured or rests on too few samples does not hold,
     /// a lower bound is never below anything, and an upper bound never above.
     pub fn judge(&self, result: &JobResult) -> ThresholdReport {
-        use ThresholdOp::{Above, AtLeast, AtMost, Below};
         let value = self.figure.value(result);
-        let passed = value.is_some_and(|value| {
-            let may_hold = match value.known {
-                Known::Exactly => true,
-                Known::AtLeast => matches!(self.op, Above | AtLeast),
-                Known::AtMost => matches!(self.op, Below | AtMost),
-            };
-            may_hold && self.op.holds(value.number, self.limit)
-        });
+        let passed = value.is_some_and(|value| self.holds(value));
+        // Asked of the same figure: the loader's delay may make the tail, and the server the median.
+        let without_own = value.filter(|_| !passed).and_then(|_| self.figure.without_own(result));
         ThresholdReport {
             threshold: self.to_string(),
             value: value.map(|value| value.number),
@@ -59,8 +53,20 @@ impl Threshold {
             at_most: value.is_some_and(|value| value.known == Known::AtMost),
             passed,
             unjudged: self.figure.too_few(result).map(|few| few.to_string()),
+            without_own: without_own.filter(|value| self.holds(*value)).map(|value| value.number),
             aborted_at_s: None,
         }
+    }
+
+    /// Whether a value meets it, whatever a bound may stand for.
+    fn holds(&self, value: Value) -> bool {
+        use ThresholdOp::{Above, AtLeast, AtMost, Below};
+        let may_hold = match value.known {
+            Known::Exactly => true,
+            Known::AtLeast => matches!(self.op, Above | AtLeast),
+            Known::AtMost => matches!(self.op, Below | AtMost),
+        };
+        may_hold && self.op.holds(value.number, self.limit)
     }
 }
 
@@ -525,6 +531,21 @@ mod tests {
         assert_eq!(judge(3, "response_p50_ms < 1000"), (true, true, None));
         assert_eq!(judge(3, "response_max_ms < 1000"), (true, true, None));
         assert_eq!(judge(0, "response_p99_ms < 1000"), (false, false, None), "not measured");
+    }
+
+    #[test]
+    fn what_holds_without_the_loaders_delay_and_only_then_says_so() {
+        use crate::result::{Body, sample};
+        let mut result = sample::stream();
+        let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+        run.stream.response = sample::times(&[vec![9; 980], vec![120; 20]].concat()).percentiles();
+        run.stream.histograms.without_own = sample::times(&[8; 1_000]);
+        for (text, without) in
+            [("p50_ms < 5", None), ("p99_ms < 50", Some(8.0)), ("p99_ms < 200", None)]
+        {
+            let report = parse(&format!("response_{text}"), &subjects()).unwrap().judge(&result);
+            assert_eq!(report.without_own.map(f64::round), without, "{text}");
+        }
     }
 
     #[test]

@@ -1,19 +1,19 @@
 //! Two sides of runs, compared: for a terminal, and as Markdown for a pull request.
 
+mod apart;
+
 use std::fmt::{self, Write as _};
 
 use crate::compare::{
-    CompareVerdict, Compared, Exact, ExactVerdict, Judged, Outcome, RUNS_MIN, RunsCompared, Side,
-    Unlike,
+    CompareVerdict, Compared, Differs, Exact, ExactVerdict, Judged, Outcome, RUNS_MIN,
+    RunsCompared, Side, Unlike,
 };
 use crate::quantity::{format_counted, format_ratio};
 
+use self::apart::apart;
 use super::measure::shown;
 use super::table::{Align, TableRow, markdown_table, text_table};
 use super::words::harmless;
-
-/// Longest value of a setting or a key that is shown.
-const VALUE_MAX: usize = 60;
 
 /// The mark and the word of an outcome.
 pub(super) fn outcome_word(outcome: Outcome) -> (&'static str, &'static str) {
@@ -166,22 +166,16 @@ pub(super) fn value(name: &str, number: Option<f64>) -> String {
     number.map_or_else(|| "-".to_owned(), |number| shown(name, number))
 }
 
-/// Values of a side, cut to a line.
-pub(super) fn values(all: &[String]) -> String {
-    let text = all.join(", ");
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(VALUE_MAX) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
+/// What both sides have of something, each cut to a line.
+pub(super) fn differing(one: &Differs) -> [String; 2] {
+    let [a, b] = one.sides.each_ref().map(|own| own.join(", "));
+    apart([&a, &b])
 }
 
 /// What two plans have of a key, each cut to a line.
 pub(crate) fn unlike_values(one: &Unlike) -> [String; 2] {
-    [&one.first, &one.other].map(|value| match value {
-        Some(value) => values(std::slice::from_ref(value)),
-        None => "none".to_owned(),
-    })
+    let [first, other] = [&one.first, &one.other].map(|value| value.as_deref().unwrap_or("none"));
+    apart([first, other])
 }
 
 /// What the comparison is of.
@@ -221,7 +215,7 @@ fn tables(compared: &RunsCompared) -> Vec<(&'static str, Vec<TableRow>, Align)> 
     };
     let mut differs = vec![row(&["what differs", "A", "B"])];
     differs.extend(compared.differs.iter().map(|one| {
-        let [a, b] = one.sides.each_ref().map(|own| values(own));
+        let [a, b] = differing(one);
         row(&[&one.what, &a, &b])
     }));
     differs.extend(compared.allowed.iter().map(|one| {
@@ -350,7 +344,7 @@ fn write_markdown(out: &mut String, compared: &RunsCompared) -> fmt::Result {
 fn escaped(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut out = String::new();
-    for c in line.chars() {
+    for c in harmless(&line).chars() {
         match c {
             '<' => out.push_str("&lt;"),
             '&' => out.push_str("&amp;"),

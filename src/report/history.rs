@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use crate::quantity::format_counted;
 use crate::quantity::format_ratio;
-use crate::result::Status;
 use crate::result::figure::Figure;
 use crate::result::history::HistoryLine;
 use crate::stats;
@@ -59,9 +58,9 @@ fn of_plan(out: &mut String, runs: &[&HistoryLine]) -> std::fmt::Result {
     let mut rows: Vec<TableRow> =
         vec![head.chain(["folder".to_owned()]).collect::<Vec<_>>().into()];
     for run in &runs[earlier..] {
-        let exit = match run.status {
-            Status::Done => run.exit_code.to_string(),
-            _ => format!("{} !", run.exit_code),
+        let exit = match run.came_to_its_end() {
+            true => run.exit_code.to_string(),
+            false => format!("{} !", run.exit_code),
         };
         let values = figures.iter().map(|name| match run.figures.get(*name) {
             Some(number) => shown(name, *number),
@@ -77,7 +76,7 @@ fn of_plan(out: &mut String, runs: &[&HistoryLine]) -> std::fmt::Result {
     }
     rows.extend(against_before(runs, &figures));
     text_table(out, &rows, Align::Right(1, figures.len() + 1))?;
-    if runs.iter().any(|run| run.status != Status::Done) {
+    if runs.iter().any(|run| !run.came_to_its_end()) {
         writeln!(out, "!: it did not come to its end")?;
     }
     Ok(())
@@ -100,7 +99,7 @@ fn leading<'a>(runs: &[&'a HistoryLine]) -> Vec<&'a str> {
 
 /// The last run that came to its end, as a multiple of the median of those before it.
 fn against_before(runs: &[&HistoryLine], figures: &[&str]) -> Option<TableRow> {
-    let done: Vec<&&HistoryLine> = runs.iter().filter(|run| run.status == Status::Done).collect();
+    let done: Vec<&&HistoryLine> = runs.iter().filter(|run| run.came_to_its_end()).collect();
     let (last, before) = done.split_last()?;
     if before.len() < BEFORE_MIN {
         return None;
@@ -185,7 +184,7 @@ mod tests {
             .enumerate()
             .map(|(at, ms)| stream(at, *ms))
             .collect();
-        (runs[3].status, runs[3].exit_code) = (Status::Failed, 4);
+        (runs[3].status, runs[3].exit_code) = (crate::result::Status::Failed, 4);
         runs.insert(1, HistoryLine::of(&sample::benchmark(), "b, \"c\""));
         runs
     }

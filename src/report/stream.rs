@@ -46,14 +46,16 @@ pub(super) fn write(out: &mut String, result: &JobResult, run: &StreamRun) -> st
 /// That the response times are the loader's and not the server's, if they are.
 fn own_delay(run: &StreamRun) -> Option<String> {
     let (own, response) = (run.loader.own_delay?, run.stream.response?);
-    run.loader.late_by.is_own().then(|| {
-        format!(
-            "OWN DELAY: the loader or its machine, not the server, explains the response p99 of {}: \
-             its own part is {} at p99",
-            format_ms(response.p99_ms),
-            format_ms(own.p99_ms)
-        )
-    })
+    // A percentile of too few is named nowhere.
+    let is_known = Percentile::P99.is_known(response.count);
+    let percentile = if is_known { Percentile::P99 } else { Percentile::Max };
+    let [of, part] = [&response, &own].map(|times| format_ms(percentile.ms(times)));
+    let what = match is_known {
+        true => format!("the response p99 of {of}: its own part is {part} at p99"),
+        false => format!("the longest response of {of}: its own part is up to {part}"),
+    };
+    let what = format!("OWN DELAY: the loader or its machine, not the server, explains {what}");
+    run.loader.late_by.is_own().then_some(what)
 }
 
 fn head(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Result {

@@ -3,6 +3,7 @@
 
 mod nature;
 mod operator;
+mod own_delay;
 mod subjects;
 
 use std::fmt;

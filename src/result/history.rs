@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::figure::{Known, NamedFigure};
 use super::{JobResult, Status, plan_digest};
+use crate::exit;
 
 /// File of the lines in the folder that holds the folders of runs.
 pub const HISTORY: &str = "history.jsonl";
@@ -78,6 +79,13 @@ impl HistoryLine {
             server_version: result.server.facts.version.clone(),
             figures: figures.collect(),
         }
+    }
+}
+
+impl HistoryLine {
+    /// Whether the run came to its end, as [`JobResult::came_to_its_end`] has it.
+    pub fn came_to_its_end(&self) -> bool {
+        self.status == Status::Done && self.exit_code != exit::ENDED_EARLY
     }
 }
 

@@ -127,7 +127,10 @@ pub struct ServerWork {
     pub checkpoints_timed: Option<u64>,
     /// Checkpoints that came before their time: by the size of the log, or since somebody asked for one.
     pub checkpoints_requested: Option<u64>,
-    /// Bytes of the stream's table with its partitions, without indexes, at the end.
+    /// Bytes of the stream's table with its partitions, without indexes, at the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_bytes_before: Option<u64>,
+    /// The same at the end.
     pub table_bytes: Option<u64>,
     /// CPU time of the producers' backends, in seconds, from the start of the schedule to the end of the drain.
     /// `None` where the server runs elsewhere, the system does not tell, or a producer had to connect anew.

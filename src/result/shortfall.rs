@@ -13,10 +13,7 @@ use super::query::QueriesDue;
 use super::stream::StreamRun;
 use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query, RowChanges};
-use crate::quantity::{format_count, format_counted};
-
-/// How figures open that the loader's own delay is part of.
-const OF_RESPONSE: [&str; 4] = ["response_", "row_latency_", "service_", "wait_"];
+use crate::quantity::{format_count, format_counted, format_ms};
 
 /// Something that was asked for and not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -149,18 +146,16 @@ fn own_delay(result: &JobResult, run: &StreamRun) -> Option<Shortfall> {
         );
         return Some(Shortfall::new(ShortfallKind::OwnDelay, what));
     }
-    let is_of_response = |text: &str| OF_RESPONSE.iter().any(|of| text.starts_with(of));
-    // One that cannot be judged fails for want of samples, whoever was late.
-    let judged = result.thresholds.iter().filter(|threshold| threshold.unjudged.is_none());
-    let mut failed = judged.filter(|threshold| !threshold.passed);
-    let failed = failed.find(|threshold| is_of_response(&threshold.threshold))?;
-    loader.late_by.is_own().then(|| {
-        let threshold = &failed.threshold;
+    if !loader.late_by.is_own() {
+        return None;
+    }
+    result.thresholds.iter().filter(|threshold| !threshold.passed).find_map(|failed| {
+        let (threshold, without) = (&failed.threshold, format_ms(failed.without_own?));
         let what = format!(
-            "`{threshold}` does not hold by the loader's own delay or its machine's, so it says \
-             nothing of the server"
+            "`{threshold}` does not hold by the loader's own delay or its machine's: it is {without} without \
+             that, so it says nothing of the server"
         );
-        Shortfall::new(ShortfallKind::OwnDelay, what)
+        Some(Shortfall::new(ShortfallKind::OwnDelay, what))
     })
 }
 

@@ -11,6 +11,8 @@ use crate::result::sample;
 pub(crate) fn compared() -> RunsCompared {
     let run = |side: &str, at: usize, p99_ms: f64| {
         let mut saved = serde_json::to_value(sample::stream()).unwrap();
+        saved["run_id"] = json!(format!("{side}{at}"));
+        saved["stream"]["rows_before"] = json!(0);
         saved["stream"]["response"]["count"] = json!(1_000);
         for key in ["p99_ms", "p999_ms", "max_ms"] {
             saved["stream"]["response"][key] = json!(p99_ms);

@@ -127,6 +127,7 @@ fn a_log_that_forces_checkpoints_is_told_by_its_size() {
             run.server_work = Some(ServerWork {
                 backend_cpu_s: None,
                 over_s: 20.0,
+                table_bytes_before: None,
                 wal_bytes: Some(wal_bytes),
                 checkpoints_timed: Some(0),
                 checkpoints_requested: requested,
@@ -155,6 +156,7 @@ fn a_table_beyond_the_buffers_is_told_where_it_is_read() {
             run.server_work = Some(ServerWork {
                 backend_cpu_s: None,
                 over_s: 20.0,
+                table_bytes_before: None,
                 wal_bytes: None,
                 checkpoints_timed: None,
                 checkpoints_requested: None,
@@ -203,6 +205,7 @@ fn waits_are_judged_by_their_share_of_the_looks() {
             run.server_work = Some(ServerWork {
                 backend_cpu_s: None,
                 over_s: 20.0,
+                table_bytes_before: None,
                 wal_bytes: None,
                 checkpoints_timed: None,
                 checkpoints_requested: None,

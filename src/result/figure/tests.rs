@@ -71,6 +71,7 @@ fn a_figure_follows_what_it_names() {
             wal_bytes: Some(182_500),
             checkpoints_timed: None,
             checkpoints_requested: None,
+            table_bytes_before: None,
             table_bytes: None,
             backend_cpu_s: Some(0.0125),
             waits: Vec::new(),
@@ -173,4 +174,41 @@ fn what_was_given_up_makes_a_lower_bound() {
     ] {
         assert_eq!(is_bound(name), expected, "{name}");
     }
+}
+
+#[test]
+fn the_loaders_delay_is_taken_out_of_the_percentile_that_is_asked_for() {
+    let mut result = sample::stream();
+    let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+    let of = |low: u64, high: u64| sample::times(&[vec![low; 980], vec![high; 20]].concat());
+    run.stream.response = of(9, 120).percentiles();
+    run.stream.service = of(8, 30).percentiles();
+    run.stream.wait = of(1, 90).percentiles();
+    run.stream.row_latency = of(11, 130).percentiles();
+    run.stream.histograms.without_own = of(8, 20);
+    let without = |result: &JobResult, name: &str| {
+        let value = SUBJECTS.find(name).unwrap().without_own(result);
+        value.map(|value| (value.number.round() as u64, value.known))
+    };
+    let cases = [
+        ("response_p50_ms", Some(8)),
+        ("response_p99_ms", Some(20)),
+        // It took no longer than the response without own delay,
+        ("service_p99_ms", Some(20)),
+        // and these lose what that lost.
+        ("wait_p99_ms", Some(0)),
+        ("row_latency_p99_ms", Some(30)),
+        ("own_delay_p99_ms", None),
+        ("errors", None),
+    ];
+    for (name, ms) in cases {
+        assert_eq!(without(&result, name), ms.map(|ms| (ms, Known::Exactly)), "{name}");
+    }
+    // What was given up is bounded without it, too.
+    let Body::Stream(run) = &mut result.body else { panic!("no stream") };
+    let mut times = of(9, 120);
+    times.record_evenly_at_least(Duration::from_millis(500), Duration::from_millis(500), 30);
+    run.stream.response = times.percentiles();
+    run.stream.histograms.without_own = times;
+    assert_eq!(without(&result, "response_p99_ms"), Some((500, Known::AtLeast)));
 }
