@@ -15,7 +15,8 @@ use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
 use strom_load::row::{
-    CHUNK_BYTES, Column, ColumnType, Conditional, Elements, Encoder, Pick, Values, Zipf,
+    CHUNK_BYTES, Column, ColumnFault, ColumnType, Conditional, Elements, Encoder, Pattern, Pick,
+    Values, Zipf,
 };
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
@@ -70,7 +71,9 @@ fn main() -> Result<(), Failure> {
         cases.push(Case::new(&format!("  {name} alone"), encoding(encoder, &due_times())));
     }
     let country = ("city by country", city_by_country());
+    let faulty = |fault: ColumnFault| fault.to_string();
     let generators = generators()
+        .map_err(faulty)?
         .into_iter()
         .map(|(name, column)| (name, vec![column]))
         .chain([country])
@@ -131,8 +134,12 @@ fn columns() -> Vec<Column> {
     ]
 }
 
-/// Ways to choose a value, each beside the uniform one of its type.
-fn generators() -> Vec<(&'static str, Column)> {
+/// A document with values of several kinds.
+const DOCUMENT: &str =
+    r#"{"device": "d-{hex:6}", "celsius": {decimal:-20.0..45.0}, "ok": {choice:true|false}}"#;
+
+/// Ways to choose a value, each beside the uniform one of its type, and texts that are put together.
+fn generators() -> Result<Vec<(&'static str, Column)>, ColumnFault> {
     let column = |sql_type, values| Column { name: "n".into(), sql_type, values, null_ratio: 0.0 };
     let integer = |max, pick| column(ColumnType::Integer, Values::Integer { min: 1, max, pick });
     let zipf = || Pick::Zipf(Zipf::new(1.0));
@@ -143,8 +150,22 @@ fn generators() -> Vec<(&'static str, Column)> {
             Values::Choice { of: texts(), weights, others: None, pick: Pick::Random },
         )
     };
+    let histogram = column(
+        ColumnType::Integer,
+        Values::Histogram {
+            bounds: (0..=100).map(|bound| (bound * bound).to_string()).collect(),
+            weights: Vec::new(),
+            distinct: None,
+            pick: Pick::Random,
+        },
+    );
+    let text = |text| Ok(column(ColumnType::Text, Values::Pattern(Pattern::of_text(text)?)));
+    let json = |sql_type| {
+        let pattern = Pattern::of_json(DOCUMENT, sql_type == ColumnType::Jsonb)?;
+        Ok::<_, ColumnFault>(column(sql_type, Values::Pattern(pattern)))
+    };
     let nullable = Column { null_ratio: 0.1, ..integer(100_000, Pick::Random) };
-    vec![
+    Ok(vec![
         ("integer, uniform", integer(100_000, Pick::Random)),
         ("integer, uniform, NULLs", nullable),
         ("integer, zipf of 1,000", integer(1_000, zipf())),
@@ -153,11 +174,17 @@ fn generators() -> Vec<(&'static str, Column)> {
         ("integer, normal", integer(100_000, Pick::Normal { mean: 5e4, sd: 1e4 })),
         ("integer, lognormal", integer(100_000, Pick::Lognormal { median: 1e3, sigma: 1.0 })),
         ("integer, exponential", integer(100_000, Pick::Exponential { scale: 1e3 })),
+        ("integer, ascending", integer(100_000, Pick::Ascending { rows: 1_000_000 })),
+        ("histogram of 100 buckets", histogram),
         ("choice of 4", choice(Vec::new())),
         ("choice of 4, weighted", choice(vec![8.0, 4.0, 2.0, 1.0])),
         ("integer[4], uniform", array(integer(100_000, Pick::Random), 4)),
         ("text[4], choice of 4", array(choice(Vec::new()), 4)),
-    ]
+        ("pattern", text("order-{digits:6}-{choice:eu|us}")?),
+        ("pattern of words", text("{sentence:4..9}")?),
+        ("json", json(ColumnType::Json)?),
+        ("jsonb", json(ColumnType::Jsonb)?),
+    ])
 }
 
 /// A column, and another one that depends on it: take away what the first one costs.

@@ -29,6 +29,7 @@ mod text;
 mod uuid;
 mod values;
 mod words;
+mod ziggurat;
 
 use serde::Serialize;
 

@@ -6,6 +6,9 @@ const OTHER: u64 = (1 << OTHER_BITS) - 1;
 /// Most numbers of a table.
 pub(crate) const NUMBERS_MAX: u64 = 1 << OTHER_BITS;
 
+/// More cells are a large table: of a megabyte.
+const LARGE: usize = 1 << 17;
+
 /// Draws a number from 0 on, each with a probability in proportion to its weight, exact to 2⁻⁴⁴
 /// (Michael D. Vose, "A Linear Algorithm for Generating Random Numbers with a Given
 /// Distribution", IEEE Transactions on Software Engineering 17(9), 1991, doi:10.1109/32.92917).
@@ -15,6 +18,13 @@ pub(crate) const NUMBERS_MAX: u64 = 1 << OTHER_BITS;
 pub(super) struct Alias {
     /// Of each number: how much of its cell is its own, in 2⁻⁴⁴, and whose the rest is.
     cells: Box<[u64]>,
+}
+
+/// A cell of a table, and where in it, in 2⁻⁶⁴.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    number: u64,
+    rest: u64,
 }
 
 impl Alias {
@@ -45,11 +55,27 @@ impl Alias {
         Self { cells: cells.into() }
     }
 
+    /// Whether it is larger than the caches of a core mostly are.
+    pub(super) fn is_large(&self) -> bool {
+        self.cells.len() > LARGE
+    }
+
     /// The number that these random bits stand for.
     #[inline]
     pub(super) fn draw(&self, bits: u64) -> u64 {
+        self.number(self.place(bits))
+    }
+
+    /// Where these random bits lead: to which cell, and where in it.
+    #[inline]
+    pub(super) fn place(&self, bits: u64) -> Place {
         let product = u128::from(bits) * self.cells.len() as u128;
-        let (number, rest) = ((product >> 64) as u64, product as u64);
+        Place { number: (product >> 64) as u64, rest: product as u64 }
+    }
+
+    /// The number at a place.
+    #[inline]
+    pub(super) fn number(&self, Place { number, rest }: Place) -> u64 {
         let cell = self.cells[number as usize];
         if rest >> OTHER_BITS < cell >> OTHER_BITS { number } else { cell & OTHER }
     }

@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::alias::{Alias, NUMBERS_MAX};
 use super::check::ColumnFault;
-use super::elementary::{exp, ln, normal_quantile};
+use super::elementary::{exp, ln};
 use super::random::{Steps, scale};
+use super::ziggurat::{EXPONENTIAL, NORMAL, Ziggurat};
 use crate::random::output;
 
 /// Most rows over which values go in order: with more the steps between them would not be even.
@@ -239,9 +240,9 @@ impl Order {
 /// A distribution of numbers, in the units of the column.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Distribution {
-    Normal { mean: f64, sd: f64 },
-    Lognormal { median: f64, sigma: f64 },
-    Exponential { min: f64, scale: f64 },
+    Normal { mean: f64, sd: f64, of: &'static Ziggurat },
+    Lognormal { median: f64, sigma: f64, of: &'static Ziggurat },
+    Exponential { min: f64, scale: f64, of: &'static Ziggurat },
 }
 
 impl Distribution {
@@ -253,23 +254,28 @@ impl Distribution {
             | Pick::Ascending { .. }
             | Pick::Descending { .. }
             | Pick::Zipf(_) => return None,
-            Pick::Normal { mean, sd } => Self::Normal { mean: mean * units, sd: sd * units },
-            Pick::Lognormal { median, sigma } => {
-                Self::Lognormal { median: median * units, sigma: *sigma }
+            Pick::Normal { mean, sd } => {
+                Self::Normal { mean: mean * units, sd: sd * units, of: &NORMAL }
             }
-            Pick::Exponential { scale } => Self::Exponential { min, scale: scale * units },
+            Pick::Lognormal { median, sigma } => {
+                Self::Lognormal { median: median * units, sigma: *sigma, of: &NORMAL }
+            }
+            Pick::Exponential { scale } => Self::exponential(min, scale * units),
         })
     }
 
-    /// The number that these random bits stand for. May be infinite.
+    /// The exponential one from `min` on, with this mean distance from it.
+    pub(super) fn exponential(min: f64, scale: f64) -> Self {
+        Self::Exponential { min, scale, of: &EXPONENTIAL }
+    }
+
+    /// The number of a row with these random bits. May be infinite.
     #[inline]
     pub(super) fn draw(self, bits: u64) -> f64 {
-        // In the middle of its step, so never 0 nor 1.
-        let p = ((bits >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0);
         match self {
-            Self::Normal { mean, sd } => mean + sd * normal_quantile(p),
-            Self::Lognormal { median, sigma } => median * exp(sigma * normal_quantile(p)),
-            Self::Exponential { min, scale } => min - scale * ln(p),
+            Self::Normal { mean, sd, of } => mean + sd * of.draw_signed(bits),
+            Self::Lognormal { median, sigma, of } => median * exp(sigma * of.draw_signed(bits)),
+            Self::Exponential { min, scale, of } => min + scale * of.draw(bits),
         }
     }
 }

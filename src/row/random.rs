@@ -71,7 +71,7 @@ impl Stream {
     /// As many random bits for the row as it takes.
     #[inline]
     pub(crate) fn draws(self, row: Row) -> Draws {
-        Draws { state: self.bits(row) }
+        Draws::behind(self.bits(row))
     }
 }
 
@@ -82,6 +82,12 @@ pub(crate) struct Draws {
 }
 
 impl Draws {
+    /// Those that follow on a word of random bits, for what takes more in some rows only.
+    #[inline]
+    pub(crate) fn behind(word: u64) -> Self {
+        Self { state: word }
+    }
+
     #[inline]
     pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GAMMA);
@@ -102,6 +108,12 @@ pub(crate) fn scale(bits: u64, numbers: u64) -> u64 {
 #[inline]
 pub(crate) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// The same in the middle of steps of 2⁻⁵², so never 0 nor 1.
+#[inline]
+pub(crate) fn open_unit(bits: u64) -> f64 {
+    ((bits >> 12) as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0)
 }
 
 /// Equal steps from 0 to 2⁶⁴, at most 10⁹ of them: so their width, which is cut off, is wrong by less than a

@@ -54,6 +54,16 @@ pub(super) trait Rows: Sized {
     /// Appends fields: `write` puts each to the front of the space and returns its length.
     fn put(&mut self, write: impl FnMut(Row, &mut [u8]) -> usize);
 
+    /// Appends the fields that `write` makes of what `find` finds at a place, which looks into a large table.
+    fn put_found<P: Copy + Default>(
+        &mut self,
+        place: impl Fn(Row) -> P,
+        find: impl Fn(P) -> i64,
+        write: impl Fn(i64, &mut [u8]) -> usize,
+    ) {
+        self.put(|row, space| write(find(place(row)), space));
+    }
+
     /// Appends fields that are made of the moment at which their row is due.
     fn put_due(&mut self, write: impl Fn(Row, i64, &mut [u8]) -> usize);
 
@@ -91,6 +101,29 @@ impl Rows for Block {
             *end += write(row, &mut bytes[*end..]);
             row = row.plus(step);
         }
+    }
+
+    /// Goes over all rows for each of the three by itself: so the looks into a table that is larger than a cache are
+    /// under way at once.
+    #[inline]
+    fn put_found<P: Copy + Default>(
+        &mut self,
+        place: impl Fn(Row) -> P,
+        find: impl Fn(P) -> i64,
+        write: impl Fn(i64, &mut [u8]) -> usize,
+    ) {
+        let (mut row, step) = (self.first, self.step);
+        let mut places = [P::default(); ROWS_MAX];
+        for own in &mut places[..self.rows] {
+            *own = place(row);
+            row = row.plus(step);
+        }
+        let mut found = [0; ROWS_MAX];
+        for (found, place) in found.iter_mut().zip(&places[..self.rows]) {
+            *found = find(*place);
+        }
+        let mut found = found.into_iter();
+        self.put(|_, space| write(found.next().unwrap_or_default(), space));
     }
 
     #[inline]

@@ -107,6 +107,10 @@ impl Whole {
                 let order = *order;
                 block.put(|row, space| write(number(within(order.bits(row.seq), numbers)), space));
             }
+            (Draw::Ranked(alias), _) if alias.is_large() => {
+                let find = |place| number(alias.number(place));
+                block.put_found(|row| alias.place(bits(row)), find, write);
+            }
             (Draw::Ranked(alias), _) => {
                 block.put(|row, space| write(number(alias.draw(bits(row))), space));
             }
@@ -133,8 +137,10 @@ fn within(bits: u64, numbers: Option<u64>) -> u64 {
 
 /// The whole number nearest to what is drawn, and within its limits.
 fn whole(distribution: Distribution, bits: u64, min: i64, max: i64) -> i64 {
-    let value = distribution.draw(bits);
-    ((value + 0.5).floor() as i64).clamp(min, max)
+    let value = distribution.draw(bits) + 0.5;
+    // Down to a whole number, without a call.
+    let whole = value as i64;
+    whole.saturating_sub(i64::from(whole as f64 > value)).clamp(min, max)
 }
 
 /// Floats from `min` up to, but not including, `max`; always `min` if that is `max` too.
@@ -372,7 +378,7 @@ pub(super) struct EventTime {
 impl EventTime {
     /// `late_below`: of 2⁵³, as probabilities are compared.
     pub(super) fn new(late_below: u64, mean_lateness_s: f64, stream: Stream) -> Self {
-        let lateness = Distribution::Exponential { min: 0.0, scale: mean_lateness_s * 1e6 };
+        let lateness = Distribution::exponential(0.0, mean_lateness_s * 1e6);
         Self { late_below, lateness, is_late: stream.split(1), by: stream.split(2) }
     }
 
