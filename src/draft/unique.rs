@@ -195,7 +195,7 @@ impl<'a> Keys<'a> {
     ) -> Drawn {
         let rank = Rank::of(sql_type);
         let (values, room) = match rank {
-            Some(Rank::Text) => texts(sql_type, statistics),
+            Some(Rank::Text) => texts(sql_type, statistics, self.options.copy.is_some()),
             _ => {
                 let (values, room) = self.numbers(sql_type, statistics);
                 (values, Some(room))
@@ -286,7 +286,7 @@ fn limits(sql_type: ColumnType) -> (f64, i64) {
 }
 
 /// A generator of texts of which none comes twice: random letters, or in turn as many as told.
-fn texts(sql_type: ColumnType, statistics: &Statistics) -> (Values, Option<i64>) {
+fn texts(sql_type: ColumnType, statistics: &Statistics, is_empty: bool) -> (Values, Option<i64>) {
     let limit = match sql_type {
         ColumnType::Varchar(chars) | ColumnType::Char(chars) => chars,
         _ => u32::MAX,
@@ -295,11 +295,16 @@ fn texts(sql_type: ColumnType, statistics: &Statistics) -> (Values, Option<i64>)
         let chars = statistics.avg_width.saturating_sub(1).clamp(LETTERS_MIN, limit.min(CHARS_MAX));
         return (Values::Pattern(format!("{{letters:{chars}}}")), None);
     }
-    // Numbers of as many digits as it takes.
-    let min = if limit > 1 { 10_i64.pow(limit - 1) } else { 0 };
-    let max = 10_i64.pow(limit) - 1;
+    // Numbers of as many digits as it takes; behind a letter, if numbers are there already.
+    let known = || statistics.bounds.iter().chain(statistics.common.iter().map(|(text, _)| text));
+    let begins = |char: char| known().any(|text| text.starts_with(char));
+    let mut letters = ('A'..='Z').rev().filter(|letter| !begins(*letter));
+    let letter = letters.next().filter(|_| !is_empty && limit > 1 && ('0'..='9').any(begins));
+    let digits = limit - u32::from(letter.is_some());
+    let min = if digits > 1 { 10_i64.pow(digits - 1) } else { 0 };
+    let max = 10_i64.pow(digits) - 1;
     let whole = |number| Some(Whole(number));
-    let prefix = Some(String::new());
+    let prefix = Some(letter.map(String::from).unwrap_or_default());
     let pick = Some(Pick::Cycle);
     let values = Values::Label(Label { prefix, min: whole(min), max: whole(max), pick });
     (values, Some(max - min + 1))
