@@ -62,7 +62,11 @@ fn file<T: Default>(
     torn: &mut Vec<(&'static str, Torn)>,
     read: impl FnOnce(BufReader<File>) -> (T, Lines),
 ) -> T {
-    match File::open(folder.join(name)) {
+    let path = folder.join(name);
+    // What is no file, as a pipe, would be waited for.
+    let is_file = path.metadata().map_or(true, |of| of.is_file());
+    let open = if is_file { File::open(path) } else { Err(ErrorKind::Other.into()) };
+    match open {
         Ok(file) => {
             let (found, lines) = read(BufReader::new(file));
             if !lines.are_whole() {

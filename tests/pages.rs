@@ -48,6 +48,50 @@ const JOBS: [&str; 8] = [
     "several/02-second",
 ];
 
+/// What a page says of files that are not whole.
+fn torn(page: &str) -> Vec<String> {
+    let notes = page.split("<p class=\"warn\">").skip(1);
+    let notes = notes.filter_map(|rest| rest.split("</p>").next());
+    notes.filter(|note| note.contains("is not whole")).map(str::to_owned).collect()
+}
+
+#[test]
+fn of_a_torn_file_the_rest_is_shown_and_what_is_missing_is_told() {
+    for job in JOBS {
+        assert_eq!(torn(&page_of(&fixtures().join(job))), Vec::<String>::new(), "{job}");
+    }
+    let folder = scratch();
+    let own = folder.path().join("own");
+    kinds::copy(&fixtures().join("compared"), &own);
+    let change = |name: &str, change: &dyn Fn(&str) -> String| {
+        let text = fs::read_to_string(own.join(name)).unwrap();
+        fs::write(own.join(name), change(&text)).unwrap();
+    };
+    // Cut at the end of a line: nothing but the result tells that there was more.
+    change("executions.csv", &|text| text.split_inclusive('\n').take(71).collect());
+    change("latency.hlog", &|text| {
+        let last = text.lines().rfind(|line| line.starts_with("Tag=response")).unwrap();
+        format!("{text}{last}\nTag=wait,9.0,1.0,1.0,HISTF\nTag=service,9.")
+    });
+    fs::remove_file(own.join("gpu.csv")).unwrap();
+    assert!(
+        std::process::Command::new("mkfifo").arg(own.join("gpu.csv")).status().unwrap().success()
+    );
+    let page = page_of(&own);
+    assert_eq!(faults(&page), Vec::<String>::new());
+    let rest = "What is shown of it is no more than what is there.";
+    let told = [
+        format!(
+            "latency.hlog is not whole: its last line is cut off; 1 line cannot be read; 1 line is there twice, \
+             and counts once. {rest}"
+        ),
+        format!("executions.csv is not whole: it has 70 of 140 executions. {rest}"),
+        format!("gpu.csv is not whole: it cannot be read. {rest}"),
+    ];
+    assert_eq!(torn(&page), told);
+    assert!(page.contains("No course of the GPUs: gpu.csv is damaged."));
+}
+
 fn page_of(folder: &Path) -> String {
     let Saved::Job(job) = result::read(folder).unwrap() else { panic!("of one job") };
     report::page(&job, &series::read(folder, &job.started_at))

@@ -21,7 +21,11 @@ pub(super) fn history(
     csv: bool,
 ) -> Result<u8, Failure> {
     let file = if place.is_dir() { place.join(HISTORY) } else { place.to_owned() };
-    let read = File::open(&file).and_then(|open| History::read(BufReader::new(open)));
+    // What is no file, as a pipe, would be waited for.
+    let is_file = !place.is_dir() || file.metadata().map_or(true, |of| of.is_file());
+    let open =
+        if is_file { File::open(&file) } else { Err(std::io::Error::other("it is no file")) };
+    let read = open.and_then(|open| History::read(BufReader::new(open)));
     let mut history = read.map_err(|error| {
         let what = format!("failed to read `{}`: {error}", file.display());
         let fix = format!("name the folder that holds the folders of runs; each run adds a line to {HISTORY} there");

@@ -97,6 +97,8 @@ const ABOVE: f64 = 28.0;
 const BETWEEN: f64 = 12.0;
 /// Space below the last one, for the ticks of time.
 const BELOW: f64 = 24.0;
+/// Most space at the right for what is said there.
+const ENDS_MAX: f64 = 190.0;
 /// Least distance of two texts at the right.
 const ENDS_APART: f64 = 15.0;
 /// Opens what moves with the axis of time.
@@ -115,12 +117,23 @@ impl TimeChart<'_> {
         Scale::time(span_s.0, span_s.1, 8)
     }
 
-    fn layout(&self, layout: Layout) -> String {
+    /// The space at both sides of the panels.
+    fn beside(&self, layout: Layout) -> (f64, f64) {
         let lanes = self.panels.iter().flat_map(|panel| &panel.lanes);
         let widest = lanes.map(|lane| width(&lane.name, FONT)).fold(0.0, f64::max);
+        let ticks = self.panels.iter().filter(|panel| panel.lanes.is_empty()).flat_map(|panel| {
+            panel.scale.ticks().iter().map(|tick| width(&(panel.label)(*tick), FONT) + 10.0)
+        });
+        let ticks = ticks.fold(0.0, f64::max);
+        let left = layout.of(58.0_f64.max((widest + 12.0).min(190.0)), 50.0).max(ticks);
+        let ends = self.panels.iter().flat_map(|panel| &panel.ends);
+        let ends = ends.map(|end| width(&end.text, FONT) + 8.0).fold(0.0, f64::max);
+        (left, layout.of(ends.clamp(104.0, ENDS_MAX), 8.0))
+    }
+
+    fn layout(&self, layout: Layout) -> String {
         let full = layout.of(960.0, 358.0);
-        let left = layout.of(58.0_f64.max((widest + 12.0).min(190.0)), 50.0);
-        let right = layout.of(104.0, 8.0);
+        let (left, right) = self.beside(layout);
         let plot = full - left - right;
         let tall = |panel: &Panel<'_>| {
             let height = layout.of(panel.height.0, panel.height.1);
@@ -302,8 +315,9 @@ impl TimeChart<'_> {
         } else {
             let wanted = panel.ends.iter().map(|end| (1.0 - panel.scale.share(end.at)) * height);
             let at = apart(&wanted.collect::<Vec<_>>(), height);
+            let room = 960.0 - x - plot - 6.0;
             for (end, at) in panel.ends.iter().zip(at) {
-                let text = squeezed(&end.text, 98.0, FONT);
+                let text = squeezed(&end.text, room, FONT);
                 canvas.text(end.class, (x + plot + 8.0, y + at + 4.0), Anchor::Start, &text);
             }
         }

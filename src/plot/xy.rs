@@ -61,6 +61,8 @@ pub struct XyChart<'a> {
 }
 
 const FONT: f64 = 12.5;
+/// What the letters of bold text come to, by their width.
+const BOLD: f64 = 14.4;
 
 impl XyChart<'_> {
     /// Both layouts.
@@ -121,7 +123,8 @@ impl XyChart<'_> {
                 (Layout::Narrow, Some((name, _))) => name,
                 _ => label.text.as_str(),
             };
-            let wide = width(text, FONT);
+            let size = if label.class.split(' ').any(|own| own == "b") { BOLD } else { FONT };
+            let wide = width(text, size);
             // Where there is no room at its right it stands at its left, if there is more.
             let (behind, beside) = (x(label.at.0) - 10.0, x(label.at.0) + 10.0);
             let before = label.before || (wide > full - beside && behind - left > full - beside);
@@ -129,7 +132,7 @@ impl XyChart<'_> {
                 true => (behind, Anchor::End, behind - left),
                 false => (beside, Anchor::Start, full - beside),
             };
-            let text = squeezed(text, room.max(40.0), FONT);
+            let text = squeezed(text, room.max(40.0), size);
             // Lines of others pass behind.
             let class = format!("{} halo", label.class);
             canvas.text(class.trim_start(), (place, top + at + 4.0), anchor, &text);

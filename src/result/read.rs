@@ -124,14 +124,23 @@ pub(crate) fn is_being_written(folder: &Path) -> bool {
     matches!(locked, Ok(Err(TryLockError::WouldBlock)))
 }
 
+/// The text of a file. What is no file, as a pipe, would be waited for.
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let of = file.metadata()?;
+    if !of.is_file() && !of.is_dir() {
+        return Err(std::io::Error::other("it is no file"));
+    }
+    std::fs::read_to_string(file)
+}
+
 /// Reads what `T` needs of a file that has at least the format `oldest`.
 ///
 /// # Errors
 /// As for [`read`].
 pub fn parse<T: DeserializeOwned>(file: &Path, oldest: u32) -> Result<T, ReadError> {
     let path = file.display().to_string();
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
+    let text = text_of(file);
+    let text = text.map_err(|source| ReadError::Unreadable { path: path.clone(), source })?;
     let malformed = |error: serde_json::Error| ReadError::Malformed {
         path: path.clone(),
         fact: error.to_string(),

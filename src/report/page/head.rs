@@ -308,7 +308,11 @@ fn gpu(result: &JobResult) -> Cell {
             true => "no query ran with it on",
             false => "PG-Strom is not loaded: CPU only",
         };
-        return Cell::new(question, State::Silent, "no GPU here", why.to_owned());
+        let answer = match result.gpus.devices.is_empty() {
+            true => "no GPU here",
+            false => "not asked of the GPU",
+        };
+        return Cell::new(question, State::Silent, answer, why.to_owned());
     }
     let proven = on.iter().filter(|own| own.proof() == Proof::Gpu).count();
     let others = on.iter().filter(|own| own.proof() != Proof::Gpu).map(|own| own.query);

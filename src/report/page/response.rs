@@ -38,13 +38,17 @@ fn percentiles<'a>(run: &'a StreamRun, tag: &str) -> Option<&'a Percentiles> {
 }
 
 pub(super) fn write(page: &mut Page<'_>, run: &StreamRun) {
-    let Some(of) = run.stream.response.as_ref().or(run.stream.service.as_ref()) else {
+    let open = run.stream.target_rows_per_s.is_some();
+    let (response, service) = (run.stream.response.as_ref(), run.stream.service.as_ref());
+    // Without a rate nothing is due: a batch takes as long as it is in hand.
+    let by_response = response.is_some() && (open || service.is_none());
+    let told = if by_response { response } else { service };
+    let Some(of) = told else {
         page.absent
             .push("No response times: no batch was committed in the measurement.".to_owned());
         return;
     };
-    let open = run.stream.target_rows_per_s.is_some();
-    let place = if run.stream.response.is_some() { "/stream/response" } else { "/stream/service" };
+    let place = if by_response { "/stream/response" } else { "/stream/service" };
     let since = if open { "of their due time" } else { "of being sent" };
     let half = figure(&format!("{place}/p50_ms"), &format_ms(of.p50_ms));
     let most = figure(&format!("{place}/max_ms"), &latency::value(of, of.max_ms));
