@@ -4,9 +4,10 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::support::{Database, Program, scratch};
+use crate::support::{Database, Program, scratch, until};
 
 const TABLE: &str = "l40s_realtime_stream";
 
@@ -142,4 +143,29 @@ async fn queries_that_fall_due_and_are_never_asked_are_counted() {
     assert!(ended.stdout.contains("never asked, as the readers waited"), "{}", ended.stdout);
     // The rows are another matter.
     assert_eq!(result["loader"]["bottleneck"], "none", "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn of_several_profiles_the_one_in_hand_is_told_of_also_after_a_kill() {
+    let database = Database::create().await;
+    let second = scratch();
+    let path = second.path().join("second.toml");
+    fs::write(&path, "[stream]\n[readers]\ncount = 0\n").unwrap();
+    let args = [path.to_str().unwrap(), "--duration", "forever", "--audit", "off"];
+    let mut program = start(&database, "[stream]\n[readers]\ncount = 0\n", &args);
+    let out = program.folder.path().join("work/out");
+    let begun = || fs::read(out.join("01-ends/result.json")).is_ok();
+    until("the first run has begun", begun).await;
+    program.child.kill().await.unwrap();
+    let index: Value = serde_json::from_slice(&fs::read(out.join("index.json")).unwrap()).unwrap();
+    let [first, other] = [&index["runs"][0], &index["runs"][1]];
+    let told =
+        |run: &Value| (run["folder"].clone(), run["exit_code"].clone(), run["verdict"].clone());
+    let going = json!("it goes on, or was killed");
+    assert_eq!(told(first), (json!("01-ends"), Value::Null, going));
+    assert_eq!(told(other), (Value::Null, Value::Null, json!("not begun")));
+    let report = Program::start(&["report", out.to_str().unwrap()]).end().await;
+    assert_eq!(report.code, Some(0), "{}", report.stderr);
+    assert!(report.stdout.contains("UNFINISHED"), "{}", report.stdout);
+    assert!(!report.stderr.contains("ends: it has not begun"), "{}", report.stderr);
 }

@@ -34,7 +34,7 @@ pub(super) fn of_index(index: &Index, code: u8, was_stopped: bool, results: &Pat
         (false, false) => Status::Stopped,
     };
     json!({
-        "type": "outcome", "kind": "index", "status": status, "exit_code": code,
+        "type": "outcome", "profile": null, "run_id": null, "kind": "index", "status": status, "exit_code": code,
         "verdict": format!("{}  {}", exit::word(code), index_line(index)), "error": null,
         "results": results.display().to_string(), "runs": index.runs.len(),
     })

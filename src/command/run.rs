@@ -220,6 +220,13 @@ impl Session<'_> {
             let began = Instant::now();
             let own = folder.path().join(&name);
             let was_there = own.exists();
+            if let (Some(entry), false) = (index.runs.get_mut(number), was_there) {
+                // Who looks meanwhile, or once the loader was killed, is told of the run in hand.
+                entry.begin(&name);
+                if let Err(error) = folder.save(&index) {
+                    tracing::debug!("{error}");
+                }
+            }
             let ended = self.one(plan, &Place::Within(&own)).await;
             // What was there before and was refused is of another run.
             let is_ours = own.is_dir() && (ended.is_ok() || !was_there);

@@ -55,6 +55,7 @@ pub fn index_line(index: &Index) -> String {
         match run.word() {
             Some("OK") => {}
             Some(word) => others.push(format!("{} {word}", run.profile)),
+            None if run.folder.is_some() => others.push(format!("{} not ended", run.profile)),
             None => others.push(format!("{} not begun", run.profile)),
         }
     }
@@ -84,7 +85,7 @@ mod tests {
 
     #[test]
     fn each_run_of_an_index_has_its_word() {
-        let names = ["good", "slow", "late", "never"].map(str::to_owned);
+        let names = ["good", "slow", "late", "now", "never"].map(str::to_owned);
         let mut index = Index::of(names.into_iter());
         let ended =
             [("OK", 0, "3,000 rows/s kept"), ("DONE", 0, "rate | not kept"), ("FAIL", 99, "x")];
@@ -92,6 +93,7 @@ mod tests {
             run.conclude(word, said);
             (run.exit_code, run.took_s) = (Some(code), 2.0);
         }
+        index.runs[3].begin("04-now");
         let shown = [index_line(&index), index_text(&index), index_markdown(&index)];
         insta::assert_snapshot!(shown.join("\n"));
     }

@@ -51,6 +51,12 @@ pub enum IndexKind {
 }
 
 impl IndexEntry {
+    /// Says that it has begun, in this folder.
+    pub fn begin(&mut self, folder: &str) {
+        (self.folder, self.verdict) =
+            (Some(folder.to_owned()), "it goes on, or was killed".to_owned());
+    }
+
     /// Says what came of it, in a word, and why: the sentence and the fix of an error, or a verdict, each in
     /// a line of its own. Places in a source are left out.
     pub fn conclude(&mut self, word: &str, said: &str) {
