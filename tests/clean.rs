@@ -91,4 +91,11 @@ async fn what_strom_load_made_is_listed_and_goes_by_name_alone() {
     );
     assert_eq!(tables(&database).await, Vec::<Value>::new());
     assert_eq!(database.number("SELECT count(*) FROM theirs").await, 1);
+
+    // For programs, rows are a number.
+    Program::run(&database, &args).end().await.done();
+    let removed = clean(&database, &["l40s_realtime_stream", "--format", "json"]).await;
+    let removed: Value = serde_json::from_str(&removed.stdout).unwrap();
+    let row = &removed["removed"][0];
+    assert_eq!((row["rows"].as_u64(), &row["rows_estimated"]), (Some(300), &Value::Null));
 }

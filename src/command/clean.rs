@@ -48,8 +48,10 @@ async fn at(address: &Address, args: &CleanArgs) -> Result<String, Failure> {
             harmless(&lines.join("\n")) + "\n"
         }
         Format::Json => {
-            let removed: Vec<Value> =
-                each.map(|(name, rows)| json!({ "table": name, "rows": rows })).collect();
+            let removed = each.map(|(name, rows)| {
+                json!({ "table": name, "rows": rows.counted, "rows_estimated": rows.estimated })
+            });
+            let removed: Vec<Value> = removed.collect();
             format!("{:#}\n", json!({ "removed": removed }))
         }
     })

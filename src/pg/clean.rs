@@ -3,7 +3,7 @@
 
 use crate::plan::TableName;
 
-use super::mark::{self, DATA_SET, STREAM};
+use super::mark::{self, DATA_SET, RowCount, STREAM};
 use super::quote::quote_literal;
 use super::{Address, Error, Session, owner};
 
@@ -85,11 +85,14 @@ pub(crate) async fn list(address: &Address) -> Result<Leftovers, Error> {
 }
 
 /// Drops these tables, all of them or none, with the rows that name their runs. Returns how many rows each
-/// had, in words.
+/// had.
 ///
 /// # Errors
 /// When one is not there, was not made by strom-load or has a run at it; or when the server does not drop it.
-pub(crate) async fn remove(address: &Address, tables: &[TableName]) -> Result<Vec<String>, Error> {
+pub(crate) async fn remove(
+    address: &Address,
+    tables: &[TableName],
+) -> Result<Vec<RowCount>, Error> {
     let mut session = open(address).await?;
     session.execute("begin", "BEGIN ISOLATION LEVEL READ COMMITTED").await?;
     let mut removed = Vec::new();

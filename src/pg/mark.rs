@@ -4,8 +4,10 @@
 //! A comment belongs to the table: it needs no privilege that the table's owner lacks, goes where
 //! the table goes (pg_dump, RENAME, another schema), and is gone when the table is.
 
+use std::fmt;
+
 use crate::plan::{Recreate, TableName};
-use crate::quantity::format_count;
+use crate::quantity::{format_count, format_counted};
 
 use super::quote::quote_literal;
 use super::reservation::Reservation;
@@ -160,11 +162,11 @@ pub(crate) async fn drop_table(
 }
 
 /// Drops a table that strom-load made, within the transaction that the session is in. Returns how many
-/// rows it had, in words.
+/// rows it had.
 ///
 /// # Errors
 /// When it is not there, strom-load did not make it, or a run is at it; or when the server does not drop it.
-pub(crate) async fn remove(session: &mut Session, table: &TableName) -> Result<String, Error> {
+pub(crate) async fn remove(session: &mut Session, table: &TableName) -> Result<RowCount, Error> {
     let Some(found) = Relation::find(session, table).await? else {
         let list = "`strom-load clean` without a name lists what is there";
         return Err(Error::refused(Cause::Clean.act(table), "it is not there").with_fix(list));
@@ -210,7 +212,7 @@ async fn drop_for(
     found: &Relation,
     cause: Cause<'_>,
     elsewhere: &str,
-) -> Result<(&'static str, String), Error> {
+) -> Result<(&'static str, RowCount), Error> {
     let act = cause.act(table);
     may_go(session, table, found, cause, elsewhere).await?;
     let Relation { oid, name, .. } = found;
@@ -243,14 +245,14 @@ fn explain(error: Error, elsewhere: &str) -> Error {
     }
 }
 
-/// Whether a relation may be dropped, and how many rows that would cost, in words.
+/// Whether a relation may be dropped, and how many rows that would cost.
 async fn may_go(
     session: &mut Session,
     table: &TableName,
     found: &Relation,
     cause: Cause<'_>,
     elsewhere: &str,
-) -> Result<String, Error> {
+) -> Result<RowCount, Error> {
     let act = cause.act(table);
     if let Some(fact) = found.never() {
         return Err(Error::refused(act, fact).with_fix(elsewhere));
@@ -261,7 +263,7 @@ async fn may_go(
         let fix = format!("name that, to drop all of it; or {elsewhere}");
         return Err(Error::refused(act, fact).with_fix(fix));
     }
-    let rows = rows_in_words(session, table, found.oid).await?;
+    let rows = count_rows(session, table, found.oid).await?;
     if !found.needs_name() || cause.names(table) {
         return Ok(rows);
     }
@@ -281,12 +283,34 @@ async fn may_go(
     Err(Error::refused(act, fact).with_fix(fix))
 }
 
+/// How many rows a table has, as far as that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowCount {
+    /// Exactly; `None`: it has very many, or our role may not read it.
+    pub counted: Option<u64>,
+    /// By the last VACUUM or ANALYZE, where they are not counted.
+    pub estimated: Option<u64>,
+    /// Whether our role may read it.
+    readable: bool,
+}
+
+/// In words: `300 rows`.
+impl fmt::Display for RowCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.counted, self.estimated, self.readable) {
+            (Some(rows), ..) => f.write_str(&format_counted(rows, "row", "rows")),
+            (None, Some(rows), true) if rows > COUNTED_MAX => {
+                write!(f, "about {} rows", format_count(rows))
+            }
+            (None, _, true) => write!(f, "more than {} rows", format_count(COUNTED_MAX)),
+            (None, Some(rows), false) => write!(f, "about {} rows", format_count(rows)),
+            (None, None, false) => f.write_str("rows that our role may not count"),
+        }
+    }
+}
+
 /// How many rows a table has: exactly, unless it has very many or our role may not read it.
-async fn rows_in_words(
-    session: &mut Session,
-    table: &TableName,
-    oid: u32,
-) -> Result<String, Error> {
+async fn count_rows(session: &mut Session, table: &TableName, oid: u32) -> Result<RowCount, Error> {
     let act = format!("count the rows of {table}");
     let readable = format!("SELECT pg_catalog.has_table_privilege({oid}::oid, 'SELECT')");
     let readable = session.text(&act, &readable).await?.as_deref() == Some("t");
@@ -297,10 +321,8 @@ async fn rows_in_words(
         );
         let counted = session.at_length().text(&act, &sql).await?;
         let counted: u64 = counted.and_then(|rows| rows.parse().ok()).unwrap_or_default();
-        match counted {
-            1 => return Ok("1 row".to_owned()),
-            _ if counted <= COUNTED_MAX => return Ok(format!("{} rows", format_count(counted))),
-            _ => {}
+        if counted <= COUNTED_MAX {
+            return Ok(RowCount { counted: Some(counted), estimated: None, readable });
         }
     }
     let sql = format!(
@@ -308,11 +330,6 @@ async fn rows_in_words(
          AND c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree({oid}) WHERE isleaf \
          UNION SELECT {oid})"
     );
-    let estimate: Option<u64> = session.text(&act, &sql).await?.and_then(|rows| rows.parse().ok());
-    Ok(match (estimate, readable) {
-        (Some(rows), true) if rows > COUNTED_MAX => format!("about {} rows", format_count(rows)),
-        (_, true) => format!("more than {} rows", format_count(COUNTED_MAX)),
-        (Some(rows), false) => format!("about {} rows", format_count(rows)),
-        (None, false) => "rows that our role may not count".to_owned(),
-    })
+    let estimated = session.text(&act, &sql).await?.and_then(|rows| rows.parse().ok());
+    Ok(RowCount { counted: None, estimated, readable })
 }
