@@ -54,7 +54,11 @@ fn tables(result: &JobResult) -> String {
 
 /// The same as Markdown, for `summary.md`.
 pub fn markdown(result: &JobResult) -> String {
-    let mut out = format!("# {}\n\n**{}**\n", result.profile(), verdict::line(result));
+    let mut out = format!(
+        "# {}\n\n**{}**\n",
+        words::escaped(result.profile()),
+        words::marked(&verdict::line(result))
+    );
     let _ = match &result.body {
         Body::Stream(_) | Body::Faults(_) => {
             writeln!(out, "\n```text\n{}\n```", tables(result).trim())

@@ -15,7 +15,7 @@ use crate::report::{compare_markdown, compare_page, compare_text, unlike_values}
 use crate::result::figure::Names;
 use crate::result::index::Index;
 use crate::result::{self, JobResult, Saved, is_aside, is_within, plan_keys};
-use crate::sink::folder::write_page;
+use crate::sink::folder::{check_page, write_page};
 
 use super::unused::{self, Optional};
 use super::{Failure, print};
@@ -26,7 +26,8 @@ const ROWS: &str = "rows";
 const SAME_TABLE: &str = "fix: begin each run with the same table, such as by --recreate; or compare all the same: \
                           --allow rows";
 /// Options that only `--run` has a use for.
-const OF_RUN: [Optional; 11] = [
+const OF_RUN: [Optional; 12] = [
+    Optional::new("repeats", "--repeats", None),
     Optional::new("duration", "--duration", Some("STROM_LOAD_DURATION")),
     Optional::new("warmup", "--warmup", Some("STROM_LOAD_WARMUP")),
     Optional::new("rate", "--rate", Some("STROM_LOAD_RATE")),
@@ -46,6 +47,9 @@ pub(super) async fn compare(parsed: &Parsed, args: &CompareArgs) -> Result<u8, F
     }
     if !args.run.is_empty() {
         return made::compare(parsed, args).await;
+    }
+    if let Some(file) = &args.output {
+        check_page(file).map_err(|error| Failure::new(exit::USAGE, error))?;
     }
     let fix = "leave it out, or make the runs with --run A.toml B.toml";
     unused::refuse(parsed, &OF_RUN, "for runs that are saved", fix)?;
@@ -186,7 +190,11 @@ fn allowed(words: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fa
         let flag = format!("--{}", word.trim_start_matches("--"));
         let setting = Setting::of_flag(&flag);
         let mut own: Vec<&str> = setting.map(|setting| setting.keys.to_vec()).unwrap_or_default();
-        if word == ROWS || known.iter().any(|key| is_within(key, word)) {
+        // Both flags give the rows of each table.
+        if word == ROWS || matches!(flag.as_str(), "--rows" | "--scale") {
+            own.push(ROWS);
+            own.extend(known.iter().map(String::as_str).filter(|key| is_rows_of_table(key)));
+        } else if known.iter().any(|key| is_within(key, word)) {
             own.push(word);
         }
         let matters = |key: &&str| !is_aside(key);
@@ -211,8 +219,16 @@ fn allowed(words: &[String], known: &BTreeSet<String>) -> Result<Vec<String>, Fa
     Ok(keys)
 }
 
+/// Whether a key says how many rows a table has.
+fn is_rows_of_table(key: &str) -> bool {
+    matches!(key.split('.').collect::<Vec<_>>()[..], ["tables", .., "rows"])
+}
+
 /// The word that allows a key.
 fn word_for(key: &str) -> String {
+    if is_rows_of_table(key) {
+        return ROWS.to_owned();
+    }
     let gives = |setting: &&Setting| setting.keys.iter().any(|own| is_within(key, own));
     match SETTINGS.iter().find(gives) {
         Some(setting) => setting.flag.trim_start_matches("--").to_owned(),
@@ -319,6 +335,11 @@ mod tests {
         assert!(allows("readers", "readers.count"));
         assert!(allows("stream", "stream.columns.id.type"));
         assert!(allows("stream.columns", "stream.columns.id.type"));
+        for word in ["rows", "scale", "--scale"] {
+            let keys = allowed(&[word.to_owned()], &KNOWN).unwrap();
+            assert!(keys.iter().any(|key| key == ROWS), "{word}");
+            assert!(keys.iter().any(|key| is_rows_of_table(key)), "{word}: {keys:?}");
+        }
         assert!(allows("rate", "stream.rows_per_s") && allows("--rate", "stream.rows_per_s"));
         assert!(!allows("rate", "recovery.backlog_rows"), "if it was given, it is one of its own");
         assert!(

@@ -69,6 +69,12 @@ pub(super) fn of(sides: [&[&Run]; 2], gates: &[&Gate], all: bool) -> Vec<Compare
         }
     }
     let gated = |figure: &NamedFigure| gates.iter().any(|gate| gate.figure == *figure);
+    // What is 0 wherever it was measured was not asked for: queries without readers.
+    let is_something = |figure: &NamedFigure| {
+        let values = sides.into_iter().flat_map(|runs| values(figure, runs)).flatten();
+        gated(figure) || all || values.into_iter().any(|value| value.number != 0.0)
+    };
+    names.retain(is_something);
     let mut aparts = Vec::new();
     let mut compared: Vec<Compared> = Vec::new();
     for figure in &names {

@@ -122,8 +122,8 @@ fn draft(gate: &Gate, [a, b]: [&[&Run]; 2]) -> Draft {
     if second.len() < RUNS_MIN {
         return few("B", second.len());
     }
-    if gate.of_ratio && first.len() < RUNS_MIN {
-        return few("A", first.len());
+    if a.len() < RUNS_MIN {
+        return few("A", a.len());
     }
     // A bound of B on its bad side may show that a gate fails, and never that it holds.
     let bad = if is_upper(gate.op) { Known::AtLeast } else { Known::AtMost };

@@ -72,6 +72,9 @@ fn a_gate_is_judged_at_the_bad_end() {
     assert_eq!(judged(&SAME[..3], &SLOWER, p99).0, Outcome::Inconclusive);
     assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms <= 20").0, Outcome::Pass);
     assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms < 12").0, Outcome::Fail);
+    // With fewer than four runs on either side nothing is shown, also where the limit is one of B alone.
+    assert_eq!(judged(&SAME[..3], &SLOWER, "response_p99_ms <= 20").0, Outcome::Inconclusive);
+    assert_eq!(judged(&SAME, &SLOWER[..3], "response_p99_ms <= 20").0, Outcome::Inconclusive);
     assert_eq!(judged(&SAME, &SLOWER, "response_p99_ms >= 1.2x").0, Outcome::Pass);
     // What is exact takes one run.
     assert_eq!(judged(&[10.0], &[90.0], "rows_dropped <= 0").0, Outcome::Pass);
@@ -118,6 +121,12 @@ fn what_falls_to_0_fails_its_gate_and_is_told() {
     let shown = own.typical.map(|value| format!("{:.2}", value.unwrap()));
     assert_eq!(shown, ["20.07", "15.05"]);
     assert_eq!(own.why.as_deref(), Some("0 in 1 of 4 runs of B, first in b3"));
+    // Where it is 0 in every run nobody asked for it; a gate does.
+    let listed = |gates: &[&str]| {
+        let compared = of(asking("a", &none), asking("b", &none), gates);
+        compared.figures.iter().any(|one| one.figure == "queries_per_s")
+    };
+    assert!(!listed(&[]) && listed(&["queries_per_s >= 10"]));
     let back = of(asking("a", &some), asking("b", &full), &[]);
     assert_eq!(verdict(&back, "queries_per_s"), CompareVerdict::NotCompared);
 }

@@ -13,7 +13,7 @@ use crate::quantity::{format_counted, format_ratio};
 use self::apart::apart;
 use super::measure::shown;
 use super::table::{Align, TableRow, markdown_table, text_table};
-use super::words::harmless;
+use super::words::{escaped, harmless};
 
 /// The mark and the word of an outcome.
 pub(super) fn outcome_word(outcome: Outcome) -> (&'static str, &'static str) {
@@ -338,21 +338,6 @@ fn write_markdown(out: &mut String, compared: &RunsCompared) -> fmt::Result {
         writeln!(out, "- {}", escaped(&note))?;
     }
     Ok(())
-}
-
-/// Text of a server or a user as text, in a line.
-fn escaped(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut out = String::new();
-    for c in harmless(&line).chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '[' | ']' | '@' | '#' | '!' => out.extend(['\\', c]),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

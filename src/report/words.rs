@@ -43,6 +43,35 @@ pub fn harmless(text: &str) -> String {
     out
 }
 
+/// Text of a server or a user as text in Markdown, in a line.
+pub(super) fn escaped(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut out = String::new();
+    for c in harmless(&line).chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            '\\' | '`' | '*' | '[' | ']' | '@' | '#' | '!' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// A sentence of ours for Markdown: what is in backticks there is code, and holds no markup.
+pub(super) fn marked(sentence: &str) -> String {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    // One that has no partner is a backtick.
+    if parts.len().is_multiple_of(2) {
+        return escaped(sentence);
+    }
+    let part = |(at, part): (usize, &&str)| match at % 2 {
+        0 => part.split(' ').map(escaped).collect::<Vec<_>>().join(" "),
+        _ => format!("`{}`", harmless(part)),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
 /// A ratio with its interval, as far as there is one.
 pub(super) fn ratio(times: Option<&Comparison>) -> String {
     let Some(times) = times else { return "-".to_owned() };
@@ -491,6 +520,14 @@ mod tests {
         let mut counted = some.clone();
         counted.executed[0].fallback_rows = 16_000;
         assert_eq!(describe(Gpu::On, Some(&counted)), told);
+    }
+
+    #[test]
+    fn what_is_named_is_no_markup() {
+        let hostile = "FAIL  a table </script><img src=x>**b** and `x < 1 *`";
+        let shown = "FAIL  a table &lt;/script>&lt;img src=x>\\*\\*b\\*\\* and `x < 1 *`";
+        assert_eq!(marked(hostile), shown);
+        assert_eq!(marked("one ` alone <"), "one \\` alone &lt;");
     }
 
     #[test]
