@@ -143,7 +143,7 @@ pub struct Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// The column with the values "row_id".
+    /// The column with the values "row_id"; without one, a text whose pattern is `{row_id}` within fixed text.
     RowId,
     /// Nothing: no row can be found again. Exactly-once rests on each transaction's fate alone, and the rows
     /// are counted.

@@ -30,7 +30,7 @@ pub use compare::{compare_markdown, compare_text};
 pub use history::{history_csv, history_text};
 pub use index::{index_line, index_markdown, index_text};
 pub use page::{PAGE, compare_page, index_page, page, pages};
-pub use stream::{differences, left_out, may_have_written, shown};
+pub use stream::{RowIds, differences, left_out, may_have_written, shown};
 pub use words::{csv_field, harmless};
 
 /// What a person reads at the end: plain text, about a screen. The first line answers.

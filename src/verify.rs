@@ -31,7 +31,7 @@ use crate::row::Ids;
 use changed::refuse_changed_rows;
 pub(crate) use error::{SavedRunError, VerifyError};
 use files::refuse_other_files;
-use lane::{SavedLane, lanes};
+use lane::{SavedLane, lanes, shown_ids};
 use several::several;
 
 /// How the table can be another one on the run's own server.
@@ -174,7 +174,7 @@ impl SavedRun {
         let stream = &plan.job.stream;
         let batch_rows = u64::from(stream.batch_rows.get());
         let course = stream.course(plan.common.seed);
-        let lanes = lanes(stream, partitions).map_err(malformed)?;
+        let lanes = lanes(stream, run.as_deref(), partitions).map_err(malformed)?;
         let untrue = |(ids, saved): &(Ids, SavedLane)| {
             let due = match (known_until_s, &course) {
                 (None, _) => saved.rows_due,
@@ -245,9 +245,9 @@ impl SavedRun {
         let mut session = Session::own(address, "strom-load verify").await?;
         let here = session.identity(Some(&stream.table)).await?;
         let elsewhere = self.elsewhere(address, &here);
-        let holds_first_row = match (elsewhere, self.first_row()?) {
-            (Some(_), Some(first)) if here.table_oid.is_some() => {
-                holds(&mut session, stream, &first).await?
+        let holds_first_row = match (elsewhere, self.first_row()?, self.lanes.first()) {
+            (Some(_), Some(first), Some((ids, _))) if here.table_oid.is_some() => {
+                holds(&mut session, stream, ids, &first).await?
             }
             _ => false,
         };
@@ -412,7 +412,8 @@ impl SavedRun {
         }
         for (Audited { audit, missing, foreign }, (ids, _)) in audited.iter().zip(&self.lanes) {
             let lane = ids.lane;
-            let shown_ids = Some((ids.of(0), lane.step.get()));
+            let shown_ids = shown_ids(&self.plan.job.stream, ids);
+            let shown_ids = Some(&shown_ids);
             let _ = differences(&mut out, audit, shown_ids);
             if !missing.is_empty() {
                 let (rows, shown) = (format_count(missing.rows()), shown(missing, shown_ids));

@@ -6,6 +6,7 @@
 
 mod command;
 pub(crate) mod disk;
+mod identity;
 mod nameless;
 mod owner;
 mod run;

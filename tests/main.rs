@@ -32,6 +32,7 @@ mod from_table;
 mod fuzz;
 mod gpu_service;
 mod gpus;
+mod identity;
 mod manual;
 mod oracle;
 mod outputs;

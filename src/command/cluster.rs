@@ -26,7 +26,7 @@ use crate::result::cluster::{ClusterCounts, ClusterReport};
 use crate::result::journal::{JOURNAL, Journal};
 use crate::result::stream::PartitionReport;
 use crate::result::{Body, JobResult, Status};
-use crate::row::{Ids, Lane};
+use crate::row::{Ids, Lane, RunTag};
 use crate::sink::folder::Folder;
 
 use super::faults::{begin, through};
@@ -319,7 +319,11 @@ fn words(stream: &Stream, result: &JobResult, folder: &Path) -> Result<Vec<Word>
     let journal = Journal::parse(&bytes).map_err(|error| failed(&error))?;
     let Body::Stream(run) = &result.body else { return Ok(Vec::new()) };
     let word = |(lane, of): (Lane, &PartitionReport)| Word {
-        ids: Ids { lane, base: of.first_id.saturating_sub_unsigned(lane.place.into()) },
+        ids: Ids {
+            lane,
+            base: of.first_id.saturating_sub_unsigned(lane.place.into()),
+            run: RunTag::default(),
+        },
         due: of.rows_due,
         account: of.account.clone(),
         journal: journal.accounts.get(&lane.number).cloned().unwrap_or_default(),

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::elements;
+use super::order::Order;
 use super::partitions::listed;
-use super::unique::Keys;
+use super::unique::{Keys, NUMBER_CHARS};
 use super::values::{Drawing, Drawn, rounded};
 use super::{
     DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics, measure,
@@ -20,6 +21,8 @@ pub(super) struct Drafted<'a> {
     pub(super) column: Option<profile::Column>,
     /// What is to be said of it.
     pub(super) notes: Vec<String>,
+    /// Whether it tells the rows apart.
+    pub(super) is_identity: bool,
 }
 
 /// A table whose columns are drafted.
@@ -56,8 +59,23 @@ impl<'a> Drafting<'a> {
         if stops.is_empty() { Ok(all) } else { Err(NoDraft(stops)) }
     }
 
+    /// What tells the rows apart: their number, or a text around it.
+    fn row_id(source: &SourceColumn, sql_type: ColumnType) -> Values {
+        let most = match sql_type {
+            ColumnType::Text => u32::MAX,
+            ColumnType::Varchar(chars) => chars - NUMBER_CHARS,
+            _ => return Values::RowId,
+        };
+        let plain = |char: &char| char.is_alphanumeric() || *char == '_';
+        let name: String = source.name.chars().filter(plain).collect();
+        let prefix: String = format!("{name}_").chars().take(most as usize).collect();
+        Values::Pattern(format!("{prefix}{{row_id}}"))
+    }
+
     fn column(&self, source: &'a SourceColumn) -> Result<Drafted<'a>, String> {
-        let left = |why: String| Ok(Drafted { source, column: None, notes: vec![why] });
+        let left = |why: String| {
+            Ok(Drafted { source, column: None, notes: vec![why], is_identity: false })
+        };
         let left_or = |why: String| match source.is_optional() {
             true => left(format!("{why}: left to the server")),
             false => Err(why),
@@ -83,10 +101,11 @@ impl<'a> Drafting<'a> {
                 values: Some(values.into()),
                 null_ratio: null_ratio.map(Number),
             };
-            Ok(Drafted { source, column: Some(column), notes })
+            Ok(Drafted { source, column: Some(column), notes, is_identity })
         };
         if is_identity {
-            let drawn = Drawn { values: Values::RowId, notes: self.identity_notes(source) };
+            let values = Self::row_id(source, sql_type);
+            let drawn = Drawn { values, notes: self.identity_notes(source) };
             return drafted(drawn, 0.0);
         }
         let Some(statistics) = &source.statistics else {
@@ -199,12 +218,22 @@ impl<'a> Drafting<'a> {
     }
 
     fn identity_notes(&self, source: &SourceColumn) -> Vec<String> {
-        match self.keys.is_alone(source) {
-            true => vec!["unique: tells the rows apart".to_owned()],
-            false => vec![
-                "one of several columns that are unique together: it tells the rows apart, and comes once".to_owned(),
-            ],
+        let mut notes = vec![match self.keys.is_alone(source) {
+            true => "unique: tells the rows apart".to_owned(),
+            false => {
+                "one of several columns that are unique together: it tells the rows apart, and comes once".to_owned()
+            }
+        }];
+        let order = source.statistics.as_ref().map(|own| Order::of(own, self.table.rows));
+        let is_uuid = source.known_type() == Some(ColumnType::Uuid);
+        if is_uuid && order.is_some_and(|order| order != Order::Ascending) {
+            notes.push(
+                "there they come in no order, here one behind the other: an index takes them at its end, which is less \
+                 work"
+                    .to_owned(),
+            );
         }
+        notes
     }
 
     /// Ends that the values must not leave: those of the keys referred to, and of partitions.

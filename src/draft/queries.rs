@@ -85,6 +85,10 @@ fn values<'a>(drafted: &'a Drafted<'_>) -> Option<&'a Values> {
     Some(drafted.column.as_ref()?.values.as_ref()?)
 }
 
+fn is_text(own: ColumnType) -> bool {
+    matches!(own, ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_))
+}
+
 /// The column that is the moment each row was due, as a moment.
 fn due<'a>(columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
     let due = columns.iter().find(|drafted| values(drafted) == Some(&Values::DueTime));
@@ -102,8 +106,9 @@ fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     };
     let moment = || of_type(&[ColumnType::TimestampTz, ColumnType::Timestamp]);
     let time = due(columns).or_else(moment).or_else(|| of_type(&[ColumnType::Date]));
-    let id = columns.iter().find(|drafted| values(drafted) == Some(&Values::RowId));
-    let id = id.map(|drafted| drafted.source);
+    // A text of a greater number may be the lesser one.
+    let id = columns.iter().find(|drafted| drafted.is_identity).map(|drafted| drafted.source);
+    let id = id.filter(|id| !id.known_type().is_some_and(is_text));
     let whole = || of_type(&[ColumnType::BigInt, ColumnType::Integer, ColumnType::SmallInt]);
     let sorted =
         || columns.iter().map(|drafted| drafted.source).find(|column| can_be_grouped(column));
@@ -130,9 +135,7 @@ fn by_groups<'a>(table: &SourceTable, columns: &[Drafted<'a>]) -> Option<&'a Sou
             return None;
         }
         let is_name = match column.known_type() {
-            Some(own) => {
-                matches!(own, ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_))
-            }
+            Some(own) => is_text(own),
             None => true,
         };
         let score = (distinct / GROUPS_BEST).ln().abs() + if is_name { 0.0 } else { 2.0 };
@@ -144,7 +147,7 @@ fn by_groups<'a>(table: &SourceTable, columns: &[Drafted<'a>]) -> Option<&'a Sou
 /// The column to add up: an amount rather than a number that may be a key.
 fn by<'a>(columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
     let is_role =
-        |drafted: &Drafted<'_>| matches!(values(drafted), Some(Values::RowId | Values::Partition));
+        |drafted: &Drafted<'_>| drafted.is_identity || values(drafted) == Some(&Values::Partition);
     let of = |is: fn(ColumnType) -> bool| {
         let all = columns.iter().filter(|drafted| !is_role(drafted)).map(|drafted| drafted.source);
         all.into_iter().find(|column| column.known_type().is_some_and(is))

@@ -8,7 +8,6 @@ use super::column::Drafted;
 use super::queries::starters;
 use super::{DraftOptions, Extended, SourceTable};
 use crate::plan::TableName;
-use crate::profile::Values;
 use crate::quantity::format_about;
 
 /// Widest line of a comment.
@@ -64,7 +63,7 @@ pub(super) fn profile(
         }
     };
     let _ = writeln!(out, "table = {}\nrows_per_s = 3000 # or \"max\"", toml(&target));
-    if !columns.iter().any(is_identity) {
+    if !columns.iter().any(|drafted| drafted.is_identity) {
         comment(
             &mut out,
             "No column tells the rows apart, so the audit counts them and does not read them.",
@@ -88,11 +87,6 @@ pub(super) fn profile(
         let _ = writeln!(out, "sql = {}", toml_lines(&starter.sql));
     }
     out
-}
-
-fn is_identity(drafted: &Drafted<'_>) -> bool {
-    let values = drafted.column.as_ref().and_then(|column| column.values.as_ref());
-    values.is_some_and(|values| **values == Values::RowId)
 }
 
 /// What of the table's values is in the file.
@@ -153,7 +147,7 @@ fn about(table: &SourceTable, broken_keys: &[&[String]]) -> Vec<String> {
 }
 
 fn column(out: &mut String, table: &SourceTable, drafted: &Drafted<'_>) {
-    let Drafted { source, column, notes } = drafted;
+    let Drafted { source, column, notes, .. } = drafted;
     let Some(column) = column else {
         comment(out, &format!("{}, {}: {}.", source.name, source.sql_type, notes.join("; ")));
         return;

@@ -17,6 +17,8 @@ const ABOVE: f64 = 0.01;
 const LETTERS_MIN: u32 = 12;
 /// Most of them: what is longer tells nothing more.
 const CHARS_MAX: u32 = 10_000;
+/// Characters of a number that a text may have to hold.
+pub(super) const NUMBER_CHARS: u32 = 20;
 /// Room for fewer rows is said.
 const ROOM_MIN: i64 = 1_000_000_000;
 
@@ -59,10 +61,16 @@ impl<'a> Keys<'a> {
         let mut own = Self { table, options, identity: None, counted: Vec::new() };
         let keys =
             || table.unique_keys.iter().map(|key| key.iter().filter_map(|name| own.get(name)));
-        // A column by itself goes before one of several.
-        let single = keys().filter(|key| key.clone().count() == 1).flatten();
-        let mut candidates = single.chain(keys().flatten());
-        let identity = candidates.find(|column| own.can_identify(column));
+        // A column by itself goes before one of several, and a number before a UUID before a text.
+        let candidates = keys().flatten().filter(|column| own.can_identify(column));
+        let identity = candidates.min_by_key(|column| {
+            let kind = match column.known_type() {
+                Some(ColumnType::BigInt) => 0,
+                Some(ColumnType::Uuid) => 1,
+                _ => 2,
+            };
+            (!own.is_alone(column), kind)
+        });
         own.identity = identity.map(|column| column.name.as_str());
         for key in &table.unique_keys {
             if !own.holds(key) {
@@ -121,9 +129,17 @@ impl<'a> Keys<'a> {
             Filling::Numbered => self.options.copy.is_some(),
             Filling::Nothing | Filling::Default => true,
         };
-        is_free
-            && column.known_type() == Some(ColumnType::BigInt)
-            && self.reference(column).is_none()
+        let has_common = column.statistics.as_ref().is_some_and(|own| !own.common.is_empty());
+        let is_plain = self.is_alone(column) && !self.is_of_partitions(column) && !column.is_enum;
+        let fits = match column.known_type() {
+            Some(ColumnType::BigInt) => true,
+            // Of several columns that are unique together it may be what another table's rows have in common.
+            Some(ColumnType::Uuid) => self.is_alone(column) || !has_common,
+            Some(ColumnType::Varchar(chars)) => is_plain && chars > NUMBER_CHARS,
+            Some(ColumnType::Text) => is_plain,
+            _ => false,
+        };
+        is_free && fits && self.reference(column).is_none()
     }
 
     /// Whether a key is unique, as its columns are drafted.

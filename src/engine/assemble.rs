@@ -226,7 +226,6 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
     };
     let delivered = (due_measured > 0).then(|| acknowledged_measured as f64 / due_measured as f64);
     let WorkTimes { wait, service, response } = &total.batch;
-    let with_histograms = findings.lanes.len() <= LANE_HISTOGRAMS_MAX;
     StreamReport {
         table_created: findings.table.created,
         owner: Some(OwnerReport {
@@ -277,30 +276,35 @@ fn stream_report(findings: &Findings<'_>, total: &StreamTally) -> StreamReport {
             own_delay: total.own_delay.clone(),
             without_own: total.without_own.clone(),
         },
-        partitions: findings
-            .lanes
-            .iter()
-            .map(|lane| {
-                let (ids, tally) = (&lane.ids, &lane.tally);
-                PartitionReport {
-                    partition: ids.lane.key(),
-                    lane: Some(ids.lane.number),
-                    first_id: ids.of(0),
-                    id_step: ids.lane.step.get(),
-                    rows_due: lane.rows_due,
-                    rows_sent: tally.rows_sent,
-                    rows_acknowledged: tally.rows_acknowledged,
-                    rows_dropped: tally.account.dropped.rows(),
-                    account: tally.account.clone(),
-                    wait: tally.batch.wait.percentiles(),
-                    service: tally.batch.service.percentiles(),
-                    response: tally.batch.response.percentiles(),
-                    row_latency: tally.row.percentiles(),
-                    response_histogram: with_histograms.then(|| tally.batch.response.clone()),
-                }
-            })
-            .collect(),
+        partitions: lane_reports(findings),
     }
+}
+
+/// What came of each lane.
+fn lane_reports(findings: &Findings<'_>) -> Vec<PartitionReport> {
+    let with_histograms = findings.lanes.len() <= LANE_HISTOGRAMS_MAX;
+    let identity = findings.plan.job.stream.identity();
+    let report = |lane: &&LaneTotals| {
+        let (ids, tally) = (&lane.ids, &lane.tally);
+        PartitionReport {
+            partition: ids.lane.key(),
+            lane: Some(ids.lane.number),
+            first_id: ids.of(0),
+            id_step: ids.lane.step.get(),
+            id_form: identity.as_ref().and_then(|(_, identity)| identity.form(ids)),
+            rows_due: lane.rows_due,
+            rows_sent: tally.rows_sent,
+            rows_acknowledged: tally.rows_acknowledged,
+            rows_dropped: tally.account.dropped.rows(),
+            account: tally.account.clone(),
+            wait: tally.batch.wait.percentiles(),
+            service: tally.batch.service.percentiles(),
+            response: tally.batch.response.percentiles(),
+            row_latency: tally.row.percentiles(),
+            response_histogram: with_histograms.then(|| tally.batch.response.clone()),
+        }
+    };
+    findings.lanes.iter().map(report).collect()
 }
 
 fn outage_reports(findings: &Findings<'_>) -> Vec<OutageReport> {

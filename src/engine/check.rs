@@ -153,7 +153,7 @@ async fn read_back(
         // The table is the other run's, and so is its lock.
         evidence.reservation = None;
         let mut session = pg::Session::own(run.address(), "strom-load audit").await?;
-        let ends = pg::table::ends(&mut session, &run.table).await?;
+        let ends = pg::table::ends(&mut session, evidence.stream, &run.table).await?;
         session.close().await;
         for (lane, end) in evidence.lanes.iter_mut().zip(ends) {
             lane.successor = Successor::Perhaps;

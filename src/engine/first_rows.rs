@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::pace::DueTimes;
 use crate::plan::{Job, Plan, Stream};
-use crate::row::{Column, EncodeError, Encoder, Ids, Lane, row_text};
+use crate::row::{Column, EncodeError, Encoder, Ids, Lane, RunTag, row_text};
 
 /// Rows of a table as text, the names of the columns first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,10 @@ fn of_stream(stream: &Stream, seed: u64, rows: u64) -> Result<FirstRows, EncodeE
             Some(course) => stream.schedule(course, &lane).due_times(0).since(now_us),
             None => DueTimes::constant(now_us),
         };
-        Ok((Encoder::of_ids(&stream.columns, seed, &Ids { lane, base: 1 })?, due))
+        Ok((
+            Encoder::of_ids(&stream.columns, seed, &Ids { lane, base: 1, run: RunTag::default() })?,
+            due,
+        ))
     };
     let mut all = stream.lanes().map(lane).collect::<Result<Vec<_>, EncodeError>>()?;
     let row = |number| {

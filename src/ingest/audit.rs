@@ -129,9 +129,11 @@ pub(crate) fn first_row(
     origin_us: i64,
 ) -> Result<Option<FirstRow>, EncodeError> {
     let is_due = |column: &Column| column.values.is_of_due_time();
+    // Or the run itself.
+    let of_run = stream.identity().is_some_and(|(_, identity)| !identity.follows_on());
     let is_told = stream.id_column().is_some()
         && stream.changed.is_empty()
-        && stream.columns.iter().any(is_due);
+        && (of_run || stream.columns.iter().any(is_due));
     let Some(course) = stream.course(seed).filter(|_| is_told) else { return Ok(None) };
     let schedule = stream.schedule(&course, &ids.lane);
     let mut encoder = Encoder::of_ids(&stream.columns, seed, ids)?;
@@ -144,17 +146,17 @@ pub(crate) fn first_row(
     Ok(Some(FirstRow { partition, id, checksum: sum.to_string() }))
 }
 
-/// Whether a table holds a run's first row.
+/// Whether a table holds a run's first row, which is one of these ids.
 ///
 /// # Errors
 /// When it cannot be read.
 pub(crate) async fn holds(
     session: &mut pg::Session,
     stream: &Stream,
+    ids: &Ids,
     first: &FirstRow,
 ) -> Result<bool, pg::Error> {
-    let partition = stream.partition_column().map(|_| first.partition);
-    let query = rows_query(stream, partition, first.id, first.id.checked_add(1));
+    let query = rows_query(stream, ids, first.id, first.id.checked_add(1));
     let mut sum = Checksum::default();
     session.read_back(&query, |tuple| sum.add(tuple)).await?;
     Ok(sum.rows() == 1 && sum.to_string() == first.checksum)
@@ -286,10 +288,10 @@ impl Reading<'_> {
 
     /// What all slices have in common.
     fn query(&self) -> String {
-        let Ids { lane, base } = self.lanes[0].ids;
+        let ids = &self.lanes[0].ids;
         // A later run's ids follow on ours.
         let end = self.lanes.iter().map(|own| own.ids.end(own.account.end())).max();
         let end = end.filter(|_| self.evidence.complete);
-        rows_query(self.evidence.stream, lane.partition, base, end)
+        rows_query(self.evidence.stream, ids, ids.base, end)
     }
 }

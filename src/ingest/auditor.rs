@@ -6,7 +6,7 @@ use crate::pg::owner::Successor;
 use crate::pg::read_back::fields;
 use crate::plan::Stream;
 use crate::record::{Account, LaneAudit, Ranges};
-use crate::row::{ColumnType, EncodeError, Encoder, Ids, Values};
+use crate::row::{ColumnType, EncodeError, Encoder, Ids, RowIdentity};
 
 use super::seen::Seen;
 
@@ -49,8 +49,8 @@ pub(super) struct LaneToRead {
 
 /// Compares the rows of one partition, each with those of its lane.
 pub(super) struct Auditor {
-    id_field: usize,
-    base: i64,
+    /// Which field tells rows apart, and how.
+    identity: Option<(usize, RowIdentity)>,
     /// By their places.
     lanes: Vec<LaneAuditor>,
     /// Tuples of whole slices, and of the slice that is being read.
@@ -94,22 +94,22 @@ impl Auditor {
         seed: u64,
         lanes: &[LaneToRead],
     ) -> Result<Self, EncodeError> {
-        let is_id = |values: &Values| *values == Values::RowId;
-        let id_field = stream.columns.iter().position(|column| is_id(&column.values));
         let bytes_max = BLOCK_BYTES_MAX / lanes.len().max(1);
         let lanes: Result<Vec<_>, _> =
             lanes.iter().map(|lane| LaneAuditor::new(stream, seed, lane, bytes_max)).collect();
-        let lanes = lanes?;
-        let base = lanes.first().map_or(0, |lane| lane.ids.base);
-        Ok(Self { id_field: id_field.unwrap_or(0), base, lanes, kept: 0, slice: 0 })
+        Ok(Self { identity: stream.identity(), lanes: lanes?, kept: 0, slice: 0 })
     }
 
     /// Takes a tuple of the slice that is being read.
     pub(super) fn see(&mut self, tuple: &[u8]) {
         self.slice += 1;
-        let id = fields(tuple).nth(self.id_field).flatten().and_then(|id| id.try_into().ok());
-        let id = id.map_or(0, i64::from_be_bytes);
-        let row = id.checked_sub(self.base).and_then(|row| u64::try_from(row).ok());
+        let Some((ids, (field, identity))) =
+            self.lanes.first().map(|lane| lane.ids).zip(self.identity.as_ref())
+        else {
+            return;
+        };
+        let id = fields(tuple).nth(*field).flatten().and_then(|id| identity.number(&ids, id));
+        let row = id.and_then(|id| u64::try_from(id.checked_sub(ids.base)?).ok());
         let Some(row) = row else { return };
         let place = row % self.lanes.len().max(1) as u64;
         let Some(lane) = self.lanes.get_mut(place as usize) else { return };
@@ -166,6 +166,9 @@ impl LaneAuditor {
     ) -> Result<Self, EncodeError> {
         let columns = &stream.columns;
         let encoder = Encoder::of_ids(columns, seed, ids)?;
+        // Where another run's rows are told by their ids, none has taken any of ours.
+        let is_own = stream.identity().is_some_and(|(_, identity)| !identity.follows_on());
+        let successor = if is_own { Successor::None } else { *successor };
         Ok(Self {
             ignored: columns
                 .iter()
@@ -185,10 +188,10 @@ impl LaneAuditor {
                         && !stream.is_changed(column)
                 }),
             border: match successor {
-                Successor::From(id) => ids.rows_below(*id),
+                Successor::From(id) => ids.rows_below(id),
                 Successor::None | Successor::Perhaps => u64::MAX,
             },
-            successor: *successor,
+            successor,
             due: due.clone(),
             kept: Seen::default(),
             slice: Seen::default(),
@@ -290,7 +293,11 @@ mod tests {
     use crate::plan::{Overrides, Plan, StreamJob, builtin};
     use std::num::NonZeroU32;
 
-    use crate::row::{BatchEncoder, Lane};
+    use crate::row::{BatchEncoder, Lane, RunTag};
+
+    fn ids(lane: Lane) -> Ids {
+        Ids { lane, base: 5, run: RunTag::default() }
+    }
 
     fn plan() -> Plan<StreamJob> {
         let plan = Plan::resolve(&builtin("realtime").unwrap(), &Overrides::default());
@@ -334,7 +341,7 @@ mod tests {
     fn auditor(plan: &Plan<StreamJob>, successor: Successor) -> Auditor {
         let stream = &plan.job.stream;
         let lane = stream.lanes().next().unwrap();
-        let lanes = [LaneToRead { ids: Ids { lane, base: 5 }, due: None, successor }];
+        let lanes = [LaneToRead { ids: ids(lane), due: None, successor }];
         let mut auditor = Auditor::new(stream, plan.common.seed, &lanes).unwrap();
         auditor.lanes[0].is_told = true;
         auditor
@@ -528,11 +535,7 @@ mod tests {
         let tuples = tuples(&plan);
         let made: Vec<_> = lanes
             .iter()
-            .map(|lane| LaneToRead {
-                ids: Ids { lane: *lane, base: 5 },
-                due: None,
-                successor: Successor::None,
-            })
+            .map(|lane| LaneToRead { ids: ids(*lane), due: None, successor: Successor::None })
             .collect();
         let mut auditor = Auditor::new(&plan.job.stream, plan.common.seed, &made).unwrap();
         for (row, tuple) in tuples.iter().enumerate() {
@@ -564,7 +567,7 @@ mod tests {
         let lane = stream.lanes().next().unwrap();
         let due = Some((stream.schedule(&course, &lane), 0));
         let successor = Successor::Perhaps;
-        let lanes = [LaneToRead { ids: Ids { lane, base: 5 }, due, successor }];
+        let lanes = [LaneToRead { ids: ids(lane), due, successor }];
         let mut auditor = Auditor::new(stream, plan.common.seed, &lanes).unwrap();
         let mut tuple = tuples(&plan)[0].clone();
         let id = tuple.windows(8).position(|bytes| *bytes == 5_i64.to_be_bytes()).unwrap();

@@ -17,7 +17,7 @@ use crate::plan::Stream;
 use crate::record::{Account, Range, Ranges};
 use crate::result::cluster::ClusterCounts;
 pub use crate::result::cluster::ClusterKind;
-use crate::row::{Ids, Lane};
+use crate::row::{Ids, Lane, RunTag};
 
 /// The first loader is let alone for so long.
 const ALONE_MS: std::ops::Range<u64> = 800..2_500;
@@ -223,7 +223,8 @@ async fn ids(
     stream: &Stream,
     lane: Lane,
 ) -> Result<Vec<(i64, u64)>, pg::Error> {
-    let Some(rows) = batch_rows(stream, &Ids { lane, base: 0 }, 0, 1) else {
+    let Some(rows) = batch_rows(stream, &Ids { lane, base: 0, run: RunTag::default() }, 0, 1)
+    else {
         return Ok(Vec::new());
     };
     let (table, id, within) = (rows.table, rows.id_column, rows.within);
@@ -279,7 +280,7 @@ mod tests {
         account.undecided.push(acknowledged, undecided);
         let journal = account.clone();
         let lane = Lane::of(0, NonZeroU32::MIN, Some(NonZeroU32::MIN));
-        let ids = Ids { lane, base: first_id };
+        let ids = Ids { lane, base: first_id, run: RunTag::default() };
         Word { ids, due: acknowledged + undecided, account, journal }
     }
 

@@ -103,7 +103,7 @@ pub(crate) async fn try_rows(
         let mut altered = BTreeSet::new();
         for (StreamLane { ids, .. }, rows) in table.lanes.iter().zip(&lanes) {
             let first_id = ids.of(0);
-            let query = rows_query(stream, ids.lane.partition, first_id, Some(first_id + 1));
+            let query = rows_query(stream, ids, first_id, Some(first_id + 1));
             let differing = |found: &[u8]| differing(&stream.columns, &rows[0], found);
             session.read_back(&query, |found| altered.extend(differing(found))).await?;
         }

@@ -2,8 +2,9 @@
 //! session that comes later may go on where one left off.
 
 use super::quote::quote_literal;
+use super::table::order;
 use super::{Error, Session};
-use crate::plan::{Stream, TableName, quote_identifier};
+use crate::plan::{Stream, TableName};
 
 /// Blocks of a slice, 32 MiB: some hundred thousand rows, so that a query for each costs nothing,
 /// and little is read again after a fault.
@@ -112,8 +113,8 @@ impl Extent {
 
     /// In which order the rows of a slice are asked for, after its filter; empty for that of the table.
     pub(crate) fn order(&self, stream: &Stream) -> String {
-        let id = stream.id_column().filter(|_| self.foreign);
-        id.map_or_else(String::new, |id| format!(" ORDER BY {}", quote_identifier(&id.name)))
+        let by = order(stream).filter(|_| self.foreign);
+        by.map_or_else(String::new, |by| format!(" ORDER BY {by}"))
     }
 
     /// Whether what was read as `earlier` need not be read again.

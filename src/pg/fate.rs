@@ -43,11 +43,15 @@ pub struct BatchRows {
     pub id_column: String,
     /// The condition that a row is of its partition.
     pub within: String,
-    /// Identity of the batch's first row.
+    /// Number of the batch's first row.
     pub first_id: i64,
-    /// Identity of its last row.
+    /// Number of its last row.
     pub last_id: i64,
-    /// From one of its identities to the next.
+    /// The identities of both, in SQL.
+    pub ends: [String; 2],
+    /// The condition that a row of its partition is one of the batch.
+    pub each: String,
+    /// From one of its numbers to the next.
     pub step: NonZeroU32,
 }
 
@@ -171,13 +175,11 @@ impl Session {
 
     /// Counts all of the batch's rows: each of several servers commits its part by itself.
     async fn look_for_each(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
-        let BatchRows { table, id_column, within, first_id, last_id, step } = batch;
+        let BatchRows { table, id_column, within, first_id, last_id, each, step, .. } = batch;
         let wanted = last_id.saturating_sub(*first_id) / i64::from(step.get()) + 1;
         let wanted = u64::try_from(wanted).unwrap_or(u64::MAX);
-        let count = format!(
-            "SELECT count(DISTINCT {id_column}) FROM {table} WHERE {within} AND {id_column} BETWEEN {first_id} \
-             AND {last_id} AND ({id_column} - {first_id}) % {step} = 0"
-        );
+        let count =
+            format!("SELECT count(DISTINCT {id_column}) FROM {table} WHERE {within} AND {each}");
         let found = self.count("look for a batch in the table", &count).await?;
         let in_part = format!(
             "{found} of its {wanted} rows are there: one of the servers that they went on to has committed \
@@ -213,7 +215,8 @@ impl Session {
     }
 
     async fn look(&mut self, batch: &BatchRows) -> Result<Fate, Error> {
-        let BatchRows { table, id_column, within, first_id, last_id, .. } = batch;
+        let BatchRows { table, id_column, within, first_id, last_id, ends: [first, last], .. } =
+            batch;
         let act = "look for a batch in the table";
         let wanted = if first_id == last_id { 1 } else { 2 };
         let pages_sql = format!(
@@ -224,7 +227,7 @@ impl Session {
         let pages: u64 = pages.unwrap_or(0);
         let count = format!(
             "SELECT count(DISTINCT {id_column}) FROM {table} \
-             WHERE {within} AND {id_column} IN ({first_id}, {last_id})"
+             WHERE {within} AND {id_column} IN ({first}, {last})"
         );
         let tail = pages.saturating_sub(TAIL_PAGES);
         let mut found = 0;
@@ -235,7 +238,7 @@ impl Session {
         if found < wanted {
             found = self.count(act, &count).await?;
         }
-        let in_part = format!("only one of the rows {first_id} and {last_id} is there");
+        let in_part = format!("only one of the rows {first} and {last} is there");
         self.fate_by(found, wanted, in_part).await
     }
 

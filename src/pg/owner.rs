@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::row::Lane;
+use crate::row::{Lane, RunTag, run_uuid};
 
 use super::quote::quote_literal;
 use super::{Error, Session};
@@ -40,14 +40,24 @@ pub(super) fn named(partition: u32) -> String {
 pub(crate) struct RunId(String);
 
 impl RunId {
-    /// A new one, a UUID that the server draws.
+    /// A new one, a UUID (version 7) with the server's time and what it draws.
     ///
     /// # Errors
     /// When the server does not answer.
     pub(crate) async fn draw(session: &mut Session) -> Result<Self, Error> {
         let act = "name the run";
-        let drawn = session.text(act, "SELECT pg_catalog.gen_random_uuid()").await?;
-        drawn.map(Self).ok_or_else(|| Error::refused(act, "the server drew nothing"))
+        let sql = "SELECT pg_catalog.gen_random_uuid(), \
+                   (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000)::bigint";
+        let rows = session.rows(act, sql).await?;
+        let text = |column: usize| rows.first().and_then(|row| row.get(column)?.as_deref());
+        let unix_ms = text(1).and_then(|ms| ms.parse().ok()).unwrap_or(0);
+        let name = text(0).and_then(|drawn| run_uuid(drawn, unix_ms));
+        name.map(Self).ok_or_else(|| Error::refused(act, "the server drew nothing"))
+    }
+
+    /// What it gives to the UUIDs of its rows.
+    pub(super) fn tag(&self) -> RunTag {
+        RunTag::parse(&self.0).unwrap_or_default()
     }
 }
 

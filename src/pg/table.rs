@@ -1,6 +1,7 @@
 //! The stream's table: created if absent, checked if present, extended by missing partitions.
 //! What strom-load did not make is dropped only if it is named, see [`super::mark`].
 
+mod id_column;
 mod like;
 mod partitions;
 mod rows;
@@ -18,9 +19,9 @@ use super::reservation::Reservation;
 use super::{Error, Session};
 
 use partitions::{add_partitions, missing_partitions};
-pub(super) use rows::copy_sql;
+use rows::highest_query;
 pub(crate) use rows::{batch_rows, count_since, rows_query, seen_query};
-use rows::{id_column, own_rows};
+pub(super) use rows::{copy_sql, order};
 use shape::check_shape;
 
 /// Room that must be left above the highest id in a partition.
@@ -297,8 +298,13 @@ pub(crate) async fn commit(
     table: &mut StreamTable,
 ) -> Result<(), Error> {
     // Ids are unique within a partition, so a partition is what has an owner, however many lanes share it.
+    // Where no other run has its ids, no id is the first that may be another run's.
+    let first_id = |ids: &Ids| match stream.identity() {
+        Some((_, identity)) if !identity.follows_on() => i64::MAX,
+        _ => ids.base,
+    };
     let partitions: Vec<(u32, i64)> =
-        table.firsts().map(|ids| (owner::key(&ids.lane), ids.base)).collect();
+        table.firsts().map(|ids| (owner::key(&ids.lane), first_id(ids))).collect();
     table.proof = owner::claim(session, table.oid, &table.run, &partitions).await?;
     match &table.proof {
         Proof::Rows(epochs) => {
@@ -326,14 +332,18 @@ pub(crate) async fn commit(
 }
 
 /// Where each lane of a run ends for another run that took the table over: the first id that may be of that
-/// one; `None` where it is still this run's.
+/// one; `None` where it is still this run's, or no other has its ids.
 ///
 /// # Errors
 /// When that cannot be told, or the server does not answer.
 pub(crate) async fn ends(
     session: &mut Session,
+    stream: &Stream,
     table: &StreamTable,
 ) -> Result<Vec<Option<i64>>, Error> {
+    if !stream.follows_on() {
+        return Ok(vec![None; table.lanes.len()]);
+    }
     let partitions: Vec<u32> = table.firsts().map(|ids| owner::key(&ids.lane)).collect();
     let ends = owner::ends(session, table.oid, &table.run, (&table.proof, &partitions)).await?;
     let end_of = |own: &StreamLane| {
@@ -392,7 +402,8 @@ impl StreamTable {
     }
 }
 
-/// What each producer loads: the new rows of a partition have ids above the highest that is there.
+/// What each producer loads: the new rows of a partition have ids above the highest that is there, or from 1 on where
+/// they are told from others by the run.
 async fn lanes(
     session: &mut Session,
     stream: &Stream,
@@ -415,20 +426,17 @@ async fn lanes(
             reservation: reservation.clone(),
             ..kind.clone()
         };
-        lanes.push(StreamLane { ids: Ids { lane, base }, target });
+        lanes.push(StreamLane { ids: Ids { lane, base, run: run.tag() }, target });
     }
     Ok(lanes)
 }
 
 /// The id of the first new row of a lane's partition.
 async fn base_id(session: &mut Session, stream: &Stream, lane: &Lane) -> Result<i64, Error> {
-    if stream.id_column().is_none() {
-        return Ok(0);
-    }
+    let Some((_, identity)) = stream.identity() else { return Ok(0) };
+    let Some(sql) = highest_query(stream, lane) else { return Ok(1) };
     let table = &stream.table;
     let act = format!("find the highest id in {table}");
-    let own = own_rows(stream, lane.partition, None, None);
-    let sql = format!("SELECT coalesce(max({}), 0) FROM {table} WHERE {own}", id_column(stream));
     let highest = number_of(session, &act, &sql).await.map_err(|error| {
         if error.sqlstate() == Some("42501") {
             error.with_fix(format!("let the owner run: GRANT SELECT, INSERT ON {table} TO …"))
@@ -436,7 +444,7 @@ async fn base_id(session: &mut Session, stream: &Stream, lane: &Lane) -> Result<
             error
         }
     })?;
-    if highest > i64::MAX - ID_HEADROOM {
+    if highest > identity.number_max() - ID_HEADROOM {
         let whose = lane.partition.map_or_else(|| "it".to_owned(), |n| format!("partition {n}"));
         let fact = format!("{whose} holds id {highest}, which leaves no room above it");
         return Err(Error::refused(act, fact).with_fix(ELSEWHERE));

@@ -8,7 +8,7 @@ use super::table_name::{check_identifier, quote_identifier};
 use super::value_text::{VARCHAR_MAX, ValuesFault};
 use super::values::{resolve_values, settings, written_values};
 use crate::profile::{self, Identity, Located, Number};
-use crate::row::{self, Column, ColumnError, ColumnType, Pick, Values};
+use crate::row::{self, Column, ColumnError, ColumnType, Pattern, Pick, RowIdentity, Values};
 
 /// Most digits of a `numeric` column.
 const PRECISION_MAX: u16 = 1000;
@@ -266,6 +266,20 @@ fn refers(values: &profile::Values) -> bool {
     }
 }
 
+/// Whether a column is a text around the row's number, by which rows are told apart where no other column does.
+fn is_around_row_id(column: &profile::Column) -> bool {
+    let sql_type = column.sql_type.as_ref().and_then(|sql_type| parse_type(sql_type).ok());
+    let pattern = match column.values.as_deref() {
+        Some(profile::Values::Pattern(text)) => Pattern::of_text(text).ok(),
+        _ => None,
+    };
+    sql_type.zip(pattern).is_some_and(|(sql_type, pattern)| {
+        let null_ratio = column.null_ratio.map_or(0.0, |ratio| ratio.0);
+        let values = Values::Pattern(pattern);
+        RowIdentity::of(&Column { name: String::new(), sql_type, values, null_ratio }).is_some()
+    })
+}
+
 /// One column identifies rows, unless nothing is to, and one may hold the partition.
 fn check_roles(
     report: &mut Report<'_>,
@@ -283,11 +297,11 @@ fn check_roles(
             "nothing is to tell rows apart, and a column has `values = \"row_id\"`".to_owned(),
             "delete `identity`, or give the column other values".to_owned(),
         ),
-        (None, None) if is_complete => {
+        (None, None) if is_complete && !columns.iter().any(|own| is_around_row_id(own)) => {
             let what = "no column has `values = \"row_id\"`: rows cannot be told apart".to_owned();
             let fix =
-                "add a column such as { name = \"id\", type = \"bigint\", values = \"row_id\" }; \
-                       or write `identity = \"none\"`, then rows are only counted"
+                "add a column such as { name = \"id\", type = \"bigint\", values = \"row_id\" }, also of \
+                       type `uuid`, or a text with { pattern = \"order-{row_id}\" }; or write `identity = \"none\"`, then rows are only counted"
                     .to_owned();
             if let Some(first) = columns.first() {
                 report.at(&first.span(), what, fix);

@@ -11,7 +11,7 @@ use super::shape::Shape;
 use super::{Recreate, TableName};
 use crate::pace::{Arrival, Arrivals, Course, Schedule};
 use crate::profile::{self, Identity, Located, RateOrMax, Whole};
-use crate::row::{Column, Lane, Values};
+use crate::row::{Column, Lane, RowIdentity, Values};
 
 const TABLE: &str = "l40s_realtime_stream";
 /// Without a schedule only throughput counts, and PostgreSQL 15 is slow near 1000 rows a COPY.
@@ -72,6 +72,8 @@ pub struct Stream {
     pub like: Option<TableName>,
     /// Its columns, in order.
     pub columns: Vec<Column>,
+    /// Whether nothing tells rows apart, whatever their columns are.
+    pub nameless: bool,
     /// Names of those whose values readers may change in rows that were sent.
     pub changed: Vec<String>,
     /// Whether readers may delete rows that were sent.
@@ -126,9 +128,23 @@ impl Stream {
         (0..connections.get()).map(move |number| Lane::of(number, connections, partitions))
     }
 
+    /// Which column tells a partition's rows apart, and how; `None`: nothing does.
+    pub fn identity(&self) -> Option<(usize, RowIdentity)> {
+        let is_row_id = |column: &Column| column.values == Values::RowId;
+        let of = |(at, column)| Some((at, RowIdentity::of(column)?));
+        let columns = || self.columns.iter().enumerate().filter(|_| !self.nameless);
+        let row_id = columns().find(|(_, column)| is_row_id(column)).and_then(of);
+        row_id.or_else(|| columns().find_map(of))
+    }
+
     /// The column that tells a partition's rows apart; `None`: nothing does.
     pub fn id_column(&self) -> Option<&Column> {
-        self.columns.iter().find(|column| column.values == Values::RowId)
+        self.identity().and_then(|(at, _)| self.columns.get(at))
+    }
+
+    /// Whether the numbers of a run's rows follow on those of the runs before it.
+    pub fn follows_on(&self) -> bool {
+        self.identity().is_some_and(|(_, identity)| identity.follows_on())
     }
 
     /// Whether a batch that was committed is found by its rows.
@@ -186,6 +202,7 @@ impl Resolver<'_> {
         let arrival = self.arrival(&mut stream.arrival, arrival, "rows_per_s");
         let table = self.target(&mut stream.table);
         let like = self.like(&mut stream.like, &table, has_key);
+        let nameless = identity.is_some_and(|identity| *identity == Identity::None);
         // It says no more than the columns do.
         stream.identity.take_if(|identity| **identity == Identity::RowId);
         stream.columns = Some(written(&columns));
@@ -196,6 +213,7 @@ impl Resolver<'_> {
         }
         Stream {
             columns,
+            nameless,
             changed: Vec::new(),
             loses_rows: false,
             partitions: partitions

@@ -10,7 +10,7 @@ use super::recovery::Recovery;
 use super::resolver::{Resolver, seconds};
 use super::stream::Stream;
 use crate::profile::{Changes, Located, Profile, RowChanges};
-use crate::row::Values;
+use crate::row::{Column, Values};
 
 const WARMUP: Limits = Limits {
     default: 2.0,
@@ -144,12 +144,15 @@ impl Resolver<'_> {
             let Changes::Columns(names) = &**changes else { continue };
             for name in names {
                 let column = stream.columns.iter().find(|column| column.name == *name);
-                let (what, fix) = match column.map(|column| &column.values) {
+                let finds = |column: &Column| {
+                    column.values == Values::Partition || stream.id_column() == Some(column)
+                };
+                let (what, fix) = match column {
                     None => (
                         format!("`{name}` is no column of the stream"),
                         suggest(name, stream.columns.iter().map(|column| column.name.as_str())),
                     ),
-                    Some(Values::RowId | Values::Partition) => (
+                    Some(column) if finds(column) => (
                         format!(
                             "by `{name}` the audit finds a row again, so nobody else may change it"
                         ),

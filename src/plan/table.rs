@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::num::NonZeroU64;
 
-use super::column::{refuse_reference, resolve_each, written};
+use super::column::{parse_type, refuse_reference, resolve_each, written};
 use super::fault::suggest;
 use super::limits::Limits;
 use super::resolver::{Amount, Resolver};
 use super::table_name::check_identifier;
 use super::{Recreate, TableName};
 use crate::profile::{self, Located, Number, Values, Whole};
-use crate::row::Column;
+use crate::row::{Column, ColumnType};
 
 const ROWS: Limits = Limits {
     default: 1.0,
@@ -210,13 +210,21 @@ impl Resolver<'_> {
             self.report.missing_in(&table.span(), "columns", what, fix.to_owned());
         }
         let mut row_ids = 0;
-        for values in columns.iter().filter_map(|column| column.values.as_ref()) {
+        for column in columns {
+            let Some(values) = &column.values else { continue };
+            let sql_type = column.sql_type.as_ref().and_then(|sql_type| parse_type(sql_type).ok());
             refuse_reference(&mut self.report, values, "the rows of a table that is filled");
             let role = match **values {
                 Values::Partition => "partition",
                 Values::DueTime => "due_time",
                 Values::EventTime(_) => "event_time",
                 Values::UuidV7 => "uuid_v7",
+                Values::RowId if sql_type == Some(ColumnType::Uuid) => {
+                    let what = "only the rows of a stream have a `row_id` that is a `uuid`, not those of a table";
+                    let fix = "use type `bigint`, or the values \"uuid\"";
+                    self.report.at(&values.span(), what.to_owned(), fix.to_owned());
+                    continue;
+                }
                 Values::RowId => {
                     row_ids += 1;
                     if row_ids > 1 {

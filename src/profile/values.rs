@@ -41,8 +41,9 @@ pub struct Parameter {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
-    /// The row's identity (bigint), unique and dense in its partition, or in the whole table where rows have
-    /// none. One column of a stream has it, unless `identity` is "none"; at most one of a table, where it
+    /// The row's identity. As a bigint it is unique and dense in its partition, or in the whole table where rows have
+    /// none; as a uuid (version 8, streams only) it carries the run and that number. One column of a stream has it,
+    /// unless `identity` is "none" or a text has the number within a pattern; at most one of a table, where it
     /// counts from 1.
     RowId,
     /// The partition's number (integer), from 0. At most one column of a stream has it; without one the table

@@ -53,7 +53,7 @@ pub(super) fn write(
     }
     for lane in faults.audit.iter().flatten() {
         let ids = result.stream().and_then(|run| ids(run, lane));
-        differences(out, lane, ids)?;
+        differences(out, lane, ids.as_ref())?;
     }
     let errors = faults.errors.iter().map(|(code, n)| format!("{} × {code}", format_count(*n)));
     let errors: Vec<String> = errors.collect();

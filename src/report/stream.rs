@@ -243,7 +243,7 @@ fn found(out: &mut String, report: &JobResult, run: &StreamRun) -> std::fmt::Res
         writeln!(out, "            {rows} read back: THE TABLE IS NOT WHAT WAS SENT")?;
     }
     for lane in audit {
-        differences(out, lane, ids(run, lane))?;
+        differences(out, lane, ids(run, lane).as_ref())?;
     }
     out.write_str(&who)
 }
@@ -280,21 +280,46 @@ pub fn may_have_written(queries: &[&str]) -> String {
     format!("            the readers may write and may have changed them: {}\n", queries.join(", "))
 }
 
-/// The id of the first row of a lane, and how far it is from there to that of the next.
-pub(super) fn ids(run: &StreamRun, lane: &LaneAudit) -> Option<(i64, u32)> {
-    let own = run.stream.partitions.iter().find(|own| own.number() == lane.number());
-    own.map(|own| (own.first_id, own.id_step))
+/// The ids of a lane's rows.
+#[derive(Debug, Clone)]
+pub struct RowIds {
+    /// The number of its first row.
+    pub first_id: i64,
+    /// How far it is from there to that of the next.
+    pub id_step: u32,
+    /// What an id is, as [`PartitionReport::id_form`] has it; `None`: the number.
+    ///
+    /// [`PartitionReport::id_form`]: crate::result::stream::PartitionReport::id_form
+    pub id_form: Option<String>,
 }
 
-/// The wrong rows of a lane, a line a kind, with their ids if that of its first row and the step are known;
-/// nothing if there are none.
-pub fn differences(
-    out: &mut String,
-    audit: &LaneAudit,
-    ids: Option<(i64, u32)>,
-) -> std::fmt::Result {
+impl RowIds {
+    /// The id of the lane's row `sequence`.
+    fn of(&self, sequence: u64) -> String {
+        let row = sequence.saturating_mul(self.id_step.into());
+        let number = self.first_id.saturating_add_unsigned(row);
+        let Some(form) = &self.id_form else { return number.to_string() };
+        match form.strip_suffix("{row_id:x}") {
+            Some(run) => format!("{run}{number:012x}"),
+            None => form.replace("{row_id}", &number.to_string()),
+        }
+    }
+}
+
+/// The ids of the rows of a lane.
+pub(super) fn ids(run: &StreamRun, lane: &LaneAudit) -> Option<RowIds> {
+    let own = run.stream.partitions.iter().find(|own| own.number() == lane.number());
+    own.map(|own| RowIds {
+        first_id: own.first_id,
+        id_step: own.id_step,
+        id_form: own.id_form.clone(),
+    })
+}
+
+/// The wrong rows of a lane, a line a kind, with their ids if they are known; nothing if there are none.
+pub fn differences(out: &mut String, audit: &LaneAudit, ids: Option<&RowIds>) -> std::fmt::Result {
     let lane = match ids {
-        Some((_, step)) if step > 1 => format!("lane {}", audit.number()),
+        Some(ids) if ids.id_step > 1 => format!("lane {}", audit.number()),
         _ => format!("partition {}", audit.partition),
     };
     let kinds = [
@@ -310,19 +335,17 @@ pub fn differences(
     Ok(())
 }
 
-/// The first of several ranges of rows, counted from 0, and their ids if that of row 0 is known, and how far
-/// it is to the next.
-pub fn shown(ranges: &Ranges, ids: Option<(i64, u32)>) -> String {
+/// The first of several ranges of rows, counted from 0, and their ids if they are known.
+pub fn shown(ranges: &Ranges, ids: Option<&RowIds>) -> String {
     let listed = |of: &dyn Fn(u64) -> String| {
         let first = ranges.iter().take(RANGES_SHOWN);
         let first = first.map(|range| format!("{}..={}", of(range.first), of(range.last)));
         first.collect::<Vec<String>>().join(", ")
     };
     let rows = listed(&|row| row.to_string());
-    let Some((first_id, step)) = ids else { return rows };
-    let id = |row: u64| first_id.saturating_add_unsigned(row.saturating_mul(step.into()));
-    let ids = listed(&|row| id(row).to_string());
-    let each = if step > 1 { format!(", {step} apart") } else { String::new() };
+    let Some(of) = ids else { return rows };
+    let ids = listed(&|row| of.of(row));
+    let each = if of.id_step > 1 { format!(", {} apart", of.id_step) } else { String::new() };
     format!("{rows} (ids {ids}{each})")
 }
 

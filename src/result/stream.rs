@@ -143,11 +143,15 @@ pub struct PartitionReport {
     /// Its number among the lanes of the run; `None` in results of before: the partition's.
     #[serde(default)]
     pub lane: Option<u32>,
-    /// The id of its first row of this run.
+    /// The id of its first row of this run; where ids are not numbers, the number that it carries.
     pub first_id: i64,
     /// How far it is from the id of a row to that of the next: how many lanes share the partition.
     #[serde(default = "one")]
     pub id_step: u32,
+    /// What an id is: `{row_id}` stands for the number, `{row_id:x}` for it in 12 hexadecimal digits. Absent where
+    /// it is the number alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_form: Option<String>,
     /// Rows due.
     pub rows_due: u64,
     /// Rows sent.

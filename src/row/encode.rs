@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
-use super::{Column, ColumnError, Ids, check_together};
+use super::{Column, ColumnError, Ids, RunTag, check_together};
 use crate::pace::DueTimes;
 
 /// What opens COPY BINARY data: the signature, no flags, no header extension.
@@ -84,13 +84,16 @@ impl Encoder {
         partition: u32,
         first_id: i64,
     ) -> Result<Self, EncodeError> {
+        Self::of_origin(columns, Origin { seed, partition, first_id, run: RunTag::default() })
+    }
+
+    fn of_origin(columns: &[Column], origin: Origin) -> Result<Self, EncodeError> {
         if !(1..=COLUMNS_MAX).contains(&columns.len()) {
             return Err(EncodeError::Columns(columns.len()));
         }
-        let origin = Origin { seed, partition, first_id };
         for column in columns {
             column.check()?;
-            column.check_partition(partition)?;
+            column.check_partition(origin.partition)?;
             column.check_keys()?;
         }
         if let Some((place, fault)) = check_together(columns).into_iter().next() {
@@ -113,8 +116,10 @@ impl Encoder {
     /// An encoder of one lane: its rows are numbered by themselves, and have the ids and the values of the
     /// partition's rows that they are.
     pub fn of_ids(columns: &[Column], seed: u64, ids: &Ids) -> Result<Self, EncodeError> {
-        let mut encoder = Self::new(columns, seed, ids.lane.key(), ids.base)?;
-        (encoder.place, encoder.step) = (ids.lane.place.into(), ids.lane.step.get().into());
+        let Ids { lane, base: first_id, run } = *ids;
+        let origin = Origin { seed, partition: lane.key(), first_id, run };
+        let mut encoder = Self::of_origin(columns, origin)?;
+        (encoder.place, encoder.step) = (lane.place.into(), lane.step.get().into());
         encoder.block.every(encoder.step);
         Ok(encoder)
     }

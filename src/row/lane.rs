@@ -4,6 +4,8 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use super::RunTag;
+
 /// What one producer loads: of the rows of a partition, or of the whole table, every `step`-th from `place` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lane {
@@ -72,6 +74,8 @@ pub struct Ids {
     pub lane: Lane,
     /// The id of the partition's first row of the run, which may be another lane's.
     pub base: i64,
+    /// What is in the run's UUIDs.
+    pub run: RunTag,
 }
 
 impl Ids {
@@ -132,7 +136,7 @@ mod tests {
             // By partition: how many rows, so that each of its lanes has as many.
             let mut ids: BTreeMap<Option<u32>, Vec<i64>> = BTreeMap::new();
             for lane in &lanes {
-                let own = Ids { lane: *lane, base };
+                let own = Ids { lane: *lane, base, run: RunTag::default() };
                 for sequence in 0..rows {
                     let id = own.of(sequence);
                     prop_assert_eq!(own.sequence(id), Some(sequence));
@@ -142,7 +146,7 @@ mod tests {
                         other.number != lane.number && other.partition == lane.partition
                     });
                     for other in others {
-                        prop_assert_eq!(Ids { lane: *other, base }.sequence(id), None);
+                        prop_assert_eq!(Ids { lane: *other, ..own }.sequence(id), None);
                     }
                     ids.entry(lane.partition).or_default().push(id);
                 }
@@ -159,7 +163,7 @@ mod tests {
         #[test]
         fn nothing_overflows(number in 0u32..1_024, rows: u64, base: i64, id: i64) {
             let lane = Lane::of(number, NonZeroU32::new(1_024).unwrap(), NonZeroU32::new(7));
-            let ids = Ids { lane, base };
+            let ids = Ids { lane, base, run: RunTag::default() };
             prop_assert!(ids.end(rows) >= base && ids.rows_below(id) <= 1 << 57);
             prop_assert!(ids.sequence(ids.of(rows)).is_none_or(|own| own == rows || rows > 1 << 50));
         }

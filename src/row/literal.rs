@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::ColumnType;
 use super::day::{format_clock, format_day, format_moment, parse_day, parse_moment, parse_time};
 use super::numeric::{self, MAX_SCALE, units_of};
+use super::uuid;
 
 /// The value of a type that a text stands for, as COPY BINARY has it, without its length; `None` if it
 /// stands for none, or the type's values are not written so.
@@ -24,12 +25,7 @@ pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
             field[4..end].to_vec()
         }
         T::Boolean => vec![u8::from(boolean(text)?)],
-        T::Uuid => {
-            let digits: String = text.split('-').collect();
-            let is_uuid = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-            let value = u128::from_str_radix(&digits, 16).ok().filter(|_| is_uuid)?;
-            value.to_be_bytes().to_vec()
-        }
+        T::Uuid => uuid::parse(text)?.to_be_bytes().to_vec(),
         T::Inet => inet(text)?,
         T::Text | T::Varchar(_) | T::Char(_) => text.as_bytes().to_vec(),
         T::Json | T::Jsonb | T::Bytea | T::Array(_) => return None,

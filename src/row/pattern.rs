@@ -87,6 +87,21 @@ impl Pattern {
         &self.text
     }
 
+    /// The fixed texts before and behind its one `{row_id}`, if there is nothing else in it.
+    pub(super) fn around_row_id(&self) -> Option<(String, String)> {
+        let mut around = (String::new(), String::new());
+        let mut is_behind = false;
+        for part in &self.parts {
+            match part {
+                Part::Fixed(text) if is_behind => around.1.push_str(text),
+                Part::Fixed(text) => around.0.push_str(text),
+                Part::RowId if !is_behind => is_behind = true,
+                _ => return None,
+            }
+        }
+        is_behind.then_some(around)
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }

@@ -6,7 +6,8 @@ use super::random::{Row, Stream};
 const VERSION: u128 = 0xf << 76;
 const VARIANT: u128 = 0x3 << 62;
 
-fn of_version(bits: u128, version: u128) -> u128 {
+/// These bits as a UUID of a version.
+pub(super) fn of_version(bits: u128, version: u128) -> u128 {
     bits & !VERSION & !VARIANT | version << 76 | 0x2 << 62
 }
 
@@ -20,10 +21,22 @@ pub(super) fn random(stream: Stream, row: Row) -> u128 {
 /// One that begins with a moment in Unix time, version 7.
 #[inline]
 pub(super) fn of_moment(unix_us: i64, stream: Stream, row: Row) -> u128 {
-    let unix_ms = unix_us.div_euclid(1_000).clamp(0, (1 << 48) - 1) as u128;
     let mut draws = stream.draws(row);
     let random = u128::from(draws.next()) << 64 | u128::from(draws.next());
-    of_version(unix_ms << 80 | random >> 48, 7)
+    at_moment(unix_us.div_euclid(1_000), random >> 48)
+}
+
+/// One that begins with a moment in Unix time, version 7, with these last 80 bits.
+pub(super) fn at_moment(unix_ms: i64, random: u128) -> u128 {
+    let unix_ms = unix_ms.clamp(0, (1 << 48) - 1) as u128;
+    of_version(unix_ms << 80 | random & ((1 << 80) - 1), 7)
+}
+
+/// Reads one in its usual form, or with hyphens elsewhere or nowhere.
+pub(super) fn parse(text: &str) -> Option<u128> {
+    let digits = text.replace('-', "");
+    let is_whole = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u128::from_str_radix(&digits, 16).ok().filter(|_| is_whole)
 }
 
 /// Writes the usual form; returns its length, 36.

@@ -324,7 +324,7 @@ impl Values {
         possible(sql_type)?;
         let holds = |types, holds| self.held(sql_type, types, holds);
         match self {
-            Values::RowId => holds("`bigint`", sql_type == T::BigInt),
+            Values::RowId => holds("`bigint` or `uuid`", matches!(sql_type, T::BigInt | T::Uuid)),
             Values::Partition => holds("`smallint`, `integer` or `bigint`", whole(sql_type)),
             Values::DueTime => holds(
                 "`timestamptz`, `timestamp` or `date`",

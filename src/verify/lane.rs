@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use crate::plan::Stream;
 use crate::record::Account;
-use crate::row::Ids;
+use crate::report::RowIds;
+use crate::row::{Ids, RunTag};
 
 /// A lane as a result has it.
 #[derive(Debug, Deserialize)]
@@ -46,11 +47,17 @@ impl SavedLane {
     }
 }
 
-/// The lanes of a stream, each as it was saved; or why they are not those of its plan.
+/// The lanes of a stream and its run, each as it was saved; or why they are not those of its plan.
 pub(super) fn lanes(
     stream: &Stream,
+    run: Option<&str>,
     mut saved: Vec<SavedLane>,
 ) -> Result<Vec<(Ids, SavedLane)>, String> {
+    let run = match run.map(RunTag::parse) {
+        Some(Some(run)) => run,
+        _ if stream.follows_on() => RunTag::default(),
+        _ => return Err("it does not name the run that its ids carry".to_owned()),
+    };
     saved.sort_by_key(SavedLane::number);
     let (have, need) = (saved.len(), stream.lanes().count());
     let lanes: Vec<(Ids, SavedLane)> = stream
@@ -58,11 +65,19 @@ pub(super) fn lanes(
         .zip(saved)
         .filter(|(lane, saved)| lane.number == saved.number())
         .map(|(lane, saved)| {
-            (Ids { lane, base: saved.first_id.saturating_sub_unsigned(lane.place.into()) }, saved)
+            let base = saved.first_id.saturating_sub_unsigned(lane.place.into());
+            (Ids { lane, base, run }, saved)
         })
         .collect();
     if lanes.len() != need || have != need {
         return Err(format!("its plan has {need} lanes, and it tells of {have}, or of others"));
     }
     Ok(lanes)
+}
+
+/// The ids of a lane's rows, as they are shown.
+pub(super) fn shown_ids(stream: &Stream, ids: &Ids) -> RowIds {
+    let identity = stream.identity();
+    let id_form = identity.and_then(|(_, identity)| identity.form(ids));
+    RowIds { first_id: ids.of(0), id_step: ids.lane.step.get(), id_form }
 }

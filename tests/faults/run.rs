@@ -59,7 +59,7 @@ pub(super) struct Site {
     pub(super) socket_dir: PathBuf,
     pub(super) port: u16,
     pub(super) database: String,
-    password: String,
+    pub(super) password: String,
 }
 
 impl Site {

@@ -382,7 +382,9 @@ async fn read_back(
         let mut session = pg::Session::own(address, "strom-load audit")
             .await
             .map_err(|error| error.to_string())?;
-        let ends = table::ends(&mut session, table).await.map_err(|error| error.to_string())?;
+        let ends = table::ends(&mut session, &job.stream, table)
+            .await
+            .map_err(|error| error.to_string())?;
         session.close().await;
         let mut traces = traces.lock().unwrap();
         for (lane, end) in traces.lanes.iter_mut().zip(ends) {

@@ -87,7 +87,7 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
         }
         () if begins("SELECT pg_catalog.gen_random_uuid()") => {
             let (high, low) = (world.dice.draw(), world.dice.draw());
-            one(format!("{high:016x}{low:016x}"))
+            Answer::Rows(vec![vec![some(format!("{high:016x}{low:016x}")), some(0)]])
         }
         () if begins("SELECT pg_advisory_xact_lock(") => {
             match world.take(pid, key(sql), true, true) {

@@ -14,7 +14,7 @@ use crate::row::quantile::Quantiles;
 use crate::row::random::Stream;
 use crate::row::sample::NULL;
 use crate::row::uuid;
-use crate::row::{Column, ColumnType, ElementType, Elements, Pick, Sample, Values};
+use crate::row::{Column, ColumnType, ElementType, Elements, Pick, RunTag, Sample, Values};
 
 /// 2000-01-01, where PostgreSQL's time begins, in Unix time.
 const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
@@ -29,12 +29,18 @@ pub(super) struct Origin {
     pub(super) seed: u64,
     pub(super) partition: u32,
     pub(super) first_id: i64,
+    pub(super) run: RunTag,
 }
 
 /// One column, ready to be encoded.
 #[derive(Debug, Clone)]
 pub(super) enum Field {
     RowId {
+        first: i64,
+    },
+    RowUuid {
+        run: RunTag,
+        partition: u32,
         first: i64,
     },
     DueTimestamp,
@@ -141,6 +147,10 @@ impl Field {
     fn of_values(column: &Column, stream: Stream, origin: Origin) -> Self {
         let sql_type = column.sql_type;
         match &column.values {
+            Values::RowId if sql_type == ColumnType::Uuid => {
+                let Origin { run, partition, first_id: first, .. } = origin;
+                Self::RowUuid { run, partition, first }
+            }
             Values::RowId => Self::RowId { first: origin.first_id },
             Values::Partition => {
                 let number = origin.partition.into();
@@ -340,7 +350,7 @@ impl Field {
             Self::ShortNumeric(..) | Self::LongNumeric(..) => numeric::PACKED_BYTES,
             Self::WideNumeric(..) | Self::WideWhole(..) => numeric::WIDE_BYTES,
             Self::Text(text) => text.max_bytes(),
-            Self::Uuid(_) | Self::DueUuid(_) => 4 + 16,
+            Self::RowUuid { .. } | Self::Uuid(_) | Self::DueUuid(_) => 4 + 16,
             Self::Bytes(bytes) => bytes.max_bytes(),
             Self::Inet(inet) => inet.bytes(),
             Self::Pattern(template) => template.max_bytes(),
@@ -358,6 +368,9 @@ impl Field {
             Self::RowId { first } => {
                 block.put(|row, space| write_i64(first.wrapping_add(row.seq as i64), space));
             }
+            Self::RowUuid { run, partition, first } => block.put(|row, space| {
+                write_uuid(run.uuid(*partition, first.wrapping_add(row.seq as i64)), space)
+            }),
             Self::DueTimestamp => {
                 block.put_due(|_, due_us, space| write_i64(timestamp(due_us), space));
             }

@@ -386,7 +386,7 @@ proptest! {
         let lanes = NonZeroU32::new(lanes).unwrap();
         for number in 0..lanes.get() {
             let lane = Lane { partition: Some(5), ..Lane::of(number, lanes, None) };
-            let ids = Ids { lane, base: 7 };
+            let ids = Ids { lane, base: 7, run: crate::row::RunTag::default() };
             let mut own = Encoder::of_ids(&columns, seed, &ids).unwrap();
             let own = encode(&mut own, first_row, 70, &[1 << 20]);
             let mut whole = Encoder::new(&columns, seed, 5, 7).unwrap();
