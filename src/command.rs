@@ -20,6 +20,7 @@ mod unused;
 mod verify;
 
 use std::fmt::Display;
+use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -324,8 +325,18 @@ fn readers_address_of(job: &StreamJob) -> Result<Option<Address>, Failure> {
 }
 
 fn tell_notes(given: Option<&Given>) {
-    let notes = given.into_iter().flat_map(|given| &given.notes);
-    notes.for_each(|note| tell(&format!("note: {note}")));
+    let Some(given) = given else { return };
+    given.notes.iter().for_each(|note| tell(&format!("note: {note}")));
+    if given.in_argv {
+        tell(&format!("warning: {}", in_argv("--database-url", "DATABASE_URL")));
+    }
+}
+
+/// What is to be said of a password on the command line.
+fn in_argv(flag: &str, variable: &str) -> String {
+    format!(
+        "the password in {flag} can be read by every user of this machine; PGPASSWORD or {variable} hide it"
+    )
 }
 
 /// For commands without a log.
@@ -359,7 +370,17 @@ async fn find_server(
         until_started(&given.address, START_PATIENCE, &tell, shutdown).await?;
         return Ok((given.address, None));
     }
-    if args.embedded.data_dir.is_some() {
+    if let Some(folder) = &args.embedded.data_dir {
+        // What only looks makes no cluster.
+        let is_empty = match fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if is_empty {
+            let fact = format!("{} holds no cluster that strom-load keeps", folder.display());
+            let fix = "name the folder of one with --data-dir, or a server with --database-url";
+            return Err(Failure::new(exit::PREPARE, format!("{fact}\n  fix: {fix}")));
+        }
         let server = start_server(&args.embedded, shutdown).await?;
         return Ok((embedded_address(&server), Some(server)));
     }

@@ -265,6 +265,17 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Whether the server refused rows for good, and was there: then nobody was too slow.
+    fn is_of_rows(&self) -> bool {
+        match self {
+            Self::Produce { error: ProduceError::Server(error), .. } => {
+                !error.is_lost() && !error.took_over()
+            }
+            Self::Produce { error, .. } => matches!(error, ProduceError::Miscounted { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether another run took the table over.
     fn is_of_a_takeover(&self) -> bool {
         match self {

@@ -350,6 +350,7 @@ impl Reader {
             return Ok(true);
         }
         if !error.is_lost() {
+            self.due.note(|tally| tally.paused += ERROR_PAUSE);
             let pause = tokio::time::sleep(ERROR_PAUSE);
             return Ok(unless_over(&self.stop, &self.abort, pause).await.is_some());
         }

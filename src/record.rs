@@ -197,6 +197,8 @@ pub struct ReaderTally {
     pub dropped_age: Times,
     /// Why queries were late, those included that were dropped.
     pub blame: BlameSums,
+    /// How long the readers paused behind errors.
+    pub paused: Duration,
 }
 
 /// Histograms of the three clocks.

@@ -23,10 +23,11 @@ use crate::plan::{Delivery, NamedFile, Overrides, Plan, ProfileSource, StreamJob
 use crate::quantity::{format_count, format_seconds};
 use crate::record::LaneAudit;
 use crate::report::{differences, left_out, may_have_written, shown};
+use crate::result::capability::Capabilities;
 use crate::result::journal::{JOURNAL, Journal};
 use crate::result::server::{FirstRow, ServerIdentity};
 use crate::result::{self, INDEX, RESULT, ReadError, Status};
-use crate::row::Ids;
+use crate::row::{CopyFormat, Ids};
 
 use changed::refuse_changed_rows;
 pub(crate) use error::{SavedRunError, VerifyError};
@@ -97,6 +98,8 @@ struct SavedServer {
     /// Not in results of format 1.
     #[serde(default)]
     identity: ServerIdentity,
+    /// What it can do, where that was tried.
+    capabilities: Option<Capabilities>,
 }
 
 /// What a saved run's audit came to.
@@ -242,7 +245,10 @@ impl SavedRun {
         read: &AtomicU64,
     ) -> Result<Verified, VerifyError> {
         let stream = &self.plan.job.stream;
-        let mut session = Session::own(address, "strom-load verify").await?;
+        let capabilities = self.server.capabilities.as_ref();
+        let takes_binary = capabilities.is_none_or(|all| !all.copy_binary.is_missing());
+        let copy_format = CopyFormat::of(takes_binary);
+        let mut session = Session::own(address, "strom-load verify").await?.in_format(copy_format);
         let here = session.identity(Some(&stream.table)).await?;
         let elsewhere = self.elsewhere(address, &here);
         let holds_first_row = match (elsewhere, self.first_row()?, self.lanes.first()) {
@@ -269,6 +275,7 @@ impl SavedRun {
             origin_us: self.origin_us,
             complete: self.known_until_s.is_none(),
             patience: patience(&self.plan.job.recovery),
+            copy_format,
             backoff: Backoff::default(),
             reservation: None,
             lanes: self
@@ -340,7 +347,7 @@ impl SavedRun {
     }
 
     fn refused(&self, fact: &'static str, address: &Address, here: &ServerIdentity) -> VerifyError {
-        let SavedServer { address: then, embedded, identity } = &self.server;
+        let SavedServer { address: then, embedded, identity, .. } = &self.server;
         let fix = match embedded {
             true => {
                 "the run's server was started for the run, and is gone with its rows; if they were \

@@ -204,14 +204,67 @@ async fn what_a_server_lacks_is_found_by_trying_and_said() {
     assert_eq!(kind.unwrap().get::<_, String>(0), "r");
     database.batch_execute("DROP TABLE t").await.unwrap();
 
-    // It takes no rows in binary form: nothing can be loaded, and nothing is created.
-    let lacking = Way::without(port, "FORMAT binary", "FORMAT bynary").await;
+    // It takes no COPY at all: nothing can be loaded, and nothing is created.
+    let lacking = Way::without(port, "FROM STDIN", "FROM STDUN").await;
     let ended = run(lacking.port, &password, &whole, &[]).await;
     assert_eq!(ended.code, Some(3), "{}", ended.stderr);
-    assert!(ended.stderr.contains("it takes no COPY in binary form"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("it takes no COPY, neither in binary"), "{}", ended.stderr);
     let tables =
         "SELECT count(*), 0::bigint FROM pg_class WHERE relname LIKE 't' OR relname LIKE '%probe%'";
     assert_eq!(rows(tables).await.0, 0);
+    server.stop().await.unwrap();
+}
+
+/// Rows are sent as text then, and read back by a query.
+#[tokio::test]
+async fn a_server_that_takes_no_rows_in_binary_gets_them_as_text() {
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
+    let (port, password) = (server.port(), password(&server));
+    let database = connect(server.socket_dir(), port).await;
+    let lacking = Way::without(port, "FORMAT binary", "FORMAT bynary").await;
+    let stream = r#"columns = [
+        { name = 'id', type = 'bigint', values = 'row_id' },
+        { name = 'a', type = 'numeric(12,3)', null_ratio = 0.3, values = { decimal = { min = '-9.5', max = '9.5' } } },
+        { name = 'b', type = 'double precision', values = { float = { min = -1e-9, max = 1e9 } } },
+        { name = 'c', type = 'real', values = { float = { min = -1.0, max = 1.0, pick = { normal = { mean = 0.0, sd = 1e-3 } } } } },
+        { name = 'd', type = 'text', values = { choice = { of = ["a\tb", "\\N", "c\nd\\", "", "ü\r"] } } },
+        { name = 'e', type = 'char(5)', values = { pattern = "{hex:4}" } },
+        { name = 'f', type = 'bytea', values = { bytes = { min_bytes = 0, max_bytes = 9 } } },
+        { name = 'g', type = 'jsonb',  values = { pattern = '{"a": "{words:2..2}", "b": {integer:1..9}}' } },
+        { name = 'h', type = 'uuid', values = 'uuid' },
+        { name = 'i', type = 'timestamptz', values = 'due_time' },
+        { name = 'j', type = 'date', values = { day = { min = '1999-12-31', max = '2026-01-01' } } },
+        { name = 'k', type = 'boolean', values = { boolean = { true_ratio = 0.5 } } },
+        { name = 'l', type = 'inet', values = { inet = { network = '10.0.0.0/8' } } }]"#;
+    let said = "no COPY BINARY (rows are sent as text)";
+    for _ in 0..2 {
+        let ended = run(lacking.port, &password, stream, &[]).await;
+        let result = ended.done();
+        assert_eq!(can(&result, "copy_binary"), false);
+        assert!(ended.stdout.contains(said), "{}", ended.stdout);
+        assert_eq!(result["stream"]["rows_found"], 1200, "{}", ended.stderr);
+        assert_eq!(result["stream"]["audit"][0]["altered"], Value::Array(Vec::new()));
+    }
+    let all = "SELECT count(*), count(DISTINCT id), count(DISTINCT d), min(d) FROM t";
+    let row = database.query_one(all, &[]).await.unwrap();
+    let counts = [0, 1, 2].map(|at| row.get::<_, i64>(at));
+    assert_eq!((counts, row.get::<_, &str>(3)), ([2400, 2400, 5], ""));
+    // A value that somebody changes is seen this way, too.
+    let ended = run(lacking.port, &password, stream, &[]).await;
+    ended.done();
+    database
+        .batch_execute(
+            "UPDATE t SET a = a + 0.001 WHERE id = (SELECT max(id) FROM t WHERE a IS NOT NULL)",
+        )
+        .await
+        .unwrap();
+    let address = format!(
+        "postgresql://postgres:{password}@127.0.0.1:{}/postgres?sslmode=disable",
+        lacking.port
+    );
+    let out = ended.work().join("out").display().to_string();
+    let verify = Program::start(&["verify", &out, "--database-url", &address]).end().await;
+    assert_eq!(verify.code, Some(5), "{}{}", verify.stdout, verify.stderr);
     server.stop().await.unwrap();
 }
 

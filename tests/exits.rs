@@ -77,14 +77,16 @@ async fn a_query_that_fails_each_time_is_not_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn a_query_that_is_cut_off_is_interrupted_and_no_failure() {
+async fn a_query_that_is_never_answered_is_a_shortfall_and_no_failure() {
     let database = Database::create().await;
     let ended = run(&database, &reader("SELECT pg_sleep(60)"), &[]).await;
-    let result = ended.done();
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let result = ended.result();
     assert_eq!(
-        (&result["shortfalls"], &result["queries"][0]["interrupted"]),
-        (&Value::Array(Vec::new()), &2.into())
+        (&result["shortfalls"][0]["kind"], &result["queries"][0]["interrupted"]),
+        (&"query_unanswered".into(), &2.into())
     );
+    assert_eq!(result["queries"][0]["errors"], serde_json::json!({}));
     let row = ended.stdout.lines().find(|line| line.starts_with("w ")).unwrap();
     let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
     assert_eq!(&cells[..3], ["w", "cpu", "0/s"], "{row}");
@@ -96,7 +98,7 @@ async fn a_query_that_is_cut_off_is_interrupted_and_no_failure() {
     // Unless somebody wants to know: a lower bound is below nothing.
     let args = ["--threshold", "query_p50_ms < 100000"];
     let ended = run(&database, &reader("SELECT pg_sleep(60)"), &args).await;
-    assert_eq!(ended.code, Some(99), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(6), "what was not done counts more: {}", ended.stderr);
     let threshold = &ended.result()["thresholds"][0];
     assert_eq!(threshold["at_least"], true, "{threshold}");
     assert!(

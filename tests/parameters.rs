@@ -215,3 +215,29 @@ async fn of_answers_that_differ_it_is_said_what_was_asked() {
     let timed = &answers["timed"];
     assert_eq!((&timed["executions"], &timed["different"]), (&json!(8), &json!(4)), "{timed}");
 }
+
+/// The client library asks about a type that it meets for the first time, and may do so in no answer's midst.
+#[tokio::test]
+async fn a_large_answer_of_types_of_the_databases_own_is_read() {
+    let database = Database::create().await;
+    database
+        .execute("CREATE TYPE state AS ENUM ('new', 'old'); CREATE TYPE pair AS (a int, b state)")
+        .await;
+    let rows = "repeat('x', 100) AS t FROM generate_series(1, 5000)";
+    let selects = [
+        format!("SELECT 'new'::state AS e, {rows}"),
+        format!("SELECT ROW(1, 'old')::pair AS p, ARRAY['new']::state[] AS a, {rows}"),
+    ];
+    let [one, other] = &selects;
+    let profile = format!(
+        "warmup_s = 0\nduration_s = 3\n[stream]\n[readers]\ncount = 1\n[[readers.queries]]\nname = \"one\"\nsql = \"{one}\"\n\
+         [[readers.queries]]\nname = \"other\"\nsql = \"{other}\"\n\
+         [[readers.queries]]\nname = \"both\"\nstatements = {selects:?}\n"
+    );
+    let ended = run(&database, &profile, &["--rate", "100"]).await;
+    let result = ended.done();
+    let queries = result["queries"].as_array().unwrap();
+    let went_well = |query: &&Value| query["errors"] == json!({}) && query["interrupted"] != 1;
+    let executions: u64 = queries.iter().map(|own| own["executions"].as_u64().unwrap()).sum();
+    assert!(queries.iter().filter(went_well).count() >= 2 && executions > 3, "{queries:#?}");
+}

@@ -261,7 +261,7 @@ async fn enums_and_domains_take_the_form_of_what_is_beneath() {
     let to_be_made = check(KINDS, "nobody").await;
     assert_eq!(
         (to_be_made.code, &*to_be_made.stdout),
-        (Some(0), "nobody is not there: a run makes it\n")
+        (Some(0), "nobody is not there: a run makes it; it has no queries\n")
     );
     assert_eq!(database.number("SELECT count(*) FROM pg_class WHERE relname = 'nobody'").await, 0);
     let asked =

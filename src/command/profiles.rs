@@ -174,20 +174,21 @@ pub(super) async fn fit(
 
 /// What was found of a stream, in words.
 fn fitting(plan: &Plan<StreamJob>, found: &Fit) -> String {
-    let Fit { table, is_there, queries } = found;
-    if !is_there {
-        return format!("{table} is not there: a run makes it\n");
-    }
+    let Fit { table, is_there, queries, unasked } = found;
     let columns = format_counted(plan.job.stream.columns.len() as u64, "column", "columns");
     let readers = &plan.job.readers;
     let asked = match (queries.as_slice(), &readers.database_url) {
         ([], Some(_)) => "its queries go to another server, which was not asked".to_owned(),
-        ([], None) => "it has no queries".to_owned(),
+        ([], None) if unasked.is_empty() => "it has no queries".to_owned(),
+        ([], None) => "its queries are of this table, and the server was not asked".to_owned(),
         (queries, _) => {
             let count = format_counted(queries.len() as u64, "query", "queries");
             format!("the server takes {count}: {}", queries.join(", "))
         }
     };
+    if !is_there {
+        return format!("{table} is not there: a run makes it; {asked}\n");
+    }
     format!("{table} takes the {columns} of `{}`; {asked}\n", plan.common.name)
 }
 

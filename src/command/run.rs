@@ -29,8 +29,8 @@ use super::outcome;
 use super::profiles::{Resolved, to_run};
 use super::unused::{self, ALTER_SYSTEM, COOLDOWN, FAIL_FAST, METRICS_LINGER, READERS_URL};
 use super::{
-    Failure, Given, START_PATIENCE, Signals, address, embedded_address, ended, init_logging, print,
-    readers_address, readers_address_of, start_server, until_started,
+    Failure, Given, START_PATIENCE, Signals, address, embedded_address, ended, in_argv,
+    init_logging, print, readers_address, readers_address_of, start_server, until_started,
 };
 
 /// What several runs share.
@@ -112,10 +112,7 @@ pub(super) async fn run_each(
         let Some(given) = given else { continue };
         given.address.notes().iter().for_each(|note| tracing::warn!("{note}"));
         if given.in_argv {
-            tracing::warn!(
-                "the password in {flag} can be read by every user of this machine; PGPASSWORD or \
-                 {variable} hide it"
-            );
+            tracing::warn!("{}", in_argv(flag, variable));
         }
     }
     let mut signals = Signals::listen()?;

@@ -14,7 +14,7 @@ const ALL_COMMON: f64 = 0.9999;
 pub(super) const NEARLY_UNIQUE: f64 = 0.9;
 /// Fewer rows of a sample do not tell how common a value is.
 const TIMES_MIN: f64 = 10.0;
-/// By so many standard deviations one of many values that are all as common has more rows than they.
+/// By so many standard deviations one of many values that are all as common may have more rows than they.
 const BY_CHANCE: f64 = 4.0;
 /// Most characters of a text that is drawn: what is longer tells nothing more.
 const CHARS_MAX: u32 = 10_000;
@@ -81,7 +81,8 @@ impl Drawing<'_> {
         }
         // ANALYZE looks at 300 rows for each bucket that it may make.
         let sample = rows.min(300.0 * (bounds.len() - 1).max(common.len()).max(100) as f64);
-        let mean = sample * statistics.present() / distinct;
+        // Of the values that are in no list. Those that are may be most of all, and then far above it.
+        let mean = sample * others / (distinct - common.len() as f64).max(1.0);
         let is_common = |(_, share): &&(String, f64)| {
             let times = share * sample;
             times >= TIMES_MIN && times - mean > BY_CHANCE * mean.sqrt()
@@ -386,6 +387,30 @@ mod tests {
         assert_eq!(drawn_from(10.0, 1e6).map(f64::round), Some(10.0));
         let half = drawn_from(5e5, 1e6).unwrap();
         assert!((half * (1.0 - (-1e6 / half).exp()) - 5e5).abs() < 1.0, "{half}");
+    }
+
+    #[test]
+    fn what_is_common_is_told_from_what_seems_so_by_chance() {
+        let dropped = |shares: Vec<f64>, n_distinct: f64| {
+            let common = shares.iter().enumerate().map(|(at, share)| (at.to_string(), *share));
+            let statistics = Statistics {
+                common: common.collect(),
+                bounds: (0..11).map(|at| at.to_string()).collect(),
+                n_distinct,
+                ..Statistics::default()
+            };
+            Drawing::without_chance(&statistics, 1e6).1
+        };
+        // Most of 499 values, from many rows down to few: whatever is listed is far above what is left.
+        let weights: Vec<f64> = (1..500).map(|at| (500.0 / f64::from(at)).ln()).collect();
+        let all: f64 = weights.iter().sum();
+        let falling = weights.iter().take(470).map(|weight| weight / all).collect();
+        assert!(dropped(falling, 499.0) < 10);
+        // Of 10,000 values that are all as common the sample of 30,000 has some a few times more often.
+        assert_eq!(dropped(vec![12.0 / 3e4; 5], 10_000.0), 0);
+        assert_eq!(dropped(vec![9.0 / 3e4; 5], 10_000.0), 5);
+        assert_eq!(dropped(vec![0.0012; 20], 1_000.0), 20);
+        assert_eq!(dropped(vec![0.3, 0.1], 1_000.0), 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use crate::pg;
 use crate::pg::table;
 use crate::plan::{Plan, StreamJob};
+use crate::query::ArmedQuery;
 
 use super::inspect::{CONTROL, check_queries, connect_and_inspect};
 use super::keys::with_keys;
@@ -17,9 +18,11 @@ pub struct Fit {
     pub table: String,
     /// Whether it is there, and so takes the rows; if not, a run would make it.
     pub is_there: bool,
-    /// The queries that the server takes. None are asked about where the table is not there, or where they
-    /// go to another server.
+    /// The queries that the server takes. Those that name a table that is not there are not asked about, and none
+    /// are that go to another server.
     pub queries: Vec<String>,
+    /// Those that were not asked about.
+    pub unasked: Vec<String>,
 }
 
 /// Holds a stream's columns against its table on a server, and its queries against the server.
@@ -33,15 +36,26 @@ pub async fn fit(plan: &Plan<StreamJob>, address: &pg::Address) -> Result<Fit, P
         connect_and_inspect(&Target::given(address.clone()), CONTROL).await?;
     session.execute("begin", "BEGIN READ ONLY").await?;
     let is_there = table::takes(&mut session, stream).await?;
-    let mut queries = Vec::new();
+    let names = |all: &[ArmedQuery]| all.iter().map(|own| own.query.name.clone()).collect();
     // A table that is not there yet may have its rows from others that are not.
     let keyed = if is_there { Some(with_keys(plan, address).await?) } else { None };
-    if let Some(plan) = keyed.filter(|plan| plan.job.readers.database_url.is_none()) {
-        let armed = armed_queries(&plan, server.pg_strom_loaded)?;
-        check_queries(&mut session, &armed, None).await?;
-        queries.extend(armed.iter().map(|armed| armed.query.name.clone()));
-    }
+    let armed = armed_queries(keyed.as_deref().unwrap_or(plan), server.pg_strom_loaded)?;
+    let can_ask = |armed: &ArmedQuery| {
+        let own = &armed.query;
+        let mut texts = own.statements.iter().map(|own| &own.sql).chain([&own.sql]);
+        is_there
+            || plan.references().is_empty() && !texts.any(|sql| sql.contains(&stream.table.name))
+    };
+    let is_elsewhere = plan.job.readers.database_url.is_some();
+    let (asked, unasked): (Vec<_>, Vec<_>) =
+        armed.iter().cloned().partition(|armed| !is_elsewhere && can_ask(armed));
+    check_queries(&mut session, &asked, None).await?;
     session.execute("roll back", "ROLLBACK").await?;
     session.close().await;
-    Ok(Fit { table: stream.table.as_written(), is_there, queries })
+    Ok(Fit {
+        table: stream.table.as_written(),
+        is_there,
+        queries: names(&asked),
+        unasked: names(&unasked),
+    })
 }

@@ -219,7 +219,8 @@ impl<'a> Run<'a> {
         address: &pg::Address,
     ) -> Result<Producer, PrepareError> {
         let stream = &self.plan.job.stream;
-        let encoder = BatchEncoder::of_ids(&stream.columns, self.plan.common.seed, &ids)?;
+        let encoder = BatchEncoder::of_ids(&stream.columns, self.plan.common.seed, &ids)?
+            .in_format(target.copy_format, &stream.columns);
         let schedule = self.course.as_ref().map(|course| stream.schedule(course, &ids.lane));
         let (timer, warmup) = (Timer::precise()?, self.plan.job.warmup);
         let pacer = match schedule.clone() {

@@ -71,6 +71,10 @@ pub(super) async fn prepare(
     await_gpu(&reading.asking.address, armed_queries.iter()).await?;
     limits::check(&mut control, reading.own_session(), &plan.job).await?;
     let capabilities = capabilities::probe(&mut control).await?;
+    if capabilities.copy_binary.is_missing() {
+        control = pg::Session::own_backend(address, CONTROL).await?;
+        capabilities::probe_text(&mut control, &capabilities.copy_binary).await?;
+    }
     say(&capabilities);
     server.capabilities = Some(capabilities.clone());
     if reading.asking.role.is_some() && plan.job.readers.count > 0 {

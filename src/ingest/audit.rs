@@ -20,7 +20,7 @@ use crate::pg::{self, Address, Session};
 use crate::plan::{OnFault, Recovery, Stream};
 use crate::record::Account;
 use crate::result::server::FirstRow;
-use crate::row::{Checksum, Column, EncodeError, Encoder, Ids};
+use crate::row::{Checksum, Column, CopyFormat, EncodeError, Encoder, Ids};
 
 use super::auditor::{Audited, Auditor, LaneToRead};
 
@@ -45,6 +45,8 @@ pub(crate) struct Evidence<'a> {
     pub patience: Duration,
     /// Draws the pauses between attempts.
     pub backoff: Backoff,
+    /// In which format the server gives rows out.
+    pub copy_format: CopyFormat,
     /// What the sessions of the run hold, if this is its end.
     pub reservation: Option<Reservation>,
     /// Each lane; those of a partition in the order of their places.
@@ -277,7 +279,8 @@ impl Reading<'_> {
     }
 
     async fn open(&self, address: &Address) -> Result<(Session, Extent), pg::Error> {
-        let mut session = Session::own(address, "strom-load audit").await?.telling_of_waits();
+        let session = Session::own(address, "strom-load audit").await?.telling_of_waits();
+        let mut session = session.in_format(self.evidence.copy_format);
         if let Some(reservation) = &self.evidence.reservation {
             reservation.join(&mut session).await?;
         }

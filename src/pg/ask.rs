@@ -25,6 +25,11 @@ pub enum Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
+    /// Whether the session keeps a statement for it.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Kept(..))
+    }
+
     /// A text that is parsed and planned anew, and has no values.
     pub fn plain(sql: &'a str) -> Self {
         Self::Extended(sql, Bound::default())
@@ -141,17 +146,26 @@ impl Session {
         self.statement(sql, Bound { types, tuple: &[] }).await.map(drop)
     }
 
-    /// Prepares what has to be before an execution: a statement that the session does not keep yet.
+    /// Prepares what has to be before an execution: a statement that the session does not keep yet, or the
+    /// types of an answer that it does not know.
+    ///
+    /// The client library asks the server about a type that it meets for the first time. In the middle of an
+    /// answer it would wait for that for ever: what is left of the answer comes first, and nobody takes it.
     ///
     /// # Errors
     /// When the server does not accept it.
     pub async fn ready(&mut self, ask: Ask<'_>) -> Result<(), Error> {
-        if let Ask::Kept(sql, bound, of) = ask
-            && self.kept.get(sql, of).is_none()
-        {
-            // Boxed: rare, and large.
-            let statement = Box::pin(self.statement(sql, bound)).await?;
-            self.kept.add(sql, of, statement);
+        // Boxed: rare, and large.
+        match ask {
+            Ask::Kept(sql, bound, of) if self.kept.get(sql, of).is_none() => {
+                let statement = Box::pin(self.statement(sql, bound)).await?;
+                self.kept.add(sql, of, statement);
+            }
+            Ask::Extended(sql, bound) if !self.kept.is_described(sql) => {
+                Box::pin(self.statement(sql, bound)).await?;
+                self.kept.describe(sql);
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -4,33 +4,48 @@
 use bytes::Bytes;
 
 use crate::result::capability::{Capabilities, Capability};
-use crate::row::{HEADER, TRAILER};
+use crate::row::{CopyFormat, HEADER, TRAILER};
 
 use super::{Error, Session};
 
 const ACT: &str = "try what the server can do";
 /// The table that is tried; of the session's own, and gone with the transaction.
 const PROBE: &str = "pg_temp.strom_load_probe";
+/// What makes it.
+const PROBE_MADE: &str = "CREATE TEMPORARY TABLE strom_load_probe (n integer)";
 
-/// Tries what a load needs.
+/// Tries what a load needs. Behind a COPY in binary form that the server refuses, the session is spent, as the
+/// client library cannot go on: another one goes on with [`probe_text`].
 ///
 /// # Errors
-/// When the server is gone, or takes no rows in the form in which they are sent.
+/// When the server is gone.
 pub(crate) async fn probe(session: &mut Session) -> Result<Capabilities, Error> {
     session.execute(ACT, "BEGIN").await?;
-    let found = tried(session).await;
-    if found.as_ref().is_err_and(Error::is_lost) {
-        return found;
+    let found = tried(session).await?;
+    if !found.copy_binary.is_missing() {
+        session.execute(ACT, "ROLLBACK").await?;
     }
-    let found = found?;
-    if let Some(why) = found.copy_binary.why.as_ref().filter(|_| found.copy_binary.is_missing()) {
-        // The client library cannot go on behind a COPY that is refused at its start, and nothing is to be done.
-        let fact = format!("it takes no COPY in binary form: {why}");
-        let fix = "name a server that takes it: rows are made in no other form";
+    Ok(found)
+}
+
+/// Tries whether a server that takes no COPY in binary form takes one of text. If so, rows go over the session in
+/// that format from now on.
+///
+/// # Errors
+/// When it does not, or the server is gone.
+pub(crate) async fn probe_text(session: &mut Session, no_binary: &Capability) -> Result<(), Error> {
+    session.execute(ACT, "BEGIN").await?;
+    session.execute(ACT, PROBE_MADE).await?;
+    session.copy_format = CopyFormat::Text;
+    let copied = copied(session, Bytes::from_static(b"7\n")).await?;
+    if let Some(why) = copied.why {
+        let no_binary = no_binary.why.as_deref().unwrap_or_default();
+        let fact =
+            format!("it takes no COPY, neither in binary form ({no_binary}) nor of text ({why})");
+        let fix = "name a server that takes it: rows are sent in no other way";
         return Err(Error::refused("load rows into this server", fact).with_fix(fix));
     }
-    session.execute(ACT, "ROLLBACK").await?;
-    Ok(found)
+    session.execute(ACT, "ROLLBACK").await
 }
 
 async fn tried(session: &mut Session) -> Result<Capabilities, Error> {
@@ -54,28 +69,28 @@ async fn tried(session: &mut Session) -> Result<Capabilities, Error> {
         Err(error) => no_or_unknown(&error),
     };
     // Last, since a session is of no more use behind one that is refused.
-    let made = "CREATE TEMPORARY TABLE strom_load_probe (n integer)";
-    let copy_binary = match attempt_before(session, made).await? {
+    let copy_binary = match attempt_before(session, PROBE_MADE).await? {
         Err(error) => no_or_unknown(&error),
-        Ok(()) => {
-            let sql = format!("COPY {PROBE} (n) FROM STDIN (FORMAT binary)");
-            match session.copy_once(ACT, &sql, a_row(7)).await {
-                Ok(1) => {
-                    let told = session.text(ACT, &format!("SELECT sum(n) FROM {PROBE}")).await?;
-                    match told.as_deref() {
-                        Some("7") => Capability::default(),
-                        told => {
-                            no(format!("of a row with 7 it made {}", told.unwrap_or("nothing")))
-                        }
-                    }
-                }
-                Ok(rows) => no(format!("of one row it counted {rows}")),
-                Err(error) if error.is_lost() => return Err(error),
-                Err(error) => no(error.to_string()),
-            }
-        }
+        Ok(()) => copied(session, a_row(7)).await?,
     };
     Ok(Capabilities { copy_binary, transaction_fate, list_partitions })
+}
+
+/// Copies a row with 7 into the table that is tried, in the session's format, and looks what came of it.
+async fn copied(session: &mut Session, row: Bytes) -> Result<Capability, Error> {
+    let sql = format!("COPY {PROBE} (n) FROM STDIN{}", session.copy_format.option());
+    match session.copy_once(ACT, &sql, row).await {
+        Ok(1) => {
+            let told = session.text(ACT, &format!("SELECT sum(n) FROM {PROBE}")).await?;
+            Ok(match told.as_deref() {
+                Some("7") => Capability::default(),
+                told => no(format!("of a row with 7 it made {}", told.unwrap_or("nothing"))),
+            })
+        }
+        Ok(rows) => Ok(no(format!("of one row it counted {rows}"))),
+        Err(error) if error.is_lost() => Err(error),
+        Err(error) => Ok(no(error.to_string())),
+    }
 }
 
 /// Tries a statement and takes it back; its first value, or why not.

@@ -13,6 +13,8 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket};
 
+use crate::row::CopyFormat;
+
 use super::address::{Host, ServerHost, Target};
 use super::cancel::Way;
 use super::dial::Dialer;
@@ -235,6 +237,7 @@ impl Attempt<'_> {
                 guard: Guard::Absent,
                 writes: false,
                 kept: Kept::default(),
+                copy_format: CopyFormat::default(),
             };
             if self.wanted != Target::Any {
                 let state = match state {

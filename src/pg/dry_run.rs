@@ -9,7 +9,7 @@ use futures_util::SinkExt;
 
 use crate::pace::DueTimes;
 use crate::plan::Stream;
-use crate::row::{Column, EncodeError, Encoder, HEADER, Ids, TRAILER, Values};
+use crate::row::{Column, CopyFormat, EncodeError, Encoder, HEADER, Ids, Lines, TRAILER, Values};
 
 use super::quote_literal;
 use super::read_back::fields;
@@ -84,8 +84,12 @@ pub(crate) async fn try_rows(
     }
     let triggers = triggers(session, table.oid).await?;
     session.execute(&act, "SAVEPOINT dry_run").await?;
-    let data = [&HEADER[..], &lanes.concat().concat(), &TRAILER[..]].concat();
-    let counted = session.copy_once(&act, &copy_sql(stream), data.into()).await;
+    let rows = lanes.concat();
+    let data = match session.copy_format {
+        CopyFormat::Binary => [&HEADER[..], &rows.concat(), &TRAILER[..]].concat().into(),
+        CopyFormat::Text => Lines::of(&stream.columns, &rows.concat()),
+    };
+    let counted = session.copy_once(&act, &copy_sql(stream, session.copy_format), data).await;
     let counted = counted.map_err(|error| refused(error, stream, table))?;
     // A check that waits for the COMMIT would fail every batch.
     let checked = session.execute(&act, "SET CONSTRAINTS ALL IMMEDIATE").await;

@@ -11,6 +11,8 @@ use futures_util::SinkExt;
 use tokio::time::Instant;
 use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage, Statement};
 
+use crate::row::CopyFormat;
+
 use super::reservation::Reservation;
 use super::sight::read_position;
 use super::silence::Listener;
@@ -22,8 +24,10 @@ const FENCE_PATIENCE: Duration = Duration::from_secs(2);
 /// What a session loads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LoadTarget {
-    /// A `COPY … FROM STDIN (FORMAT binary)`.
+    /// A `COPY … FROM STDIN`.
     pub copy_sql: String,
+    /// The format that it takes.
+    pub copy_format: CopyFormat,
     /// Key of the advisory lock that only one session of the run may hold at a time.
     pub fence: String,
     /// What its session holds beside all others of the run.

@@ -16,10 +16,13 @@ use super::{Address, Error, Session, connect, pooler, start};
 /// PG-Strom is off: it is the engine that a run measures, so it must not be the one that counts the
 /// run's rows; and a GPU service that sleeps lets every query wait for ever.
 ///
+/// Names of types come back as they are compared here, quoted only where they must be.
+///
 /// No limit of the role or the database holds: it would end the audit, or take the lock away that an
 /// idle session holds. What bounds our work is in this program; see also [`Session::lease`].
 const OWN: &[(&str, &str)] = &[
     ("pg_strom.enabled", "off"),
+    ("quote_all_identifiers", "off"),
     ("statement_timeout", "0"),
     ("lock_timeout", "0"),
     ("idle_session_timeout", "0"),

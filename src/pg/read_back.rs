@@ -1,10 +1,17 @@
-//! Reading a table back as COPY BINARY tuples, one at a time, keeping none.
+//! Reading a table back as COPY BINARY tuples, one at a time, keeping none; where a server has no COPY BINARY, by a
+//! query whose answer is in binary.
 
 use std::convert::Infallible;
+use std::error::Error as StdError;
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
+use tokio_postgres::Client;
+use tokio_postgres::types::{FromSql, Type};
 
+use crate::row::CopyFormat;
+
+use super::silence::Heard;
 use super::{Error, Session};
 
 /// Signature, flags and the length of the header's extension.
@@ -13,8 +20,8 @@ const HEADER_BYTES: usize = 19;
 const READ_BACK: &str = "read the rows back";
 
 impl Session {
-    /// Runs `query` as `COPY (query) TO STDOUT (FORMAT binary)` and hands each tuple's bytes, field
-    /// count and all, to `each`.
+    /// Runs `query` as `COPY (query) TO STDOUT (FORMAT binary)`, or as it is on a server that has no such
+    /// form, and hands each tuple's bytes, field count and all, to `each`.
     ///
     /// # Errors
     /// When the server fails it, or sends what is not COPY BINARY.
@@ -64,6 +71,14 @@ impl Session {
         let mut tuples = Tuples::default();
         let mut outcome = Ok(());
         let heard = self.heard.clone();
+        if self.copy_format == CopyFormat::Text {
+            let select = |client| select(client, query, heard, &mut each);
+            let outcome = self.at_length().drive(act, select).await?;
+            if outcome.is_err() {
+                self.canceller().cancel().await;
+            }
+            return Ok(outcome);
+        }
         self.at_length()
             .drive(act, |client| async {
                 let statement = client.prepare(&sql).await?;
@@ -88,6 +103,50 @@ impl Session {
             return Ok(outcome);
         }
         if tuples.ended { Ok(Ok(())) } else { Err(Error::lost(act, "the data ends early")) }
+    }
+}
+
+/// Hands each row of an answer to `each`, as COPY BINARY would have it, until that fails.
+async fn select<E>(
+    client: &Client,
+    query: &str,
+    heard: Heard,
+    each: &mut impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<Result<(), E>, tokio_postgres::Error> {
+    let none: [i32; 0] = [];
+    let mut rows = pin!(client.query_raw(query, none).await?);
+    let mut tuple = Vec::new();
+    while let Some(row) = rows.try_next().await? {
+        heard.note();
+        tuple.clear();
+        tuple.extend((row.len() as i16).to_be_bytes());
+        for at in 0..row.len() {
+            let Field(value) = row.try_get(at)?;
+            let length = value.map_or(-1, |value| value.len() as i32);
+            tuple.extend(length.to_be_bytes());
+            tuple.extend(value.unwrap_or_default());
+        }
+        if let Err(error) = each(&tuple) {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// A value of any type, as it came; `None` is NULL.
+struct Field<'v>(Option<&'v [u8]>);
+
+impl<'v> FromSql<'v> for Field<'v> {
+    fn from_sql(_: &Type, value: &'v [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(Some(value)))
+    }
+
+    fn from_sql_null(_: &Type) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(None))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
 

@@ -21,6 +21,7 @@ use super::cancel::{Canceller, Way};
 use super::kept::Kept;
 use super::silence::{Heard, Listener};
 use super::{Error, QUERY_CANCELED};
+use crate::row::CopyFormat;
 
 /// How long a broken connection is listened to: what there is to hear has mostly arrived.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -71,6 +72,8 @@ pub struct Session {
     pub(super) writes: bool,
     /// The statements that it keeps.
     pub(super) kept: Kept,
+    /// In which format rows go over it.
+    pub(super) copy_format: CopyFormat,
 }
 
 /// What keeps the queries of a session from writing.
@@ -142,6 +145,12 @@ impl Session {
             listener.tells = true;
         }
         self
+    }
+
+    /// Has rows go over it in this format, as its server takes them.
+    #[must_use]
+    pub(crate) fn in_format(self, copy_format: CopyFormat) -> Self {
+        Self { copy_format, ..self }
     }
 
     /// Limits the silence of a session of our own otherwise than usual.

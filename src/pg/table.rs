@@ -9,7 +9,7 @@ mod shape;
 
 use crate::plan::{Recreate, Stream, TableName, declaration, quote_identifier};
 use crate::result::capability::Capabilities;
-use crate::row::{Ids, Lane};
+use crate::row::{CopyFormat, Ids, Lane};
 
 use super::load::LoadTarget;
 use super::mark::{self, Relation};
@@ -52,6 +52,8 @@ pub(crate) struct StreamTable {
     pub routes: bool,
     /// Whether rows go on to another server.
     pub is_remote: bool,
+    /// In which format the server takes rows, and gives them out.
+    pub copy_format: CopyFormat,
     /// How many partitions were added to a table already there.
     pub partitions_added: u32,
     /// What is to be said of a table that was dropped for it.
@@ -146,6 +148,7 @@ pub(crate) async fn prepare(
         rows_counted: created.then_some(0),
         routes,
         is_remote,
+        copy_format: session.copy_format,
         reservation,
         run,
         proof: Proof::Rows(Vec::new()),
@@ -170,10 +173,13 @@ pub(crate) async fn takes(session: &mut Session, stream: &Stream) -> Result<bool
     check_shape(session, stream, &found, true).await?;
     found.refuse_temporary(ELSEWHERE)?;
     refuse_to_add(session, stream, &found).await?;
+    let names: Vec<_> = stream.columns.iter().map(|own| quote_literal(&own.name)).collect();
+    // A right to a table is one to each of its columns.
     let sql = format!(
-        "SELECT pg_catalog.concat_ws(', ', CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'INSERT') THEN 'INSERT' END, \
-         CASE WHEN NOT pg_catalog.has_table_privilege({0}, 'SELECT') THEN 'SELECT' END), \
-         pg_catalog.quote_ident(current_user)",
+        "SELECT pg_catalog.string_agg(asked, ', ' ORDER BY asked), pg_catalog.quote_ident(current_user) \
+         FROM (VALUES ('INSERT'), ('SELECT')) AS rights (asked) WHERE EXISTS (SELECT FROM \
+         pg_catalog.unnest(ARRAY[{}]::text[]) AS own (name) WHERE NOT pg_catalog.has_column_privilege({}, name, asked))",
+        names.join(", "),
         found.oid
     );
     let act = format!("use table {table}");
@@ -421,7 +427,8 @@ async fn lanes(
         };
         bases.push((lane.partition, base));
         let target = LoadTarget {
-            copy_sql: copy_sql(stream),
+            copy_sql: copy_sql(stream, session.copy_format),
+            copy_format: session.copy_format,
             fence: fence(oid, lane.number, run),
             reservation: reservation.clone(),
             ..kind.clone()

@@ -129,7 +129,11 @@ impl Resolver<'_> {
             let several = text.as_ref().is_some_and(|text| !text.statements.is_empty());
             if section.is_of_readers {
                 settle_writer(report, query, (writes, several), section.has_arms);
-            } else if several {
+            } else if writes {
+                // Each arm writes by itself, so there is nothing that both could say.
+                query.answers = Some(AnswerCompare::Off);
+            }
+            if several && !section.is_of_readers {
                 let what = "a transaction is for the readers of a stream".to_owned();
                 report.at(&query.span(), what, "write one statement".to_owned());
             }

@@ -131,7 +131,7 @@ pub const SETTINGS: &[Setting] = &[
         heading: "Stream",
         help: "Producers, each with one connection [default: one a partition; 3 without]\n\n\
                They are dealt to the partitions in turn: with 3 partitions and 12 connections each partition \
-               has four, and their ids are unique and without gaps between them. The rows are the same \
+               has four, and their ids are unique; at a rate they are without gaps, too. The rows are the same \
                however many there are.",
     },
     Setting {

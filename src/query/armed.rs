@@ -212,7 +212,9 @@ impl Armed {
             session.let_write(work.writes()).await?;
             let sendings: Vec<Sending<'_>> = work.each().iter().map(Asked::sending).collect();
             let asks: Vec<Ask<'_>> = sendings.iter().map(|sending| sending.ask(arm)).collect();
-            for ask in &asks {
+            // What is parsed anew in a transaction may read what a statement before it has made.
+            let ahead = |ask: &&Ask<'_>| ask.is_kept() || matches!(work, Work::Statement(_));
+            for ask in asks.iter().filter(ahead) {
                 let ready = timeout(limit, session.ready(*ask)).await;
                 ready.unwrap_or_else(|_| late("prepare the query"))?;
             }

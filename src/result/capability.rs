@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What was found by trying.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Capabilities {
-    /// COPY in binary form, in which all rows are sent.
+    /// COPY in binary form; without it rows are sent as text.
     pub copy_binary: Capability,
     /// Transaction ids, and what became of a transaction: `pg_current_xact_id()`, `pg_xact_status()`.
     pub transaction_fate: Capability,
@@ -52,7 +52,7 @@ impl fmt::Display for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { copy_binary, transaction_fate, list_partitions } = self;
         let all = [
-            ("COPY BINARY", copy_binary, "nothing can be loaded"),
+            ("COPY BINARY", copy_binary, "rows are sent as text"),
             ("fate of a transaction", transaction_fate, "doubts are decided by look-up of rows"),
             ("LIST partitions", list_partitions, "the partition key is a column like others"),
         ];

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::answers::AnswerHistory;
 use super::benchmark::BenchArmReport;
 use super::loader::Bottleneck;
-use super::query::QueriesDue;
+use super::query::{QueriesDue, QueryReport};
 use super::stream::StreamRun;
 use super::{Body, JobResult, Status};
 use crate::profile::{Answers, Audit, Query, RowChanges};
-use crate::quantity::{format_count, format_counted, format_ms};
+use crate::quantity::{format_count, format_counted, format_ms, format_seconds};
 
 /// Something that was asked for and not done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +36,8 @@ pub enum ShortfallKind {
     QueriesDropped,
     /// A query was tried in an arm and failed each time, or again and again.
     QueryFailed,
+    /// A query was asked and not answered for half of the measurement or longer, until the end.
+    QueryUnanswered,
     /// The rows were to be looked for in the table.
     NotAudited,
     /// The answers of a query were to be compared.
@@ -236,12 +238,28 @@ fn stream(found: &mut Vec<Shortfall>, result: &JobResult, run: &StreamRun) {
     if matches!(result.status, Status::Interrupted | Status::Aborted) {
         return;
     }
+    found.extend(run.queries.iter().filter_map(|query| unanswered(query, run.measured_s)));
     for comparison in &run.comparisons {
         let name = comparison.query.as_str();
         if !failed.contains(&name) && asks_to_compare(result, name) {
             found.extend(not_compared(name, &comparison.answers));
         }
     }
+}
+
+/// A query that was in hand for most of the run and never answered.
+fn unanswered(query: &QueryReport, measured_s: f64) -> Option<Shortfall> {
+    let is_unanswered = query.executions == 0 && query.interrupted > 0;
+    let in_hand_s = query.response.filter(|_| is_unanswered)?.max_ms / 1e3;
+    (in_hand_s >= measured_s / 2.0).then(|| {
+        let what = format!(
+            "`{}` ({}) was asked and not answered until the end, {} after it was due: its time is not known",
+            query.query,
+            query.arm,
+            format_seconds(in_hand_s)
+        );
+        Shortfall::new(ShortfallKind::QueryUnanswered, what)
+    })
 }
 
 fn queries_dropped(queries: &QueriesDue) -> Option<Shortfall> {

@@ -1,9 +1,9 @@
-//! One batch as a sequence of chunks: a complete COPY BINARY stream, cut where a chunk is full.
+//! One batch as a sequence of chunks: a complete COPY BINARY stream, cut where a chunk is full; or lines of text.
 
 use bytes::Bytes;
 
 use super::encode::{EncodeError, Encoder, HEADER, TRAILER};
-use super::{Chunk, ChunkPool, Column, Ids};
+use super::{Chunk, ChunkPool, Column, CopyFormat, Ids, Lines};
 use crate::pace::DueTimes;
 
 /// Encodes batches of one partition, chunk by chunk, into reused buffers.
@@ -15,6 +15,8 @@ pub struct BatchEncoder {
     rows_left: u64,
     due: DueTimes,
     stage: Stage,
+    /// What makes text of the rows, where they are sent so.
+    lines: Option<Lines>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +56,18 @@ impl BatchEncoder {
             rows_left: 0,
             due: DueTimes::constant(0),
             stage: Stage::Done,
+            lines: None,
         }
+    }
+
+    /// The same that makes its batches in a format, of the columns that it was made of.
+    #[must_use]
+    pub fn in_format(self, copy_format: CopyFormat, columns: &[Column]) -> Self {
+        let lines = match copy_format {
+            CopyFormat::Binary => None,
+            CopyFormat::Text => Some(Lines::new(columns, self.encoder.max_row_bytes())),
+        };
+        Self { lines, ..self }
     }
 
     /// Begins a batch of `rows` rows; `due` yields their due times, Unix microseconds.
@@ -69,6 +82,16 @@ impl BatchEncoder {
     pub fn next_chunk(&mut self) -> Option<Bytes> {
         if self.stage == Stage::Done {
             return None;
+        }
+        if let Some(lines) = &mut self.lines {
+            let encoded =
+                self.encoder.encode(lines.tuples(), self.next_row, self.rows_left, &mut self.due);
+            self.next_row += encoded.rows;
+            self.rows_left -= encoded.rows;
+            if self.rows_left == 0 {
+                self.stage = Stage::Done;
+            }
+            return Some(lines.lines(encoded.bytes));
         }
         let mut chunk: Chunk = self.pool.take();
         if self.stage == Stage::Header {

@@ -18,18 +18,22 @@ pub fn row_text(
     let mut tuple = vec![0; encoder.max_row_bytes()];
     let encoded = encoder.encode(&mut tuple, row, 1, due);
     let mut rest = &tuple[2..encoded.bytes];
-    let field = |column: &Column| {
-        let (length, after) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
-        let length = usize::try_from(i32::from_be_bytes(*length));
-        let (value, after) = after.split_at(length.unwrap_or(0));
-        rest = after;
-        length.is_ok().then(|| value_text(column.sql_type, value))
-    };
+    let field =
+        |column: &Column| next_field(&mut rest).map(|value| value_text(column.sql_type, value));
     columns.iter().map(field).collect()
 }
 
+/// Takes the next field of a tuple; `None` is NULL.
+pub(super) fn next_field<'t>(rest: &mut &'t [u8]) -> Option<&'t [u8]> {
+    let (length, after) = rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+    let length = usize::try_from(i32::from_be_bytes(*length));
+    let (value, after) = after.split_at(length.unwrap_or(0));
+    *rest = after;
+    length.is_ok().then_some(value)
+}
+
 /// A value in binary as text.
-fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
+pub(super) fn value_text(sql_type: ColumnType, value: &[u8]) -> String {
     let integer = || {
         let sign = if value.first().is_some_and(|byte| *byte > 0x7f) { -1 } else { 0 };
         value.iter().fold(sign, |sum: i64, byte| sum << 8 | i64::from(*byte))

@@ -18,7 +18,7 @@ const FINE_PER_DECADE: f64 = 200.0;
 const TAGS: [&str; 4] = ["response", "wait", "service", "own_delay"];
 /// Windows that are kept of a clock; where there are twice as many, neighbours become one. So a log of
 /// any length takes little memory.
-const WINDOWS_MAX: usize = 4096;
+const WINDOWS_MAX: usize = 1024;
 
 /// What one clock showed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -123,11 +123,7 @@ impl Kept {
     fn end(mut self) -> Vec<Window> {
         self.close();
         self.windows.sort_by(|one, other| one.start_s.total_cmp(&other.start_s));
-        let each = self.windows.len().div_ceil(WINDOWS_MAX).max(1);
-        match each {
-            1 => self.windows,
-            _ => self.windows.chunks(each).map(Window::merged).collect(),
-        }
+        self.windows
     }
 }
 
@@ -328,12 +324,12 @@ mod tests {
         let (clocks, lines) = read(text.as_bytes());
         assert!(lines.are_whole());
         let windows = &clocks[0].windows;
-        assert!((WINDOWS_MAX / 2..=WINDOWS_MAX).contains(&windows.len()), "{}", windows.len());
+        assert!((WINDOWS_MAX..2 * WINDOWS_MAX).contains(&windows.len()), "{}", windows.len());
         assert_eq!(windows.iter().map(Window::count).sum::<u64>(), 7 * count as u64);
         for (at, window) in windows.iter().enumerate() {
             let next_s = windows.get(at + 1).map_or(count as f64, |next| next.start_s);
             assert!((window.end_s - next_s).abs() < 1e-9);
-            assert!((window.end_s - window.start_s - 8.0).abs() < 1e-9 || at + 1 == windows.len());
+            assert!((window.end_s - window.start_s - 4.0).abs() < 1e-9 || at + 1 == windows.len());
         }
         assert!(Window::merged::<Window>(&[]).counts.is_empty());
     }

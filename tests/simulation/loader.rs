@@ -27,7 +27,7 @@ use crate::plan::{Plan, StreamJob};
 use crate::record::{Account, Attribution, LaneInterval, Recorder, StreamTally, UsualService};
 use crate::result::capability::Capabilities;
 use crate::result::journal;
-use crate::row::{BatchEncoder, Ids};
+use crate::row::{BatchEncoder, CopyFormat, Ids};
 use crate::sink::folder::journal::{Journal, Writer};
 
 use super::schedule::LoaderPlan;
@@ -395,6 +395,7 @@ async fn read_back(
     }
     let successor = if was_taken_over { Successor::Perhaps } else { Successor::None };
     let evidence = Evidence {
+        copy_format: CopyFormat::Binary,
         stream: &job.stream,
         seed: own.plan.common.seed,
         origin_us: ORIGIN_US,
@@ -429,6 +430,7 @@ pub(crate) async fn verify(
         LaneEvidence { account, ..lane }
     });
     let evidence = Evidence {
+        copy_format: CopyFormat::Binary,
         stream: &own.plan.job.stream,
         seed: own.plan.common.seed,
         origin_us: ORIGIN_US,

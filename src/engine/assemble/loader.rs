@@ -1,5 +1,6 @@
 //! The loader about itself: what it cost, how it fared, and who is to blame for what was late.
 
+use crate::engine::RunError;
 use crate::engine::threads::cores;
 use crate::plan::StreamRate;
 use crate::quantity::{format_ms, format_seconds};
@@ -144,6 +145,9 @@ fn judge(
         let reason = format!("producers waited for the server {share} of their time");
         return (Bottleneck::Server, reason);
     }
+    if findings.error.is_some_and(RunError::is_of_rows) {
+        return (Bottleneck::None, "the server refused rows, which ended the run".to_owned());
+    }
     if stream.kept_rate(measured_s) {
         return (Bottleneck::None, kept(report));
     }
@@ -250,7 +254,7 @@ fn held(blame: &BlameSums) -> String {
 /// What became of the queries that were due, if a schedule says when they are.
 pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
     findings.plan.job.readers.queries_per_s?;
-    let ReaderTally { asked, dropped, blame, dropped_age } = findings.queries_due;
+    let ReaderTally { asked, dropped, blame, dropped_age, paused } = findings.queries_due;
     let (asked, dropped, blame) = (*asked, *dropped, *blame);
     let due = asked + dropped;
     // Each reader may have one in hand when the run ends, and one due behind it.
@@ -262,6 +266,11 @@ pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
         Some(own) if own > EXPLAINS => {
             let reason =
                 format!("{share:.0} % were never asked, as the loader or its machine stood still");
+            (Bottleneck::Loader, reason)
+        }
+        _ if paused.as_secs_f64() > EXPLAINS * findings.took.as_secs_f64() * few as f64 => {
+            let reason =
+                format!("{share:.0} % were never asked, as the readers paused behind errors");
             (Bottleneck::Loader, reason)
         }
         _ => {

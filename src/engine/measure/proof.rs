@@ -93,6 +93,7 @@ impl Run<'_> {
             origin_us: unix_us(self.started_at),
             complete: true,
             patience,
+            copy_format: self.table.copy_format,
             backoff: Backoff::default(),
             reservation: Some(self.table.reservation.clone()),
             lanes: lanes.collect(),

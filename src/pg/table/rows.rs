@@ -1,7 +1,7 @@
 //! The statements about a stream's rows: how they are loaded, looked for and read back.
 
 use crate::plan::{Stream, quote_identifier};
-use crate::row::{Column, Ids, Lane, RowIdentity};
+use crate::row::{Column, CopyFormat, Ids, Lane, RowIdentity};
 
 use super::super::fate::BatchRows;
 use super::super::{Error, Session};
@@ -126,9 +126,9 @@ pub(super) fn highest_query(stream: &Stream, lane: &Lane) -> Option<String> {
     Some(format!("SELECT coalesce(max({}), 0) FROM {table} WHERE {own}", id.number("")))
 }
 
-/// What loads a batch.
-pub(in crate::pg) fn copy_sql(stream: &Stream) -> String {
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", stream.table, columns(stream))
+/// What loads a batch in a format.
+pub(in crate::pg) fn copy_sql(stream: &Stream, copy_format: CopyFormat) -> String {
+    format!("COPY {} ({}) FROM STDIN{}", stream.table, columns(stream), copy_format.option())
 }
 
 /// The condition that a row is of a lane's partition, and has a number from one up to but not including another.
