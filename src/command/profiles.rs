@@ -183,7 +183,11 @@ fn fitting(plan: &Plan<StreamJob>, found: &Fit) -> String {
         ([], None) => "its queries are of this table, and the server was not asked".to_owned(),
         (queries, _) => {
             let count = format_counted(queries.len() as u64, "query", "queries");
-            format!("the server takes {count}: {}", queries.join(", "))
+            let left = match unasked.as_slice() {
+                [] => String::new(),
+                names => format!("; not asked, as the table is not there: {}", names.join(", ")),
+            };
+            format!("the server takes {count}: {}{left}", queries.join(", "))
         }
     };
     if !is_there {
