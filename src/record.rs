@@ -349,10 +349,12 @@ impl Tally for StreamTally {
 
 impl Tally for ReaderTally {
     fn merge(&mut self, other: &Self) {
-        self.asked += other.asked;
-        self.dropped += other.dropped;
-        self.dropped_age.merge(&other.dropped_age);
-        self.blame.merge(&other.blame);
+        let Self { asked, dropped, dropped_age, blame, paused } = other;
+        self.asked += asked;
+        self.dropped += dropped;
+        self.dropped_age.merge(dropped_age);
+        self.blame.merge(blame);
+        self.paused += *paused;
     }
 }
 

@@ -99,3 +99,20 @@ async fn what_strom_load_made_is_listed_and_goes_by_name_alone() {
     let row = &removed["removed"][0];
     assert_eq!((row["rows"].as_u64(), &row["rows_estimated"]), (Some(300), &Value::Null));
 }
+
+#[tokio::test]
+async fn what_only_looks_makes_no_cluster_and_tells_of_a_password_in_sight() {
+    let folder = scratch();
+    let nowhere = folder.path().join("nowhere");
+    let place = nowhere.to_str().unwrap();
+    for command in [&["clean"][..], &["verify", "out"], &["profile", "from-table", "t"]] {
+        let ended = Program::start(&[command, &["--data-dir", place]].concat()).end().await;
+        assert!(matches!(ended.code, Some(2 | 3)), "{command:?}: {}", ended.stderr);
+        assert!(!nowhere.exists(), "{command:?}");
+    }
+    let database = Database::create().await;
+    let address = format!("{} password=secret", database.address());
+    let ended = Program::start(&["clean", "--database-url", &address]).end().await;
+    let told = "the password in --database-url can be read by every user";
+    assert!(ended.stderr.contains(told) && !ended.stderr.contains("secret"), "{}", ended.stderr);
+}

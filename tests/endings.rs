@@ -145,6 +145,19 @@ async fn queries_that_fall_due_and_are_never_asked_are_counted() {
     assert_eq!(result["loader"]["bottleneck"], "none", "{}", ended.stdout);
 }
 
+/// Behind an error a reader pauses, and that is no wait for the server.
+#[tokio::test]
+async fn queries_that_are_dropped_over_pauses_behind_errors_are_not_blamed_on_the_server() {
+    let database = Database::create().await;
+    let profile = "[stream]\n[readers]\ncount = 2\nqueries_per_s = 100\n\
+                   [[readers.queries]]\nname = \"broken\"\nsql = \"SELECT 1 / (random() * 0)::int\"\n";
+    let ended = start(&database, profile, &["--duration", "4s"]).end().await;
+    assert_eq!(ended.code, Some(6), "{}", ended.stderr);
+    let due = &ended.result()["queries_due"];
+    assert_eq!(due["bottleneck"], "loader", "{due}");
+    assert!(due["reason"].as_str().unwrap().contains("paused behind errors"), "{due}");
+}
+
 #[tokio::test]
 async fn of_several_profiles_the_one_in_hand_is_told_of_also_after_a_kill() {
     let database = Database::create().await;

@@ -307,3 +307,44 @@ async fn a_summary_that_cannot_be_printed_is_an_output_lost() {
         assert_eq!(ended.code, Some(6), "{args:?}\n{}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn a_run_that_refused_rows_end_blames_nobody_for_its_rate() {
+    let database = Database::create().await;
+    database.execute("CREATE TABLE late (id bigint CHECK (id < 1500))").await;
+    let profile = "table = 'late'\ncolumns = [{ name = 'id', type = 'bigint', values = 'row_id' }]\n\
+                   [readers]\ncount = 0\n";
+    let ended = run(&database, profile, &["--duration", "5s"]).await;
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    let result = ended.result();
+    assert!(result["stream"]["errors"]["23514"].as_u64() > Some(0), "{}", ended.stderr);
+    assert_eq!(result["loader"]["bottleneck"], "none", "{}", ended.stdout);
+    assert!(!shortfalls(&ended).contains(&"own_delay".to_owned()), "{}", ended.stdout);
+}
+
+/// Each arm of a benchmark that writes does so by itself: there are no answers to compare.
+#[tokio::test]
+async fn a_benchmark_that_writes_in_two_arms_is_done() {
+    let database = Database::create().await;
+    database.execute("CREATE TABLE written (a int)").await;
+    let folder = scratch();
+    let path = folder.path().join("writes.toml");
+    let profile = "[arms.one]\nset = { jit = true }\n[arms.other]\nset = { jit = false }\n[bench]\nwrites = true\n\
+                   [[bench.queries]]\nname = 'w'\nsql = 'INSERT INTO written VALUES (1)'\n";
+    fs::write(&path, profile).unwrap();
+    let address = database.address();
+    let mut args = vec!["run", path.to_str().unwrap(), "--database-url", &address];
+    args.extend([
+        "--metrics-addr",
+        "off",
+        "--output",
+        "out",
+        "--pairs-min",
+        "4",
+        "--pairs-max",
+        "4",
+    ]);
+    let ended = Program::start(&args).end().await;
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(database.number("SELECT count(*) FROM written").await >= 8);
+}

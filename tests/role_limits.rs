@@ -73,3 +73,30 @@ async fn tables_are_filled_and_read_back() {
     assert!(ended.stdout.contains("500,000 rows"), "{}", ended.stdout);
     database.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
 }
+
+/// Nor does a setting that quotes the names of types, nor a right that is given by column.
+#[tokio::test]
+async fn settings_and_rights_that_look_otherwise_are_no_reason_to_refuse() {
+    let database = Database::create().await;
+    let role = format!("quoting_{}", database.name);
+    let sql = format!(
+        "CREATE ROLE {role} LOGIN; ALTER ROLE {role} SET quote_all_identifiers = on; \
+         CREATE TABLE own (id bigint PRIMARY KEY, t text, other int); \
+         GRANT INSERT (id, t), SELECT ON own TO {role}"
+    );
+    database.execute(&sql).await;
+    let folder = scratch();
+    let path = folder.path().join("own.toml").display().to_string();
+    let profile = "warmup_s = 0\nduration_s = 1\n[stream]\ntable = 'own'\nrows_per_s = 100\ncolumns = [\
+                   { name = 'id', type = 'bigint', values = 'row_id' }, \
+                   { name = 't', type = 'text', values = { label = { prefix = 'a', min = 1, max = 9 } } }]\n";
+    std::fs::write(&path, profile).unwrap();
+    let address = database.address_of(&role);
+    let check = ["check", &*path, "--database-url", &*address];
+    let ended = Program::start(&check).end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let run =
+        ["run", &*path, "--database-url", &*address, "--metrics-addr", "off", "--output", "out"];
+    let result = Program::start(&run).end().await.done();
+    assert_eq!(result["stream"]["rows_found"], 100);
+}

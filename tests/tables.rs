@@ -273,6 +273,13 @@ async fn enums_and_domains_take_the_form_of_what_is_beneath() {
         fits.stdout,
         fits.stderr
     );
+    // Of a table that is not there, what does not read it is asked all the same.
+    let unasked = check(&asked("SELECT count(*) FROM {table}"), "nobody").await;
+    assert_eq!(unasked.code, Some(0), "{}", unasked.stderr);
+    assert!(unasked.stdout.contains("the server was not asked"), "{}", unasked.stdout);
+    let nonsense = check(&asked("SELECT nonsense FROM nowhere"), "nobody").await;
+    assert_eq!(nonsense.code, Some(3), "{}", nonsense.stdout);
+    assert!(nonsense.stderr.contains("\"nowhere\" does not exist"), "{}", nonsense.stderr);
     let refused = check(&asked("SELECT count(*) FROM {table} WHERE state = 'sold'"), "kinds").await;
     assert_eq!(refused.code, Some(3), "{}", refused.stderr);
     assert!(refused.stderr.contains("invalid input value for enum state"), "{}", refused.stderr);

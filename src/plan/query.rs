@@ -130,8 +130,7 @@ impl Resolver<'_> {
             if section.is_of_readers {
                 settle_writer(report, query, (writes, several), section.has_arms);
             } else if writes {
-                // Each arm writes by itself, so there is nothing that both could say.
-                query.answers = Some(AnswerCompare::Off);
+                without_answers(report, query, WRITES);
             }
             if several && !section.is_of_readers {
                 let what = "a transaction is for the readers of a stream".to_owned();
@@ -183,31 +182,44 @@ fn settle_writer(
         report.at(&changes.span(), what, "delete it, or add `writes = true`".to_owned());
     }
     let why = match (writes, several) {
-        (true, _) => "a query that writes",
+        (true, _) => WRITES,
         (false, true) => "a transaction",
         (false, false) => return,
     };
+    without_answers(report, query, why);
     let whole = query.span();
-    let newest = query.newest_column.as_ref().map(|key| ("newest_column", key.span()));
+    if let Some(newest) = &query.newest_column {
+        report.at(&newest.span(), of_an_answer("newest_column", why), "delete it".to_owned());
+    }
+    if let Some(GpuChoice::On | GpuChoice::Alternate) = query.gpu {
+        let what = format!("{why} runs with the GPU off: nothing would prove that it ran there");
+        report.at(&whole, what, "delete `gpu`".to_owned());
+    }
+    if !has_arms {
+        query.gpu = Some(GpuChoice::Off);
+    }
+}
+
+/// A query that writes, in messages.
+const WRITES: &str = "a query that writes";
+
+/// Settles that answers are not compared, for this reason; what is said of them is a fault.
+fn without_answers(report: &mut Report<'_>, query: &mut Located<profile::Query>, why: &str) {
+    let whole = query.span();
     let tolerance = query.tolerance.as_ref().map(|key| ("tolerance", key.span()));
     let absolute = query.absolute_tolerance.as_ref().map(|key| ("absolute_tolerance", key.span()));
     let order_by = query.order_by.as_ref().map(|_| ("order_by", whole.clone()));
     let ties = query.ties.as_ref().map(|_| ("ties", whole.clone()));
     let compares = query.answers.is_some_and(|answers| answers != AnswerCompare::Off);
     let answers = compares.then(|| ("answers", whole.clone()));
-    let found = [newest, tolerance, absolute, order_by, ties, answers];
-    for (key, span) in found.into_iter().flatten() {
-        let what = format!("`{key}` is about the answer of one statement, and this is {why}");
-        report.at(&span, what, "delete it".to_owned());
-    }
-    if let Some(GpuChoice::On | GpuChoice::Alternate) = query.gpu {
-        let what = format!("{why} runs with the GPU off: nothing would prove that it ran there");
-        report.at(&whole, what, "delete `gpu`".to_owned());
+    for (key, span) in [tolerance, absolute, order_by, ties, answers].into_iter().flatten() {
+        report.at(&span, of_an_answer(key, why), "delete it".to_owned());
     }
     query.answers = Some(AnswerCompare::Off);
-    if !has_arms {
-        query.gpu = Some(GpuChoice::Off);
-    }
+}
+
+fn of_an_answer(key: &str, why: &str) -> String {
+    format!("`{key}` is about the answer of one statement, and this is {why}")
 }
 
 fn name(report: &mut Report<'_>, query: &Located<profile::Query>) -> Option<String> {

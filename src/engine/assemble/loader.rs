@@ -258,8 +258,9 @@ pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
     let (asked, dropped, blame) = (*asked, *dropped, *blame);
     let due = asked + dropped;
     // Each reader may have one in hand when the run ends, and one due behind it.
-    let few = u64::from(findings.plan.job.readers.count);
-    let kept = dropped as f64 <= QUERIES_DROPPED_MAX * due as f64 || dropped <= few;
+    let readers = u64::from(findings.plan.job.readers.count);
+    let paused_share = paused.as_secs_f64() / (findings.took.as_secs_f64() * readers as f64);
+    let kept = dropped as f64 <= QUERIES_DROPPED_MAX * due as f64 || dropped <= readers;
     let share = dropped as f64 / due.max(1) as f64 * 100.0;
     let (bottleneck, reason) = match blame.own_ratio() {
         _ if kept => (Bottleneck::None, "the queries' schedule was kept".to_owned()),
@@ -268,7 +269,7 @@ pub(super) fn queries_due(findings: &Findings<'_>) -> Option<QueriesDue> {
                 format!("{share:.0} % were never asked, as the loader or its machine stood still");
             (Bottleneck::Loader, reason)
         }
-        _ if paused.as_secs_f64() > EXPLAINS * findings.took.as_secs_f64() * few as f64 => {
+        _ if paused_share > EXPLAINS => {
             let reason =
                 format!("{share:.0} % were never asked, as the readers paused behind errors");
             (Bottleneck::Loader, reason)

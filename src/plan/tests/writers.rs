@@ -87,6 +87,11 @@ changes = "everything"
 sql = "SELECT 1"
 "#
     ));
+    let bench = |more: &str| {
+        format!("[bench]\nwrites = true\n[[bench.queries]]\nname = 'b'\nsql = 'SELECT 1'\n{more}")
+    };
+    let fault = faults(&bench("answers = 'rows'"));
+    assert!(fault.contains("`answers` is about the answer of one statement"), "{fault}");
     assert_snapshot!(faults(
         "[[bench.queries]]\nname = 'b'\nwrites = true\nchanges = []\nstatements = ['SELECT 1']\n"
     ));
