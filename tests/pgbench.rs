@@ -183,6 +183,26 @@ async fn what_is_no_script_of_pgbench_is_said() {
     ] {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
+    // One that comes through a pipe, or from standard input, opened with a byte order mark.
+    let marked = "\u{feff}\\set a random(1, 10)\nSELECT :a;\n";
+    fs::write(&script, marked).unwrap();
+    for (shell, name) in [("- <", "standard_input"), ("/dev/stdin <", "stdin"), ("<(cat", "")] {
+        let end = if shell.ends_with("cat") { ")" } else { "" };
+        let line = format!(
+            "{} profile from-pgbench {shell} {}{end}",
+            env!("CARGO_BIN_EXE_strom-load"),
+            script.display()
+        );
+        let output = Command::new("bash").args(["-c", &line]).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        assert!(text.contains("sql = \"SELECT :a\"") || text.contains("SELECT :a"), "{text}");
+        assert!(
+            name.is_empty() || text.contains(&format!("name = \"{}\"", name.replace('_', "-"))),
+            "{text}"
+        );
+    }
     let args = ["profile", "from-pgbench", "nowhere.sql"];
     let ended = Program::start(&args).end().await;
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

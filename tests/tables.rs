@@ -448,6 +448,35 @@ async fn a_foreign_table_is_loaded_through_and_read_back_by_ids() {
         "{}",
         ended.stderr
     );
+    // A check asks the server behind it for a row.
+    let folder = scratch();
+    let file = folder.path().join("p.toml");
+    std::fs::write(&file, format!("[stream]\nrows_per_s = 1200\n{COLUMNS}")).unwrap();
+    let check = async || {
+        let file = file.display().to_string();
+        let args = ["check", &file, "--table", "there", "--database-url", &database.address()];
+        Program::start(&args).end().await
+    };
+    let fits = check().await;
+    assert!(fits.stdout.starts_with("there takes the 3 columns"), "{}{}", fits.stdout, fits.stderr);
+    for (gone, back) in [
+        (
+            "ALTER SERVER far OPTIONS (SET dbname 'nowhere')",
+            "ALTER SERVER far OPTIONS (SET dbname 'NAME')",
+        ),
+        (
+            "ALTER FOREIGN TABLE there OPTIONS (table_name 'gone')",
+            "ALTER FOREIGN TABLE there OPTIONS (DROP table_name)",
+        ),
+    ] {
+        database.execute(gone).await;
+        let refused = check().await;
+        assert_eq!(refused.code, Some(3), "{}", refused.stdout);
+        let said =
+            "failed to read a row of the foreign table there from its server far within 10 s: ";
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+        database.execute(&back.replace("NAME", &far.name)).await;
+    }
     // Some rows here, and some there.
     far.execute("TRUNCATE there").await;
     let ended = run(&database, "both_ways", COLUMNS, &[]).await;

@@ -71,7 +71,7 @@ pub struct NewArgs {
 /// A script and how it is converted.
 #[derive(Debug, Args)]
 pub struct FromPgbenchArgs {
-    /// The script, such as `pgbench --show-script=tpcb-like` prints one
+    /// The script, such as `pgbench --show-script=tpcb-like` prints one; `-` for standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     /// What `:scale` is: the scale with which `pgbench -i` has made the tables

@@ -9,7 +9,7 @@ use crate::pgbench::Conversion;
 use crate::plan::{Overrides, Plan, ProfileSource};
 use crate::sink::terminal::Screen;
 
-use super::profiles::read_named;
+use super::profiles::read_once;
 use super::{Failure, log_warnings, on_server, print};
 
 pub(super) async fn profile(parsed: &Parsed, command: &ProfileCommand) -> Result<u8, Failure> {
@@ -54,8 +54,11 @@ async fn drafted(address: &Address, args: &FromTableArgs) -> Result<String, Fail
 
 /// What a script of pgbench is as a profile.
 fn from_pgbench(args: &FromPgbenchArgs) -> Result<String, Failure> {
-    let name = args.file.display().to_string();
-    let file = read_named(&args.file).map_err(|why| {
+    let name = match args.file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => args.file.display().to_string(),
+    };
+    let file = read_once(&args.file).map_err(|why| {
         let error = format!("failed to read `{name}`: {why}\n  fix: name a script of pgbench");
         Failure::new(exit::USAGE, error)
     })?;

@@ -1,7 +1,7 @@
 //! Profiles by file or by name: read, resolved all before anything starts, and shown.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -281,20 +281,35 @@ pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return Err("it is no plain file".to_owned());
     }
-    let bytes = read_file(path, ProfileFiles::BYTES_MAX).map_err(|error| error.to_string())?;
+    let mut file = read_once(path)?;
+    // A result says where it was, whichever folder the run was begun in.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    file.path = path.display().to_string();
+    Ok(file)
+}
+
+/// Reads a file that is read once, so that it may be a pipe, or standard input as `-`; or says why it cannot.
+pub(super) fn read_once(path: &Path) -> Result<NamedFile, String> {
+    let bytes = match path.as_os_str() == "-" {
+        true => read_up_to(io::stdin().lock(), ProfileFiles::BYTES_MAX),
+        false => read_file(path, ProfileFiles::BYTES_MAX),
+    };
+    let bytes = bytes.map_err(|error| error.to_string())?;
     if bytes.len() > ProfileFiles::BYTES_MAX {
         return Err(format!("it is larger than {} MiB", ProfileFiles::BYTES_MAX >> 20));
     }
     let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    // A result says where it was, whichever folder the run was begun in.
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     Ok(NamedFile::new(path.display().to_string(), text))
 }
 
-/// Reads no more than it takes to see that a file is too large: some have no end.
 fn read_file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+    read_up_to(File::open(path)?, bytes_max)
+}
+
+/// Reads no more than it takes to see that a file is too large: some have no end.
+fn read_up_to(from: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    from.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -4,6 +4,7 @@
 mod id_column;
 mod like;
 mod partitions;
+mod remote;
 mod rows;
 mod shape;
 
@@ -19,6 +20,7 @@ use super::reservation::Reservation;
 use super::{Error, Session};
 
 use partitions::{add_partitions, missing_partitions};
+use remote::{has_foreign, refuse_silent};
 use rows::highest_query;
 pub(crate) use rows::{batch_rows, count_since, rows_query, seen_query};
 pub(super) use rows::{copy_sql, order};
@@ -158,8 +160,8 @@ pub(crate) async fn prepare(
     })
 }
 
-/// Whether a stream's table is there and takes its rows, as far as the catalogue says; `false`: it is not there.
-/// Changes nothing.
+/// Whether a stream's table is there and takes its rows, as far as the catalogue says and as far as a server behind a
+/// foreign table answers; `false`: it is not there. Changes nothing, within a transaction.
 ///
 /// # Errors
 /// When the table does not fit the stream, or the role may not load or read it.
@@ -190,7 +192,10 @@ pub(crate) async fn takes(session: &mut Session, stream: &Stream) -> Result<bool
             let fix = format!("let the owner run: GRANT {missing} ON {table} TO {role}");
             Err(Error::refused(act, fact).with_fix(fix))
         }
-        _ => Ok(true),
+        _ => {
+            refuse_silent(session, found.oid).await?;
+            Ok(true)
+        }
     }
 }
 
@@ -274,15 +279,6 @@ fn of_tree(oid: u32) -> String {
     format!(
         "(c.oid = {oid} OR c.oid IN (SELECT t.relid FROM pg_catalog.pg_partition_tree({oid}::oid::regclass) t))"
     )
-}
-
-/// Whether a table is a foreign one, or has partitions that are.
-async fn has_foreign(session: &mut Session, oid: u32) -> Result<bool, Error> {
-    let sql = format!(
-        "SELECT pg_catalog.count(*) > 0 FROM pg_catalog.pg_class c WHERE c.relkind = 'f' AND {}",
-        of_tree(oid)
-    );
-    Ok(session.text("look for foreign tables", &sql).await?.as_deref() == Some("t"))
 }
 
 /// Counts all rows of a table whose rows nothing tells apart.

@@ -73,6 +73,14 @@ fn find_in<'d>(key: &str, value: &'d Value, names: &mut Vec<&'d str>) {
     }
 }
 
+/// A text without the byte order mark that some editors open a file in UTF-8 with.
+pub(super) fn without_mark(mut text: String) -> String {
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    text
+}
+
 /// What tells what was hashed from what another has: the first 128 bits, in hexadecimal digits.
 pub(super) fn fingerprint(digest: Sha256) -> String {
     let digest = digest.finalize();
@@ -90,7 +98,7 @@ impl NamedFile {
     /// The file at a path with what it holds.
     pub fn new(path: String, text: String) -> Self {
         let fingerprint = fingerprint(Sha256::new_with_prefix(text.as_bytes()));
-        Self { path, text, fingerprint }
+        Self { path, text: without_mark(text), fingerprint }
     }
 
     /// The values of a column of this file, which is CSV with the names of the columns in its first line; or what

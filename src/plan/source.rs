@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::de::DeTable;
 
 use super::fault::{FAULTS_MAX, Fault, Faults, Place, suggest};
-use super::files::{NamedFile, ProfileFiles};
+use super::files::{NamedFile, ProfileFiles, without_mark};
 use super::{Overrides, SqlPlace};
 use crate::profile::Profile;
 use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
@@ -63,7 +63,7 @@ impl ProfileSource {
             let what = format!("the profile is no text: byte {} is NUL", at + 1);
             return Err(fault(what, NO_PROFILE_FIX));
         }
-        String::from_utf8(bytes).map(|text| Self::new(name, text)).map_err(|error| {
+        String::from_utf8(bytes).map(|text| Self::new(name, without_mark(text))).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let (before, after) = error.as_bytes().split_at(good);
             let line = before.split(|byte| *byte == b'\n').count();

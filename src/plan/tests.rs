@@ -6,6 +6,7 @@ mod columns;
 mod conditional;
 mod files;
 mod left_over;
+mod numbers;
 mod pairs;
 mod parameters;
 mod recovery;

@@ -197,6 +197,10 @@ impl<'de> Deserialize<'de> for SettingValue {
                 Ok(SettingValue(value.to_string()))
             }
 
+            fn visit_i128<E: de::Error>(self, value: i128) -> Result<SettingValue, E> {
+                Ok(SettingValue(value.to_string()))
+            }
+
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<SettingValue, E> {
                 Ok(SettingValue(value.to_string()))
             }
@@ -224,6 +228,10 @@ impl<'de> Deserialize<'de> for Time {
             }
 
             fn visit_u64<E: de::Error>(self, value: u64) -> Result<Time, E> {
+                Ok(Time::Seconds(Number(value as f64)))
+            }
+
+            fn visit_i128<E: de::Error>(self, value: i128) -> Result<Time, E> {
                 Ok(Time::Seconds(Number(value as f64)))
             }
 
@@ -303,6 +311,10 @@ impl Visitor<'_> for NumberOrWord {
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Some(Number(value as f64)))
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Self::Value, E> {
         Ok(Some(Number(value as f64)))
     }
 

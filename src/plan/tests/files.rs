@@ -158,3 +158,29 @@ fn what_is_wrong_with_a_files_values_is_said_with_its_line() {
         assert!(faults.contains(says), "{says}: {faults}");
     }
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_a_text() {
+    let bytes = "\u{feff}[stream]\nrows_per_s = 0\n".as_bytes().to_vec();
+    let source = ProfileSource::decode("marked.toml", bytes).unwrap();
+    let said = Plan::resolve(&source, &Overrides::default()).unwrap_err().to_string();
+    assert!(
+        said.contains("--> marked.toml:2:14") && said.matches("error: ").count() == 1,
+        "{said}"
+    );
+    let text = "[stream]\n[[readers.queries]]\nname = 'top'\nsql_file = 'queries/top.sql'";
+    for (sql, statements) in [("\u{feff}SELECT 1\n", 0), ("\u{feff}-- two\nSELECT 1;\nSELECT 2", 2)]
+    {
+        let plan = resolve_of(text, &Ok(sql)).unwrap();
+        let Job::Stream(job) = plan.job else { panic!("no stream") };
+        let query = &job.readers.queries[0];
+        assert!(
+            !query.sql.contains('\u{feff}') && query.statements.len() == statements,
+            "{query:?}"
+        );
+    }
+    // What tells a file from another one is all of its bytes.
+    let [marked, plain] =
+        ["\u{feff}a\n1\n", "a\n1\n"].map(|text| NamedFile::new(String::new(), text.to_owned()));
+    assert!(marked.text == plain.text && marked.fingerprint != plain.fingerprint);
+}
