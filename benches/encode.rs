@@ -108,12 +108,6 @@ fn main() -> Result<(), Failure> {
 
 /// The default stream table.
 fn columns() -> Vec<Column> {
-    let column = |name: &str, sql_type, values| Column {
-        name: name.into(),
-        sql_type,
-        values,
-        null_ratio: 0.0,
-    };
     let label = |prefix: &str, max| Values::Label {
         prefix: prefix.into(),
         min: 1,
@@ -121,16 +115,16 @@ fn columns() -> Vec<Column> {
         pick: Pick::Random,
     };
     vec![
-        column("id", ColumnType::BigInt, Values::RowId),
-        column("category", ColumnType::Text, label("category_", 100)),
-        column("region", ColumnType::Text, label("region_", 20)),
-        column(
+        Column::new("id", ColumnType::BigInt, Values::RowId),
+        Column::new("category", ColumnType::Text, label("category_", 100)),
+        Column::new("region", ColumnType::Text, label("region_", 20)),
+        Column::new(
             "amount",
             ColumnType::Numeric { precision: 15, scale: 2 },
             Values::Decimal { min: 1_000, max: 1_000_000, pick: Pick::Random },
         ),
-        column("gpu_partition", ColumnType::Integer, Values::Partition),
-        column("created_at", ColumnType::TimestampTz, Values::DueTime),
+        Column::new("gpu_partition", ColumnType::Integer, Values::Partition),
+        Column::new("created_at", ColumnType::TimestampTz, Values::DueTime),
     ]
 }
 
@@ -140,7 +134,7 @@ const DOCUMENT: &str =
 
 /// Ways to choose a value, each beside the uniform one of its type, and texts that are put together.
 fn generators() -> Result<Vec<(&'static str, Column)>, ColumnFault> {
-    let column = |sql_type, values| Column { name: "n".into(), sql_type, values, null_ratio: 0.0 };
+    let column = |sql_type, values| Column::new("n", sql_type, values);
     let integer = |max, pick| column(ColumnType::Integer, Values::Integer { min: 1, max, pick });
     let zipf = || Pick::Zipf(Zipf::new(1.0));
     let texts = || ["new", "paid", "sent", "back"].map(str::to_owned).to_vec();
@@ -164,7 +158,7 @@ fn generators() -> Result<Vec<(&'static str, Column)>, ColumnFault> {
         let pattern = Pattern::of_json(DOCUMENT, sql_type == ColumnType::Jsonb)?;
         Ok::<_, ColumnFault>(column(sql_type, Values::Pattern(pattern)))
     };
-    let nullable = Column { null_ratio: 0.1, ..integer(100_000, Pick::Random) };
+    let nullable = integer(100_000, Pick::Random).with_nulls(0.1);
     Ok(vec![
         ("integer, uniform", integer(100_000, Pick::Random)),
         ("integer, uniform, NULLs", nullable),
@@ -198,12 +192,7 @@ fn city_by_country() -> Vec<Column> {
     let of = [("DE", choice(&["Berlin", "Hamburg", "Köln"])), ("FR", choice(&["Paris", "Lyon"]))];
     let of = of.into_iter().map(|(key, values)| (key.to_owned(), values)).collect();
     let city = Values::Conditional(Conditional { on: "country".to_owned(), of, others: None });
-    let column = |name: &str, values| Column {
-        name: name.to_owned(),
-        sql_type: ColumnType::Text,
-        values,
-        null_ratio: 0.0,
-    };
+    let column = |name: &str, values| Column::new(name, ColumnType::Text, values);
     vec![column("country", choice(&["DE", "FR"])), column("city", city)]
 }
 

@@ -9,6 +9,7 @@ mod numbers;
 mod order;
 mod partitions;
 mod queries;
+mod references;
 mod starter;
 mod text;
 mod unique;
@@ -71,7 +72,10 @@ pub struct SourceColumn {
     pub quoted: String,
     /// Its type, as the server writes it; of a domain the one beneath.
     pub sql_type: String,
-    /// Whether the type is an enum, whose labels are no values of the table.
+    /// The type whose values it takes, where that is another one: of an enum `text`, and so of an array's elements; of
+    /// those also the one beneath their domain.
+    pub takes: Option<String>,
+    /// Whether the type, or that of an array's elements, is an enum, whose labels are no values of the table.
     pub is_enum: bool,
     /// Whether it takes no NULL.
     pub not_null: bool,
@@ -138,12 +142,20 @@ pub struct ArrayStatistics {
 pub struct Reference {
     /// The columns that refer.
     pub columns: Vec<String>,
-    /// The table that they refer to, as SQL writes it.
+    /// The schema of the table that they refer to.
+    pub schema: String,
+    /// That table.
     pub table: String,
     /// The columns there.
     pub keys: Vec<String>,
-    /// The least and the greatest key there that the statistics know, of a key of one column.
-    pub range: Option<(String, String)>,
+    /// Whether it is the very table.
+    pub is_self: bool,
+    /// Whether our role may read the keys.
+    pub is_readable: bool,
+    /// Rows there, as the planner estimates; below 0: not known.
+    pub rows: f64,
+    /// Whether nothing is stored there.
+    pub is_empty: bool,
 }
 
 /// Statistics of several columns together.
@@ -185,9 +197,7 @@ pub fn draft(table: &SourceTable, options: &DraftOptions) -> Result<String, NoDr
 impl SourceColumn {
     /// The type as generators know it, if they do. A `numeric` without digits has those of its values.
     fn known_type(&self) -> Option<ColumnType> {
-        match self.sql_type.as_str() {
-            // By its labels, which are texts.
-            _ if self.is_enum => Some(ColumnType::Text),
+        match self.takes.as_deref().unwrap_or(&self.sql_type) {
             "character varying" => Some(ColumnType::Text),
             "numeric" => {
                 let Statistics { common, bounds, .. } = self.statistics.as_ref()?;
@@ -217,6 +227,12 @@ impl Statistics {
             true => (-self.n_distinct * rows).round().max(1.0),
             false => self.n_distinct.max(1.0),
         }
+    }
+
+    /// How many rows of so many were looked at: ANALYZE looks at 300 for each bucket that it may make.
+    fn sample(&self, rows: f64) -> f64 {
+        let buckets = self.bounds.len().saturating_sub(1).max(self.common.len()).max(100);
+        rows.min(300.0 * buckets as f64)
     }
 
     /// The share of the rows that have a value.

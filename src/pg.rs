@@ -15,6 +15,7 @@ pub(crate) mod copy;
 mod dial;
 mod disk;
 pub(crate) mod dry_run;
+pub(crate) mod element_types;
 pub mod embedded;
 pub(crate) mod error;
 pub(crate) mod extent;

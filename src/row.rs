@@ -47,7 +47,7 @@ pub use identity::RowIdentity;
 pub use lane::{Ids, Lane};
 pub use lines::CopyFormat;
 pub(crate) use lines::Lines;
-pub(crate) use literal::{measure, text_of_measure};
+pub(crate) use literal::{is_measured, measure, text_of_measure};
 pub use network::Network;
 pub use pattern::Pattern;
 pub(crate) use pick::ROWS_MAX;
@@ -73,9 +73,24 @@ pub struct Column {
     /// Probability of NULL, from 0 up to, but not including, 1. A column without NULLs is NOT NULL, see [`Column::has_nulls`].
     #[serde(skip_serializing_if = "is_zero")]
     pub null_ratio: f64,
+    /// The number by which the server knows the type of an array's elements, where that is one of the server's own: an
+    /// enum or a domain. `None`: a type that each server knows by the same number.
+    #[serde(skip)]
+    pub element_oid: Option<u32>,
 }
 
 impl Column {
+    /// A column without NULLs.
+    pub fn new(name: impl Into<String>, sql_type: ColumnType, values: Values) -> Self {
+        Self { name: name.into(), sql_type, values, null_ratio: 0.0, element_oid: None }
+    }
+
+    /// The same, with this probability of NULL.
+    #[must_use]
+    pub fn with_nulls(self, null_ratio: f64) -> Self {
+        Self { null_ratio, ..self }
+    }
+
     /// Whether some of its values may be NULL.
     pub fn has_nulls(&self) -> bool {
         self.null_ratio > 0.0 || self.values.have_nulls()

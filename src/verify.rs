@@ -265,8 +265,12 @@ impl SavedRun {
         let successors = self.successors(&mut session, &here).await?;
         // Keys that were added since do not count.
         let keys = pg::keys::find(&mut session, &stream.references()).await?;
+        let mut plan = self.plan.with_keys(&keys);
+        if stream.has_arrays() {
+            let types = pg::element_types::find(&mut session, &stream.table).await?;
+            plan.job.stream.set_element_types(&types);
+        }
         session.close().await;
-        let plan = self.plan.with_keys(&keys);
         let stream = &plan.job.stream;
         let course = stream.course(self.plan.common.seed);
         let evidence = Evidence {

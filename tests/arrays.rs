@@ -14,7 +14,8 @@ columns = [
 
 const TABLE: &str = "CREATE TYPE mood AS ENUM ('sad', 'glad'); \
     CREATE DOMAIN tags AS text[] CHECK (cardinality(VALUE) <= 3); \
-    CREATE TABLE held (id bigint, scores integer[], tags tags, moods mood[])";
+    CREATE DOMAIN code AS integer NOT NULL CHECK (VALUE > 0); \
+    CREATE TABLE held (id bigint, scores integer[], tags tags, moods mood[], codes code[])";
 
 #[tokio::test]
 async fn arrays_are_checked_sent_and_read_back() {
@@ -41,7 +42,26 @@ async fn arrays_are_checked_sent_and_read_back() {
             "column tags is tags, a domain of text[], not character varying(9)[]",
         ),
         ("\"integer[]\"", "\"bigint[]\"", "column scores is integer[], not bigint[]"),
-        ("name = \"tags\"", "name = \"moods\"", "column moods is mood[], not text[]"),
+        (
+            "name = \"tags\"",
+            "name = \"moods\"",
+            "column moods is mood[], of an enum, and has no label \"new\" (sad, glad)",
+        ),
+        (
+            "name = \"scores\"",
+            "name = \"moods\"",
+            "column moods is mood[], of an enum, not integer[]",
+        ),
+        (
+            "name = \"tags\"",
+            "name = \"codes\"",
+            "column codes is code[], of a domain of integer, not text[]",
+        ),
+        (
+            "name = \"scores\"",
+            "name = \"codes\"",
+            "column codes is code[], which takes no NULL among its elements, and the profile sends some",
+        ),
     ] {
         let refused = run(&COLUMNS.replace(from, to), &check).await;
         assert_eq!(refused.code, Some(3), "{}", refused.stderr);
@@ -84,4 +104,48 @@ async fn arrays_are_checked_sent_and_read_back() {
     database.execute("UPDATE held SET scores = scores || 5 WHERE id = 44").await;
     let altered = Program::start(&["verify", &results, "--database-url", &address]).end().await;
     assert_ne!(altered.code, Some(0), "{}", altered.stdout);
+}
+
+const OWN: &str = r#"
+columns = [
+    { name = "id", type = "bigint", values = "row_id" },
+    { name = "moods", type = "text[]", null_ratio = 0.1, values = { array = { of = { choice = { of = ["sad", "glad"], weights = [1, 3] } }, length = { integer = { min = 0, max = 3 } }, null_ratio = 0.2 } } },
+    { name = "codes", type = "integer[]", values = { array = { of = { integer = { min = 1, max = 50 } }, length = { integer = { min = 1, max = 2 } } } } },
+]
+"#;
+
+#[tokio::test]
+async fn arrays_of_the_servers_own_types_are_sent_and_read_back() {
+    let database = Database::create().await;
+    database.execute(TABLE).await;
+    let (folder, address) = (scratch(), database.address());
+    let file = folder.path().join("p.toml").display().to_string();
+    let head = "seed = 7\nwarmup_s = 0\nduration_s = 1\n[stream]\nrows_per_s = 900\n";
+    fs::write(&file, format!("{head}{OWN}")).unwrap();
+    let run = async |table: &str, more: &[&str]| {
+        let args = ["run", &file, "--database-url", &address, "--metrics-addr", "off"];
+        let args = [&args[..], &["--output", "out", "--table", table], more].concat();
+        Program::start(&args).end().await
+    };
+    let ended = run("held", &[]).await;
+    assert_eq!(ended.done()["stream"]["rows_found"], 900);
+    let results = ended.work().join("out").display().to_string();
+    let verified = Program::start(&["verify", &results, "--database-url", &address]).end().await;
+    assert!(verified.stdout.contains("900 read back"), "{}{}", verified.stdout, verified.stderr);
+    // A copy that the run makes has the types of what it is made like.
+    run("copied", &["--like", "held"]).await.done();
+    let alike = "SELECT count(*) FROM held JOIN copied USING (id, codes) WHERE held.moods IS NOT DISTINCT FROM copied.moods";
+    assert_eq!(database.number(alike).await, 900);
+    run("copied", &["--like", "held", "--recreate"]).await.done();
+    assert_eq!(database.number(alike).await, 900);
+
+    // A label that is gone is found before any row is sent.
+    let check = ["check", &file, "--database-url", &address, "--table", "held"];
+    let fits = Program::start(&check).end().await;
+    assert!(fits.stdout.contains("held takes the 3 columns"), "{}", fits.stderr);
+    database.execute("ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'").await;
+    let refused = Program::start(&check).end().await;
+    assert_eq!(refused.code, Some(3));
+    let fact = "column moods is mood[], of an enum, and has no label \"sad\" (blue, glad)";
+    assert!(refused.stderr.contains(fact), "{}", refused.stderr);
 }

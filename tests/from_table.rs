@@ -2,6 +2,7 @@
 
 mod arrays;
 mod likeness;
+mod references;
 
 use serde_json::{Value, json};
 
@@ -206,9 +207,8 @@ async fn what_is_not_known_is_said() {
         .execute(
             "CREATE TABLE never (id bigint PRIMARY KEY); CREATE TABLE empty (id bigint); ANALYZE empty; \
              CREATE VIEW seen AS SELECT 1 AS a; \
-             CREATE TYPE mood AS ENUM ('glad'); \
-             CREATE TABLE hard (id bigint, moods mood[] NOT NULL, wait interval NOT NULL); \
-             INSERT INTO hard SELECT i, '{glad}', '1 s' FROM generate_series(1, 100) i; ANALYZE hard; \
+             CREATE TABLE hard (id bigint, waits interval[] NOT NULL, wait interval NOT NULL); \
+             INSERT INTO hard SELECT i, '{1 s}', '1 s' FROM generate_series(1, 100) i; ANALYZE hard; \
              CREATE TABLE part (id bigint, secret text NOT NULL, free text); \
              INSERT INTO part SELECT i, 's', 'f' FROM generate_series(1, 100) i; ANALYZE part; \
              CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; ANALYZE bare; \
@@ -247,7 +247,7 @@ async fn what_is_not_known_is_said() {
       fix: name a table
     error: failed to read the statistics of gone: there is no such table that this role can see
       fix: name it with its schema, such as shop.orders
-    error: failed to draft a profile of hard: column moods: no generator makes values of type mood[]; column wait: no generator makes values of type interval
+    error: failed to draft a profile of hard: column waits: no generator makes values of type interval[]; column wait: no generator makes values of type interval
       fix: let a row leave these columns out (a default, or no NOT NULL), or make a copy of the table without them
     error: failed to read the statistics of bare: it has no columns
       fix: name a table with columns

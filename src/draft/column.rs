@@ -7,11 +7,9 @@ use super::order::Order;
 use super::partitions::listed;
 use super::unique::{Keys, NUMBER_CHARS};
 use super::values::{Drawing, Drawn, rounded};
-use super::{
-    DraftOptions, Filling, NoDraft, Reference, SourceColumn, SourceTable, Statistics, measure,
-};
+use super::{DraftOptions, Filling, NoDraft, SourceColumn, SourceTable, Statistics, measure};
 use crate::profile::{self, Number, Values};
-use crate::row::{self, ColumnType};
+use crate::row::ColumnType;
 
 /// A column as it is drafted.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,8 +26,8 @@ pub(super) struct Drafted<'a> {
 /// A table whose columns are drafted.
 pub(super) struct Drafting<'a> {
     table: &'a SourceTable,
-    options: &'a DraftOptions,
-    keys: Keys<'a>,
+    pub(super) options: &'a DraftOptions,
+    pub(super) keys: Keys<'a>,
     /// Values that partitions are listed for.
     listed: Vec<String>,
 }
@@ -90,10 +88,9 @@ impl<'a> Drafting<'a> {
         let Some(sql_type) = source.known_type() else {
             return left_or(format!("no generator makes values of type {}", source.sql_type));
         };
+        let key = self.drawn_key(source, sql_type);
         let drafted = |Drawn { values, mut notes }: Drawn, null_ratio: f64| {
-            if let Some(reference) = self.keys.reference(source) {
-                notes.push(self.refers(source, sql_type, reference));
-            }
+            notes.extend(self.key_notes(source, key));
             let null_ratio = Some(rounded(null_ratio)).filter(|ratio| *ratio > 0.0);
             let column = profile::Column {
                 name: Some(source.name.clone().into()),
@@ -121,7 +118,7 @@ impl<'a> Drafting<'a> {
         if statistics.is_all_null() {
             return left_or("all of its values are NULL".to_owned());
         }
-        if let Some(drawn) = self.by_role(source, sql_type, statistics) {
+        if let (None, Some(drawn)) = (key, self.by_role(source, sql_type, statistics)) {
             return drafted(drawn, if source.not_null { 0.0 } else { statistics.null_frac });
         }
         let listed = self.listed(source, statistics);
@@ -138,12 +135,12 @@ impl<'a> Drafting<'a> {
             rows: self.table.rows,
             keep_values: self.options.keep_values,
             within: self.within(source, sql_type, &known),
-            has_keys: self.key_range(source).is_some(),
             listed,
         };
-        let drawn = match sql_type {
-            ColumnType::Array(element) => elements::draw(&drawing, element.into()),
-            _ => drawing.draw(),
+        let drawn = match (key, sql_type) {
+            (Some(key), _) => drawing.keys(key),
+            (None, ColumnType::Array(element)) => elements::draw(&drawing, element.into()),
+            (None, _) => drawing.draw(),
         };
         match drawn {
             Ok(mut drawn) => {
@@ -153,7 +150,7 @@ impl<'a> Drafting<'a> {
                          others"
                     ));
                 }
-                drawn.notes.extend(self.partition_note(source, &drawing));
+                drawn.notes.extend(self.partition_note(source, &drawing, key.is_some()));
                 drafted(drawn, statistics.null_frac)
             }
             Err(why) => left_or(why),
@@ -186,7 +183,7 @@ impl<'a> Drafting<'a> {
     }
 
     /// The values that partitions are for, if these of the column are among them.
-    fn listed(&self, source: &SourceColumn, statistics: &Statistics) -> &[String] {
+    pub(super) fn listed(&self, source: &SourceColumn, statistics: &Statistics) -> &[String] {
         let is_listed = |text: &String| self.listed.contains(text);
         let mut common = statistics.common.iter();
         let is_key = self.keys.is_of_partitions(source);
@@ -194,7 +191,12 @@ impl<'a> Drafting<'a> {
     }
 
     /// What is to be said of a key of partitions.
-    fn partition_note(&self, source: &SourceColumn, drawing: &Drawing<'_>) -> Option<String> {
+    fn partition_note(
+        &self,
+        source: &SourceColumn,
+        drawing: &Drawing<'_>,
+        has_key: bool,
+    ) -> Option<String> {
         let all_shown = || {
             let mut common = drawing.statistics.common.iter();
             common.all(|(text, _)| drawing.is_shown(text)) && drawing.others().is_none()
@@ -203,6 +205,9 @@ impl<'a> Drafting<'a> {
         let is_kept = drawing.within.is_some() || drawing.sql_type == ColumnType::Boolean;
         let said = match drawing.listed {
             _ if !self.keys.is_of_partitions(source) => return None,
+            _ if has_key => {
+                "it says which partition a row goes into: a key that no partition takes is refused"
+            }
             [] if is_kept => return None,
             _ if !all_shown() => {
                 "it says which partition a row goes into: rows with values that are made up are refused, unless a \
@@ -236,19 +241,13 @@ impl<'a> Drafting<'a> {
         notes
     }
 
-    /// Ends that the values must not leave: those of the keys referred to, and of partitions.
+    /// Ends that the values must not leave: those of partitions.
     fn within(
         &self,
         source: &SourceColumn,
         sql_type: ColumnType,
         statistics: &Statistics,
     ) -> Option<[f64; 2]> {
-        let ends = |low: &str, high: &str| {
-            Some([row::measure(sql_type, low)?, row::measure(sql_type, high)?])
-        };
-        if let Some((low, high)) = self.key_range(source) {
-            return ends(low, high);
-        }
         if self.keys.is_of_partitions(source) {
             let texts =
                 statistics.bounds.iter().chain(statistics.common.iter().map(|(text, _)| text));
@@ -258,33 +257,5 @@ impl<'a> Drafting<'a> {
             return Some(ends).filter(|[low, high]| low <= high);
         }
         None
-    }
-
-    /// The range of keys that the column must keep to. A copy has no foreign keys, and values that are kept are there.
-    fn key_range(&self, source: &SourceColumn) -> Option<&'a (String, String)> {
-        let is_free = self.options.copy.is_some() || self.options.keep_values;
-        self.keys.reference(source).filter(|_| !is_free)?.range.as_ref()
-    }
-
-    fn refers(&self, source: &SourceColumn, sql_type: ColumnType, own: &Reference) -> String {
-        let Reference { table, keys, range, columns } = own;
-        let to = format!("refers to {table} ({})", keys.join(", "));
-        if self.options.copy.is_some() {
-            return format!("{to}, which the copy does not");
-        }
-        match range {
-            _ if columns.len() > 1 => {
-                format!("{to} together with others: rows whose keys are not there are refused")
-            }
-            Some(_) if row::measure(sql_type, "0").is_some() => format!(
-                "{to}: drawn within the range of keys that the statistics know; a key that is missing there is refused"
-            ),
-            _ if self.options.keep_values && source.statistics.is_some() => {
-                format!("{to}: only its common values are sure to be there")
-            }
-            _ => format!(
-                "{to}: keys that are made up are refused; --keep-values writes those that are there"
-            ),
-        }
     }
 }

@@ -46,6 +46,7 @@ pub(super) fn draw(drawing: &Drawing<'_>, element: ColumnType) -> Result<Drawn, 
     let column = SourceColumn {
         name: drawing.column.name.clone(),
         sql_type: element.to_string(),
+        is_enum: drawing.column.is_enum,
         ..SourceColumn::default()
     };
     let own = Drawing { column: &column, sql_type: element, statistics: &statistics, ..*drawing }

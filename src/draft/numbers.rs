@@ -142,16 +142,12 @@ impl<'a> Drawing<'a> {
         (share, distinct): (f64, f64),
         pick: Option<Pick>,
     ) -> Values {
-        let Buckets { bounds, weights } = match self.within {
-            Some(ends) if self.has_keys => Buckets {
-                bounds: ends.map(|end| row::text_of_measure(self.sql_type, end)).to_vec(),
-                weights: Vec::new(),
-            },
-            _ if self.keep_values => Buckets {
+        let Buckets { bounds, weights } = match self.keep_values {
+            true => Buckets {
                 bounds: texts.iter().map(|text| (*text).to_owned()).collect(),
                 weights: shape.own_weights(),
             },
-            _ => measure::rounded(self.sql_type, shape, ends),
+            false => measure::rounded(self.sql_type, shape, ends),
         };
         if bounds.len() < 2 {
             let one = row::text_of_measure(self.sql_type, ends[0]);

@@ -82,9 +82,12 @@ fn orders() -> SourceTable {
         unique_keys: vec![vec!["id".to_owned()]],
         references: vec![Reference {
             columns: vec!["customer".to_owned()],
-            table: "shop.customers".to_owned(),
+            schema: "shop".to_owned(),
+            table: "customers".to_owned(),
             keys: vec!["id".to_owned()],
-            range: Some(("1".to_owned(), "5019".to_owned())),
+            is_readable: true,
+            rows: 5_000.0,
+            ..Reference::default()
         }],
         checks: vec!["orders_amount_check".to_owned()],
         extended: vec![Extended {
@@ -478,9 +481,12 @@ fn every_unique_key_is_kept_or_told() {
 fn keys_of_other_tables_are_never_counted_beyond_them() {
     let reference = |columns: &[&str]| Reference {
         columns: columns.iter().map(|name| (*name).to_owned()).collect(),
-        table: "odd.others".to_owned(),
+        schema: "odd".to_owned(),
+        table: "others".to_owned(),
         keys: vec!["id".to_owned()],
-        range: Some(("1".to_owned(), "1000".to_owned())),
+        is_readable: true,
+        rows: 1_000.0,
+        ..Reference::default()
     };
     let even = |high: &str| along(found(-1.0, 0.0, 8), &["1", high]);
     let one = SourceTable {
@@ -488,7 +494,7 @@ fn keys_of_other_tables_are_never_counted_beyond_them() {
         ..table(vec![column("a", "bigint", even("500"))], &[&["a"]])
     };
     let text = drafted(&one, &DraftOptions::default());
-    assert_eq!(values(&text), [r#"{ histogram = { bounds = ["1", "1000"] } }"#]);
+    assert_eq!(values(&text), [r#"{ reference = { table = "odd.others", column = "id" } }"#]);
     assert!(
         text.contains(
             "# Unique there, and drawn here so that rows may come twice, which are refused: (a)."
@@ -513,7 +519,7 @@ fn keys_of_other_tables_are_never_counted_beyond_them() {
     };
     let text = drafted(&lines, &DraftOptions::default());
     assert!(values(&text)[1].contains("min = 1002, max = 2147483647"), "{text}");
-    assert!(values(&text)[0].contains("histogram") && !text.contains("# Unique there"), "{text}");
+    assert!(values(&text)[0].contains("reference") && !text.contains("# Unique there"), "{text}");
 }
 
 #[test]

@@ -100,8 +100,8 @@ fn notice(keep_values: bool) -> &'static str {
             "No text of the table is in this file: labels stand for its values. Of numbers and times it has the ends of \
              their ranges and the shape between, rounded: numbers to two digits, days to months, moments to days \
              or hours (by that, whole numbers below 100 or of a range below 100, and ranges of less than 60 days, are \
-             exact). Keys of other tables and of partitions have their ends as they are, and so have the values that \
-             partitions are for. --keep-values writes the values themselves."
+             exact). Keys of partitions have their ends as they are, and so have the values that partitions are for. \
+             --keep-values writes the values themselves."
         }
     }
 }

@@ -84,8 +84,18 @@ impl<'a> Keys<'a> {
         self.table.columns.iter().find(|column| column.name == name)
     }
 
-    pub(super) fn reference(&self, column: &SourceColumn) -> Option<&'a Reference> {
-        self.table.references.iter().find(|own| own.columns.contains(&column.name))
+    /// The foreign keys that the column is in.
+    pub(super) fn references<'c>(
+        &self,
+        column: &'c SourceColumn,
+    ) -> impl Iterator<Item = &'a Reference> + use<'a, 'c> {
+        let all = self.table.references.iter();
+        all.filter(|own| own.columns.contains(&column.name))
+    }
+
+    /// Whether its values are keys of a table.
+    fn refers(&self, column: &SourceColumn) -> bool {
+        self.references(column).next().is_some()
     }
 
     pub(super) fn is_identity(&self, column: &SourceColumn) -> bool {
@@ -139,7 +149,7 @@ impl<'a> Keys<'a> {
             Some(ColumnType::Text) => is_plain,
             _ => false,
         };
-        is_free && fits && self.reference(column).is_none()
+        is_free && fits && !self.refers(column)
     }
 
     /// Whether a key is unique, as its columns are drafted.
@@ -175,7 +185,7 @@ impl<'a> Keys<'a> {
 
     /// Whether its values must be keys of another table. A copy has no foreign keys.
     fn refers_there(&self, column: &SourceColumn) -> bool {
-        self.options.copy.is_none() && self.reference(column).is_some()
+        self.options.copy.is_none() && self.refers(column)
     }
 
     /// The column of a key that is to be counted, if one can be: of several whole numbers that with the most values,

@@ -36,10 +36,8 @@ pub(super) struct Drawing<'a> {
     pub(super) rows: f64,
     /// Whether the table's values may be shown.
     pub(super) keep_values: bool,
-    /// Ends that the values must stay within, as they are: those of keys or of partitions.
+    /// Ends that the values must stay within, as they are: those of partitions.
     pub(super) within: Option<[f64; 2]>,
-    /// Whether it has keys of another table, any of which may come.
-    pub(super) has_keys: bool,
     /// Values that partitions are for, one by one: they stand in the catalogue.
     pub(super) listed: &'a [String],
 }
@@ -79,8 +77,7 @@ impl Drawing<'_> {
         if others < (1.0 - ALL_COMMON) * statistics.present() || bounds.len() < 2 {
             return (Cow::Borrowed(statistics), 0);
         }
-        // ANALYZE looks at 300 rows for each bucket that it may make.
-        let sample = rows.min(300.0 * (bounds.len() - 1).max(common.len()).max(100) as f64);
+        let sample = statistics.sample(rows);
         // Of the values that are in no list. Those that are may be most of all, and then far above it.
         let mean = sample * others / (distinct - common.len() as f64).max(1.0);
         let is_common = |(_, share): &&(String, f64)| {
@@ -90,6 +87,11 @@ impl Drawing<'_> {
         let kept: Vec<_> = common.iter().filter(is_common).cloned().collect();
         let dropped = common.len() - kept.len();
         (Cow::Owned(Statistics { common: kept, ..statistics.clone() }), dropped)
+    }
+
+    /// How many rows the statistics are of.
+    pub(super) fn sample(&self) -> f64 {
+        self.statistics.sample(self.rows)
     }
 
     /// How the values follow the rows. ANALYZE reads one partition after the other, so of keys that say in which

@@ -157,7 +157,8 @@ fn columns_sql(oid: u32) -> String {
     format!(
         "WITH RECURSIVE {} SELECT pg_catalog.json_build_object('name', a.attname, \
          'quoted', pg_catalog.quote_ident(a.attname), 'sql_type', pg_catalog.format_type(b.type, b.modifier), \
-         'is_enum', EXISTS (SELECT FROM pg_catalog.pg_type e WHERE e.oid = b.type AND e.typtype = 'e'), \
+         'takes', CASE WHEN e.typtype = 'e' THEN 'text' WHEN o.attnum IS NOT NULL THEN pg_catalog.format_type(o.type, o.modifier) END \
+         || CASE WHEN o.attnum IS NULL THEN '' ELSE '[]' END, 'is_enum', e.typtype = 'e', \
          'not_null', a.attnotnull OR b.strict, 'filling', CASE WHEN a.attgenerated <> '' THEN 'generated' \
          WHEN a.attidentity <> '' OR {} THEN 'numbered' WHEN a.atthasdef OR b.filled THEN 'default' ELSE 'nothing' END, \
          'is_readable', pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT'), \
@@ -171,7 +172,8 @@ fn columns_sql(oid: u32) -> String {
          AND s.tablename = c.relname AND s.attname = a.attname AND s.inherited = (c.relkind = 'p'))) \
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid JOIN pg_catalog.pg_type t ON t.oid = a.atttypid \
-         JOIN beneath b ON b.attnum = a.attnum WHERE c.oid = {oid} ORDER BY a.attnum",
+         JOIN beneath b ON b.attnum = a.attnum LEFT JOIN elements o ON o.attnum = a.attnum \
+         JOIN pg_catalog.pg_type e ON e.oid = coalesce(o.type, b.type) WHERE c.oid = {oid} ORDER BY a.attnum",
         beneath_sql(oid),
         numbered_by("a"),
         arrays_sql()
@@ -212,14 +214,17 @@ fn names(table: &str, numbers: &str) -> String {
 }
 
 fn references_sql(oid: u32) -> String {
+    // A partitioned table has its rows in its leaves.
+    let leaves = "(SELECT r.oid, r.reltuples FROM pg_catalog.pg_class r WHERE r.oid = c.oid AND c.relkind <> 'p' \
+         UNION ALL SELECT r.oid, r.reltuples FROM pg_catalog.pg_partition_tree(c.oid) t \
+         JOIN pg_catalog.pg_class r ON r.oid = t.relid WHERE t.isleaf AND c.relkind = 'p') leaf";
     format!(
-        "SELECT pg_catalog.json_build_object('columns', {}, 'table', k.confrelid::regclass::text, 'keys', {}, \
-         'range', (SELECT pg_catalog.json_build_array(b.all_of[1], b.all_of[pg_catalog.cardinality(b.all_of)]) \
-         FROM (SELECT s.histogram_bounds::text::text[] AS all_of FROM pg_catalog.pg_stats s \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = k.confkey[1] \
-         WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname \
-         AND s.inherited = (c.relkind = 'p') AND pg_catalog.cardinality(k.confkey) = 1) b \
-         WHERE pg_catalog.cardinality(b.all_of) > 1)) \
+        "SELECT pg_catalog.json_build_object('columns', {}, 'schema', n.nspname, 'table', c.relname, 'keys', {}, \
+         'is_self', k.confrelid = k.conrelid, \
+         'is_readable', pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (SELECT \
+         pg_catalog.bool_and(pg_catalog.has_column_privilege(c.oid, key, 'SELECT')) FROM pg_catalog.unnest(k.confkey) key), \
+         'rows', (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) ELSE -1 END FROM {leaves}), \
+         'is_empty', (SELECT coalesce(sum(pg_catalog.pg_relation_size(leaf.oid)), 0) = 0 FROM {leaves})) \
          FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.confrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          WHERE k.conrelid = {oid} AND k.contype = 'f' AND k.conparentid = 0 ORDER BY k.conname",

@@ -41,23 +41,17 @@ pub(crate) fn default_columns() -> Vec<Column> {
         max,
         pick: Pick::Random,
     };
-    let column = |name: &str, sql_type, values| Column {
-        name: name.to_owned(),
-        sql_type,
-        values,
-        null_ratio: 0.0,
-    };
     vec![
-        column("id", ColumnType::BigInt, Values::RowId),
-        column("category", ColumnType::Text, label("category_", 100)),
-        column("region", ColumnType::Text, label("region_", 20)),
-        column(
+        Column::new("id", ColumnType::BigInt, Values::RowId),
+        Column::new("category", ColumnType::Text, label("category_", 100)),
+        Column::new("region", ColumnType::Text, label("region_", 20)),
+        Column::new(
             "amount",
             ColumnType::Numeric { precision: 15, scale: 2 },
             Values::Decimal { min: 1_000, max: 1_000_000, pick: Pick::Random },
         ),
-        column("gpu_partition", ColumnType::Integer, Values::Partition),
-        column("created_at", ColumnType::TimestampTz, Values::DueTime),
+        Column::new("gpu_partition", ColumnType::Integer, Values::Partition),
+        Column::new("created_at", ColumnType::TimestampTz, Values::DueTime),
     ]
 }
 
@@ -202,7 +196,7 @@ impl<'a> Written<'a> {
         // A column without a name is reported by now, and still checked.
         let name = self.name.unwrap_or_default().to_owned();
         let null_ratio = self.null_ratio.map_or(0.0, |ratio| ratio.0);
-        let column = Column { name, sql_type: sql_type?, values, null_ratio };
+        let column = Column::new(name, sql_type?, values).with_nulls(null_ratio);
         match column.check() {
             Ok(()) => Some(column),
             Err(ColumnError { column: name, fault }) => {
@@ -276,7 +270,8 @@ fn is_around_row_id(column: &profile::Column) -> bool {
     sql_type.zip(pattern).is_some_and(|(sql_type, pattern)| {
         let null_ratio = column.null_ratio.map_or(0.0, |ratio| ratio.0);
         let values = Values::Pattern(pattern);
-        RowIdentity::of(&Column { name: String::new(), sql_type, values, null_ratio }).is_some()
+        let column = Column::new("", sql_type, values).with_nulls(null_ratio);
+        RowIdentity::of(&column).is_some()
     })
 }
 

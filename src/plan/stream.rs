@@ -106,6 +106,20 @@ pub enum StreamRate {
 }
 
 impl Stream {
+    /// Whether it has columns of arrays, which name the type of their elements by a number.
+    pub(crate) fn has_arrays(&self) -> bool {
+        self.columns.iter().any(|column| column.sql_type.element().is_some())
+    }
+
+    /// Takes the numbers of the types of arrays' elements that are the server's own, by the name of the column.
+    pub(crate) fn set_element_types(&mut self, found: &[(String, u32)]) {
+        for column in &mut self.columns {
+            let own = found.iter().find(|(name, _)| *name == column.name);
+            column.element_oid =
+                own.filter(|_| column.sql_type.element().is_some()).map(|(_, oid)| *oid);
+        }
+    }
+
     /// When the rows of all lanes are due; `None` if the stream is unthrottled. The run and its
     /// audit make the rows' due times from this alone.
     pub fn course(&self, seed: u64) -> Option<Course> {

@@ -125,15 +125,9 @@ mod tests {
     }
 
     fn a_batch_is_one_stream(max_chars: u32, batches: &[u64]) {
-        let column = |name: &str, sql_type, values| Column {
-            name: name.into(),
-            sql_type,
-            values,
-            null_ratio: 0.0,
-        };
         let columns = [
-            column("id", ColumnType::BigInt, Values::RowId),
-            column("t", ColumnType::Text, Values::Text { min_chars: 0, max_chars }),
+            Column::new("id", ColumnType::BigInt, Values::RowId),
+            Column::new("t", ColumnType::Text, Values::Text { min_chars: 0, max_chars }),
         ];
         let mut encoder = Encoder::new(&columns, 7, 1, 1).unwrap();
         let mut batch = BatchEncoder::new(&columns, 7, 1, 1).unwrap();

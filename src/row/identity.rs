@@ -113,7 +113,7 @@ mod tests {
     use crate::row::{Encoder, Lane, Pattern, RunTag};
 
     fn column(sql_type: ColumnType, values: Values) -> Column {
-        Column { name: "id".to_owned(), sql_type, values, null_ratio: 0.0 }
+        Column::new("id", sql_type, values)
     }
 
     fn pattern(text: &str) -> Column {
@@ -224,7 +224,7 @@ mod tests {
         for text in ["order-7", "{row_id}{row_id}", "{row_id}-{hex:2}", "{uuid}", ""] {
             assert_eq!(RowIdentity::of(&pattern(text)), None, "{text}");
         }
-        let with_nulls = Column { null_ratio: 0.5, ..pattern("order-{row_id}") };
+        let with_nulls = pattern("order-{row_id}").with_nulls(0.5);
         assert_eq!(RowIdentity::of(&with_nulls), None);
         let padded = Column { sql_type: ColumnType::Char(40), ..pattern("order-{row_id}") };
         assert_eq!(RowIdentity::of(&padded), None);

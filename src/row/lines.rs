@@ -105,18 +105,12 @@ mod tests {
 
     #[test]
     fn a_batch_is_lines_of_escaped_values() {
-        let column = |name: &str, sql_type, values| Column {
-            name: name.to_owned(),
-            sql_type,
-            values,
-            null_ratio: 0.0,
-        };
         let prefix = "a\tb\\N\nc".to_owned();
         let label = Values::Label { prefix, min: 7, max: 7, pick: Pick::default() };
         let columns = [
-            column("id", ColumnType::BigInt, Values::RowId),
-            column("t", ColumnType::Text, label),
-            column("at", ColumnType::TimestampTz, Values::DueTime),
+            Column::new("id", ColumnType::BigInt, Values::RowId),
+            Column::new("t", ColumnType::Text, label),
+            Column::new("at", ColumnType::TimestampTz, Values::DueTime),
         ];
         let mut batch =
             BatchEncoder::new(&columns, 7, 1, 1).unwrap().in_format(CopyFormat::Text, &columns);

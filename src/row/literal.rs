@@ -100,7 +100,7 @@ impl ColumnType {
 }
 
 /// Whether values of the type are numbers or moments, that have a measure.
-pub(super) fn is_measured(sql_type: ColumnType) -> bool {
+pub(crate) fn is_measured(sql_type: ColumnType) -> bool {
     use ColumnType as T;
     matches!(
         sql_type,

@@ -252,12 +252,8 @@ pub struct Others {
 impl Elements {
     /// One of them as a column, of a column of arrays.
     pub(crate) fn element(&self, column: &Column) -> Column {
-        Column {
-            name: column.name.clone(),
-            sql_type: column.sql_type.element().unwrap_or(column.sql_type),
-            values: self.of.clone(),
-            null_ratio: self.null_ratio,
-        }
+        let sql_type = column.sql_type.element().unwrap_or(column.sql_type);
+        Column::new(&column.name, sql_type, self.of.clone()).with_nulls(self.null_ratio)
     }
 
     /// The fewest and the most; `None` if no number of them is said.

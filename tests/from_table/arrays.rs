@@ -60,3 +60,40 @@ async fn arrays_are_like_those_of_the_table() {
         refused.stderr
     );
 }
+
+#[tokio::test]
+async fn arrays_of_enums_and_domains_are_drafted_as_what_is_beneath() {
+    let database = Database::create().await;
+    database
+        .execute(
+            "CREATE TYPE mood AS ENUM ('sad', 'glad', 'calm'); CREATE DOMAIN code AS integer CHECK (VALUE > 0); \
+             CREATE DOMAIN feeling AS mood; \
+             CREATE TABLE source (id bigint PRIMARY KEY, moods mood[] NOT NULL, codes code[] NOT NULL, \
+                 feelings feeling[]); \
+             SELECT setseed(0.5); \
+             INSERT INTO source SELECT i, '{glad}', \
+                 ARRAY[1 + floor(random() * 20)::int], ARRAY['calm']::feeling[] \
+             FROM generate_series(1, 5000) i; \
+             UPDATE source SET moods = CASE WHEN id % 2 = 0 THEN '{sad}' ELSE '{glad,calm}' END::mood[]; ANALYZE source",
+        )
+        .await;
+    let text = drafted(&database, &["source"]).await;
+    for part in [
+        "name = \"moods\"\ntype = \"text[]\"",
+        "name = \"codes\"\ntype = \"integer[]\"",
+        "name = \"feelings\"\ntype = \"text[]\"",
+        "\"glad\"",
+        "of = [\"calm\"]",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    let ended = run(&database, &text, &A_SECOND).await;
+    assert_eq!(ended.done()["stream"]["rows_found"], 2000, "{}", ended.stderr);
+    let copied = drafted(&database, &["source", "--table", "copied"]).await;
+    run(&database, &copied, &A_SECOND).await.done();
+    let types = "SELECT attname, atttypid::regtype FROM pg_attribute WHERE attrelid = 'copied'::regclass AND attnum > 1";
+    assert_eq!(
+        database.rows(types).await,
+        [["moods", "mood[]"], ["codes", "code[]"], ["feelings", "feeling[]"]]
+    );
+}

@@ -3,9 +3,9 @@
 use std::process::Command;
 
 use serde_json::json;
-use strom_load::row::{ColumnType, ElementType, Elements, Others, Pattern, Pick, Values};
+use strom_load::row::{Column, ColumnType, ElementType, Elements, Others, Pattern, Pick, Values};
 
-use super::described;
+use super::{Place, comes_back_as, described};
 use crate::support::{Database, Program, python, scratch};
 
 /// Arrays of every type: empty ones, with NULLs, and with texts that must stand in quotes.
@@ -140,4 +140,46 @@ async fn psycopg_reads_the_arrays_that_are_described() {
         rows += 1;
     }
     assert_eq!(rows, 300);
+}
+
+#[tokio::test]
+async fn arrays_of_enums_and_domains_come_back_as_they_were_sent() {
+    let database = Database::create().await;
+    database
+        .execute(
+            "CREATE TYPE mood AS ENUM ('sad', 'glad', 'it''s'); CREATE DOMAIN code AS integer CHECK (VALUE > 0); \
+             CREATE DOMAIN small_code AS code CHECK (VALUE < 1000); CREATE DOMAIN feeling AS mood; \
+             CREATE DOMAIN price AS numeric(8,2)",
+        )
+        .await;
+    let choice = |of: &[&str]| Values::Choice {
+        of: of.iter().map(|text| (*text).to_owned()).collect(),
+        weights: vec![],
+        others: None,
+        pick: Pick::Random,
+    };
+    let whole = |min, max| Values::Integer { min, max, pick: Pick::Random };
+    let (mut columns, mut types) =
+        (vec![Column::new("id", ColumnType::BigInt, Values::RowId)], vec!["bigint".to_owned()]);
+    for (own, element, of) in [
+        ("mood", ElementType::Text, choice(&["sad", "glad", "it's"])),
+        ("feeling", ElementType::Text, choice(&["glad"])),
+        ("code", ElementType::Integer, whole(1, 99_999)),
+        ("small_code", ElementType::Integer, whole(1, 999)),
+        (
+            "price",
+            ElementType::Numeric { precision: 8, scale: 2 },
+            Values::Decimal { min: -99, max: 99_999, pick: Pick::Random },
+        ),
+    ] {
+        let oid = database.number(&format!("SELECT '{own}'::regtype::oid::bigint")).await;
+        let elements = Elements { of, length: whole(0, 4), null_ratio: 0.2 };
+        let values = Values::Array(Box::new(elements));
+        let column = Column::new(format!("{own}s"), ColumnType::Array(element), values);
+        columns.push(Column { element_oid: u32::try_from(oid).ok(), ..column.with_nulls(0.1) });
+        types.push(format!("{own}[]"));
+    }
+    let place =
+        Place { seed: 5, partition: 0, first_id: 1, first_row: 0, rows: 2_000, due_us: 1_000 };
+    comes_back_as(&database, &columns, &types, &place).await;
 }

@@ -1,7 +1,7 @@
 //! Whether a table that is there takes the rows of a stream: its kind, its columns and how it is partitioned.
 
 use crate::plan::Stream;
-use crate::row::Column;
+use crate::row::{Column, Values};
 
 use super::super::beneath::beneath_sql;
 use super::super::mark::Relation;
@@ -76,10 +76,12 @@ struct Present {
     name: String,
     /// Its type as declared.
     declared: String,
-    /// The type whose binary form it takes: of a domain the one beneath it, of an enum `text`.
+    /// The type whose binary form it takes: of a domain the one beneath it, of an enum `text`; so of an array's elements.
     sql_type: String,
-    /// The labels of an enum.
+    /// The labels of an enum, which the values are or an array's elements.
     labels: Option<Vec<String>>,
+    /// Of an array of an enum or a domain, whether no element of it may be NULL.
+    strict_elements: Option<bool>,
     /// Whether a row must bring a value.
     required: bool,
     /// Whether the server makes its values.
@@ -91,18 +93,20 @@ struct Present {
 async fn columns(session: &mut Session, act: &str, oid: u32) -> Result<Vec<Present>, Error> {
     let sql = format!(
         "WITH RECURSIVE {} SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), \
-         CASE t.typtype WHEN 'e' THEN 'text' ELSE pg_catalog.format_type(b.type, b.modifier) END, \
+         CASE t.typtype WHEN 'e' THEN 'text' ELSE pg_catalog.format_type(t.oid, coalesce(o.modifier, b.modifier)) END \
+         || CASE WHEN o.attnum IS NULL THEN '' ELSE '[]' END, \
          CASE t.typtype WHEN 'e' THEN (SELECT pg_catalog.json_agg(e.enumlabel ORDER BY e.enumsortorder) \
-         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END, \
+         FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid) END, o.strict, \
          (a.attnotnull OR b.strict) AND NOT (a.atthasdef OR b.filled) AND a.attidentity = '', \
          a.attgenerated <> '', a.attnotnull OR b.strict \
          FROM pg_catalog.pg_attribute a JOIN beneath b ON b.attnum = a.attnum \
-         JOIN pg_catalog.pg_type t ON t.oid = b.type WHERE a.attrelid = {oid} ORDER BY a.attnum",
+         LEFT JOIN elements o ON o.attnum = a.attnum \
+         JOIN pg_catalog.pg_type t ON t.oid = coalesce(o.type, b.type) WHERE a.attrelid = {oid} ORDER BY a.attnum",
         beneath_sql(oid)
     );
     let rows = session.rows(act, &sql).await?;
     let column = |row: Vec<Option<String>>| {
-        let [name, declared, sql_type, labels, required, generated, not_null] =
+        let [name, declared, sql_type, labels, strict, required, generated, not_null] =
             row.try_into().ok()?;
         let is = |flag: Option<String>| flag.map(|flag| flag == "t");
         Some(Present {
@@ -110,6 +114,7 @@ async fn columns(session: &mut Session, act: &str, oid: u32) -> Result<Vec<Prese
             declared: declared?,
             sql_type: sql_type?,
             labels: labels.and_then(|labels| serde_json::from_str(&labels).ok()),
+            strict_elements: is(strict),
             required: is(required)?,
             generated: is(generated)?,
             not_null: is(not_null)?,
@@ -128,7 +133,11 @@ impl Present {
         }
         if !fits(&self.sql_type, &want) {
             let beneath = match &self.labels {
+                Some(_) if self.strict_elements.is_some() => ", of an enum".to_owned(),
                 Some(_) => ", an enum".to_owned(),
+                None if self.strict_elements.is_some() => {
+                    format!(", of a domain of {}", self.sql_type.trim_end_matches("[]"))
+                }
                 None if self.declared != self.sql_type => {
                     format!(", a domain of {}", self.sql_type)
                 }
@@ -136,8 +145,16 @@ impl Present {
             };
             return Some(format!("column {name} is {}{beneath}, not {want}", self.declared));
         }
+        let elements = match &column.values {
+            Values::Array(own) => Some(own.element(column)),
+            _ => None,
+        };
         if let Some(labels) = &self.labels {
-            let fact = match column.values.listed() {
+            let (values, of) = match &elements {
+                Some(element) => (&element.values, "of an enum"),
+                None => (&column.values, "an enum"),
+            };
+            let fact = match values.listed() {
                 Some(of) => of
                     .into_iter()
                     .find(|value| labels.iter().all(|label| label != value))
@@ -147,10 +164,15 @@ impl Present {
             if let Some(fact) = fact {
                 let labels = labels.join(", ");
                 return Some(format!(
-                    "column {name} is {}, an enum, and {fact} ({labels})",
+                    "column {name} is {}, {of}, and {fact} ({labels})",
                     self.declared
                 ));
             }
+        }
+        if self.strict_elements == Some(true) && elements.is_some_and(|element| element.has_nulls())
+        {
+            let fact = "takes no NULL among its elements, and the profile sends some";
+            return Some(format!("column {name} is {}, which {fact}", self.declared));
         }
         let sender = if column.null_ratio > 0.0 { "`null_ratio`" } else { "its file" };
         (self.not_null && column.has_nulls())

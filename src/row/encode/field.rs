@@ -261,7 +261,8 @@ impl Field {
             _ => Whole::new(0, 0, &Pick::Random, stream),
         };
         let most = array.lengths().map_or(0, |[_, most]| most as usize);
-        let oid = element.sql_type.as_element().map_or(0, ElementType::oid);
+        let usual = || element.sql_type.as_element().map_or(0, ElementType::oid);
+        let oid = column.element_oid.unwrap_or_else(usual);
         let frame = Frame::new(oid, element.has_nulls());
         let element = Box::new(Self::of_stream(&element, stream.split(1), origin));
         Self::Array { lengths, most, frame, element }

@@ -20,10 +20,6 @@ const MOMENT_US: i64 = 1_795_000_000_123_456;
 const FIRST_ROWS: std::ops::Range<u64> = 0..1 << 52;
 const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
 
-fn column(name: &str, sql_type: ColumnType, values: Values) -> Column {
-    Column { name: name.into(), sql_type, values, null_ratio: 0.0 }
-}
-
 fn label(prefix: &str, min: u64, max: u64, pick: Pick) -> Values {
     Values::Label { prefix: prefix.into(), min, max, pick }
 }
@@ -31,16 +27,16 @@ fn label(prefix: &str, min: u64, max: u64, pick: Pick) -> Values {
 /// The table that the program streams into when told nothing else.
 fn stream_table() -> Vec<Column> {
     vec![
-        column("id", T::BigInt, Values::RowId),
-        column("category", T::Text, label("category_", 1, 100, Pick::Random)),
-        column("region", T::Text, label("region_", 1, 20, Pick::Random)),
-        column(
+        Column::new("id", T::BigInt, Values::RowId),
+        Column::new("category", T::Text, label("category_", 1, 100, Pick::Random)),
+        Column::new("region", T::Text, label("region_", 1, 20, Pick::Random)),
+        Column::new(
             "amount",
             T::Numeric { precision: 15, scale: 2 },
             Values::Decimal { min: 1_000, max: 1_000_000, pick: Pick::Random },
         ),
-        column("gpu_partition", T::Integer, Values::Partition),
-        column("created_at", T::TimestampTz, Values::DueTime),
+        Column::new("gpu_partition", T::Integer, Values::Partition),
+        Column::new("created_at", T::TimestampTz, Values::DueTime),
     ]
 }
 
@@ -103,7 +99,7 @@ fn every_kind() -> Vec<Column> {
 /// Columns of these types and values. Every third of those that may has NULLs.
 fn named(kinds: Vec<(ColumnType, Values)>) -> Vec<Column> {
     let columns = kinds.into_iter().enumerate().map(|(index, (kind, values))| {
-        let mut column = column(&format!("c{index}"), kind, values);
+        let mut column = Column::new(&format!("c{index}"), kind, values);
         column.null_ratio = if index % 3 == 0 { 0.3 } else { 0.0 };
         column.null_ratio = if column.check().is_ok() { column.null_ratio } else { 0.0 };
         column
@@ -479,8 +475,10 @@ fn labels_and_decimals_are_uniform() {
 
 #[test]
 fn a_moment_beyond_the_servers_calendar_becomes_the_nearest_within() {
-    let columns =
-        [column("at", T::TimestampTz, Values::DueTime), column("day", T::Date, Values::DueTime)];
+    let columns = [
+        Column::new("at", T::TimestampTz, Values::DueTime),
+        Column::new("day", T::Date, Values::DueTime),
+    ];
     let mut encoder = Encoder::new(&columns, 42, 0, 1).unwrap();
     let mut at = |unix_us| {
         let mut out = [0; 128];
@@ -516,12 +514,12 @@ fn tables_that_cannot_be_encoded_are_refused() {
     assert_eq!(refused(&[], 0), "the table has 0 columns; declare from 1 to 1600");
     let text = Values::Text { min_chars: 0, max_chars: 1 << 30 };
     assert_eq!(
-        refused(&[column("body", T::Text, text)], 0),
+        refused(&[Column::new("body", T::Text, text)], 0),
         "column `body`: a row has up to 1073741856 bytes, and PostgreSQL takes 1073741760; shorten \
          the longest texts or arrays"
     );
     assert_eq!(
-        refused(&[column("part", T::SmallInt, Values::Partition)], 40_000),
+        refused(&[Column::new("part", T::SmallInt, Values::Partition)], 40_000),
         "column `part`: partition 40000 is outside of smallint, which holds -32768 to 32767; use \
          fewer partitions, or a wider type"
     );
@@ -529,7 +527,7 @@ fn tables_that_cannot_be_encoded_are_refused() {
 
 /// The numbers of a column of `pick`, of as many rows.
 fn drawn(min: i64, max: i64, pick: Pick, rows: u64, null_ratio: f64) -> Vec<Option<i64>> {
-    let mut column = column("n", T::BigInt, Values::Integer { min, max, pick });
+    let mut column = Column::new("n", T::BigInt, Values::Integer { min, max, pick });
     column.null_ratio = null_ratio;
     let mut encoder = Encoder::new(&[column], 42, 1, 1).unwrap();
     let rows = decode(&encode(&mut encoder, 0, rows, &[CHUNK_BYTES]), 1);

@@ -4,7 +4,7 @@ use super::*;
 use crate::row::{ColumnError, Pick, Zipf};
 
 fn check(sql_type: ColumnType, values: Values) -> Result<(), ColumnError> {
-    Column { name: "c".to_owned(), sql_type, values, null_ratio: 0.0 }.check()
+    Column::new("c", sql_type, values).check()
 }
 
 fn fits(sql_type: ColumnType, values: Values) -> bool {
@@ -160,7 +160,7 @@ fn how_values_are_chosen_fits_them() {
     let float = |pick| Values::Float { min: 0.0, max: 1.0, pick };
     let label = |pick| Values::Label { prefix: "c".to_owned(), min: 1, max: 9, pick };
     let nullable = |values, null_ratio| {
-        let column = Column { name: "c".into(), sql_type: ColumnType::BigInt, values, null_ratio };
+        let column = Column::new("c", ColumnType::BigInt, values).with_nulls(null_ratio);
         column.check().map_or_else(|error| error.to_string(), |()| "fits".to_owned())
     };
     let all = [

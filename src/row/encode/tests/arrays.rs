@@ -1,6 +1,6 @@
 //! Columns of arrays, and what their elements are.
 
-use super::{NULL, T, column, encode, fingerprint, integer, label, named, unpadded};
+use super::{NULL, T, encode, fingerprint, integer, label, named, unpadded};
 use crate::row::encode::Encoder;
 use crate::row::{CHUNK_BYTES, Column, ColumnType, Elements, Others, Pattern, Pick, Values, Zipf};
 
@@ -106,7 +106,7 @@ pub(super) fn check(column: &Column, elements: &Elements, bytes: &[u8], seq: u64
 fn drawn(of: Values, length: Values, null_ratio: f64, rows: u64) -> Vec<Vec<Vec<u8>>> {
     let element = ColumnType::Integer;
     let columns =
-        [column("a", T::Array(element.as_element().unwrap()), array(of, length, null_ratio))];
+        [Column::new("a", T::Array(element.as_element().unwrap()), array(of, length, null_ratio))];
     let mut encoder = Encoder::new(&columns, 42, 1, 1).unwrap();
     let rows = super::decode(&encode(&mut encoder, 0, rows, &[CHUNK_BYTES]), 1);
     rows.iter().map(|row| decoded(element, &row[0])).collect()

@@ -1,6 +1,6 @@
 //! Columns that depend on others.
 
-use super::{T, column, encode, fingerprint, integer, label, unpadded};
+use super::{T, encode, fingerprint, integer, label, unpadded};
 use crate::row::encode::Encoder;
 use crate::row::{CHUNK_BYTES, Column, Conditional, Elements, Pick, Values};
 
@@ -42,16 +42,16 @@ pub(super) fn every() -> Vec<Column> {
     let discount = Values::Decimal { min: 1_000, max: 2_000, pick: Pick::Random };
     let float = |min, max| Values::Float { min, max, pick: Pick::Random };
     let mut columns = vec![
-        column("city", T::Text, on("country", &cities, None)),
-        column("country", T::Text, choice(&["DE", "FR", "IT"], &[6.0, 3.0, 1.0])),
-        column("street", T::Text, on("city", &streets, Some(choice(&["A-Straße"], &[])))),
-        column("is_member", T::Boolean, Values::Boolean { true_ratio: 0.25 }),
-        column(
+        Column::new("city", T::Text, on("country", &cities, None)),
+        Column::new("country", T::Text, choice(&["DE", "FR", "IT"], &[6.0, 3.0, 1.0])),
+        Column::new("street", T::Text, on("city", &streets, Some(choice(&["A-Straße"], &[])))),
+        Column::new("is_member", T::Boolean, Values::Boolean { true_ratio: 0.25 }),
+        Column::new(
             "discount",
             numeric,
             on("is_member", &[("yes", discount), ("false", choice(&["0"], &[]))], None),
         ),
-        column(
+        Column::new(
             "code",
             T::Char(6),
             on(
@@ -60,13 +60,13 @@ pub(super) fn every() -> Vec<Column> {
                 Some(Values::Text { min_chars: 0, max_chars: 5 }),
             ),
         ),
-        column("size", T::Integer, sizes),
-        column(
+        Column::new("size", T::Integer, sizes),
+        Column::new(
             "weight",
             T::Double,
             on("size", &[("1", float(0.0, 1.0)), ("2", float(1.0, 2.0))], None),
         ),
-        column(
+        Column::new(
             "scores",
             T::Array(T::Integer.as_element().unwrap()),
             on("is_member", &[("true", array(5))], Some(array(0))),
