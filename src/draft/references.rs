@@ -151,6 +151,11 @@ impl Drawing<'_> {
                  one of the same run"
                     .to_owned(),
             );
+            if !is_measured(self.sql_type) {
+                notes.push(
+                    "the keys of a run come between those that were there, so `verify` refuses it afterwards".to_owned(),
+                );
+            }
         }
         let keys = |pick: Option<Pick>| {
             Values::Reference(profile::Reference {

@@ -99,7 +99,7 @@ fn every_kind() -> Vec<Column> {
 /// Columns of these types and values. Every third of those that may has NULLs.
 fn named(kinds: Vec<(ColumnType, Values)>) -> Vec<Column> {
     let columns = kinds.into_iter().enumerate().map(|(index, (kind, values))| {
-        let mut column = Column::new(&format!("c{index}"), kind, values);
+        let mut column = Column::new(format!("c{index}"), kind, values);
         column.null_ratio = if index % 3 == 0 { 0.3 } else { 0.0 };
         column.null_ratio = if column.check().is_ok() { column.null_ratio } else { 0.0 };
         column
