@@ -132,7 +132,7 @@ pub(crate) fn run(world: &mut World, pid: u32, sql: &str) -> Answer {
         }
         () if begins("WITH RECURSIVE layer AS") => {
             let row = |(name, sql_type)| {
-                let types = [some(name), some(sql_type), some(sql_type), None];
+                let types = [some(name), some(sql_type), some(sql_type), None, None];
                 [&types[..], &[some("t"), some("f"), some("t")]].concat()
             };
             let is_there = |(name, _): &&(&str, &str)| *name != "part" || world.partitions > 0;
