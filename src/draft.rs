@@ -12,6 +12,7 @@ mod queries;
 mod references;
 mod starter;
 mod text;
+mod together;
 mod unique;
 mod values;
 
@@ -168,6 +169,8 @@ pub struct Extended {
     pub columns: Vec<String>,
     /// What they say, in words.
     pub says: String,
+    /// The most common combinations of two columns, as text or NULL, with their share of all rows.
+    pub pairs: Vec<(Option<String>, Option<String>, f64)>,
 }
 
 /// How a profile is to be drafted.
@@ -190,8 +193,9 @@ pub struct NoDraft(pub Vec<String>);
 /// When a column needs values that no generator makes.
 pub fn draft(table: &SourceTable, options: &DraftOptions) -> Result<String, NoDraft> {
     let drafting = column::Drafting::new(table, options);
-    let columns = drafting.columns()?;
-    Ok(text::profile(table, (&columns, &drafting.broken_keys()), options))
+    let mut columns = drafting.columns()?;
+    let together = together::depend(table, &mut columns);
+    Ok(text::profile(table, (&columns, &together, &drafting.broken_keys()), options))
 }
 
 impl SourceColumn {

@@ -3,6 +3,7 @@
 mod arrays;
 mod likeness;
 mod references;
+mod together;
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::elements;
 use super::order::Order;
 use super::partitions::listed;
+use super::together::Listed;
 use super::unique::{Keys, NUMBER_CHARS};
 use super::values::{Drawing, Drawn, rounded};
 use super::{DraftOptions, Filling, NoDraft, SourceColumn, SourceTable, Statistics, measure};
@@ -21,6 +22,8 @@ pub(super) struct Drafted<'a> {
     pub(super) notes: Vec<String>,
     /// Whether it tells the rows apart.
     pub(super) is_identity: bool,
+    /// Its values, if there are no others and they come at random.
+    pub(super) listed: Vec<Listed>,
 }
 
 /// A table whose columns are drafted.
@@ -72,7 +75,8 @@ impl<'a> Drafting<'a> {
 
     fn column(&self, source: &'a SourceColumn) -> Result<Drafted<'a>, String> {
         let left = |why: String| {
-            Ok(Drafted { source, column: None, notes: vec![why], is_identity: false })
+            let (notes, listed) = (vec![why], Vec::new());
+            Ok(Drafted { source, column: None, notes, is_identity: false, listed })
         };
         let left_or = |why: String| match source.is_optional() {
             true => left(format!("{why}: left to the server")),
@@ -98,7 +102,7 @@ impl<'a> Drafting<'a> {
                 values: Some(values.into()),
                 null_ratio: null_ratio.map(Number),
             };
-            Ok(Drafted { source, column: Some(column), notes, is_identity })
+            Ok(Drafted { source, column: Some(column), notes, is_identity, listed: Vec::new() })
         };
         if is_identity {
             let values = Self::row_id(source, sql_type);
@@ -151,7 +155,9 @@ impl<'a> Drafting<'a> {
                     ));
                 }
                 drawn.notes.extend(self.partition_note(source, &drawing, key.is_some()));
-                drafted(drawn, statistics.null_frac)
+                let listed = drawing.list(&drawn.values);
+                let drafted = drafted(drawn, statistics.null_frac)?;
+                Ok(Drafted { listed, ..drafted })
             }
             Err(why) => left_or(why),
         }

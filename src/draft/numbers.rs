@@ -2,6 +2,7 @@
 
 use super::measure::{self, Buckets, Shape};
 use super::order::Order;
+use super::together::Listed;
 use super::values::{Drawing, NEARLY_UNIQUE, as_weights, choice, drawn_from};
 use crate::profile::{Histogram, Pick, Values, Whole};
 use crate::row::{self, ColumnType, ROWS_MAX};
@@ -105,14 +106,21 @@ impl<'a> Drawing<'a> {
         }
     }
 
-    /// One of the common values, or of those that stand for them; and the others.
-    fn chosen(
-        &self,
-        mut common: Vec<(f64, &str, f64)>,
-        ends: [f64; 2],
-        pick: Option<Pick>,
-        others: Option<(f64, Values)>,
-    ) -> Values {
+    /// The common values with what stands for each; none if one of them is not drawn as it is.
+    pub(super) fn list_of_measures(&self) -> Vec<Listed> {
+        let Ok(Known { common, bounds, .. }) = self.known(&mut Vec::new()) else {
+            return Vec::new();
+        };
+        let is_whole = |own: &&(String, f64)| common.iter().any(|(_, text, _)| *text == own.0);
+        if self.statistics.common.iter().filter(is_whole).count() < self.statistics.common.len() {
+            return Vec::new();
+        }
+        let ends = self.ends(common.iter().map(|(value, ..)| *value).chain(bounds.iter().copied()));
+        self.shown_measures(common, ends)
+    }
+
+    /// The common values in their order, with what stands for each.
+    fn shown_measures(&self, mut common: Vec<(f64, &str, f64)>, ends: [f64; 2]) -> Vec<Listed> {
         common.sort_by(|a, b| a.0.total_cmp(&b.0));
         let stand_ins = match common.as_slice() {
             [(value, ..)] => {
@@ -121,13 +129,25 @@ impl<'a> Drawing<'a> {
             }
             _ => measure::spread(self.sql_type, ends, common.len()),
         };
-        let mut of: Vec<(String, f64)> = common
-            .iter()
-            .zip(stand_ins)
-            .map(|((_, text, share), other)| {
-                (if self.is_shown(text) { (*text).to_owned() } else { other }, *share)
-            })
-            .collect();
+        let listed = |((_, text, share), other): (&(f64, &str, f64), String)| Listed {
+            text: (*text).to_owned(),
+            shown: if self.is_shown(text) { (*text).to_owned() } else { other },
+            share: *share,
+        };
+        common.iter().zip(stand_ins).map(listed).collect()
+    }
+
+    /// One of the common values, or of those that stand for them; and the others.
+    fn chosen(
+        &self,
+        common: Vec<(f64, &str, f64)>,
+        ends: [f64; 2],
+        pick: Option<Pick>,
+        others: Option<(f64, Values)>,
+    ) -> Values {
+        let listed = self.shown_measures(common, ends);
+        let mut of: Vec<(String, f64)> =
+            listed.into_iter().map(|own| (own.shown, own.share)).collect();
         if pick.is_none() {
             of.sort_by(|a, b| b.1.total_cmp(&a.1));
         }

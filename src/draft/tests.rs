@@ -94,6 +94,7 @@ fn orders() -> SourceTable {
             name: "city_status".to_owned(),
             columns: vec!["city".to_owned(), "status".to_owned()],
             says: "which combinations are common".to_owned(),
+            pairs: vec![(Some("Ulm".to_owned()), Some("paid".to_owned()), 0.1)],
         }],
         ..SourceTable::default()
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::column::Drafted;
 use super::queries::starters;
+use super::together::Together;
 use super::{DraftOptions, Extended, SourceTable};
 use crate::plan::TableName;
 use crate::quantity::format_about;
@@ -15,7 +16,7 @@ const WIDTH: usize = 100;
 
 pub(super) fn profile(
     table: &SourceTable,
-    (columns, broken_keys): (&[Drafted<'_>], &[&[String]]),
+    (columns, together, broken_keys): (&[Drafted<'_>], &[Together], &[&[String]]),
     options: &DraftOptions,
 ) -> String {
     let source = TableName { schema: Some(table.schema.clone()), name: table.name.clone() };
@@ -34,12 +35,21 @@ pub(super) fn profile(
     out.push_str("#\n");
     comment(&mut out, notice(options.keep_values));
     out.push_str("#\n");
+    let depends = together.iter().any(|own| matches!(own, Together::Drawn(..)));
     comment(
         &mut out,
-        "Each column is drawn by itself: what columns have to do with each other is not drawn, nor how the lengths of \
-         texts differ.",
+        match depends {
+            true => {
+                "Each column is drawn by itself, but for those that depend on another one: what else columns have to do \
+                 with each other is not drawn, nor how the lengths of texts differ."
+            }
+            false => {
+                "Each column is drawn by itself: what columns have to do with each other is not drawn, nor how the \
+                 lengths of texts differ."
+            }
+        },
     );
-    for told in about(table, broken_keys) {
+    for told in about(table, together, broken_keys) {
         comment(&mut out, &told);
     }
     let _ = write!(
@@ -107,18 +117,22 @@ fn notice(keep_values: bool) -> &'static str {
 }
 
 /// What is to be said of the table as a whole.
-fn about(table: &SourceTable, broken_keys: &[&[String]]) -> Vec<String> {
+fn about(table: &SourceTable, together: &[Together], broken_keys: &[&[String]]) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(by) = &table.partitioned_by {
         all.push(format!(
             "Partitioned by {by}: a row goes where it belongs, and one that no partition takes is refused."
         ));
     }
-    for Extended { name, columns, says } in &table.extended {
-        all.push(format!(
-            "Extended statistics {name} of {}: {says}. That is not drawn.",
-            columns.join(", ")
-        ));
+    for (Extended { name, columns, says, .. }, own) in table.extended.iter().zip(together) {
+        let drawn = match own {
+            Together::Drawn(child, parent) => {
+                format!("Of that the combinations are drawn: {child} by {parent}.")
+            }
+            Together::Undrawn(Some(why)) => format!("That is not drawn: {why}."),
+            Together::Undrawn(None) => "That is not drawn.".to_owned(),
+        };
+        all.push(format!("Extended statistics {name} of {}: {says}. {drawn}", columns.join(", ")));
     }
     if !broken_keys.is_empty() {
         let keys: Vec<String> =

@@ -1,9 +1,11 @@
 //! Values like those of a column, by its statistics: which generator, with which settings.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::measure;
 use super::order::Order;
+use super::together::Listed;
 use super::{SourceColumn, Statistics};
 use crate::profile::{Boolean, Bytes, Choice, Inet, Label, Number, Pick, Text, Values, Whole};
 use crate::row::ColumnType;
@@ -154,27 +156,73 @@ impl Drawing<'_> {
         stored.saturating_sub(if stored <= 127 { 1 } else { 4 }).min(CHARS_MAX)
     }
 
-    fn texts(&self, notes: &mut Vec<String>) -> Values {
+    /// Its values, if they are drawn as a list at random and there are no others: what stands for which.
+    pub(super) fn list(&self, drawn: &Values) -> Vec<Listed> {
+        let common = self.statistics.common.iter();
+        let all: Vec<Listed> = match drawn {
+            Values::Boolean(_) => {
+                let shown = |text: &str| if text == "t" { "true" } else { "false" }.to_owned();
+                let both = ["t", "f"].map(|text| {
+                    let own = common.clone().find(|own| own.0 == text);
+                    let share = own.map_or(0.0, |own| own.1);
+                    Listed { text: text.to_owned(), shown: shown(text), share }
+                });
+                return both.into();
+            }
+            Values::Choice(Choice { others: None, pick: None, .. }) => match self.sql_type {
+                ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_) => {
+                    let own = |(place, (text, share)): (usize, &(String, f64))| Listed {
+                        text: text.clone(),
+                        shown: self.shown(place, text),
+                        share: *share,
+                    };
+                    common.enumerate().map(own).collect()
+                }
+                _ => self.list_of_measures(),
+            },
+            _ => return Vec::new(),
+        };
+        // Nothing is taken for the list that is not what is drawn.
+        let is_drawn = |own: &Listed| match drawn {
+            Values::Choice(Choice { of: Some(of), .. }) => of.contains(&own.shown),
+            _ => false,
+        };
+        let shown: BTreeSet<&str> = all.iter().map(|own| own.shown.as_str()).collect();
+        if shown.len() == all.len() && all.iter().all(is_drawn) { all } else { Vec::new() }
+    }
+
+    /// What stands for texts.
+    fn names(&self) -> Names<'_> {
         let limit = match self.sql_type {
             ColumnType::Varchar(chars) | ColumnType::Char(chars) => chars,
             _ => u32::MAX,
         };
         let is_padded = matches!(self.sql_type, ColumnType::Char(_));
-        let names = Names {
+        Names {
             stem: &self.column.name,
             // How much of a padded text is spaces is not known.
             chars: (!is_padded).then(|| self.width().min(limit)),
             limit,
-        };
+        }
+    }
+
+    /// One of the most common texts as the profile has it.
+    fn shown(&self, place: usize, text: &str) -> String {
+        let trimmed = text.trim_end_matches(' ');
+        match self.is_shown(trimmed) {
+            true if matches!(self.sql_type, ColumnType::Char(_)) => trimmed.to_owned(),
+            true => text.to_owned(),
+            false => self.names().label(place as u64 + 1, self.statistics.common.len() as u64),
+        }
+    }
+
+    fn texts(&self, notes: &mut Vec<String>) -> Values {
+        let names = self.names();
+        let limit = names.limit;
         let common = &self.statistics.common;
         // The labels of an enum are what the table is made of, and there are no others.
         let is_enum = self.column.is_enum;
         let (order, others) = (self.order(), self.others().filter(|_| !is_enum));
-        let shown = |place: usize, text: &str| match self.is_shown(text.trim_end_matches(' ')) {
-            true if is_padded => text.trim_end_matches(' ').to_owned(),
-            true => text.to_owned(),
-            false => names.label(place as u64 + 1, common.len() as u64),
-        };
         let Some((share, distinct)) = others else {
             let follows = order.pick(self.rows);
             let mut sorted: Vec<(&str, f64)> =
@@ -185,7 +233,8 @@ impl Drawing<'_> {
             }
             self.note_order(order, notes);
             let labels = sorted.iter().enumerate();
-            let of = labels.map(|(place, (text, share))| (shown(place, text), *share)).collect();
+            let of =
+                labels.map(|(place, (text, share))| (self.shown(place, text), *share)).collect();
             return choice(of, follows, None);
         };
         let follows = if common.is_empty() { order.pick(self.rows) } else { None };
@@ -205,7 +254,7 @@ impl Drawing<'_> {
             return rest;
         }
         let of = common.iter().enumerate();
-        let of = of.map(|(place, (text, share))| (shown(place, text), *share)).collect();
+        let of = of.map(|(place, (text, share))| (self.shown(place, text), *share)).collect();
         choice(of, None, Some((share, rest)))
     }
 

@@ -247,10 +247,17 @@ fn extended_sql(oid: u32) -> String {
     let kind = |letter: char, says: &str| {
         format!("CASE WHEN '{letter}' = ANY (e.stxkind) THEN {} END", quote_literal(says))
     };
+    // Of two columns, and of no expression.
+    let pairs = "SELECT pg_catalog.json_agg(pg_catalog.json_build_array(s.most_common_vals[at][1], \
+         s.most_common_vals[at][2], s.most_common_freqs[at]) ORDER BY at) FROM pg_catalog.pg_stats_ext s, \
+         pg_catalog.generate_subscripts(s.most_common_freqs, 1) at WHERE s.statistics_schemaname = n.nspname \
+         AND s.statistics_name = e.stxname AND pg_catalog.cardinality(s.attnames) = 2 AND s.exprs IS NULL \
+         AND s.inherited = (c.relkind = 'p')";
     format!(
         "SELECT pg_catalog.json_build_object('name', e.stxname, 'columns', {}, \
-         'says', pg_catalog.concat_ws(', ', {}, {}, {}, {})) \
-         FROM pg_catalog.pg_statistic_ext e WHERE e.stxrelid = {oid} ORDER BY e.stxname",
+         'says', pg_catalog.concat_ws(', ', {}, {}, {}, {}), 'pairs', coalesce(({pairs}), '[]')) \
+         FROM pg_catalog.pg_statistic_ext e JOIN pg_catalog.pg_class c ON c.oid = e.stxrelid \
+         JOIN pg_catalog.pg_namespace n ON n.oid = e.stxnamespace WHERE e.stxrelid = {oid} ORDER BY e.stxname",
         names("e.stxrelid", "e.stxkeys::smallint[]"),
         kind('f', "which columns follow from others"),
         kind('d', "how many combinations there are"),
