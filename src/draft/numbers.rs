@@ -2,8 +2,7 @@
 
 use super::measure::{self, Buckets, Shape};
 use super::order::Order;
-use super::together::Listed;
-use super::values::{Drawing, NEARLY_UNIQUE, as_weights, choice, drawn_from};
+use super::values::{Drawing, Listed, NEARLY_UNIQUE, as_weights, choice, drawn_from};
 use crate::profile::{Histogram, Pick, Values, Whole};
 use crate::row::{self, ColumnType, ROWS_MAX};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::column::Drafted;
-use super::values::{choice, rounded};
+use super::values::{Listed, choice, rounded};
 use super::{Extended, SourceTable};
 use crate::profile::{Boolean, Conditional, Number, Values};
 
@@ -13,17 +13,6 @@ const PAIRS_MAX: usize = 2_000;
 const LEFT_MIN: f64 = 1e-3;
 /// So far NULLs may come otherwise beside some values than beside others, as a part of those values' rows.
 const NULLS_OFF: f64 = 0.05;
-
-/// One of the values of a column that has no others.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Listed {
-    /// As the statistics have it.
-    pub(super) text: String,
-    /// As the profile has it.
-    pub(super) shown: String,
-    /// Its share of all rows.
-    pub(super) share: f64,
-}
 
 /// What became of statistics of several columns.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +44,9 @@ fn depend_by(extended: &Extended, columns: &mut [Drafted<'_>]) -> Together {
                 columns[at].source.name
             ));
         }
+    }
+    if let Some(one) = [first, second].iter().find(|at| columns[**at].listed.len() == 1) {
+        return undrawn(format!("{} has one value", columns[*one].source.name));
     }
     if extended.pairs.len() > PAIRS_MAX {
         return undrawn(format!("there are more than {PAIRS_MAX} combinations"));

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::measure;
 use super::order::Order;
-use super::together::Listed;
 use super::{SourceColumn, Statistics};
 use crate::profile::{Boolean, Bytes, Choice, Inet, Label, Number, Pick, Text, Values, Whole};
 use crate::row::ColumnType;
@@ -26,6 +25,17 @@ const CHARS_MAX: u32 = 10_000;
 pub(super) struct Drawn {
     pub(super) values: Values,
     pub(super) notes: Vec<String>,
+}
+
+/// One of the values of a column that has no others.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Listed {
+    /// As the statistics have it.
+    pub(super) text: String,
+    /// As the profile has it.
+    pub(super) shown: String,
+    /// Its share of all rows.
+    pub(super) share: f64,
 }
 
 /// A column with what its values are drawn by.
