@@ -167,7 +167,7 @@ impl Bench {
         let shutdown = Shutdown::default();
         let filled = engine::fill(&address, tables, options, &Silent, &shutdown);
         let filled = self.runtime.block_on(filled)?;
-        let first = filled.first().ok_or("no table was filled")?;
+        let first = filled.tables.first().ok_or("no table was filled")?;
         Ok(first.rows_loaded as f64 / first.load_s)
     }
 

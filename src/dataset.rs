@@ -16,19 +16,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
 use crate::pg::reservation::Reservation;
-use crate::pg::{self, Address, Session, dry_run};
+use crate::pg::{self, Address, Session, capabilities, dry_run};
 use crate::plan::{Recreate, Table};
+use crate::result::capability::Capabilities;
 pub use crate::result::table::{Prepared, State};
-use crate::row::{Checksum, EncodeError};
+use crate::row::{Checksum, CopyFormat, EncodeError};
 
 use catalog::{Building, Relation};
 pub use error::DatasetError;
-use error::with_remedy;
 pub use estimate::Estimate;
 use lane::{BATCH_ROWS, Load};
 use record::{NotARecord, Record, Status};
@@ -83,6 +81,15 @@ pub type Lane = Pin<Box<dyn Future<Output = Result<Checksum, DatasetError>> + Se
 /// Starts a lane at once, on any thread; what it returns waits for the lane's end.
 pub type StartLane<'a> = &'a (dyn Fn(Lane) -> Lane + Sync);
 
+/// Tables that are ready.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Filled {
+    /// Each, in order.
+    pub tables: Vec<Prepared>,
+    /// What the server can do; `None` if nothing was loaded or read back.
+    pub capabilities: Option<Capabilities>,
+}
+
 /// Makes tables ready, one after the other: creates and fills those that are not there, completes
 /// half-filled ones, and reuses those that fit.
 ///
@@ -98,8 +105,9 @@ pub async fn prepare(
     progress: &dyn FillProgress,
     start: StartLane<'_>,
     (stop, abort): (&CancellationToken, &CancellationToken),
-) -> Result<Vec<Prepared>, DatasetError> {
+) -> Result<Filled, DatasetError> {
     let mut prepared = Vec::new();
+    let mut capabilities = None;
     for table in tables {
         let name = table.name.as_written();
         // The reservation below is the session's, and so must the backend be.
@@ -118,6 +126,7 @@ pub async fn prepare(
             progress,
             start,
             stop,
+            capabilities: &mut capabilities,
             control,
             doing,
             filling,
@@ -135,7 +144,7 @@ pub async fn prepare(
         progress.show(&done.table, Stage::Ready(&done));
         prepared.push(done);
     }
-    Ok(prepared)
+    Ok(Filled { tables: prepared, capabilities })
 }
 
 /// One table on its way.
@@ -147,6 +156,8 @@ struct Filler<'a> {
     progress: &'a dyn FillProgress,
     start: StartLane<'a>,
     stop: &'a CancellationToken,
+    /// What the server can do, once it was tried.
+    capabilities: &'a mut Option<Capabilities>,
     control: Session,
     /// What is being done, such as "counting its rows".
     doing: String,
@@ -157,7 +168,7 @@ struct Filler<'a> {
 impl Filler<'_> {
     async fn prepare(&mut self) -> Result<Prepared, DatasetError> {
         // Before anything is dropped.
-        let encoder = Load::encoder(self.table);
+        let encoder = Load::encoder(self.table, CopyFormat::default());
         encoder.map_err(|error| self.unencodable(error))?;
         let encoding = dry_run::check_encoding(&mut self.control, &self.table.columns).await;
         self.served(encoding)?;
@@ -219,6 +230,28 @@ impl Filler<'_> {
         Err(self.not_ours(&format!("it is {kind}"), "give the table of the profile another name"))
     }
 
+    /// Has rows go over the session in the format that the server takes, which is tried if it was not.
+    ///
+    /// In a session apart, since a COPY that is refused spends the one that it is tried in, and this one
+    /// holds the table.
+    async fn find_format(&mut self) -> Result<(), DatasetError> {
+        let takes_binary = match &*self.capabilities {
+            Some(found) => !found.copy_binary.is_missing(),
+            None => {
+                let anew = || Session::own(self.address, "strom-load fill probe");
+                let found = async {
+                    let (session, found) = capabilities::find(anew().await?, anew).await?;
+                    session.close().await;
+                    Ok(found)
+                };
+                let found = self.served(found.await)?;
+                !self.capabilities.insert(found).copy_binary.is_missing()
+            }
+        };
+        self.control.use_format(CopyFormat::of(takes_binary));
+        Ok(())
+    }
+
     fn not_ours(&self, what: &str, fix: &'static str) -> DatasetError {
         DatasetError::NotOurs { table: self.name.clone(), what: what.to_owned(), fix }
     }
@@ -278,11 +311,12 @@ impl Filler<'_> {
     }
 
     async fn fill_anew(&mut self, state: State) -> Result<Prepared, DatasetError> {
+        self.find_format().await?;
         let record = Record::begin(self.table, BATCH_ROWS);
         let replace = state == State::Recreated;
         self.announce(self.table.rows.get()).await?;
         self.working("creating it");
-        let first_row = Load::first_row(self.table);
+        let first_row = Load::first_row(self.table, self.control.copy_format());
         let first_row = first_row.map_err(|error| self.unencodable(error))?;
         let created =
             catalog::create(&mut self.control, self.table, &record, first_row, replace).await;
@@ -296,6 +330,7 @@ impl Filler<'_> {
         relation: &Relation,
         record: Record,
     ) -> Result<Prepared, DatasetError> {
+        self.find_format().await?;
         self.enter().await?;
         self.filling = record.status == Status::Filling;
         let record = record.filling(self.table);
@@ -325,6 +360,7 @@ impl Filler<'_> {
 
     /// Adds the rows that a table lacks: those that it has are the first ones.
     async fn grow(&mut self, record: Record) -> Result<Prepared, DatasetError> {
+        self.find_format().await?;
         self.enter().await?;
         let present = record.batches();
         if self.table.row_id().is_some()
@@ -418,7 +454,8 @@ impl Filler<'_> {
         let stop = self.stop.child_token();
         let reservation = self.enter().await?;
         let (table, batch_rows) = (self.table, record.batch_rows);
-        let load = Load::new(table, self.address, reservation, batch_rows, present, stop);
+        let how = (reservation, self.control.copy_format());
+        let load = Load::new(table, self.address, how, batch_rows, present, stop);
         let load = Arc::new(load);
         if !matches!(state, State::Created | State::Recreated) {
             self.announce(self.table.rows.get() - load.rows_present()).await?;
@@ -436,59 +473,6 @@ impl Filler<'_> {
         self.set_record(&record.ready(sum.to_string())).await?;
         self.filling = false;
         self.conclude(state, sum.to_string(), loaded, finish_s, built).await
-    }
-
-    /// Runs the lanes to their end, telling how it goes.
-    async fn load(&mut self, load: &Arc<Load>) -> Result<Checksum, DatasetError> {
-        let rows = self.table.rows.get();
-        let lanes = u64::from(self.options.connections.get()).min(load.batches()) as u32;
-        let mut running = FuturesUnordered::new();
-        for number in 0..lanes {
-            let encoder = Load::encoder(self.table);
-            let encoder = encoder.map_err(|error| self.unencodable(error))?;
-            let (load, table) = (Arc::clone(load), self.name.clone());
-            running.push((self.start)(Box::pin(async move {
-                load.lane(number, encoder).await.map_err(|error| DatasetError::Load {
-                    error: with_remedy(error, &table),
-                    rows_done: load.rows_done(),
-                    rows,
-                    table,
-                })
-            })));
-        }
-        let began = Instant::now();
-        let mut tick = tokio::time::interval(PROGRESS_EVERY);
-        let (mut sum, mut failure) = (Checksum::default(), None);
-        loop {
-            tokio::select! {
-                done = running.next() => match done {
-                    Some(Ok(of_lane)) => sum.merge(of_lane),
-                    Some(Err(error)) => {
-                        load.stop();
-                        failure.get_or_insert(error);
-                    }
-                    None => break,
-                },
-                _ = tick.tick() => self.show_load(load, began.elapsed()),
-            }
-        }
-        // The others have finished their batches since.
-        match failure {
-            Some(DatasetError::Load { table, error, .. }) => {
-                Err(DatasetError::Load { table, error, rows_done: load.rows_done(), rows })
-            }
-            Some(error) => Err(error),
-            None if sum.rows() < rows => Err(self.interrupted(Some(load.rows_done()))),
-            None => Ok(sum),
-        }
-    }
-
-    fn show_load(&self, load: &Load, elapsed: Duration) {
-        let (rows_done, rows) = (load.rows_done(), self.table.rows.get());
-        let rows_per_s = (rows_done - load.rows_present()) as f64 / elapsed.as_secs_f64().max(1e-3);
-        let left = (rows - rows_done) as f64 / rows_per_s;
-        let left = Duration::try_from_secs_f64(left).ok();
-        self.progress.show(&self.name, Stage::Loading { rows_done, rows, rows_per_s, left });
     }
 
     /// Builds keys and indexes; returns what they are called.
@@ -537,6 +521,7 @@ impl Filler<'_> {
         built: Vec<String>,
     ) -> Result<Prepared, DatasetError> {
         if self.options.verify {
+            self.find_format().await?;
             self.working("reading every row back");
             let found = self.checksum().await?;
             if found.to_string() != checksum {

@@ -248,7 +248,8 @@ impl SavedRun {
         let capabilities = self.server.capabilities.as_ref();
         let takes_binary = capabilities.is_none_or(|all| !all.copy_binary.is_missing());
         let copy_format = CopyFormat::of(takes_binary);
-        let mut session = Session::own(address, "strom-load verify").await?.in_format(copy_format);
+        let mut session = Session::own(address, "strom-load verify").await?;
+        session.use_format(copy_format);
         let here = session.identity(Some(&stream.table)).await?;
         let elsewhere = self.elsewhere(address, &here);
         let holds_first_row = match (elsewhere, self.first_row()?, self.lanes.first()) {

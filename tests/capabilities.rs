@@ -103,6 +103,23 @@ async fn carry(client: TcpStream, server: u16, means: &Means) -> io::Result<()> 
 const KEYED: &str = "{ name = 'part', type = 'integer', values = 'partition' }";
 const NAMELESS: &str = "identity = 'none'\n\
     columns = [{ name = 'n', type = 'integer', values = { integer = { min = 1, max = 9 } } }]";
+/// Columns of most types, with values that a text must not alter.
+const TYPES: &str = r#"
+    { name = 'id', type = 'bigint', values = 'row_id' },
+    { name = 'a', type = 'numeric(12,3)', null_ratio = 0.3, values = { decimal = { min = '-9.5', max = '9.5' } } },
+    { name = 'b', type = 'double precision', values = { float = { min = -1e-9, max = 1e9 } } },
+    { name = 'c', type = 'real', values = { float = { min = -1.0, max = 1.0, pick = { normal = { mean = 0.0, sd = 1e-3 } } } } },
+    { name = 'd', type = 'text', values = { choice = { of = ["a\tb", "\\N", "c\nd\\", "", "ü\r"] } } },
+    { name = 'e', type = 'char(5)', values = { pattern = "{hex:4}" } },
+    { name = 'f', type = 'bytea', values = { bytes = { min_bytes = 0, max_bytes = 9 } } },
+    { name = 'g', type = 'jsonb',  values = { pattern = '{"a": "{words:2..2}", "b": {integer:1..9}}' } },
+    { name = 'h', type = 'uuid', values = 'uuid' },
+    { name = 'j', type = 'date', values = { day = { min = '1999-12-31', max = '2026-01-01' } } },
+    { name = 'k', type = 'boolean', values = { boolean = { true_ratio = 0.5 } } },
+    { name = 'l', type = 'inet', values = { inet = { network = '10.0.0.0/8' } } }"#;
+
+/// What is said of a server that takes no COPY BINARY.
+const NO_BINARY: &str = "no COPY BINARY (rows are sent as text)";
 const COLUMNS: &str = "{ name = 'id', type = 'bigint', values = 'row_id' },";
 
 /// Runs a profile of 1,200 rows with these columns.
@@ -222,26 +239,13 @@ async fn a_server_that_takes_no_rows_in_binary_gets_them_as_text() {
     let (port, password) = (server.port(), password(&server));
     let database = connect(server.socket_dir(), port).await;
     let lacking = Way::without(port, "FORMAT binary", "FORMAT bynary").await;
-    let stream = r#"columns = [
-        { name = 'id', type = 'bigint', values = 'row_id' },
-        { name = 'a', type = 'numeric(12,3)', null_ratio = 0.3, values = { decimal = { min = '-9.5', max = '9.5' } } },
-        { name = 'b', type = 'double precision', values = { float = { min = -1e-9, max = 1e9 } } },
-        { name = 'c', type = 'real', values = { float = { min = -1.0, max = 1.0, pick = { normal = { mean = 0.0, sd = 1e-3 } } } } },
-        { name = 'd', type = 'text', values = { choice = { of = ["a\tb", "\\N", "c\nd\\", "", "ü\r"] } } },
-        { name = 'e', type = 'char(5)', values = { pattern = "{hex:4}" } },
-        { name = 'f', type = 'bytea', values = { bytes = { min_bytes = 0, max_bytes = 9 } } },
-        { name = 'g', type = 'jsonb',  values = { pattern = '{"a": "{words:2..2}", "b": {integer:1..9}}' } },
-        { name = 'h', type = 'uuid', values = 'uuid' },
-        { name = 'i', type = 'timestamptz', values = 'due_time' },
-        { name = 'j', type = 'date', values = { day = { min = '1999-12-31', max = '2026-01-01' } } },
-        { name = 'k', type = 'boolean', values = { boolean = { true_ratio = 0.5 } } },
-        { name = 'l', type = 'inet', values = { inet = { network = '10.0.0.0/8' } } }]"#;
-    let said = "no COPY BINARY (rows are sent as text)";
+    let due = "{ name = 'due', type = 'timestamptz', values = 'due_time' }";
+    let stream = &format!("columns = [{TYPES}, {due}]");
     for _ in 0..2 {
         let ended = run(lacking.port, &password, stream, &[]).await;
         let result = ended.done();
         assert_eq!(can(&result, "copy_binary"), false);
-        assert!(ended.stdout.contains(said), "{}", ended.stdout);
+        assert!(ended.stdout.contains(NO_BINARY), "{}", ended.stdout);
         assert_eq!(result["stream"]["rows_found"], 1200, "{}", ended.stderr);
         assert_eq!(result["stream"]["audit"][0]["altered"], Value::Array(Vec::new()));
     }
@@ -265,6 +269,101 @@ async fn a_server_that_takes_no_rows_in_binary_gets_them_as_text() {
     let out = ended.work().join("out").display().to_string();
     let verify = Program::start(&["verify", &out, "--database-url", &address]).end().await;
     assert_eq!(verify.code, Some(5), "{}{}", verify.stdout, verify.stderr);
+    server.stop().await.unwrap();
+}
+
+/// Tables that are filled, too: the same rows as over a server that takes them in binary.
+#[tokio::test]
+async fn a_server_that_takes_no_rows_in_binary_has_its_tables_filled_as_text() {
+    let server = Server::start(&ServerOptions::default()).await.unwrap();
+    let (port, password) = (server.port(), password(&server));
+    let database = connect(server.socket_dir(), port).await;
+    let lacking = Way::without(port, "FORMAT binary", "FORMAT bynary").await;
+    let nothing = Way::without(port, "FROM STDIN", "FROM STDUN").await;
+    let folder = scratch();
+    let file = folder.path().join("profile.toml");
+    // More than a batch of 100,000 rows.
+    let text = format!(
+        "[bench]\ntable = 't'\npairs_min = 2\npairs_max = 3\n[[bench.queries]]\nname = 'all'\n\
+         sql = 'SELECT count(*), count(DISTINCT d) FROM {{table}}'\n\
+         [[tables]]\nname = 't'\nrows = 120_000\nprimary_key = ['id']\ncolumns = [{TYPES}]"
+    );
+    fs::write(&file, text).unwrap();
+    let file = file.display().to_string();
+    let address = |port: u16| {
+        format!("postgresql://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable")
+    };
+    let fill = async |port: u16, more: &[&str]| {
+        let address = address(port);
+        let mut args = vec!["fill", &file, "--verify", "--format", "json"];
+        args.extend(["--database-url", &address]);
+        args.extend(more);
+        Program::start(&args).end().await
+    };
+    let filled = async |port: u16, more: &[&str]| {
+        let ended = fill(port, more).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let said: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let table = &said["tables"][0];
+        let state = table["state"].as_str().unwrap().to_owned();
+        let lacks = said["capabilities"]["copy_binary"]["can"] == false;
+        (state, table["checksum"].clone(), lacks)
+    };
+    // A server that takes no COPY keeps what it has, which is nothing.
+    let refused = async |port: u16, more: &[&str]| {
+        let ended = fill(port, more).await;
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        let said =
+            "table t: failed to load rows into this server: it takes no COPY, neither in binary";
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    };
+    refused(nothing.port, &[]).await;
+    let there = "SELECT count(*) FROM pg_class WHERE relname = 't' OR relname LIKE '%probe%'";
+    let there = database.query_one(there, &[]).await.unwrap();
+    assert_eq!(there.get::<_, i64>(0), 0);
+
+    let (state, of_binary, lacks) = filled(port, &[]).await;
+    assert_eq!((state.as_str(), lacks), ("created", false));
+    let again = filled(lacking.port, &["--recreate"]).await;
+    assert_eq!(again, ("recreated".to_owned(), of_binary.clone(), true));
+    // It grows, and is the same as one that was made so.
+    assert_eq!(filled(lacking.port, &["--recreate", "--rows", "70_000"]).await.0, "recreated");
+    assert_eq!(filled(lacking.port, &[]).await, ("grown".to_owned(), of_binary.clone(), true));
+    refused(nothing.port, &["--recreate"]).await;
+    // Half-filled, by hand: what is there is found, and the rest is loaded.
+    database
+        .batch_execute(
+            "ALTER TABLE t DROP CONSTRAINT t_pkey; DELETE FROM t WHERE id > 110000; \
+             DO $$ BEGIN EXECUTE format('COMMENT ON TABLE t IS %L', \
+             replace(obj_description('t'::regclass), '\"ready\"', '\"filling\"')); END $$",
+        )
+        .await
+        .unwrap();
+    assert_eq!(filled(lacking.port, &[]).await, ("completed".to_owned(), of_binary.clone(), true));
+    assert_eq!(filled(port, &[]).await, ("reused".to_owned(), of_binary, false));
+    let ended =
+        Program::start(&["fill", &file, "--database-url", &address(lacking.port)]).end().await;
+    assert_eq!((ended.code, ended.stdout.contains("can: ")), (Some(0), false), "nothing was tried");
+    // A value that somebody changes is seen as over binary.
+    let change = "UPDATE t SET d = 'b' || d WHERE id = 77";
+    database.batch_execute(change).await.unwrap();
+    assert_eq!(fill(lacking.port, &[]).await.code, Some(5));
+
+    let address = address(lacking.port);
+    let ended =
+        Program::start(&["fill", &file, "--recreate", "--database-url", &address]).end().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stdout.contains(&format!("can: {NO_BINARY}")), "{}", ended.stdout);
+    // A benchmark fills its table the same way, and its result says so.
+    database.batch_execute("DROP TABLE t").await.unwrap();
+    let args = ["run", &file, "--database-url", &address, "--output", "out"];
+    let ended = Program::start(&[&args[..], &["--metrics-addr", "off"]].concat()).end().await;
+    let result = ended.done();
+    assert_eq!(result["tables"][0]["rows_loaded"], 120_000);
+    assert!(ended.stderr.contains(NO_BINARY), "{}", ended.stderr);
+    assert_eq!(can(&result, "copy_binary"), false);
+    let summary = fs::read_to_string(ended.work().join("out/summary.md")).unwrap();
+    assert!(summary.contains(NO_BINARY), "{summary}");
     server.stop().await.unwrap();
 }
 

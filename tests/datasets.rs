@@ -47,7 +47,7 @@ async fn fill_at(address: &str, table: &Table, connections: u32) -> Result<Prepa
     let options = FillOptions { connections, verify: true, ..FillOptions::default() };
     let tables = std::slice::from_ref(table);
     let filled = engine::fill(&address, tables, options, &Silent, &Shutdown::default()).await;
-    filled.map(|mut prepared| prepared.remove(0))
+    filled.map(|mut filled| filled.tables.remove(0))
 }
 
 async fn fill(database: &Database, table: &Table) -> Prepared {

@@ -86,7 +86,7 @@ async fn the_disk_that_a_table_takes_is_known_before_it_is_filled() {
     let address = Address::parse(&database.address(), "test", &|_| None).unwrap();
     let (said, options) = (Said::default(), FillOptions::default());
     let fill = engine::fill(&address, &tables(), options, &said, &Shutdown::default()).await;
-    let filled: Vec<Prepared> = fill.unwrap();
+    let filled: Vec<Prepared> = fill.unwrap().tables;
     let said = said.0.lock().unwrap();
     assert_eq!(said.len(), filled.len());
     for (said, filled) in said.iter().zip(&filled) {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::{FillArgs, Format, Parsed};
-use crate::dataset::{DatasetError, FillProgress, Prepared, Stage};
+use crate::dataset::{DatasetError, FillProgress, Filled, Prepared, Stage};
 use crate::engine::{self, FillOptions, Shutdown};
 use crate::exit;
 use crate::pg::Address;
@@ -86,13 +86,17 @@ pub(super) async fn fill(
         }
         prepared
     };
-    let prepared = tokio::select! {
-        prepared = work => prepared?,
+    let filled = tokio::select! {
+        filled = work => filled?,
         never = signals.handle(&shutdown, &screen) => match never {},
     };
     match args.format {
-        Format::Text => print(&text(&prepared))?,
-        Format::Json => print(&format!("{:#}\n", json!({ "tables": prepared })))?,
+        Format::Text => print(&text(&filled))?,
+        Format::Json => {
+            let Filled { tables, capabilities } = filled;
+            let said = json!({ "tables": tables, "capabilities": capabilities });
+            print(&format!("{said:#}\n"))?;
+        }
     }
     Ok(exit::DONE)
 }
@@ -103,7 +107,7 @@ async fn fill_tables(
     args: &FillArgs,
     screen: &Screen,
     shutdown: &Shutdown,
-) -> Result<Vec<Prepared>, Failure> {
+) -> Result<Filled, Failure> {
     let progress: Box<dyn FillProgress> =
         if args.quiet { Box::new(Silent) } else { Box::new(Filling::new(screen.clone())) };
     let options = FillOptions {
@@ -114,8 +118,8 @@ async fn fill_tables(
     Ok(engine::fill(address, tables, options, &*progress, shutdown).await?)
 }
 
-/// What came of all, and a line a table: what became of it.
-fn text(prepared: &[Prepared]) -> String {
+/// What came of all, what the server lacks, and a line a table: what became of it.
+fn text(Filled { tables: prepared, capabilities }: &Filled) -> String {
     let sum = |of: fn(&Prepared) -> u64| prepared.iter().map(of).sum::<u64>();
     let mut text = format!(
         "OK  {} ready · {}, {} loaded now\n",
@@ -123,6 +127,9 @@ fn text(prepared: &[Prepared]) -> String {
         format_counted(sum(|table| table.rows), "row", "rows"),
         format_count(sum(|table| table.rows_loaded))
     );
+    if let Some(lacking) = capabilities.as_ref().filter(|can| !can.are_complete()) {
+        let _ = writeln!(text, "can: {lacking}");
+    }
     for table in prepared {
         let verified = if table.verified { ", read back" } else { "" };
         let mebibytes = |bytes: u64| format_count(bytes.div_ceil(1 << 20));

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::pg::reservation::Reservation;
 use crate::pg::{self, Session, mark, quote_literal as literal};
 use crate::plan::{Index, Table, declaration, quote_identifier};
+use crate::row::CopyFormat;
 
 use super::record::Record;
 
@@ -172,7 +173,7 @@ fn all_buildings(table: &Table) -> Vec<(Option<&Index>, Building)> {
 ///
 /// All in one transaction, with its keys and indexes built on the empty table and taken back: so
 /// that a mistake in them is found before the rows are loaded, and before a table is lost. So is
-/// a row that the server or an index does not take: `first_row` is one, as COPY BINARY.
+/// a row that the server or an index does not take: `first_row` is one, in the session's format.
 pub(super) async fn create(
     session: &mut Session,
     table: &Table,
@@ -197,7 +198,8 @@ pub(super) async fn create(
         for (act, sql) in steps {
             session.execute(&act, &sql).await?;
         }
-        session.copy_once("load a row in a dry run", &copy_sql(table), first_row).await?;
+        let copy = copy_sql(table, session.copy_format());
+        session.copy_once("load a row in a dry run", &copy, first_row).await?;
         session.execute("create it", "ROLLBACK TO SAVEPOINT empty").await?;
         session.execute("record what it is filled with", &comment_sql(table, record)).await?;
         if let Some(made) = mark::Relation::find(session, &table.name).await? {
@@ -323,8 +325,8 @@ pub(super) async fn sizes(session: &mut Session, table: &Table) -> Result<(u64, 
 }
 
 /// The COPY that loads it.
-pub(super) fn copy_sql(table: &Table) -> String {
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary)", table.name, column_list(table))
+pub(super) fn copy_sql(table: &Table, copy_format: CopyFormat) -> String {
+    format!("COPY {} ({}) FROM STDIN{}", table.name, column_list(table), copy_format.option())
 }
 
 /// The table's columns, quoted, in the order that rows are encoded in.

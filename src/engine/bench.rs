@@ -13,7 +13,7 @@ use super::ticker::Ticker;
 use super::{FillOptions, PrepareError, Shutdown, Target};
 use crate::arrow::{self, ExportOptions, ImportError, Source};
 use crate::bench::{BenchError, Bencher, Measured};
-use crate::dataset::Prepared;
+use crate::dataset::{Filled, Prepared};
 use crate::engine;
 use crate::pg;
 use crate::pg::embedded::{EmbeddedError, Server};
@@ -56,9 +56,10 @@ pub(super) async fn run(
     outer: &Shutdown,
 ) -> Result<JobResult, PrepareError> {
     let (bench, shutdown) = (&plan.job, &outer.with_inner_stop());
-    let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server_report) =
+    let Filled { tables, capabilities } = fill_tables(plan, target, &mut outputs, shutdown).await?;
+    let (mut control, mut server_report) =
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
+    server_report.capabilities = capabilities;
     let run_id = RunId::draw(&mut control).await?;
     let loaded = server_report.pg_strom_loaded;
     if let Err(error) = sweep::restore_leftovers(&mut control, &target.address).await {
@@ -165,7 +166,7 @@ pub(super) async fn fill_tables<J>(
     target: &Target,
     outputs: &mut Outputs,
     shutdown: &Shutdown,
-) -> Result<Vec<Prepared>, PrepareError> {
+) -> Result<Filled, PrepareError> {
     let filling = Filling::new(outputs);
     let (tables, options) = (&plan.common.tables, FillOptions::default());
     Ok(engine::fill(&target.address, tables, options, &filling, shutdown).await?)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::dataset::{self, DatasetError, DatasetOptions, FillProgress, Lane, Prepared};
+use crate::dataset::{self, DatasetError, DatasetOptions, FillProgress, Filled, Lane};
 use crate::pg::Address;
 use crate::plan::Table;
 
@@ -41,7 +41,7 @@ pub async fn fill(
     options: FillOptions,
     progress: &dyn FillProgress,
     shutdown: &Shutdown,
-) -> Result<Vec<Prepared>, DatasetError> {
+) -> Result<Filled, DatasetError> {
     let usual = cores().clamp(CONNECTIONS_MIN, CONNECTIONS_MAX) as u32;
     let usual = NonZeroU32::new(usual).unwrap_or(NonZeroU32::MIN);
     let connections = options.connections.unwrap_or(usual);

@@ -14,7 +14,6 @@ use crate::pg::load::Loader;
 use crate::pg::table::{self, StreamTable};
 use crate::plan::{Audit, Plan, Readers, Stream, StreamJob};
 use crate::query::{Armed, ArmedQuery, Connection, Timeouts};
-use crate::result::capability::Capabilities;
 use crate::result::readers::ReadersReport;
 use crate::result::server::ServerReport;
 use crate::sink::QueryStart;
@@ -70,12 +69,8 @@ pub(super) async fn prepare(
     }
     await_gpu(&reading.asking.address, armed_queries.iter()).await?;
     limits::check(&mut control, reading.own_session(), &plan.job).await?;
-    let capabilities = capabilities::probe(&mut control).await?;
-    if capabilities.copy_binary.is_missing() {
-        control = pg::Session::own_backend(address, CONTROL).await?;
-        capabilities::probe_text(&mut control, &capabilities.copy_binary).await?;
-    }
-    say(&capabilities);
+    let anew = || pg::Session::own_backend(address, CONTROL);
+    let (mut control, capabilities) = capabilities::find(control, anew).await?;
     server.capabilities = Some(capabilities.clone());
     if reading.asking.role.is_some() && plan.job.readers.count > 0 {
         let settings = armed_queries.iter().flat_map(ArmedQuery::settings);
@@ -169,22 +164,6 @@ fn mention_remote(stream: &Stream, table: &StreamTable) {
     tracing::info!(
         "rows go on to another server, which commits before this one: a batch whose COMMIT fails {known}"
     );
-}
-
-/// Says what the server can do, and why not, where that is not all.
-fn say(capabilities: &Capabilities) {
-    if capabilities.are_complete() {
-        tracing::debug!("capabilities: {capabilities}");
-        return;
-    }
-    tracing::info!("capabilities: {capabilities}");
-    let Capabilities { copy_binary, transaction_fate, list_partitions } = capabilities;
-    for why in [copy_binary, transaction_fate, list_partitions]
-        .into_iter()
-        .filter_map(|one| one.why.as_ref())
-    {
-        tracing::info!("tried, and refused: {why}");
-    }
 }
 
 /// Loads the first rows and takes them back; mentions triggers that may stop later ones.

@@ -15,6 +15,7 @@ use super::prepare::{await_gpu, query_start};
 use super::ticker::Ticker;
 use super::{JobOptions, PrepareError, Shutdown, Target};
 use crate::bench::{ArmSamples, Bencher};
+use crate::dataset::Filled;
 use crate::pg;
 use crate::pg::embedded::Server;
 use crate::pg::owner::RunId;
@@ -95,9 +96,10 @@ pub(super) async fn run(
     let shutdown = &outer.with_inner_stop();
     // Before tables are filled: what the server does not take must not cost minutes.
     let checked = check(target, sweep, options.allow_alter_system).await?;
-    let tables = fill_tables(plan, target, &mut outputs, shutdown).await?;
-    let (mut control, server_report) =
+    let Filled { tables, capabilities } = fill_tables(plan, target, &mut outputs, shutdown).await?;
+    let (mut control, mut server_report) =
         shutdown.unless_stopped(connect_and_inspect(target, CONTROL)).await??;
+    server_report.capabilities = capabilities;
     let run_id = RunId::draw(&mut control).await?;
     let loaded = server_report.pg_strom_loaded;
     let armed_queries = armed_queries(bench, &checked, loaded)?;

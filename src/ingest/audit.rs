@@ -279,8 +279,8 @@ impl Reading<'_> {
     }
 
     async fn open(&self, address: &Address) -> Result<(Session, Extent), pg::Error> {
-        let session = Session::own(address, "strom-load audit").await?.telling_of_waits();
-        let mut session = session.in_format(self.evidence.copy_format);
+        let mut session = Session::own(address, "strom-load audit").await?.telling_of_waits();
+        session.use_format(self.evidence.copy_format);
         if let Some(reservation) = &self.evidence.reservation {
             reservation.join(&mut session).await?;
         }

@@ -14,12 +14,43 @@ const PROBE: &str = "pg_temp.strom_load_probe";
 /// What makes it.
 const PROBE_MADE: &str = "CREATE TEMPORARY TABLE strom_load_probe (n integer)";
 
-/// Tries what a load needs. Behind a COPY in binary form that the server refuses, the session is spent, as the
-/// client library cannot go on: another one goes on with [`probe_text`].
+/// Tries what a load needs, and logs what is missing. Returns a session over which rows go in the format that the
+/// server takes: the one given, or one that `anew` opens, where that is spent by a COPY that the server refused.
 ///
 /// # Errors
-/// When the server is gone.
-pub(crate) async fn probe(session: &mut Session) -> Result<Capabilities, Error> {
+/// When the server takes no COPY at all, or is gone.
+pub(crate) async fn find(
+    mut session: Session,
+    anew: impl AsyncFnOnce() -> Result<Session, Error>,
+) -> Result<(Session, Capabilities), Error> {
+    let found = probe(&mut session).await?;
+    if found.copy_binary.is_missing() {
+        session = anew().await?;
+        probe_text(&mut session, &found.copy_binary).await?;
+    }
+    say(&found);
+    Ok((session, found))
+}
+
+/// Says what the server can do, and why not, where that is not all.
+fn say(capabilities: &Capabilities) {
+    if capabilities.are_complete() {
+        tracing::debug!("capabilities: {capabilities}");
+        return;
+    }
+    tracing::info!("capabilities: {capabilities}");
+    let Capabilities { copy_binary, transaction_fate, list_partitions } = capabilities;
+    for why in [copy_binary, transaction_fate, list_partitions]
+        .into_iter()
+        .filter_map(|one| one.why.as_ref())
+    {
+        tracing::info!("tried, and refused: {why}");
+    }
+}
+
+/// Tries all of it. Behind a COPY in binary form that the server refuses, the session is spent, as the client
+/// library cannot go on: another one goes on with [`probe_text`].
+async fn probe(session: &mut Session) -> Result<Capabilities, Error> {
     session.execute(ACT, "BEGIN").await?;
     let found = tried(session).await?;
     if !found.copy_binary.is_missing() {
@@ -29,14 +60,11 @@ pub(crate) async fn probe(session: &mut Session) -> Result<Capabilities, Error> 
 }
 
 /// Tries whether a server that takes no COPY in binary form takes one of text. If so, rows go over the session in
-/// that format from now on.
-///
-/// # Errors
-/// When it does not, or the server is gone.
-pub(crate) async fn probe_text(session: &mut Session, no_binary: &Capability) -> Result<(), Error> {
+/// that format from now on; if not, that is an error.
+async fn probe_text(session: &mut Session, no_binary: &Capability) -> Result<(), Error> {
     session.execute(ACT, "BEGIN").await?;
     session.execute(ACT, PROBE_MADE).await?;
-    session.copy_format = CopyFormat::Text;
+    session.use_format(CopyFormat::Text);
     let copied = copied(session, Bytes::from_static(b"7\n")).await?;
     if let Some(why) = copied.why {
         let no_binary = no_binary.why.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! COPY BINARY of one batch in a transaction of its own, for tables that nobody else writes to.
+//! COPY of one batch in a transaction of its own, for tables that nobody else writes to.
 
 use std::pin::pin;
 
@@ -8,11 +8,11 @@ use tokio_postgres::Statement;
 
 use super::{Error, Session};
 
-/// A prepared `COPY … FROM STDIN (FORMAT binary)`.
+/// A prepared `COPY … FROM STDIN`.
 pub struct CopyIn(Statement);
 
 impl Session {
-    /// Prepares a `COPY … FROM STDIN (FORMAT binary)`.
+    /// Prepares a `COPY … FROM STDIN`.
     ///
     /// # Errors
     /// When the server does not accept it.
@@ -20,8 +20,8 @@ impl Session {
         self.drive("prepare the COPY", |client| client.prepare(sql)).await.map(CopyIn)
     }
 
-    /// Loads one batch and commits it. `next_chunk` yields its encoded bytes, header and trailer
-    /// included, until `None`. Returns the rows that the server counted.
+    /// Loads one batch and commits it. `next_chunk` yields its encoded bytes, all that its
+    /// format wants, until `None`. Returns the rows that the server counted.
     ///
     /// The answer to the end of COPY comes before its commit, so the transaction is explicit:
     /// success is what both say.

@@ -160,6 +160,11 @@ pub(crate) struct Tuples {
 }
 
 impl Tuples {
+    /// Of a stream without its header.
+    pub(crate) fn without_header() -> Self {
+        Self { header_read: true, ..Self::default() }
+    }
+
     /// Takes the stream's next bytes and hands each tuple that they complete to `each`.
     pub(crate) fn feed(&mut self, bytes: &[u8], each: &mut impl FnMut(&[u8])) {
         if self.carried.is_empty() {

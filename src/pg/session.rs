@@ -148,9 +148,13 @@ impl Session {
     }
 
     /// Has rows go over it in this format, as its server takes them.
-    #[must_use]
-    pub(crate) fn in_format(self, copy_format: CopyFormat) -> Self {
-        Self { copy_format, ..self }
+    pub(crate) fn use_format(&mut self, copy_format: CopyFormat) {
+        self.copy_format = copy_format;
+    }
+
+    /// The format in which rows go over it.
+    pub(crate) fn copy_format(&self) -> CopyFormat {
+        self.copy_format
     }
 
     /// Limits the silence of a session of our own otherwise than usual.

@@ -262,8 +262,11 @@ pub(super) fn about(report: &JobResult, biased: bool) -> String {
         true => format!(", its clock {}", server.facts.clock),
         false => String::new(),
     };
+    // In one line, only what is missing is worth a word.
+    let lacking = server.capabilities.as_ref().filter(|can| !can.are_complete());
+    let can = lacking.map_or_else(String::new, |can| format!("; can: {can}"));
     format!(
-        "{}; PostgreSQL {}{kind}, {strom}{clock}; seed {}; started {}.{order}",
+        "{}; PostgreSQL {}{kind}, {strom}{clock}{can}; seed {}; started {}.{order}",
         status(report),
         server.facts.version,
         report.seed(),

@@ -29,7 +29,7 @@ pub struct ServerReport {
     pub identity: ServerIdentity,
     /// Whether PG-Strom is loaded.
     pub pg_strom_loaded: bool,
-    /// What it can do, as far as a stream needs it; `None` where nothing is streamed, and in results of before.
+    /// What it can do, as far as loading needs it; `None` where nothing was loaded, and in results of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Version and settings.

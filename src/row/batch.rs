@@ -80,6 +80,11 @@ impl BatchEncoder {
 
     /// The batch's next chunk, `None` after its last.
     pub fn next_chunk(&mut self) -> Option<Bytes> {
+        self.next_chunk_of(|_| {})
+    }
+
+    /// The same; `tuples` is given the rows in it as COPY BINARY has them, whatever the format of the batch.
+    pub(crate) fn next_chunk_of(&mut self, tuples: impl FnOnce(&[u8])) -> Option<Bytes> {
         if self.stage == Stage::Done {
             return None;
         }
@@ -91,6 +96,7 @@ impl BatchEncoder {
             if self.rows_left == 0 {
                 self.stage = Stage::Done;
             }
+            tuples(&lines.tuples()[..encoded.bytes]);
             return Some(lines.lines(encoded.bytes));
         }
         let mut chunk: Chunk = self.pool.take();
@@ -101,6 +107,7 @@ impl BatchEncoder {
         }
         let encoded =
             self.encoder.encode(chunk.spare(), self.next_row, self.rows_left, &mut self.due);
+        tuples(&chunk.spare()[..encoded.bytes]);
         chunk.advance(encoded.bytes);
         self.next_row += encoded.rows;
         self.rows_left -= encoded.rows;
