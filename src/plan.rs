@@ -71,7 +71,7 @@ pub use setting::{Form, Given, SETTINGS, Setting};
 pub use shape::Shape;
 pub use source::ProfileSource;
 pub use sql::bare_sql;
-pub(crate) use sql::{blank, first_word, parameter_names, rename_parameters, statement};
+pub(crate) use sql::{backslash, blank, first_word, parameter_names, rename_parameters, statement};
 pub use sql_place::SqlPlace;
 pub use stream::{Stream, StreamRate};
 pub use stream_job::StreamJob;

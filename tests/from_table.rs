@@ -215,6 +215,13 @@ async fn what_is_not_known_is_said() {
              CREATE TABLE bare (); INSERT INTO bare DEFAULT VALUES; ANALYZE bare; \
              CREATE TABLE half (a integer NOT NULL, b text); \
              INSERT INTO half SELECT i, 'b' FROM generate_series(1, 100) i; ANALYZE half (b); \
+             CREATE TABLE whole (a integer) PARTITION BY LIST (a); \
+             CREATE TABLE leaf PARTITION OF whole FOR VALUES IN (1); \
+             CREATE TABLE parent (a integer); CREATE TABLE child () INHERITS (parent); \
+             INSERT INTO whole SELECT 1 FROM generate_series(1, 100); \
+             INSERT INTO parent SELECT 1 FROM generate_series(1, 100); \
+             INSERT INTO child SELECT 1 FROM generate_series(1, 100); \
+             ANALYZE whole; ANALYZE leaf; ANALYZE parent; ANALYZE child; \
              CREATE ROLE reader_of_drafts LOGIN",
         )
         .await;
@@ -223,6 +230,14 @@ async fn what_is_not_known_is_said() {
         let ended = draft(&database, &[table]).await;
         assert_eq!((ended.code, &*ended.stdout), (Some(3), ""), "{table}");
         said.push(ended.stderr);
+    }
+    // No run loads these, but a copy of each.
+    for table in ["leaf", "child", "parent"] {
+        let ended = draft(&database, &[table]).await;
+        assert_eq!((ended.code, &*ended.stdout), (Some(3), ""), "{table}");
+        said.push(ended.stderr);
+        let text = drafted(&database, &[table, "--table", &format!("{table}_copied")]).await;
+        run(&database, &text, &A_SECOND).await.done();
     }
     let address = database.address_of("reader_of_drafts");
     for grant in [
@@ -254,6 +269,12 @@ async fn what_is_not_known_is_said() {
       fix: name a table with columns
     error: failed to draft a profile of half: column a: there are no statistics of it, as the last ANALYZE left it out: let the table's owner run ANALYZE of the whole table
       fix: let a row leave these columns out (a default, or no NOT NULL), or make a copy of the table without them
+    error: failed to read the statistics of leaf: it is a partition of whole, with whose rows and runs its own would mix
+      fix: name the table that holds the rows of all, or a copy to load into with --table
+    error: failed to read the statistics of child: it is a child of parent, with whose rows and runs its own would mix
+      fix: name the table that holds the rows of all, or a copy to load into with --table
+    error: failed to read the statistics of parent: other tables inherit from it, with whose rows its own would mix
+      fix: load into a copy of it, which --table names
     error: failed to read the statistics of part: role reader_of_drafts may not SELECT it, which hides pg_stats
       fix: let the table's owner run: GRANT SELECT ON public.part TO reader_of_drafts
     error: failed to draft a profile of part: column secret: its statistics are hidden from this role, which may not SELECT it: GRANT SELECT

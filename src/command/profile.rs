@@ -37,7 +37,7 @@ async fn from_table(parsed: &Parsed, args: &FromTableArgs) -> Result<String, Fai
 
 async fn drafted(address: &Address, args: &FromTableArgs) -> Result<String, Failure> {
     let failed = |error| Failure::new(exit::PREPARE, error);
-    let source = source_table(address, &args.source).await.map_err(failed)?;
+    let source = source_table(address, &args.source, args.table.is_none()).await.map_err(failed)?;
     let options = DraftOptions { copy: args.table.clone(), keep_values: args.keep_values };
     draft::draft(&source, &options).map_err(|NoDraft(columns)| {
         let table = args.source.as_written();

@@ -12,6 +12,10 @@ use crate::row::ColumnType;
 const HEAD: (f64, f64) = (24.0, 5.5);
 /// So far from 1 the shares of the common elements are all there is.
 const NEARLY_ALL: f64 = 0.02;
+/// NULLs take the places of so many elements of an array on average, at most.
+const DISPLACED_MAX: f64 = 0.5;
+/// The greatest ratio of NULLs that a profile takes, in as many digits as it has.
+const NULLS_MAX: f64 = 0.999_999;
 /// Lengths that stand for those of a bucket.
 const LENGTHS: i64 = 16;
 
@@ -52,13 +56,41 @@ pub(super) fn draw(drawing: &Drawing<'_>, element: ColumnType) -> Result<Drawn, 
     let own = Drawing { column: &column, sql_type: element, statistics: &statistics, ..*drawing }
         .draw()?;
     notes.extend(own.notes);
-    let nulls = rounded(lengths.ratio(arrays.with_null)).min(0.999_999);
+    let (lengths, nulls) = with_nulls(lengths, arrays, &mut notes);
     let values = Values::Array(Array {
         of: Some(Box::new(own.values)),
         length: Some(Box::new(lengths.values())),
         null_ratio: (nulls > 0.0).then_some(Number(nulls)),
     });
     Ok(Drawn { values, notes })
+}
+
+/// The lengths with NULLs, and the ratio of these. Statistics count the other elements alone, and the arrays that have a
+/// NULL: where it would take the places of many elements, it has one of its own.
+fn with_nulls(
+    lengths: Lengths,
+    arrays: &ArrayStatistics,
+    notes: &mut Vec<String>,
+) -> (Lengths, f64) {
+    let among = lengths.ratio(arrays.with_null);
+    // As many arrays as have a NULL may have no other element.
+    if lengths.share(1.0) > arrays.with_null && among * lengths.mean() < DISPLACED_MAX {
+        return (lengths, rounded(among).min(NULLS_MAX));
+    }
+    let elements = lengths.mean();
+    let longer: Vec<f64> = arrays.counts.iter().map(|count| count + 1.0).collect();
+    let longer = Lengths::new(&longer);
+    // More, and fewer elements were left than there are.
+    let ratio = longer.ratio(arrays.with_null).min(1.0 / (elements + 1.0));
+    let held = longer.share(ratio);
+    if held < arrays.with_null - NEARLY_ALL {
+        notes.push(format!(
+            "about {:.0} % of the arrays have a NULL, and there {:.0} %",
+            100.0 * held,
+            100.0 * arrays.with_null
+        ));
+    }
+    (longer, rounded(ratio).min(NULLS_MAX))
 }
 
 /// Bytes of an element on average, as if it were stored by itself.
@@ -102,17 +134,23 @@ impl Lengths {
         Self { buckets, shares }
     }
 
+    /// How many elements there are on average.
+    fn mean(&self) -> f64 {
+        self.shares.iter().map(|(length, own)| *length as f64 * own).sum()
+    }
+
+    /// The share of the arrays that hold an element, of which all are it at such a ratio.
+    fn share(&self, ratio: f64) -> f64 {
+        let none = self.shares.iter().map(|(length, own)| own * (1.0 - ratio).powi(*length as i32));
+        1.0 - none.sum::<f64>()
+    }
+
     /// The ratio at which elements must be one, for such a share of the arrays to hold it.
     fn ratio(&self, share: f64) -> f64 {
-        let holds = |ratio: f64| -> f64 {
-            let none =
-                self.shares.iter().map(|(length, own)| own * (1.0 - ratio).powi(*length as i32));
-            1.0 - none.sum::<f64>()
-        };
         let (mut low, mut high) = (0.0, 1.0);
         for _ in 0..50 {
             let middle = f64::midpoint(low, high);
-            (low, high) = if holds(middle) < share { (middle, high) } else { (low, middle) };
+            (low, high) = if self.share(middle) < share { (middle, high) } else { (low, middle) };
         }
         low
     }
@@ -162,6 +200,32 @@ mod tests {
         assert!((one_or_none.ratio(0.1) - 0.1 * 3.0).abs() < 1e-9, "{:?}", one_or_none.shares);
         assert!(one_or_none.ratio(0.9) > 0.999, "more than there can be");
         assert!(two.ratio(0.0) < 1e-9);
+    }
+
+    #[test]
+    fn a_null_in_every_array_stands_beside_the_elements() {
+        let drawn = |with_null: f64, counts: &[f64]| {
+            let arrays = ArrayStatistics {
+                with_null,
+                counts: counts.to_vec(),
+                ..ArrayStatistics::default()
+            };
+            let mut notes = Vec::new();
+            let (lengths, ratio) = with_nulls(Lengths::new(counts), &arrays, &mut notes);
+            (lengths.shares, ratio, notes)
+        };
+        // Two elements and a NULL in each array.
+        let (lengths, ratio, notes) = drawn(1.0, &[2.0, 2.0, 2.0]);
+        assert_eq!((lengths, ratio), (BTreeMap::from([(3, 1.0)]), rounded(1.0 / 3.0)));
+        assert_eq!(notes, ["about 70 % of the arrays have a NULL, and there 100 %"]);
+        // Where there are few NULLs, they are among the elements.
+        let (lengths, ratio, notes) = drawn(0.0975, &[2.0, 2.0, 2.0]);
+        assert_eq!((lengths, ratio, notes.len()), (BTreeMap::from([(2, 1.0)]), 0.05, 0));
+        assert!(drawn(0.0, &[0.0, 1.0, 4.0]).1 < 1e-9);
+        // Most have a NULL and nothing else.
+        let (lengths, ratio, _) = drawn(0.9, &[0.0, 0.0, 0.0, 0.0, 1.0]);
+        assert_eq!(lengths.keys().copied().collect::<Vec<_>>(), [1, 2]);
+        assert!((0.7..0.95).contains(&ratio), "{ratio}");
     }
 
     #[test]

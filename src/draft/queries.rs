@@ -1,7 +1,7 @@
 //! Three queries to begin with: the newest rows, groups, and the first rows of each group.
 
 use super::column::Drafted;
-use super::{SourceColumn, SourceTable};
+use super::{Filling, SourceColumn, SourceTable};
 use crate::profile::Values;
 use crate::row::ColumnType;
 
@@ -85,6 +85,12 @@ fn values<'a>(drafted: &'a Drafted<'_>) -> Option<&'a Values> {
     Some(drafted.column.as_ref()?.values.as_ref()?)
 }
 
+/// Whether it has values in the rows that are sent: one that they leave out is NULL in all of them, or its default.
+fn varies(drafted: &Drafted<'_>) -> bool {
+    let is_made = matches!(drafted.source.filling, Filling::Numbered | Filling::Generated);
+    drafted.column.is_some() || is_made
+}
+
 fn is_text(own: ColumnType) -> bool {
     matches!(own, ColumnType::Text | ColumnType::Varchar(_) | ColumnType::Char(_))
 }
@@ -100,7 +106,9 @@ fn due<'a>(columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
 fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     let of_type = |types: &[ColumnType]| {
         let of = |drafted: &&Drafted<'_>| {
-            drafted.source.known_type().is_some_and(|own| types.contains(&own))
+            // A default may be the moment at which the row came.
+            let is_filled = varies(drafted) || drafted.source.filling == Filling::Default;
+            is_filled && drafted.source.known_type().is_some_and(|own| types.contains(&own))
         };
         columns.iter().find(of).map(|drafted| drafted.source)
     };
@@ -110,8 +118,10 @@ fn order(columns: &[Drafted<'_>]) -> Vec<String> {
     let id = columns.iter().find(|drafted| drafted.is_identity).map(|drafted| drafted.source);
     let id = id.filter(|id| !id.known_type().is_some_and(is_text));
     let whole = || of_type(&[ColumnType::BigInt, ColumnType::Integer, ColumnType::SmallInt]);
-    let sorted =
-        || columns.iter().map(|drafted| drafted.source).find(|column| can_be_grouped(column));
+    let sorted = || {
+        let mut filled = columns.iter().filter(|own| varies(own)).map(|drafted| drafted.source);
+        filled.find(|column| can_be_grouped(column))
+    };
     let mut order: Vec<&SourceColumn> = time.into_iter().chain(id).collect();
     if order.is_empty() {
         order.extend(whole().or_else(sorted));
@@ -127,8 +137,8 @@ fn can_be_grouped(column: &SourceColumn) -> bool {
 
 /// The column with the fewest values that are worth a group each: best about twenty, and rather names than numbers.
 fn by_groups<'a>(table: &SourceTable, columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
-    let candidates =
-        columns.iter().map(|drafted| drafted.source).filter(|column| can_be_grouped(column));
+    let filled = columns.iter().filter(|own| varies(own)).map(|drafted| drafted.source);
+    let candidates = filled.filter(|column| can_be_grouped(column));
     let scored = candidates.filter_map(|column| {
         let distinct = column.statistics.as_ref()?.distinct(table.rows);
         if !(2.0..=GROUPS_MAX).contains(&distinct) {
@@ -149,8 +159,8 @@ fn by<'a>(columns: &[Drafted<'a>]) -> Option<&'a SourceColumn> {
     let is_role =
         |drafted: &Drafted<'_>| drafted.is_identity || values(drafted) == Some(&Values::Partition);
     let of = |is: fn(ColumnType) -> bool| {
-        let all = columns.iter().filter(|drafted| !is_role(drafted)).map(|drafted| drafted.source);
-        all.into_iter().find(|column| column.known_type().is_some_and(is))
+        let all = columns.iter().filter(|own| varies(own)).filter(|drafted| !is_role(drafted));
+        all.map(|drafted| drafted.source).find(|column| column.known_type().is_some_and(is))
     };
     of(|own| matches!(own, ColumnType::Numeric { .. }))
         .or_else(|| of(|own| matches!(own, ColumnType::Double | ColumnType::Real)))

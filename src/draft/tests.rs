@@ -148,6 +148,32 @@ fn what_needs_a_value_that_no_generator_makes_stops_the_draft() {
 }
 
 #[test]
+fn queries_group_by_what_is_drawn() {
+    // Best to group by and to add up, and NULL in each row that is sent.
+    let endless = common(found(2.0, 0.1, 4), &[("infinity", 0.5), ("-infinity", 0.5)]);
+    let rates = common(found(2.0, 0.1, 8), &[("NaN", 0.5), ("Infinity", 0.5)]);
+    let status = common(found(3.0, 0.1, 4), &[("1", 0.6), ("2", 0.4)]);
+    let table = SourceTable {
+        schema: "shop".to_owned(),
+        name: "seen".to_owned(),
+        rows: 10_000.0,
+        columns: vec![
+            column("id", "bigint", along(found(-1.0, 1.0, 8), &["1", "10000"])),
+            column("until", "date", endless),
+            column("rate", "double precision", rates),
+            column("status", "integer", status),
+        ],
+        unique_keys: vec![vec!["id".to_owned()]],
+        ..SourceTable::default()
+    };
+    let text = drafted(&table, &DraftOptions::default());
+    assert!(text.contains("# until, ") && text.contains("# rate, "), "{text}");
+    let queries = &text[text.find("[readers]").unwrap()..];
+    assert!(queries.contains("GROUP BY \\\"status") && queries.contains("ORDER BY \"id"));
+    assert!(!queries.contains("until") && !queries.contains("rate"), "{queries}");
+}
+
+#[test]
 fn arrays_are_drawn_by_their_elements() {
     let share = |text: &str, share: f64| (text.to_owned(), share);
     let of = |own: &[(&str, f64)], with_null, counts: &[f64]| ArrayStatistics {

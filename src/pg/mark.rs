@@ -136,6 +136,39 @@ impl Relation {
     }
 }
 
+/// Why a table's own rows would mix with those of others.
+#[derive(Debug)]
+pub(super) enum Mixes {
+    /// It holds rows of another one.
+    Part(String),
+    /// Others hold rows of it, and are no partitions.
+    Parent(String),
+}
+
+/// Whether a table's rows mix with those of others.
+pub(super) async fn mixes(
+    session: &mut Session,
+    act: &str,
+    oid: u32,
+) -> Result<Option<Mixes>, Error> {
+    let sql = format!(
+        "SELECT CASE WHEN c.relispartition THEN 'a partition of ' ELSE 'a child of ' END || \
+         (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1), \
+         c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
+         FROM pg_catalog.pg_class c WHERE c.oid = {oid}"
+    );
+    let rows = session.rows(act, &sql).await?;
+    Ok(match rows.first().map(Vec::as_slice) {
+        Some([Some(part), _]) => {
+            Some(Mixes::Part(format!("it is {part}, with whose rows and runs its own would mix")))
+        }
+        Some([_, Some(is_parent)]) if is_parent == "t" => Some(Mixes::Parent(
+            "other tables inherit from it, with whose rows its own would mix".to_owned(),
+        )),
+        _ => None,
+    })
+}
+
 /// What marks a stream's table, and each of its partitions.
 pub(super) fn comment_sql(table: &TableName) -> String {
     let comment = format!("{STREAM}{{\"format\":{STREAM_FORMAT}}}");

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::beneath::beneath_sql;
-use super::mark::Relation;
+use super::mark::{Mixes, Relation, mixes};
 use super::quote::quote_literal;
 use super::{Address, Error, Session};
 use crate::draft::{Extended, Reference, SourceTable};
@@ -14,13 +14,15 @@ use crate::plan::TableName;
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL datestyle = 'ISO, YMD'; \
      SET LOCAL quote_all_identifiers = off; SET LOCAL timezone = 'UTC'; SET LOCAL extra_float_digits = 1";
 
-/// Describes a table, for a role that may be any.
+/// Describes a table, for a role that may be any; one that is to be loaded itself, or whose copy is.
 ///
 /// # Errors
-/// When the table is not there, is no table, or nothing is known of what is in it.
+/// When the table is not there, is no table, or nothing is known of what is in it; and when it is to be loaded and
+/// no run would.
 pub(crate) async fn source_table(
     address: &Address,
     table: &TableName,
+    is_loaded: bool,
 ) -> Result<SourceTable, Error> {
     let mut session = Session::own(address, "strom-load profile").await?.telling_of_waits();
     let act = format!("read the statistics of {}", table.as_written());
@@ -34,6 +36,17 @@ pub(crate) async fn source_table(
         return Err(Error::refused(act, fact).with_fix("name a table"));
     }
     let oid = found.oid;
+    let mixes = if is_loaded { mixes(&mut session, &act, oid).await? } else { None };
+    if let Some(mixes) = mixes {
+        let (fact, fix) = match mixes {
+            Mixes::Part(fact) => (
+                fact,
+                "name the table that holds the rows of all, or a copy to load into with --table",
+            ),
+            Mixes::Parent(fact) => (fact, "load into a copy of it, which --table names"),
+        };
+        return Err(Error::refused(act, fact).with_fix(fix));
+    }
     let mut source: SourceTable =
         one(&mut session, &act, &table_sql(oid)).await?.unwrap_or_default();
     source.columns = all(&mut session, &act, &columns_sql(oid)).await?;

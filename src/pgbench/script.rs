@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::expression::{Value, evaluate};
 use super::{Conversion, fault};
-use crate::plan::{Fault, ProfileSource, blank, first_word, parameter_names, statement};
+use crate::plan::{Fault, ProfileSource, backslash, blank, first_word, parameter_names, statement};
 
 /// What a script has.
 #[derive(Debug, Default)]
@@ -21,8 +21,14 @@ pub(super) struct Script {
     pub(super) is_transaction: bool,
 }
 
+/// What a statement ends with in place of a semicolon, to keep its answer.
+const KEPT: &str = "write `;` in its place, and draw what is used of the answer with `\\set`: answers are not kept for the \
+                    statements behind them";
+
 /// Commands of pgbench that have a counterpart elsewhere, and which.
-const ELSEWHERE: [(&str, &str); 3] = [
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("gset", KEPT),
+    ("aset", KEPT),
     ("sleep", "pauses are the readers': `think_time_ms` under `[readers]`, behind each execution"),
     ("setrandom", "write `\\set NAME random(LOW, HIGH)`"),
     (
@@ -62,11 +68,15 @@ pub(super) fn read(
             fault(faults, source, at..at + 1, (what, "close it".to_owned()));
             break;
         };
+        // A command ends the statement in front of it, and is looked at next.
+        let length = backslash(&rest[..length]).unwrap_or(length);
         let span = at..at + rest[..length].trim_end().len();
         at += length;
+        let is_kept =
+            |name| text[at..].strip_prefix('\\').is_some_and(|own| command_name(own) == name);
         if text[at..].starts_with(';') {
             at += 1;
-        } else {
+        } else if !is_kept("gset") && !is_kept("aset") {
             let what = "a statement has no semicolon at its end".to_owned();
             fault(faults, source, span.clone(), (what, "write `;` behind it".to_owned()));
         }
@@ -163,6 +173,12 @@ fn command_length(text: &str) -> usize {
     length
 }
 
+/// The name of a command, without its backslash.
+fn command_name(words: &str) -> &str {
+    let end = words.find(|char: char| char.is_whitespace() || char == ';');
+    &words[..end.unwrap_or(words.len())]
+}
+
 fn command(
     source: &ProfileSource,
     conversion: &Conversion,
@@ -174,7 +190,7 @@ fn command(
     let span = span.start..span.start + text.len();
     let joined = text.replace("\\\r\n", " ").replace("\\\n", " ");
     let words = joined.trim_start_matches('\\');
-    let (name, rest) = words.split_once(char::is_whitespace).unwrap_or((words, ""));
+    let (name, rest) = words.split_at(command_name(words).len());
     if name != "set" {
         let known = ELSEWHERE.iter().find(|(own, _)| *own == name).map(|(_, fix)| *fix);
         let fix = known.unwrap_or("delete it: of pgbench's commands `\\set` can be converted");

@@ -192,6 +192,22 @@ SELECT 1";
 }
 
 #[test]
+fn a_command_that_ends_a_statement_is_refused_where_it_stands() {
+    for command in ["gset", "aset", "gset p_", "gset;", "if :a"] {
+        let name = command.split([' ', ';']).next().unwrap();
+        let found =
+            refused(&format!("BEGIN;\nSELECT 1 AS a, E'\\\\x;' \\{command}\nSELECT 2;\nEND;"));
+        let expected = format!("`\\{name}` cannot be converted");
+        assert!(found.contains(&expected) && found.contains("2 |"), "{command}: {found}");
+        // What ends a statement stands in for its semicolon.
+        let wants_semicolon = found.contains("has no semicolon at its end");
+        assert_eq!(wants_semicolon, name == "if", "{command}: {found}");
+        assert!(refused(&format!("SELECT 1 AS a \\{command}")).contains(&expected));
+    }
+    convert("SELECT '\\gset', \"\\gset\", $$\\gset$$ /* \\gset */;", 1).unwrap();
+}
+
+#[test]
 fn a_script_is_one_transaction() {
     for (script, said) in [
         ("", "the script sends no statement"),

@@ -95,6 +95,15 @@ pub(crate) fn statement(text: &str) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
+/// Where in a statement a backslash stands outside of literals, quoted names and comments. SQL has no use for one.
+pub(crate) fn backslash(text: &str) -> Option<usize> {
+    let (mut rest, mut before) = (text, "");
+    while !rest.is_empty() && !rest.starts_with('\\') {
+        (before, rest) = rest.split_at(token(rest, before)?);
+    }
+    (!rest.is_empty()).then_some(text.len() - rest.len())
+}
+
 /// The first word of a statement; none if it begins with something else.
 pub(crate) fn first_word(sql: &str) -> &str {
     let first = tokens(sql).into_iter().next().unwrap_or_default();

@@ -52,6 +52,21 @@ async fn arrays_are_like_those_of_the_table() {
     let ended = run(&database, &kept, &A_SECOND).await;
     assert_eq!(ended.done()["stream"]["rows_found"], 2000);
 
+    // A NULL in every array, beside elements that come in every one, too.
+    database
+        .execute(
+            "CREATE TABLE nulls (id bigint PRIMARY KEY, codes integer[]); \
+             INSERT INTO nulls SELECT i, ARRAY[i % 5, NULL, 7] FROM generate_series(1, 20000) i; ANALYZE nulls",
+        )
+        .await;
+    let text = drafted(&database, &["nulls", "--table", "nulls_copied"]).await;
+    run(&database, &text, &A_SECOND).await.done();
+    let shares = "SELECT avg(cardinality(array_remove(codes, NULL))) BETWEEN 1.9 AND 2.1 \
+                  AND avg((array_position(codes, 7) > 0 IS TRUE)::int) > 0.7 \
+                  AND avg((array_position(codes, NULL) > 0 IS TRUE)::int) > 0.6 \
+                  FROM nulls_copied";
+    assert_eq!(database.text(&format!("SELECT ({shares})::text")).await, "true", "{text}");
+
     database.execute("UPDATE source SET words = '{}'; ALTER TABLE source ALTER words SET NOT NULL; ANALYZE source").await;
     let refused = draft(&database, &["source"]).await;
     assert!(

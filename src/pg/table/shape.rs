@@ -4,7 +4,7 @@ use crate::plan::Stream;
 use crate::row::{Column, Values};
 
 use super::super::beneath::beneath_sql;
-use super::super::mark::Relation;
+use super::super::mark::{self, Mixes, Relation};
 use super::super::quote::quote_literal;
 use super::super::{Error, Session};
 use super::ELSEWHERE;
@@ -183,23 +183,12 @@ impl Present {
 /// Refuses a table that holds rows of another one, or whose rows another one holds: ids and the run's
 /// reservation are those of a whole.
 async fn refuse_part(session: &mut Session, act: &str, oid: u32) -> Result<(), Error> {
-    let sql = format!(
-        "SELECT CASE WHEN c.relispartition THEN 'a partition of ' ELSE 'a child of ' END || \
-         (SELECT i.inhparent::regclass::text FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid LIMIT 1), \
-         c.relkind <> 'p' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid) \
-         FROM pg_catalog.pg_class c WHERE c.oid = {oid}"
-    );
-    let rows = session.rows(act, &sql).await?;
-    match rows.first().map(Vec::as_slice) {
-        Some([Some(part), _]) => {
-            let fact = format!("it is {part}, with whose rows and runs its own would mix");
+    match mark::mixes(session, act, oid).await? {
+        Some(Mixes::Part(fact)) => {
             Err(Error::refused(act, fact).with_fix("name the whole table with --table"))
         }
-        Some([_, Some(is_parent)]) if is_parent == "t" => {
-            let fact = "other tables inherit from it, with whose rows its own would mix";
-            Err(Error::refused(act, fact).with_fix(ELSEWHERE))
-        }
-        _ => Ok(()),
+        Some(Mixes::Parent(fact)) => Err(Error::refused(act, fact).with_fix(ELSEWHERE)),
+        None => Ok(()),
     }
 }
 
