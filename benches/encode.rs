@@ -7,16 +7,25 @@
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 
 use std::error::Error;
+use std::fmt::Write as _;
+use std::fs::File;
 use std::hint::black_box;
+use std::io::{BufWriter, Write as _};
 use std::num::NonZeroU64;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use arrow_array::{Int32Array, RecordBatch};
+use arrow_ipc::writer::FileWriter;
+use arrow_schema::{DataType, Field, Schema};
 use bytes::{BufMut, BytesMut};
 use rust_decimal::Decimal;
 use strom_load::pace::{Arrival, Arrivals, Course, Curve, DueTimes, Rate, Schedule};
+use strom_load::plan::{NamedFile, Overrides, Plan, ProfileSource};
 use strom_load::row::{
-    CHUNK_BYTES, Column, ColumnFault, ColumnType, Conditional, Elements, Encoder, Pattern, Pick,
-    Values, Zipf,
+    CHUNK_BYTES, Column, ColumnFault, ColumnType, Conditional, Content, Elements, Encoder, Pattern,
+    Pick, Values, Zipf,
 };
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type};
 
@@ -32,7 +41,7 @@ type Failure = Box<dyn Error + Sync + Send>;
 fn main() -> Result<(), Failure> {
     let stream = columns();
     let mut all = Encoder::new(&stream, 42, 1, 1)?;
-    let rows = encode_all(&mut all);
+    let rows = encode_all(&mut all)?;
     let values = decode_all(&rows)?;
     let mut again = Vec::with_capacity(rows.len());
     write_to_sql(values.iter().copied(), |bytes| again.extend_from_slice(&bytes))?;
@@ -81,6 +90,10 @@ fn main() -> Result<(), Failure> {
         .collect::<Result<Vec<_>, Failure>>()?;
     for (name, encoder) in &generators {
         cases.push(Case::new(&format!("  {name}"), encoding(encoder, &due_times())));
+    }
+    let folder = tempfile::tempdir()?;
+    for (name, columns) in of_files(folder.path())? {
+        cases.push(Case::new(&format!("  {name}"), replaying(&Encoder::new(&columns, 42, 1, 1)?)));
     }
     for _ in 0..ROUNDS {
         for case in &mut cases {
@@ -181,6 +194,79 @@ fn generators() -> Result<Vec<(&'static str, Column)>, ColumnFault> {
     ])
 }
 
+/// Rows of the files: more than the pages that are kept have.
+const FILE_ROWS: i32 = 2_000_000;
+
+/// Columns of files, in memory and read page by page; those of the whole numbers stand beside a generator's.
+fn of_files(folder: &Path) -> Result<Vec<(&'static str, Vec<Column>)>, Failure> {
+    let csv = folder.join("v.csv");
+    let mut lines = BufWriter::new(File::create(&csv)?);
+    writeln!(lines, "n,amount,note")?;
+    for row in 0..FILE_ROWS {
+        let n = row % 100_000;
+        writeln!(lines, "{n},{n}.{:02},a note of {n}", row % 100)?;
+    }
+    lines.flush()?;
+    let arrow = folder.join("v.arrow");
+    let schema = Schema::new(vec![Field::new("n", DataType::Int32, true)]);
+    let mut writer = FileWriter::try_new(File::create(&arrow)?, &schema)?;
+    for first in (0..FILE_ROWS).step_by(65_536) {
+        let rows = first..(first + 65_536).min(FILE_ROWS);
+        let numbers: Int32Array = rows.map(|row| Some(row % 100_000)).collect();
+        writer.write(&RecordBatch::try_new(Arc::new(schema.clone()), vec![Arc::new(numbers)])?)?;
+    }
+    writer.finish()?;
+    let n = [("n", "integer")];
+    let all = [("n", "integer"), ("amount", "numeric(15,2)"), ("note", "text")];
+    let random = Values::Integer { min: 0, max: 99_999, pick: Pick::Random };
+    Ok(vec![
+        ("integer, uniform, no end", vec![Column::new("n", ColumnType::Integer, random)]),
+        ("file in memory, integer", columns_of(&csv, &n, u64::MAX - 1)?),
+        ("CSV by pages, integer", columns_of(&csv, &n, 0)?),
+        ("CSV by pages, 3 columns", columns_of(&csv, &all, 0)?),
+        ("Arrow by pages, integer", columns_of(&arrow, &n, 0)?),
+    ])
+}
+
+/// Columns of a file, in memory if it has up to so many bytes.
+fn columns_of(
+    path: &Path,
+    columns: &[(&str, &str)],
+    in_memory_max: u64,
+) -> Result<Vec<Column>, Failure> {
+    let mut text = "[[tables]]\nname = 't'\nrows = 1\ncolumns = [".to_owned();
+    for (name, sql_type) in columns {
+        write!(
+            text,
+            "{{ name = '{name}', type = '{sql_type}', values = {{ file = {{ path = 'v', column = '{name}', pick = \
+             'cycle' }} }} }},"
+        )?;
+    }
+    let source = ProfileSource::new("bench", text + "]").reading(|_| {
+        let content = Content::open(path, in_memory_max).map_err(|error| error.to_string())?;
+        NamedFile::new(path.display().to_string(), content)
+    });
+    let mut plan = Plan::read(&source, &Overrides::default())?;
+    Ok(plan.common.tables.remove(0).columns)
+}
+
+/// One pass over as many rows, each behind those of the pass before.
+fn replaying(encoder: &Encoder) -> impl FnMut() -> bool + use<> {
+    let (mut encoder, mut row) = (encoder.clone(), 0);
+    let mut buffer = vec![0; CHUNK_BYTES];
+    move || {
+        let end = row + ROWS;
+        while row < end {
+            let mut due = DueTimes::constant(0);
+            let chunk = encoder.encode(black_box(&mut buffer), row, end - row, &mut due);
+            let Ok(chunk) = chunk else { return false };
+            black_box(&buffer[..chunk.bytes]);
+            row += chunk.rows;
+        }
+        true
+    }
+}
+
 /// A column, and another one that depends on it: take away what the first one costs.
 fn city_by_country() -> Vec<Column> {
     let choice = |of: &[&str]| Values::Choice {
@@ -242,6 +328,7 @@ fn encoding(encoder: &Encoder, due: &DueTimes) -> impl FnMut() -> bool + use<> {
         let (mut row, mut due) = (0, first.clone());
         while row < ROWS {
             let chunk = encoder.encode(black_box(&mut buffer), row, ROWS - row, &mut due);
+            let Ok(chunk) = chunk else { return false };
             black_box(&buffer[..chunk.bytes]);
             row += chunk.rows;
         }
@@ -249,12 +336,12 @@ fn encoding(encoder: &Encoder, due: &DueTimes) -> impl FnMut() -> bool + use<> {
     }
 }
 
-fn encode_all(encoder: &mut Encoder) -> Vec<u8> {
+fn encode_all(encoder: &mut Encoder) -> Result<Vec<u8>, Failure> {
     let mut rows = vec![0; ROWS as usize * encoder.max_row_bytes()];
-    let block = encoder.encode(&mut rows, 0, ROWS, &mut due_times());
+    let block = encoder.encode(&mut rows, 0, ROWS, &mut due_times())?;
     assert_eq!(block.rows, ROWS);
     rows.truncate(block.bytes);
-    rows
+    Ok(rows)
 }
 
 /// A row as an application would hold it.

@@ -132,7 +132,7 @@ impl Bench {
             let path = self.folder.join(format!("{number}.bin"));
             let mut file = BufWriter::new(fs::File::create(&path)?);
             while let Some(chunk) = encoder.next_chunk() {
-                file.write_all(&chunk)?;
+                file.write_all(&chunk?)?;
             }
             file.flush()?;
             files.push(path);

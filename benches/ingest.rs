@@ -228,7 +228,7 @@ impl Bench {
             let path = self.folder.join(format!("{batch_rows}-{partition}.bin"));
             let mut file = fs::File::create(&path)?;
             while let Some(chunk) = encoder.next_chunk() {
-                file.write_all(&chunk)?;
+                file.write_all(&chunk?)?;
             }
             Ok(path)
         };

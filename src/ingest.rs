@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -430,9 +429,10 @@ impl Producer {
         let encoder = &mut self.encoder;
         let next_chunk = || {
             let began = Instant::now();
-            let chunk: Option<Bytes> = encoder.next_chunk();
+            let chunk = encoder.next_chunk();
             encode += began.elapsed();
-            bytes += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            let sent = chunk.as_ref().and_then(|chunk| chunk.as_ref().ok());
+            bytes += sent.map_or(0, |chunk| chunk.len() as u64);
             chunk
         };
         let another_follows = self.pacer.is_behind(&self.stop);

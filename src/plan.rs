@@ -43,15 +43,17 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod type_name;
 mod unwritten;
 mod value_text;
 mod values;
+mod wanted;
 mod watch;
 
 pub(crate) use crate::result::shell_word;
 pub use builtin::{BUILTINS, builtin};
 pub use caret::Caret;
-pub(crate) use column::{declaration, parse_type};
+pub(crate) use column::declaration;
 pub use evidence::{ArmPlan, EvidencePlan};
 pub use fault::{Fault, Faults, Origin, Place, nearest};
 pub use files::{NamedFile, ProfileFiles};
@@ -80,6 +82,7 @@ pub use table::{Index, Table};
 pub use table_name::{IDENTIFIER_BYTES_MAX, TableNameError, quote_identifier};
 pub use template::Template;
 pub use threshold::{Gate, Threshold, ThresholdOp};
+pub(crate) use type_name::parse_type;
 pub use unwritten::unwritten;
 pub use watch::Watch;
 

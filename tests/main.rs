@@ -16,6 +16,7 @@ mod clock;
 mod compare;
 mod conditional;
 mod dashboards;
+mod data_files;
 mod datasets;
 mod deploy;
 mod docs;

@@ -54,7 +54,8 @@ async fn comes_back_as(database: &Database, columns: &[Column], types: &[String]
     let &Place { seed, partition, first_id, first_row, rows, due_us } = place;
     let mut encoder = BatchEncoder::new(columns, seed, partition, first_id).unwrap();
     encoder.begin(first_row, rows, DueTimes::constant(due_us));
-    let chunks: Vec<Bytes> = std::iter::from_fn(|| encoder.next_chunk()).collect();
+    let chunks: Result<Vec<Bytes>, _> = std::iter::from_fn(|| encoder.next_chunk()).collect();
+    let chunks = chunks.unwrap();
 
     let client = &database.client;
     let into = client.copy_in::<_, Bytes>("COPY sent FROM STDIN (FORMAT binary)").await.unwrap();
@@ -125,7 +126,7 @@ async fn reads_as_the_server_shows(database: &Database, columns: &[Column], plac
     let mut row = first_row;
     for message in database.client.simple_query(&sql).await.unwrap() {
         let tokio_postgres::SimpleQueryMessage::Row(server) = message else { continue };
-        let ours = row_text(columns, &mut encoder, row, &mut DueTimes::constant(due_us));
+        let ours = row_text(columns, &mut encoder, row, &mut DueTimes::constant(due_us)).unwrap();
         for (index, (column, ours)) in columns.iter().zip(ours).enumerate() {
             if column.sql_type != ColumnType::Date {
                 assert_eq!(server.get(index), ours.as_deref(), "{column:?}");

@@ -58,7 +58,7 @@ fn from_pgbench(args: &FromPgbenchArgs) -> Result<String, Failure> {
         true => "standard input".to_owned(),
         false => args.file.display().to_string(),
     };
-    let file = read_once(&args.file).map_err(|why| {
+    let text = read_once(&args.file).map_err(|why| {
         let error = format!("failed to read `{name}`: {why}\n  fix: name a script of pgbench");
         Failure::new(exit::USAGE, error)
     })?;
@@ -68,5 +68,5 @@ fn from_pgbench(args: &FromPgbenchArgs) -> Result<String, Failure> {
         protocol: args.protocol,
         clients: args.clients,
     };
-    Ok(conversion.profile(&ProfileSource::new(name, file.text))?)
+    Ok(conversion.profile(&ProfileSource::new(name, text))?)
 }

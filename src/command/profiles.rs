@@ -16,6 +16,7 @@ use crate::plan::{
 };
 use crate::quantity::format_counted;
 use crate::report::csv_field;
+use crate::row::Content;
 use crate::sink::terminal::Screen;
 
 use super::{Failure, address, log_warnings, print, tell, tell_notes};
@@ -281,25 +282,26 @@ pub(crate) fn read_named(path: &Path) -> Result<NamedFile, String> {
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return Err("it is no plain file".to_owned());
     }
-    let mut file = read_once(path)?;
     // A result says where it was, whichever folder the run was begun in.
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    file.path = path.display().to_string();
-    Ok(file)
+    let content = Content::open(&path, ProfileFiles::BYTES_MAX);
+    let content = content.map_err(|error| error.to_string())?;
+    NamedFile::new(path.display().to_string(), content)
 }
 
-/// Reads a file that is read once, so that it may be a pipe, or standard input as `-`; or says why it cannot.
-pub(super) fn read_once(path: &Path) -> Result<NamedFile, String> {
+/// The text of a file that is read once, so that it may be a pipe, or standard input as `-`; or why there is none.
+pub(super) fn read_once(path: &Path) -> Result<String, String> {
+    let bytes_max = ProfileFiles::BYTES_MAX as usize;
     let bytes = match path.as_os_str() == "-" {
-        true => read_up_to(io::stdin().lock(), ProfileFiles::BYTES_MAX),
-        false => read_file(path, ProfileFiles::BYTES_MAX),
+        true => read_up_to(io::stdin().lock(), bytes_max),
+        false => read_file(path, bytes_max),
     };
     let bytes = bytes.map_err(|error| error.to_string())?;
-    if bytes.len() > ProfileFiles::BYTES_MAX {
-        return Err(format!("it is larger than {} MiB", ProfileFiles::BYTES_MAX >> 20));
+    if bytes.len() > bytes_max {
+        return Err(format!("it is larger than {} MiB", bytes_max >> 20));
     }
-    let text = String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
-    Ok(NamedFile::new(path.display().to_string(), text))
+    let file = NamedFile::new(path.display().to_string(), Content::Whole(bytes.into()))?;
+    file.text().map(str::to_owned)
 }
 
 fn read_file(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {

@@ -50,7 +50,7 @@ impl Estimate {
         let mut buffer = vec![0; room];
         let (mut row_bytes, mut keys) = (0.0, vec![0.0; table.columns.len()]);
         for row in 1..=sample {
-            let encoded = encoder.encode(&mut buffer, row, 1, &mut DueTimes::constant(0));
+            let encoded = encoder.encode(&mut buffer, row, 1, &mut DueTimes::constant(0))?;
             let lengths: Vec<usize> = fields(&buffer[..encoded.bytes])
                 .map(|field| field.map_or(0, <[u8]>::len))
                 .collect();

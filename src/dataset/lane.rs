@@ -15,7 +15,7 @@ use crate::pace::DueTimes;
 use crate::pg::reservation::Reservation;
 use crate::pg::{self, Address, Session, copy::CopyIn, read_back::Tuples};
 use crate::plan::Table;
-use crate::row::{BatchEncoder, Checksum, CopyFormat, EncodeError};
+use crate::row::{BatchEncoder, Checksum, CopyFormat, EncodeError, FileFault};
 
 use super::catalog::copy_sql;
 use super::error::with_remedy;
@@ -159,8 +159,8 @@ impl Load {
     pub(super) fn first_row(table: &Table, copy_format: CopyFormat) -> Result<Bytes, EncodeError> {
         let mut encoder = Self::encoder(table, copy_format)?;
         encoder.begin(1, 1, DueTimes::constant(0));
-        let chunks: Vec<Bytes> = std::iter::from_fn(|| encoder.next_chunk()).collect();
-        Ok(chunks.concat().into())
+        let chunks: Result<Vec<Bytes>, _> = std::iter::from_fn(|| encoder.next_chunk()).collect();
+        Ok(chunks?.concat().into())
     }
 
     /// Loads batches over one connection until all are taken. Returns the checksum of those that
@@ -221,7 +221,8 @@ impl Load {
         let (first, rows) = self.rows_of(batch);
         let present = self.present.get(&batch).copied().unwrap_or_default().min(rows);
         if present > 0 {
-            for _ in std::iter::from_fn(chunks(first, present, encoder, &mut sum)) {
+            for chunk in std::iter::from_fn(chunks(first, present, encoder, &mut sum)) {
+                chunk.map_err(pg::Error::of_file)?;
                 tokio::task::yield_now().await;
             }
         }
@@ -240,7 +241,7 @@ fn chunks<'a>(
     rows: u64,
     encoder: &'a mut BatchEncoder,
     sum: &'a mut Checksum,
-) -> impl FnMut() -> Option<Bytes> + use<'a> {
+) -> impl FnMut() -> Option<Result<Bytes, FileFault>> + use<'a> {
     encoder.begin(first, rows, DueTimes::constant(0));
     let mut tuples = Tuples::without_header();
     move || encoder.next_chunk_of(|rows| tuples.feed(rows, &mut |tuple: &[u8]| sum.add(tuple)))

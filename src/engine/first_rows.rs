@@ -18,14 +18,14 @@ pub struct FirstRows {
 /// The first rows of each table of a plan, and of its stream, if that began now.
 ///
 /// # Errors
-/// When a row is too wide to be sent.
+/// When a row is too wide to be sent, or a file of values is not what it was.
 pub fn first_rows(plan: &Plan<Option<Job>>, rows: u64) -> Result<Vec<FirstRows>, EncodeError> {
     let mut all = Vec::new();
     for table in &plan.common.tables {
         let mut encoder = Encoder::new(&table.columns, table.row_seed(), 0, 0)?;
         let row = |row| row_text(&table.columns, &mut encoder, row, &mut DueTimes::constant(0));
         let rows = (1..=rows.min(table.rows.get())).map(row);
-        let rows = [names(&table.columns)].into_iter().chain(rows).collect();
+        let rows = [Ok(names(&table.columns))].into_iter().chain(rows).collect::<Result<_, _>>()?;
         all.push(FirstRows { table: table.name.to_string(), rows });
     }
     if let Some(Job::Stream(job)) = &plan.job {
@@ -55,7 +55,8 @@ fn of_stream(stream: &Stream, seed: u64, rows: u64) -> Result<FirstRows, EncodeE
         let (encoder, due) = &mut all[(number % lanes) as usize];
         row_text(&stream.columns, encoder, number / lanes, due)
     };
-    let rows = [names(&stream.columns)].into_iter().chain((0..rows).map(row)).collect();
+    let rows = [Ok(names(&stream.columns))].into_iter().chain((0..rows).map(row));
+    let rows = rows.collect::<Result<_, _>>()?;
     Ok(FirstRows { table: stream.table.to_string(), rows })
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn first_row(
     let mut encoder = Encoder::of_ids(&stream.columns, seed, ids)?;
     let mut tuple = vec![0; encoder.max_row_bytes()];
     let mut due = schedule.due_times(0).since(origin_us);
-    let encoded = encoder.encode(&mut tuple, 0, 1, &mut due);
+    let encoded = encoder.encode(&mut tuple, 0, 1, &mut due)?;
     let mut sum = Checksum::default();
     sum.add(&tuple[..encoded.bytes]);
     let (partition, id) = (ids.lane.key(), ids.of(0));
@@ -265,6 +265,10 @@ impl Reading<'_> {
             let query = self.query() + &slice.filter + &extent.order(self.evidence.stream);
             let auditor = &mut self.auditor;
             let read = session.read_back(&query, |tuple| auditor.see(tuple)).await;
+            let read = match auditor.take_fault() {
+                Some(fault) => Err(pg::Error::of_file(fault)),
+                None => read,
+            };
             if let Err(error) = read {
                 auditor.drop_slice();
                 self.extent = Some(extent);

@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 use tokio_postgres::Statement;
 
 use super::{Error, Session};
+use crate::row::FileFault;
 
 /// A prepared `COPY … FROM STDIN`.
 pub struct CopyIn(Statement);
@@ -27,15 +28,16 @@ impl Session {
     /// success is what both say.
     ///
     /// # Errors
-    /// When any part failed. The batch is then not in the table, unless the connection was lost:
+    /// When any part failed, or a chunk. The batch is then not in the table, unless the connection was lost:
     /// then it may be.
     pub async fn copy_in(
         &mut self,
         copy: &CopyIn,
-        mut next_chunk: impl FnMut() -> Option<Bytes>,
+        mut next_chunk: impl FnMut() -> Option<Result<Bytes, FileFault>>,
     ) -> Result<u64, Error> {
         let heard = self.heard.clone();
-        self.at_length()
+        let copied = self
+            .at_length()
             .drive("copy a batch", |client| async move {
                 let begin = client.batch_execute("BEGIN");
                 let sink = client.copy_in::<_, Bytes>(&copy.0);
@@ -44,6 +46,11 @@ impl Session {
                 begin?;
                 let mut sink = pin!(sink?);
                 while let Some(chunk) = next_chunk() {
+                    // Without its end the COPY fails, and nothing is committed.
+                    let chunk = match chunk {
+                        Ok(chunk) => chunk,
+                        Err(fault) => return Ok(Err(fault)),
+                    };
                     sink.feed(chunk).await?;
                     heard.note();
                 }
@@ -51,8 +58,9 @@ impl Session {
                 let (rows, commit) = tokio::join!(biased; sink.as_mut().finish(), commit);
                 let rows = rows?;
                 commit?;
-                Ok(rows)
+                Ok(Ok(rows))
             })
-            .await
+            .await?;
+        copied.map_err(Error::of_file)
     }
 }

@@ -54,11 +54,11 @@ impl DryRun {
             let due_us = self.from_us.saturating_add((lasts_us as f64 * share) as i64);
             let mut row = vec![0; encoder.max_row_bytes()];
             let due = &mut DueTimes::constant(due_us);
-            let encoded = encoder.encode(&mut row, number, 1, due);
+            let encoded = encoder.encode(&mut row, number, 1, due)?;
             row.truncate(encoded.bytes);
-            row
+            Ok(row)
         });
-        Ok(made.collect())
+        made.collect()
     }
 }
 

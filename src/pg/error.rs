@@ -5,6 +5,8 @@ use std::fmt;
 
 use tokio_postgres::error::ErrorPosition;
 
+use crate::row::FileFault;
+
 /// A failed act against the server: what was tried, what happened, what mends it.
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
@@ -72,6 +74,11 @@ impl Error {
     /// A fact found out about the server or the table that stops us.
     pub(super) fn refused(act: impl Into<String>, fact: impl Into<String>) -> Self {
         Self::boxed(act.into(), Cause::Other(fact.into()))
+    }
+
+    /// Rows cannot be made: a file of values is not what it was.
+    pub(crate) fn of_file(fault: FileFault) -> Self {
+        Self::refused("make rows", fault.what).with_fix(fault.fix)
     }
 
     /// A standby has not replayed what was just done on its primary.

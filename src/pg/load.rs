@@ -11,7 +11,7 @@ use futures_util::SinkExt;
 use tokio::time::Instant;
 use tokio_postgres::{Client, CopyInSink, SimpleQueryMessage, Statement};
 
-use crate::row::CopyFormat;
+use crate::row::{CopyFormat, FileFault};
 
 use super::reservation::Reservation;
 use super::sight::read_position;
@@ -191,7 +191,7 @@ impl Loader {
     }
 
     /// Loads one batch. `next_chunk` yields its encoded bytes, header and trailer included, until
-    /// `None`.
+    /// `None`; if it yields a fault, the batch is not loaded.
     ///
     /// BEGIN, the question for the transaction's id and the start of COPY go out together; then
     /// the data with the end of COPY and COMMIT. If `another_follows` at once, the next batch's
@@ -204,7 +204,7 @@ impl Loader {
     /// it is lost.
     pub(crate) async fn load(
         &mut self,
-        next_chunk: impl FnMut() -> Option<Bytes>,
+        next_chunk: impl FnMut() -> Option<Result<Bytes, FileFault>>,
         another_follows: bool,
     ) -> Result<Committed, LoadFailure> {
         const ACT: &str = "load a batch";
@@ -229,6 +229,7 @@ impl Loader {
             )
         };
         let loaded = session.drive(ACT, work).await;
+        let loaded = loaded.and_then(|loaded| loaded.map_err(Error::of_file));
         *spent = refused.into_inner();
         let sync_wait_cancelled = session.take_sync_wait_cancelled();
         match loaded {
@@ -380,16 +381,21 @@ async fn batch(
     client: &Client,
     statements: &Statements,
     opened: Option<Opened>,
-    mut next_chunk: impl FnMut() -> Option<Bytes>,
+    mut next_chunk: impl FnMut() -> Option<Result<Bytes, FileFault>>,
     asks: Asks,
     (committing, sending, refused): (&AtomicU64, &AtomicBool, &AtomicBool),
-) -> Result<(Committed, Next), tokio_postgres::Error> {
+) -> Result<Result<(Committed, Next), FileFault>, tokio_postgres::Error> {
     let Opened { xid, mut sink } = match opened {
         Some(opened) => opened,
         None => open(client, statements, refused).await?,
     };
     sending.store(true, Ordering::Relaxed);
     while let Some(chunk) = next_chunk() {
+        // Without its end the COPY fails, and no COMMIT follows.
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(fault) => return Ok(Err(fault)),
+        };
         sink.feed(chunk).await?;
     }
     committing.store(xid, Ordering::Relaxed);
@@ -403,7 +409,7 @@ async fn batch(
         tokio::join!(biased; sink.as_mut().finish(), commit, position, next);
     let rows = rows?;
     commit?;
-    Ok((Committed { xid, rows, position, sync_wait_cancelled: false }, next))
+    Ok(Ok((Committed { xid, rows, position, sync_wait_cancelled: false }, next)))
 }
 
 /// `None` if it could not be found out: the batch is committed all the same.

@@ -4,38 +4,48 @@
 use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
-use toml::de::DeTable;
 
-use crate::profile::document::{Table, Value};
-use crate::row::{ColumnType, Sample, SampleBuilder, SampleFault, VALUES_MAX};
+use super::wanted::{Found, find};
+use crate::row::{Content, FileFault, Sample, Wanted, read_file};
 
 /// The files that a profile names, by the names there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProfileFiles(BTreeMap<String, Result<NamedFile, String>>);
 
 /// A file that a profile names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct NamedFile {
     /// Where it is, whatever the folder is that one looks from.
     pub path: String,
-    /// What it holds.
-    pub text: String,
-    /// What tells that from what another holds: the first 128 bits of its SHA-256, in hexadecimal digits.
+    /// What tells what it holds from what another holds: the first 128 bits of its SHA-256, in hexadecimal digits.
     pub fingerprint: String,
+    content: Content,
+    /// The columns that the profile takes of it.
+    columns: Vec<(Wanted, Result<Sample, FileFault>)>,
+}
+
+impl PartialEq for NamedFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.fingerprint) == (&other.path, &other.fingerprint)
+    }
 }
 
 impl ProfileFiles {
-    /// Most bytes of a file.
-    pub const BYTES_MAX: usize = 64 << 20;
+    /// Most bytes of a file that is in memory as a whole.
+    pub const BYTES_MAX: u64 = 64 << 20;
 
     /// The files that a profile of this text names, as `read` reads them, or says why it cannot.
     pub fn of(profile: &str, read: impl Fn(&str) -> Result<NamedFile, String>) -> Self {
-        // What is wrong with the profile is found when it is resolved.
-        let (document, _) = DeTable::parse_recoverable(profile);
-        let document: Table = document.get_ref().into();
-        let mut names = Vec::new();
-        find(&document, &mut names);
-        Self(names.into_iter().map(|name| (name.to_owned(), read(name))).collect())
+        let Found { names, columns } = find(profile);
+        let file = |name: String| {
+            let mut file = read(&name);
+            if let Ok(file) = &mut file {
+                let own = columns.iter().filter(|(path, _)| *path == name);
+                file.take(own.map(|(_, wanted)| wanted.clone()).collect());
+            }
+            (name, file)
+        };
+        Self(names.into_iter().map(file).collect())
     }
 
     /// A file, or why there is none.
@@ -48,37 +58,9 @@ impl ProfileFiles {
     }
 }
 
-/// The names that stand where a profile names files: `sql_file`, and `path` under `file`.
-fn find<'d>(table: &'d Table, names: &mut Vec<&'d str>) {
-    for entry in table.entries() {
-        match &entry.node.value {
-            Value::Text(name) if entry.key == "sql_file" => names.push(name),
-            value => find_in(&entry.key, value, names),
-        }
-    }
-}
-
-fn find_in<'d>(key: &str, value: &'d Value, names: &mut Vec<&'d str>) {
-    match value {
-        Value::Table(table) => {
-            if let ("file", Some(Value::Text(name))) =
-                (key, table.get("path").map(|entry| &entry.node.value))
-            {
-                names.push(name);
-            }
-            find(table, names);
-        }
-        Value::Array(nodes) => nodes.iter().for_each(|node| find_in(key, &node.value, names)),
-        _ => {}
-    }
-}
-
 /// A text without the byte order mark that some editors open a file in UTF-8 with.
-pub(super) fn without_mark(mut text: String) -> String {
-    if text.starts_with('\u{feff}') {
-        text.remove(0);
-    }
-    text
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 /// What tells what was hashed from what another has: the first 128 bits, in hexadecimal digits.
@@ -88,112 +70,48 @@ pub(super) fn fingerprint(digest: Sha256) -> String {
     format!("{:032x}", u128::from_be_bytes(*bits))
 }
 
-/// A column of a file, with what tells the file's content from another's.
-pub(super) struct FileColumn {
-    pub(super) sample: Sample,
-    pub(super) fingerprint: String,
-}
-
 impl NamedFile {
     /// The file at a path with what it holds.
-    pub fn new(path: String, text: String) -> Self {
-        let fingerprint = fingerprint(Sha256::new_with_prefix(text.as_bytes()));
-        Self { path, text: without_mark(text), fingerprint }
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn new(path: String, content: Content) -> Result<Self, String> {
+        let mut digest = Sha256::new();
+        let hashed = content.each_chunk_of_all(|chunk| digest.update(chunk));
+        hashed.map_err(|error| error.to_string())?;
+        Ok(Self { path, fingerprint: fingerprint(digest), content, columns: Vec::new() })
     }
 
-    /// The values of a column of this file, which is CSV with the names of the columns in its first line; or what
-    /// is wrong with it, and a fix.
-    pub(super) fn column(
-        &self,
-        column: &str,
-        sql_type: ColumnType,
-    ) -> Result<FileColumn, (String, String)> {
-        let bad = |what: String, fix: &str| (what, fix.to_owned());
-        let unread = |error: csv::Error| {
-            let error = error.to_string();
-            let why = error.strip_prefix("CSV error: ").unwrap_or(&error);
-            bad(format!("`{}` is not CSV: {why}", self.path), "save it as CSV in UTF-8")
+    /// What it holds, as text without a byte order mark; or why it is none.
+    pub(crate) fn text(&self) -> Result<&str, String> {
+        match &self.content {
+            Content::Whole(bytes) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned());
+                text.map(without_mark)
+            }
+            Content::Open(_) => {
+                Err(format!("it is larger than {} MiB", ProfileFiles::BYTES_MAX >> 20))
+            }
+        }
+    }
+
+    /// Reads columns of it, all in one pass.
+    fn take(&mut self, wanted: Vec<Wanted>) {
+        if !wanted.is_empty() {
+            let columns = read_file(&self.path, &self.content, &wanted);
+            self.columns = wanted.into_iter().zip(columns).collect();
+        }
+    }
+
+    /// The values of a column of this file; or what is wrong with it, and a fix.
+    pub(super) fn column(&self, wanted: &Wanted) -> Result<Sample, FileFault> {
+        let found = self.columns.iter().find(|(own, _)| own == wanted);
+        let sample = found.map(|(_, sample)| sample.clone());
+        let read = || read_file(&self.path, &self.content, std::slice::from_ref(wanted)).pop();
+        let none = || FileFault {
+            what: format!("nothing was read of `{}`", self.path),
+            fix: "name the column".to_owned(),
         };
-        if self.text.bytes().filter(|byte| *byte == b'"').count() % 2 == 1 {
-            let what = format!("`{}` has a quote that is not closed", self.path);
-            return Err(bad(what, "see whether the file is whole"));
-        }
-        let mut reader = csv::Reader::from_reader(self.text.as_bytes());
-        let heads = reader.headers().map_err(unread)?;
-        let places: Vec<usize> = (0..heads.len()).filter(|at| &heads[*at] == column).collect();
-        let [place] = *places else {
-            let heads: Vec<&str> = heads.iter().collect();
-            let how = if places.is_empty() { "no" } else { "more than one" };
-            let what = format!("`{}` has {how} column `{column}`", self.path);
-            return Err(bad(what, &format!("its first line names {}", heads.join(", "))));
-        };
-        // The reader passes over them, and the server writes a lone NULL so.
-        let is_empty = |line: &(usize, &str)| heads.len() == 1 && line.1.is_empty();
-        if let Some((number, _)) = self.text.lines().enumerate().find(is_empty) {
-            let what = format!("line {} of `{}` is empty", number + 1, self.path);
-            return Err(bad(
-                what,
-                "write \"\" for NULL where there is one column, or delete the line",
-            ));
-        }
-        let mut sample = SampleBuilder::new(sql_type);
-        let mut record = csv::StringRecord::new();
-        while reader.read_record(&mut record).map_err(unread)? {
-            let text = record.get(place).unwrap_or_default();
-            sample.push(text).map_err(|fault| match fault {
-                SampleFault::Value => {
-                    let line = self.line(record.position().map_or(0, csv::Position::byte));
-                    let what = format!(
-                        "line {line} of `{}`: `{text}` is no value of type {sql_type}",
-                        self.path
-                    );
-                    bad(what, "choose the type that the file has, or mend the line")
-                }
-                SampleFault::TooMany => {
-                    let what = format!(
-                        "`{}` has more than {VALUES_MAX} values, or more than 4 GiB of them",
-                        self.path
-                    );
-                    bad(what, "take a part of the file")
-                }
-            })?;
-        }
-        let sample = sample.build();
-        if sample.count() == 0 {
-            let what = format!("`{}` has no rows below its first line", self.path);
-            return Err(bad(what, "name a file with a row at least"));
-        }
-        Ok(FileColumn { sample, fingerprint: self.fingerprint.clone() })
-    }
-
-    /// The number of the line in which a record begins whose reader stood at this byte.
-    fn line(&self, byte: u64) -> usize {
-        let bytes = self.text.as_bytes();
-        let at = usize::try_from(byte).unwrap_or(0).min(bytes.len());
-        let ends = bytes[at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        self.text.get(..at + ends).unwrap_or_default().matches('\n').count() + 1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_found_wherever_they_are_named() {
-        let profile = r#"
-            [stream]
-            columns = [{ name = "a", values = { choice = { others = { file = { path = "a.csv" } } } } }]
-            [[tables]]
-            columns = [{ name = "b", values = { file = { path = "b.csv", column = "x" } } }]
-            [[readers.queries]]
-            sql_file = "q.sql"
-            [readers.queries.parameters]
-            file = { type = "text", values = { file = { path = "c.csv" } } }
-        "#;
-        let files = ProfileFiles::of(profile, |name| Err(format!("no {name}")));
-        let names: Vec<&str> = files.0.keys().map(String::as_str).collect();
-        assert_eq!(names, ["a.csv", "b.csv", "c.csv", "q.sql"]);
-        assert_eq!(files.get("q.sql"), Err("no q.sql".to_owned()));
+        sample.or_else(read).unwrap_or_else(|| Err(none()))
     }
 }

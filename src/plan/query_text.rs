@@ -73,8 +73,9 @@ fn of_file(
     query: &mut Located<profile::Query>,
     name: &Located<String>,
 ) -> Option<QueryText> {
-    let text = match report.files().get(name) {
-        Ok(file) => file.text.clone(),
+    let file = report.files().get(name);
+    let text = match file.and_then(|file| file.text().map(str::to_owned)) {
+        Ok(text) => text,
         Err(why) => {
             let what = format!("failed to read `{}`: {why}", name.as_str());
             let fix = "name a file with SQL, from the profile's folder on";

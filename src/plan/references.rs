@@ -107,7 +107,7 @@ impl<'r> KeysBuilder<'r> {
                  the last one do not matter",
             ),
             _ if count == 0 => fault("it has no keys".to_owned(), "fill it before"),
-            _ => Ok(Keys { sample: sample.build(), last, fingerprint, more: count > KEYS_MAX }),
+            _ => Ok(Keys { sample: sample.into(), last, fingerprint, more: count > KEYS_MAX }),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::profile::Profile;
 use crate::profile::document::{NO_SETTINGS, NO_VARIANT, NOT_ONE_KEY, Node, Step, Table, Value};
 
 /// A profile's text, the name that faults are reported under, and the files that it names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProfileSource {
     /// The file's path, or the name of a built-in profile.
     pub name: String,
@@ -63,7 +63,7 @@ impl ProfileSource {
             let what = format!("the profile is no text: byte {} is NUL", at + 1);
             return Err(fault(what, NO_PROFILE_FIX));
         }
-        String::from_utf8(bytes).map(|text| Self::new(name, without_mark(text))).map_err(|error| {
+        String::from_utf8(bytes).map(|text| Self::new(name, without_mark(&text))).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
             let (before, after) = error.as_bytes().split_at(good);
             let line = before.split(|byte| *byte == b'\n').count();

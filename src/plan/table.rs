@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::num::NonZeroU64;
 
-use super::column::{parse_type, refuse_reference, resolve_each, written};
+use super::column::{refuse_reference, resolve_each, written};
 use super::fault::suggest;
 use super::limits::Limits;
 use super::resolver::{Amount, Resolver};
 use super::table_name::check_identifier;
+use super::type_name::parse_type;
 use super::{Recreate, TableName};
 use crate::profile::{self, Located, Number, Values, Whole};
 use crate::row::{Column, ColumnType};

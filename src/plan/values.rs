@@ -1,7 +1,7 @@
 //! Where values come from, as a profile has it, resolved and written back.
 
 use super::TableName;
-use super::files::{FileColumn, ProfileFiles};
+use super::files::ProfileFiles;
 use super::pick::{pick_settings, resolve_pick, unless_random, written_pick};
 use super::table_name::check_identifier;
 use super::value_text::{
@@ -12,7 +12,8 @@ use crate::profile::{self, Number, Values as Written, Whole};
 use crate::row::day::{format_day, format_moment, format_time};
 use crate::row::numeric::units_text;
 use crate::row::{
-    Column, ColumnType, Conditional, Elements, Others, Pattern, Pick, Sample, Values,
+    Column, ColumnType, Conditional, Elements, FileFault, Others, Pattern, Pick, Sample, Values,
+    Wanted,
 };
 
 /// The settings that a generator cannot do without: name, example, and whether it is there.
@@ -235,16 +236,15 @@ fn of_file(
     let named = files.get(&name).map_err(|why| {
         bad(
             format!("failed to read `{name}`: {why}"),
-            "name a CSV file, from the profile's folder on",
+            "name a file of CSV or Arrow, from the profile's folder on",
         )
     })?;
-    if !sql_type.is_written() {
+    if !sql_type.is_in_files() {
         // The check refuses the type.
         let sample = Sample::default();
         return Ok(Values::File { path: name, column, fingerprint: String::new(), pick, sample });
     }
-    let found = named.column(&column, sql_type);
-    let FileColumn { sample, fingerprint } = found.map_err(|(what, fix)| bad(what, fix))?;
+    let fingerprint = named.fingerprint.clone();
     if file.fingerprint.as_ref().is_some_and(|written| *written != fingerprint) {
         let what = format!(
             "`{}` is not the file that it was: its fingerprint is {fingerprint}",
@@ -252,7 +252,9 @@ fn of_file(
         );
         return Err(bad(what, "bring the file back, or delete `fingerprint` to take this one"));
     }
-    Ok(Values::File { path: named.path.clone(), column, fingerprint, pick, sample })
+    let wanted = Wanted { column, sql_type, cycles: pick == Pick::Cycle };
+    let sample = named.column(&wanted).map_err(|FileFault { what, fix }| bad(what, fix))?;
+    Ok(Values::File { path: named.path.clone(), column: wanted.column, fingerprint, pick, sample })
 }
 
 fn resolve_choice(

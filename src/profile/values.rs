@@ -294,13 +294,15 @@ pub struct Choice {
     pub pick: Option<Pick>,
 }
 
-/// The values of a column of a CSV file, with the names of the columns in its first line. An empty value is NULL.
+/// The values of a column of a file: CSV, with the names of the columns in its first line and an empty value for NULL, or
+/// Arrow IPC in its file or stream format. Of a file of more than 64 MiB only with `pick = "cycle"`, and its values are read
+/// as they are sent.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct File {
     /// The file, from the profile's folder on.
     pub path: Option<String>,
-    /// The column's name in its first line.
+    /// The column's name there.
     pub column: Option<String>,
     /// How a row of the file is chosen: at random, in turn or by rank. Columns with "cycle" take the same row, so
     /// that whole rows come again and again. Default: "random".

@@ -51,13 +51,17 @@ impl Values {
         let mut encoder = self.encoder();
         let mut tuple = vec![0; encoder.max_row_bytes()];
         let encoded = encoder.encode(&mut tuple, number, 1, &mut DueTimes::constant(0));
-        tuple.truncate(encoded.bytes);
+        // All values are in memory: a plan has no others here.
+        tuple.truncate(encoded.map_or(0, |encoded| encoded.bytes));
         tuple
     }
 
     /// The values of an execution as text.
     fn texts(&self, number: u64) -> Vec<Option<String>> {
-        row_text(&self.columns, &mut self.encoder(), number, &mut DueTimes::constant(0))
+        let texts =
+            row_text(&self.columns, &mut self.encoder(), number, &mut DueTimes::constant(0));
+        // All values are in memory: a plan has no others here.
+        texts.unwrap_or_default()
     }
 
     /// The values of an execution as SQL has them. With their types, as values beside the text have them.

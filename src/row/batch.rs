@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::encode::{EncodeError, Encoder, HEADER, TRAILER};
-use super::{Chunk, ChunkPool, Column, CopyFormat, Ids, Lines};
+use super::{Chunk, ChunkPool, Column, CopyFormat, FileFault, Ids, Lines};
 use crate::pace::DueTimes;
 
 /// Encodes batches of one partition, chunk by chunk, into reused buffers.
@@ -79,25 +79,43 @@ impl BatchEncoder {
     }
 
     /// The batch's next chunk, `None` after its last.
-    pub fn next_chunk(&mut self) -> Option<Bytes> {
+    ///
+    /// # Errors
+    /// When a file of values, of which not all are in memory, is not what it was. The batch has no end then.
+    pub fn next_chunk(&mut self) -> Option<Result<Bytes, FileFault>> {
         self.next_chunk_of(|_| {})
     }
 
     /// The same; `tuples` is given the rows in it as COPY BINARY has them, whatever the format of the batch.
-    pub(crate) fn next_chunk_of(&mut self, tuples: impl FnOnce(&[u8])) -> Option<Bytes> {
+    pub(crate) fn next_chunk_of(
+        &mut self,
+        tuples: impl FnOnce(&[u8]),
+    ) -> Option<Result<Bytes, FileFault>> {
         if self.stage == Stage::Done {
             return None;
         }
+        let chunk = self.chunk(tuples);
+        if chunk.is_err() {
+            self.stage = Stage::Done;
+        }
+        Some(chunk)
+    }
+
+    fn chunk(&mut self, tuples: impl FnOnce(&[u8])) -> Result<Bytes, FileFault> {
         if let Some(lines) = &mut self.lines {
-            let encoded =
-                self.encoder.encode(lines.tuples(), self.next_row, self.rows_left, &mut self.due);
+            let encoded = self.encoder.encode(
+                lines.tuples(),
+                self.next_row,
+                self.rows_left,
+                &mut self.due,
+            )?;
             self.next_row += encoded.rows;
             self.rows_left -= encoded.rows;
             if self.rows_left == 0 {
                 self.stage = Stage::Done;
             }
             tuples(&lines.tuples()[..encoded.bytes]);
-            return Some(lines.lines(encoded.bytes));
+            return Ok(lines.lines(encoded.bytes));
         }
         let mut chunk: Chunk = self.pool.take();
         if self.stage == Stage::Header {
@@ -106,7 +124,7 @@ impl BatchEncoder {
             self.stage = Stage::Rows;
         }
         let encoded =
-            self.encoder.encode(chunk.spare(), self.next_row, self.rows_left, &mut self.due);
+            self.encoder.encode(chunk.spare(), self.next_row, self.rows_left, &mut self.due)?;
         tuples(&chunk.spare()[..encoded.bytes]);
         chunk.advance(encoded.bytes);
         self.next_row += encoded.rows;
@@ -115,7 +133,7 @@ impl BatchEncoder {
         if self.rows_left == 0 && chunk.put(&TRAILER) {
             self.stage = Stage::Done;
         }
-        Some(chunk.freeze())
+        Ok(chunk.freeze())
     }
 }
 
@@ -140,9 +158,10 @@ mod tests {
         let mut batch = BatchEncoder::new(&columns, 7, 1, 1).unwrap();
         for &rows in batches {
             batch.begin(13, rows, DueTimes::constant(0));
-            let chunks: Vec<Bytes> = std::iter::from_fn(|| batch.next_chunk()).collect();
+            let chunks: Result<Vec<Bytes>, _> = std::iter::from_fn(|| batch.next_chunk()).collect();
+            let chunks = chunks.unwrap();
             let mut whole = vec![0; encoder.max_row_bytes() * rows as usize];
-            let encoded = encoder.encode(&mut whole, 13, rows, &mut DueTimes::constant(0));
+            let encoded = encoder.encode(&mut whole, 13, rows, &mut DueTimes::constant(0)).unwrap();
             assert_eq!(encoded.rows, rows);
             let expected = [&HEADER[..], &whole[..encoded.bytes], &TRAILER[..]].concat();
             assert_eq!(chunks.concat(), expected, "{rows} rows");

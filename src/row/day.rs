@@ -45,24 +45,45 @@ pub(crate) fn format_day(days: i32) -> String {
 
 /// Microseconds of the day's greatest time, midnight at its end.
 pub(crate) const DAY_US: i64 = 86_400_000_000;
+const HOUR_US: i64 = DAY_US / 24;
+
+/// 2000-01-01, where PostgreSQL's time begins, in Unix time.
+pub(crate) const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
+/// The same in days.
+pub(crate) const EPOCH_UNIX_DAYS: i64 = EPOCH_UNIX_US / DAY_US;
+/// First moment of PostgreSQL's timestamps, in 4713 BC, in its own time.
+pub(crate) const TIMESTAMP_MIN_US: i64 = -211_813_488_000_000_000;
+/// Last moment of PostgreSQL's timestamps, in the year 294276, in its own time.
+pub(crate) const TIMESTAMP_MAX_US: i64 = 9_223_371_331_199_999_999;
 
 /// Microseconds since midnight of the time written `08:30`, `08:30:15` or `08:30:15.25`.
 pub(crate) fn parse_time(text: &str) -> Option<i64> {
-    let (clock, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let parts: Vec<&str> = clock.split(':').collect();
-    let number = |part: &str, digits: std::ops::RangeInclusive<usize>| {
-        let is_number = part.bytes().all(|byte| byte.is_ascii_digit());
-        (is_number && digits.contains(&part.len())).then(|| part.parse::<i64>().ok())?
+    let (clock, fraction) = match text.split_once('.') {
+        Some((clock, fraction)) => (clock, Some(fraction)),
+        None => (text, None),
     };
-    let two = |part: &str| number(part, 2..=2);
-    let (hours, minutes, seconds) = match parts.as_slice() {
-        [hours, minutes] if !text.contains('.') => (two(hours)?, two(minutes)?, 0),
-        [hours, minutes, seconds] => (two(hours)?, two(minutes)?, two(seconds)?),
-        _ => return None,
+    let mut parts = clock.split(':');
+    let mut two = || digits(parts.next()?, 2..=2);
+    let (hours, minutes) = (two()?, two()?);
+    let seconds = match parts.next() {
+        Some(seconds) => digits(seconds, 2..=2)?,
+        None if fraction.is_none() => 0,
+        None => return None,
     };
-    let fraction = number(&format!("{fraction:0<6}"), 6..=6)?;
+    let fraction = fraction.unwrap_or_default();
+    let fraction = digits(fraction, 0..=6)? * 10_i64.pow(6 - fraction.len() as u32);
+    if parts.next().is_some() {
+        return None;
+    }
     let time = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction;
     (minutes < 60 && seconds < 60 && time <= DAY_US).then_some(time)
+}
+
+/// A number of so many digits; of none it is 0.
+fn digits(text: &str, count: std::ops::RangeInclusive<usize>) -> Option<i64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = || text.bytes().fold(0, |number, byte| number * 10 + i64::from(byte - b'0'));
+    (is_number && count.contains(&text.len())).then(number)
 }
 
 /// The inverse of [`parse_time`]: `08:30:15`, or `08:30:15.250000`.
@@ -89,8 +110,10 @@ pub(crate) fn parse_moment(text: &str, zoned: bool) -> Option<i64> {
     let offset_us = match offset.split_at_checked(1) {
         None => 0,
         Some((sign, offset)) => {
-            let (hours, minutes) = offset.split_once(':').unwrap_or((offset, "00"));
-            let offset = parse_time(&format!("{hours}:{minutes}"))?;
+            let offset = match offset.contains(':') {
+                true => parse_time(offset)?,
+                false => digits(offset, 2..=2).filter(|hours| *hours <= 24)? * HOUR_US,
+            };
             if sign == "-" { -offset } else { offset }
         }
     };

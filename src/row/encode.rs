@@ -13,10 +13,13 @@ mod pattern;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use self::block::Block;
 use self::field::{Field, Origin};
+use super::file::{FileFault, Pages};
 use super::{Column, ColumnError, Ids, RunTag, check_together};
 use crate::pace::DueTimes;
 
@@ -38,6 +41,8 @@ const ROW_BYTES_MAX: usize = (1 << 30) - 64;
 #[derive(Debug, Clone)]
 pub struct Encoder {
     fields: Vec<Field>,
+    /// The files that values are read of on the way.
+    pages: Vec<Arc<Pages>>,
     block: Block,
     /// The number of its first row in the partition, and how far it is from one to the next.
     place: u64,
@@ -74,6 +79,9 @@ pub enum EncodeError {
         /// Room that a row needs.
         row_bytes: usize,
     },
+    /// A file of values cannot be read as it was.
+    #[error(transparent)]
+    File(#[from] FileFault),
 }
 
 impl Encoder {
@@ -110,7 +118,10 @@ impl Encoder {
             return Err(EncodeError::TooWide { column, row_bytes });
         }
         let has_due = fields.iter().any(Field::is_due);
-        Ok(Self { fields, block: Block::new(tuple_head, row_bytes, has_due), place: 0, step: 1 })
+        let mut pages = Vec::new();
+        fields.iter().for_each(|field| field.add_pages(&mut pages));
+        let block = Block::new(tuple_head, row_bytes, has_due);
+        Ok(Self { fields, pages, block, place: 0, step: 1 })
     }
 
     /// An encoder of one lane: its rows are numbered by themselves, and have the ids and the values of the
@@ -134,13 +145,16 @@ impl Encoder {
     /// the first row's due time and has moved on by as many rows as were encoded.
     ///
     /// Bytes of `out` beyond those counted may be overwritten.
+    ///
+    /// # Errors
+    /// When a file of values, of which not all are in memory, is not what it was.
     pub fn encode(
         &mut self,
         out: &mut [u8],
         first_row: u64,
         rows: u64,
         due: &mut DueTimes,
-    ) -> Encoded {
+    ) -> Result<Encoded, FileFault> {
         let mut done = Encoded { rows: 0, bytes: 0 };
         loop {
             let space = &mut out[done.bytes..];
@@ -148,11 +162,14 @@ impl Encoder {
             let row = first_row.wrapping_add(done.rows);
             let row = row.wrapping_mul(self.step).wrapping_add(self.place);
             match self.block.begin(row, fitting.min(rows - done.rows), due) {
-                0 => return done,
+                0 => return Ok(done),
                 begun => done.rows += begun,
             }
-            for field in &self.fields {
+            for field in &mut self.fields {
                 field.put(&mut self.block);
+            }
+            if let Some(fault) = self.pages.iter().find_map(|pages| pages.fault()) {
+                return Err(fault.clone());
             }
             done.bytes += self.block.finish(space);
         }

@@ -133,7 +133,7 @@ mod tests {
     fn sent(column: &Column, ids: &Ids, sequence: u64) -> Vec<u8> {
         let mut encoder = Encoder::of_ids(std::slice::from_ref(column), 7, ids).unwrap();
         let mut bytes = vec![0; encoder.max_row_bytes()];
-        let encoded = encoder.encode(&mut bytes, sequence, 1, &mut DueTimes::constant(0));
+        let encoded = encoder.encode(&mut bytes, sequence, 1, &mut DueTimes::constant(0)).unwrap();
         bytes[2 + 4..encoded.bytes].to_vec()
     }
 

@@ -115,7 +115,8 @@ mod tests {
         let mut batch =
             BatchEncoder::new(&columns, 7, 1, 1).unwrap().in_format(CopyFormat::Text, &columns);
         batch.begin(0, 20_000, DueTimes::constant(0));
-        let chunks: Vec<Bytes> = std::iter::from_fn(|| batch.next_chunk()).collect();
+        let chunks: Result<Vec<Bytes>, _> = std::iter::from_fn(|| batch.next_chunk()).collect();
+        let chunks = chunks.unwrap();
         assert!(chunks.len() > 3, "a batch is not held as a whole");
         let text = String::from_utf8(chunks.concat()).unwrap();
         let lines: Vec<&str> = text.lines().collect();

@@ -10,26 +10,62 @@ use super::uuid;
 /// The value of a type that a text stands for, as COPY BINARY has it, without its length; `None` if it
 /// stands for none, or the type's values are not written so.
 pub(super) fn encode(sql_type: ColumnType, text: &str) -> Option<Vec<u8>> {
+    let mut value = Vec::new();
+    encode_into(sql_type, text, &mut value)?;
+    Some(value)
+}
+
+/// The same behind what `out` holds; of a text that stands for no value it is left as it was.
+pub(super) fn encode_into(sql_type: ColumnType, text: &str, out: &mut Vec<u8>) -> Option<()> {
     use ColumnType as T;
-    Some(match sql_type {
-        T::SmallInt => (whole(sql_type, text)? as i16).to_be_bytes().to_vec(),
-        T::Integer | T::Date => (whole(sql_type, text)? as i32).to_be_bytes().to_vec(),
+    match sql_type {
+        T::SmallInt => out.extend((whole(sql_type, text)? as i16).to_be_bytes()),
+        T::Integer | T::Date => out.extend((whole(sql_type, text)? as i32).to_be_bytes()),
         T::BigInt | T::Time | T::Timestamp | T::TimestampTz => {
-            whole(sql_type, text)?.to_be_bytes().to_vec()
+            out.extend(whole(sql_type, text)?.to_be_bytes());
         }
-        T::Real => (float(sql_type, text)? as f32).to_bits().to_be_bytes().to_vec(),
-        T::Double => float(sql_type, text)?.to_bits().to_be_bytes().to_vec(),
-        T::Numeric { scale, .. } => {
-            let mut field = [0; numeric::WIDE_BYTES];
-            let end = numeric::write(whole(sql_type, text)?.into(), scale, &mut field);
-            field[4..end].to_vec()
+        T::Real => out.extend((float(sql_type, text)? as f32).to_bits().to_be_bytes()),
+        T::Double => out.extend(float(sql_type, text)?.to_bits().to_be_bytes()),
+        T::Numeric { precision, scale } => {
+            encode_units(numeric::wide_units_of(text, scale)?, precision, scale, out)?;
         }
-        T::Boolean => vec![u8::from(boolean(text)?)],
-        T::Uuid => uuid::parse(text)?.to_be_bytes().to_vec(),
-        T::Inet => inet(text)?,
-        T::Text | T::Varchar(_) | T::Char(_) => text.as_bytes().to_vec(),
-        T::Json | T::Jsonb | T::Bytea | T::Array(_) => return None,
-    })
+        T::Boolean => out.push(boolean(text)?.into()),
+        T::Uuid => out.extend(uuid::parse(text)?.to_be_bytes()),
+        T::Inet => encode_inet(text, out)?,
+        T::Text | T::Varchar(_) | T::Char(_) => out.extend(text.as_bytes()),
+        T::Bytea => encode_hex(text, out)?,
+        T::Json | T::Jsonb | T::Array(_) => return None,
+    }
+    Some(())
+}
+
+/// A number in units of a numeric's scale; `None` if it has more digits than the type.
+pub(super) fn encode_units(
+    units: i128,
+    precision: u16,
+    scale: u16,
+    out: &mut Vec<u8>,
+) -> Option<()> {
+    if units.unsigned_abs() >= numeric::pow10(precision.min(MAX_SCALE)) {
+        return None;
+    }
+    let mut field = [0; numeric::WIDE_BYTES];
+    let end = numeric::write(units, scale, &mut field);
+    out.extend(&field[4..end]);
+    Some(())
+}
+
+/// Bytes as PostgreSQL writes them: `\x` and two digits each.
+fn encode_hex(text: &str, out: &mut Vec<u8>) -> Option<()> {
+    let digits = text.strip_prefix("\\x")?.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+    let (pairs, []) = digits.as_chunks() else { return None };
+    if !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?));
+    out.extend(bytes.flatten());
+    Some(())
 }
 
 /// The whole number that a value is: of a numeric in units of its scale, of what is of time in days or
@@ -69,25 +105,34 @@ pub(super) const INET_V4: u8 = 2;
 pub(super) const INET_V6: u8 = 3;
 
 /// An address, with the bits of its network behind a slash unless it stands for itself.
-fn inet(text: &str) -> Option<Vec<u8>> {
+fn encode_inet(text: &str, out: &mut Vec<u8>) -> Option<()> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
         None => (text, None),
     };
-    let (family, address) = match address.parse().ok()? {
-        IpAddr::V4(address) => (INET_V4, address.octets().to_vec()),
-        IpAddr::V6(address) => (INET_V6, address.octets().to_vec()),
+    let mut write = |family, address: &[u8]| {
+        let bits = 8 * address.len() as u8;
+        let prefix = prefix.unwrap_or(bits);
+        (prefix <= bits).then(|| {
+            out.extend([family, prefix, 0, address.len() as u8]);
+            out.extend(address);
+        })
     };
-    let bits = 8 * address.len() as u8;
-    let prefix = prefix.unwrap_or(bits);
-    (prefix <= bits).then(|| [&[family, prefix, 0, address.len() as u8], &address[..]].concat())
+    match address.parse().ok()? {
+        IpAddr::V4(address) => write(INET_V4, &address.octets()),
+        IpAddr::V6(address) => write(INET_V6, &address.octets()),
+    }
 }
 
 /// As PostgreSQL reads one, but for its shortened words: it writes `t` and `f` itself.
 fn boolean(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Some(true),
-        "false" | "f" | "no" | "n" | "off" | "0" => Some(false),
+    let is_one_of = |words: [&str; 6]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    match (
+        is_one_of(["true", "t", "yes", "y", "on", "1"]),
+        is_one_of(["false", "f", "no", "n", "off", "0"]),
+    ) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
         _ => None,
     }
 }
@@ -96,6 +141,11 @@ impl ColumnType {
     /// Whether values of the type are written as text.
     pub(crate) fn is_written(self) -> bool {
         !matches!(self, Self::Json | Self::Jsonb | Self::Bytea | Self::Array(_))
+    }
+
+    /// Whether values of the type can be taken from a file.
+    pub(crate) fn is_in_files(self) -> bool {
+        self.is_written() || self == Self::Bytea
     }
 }
 

@@ -31,18 +31,25 @@ pub(crate) fn pow10(exponent: u16) -> u128 {
 /// A decimal number in units of its last digit: `12.3` in a scale of 2 is 1230. `None` if it is no number,
 /// has more decimals, or is beyond 64 bits.
 pub(crate) fn units_of(text: &str, scale: u16) -> Option<i64> {
-    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+    wide_units_of(text, scale)?.try_into().ok()
+}
+
+/// The same up to 128 bits.
+pub(crate) fn wide_units_of(text: &str, scale: u16) -> Option<i128> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, fraction) = match digits.split_once('.') {
         Some((_, "")) => return None,
         Some(parts) => parts,
         None => (digits, ""),
     };
-    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+    let zeros = usize::from(scale).checked_sub(fraction.len())?;
+    if whole.is_empty() {
         return None;
     }
-    let zeros = "0".repeat(usize::from(scale).checked_sub(fraction.len())?);
-    format!("{sign}{whole}{fraction}{zeros}").parse().ok()
+    let digits = whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat_n(b'0', zeros));
+    digits
+        .map(|byte| byte.is_ascii_digit().then(|| i128::from(byte - b'0')))
+        .try_fold(0_i128, |units, digit| units.checked_mul(10)?.checked_add(sign * digit?))
 }
 
 /// The inverse of [`units_of`]: 1230 in a scale of 2 is `12.30`.

@@ -4,23 +4,26 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::day::{format_clock, format_day, format_moment};
 use super::encode::Encoder;
-use super::{Column, ColumnType, numeric, uuid};
+use super::{Column, ColumnType, FileFault, numeric, uuid};
 use crate::pace::DueTimes;
 
 /// The texts of the row that an encoder makes of these columns for a row number; `None` is NULL. `due`
 /// moves on by it.
+///
+/// # Errors
+/// When a file of values is not what it was.
 pub fn row_text(
     columns: &[Column],
     encoder: &mut Encoder,
     row: u64,
     due: &mut DueTimes,
-) -> Vec<Option<String>> {
+) -> Result<Vec<Option<String>>, FileFault> {
     let mut tuple = vec![0; encoder.max_row_bytes()];
-    let encoded = encoder.encode(&mut tuple, row, 1, due);
+    let encoded = encoder.encode(&mut tuple, row, 1, due)?;
     let mut rest = &tuple[2..encoded.bytes];
     let field =
         |column: &Column| next_field(&mut rest).map(|value| value_text(column.sql_type, value));
-    columns.iter().map(field).collect()
+    Ok(columns.iter().map(field).collect())
 }
 
 /// Takes the next field of a tuple; `None` is NULL.

@@ -34,9 +34,11 @@ pub(super) fn at_moment(unix_ms: i64, random: u128) -> u128 {
 
 /// Reads one in its usual form, or with hyphens elsewhere or nowhere.
 pub(super) fn parse(text: &str) -> Option<u128> {
-    let digits = text.replace('-', "");
-    let is_whole = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    u128::from_str_radix(&digits, 16).ok().filter(|_| is_whole)
+    let digits = text.chars().filter(|char| *char != '-').map(|char| char.to_digit(16));
+    let (count, uuid) = digits.take(33).try_fold((0, 0), |(count, uuid), digit| {
+        Some((count + 1, uuid << 4 | u128::from(digit?)))
+    })?;
+    (count == 32).then_some(uuid)
 }
 
 /// Writes the usual form; returns its length, 36.

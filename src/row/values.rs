@@ -21,6 +21,10 @@ mod tests;
 /// Types whose values can be chosen of some.
 const CHOSEN: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `smallint`, `numeric(15,2)`, \
                       `real`, `double precision`, `boolean`, `date`, `time`, `timestamptz`, `timestamp`, `uuid` or `inet`";
+/// Types whose values can be taken from a file.
+const IN_FILES: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `smallint`, `numeric(15,2)`, `real`, \
+                        `double precision`, `boolean`, `date`, `time`, `timestamptz`, `timestamp`, `uuid`, `inet` or \
+                        `bytea`";
 /// Types whose values have a measure.
 const MEASURED: &str = "`integer`, `bigint`, `smallint`, `numeric(15,2)`, `real`, `double precision`, `date`, `time`, \
                         `timestamptz` or `timestamp`";
@@ -141,7 +145,7 @@ pub enum Values {
         /// The file. Wherever it is, with the same content it has the same values.
         #[serde(skip)]
         path: String,
-        /// The column's name in its first line.
+        /// The column's name there.
         column: String,
         /// What tells the file's content from another's.
         fingerprint: String,
@@ -377,14 +381,14 @@ impl Values {
                 others.as_deref().map_or(Ok(()), |others| others.fault(sql_type))
             }
             Values::File { pick, sample, .. } => {
-                holds(CHOSEN, sql_type.is_written())?;
+                holds(IN_FILES, sql_type.is_in_files())?;
                 short(sample.chars(), sql_type, "use a wider type")?;
-                pick.check(Choosing::Ranks(Some(sample.count() as u64)))
+                pick.check(Choosing::Ranks(Some(sample.count())))
             }
             Values::Reference { pick, keys, .. } => {
                 holds(CHOSEN, sql_type.is_written())?;
                 short(keys.as_ref().map_or(0, Sample::chars), sql_type, "use a wider type")?;
-                pick.check(Choosing::Ranks(Some(keys.as_ref().map_or(1, Sample::count) as u64)))
+                pick.check(Choosing::Ranks(Some(keys.as_ref().map_or(1, Sample::count))))
             }
             Values::Uuid | Values::UuidV7 => holds("`uuid`", sql_type == T::Uuid),
             Values::EventTime { late_ratio, mean_lateness_s } => {
@@ -549,6 +553,17 @@ impl Values {
     /// Whether they are made of keys that nobody has read.
     pub(crate) fn await_keys(&self) -> bool {
         matches!(self.reference(), Some(Self::Reference { keys: None, .. }))
+    }
+
+    /// The path of a file that some of them are read of as they are sent.
+    pub(crate) fn paged_file(&self) -> Option<&str> {
+        match self {
+            Self::File { path, sample, .. } => sample.is_paged().then_some(path),
+            Self::Conditional(own) => own.each().find_map(Self::paged_file),
+            Self::Choice { others: Some(others), .. } => others.values.paged_file(),
+            Self::Array(elements) => elements.of.paged_file(),
+            _ => None,
+        }
     }
 
     /// Whether there are NULLs among them.

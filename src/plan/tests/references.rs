@@ -85,7 +85,7 @@ fn of_more_keys_than_count_the_first_ones_do() {
     else {
         panic!("{:?}", keyed.job.stream.columns[1].sql_type)
     };
-    assert_eq!((last.as_deref(), sample.count()), (Some("1048576"), KEYS_MAX));
+    assert_eq!((last.as_deref(), sample.count()), (Some("1048576"), KEYS_MAX as u64));
 }
 
 #[test]

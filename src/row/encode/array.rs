@@ -1,8 +1,8 @@
 //! What stands around the elements of an array of one dimension.
 
 use super::block::InRow;
+use crate::row::fields::NULL;
 use crate::row::random::Row;
-use crate::row::sample::NULL;
 
 /// The length of the field, the number of dimensions, whether there are NULLs, and the type of the elements.
 const HEAD: usize = 4 + 4 + 4 + 4;

@@ -5,8 +5,8 @@
 //! for its longest form, and is moved to its place when its length is known.
 
 use crate::pace::{DueTimes, Progression};
+use crate::row::fields::NULL;
 use crate::row::random::Row;
-use crate::row::sample::NULL;
 
 /// Most rows in the making.
 const ROWS_MAX: usize = 64;
@@ -59,7 +59,7 @@ pub(super) trait Rows: Sized {
         &mut self,
         place: impl Fn(Row) -> P,
         find: impl Fn(P) -> i64,
-        write: impl Fn(i64, &mut [u8]) -> usize,
+        mut write: impl FnMut(i64, &mut [u8]) -> usize,
     ) {
         self.put(|row, space| write(find(place(row)), space));
     }
@@ -71,12 +71,12 @@ pub(super) trait Rows: Sized {
     /// returns the new length.
     fn put_and_change(
         &mut self,
-        put: impl Fn(&mut Self),
+        put: impl FnMut(&mut Self),
         change: impl Fn(Row, usize, &mut [u8]) -> usize,
     );
 
     /// Appends what `put` does, and in its place NULL to the rows that `is_null` names.
-    fn put_or_null(&mut self, put: impl Fn(&mut Self), is_null: impl Fn(Row) -> bool) {
+    fn put_or_null(&mut self, put: impl FnMut(&mut Self), is_null: impl Fn(Row) -> bool) {
         self.put_and_change(put, |row, length, field| match is_null(row) {
             true => write(NULL, field),
             false => length,
@@ -110,7 +110,7 @@ impl Rows for Block {
         &mut self,
         place: impl Fn(Row) -> P,
         find: impl Fn(P) -> i64,
-        write: impl Fn(i64, &mut [u8]) -> usize,
+        mut write: impl FnMut(i64, &mut [u8]) -> usize,
     ) {
         let (mut row, step) = (self.first, self.step);
         let mut places = [P::default(); ROWS_MAX];
@@ -143,7 +143,7 @@ impl Rows for Block {
 
     fn put_and_change(
         &mut self,
-        put: impl Fn(&mut Self),
+        mut put: impl FnMut(&mut Self),
         change: impl Fn(Row, usize, &mut [u8]) -> usize,
     ) {
         let starts = self.ends;
@@ -208,7 +208,7 @@ impl Rows for InRow<'_> {
 
     fn put_and_change(
         &mut self,
-        put: impl Fn(&mut Self),
+        mut put: impl FnMut(&mut Self),
         change: impl Fn(Row, usize, &mut [u8]) -> usize,
     ) {
         let (first, count) = (self.row, self.count);

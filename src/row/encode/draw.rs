@@ -81,7 +81,11 @@ impl Whole {
 
     /// Appends to each row the field that `write` makes of its number.
     #[inline]
-    pub(super) fn put(&self, block: &mut impl Rows, write: impl Fn(i64, &mut [u8]) -> usize) {
+    pub(super) fn put(
+        &self,
+        block: &mut impl Rows,
+        mut write: impl FnMut(i64, &mut [u8]) -> usize,
+    ) {
         let &Self { min, span, ref draw, stream } = self;
         let number = |offset: u64| min.wrapping_add(offset as i64);
         let bits = |row| stream.bits(row);

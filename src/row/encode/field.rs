@@ -1,5 +1,7 @@
 //! A column made ready for encoding: how its values are drawn, and how they are written.
 
+use std::sync::Arc;
+
 use super::array::Frame;
 use super::block::{InRow, Rows, write};
 use super::draw::{Bytes, Chosen, EventTime, Float, Inet, Text, Whole, below};
@@ -7,21 +9,16 @@ use super::known::Known;
 use super::label::{NumberedText, Table};
 use super::pattern::Template;
 use crate::row::conditional;
-use crate::row::day::DAY_US;
+use crate::row::day::{DAY_US, EPOCH_UNIX_US, TIMESTAMP_MAX_US, TIMESTAMP_MIN_US};
+use crate::row::fields::NULL;
+use crate::row::file::Pages;
 use crate::row::literal;
 use crate::row::numeric::{self, Packed};
 use crate::row::quantile::Quantiles;
 use crate::row::random::Stream;
-use crate::row::sample::NULL;
+use crate::row::sample::Reader;
 use crate::row::uuid;
 use crate::row::{Column, ColumnType, ElementType, Elements, Pick, RunTag, Sample, Values};
-
-/// 2000-01-01, where PostgreSQL's time begins, in Unix time.
-const EPOCH_UNIX_US: i64 = 946_684_800_000_000;
-/// First moment of PostgreSQL's timestamps, in 4713 BC, in its own time.
-const TIMESTAMP_MIN_US: i64 = -211_813_488_000_000_000;
-/// Last moment of PostgreSQL's timestamps, in the year 294276, in its own time.
-const TIMESTAMP_MAX_US: i64 = 9_223_371_331_199_999_999;
 
 /// What tells one partition's rows from another's.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +62,11 @@ pub(super) enum Field {
     ShortChoice(Chosen, Table<16>),
     LongChoice(Chosen, Table<32>),
     Choice(Chosen, Box<[Vec<u8>]>),
-    Sampled(Whole, Sample),
+    Sampled {
+        number: Whole,
+        reader: Reader,
+        longest: usize,
+    },
     /// One of these, or else of another field.
     Mixed(Chosen, Box<[Vec<u8>]>, Box<Field>),
     Uuid(Stream),
@@ -243,8 +244,8 @@ impl Field {
 
     /// One of the values of a file or table.
     fn one_of(sample: &Sample, pick: &Pick, stream: Stream) -> Self {
-        let last = sample.count().saturating_sub(1) as i64;
-        Self::Sampled(Whole::new(0, last, pick, stream), sample.clone())
+        let number = Whole::new(0, sample.count().saturating_sub(1) as i64, pick, stream);
+        Self::Sampled { number, reader: sample.reader(), longest: sample.longest() }
     }
 
     /// Arrays: how long they are is drawn from the column's own stream, and the elements from another.
@@ -330,6 +331,25 @@ impl Field {
         matches!(self, Self::DueTimestamp | Self::DueDate | Self::DueUuid(_) | Self::EventTime(_))
     }
 
+    /// Adds the files that values are read of as they are written.
+    pub(super) fn add_pages(&self, all: &mut Vec<Arc<Pages>>) {
+        match self {
+            Self::Sampled { reader: Reader::Paged(cursor), .. }
+                if !all.iter().any(|own| Arc::ptr_eq(own, cursor.pages())) =>
+            {
+                all.push(Arc::clone(cursor.pages()));
+            }
+            Self::Mixed(_, _, field)
+            | Self::Array { element: field, .. }
+            | Self::Padded { field, .. }
+            | Self::Nullable { field, .. } => field.add_pages(all),
+            Self::Conditional { entries, .. } => {
+                entries.iter().for_each(|field| field.add_pages(all));
+            }
+            _ => {}
+        }
+    }
+
     /// Most bytes of buffer that [`Field::put`] writes a row, more than it keeps in some cases.
     pub(super) fn max_bytes(&self) -> usize {
         match self {
@@ -344,7 +364,7 @@ impl Field {
             Self::ShortLabel(..) | Self::ShortChoice(..) => 16,
             Self::LongLabel(..) | Self::LongChoice(..) => 32,
             Self::Choice(_, fields) => longest(fields),
-            Self::Sampled(_, sample) => sample.longest(),
+            Self::Sampled { longest, .. } => *longest,
             Self::Mixed(_, fields, others) => others.max_bytes().max(longest(fields)),
             Self::Nullable { field, .. } => field.max_bytes(),
             Self::FormattedLabel(_, label) => label.max_bytes(),
@@ -364,7 +384,7 @@ impl Field {
     }
 
     /// Appends the column's value to each row of the block.
-    pub(super) fn put<R: Rows>(&self, block: &mut R) {
+    pub(super) fn put<R: Rows>(&mut self, block: &mut R) {
         match self {
             Self::RowId { first } => {
                 block.put(|row, space| write_i64(first.wrapping_add(row.seq as i64), space));
@@ -429,8 +449,11 @@ impl Field {
                 space[..field.len()].copy_from_slice(field);
                 field.len()
             }),
-            Self::Sampled(number, sample) => {
-                number.put(block, |number, space| sample.write(number as usize, space));
+            Self::Sampled { number, reader: Reader::Memory(fields), .. } => {
+                number.put(block, |number, space| fields.write(number as usize, space));
+            }
+            Self::Sampled { number, reader: Reader::Paged(cursor), .. } => {
+                number.put(block, |number, space| cursor.write(number as u64, space));
             }
             Self::Uuid(stream) => {
                 block.put(|row, space| write_uuid(uuid::random(*stream, row), space));
@@ -455,7 +478,7 @@ impl Field {
     }
 
     /// The same of what is made of other fields.
-    fn put_others<R: Rows>(&self, block: &mut R) {
+    fn put_others<R: Rows>(&mut self, block: &mut R) {
         match self {
             Self::Mixed(chosen, fields, others) => block.put_and_change(
                 |block| others.put(block),

@@ -159,7 +159,7 @@ fn encode(encoder: &mut Encoder, first_row: u64, rows: u64, rooms: &[usize]) -> 
     for room in rooms.iter().cycle() {
         let mut out = vec![0xee; encoder.max_row_bytes() + room];
         let left = rows - done;
-        let call = encoder.encode(&mut out, first_row.wrapping_add(done), left, &mut due);
+        let call = encoder.encode(&mut out, first_row.wrapping_add(done), left, &mut due).unwrap();
         assert!(call.rows > 0 || left == 0);
         all.extend_from_slice(&out[..call.bytes]);
         done += call.rows;
@@ -482,7 +482,7 @@ fn a_moment_beyond_the_servers_calendar_becomes_the_nearest_within() {
     let mut encoder = Encoder::new(&columns, 42, 0, 1).unwrap();
     let mut at = |unix_us| {
         let mut out = [0; 128];
-        let call = encoder.encode(&mut out, 0, 1, &mut DueTimes::constant(unix_us));
+        let call = encoder.encode(&mut out, 0, 1, &mut DueTimes::constant(unix_us)).unwrap();
         let row = &decode(&out[..call.bytes], 2)[0];
         (integer(&row[0]), integer(&row[1]))
     };
@@ -499,10 +499,10 @@ fn a_buffer_too_short_for_a_row_takes_none() {
     let mut encoder = Encoder::new(&stream_table(), 42, 1, 1).unwrap();
     let mut due = due_times(0);
     let mut out = vec![0; encoder.max_row_bytes() - 1];
-    assert_eq!(encoder.encode(&mut out, 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
-    assert_eq!(encoder.encode(&mut [], 0, 5, &mut due), Encoded { rows: 0, bytes: 0 });
+    assert_eq!(encoder.encode(&mut out, 0, 5, &mut due), Ok(Encoded { rows: 0, bytes: 0 }));
+    assert_eq!(encoder.encode(&mut [], 0, 5, &mut due), Ok(Encoded { rows: 0, bytes: 0 }));
     let mut out = vec![0; CHUNK_BYTES];
-    assert_eq!(encoder.encode(&mut out, 0, 0, &mut due), Encoded { rows: 0, bytes: 0 });
+    assert_eq!(encoder.encode(&mut out, 0, 0, &mut due), Ok(Encoded { rows: 0, bytes: 0 }));
     assert_eq!(due.advance(), due_times(0).advance());
 }
 

@@ -2,6 +2,7 @@
 
 use super::{NULL, T, integer, label, named, units};
 use crate::row::literal;
+use crate::row::sample::Reader;
 use crate::row::{Column, ColumnType, Others, Pattern, Pick, Sample, Values, Zipf};
 
 /// What came after them: each type and generator of its own.
@@ -171,12 +172,13 @@ pub(super) fn width_of(sql_type: ColumnType) -> Option<usize> {
 /// A value of a file or table is one of its values, or the one of the row.
 pub(super) fn check_of_sample((pick, sample): (&Pick, &Sample), bytes: &[u8], seq: u64) {
     let mut space = vec![0; sample.longest()];
-    let mut is = |number: usize| {
-        let end = sample.write(number, &mut space);
+    let Reader::Memory(fields) = sample.reader() else { panic!("{sample:?}") };
+    let mut is = |number: u64| {
+        let end = fields.write(number as usize, &mut space);
         if space[..4] == [255; 4] { bytes == NULL } else { space[4..end] == *bytes }
     };
     match pick {
-        Pick::Cycle => assert!(is((seq % sample.count() as u64) as usize), "row {seq}"),
+        Pick::Cycle => assert!(is(seq % sample.count()), "row {seq}"),
         _ => assert!((0..sample.count()).any(is), "row {seq} {bytes:?}"),
     }
 }
