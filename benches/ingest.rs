@@ -4,7 +4,8 @@
 //! `cargo bench --bench ingest` prints, per batch size, rows/s of both sides, their ratio, an A/A
 //! pair (psql ÷ psql) that shows the noise, and CPU a row; then the price of exactly-once beside
 //! bare autocommit COPY through the same client library; then pacing and memory.
-//! `-- --pairs N --seconds S` change how long it takes.
+//! `-- --pairs N --seconds S` change how long it takes, `--connections N` over how many connections each side
+//! loads, and `--batch-rows N` leaves one batch size of the first table and all that comes behind it.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::struct_field_names, reason = "units stand last in names")]
@@ -35,9 +36,8 @@ use spread::{median, spread};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const CONNECTIONS: u32 = 3;
 const TABLE: &str = "l40s_realtime_stream";
-const BATCH_ROWS: [u64; 3] = [100, 10_000, 100_000];
+const BATCH_ROWS: &[u64] = &[100, 10_000, 100_000];
 
 struct Bench {
     server: Server,
@@ -45,6 +45,10 @@ struct Bench {
     folder: PathBuf,
     seconds: u64,
     pairs: usize,
+    /// Of each side, each with a partition of its own.
+    connections: u32,
+    /// The one batch size that is asked for.
+    batch_rows: Option<u64>,
 }
 
 /// What one run of one side came to.
@@ -59,10 +63,11 @@ struct Run {
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
-    let option = |name: &str, default: u64| {
+    let given = |name: &str| -> Option<u64> {
         let at = arguments.iter().position(|argument| argument == name);
-        at.and_then(|at| arguments.get(at + 1)?.parse().ok()).unwrap_or(default)
+        at.and_then(|at| arguments.get(at + 1)?.parse().ok())
     };
+    let option = |name: &str, default: u64| given(name).unwrap_or(default);
     let runtime = tokio::runtime::Runtime::new()?;
     let settings = [("autovacuum", "off"), ("max_wal_size", "8GB"), ("shared_buffers", "1GB")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
@@ -75,7 +80,10 @@ fn main() -> Result<()> {
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let pairs = option("--pairs", 5) as usize;
-    let bench = Bench { server, plan, folder, seconds: option("--seconds", 4), pairs };
+    let connections = u32::try_from(option("--connections", 3))?;
+    let batch_rows = given("--batch-rows");
+    let seconds = option("--seconds", 4);
+    let bench = Bench { server, plan, folder, seconds, pairs, connections, batch_rows };
     let outcome = bench.all();
     fs::remove_dir_all(&bench.folder)?;
     runtime.block_on(bench.server.stop())?;
@@ -85,8 +93,9 @@ fn main() -> Result<()> {
 impl Bench {
     fn all(&self) -> Result<()> {
         println!(
-            "PostgreSQL {}, {CONNECTIONS} connections, {} pairs of {} s a side; median (min-max)\n",
+            "PostgreSQL {}, {} connections, {} pairs of {} s a side; median (min-max)\n",
             self.server.version(),
+            self.connections,
             self.pairs,
             self.seconds
         );
@@ -98,8 +107,11 @@ impl Bench {
             "{:>9} {:>12} {:>12}  {:<18} {:<18} {:>9} {:>9} {:>7}",
             "batch", "rows/s", "rows/s", "÷ psql", "÷ psql", "s/1M", "s/1M", "ratio"
         );
+        if let Some(batch_rows) = self.batch_rows {
+            return self.compare(batch_rows);
+        }
         for batch_rows in BATCH_ROWS {
-            self.compare(batch_rows)?;
+            self.compare(*batch_rows)?;
         }
         println!(
             "\n{:>9} {:>12} {:>12}  {:<18} {:<18}",
@@ -132,7 +144,7 @@ impl Bench {
         let files = self.encode(batch_rows)?;
         // Warm both sides, and learn how many batches fill the time.
         let rate = self.psql(&files, batch_rows, 4)?.rows_per_s;
-        let batches = rate * self.seconds as f64 / batch_rows as f64 / f64::from(CONNECTIONS);
+        let batches = rate * self.seconds as f64 / batch_rows as f64 / f64::from(self.connections);
         let batches = (batches as u64).max(4);
         let (mut ratios, mut noise, mut psqls, mut ours) = (vec![], vec![], vec![], vec![]);
         for _ in 0..self.pairs {
@@ -232,7 +244,7 @@ impl Bench {
             }
             Ok(path)
         };
-        (0..CONNECTIONS).map(file).collect()
+        (0..self.connections).map(file).collect()
     }
 
     /// Each connection copies its file `batches` times, each time in a transaction of its own.
@@ -254,7 +266,7 @@ impl Bench {
         let server_s = tree_cpu_s(self.server.pid())? - server_before;
         let client_s: f64 = clients.iter().map(|client| cpu_s(client.child.id())).sum();
         clients.into_iter().try_for_each(Psql::stop)?;
-        let rows = (batch_rows * batches * u64::from(CONNECTIONS)) as f64;
+        let rows = (batch_rows * batches * u64::from(self.connections)) as f64;
         Ok(Run {
             rows_per_s: rows / elapsed.as_secs_f64(),
             client_s: client_s / rows * 1e6,
@@ -303,9 +315,11 @@ impl Bench {
     fn result(&self, arguments: &[&str]) -> Result<Value> {
         let output = self.folder.join("result");
         let url = self.server.conninfo();
+        let partitions = self.connections.to_string();
         let run = Command::new(env!("CARGO_BIN_EXE_strom-load"))
             .args(["--database-url", &url, "--readers", "0", "--metrics-addr", "127.0.0.1:0"])
-            .args(["--audit", "count", "--format", "json", "--quiet", "--output"])
+            .args(["--partitions", &partitions, "--audit", "count", "--format", "json", "--quiet"])
+            .arg("--output")
             .arg(&output)
             .args(arguments)
             .output()?;
@@ -329,7 +343,7 @@ impl Bench {
                 "CREATE TABLE IF NOT EXISTS {TABLE}_p{p} PARTITION OF {TABLE} FOR VALUES IN ({p});"
             )
         };
-        let leaves: String = (0..CONNECTIONS).map(leaf).collect();
+        let leaves: String = (0..self.connections).map(leaf).collect();
         let sql = format!("{create}{leaves} TRUNCATE {TABLE};");
         psql::prepare(&self.server, &sql)
     }
