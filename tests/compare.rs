@@ -107,9 +107,12 @@ async fn a_slow_query_is_cut_once_and_the_others_get_their_verdict() {
     assert_eq!((&report["cut"], &report["executions"]), (&1.into(), &0.into()), "tried once");
     assert_eq!(report["errors"], serde_json::json!({}));
     assert!(ended.stdout.contains("tried once: serial cut at"), "{}", ended.stdout);
-    // For sure or so far: how many pairs ten seconds make is up to the machine.
-    let verdict = |of: &Value| of["times"]["verdict"].as_str().unwrap().replace("_so_far", "");
-    assert_eq!((verdict(a), verdict(b)), ("faster".to_owned(), "slower".to_owned()));
+    for (comparison, right) in [(a, "faster"), (b, "slower")] {
+        // For sure, so far, or too few for a word: how many pairs ten seconds make is up to the machine.
+        let few = comparison["pairs"].as_u64().unwrap() < 10;
+        let verdict = comparison["times"]["verdict"].as_str().unwrap().replace("_so_far", "");
+        assert!(verdict == right || few && verdict == "too_few_pairs", "{comparison}");
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::sleep;
 
 use crate::proxy::{CommitCut, Proxy, Slow, Way};
-use crate::support::until;
+use crate::support::{PATIENCE, until};
 use disk::SmallDisk;
 use run::{Chance, LOST, Run, Site, TABLE, errors, looked_at, rounds};
 
@@ -62,7 +62,7 @@ async fn a_killed_backend_takes_all_sessions_along() {
 async fn recovered(site: &Site) {
     let mut config = tokio_postgres::Config::new();
     config.host_path(&site.socket_dir).port(site.port).user("postgres").dbname(&site.database);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     // A backend that still answers may be one of before.
     sleep(Duration::from_millis(200)).await;
     while config.connect(tokio_postgres::NoTls).await.is_err() {

@@ -15,7 +15,7 @@ use strom_load::pg::{Address, Error, Session};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::support::{Ended, Program, ask, connect, scratch};
+use crate::support::{Ended, PATIENCE, Program, ask, connect, scratch};
 use authority::Authority;
 use secured::Secured;
 
@@ -205,7 +205,7 @@ async fn run(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Ended {
     let program = Program::start_in(scratch(), &all, &env);
     let typed = fs::read(format!("/proc/{}/cmdline", program.pid().as_raw_nonzero())).unwrap();
     let mut served = String::new();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && served.is_empty() && !program.stderr().contains("error:") {
         let stderr = program.stderr();
         let Some((_, rest)) = stderr.split_once("metrics at http://") else {

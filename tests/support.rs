@@ -72,11 +72,14 @@ pub(crate) async fn with_stand_in(defines: &[&str]) -> (TempDir, Server) {
     (folder, Server::start(&options).await.unwrap())
 }
 
+/// How long a test waits for what must come: long, since a machine may have much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(240);
+
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while !so() {
-        assert!(Instant::now() < deadline, "not within 20 s: {what}");
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -285,12 +288,12 @@ impl Database {
 
     /// Waits until a query answers `t`.
     pub(crate) async fn until(&self, sql: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + PATIENCE;
         while self.text(sql).await != "t" {
             if Instant::now() > deadline {
                 let sessions = "SELECT application_name, state, wait_event, query \
                                 FROM pg_stat_activity WHERE datname = current_database()";
-                panic!("not within 60 s: {sql}\n{:#?}", self.rows(sessions).await);
+                panic!("not within {PATIENCE:?}: {sql}\n{:#?}", self.rows(sessions).await);
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -389,9 +392,9 @@ impl Program {
         find().unwrap()
     }
 
-    /// Waits for its end, and for a minute at most.
+    /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
-        let status = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         let stderr = self.stderr();
         let status = status.unwrap_or_else(|_| panic!("still running; it said: {stderr}"));
         let stdout = fs::read_to_string(self.folder.path().join("stdout")).unwrap();
@@ -412,17 +415,22 @@ impl Ended {
         serde_json::from_slice(&bytes).unwrap()
     }
 
-    /// The saved result of a run that must have ended well. A busy machine may keep the loader from
-    /// its rate, which is code 6 with its reason: what is not about the rate goes on.
+    /// The saved result of a run that must have ended well, but for what a busy machine may do to it,
+    /// which is code 6 with its reason: what is not about that goes on.
     pub(crate) fn done(&self) -> serde_json::Value {
         let result = self.result();
-        let short = result["shortfalls"].as_array();
-        let is_own = short.is_some_and(|all| all.iter().all(|one| one["kind"] == "own_delay"));
-        let is_well = self.code == Some(0) || (self.code == Some(6) && is_own);
-        assert!(is_well, "{:?} {}", self.code, self.stderr);
+        let short = result["shortfalls"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_well = self.code == Some(0) || (self.code == Some(6) && are_of_the_machine(short));
+        assert!(is_well, "{:?} {short:?} {}", self.code, self.stderr);
         assert_eq!(result["status"], "done");
         result
     }
+}
+
+/// Whether all that was asked for and did not happen is what a machine with too much to do brings
+/// about: rows that the loader sent late, and queries that were due while others ran.
+pub(crate) fn are_of_the_machine(shortfalls: &[serde_json::Value]) -> bool {
+    shortfalls.iter().all(|one| one["kind"] == "own_delay" || one["kind"] == "queries_dropped")
 }
 
 /// What the tests use of Python, with the versions that .ci/run installs.

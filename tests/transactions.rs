@@ -73,7 +73,7 @@ async fn statements_are_one_transaction_with_times_of_its_own() {
         assert_eq!(statements[1]["service"]["count"], own["service"]["count"]);
         assert_eq!(own["plan"], Value::Null);
     }
-    assert!(committed > 10, "{committed}");
+    assert!(committed >= 3, "{committed}");
     let log = database.number("SELECT count(*) FROM log").await;
     // One that is cut off at the end may be committed all the same.
     assert!((committed..=committed + 2).contains(&log), "{log} for {committed}");
