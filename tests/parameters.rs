@@ -185,6 +185,14 @@ async fn readers_of_a_stream_ask_with_values_and_a_mistake_has_its_place() {
     assert!(stderr.contains("column \"regoin\" does not exist"), "{stderr}");
     assert!(stderr.contains("= :category AND regoin = :category"), "{stderr}");
     assert!(stderr.contains("parameters.toml:7"), "{stderr}");
+
+    // What the values do, and not the text, is said with them.
+    let sql = "sql = 'SELECT 1 / (length(:category) - length(:category)) FROM {table}'";
+    let wrong = profile.replace("sql_file = 'queries/one.sql'", sql);
+    let ended = run(&database, &wrong.replace("newest_column = 'at'\n", ""), &args).await;
+    let stderr = ended.stderr;
+    assert!(stderr.contains("division by zero"), "{stderr}");
+    assert!(stderr.contains("it was tried as: SELECT 1 / (length('category_"), "{stderr}");
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn what_cannot_be_referred_to_is_said_before_anything_is_created() {
     database
         .execute(
             "CREATE TABLE customers (id bigint, name text); INSERT INTO customers VALUES (3000000000, 'a'); \
-             CREATE TABLE nobody (id bigint)",
+             CREATE TABLE nobody (id bigint); CREATE TABLE sizes AS SELECT 'NaN'::float8 AS size",
         )
         .await;
     for (keys, sql_type, fact) in [
@@ -111,6 +111,11 @@ async fn what_cannot_be_referred_to_is_said_before_anything_is_created() {
             "table = 'customers', column = 'id'",
             "integer",
             "(id): the key `3000000000` is no value of type integer",
+        ),
+        (
+            "table = 'sizes', column = 'size'",
+            "double precision",
+            "NaN, infinity and years before 1 are never values here: refer to a view without them",
         ),
         (
             "table = 'customers', column = 'id'",
@@ -124,6 +129,17 @@ async fn what_cannot_be_referred_to_is_said_before_anything_is_created() {
     }
     let made = "SELECT relname FROM pg_class WHERE relname IN ('refers', 'lane')";
     assert_eq!(database.rows(made).await, Vec::<Vec<String>>::new());
+    // Before the table is there, `check` asks about what it can, with the keys that are there.
+    for (table, code, said) in [
+        ("customers", 0, "its queries need a table that is not there"),
+        ("nowhere", 0, "its queries need a table that is not there"),
+        ("nobody", 3, "(id): it has no keys"),
+    ] {
+        let keys = format!("table = '{table}', column = 'id'");
+        let checked = program("check", &database, &keys, "bigint", &[]).await;
+        assert_eq!(checked.code, Some(code), "{table}: {}{}", checked.stdout, checked.stderr);
+        assert!(format!("{}{}", checked.stdout, checked.stderr).contains(said), "{table}");
+    }
     // What `check` is asked of a server is answered with the keys, and without a server not at all.
     database.execute("CREATE TABLE refers (id bigint, key bigint)").await;
     let keys = "table = 'customers', column = 'id', pick = 'cycle'";
@@ -139,6 +155,11 @@ async fn what_cannot_be_referred_to_is_said_before_anything_is_created() {
 async fn the_profile_orders_makes_its_customers_and_its_keys_hold() {
     let database = Database::create().await;
     let address = database.address();
+    let check =
+        async || Program::start(&["check", "orders", "--database-url", &address]).end().await;
+    let checked = check().await;
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert!(checked.stdout.contains("shop_orders is not there"), "{}", checked.stdout);
     let filled = Program::start(&["fill", "orders", "--database-url", &address]).end().await;
     assert_eq!(filled.code, Some(0), "{}", filled.stderr);
     let profile = include_str!("../profiles/orders.toml");

@@ -181,12 +181,14 @@ fn fitting(plan: &Plan<StreamJob>, found: &Fit) -> String {
     let asked = match (queries.as_slice(), &readers.database_url) {
         ([], Some(_)) => "its queries go to another server, which was not asked".to_owned(),
         ([], None) if unasked.is_empty() => "it has no queries".to_owned(),
-        ([], None) => "its queries are of this table, and the server was not asked".to_owned(),
+        ([], None) => {
+            "its queries need a table that is not there, and the server was not asked".to_owned()
+        }
         (queries, _) => {
             let count = format_counted(queries.len() as u64, "query", "queries");
             let left = match unasked.as_slice() {
                 [] => String::new(),
-                names => format!("; not asked, as the table is not there: {}", names.join(", ")),
+                names => format!("; not asked, as a table is not there: {}", names.join(", ")),
             };
             format!("the server takes {count}: {}{left}", queries.join(", "))
         }

@@ -18,8 +18,8 @@ pub struct Fit {
     pub table: String,
     /// Whether it is there, and so takes the rows; if not, a run would make it.
     pub is_there: bool,
-    /// The queries that the server takes. Those that name a table that is not there are not asked about, and none
-    /// are that go to another server.
+    /// The queries that the server takes. Those that name a table that is not there are not asked about, none
+    /// are where values are keys of a table that is not there, and none that go to another server.
     pub queries: Vec<String>,
     /// Those that were not asked about.
     pub unasked: Vec<String>,
@@ -36,26 +36,27 @@ pub async fn fit(plan: &Plan<StreamJob>, address: &pg::Address) -> Result<Fit, P
         connect_and_inspect(&Target::given(address.clone()), CONTROL).await?;
     session.execute("begin", "BEGIN READ ONLY").await?;
     let is_there = table::takes(&mut session, stream).await?;
-    let names = |all: &[ArmedQuery]| all.iter().map(|own| own.query.name.clone()).collect();
-    // A table that is not there yet may have its rows from others that are not.
-    let keyed = if is_there { Some(with_keys(plan, address).await?) } else { None };
-    let armed = armed_queries(keyed.as_deref().unwrap_or(plan), server.pg_strom_loaded)?;
+    // A table that is not there yet may refer to others that are not.
+    let have_keys = is_there || pg::keys::have_tables(&mut session, &plan.references()).await?;
+    let armed = if have_keys {
+        armed_queries(&*with_keys(plan, address).await?, server.pg_strom_loaded)?
+    } else {
+        [].into()
+    };
     let can_ask = |armed: &ArmedQuery| {
         let own = &armed.query;
         let mut texts = own.statements.iter().map(|own| &own.sql).chain([&own.sql]);
-        is_there
-            || plan.references().is_empty() && !texts.any(|sql| sql.contains(&stream.table.name))
+        is_there || !texts.any(|sql| sql.contains(&stream.table.name))
     };
     let is_elsewhere = plan.job.readers.database_url.is_some();
-    let (asked, unasked): (Vec<_>, Vec<_>) =
-        armed.iter().cloned().partition(|armed| !is_elsewhere && can_ask(armed));
+    let asked: Vec<_> =
+        armed.iter().filter(|armed| !is_elsewhere && can_ask(armed)).cloned().collect();
     check_queries(&mut session, &asked, None).await?;
+    let is_asked = |name: &String| asked.iter().any(|armed| armed.query.name == *name);
+    let readers = &plan.job.readers;
+    let names = readers.queries.iter().filter(|_| readers.count > 0).map(|own| own.name.clone());
+    let (queries, unasked) = names.partition(is_asked);
     session.execute("roll back", "ROLLBACK").await?;
     session.close().await;
-    Ok(Fit {
-        table: stream.table.as_written(),
-        is_there,
-        queries: names(&asked),
-        unasked: names(&unasked),
-    })
+    Ok(Fit { table: stream.table.as_written(), is_there, queries, unasked })
 }

@@ -125,6 +125,21 @@ async fn check_query(
     })
 }
 
+/// The class of SQLSTATE of what a value does, and not a text.
+const DATA_EXCEPTION: &str = "22";
+/// Most characters of a text with its values that are shown.
+const TRIED_CHARS: usize = 200;
+
+/// The beginning of a text, without its line breaks.
+fn on_one_line(sql: &str) -> String {
+    let words: Vec<&str> = sql.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(TRIED_CHARS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
 /// Whether the server takes a statement; else what it says, and of which character of the text.
 async fn check_statement(
     session: &mut pg::Session,
@@ -135,6 +150,14 @@ async fn check_statement(
     let admitted = session.admit(&sql, query.newest_column.as_deref(), query.writes).await;
     admitted.map_err(|error| {
         let position = error.position().map(|at| asked.position_of_literal(at));
+        let is_of_values = error.sqlstate().is_some_and(|code| code.starts_with(DATA_EXCEPTION));
+        let error = match query.parameters {
+            Some(_) if is_of_values && !error.has_fix() => error.with_fix(format!(
+                "let it take each value that its parameters may have; it was tried as: {}",
+                on_one_line(&sql)
+            )),
+            _ => error,
+        };
         (error, position)
     })?;
     let Some((numbered, types)) = asked.numbered() else { return Ok(()) };

@@ -146,7 +146,10 @@ async fn triggers(session: &mut Session, oid: u32) -> Result<Vec<String>, Error>
 fn refused(error: Error, stream: &Stream, made: &StreamTable) -> Error {
     let table = &stream.table;
     let fix = match error.sqlstate() {
-        Some("42501") => format!("let the owner run: GRANT SELECT, INSERT ON {table} TO …"),
+        Some("42501") => format!(
+            "let the owner run: GRANT SELECT, INSERT ON {table} TO …; and let the role use what the table's \
+             triggers and defaults use"
+        ),
         Some("23503") => {
             "fill the table that it refers to, choose values in the profile that are there, or drop \
              the foreign key"

@@ -193,7 +193,7 @@ impl Error {
     }
 
     /// Whether the user is told what to do about it.
-    pub(super) fn has_fix(&self) -> bool {
+    pub(crate) fn has_fix(&self) -> bool {
         self.fix().is_some()
     }
 

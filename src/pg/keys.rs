@@ -26,6 +26,22 @@ pub(crate) async fn find(
     Ok(all)
 }
 
+/// Whether each table that is referred to is there for this role.
+///
+/// # Errors
+/// When the server cannot be asked.
+pub(crate) async fn have_tables(
+    session: &mut Session,
+    references: &[Reference],
+) -> Result<bool, Error> {
+    for reference in references {
+        if Relation::find(session, &reference.table).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 async fn keys(session: &mut Session, reference: &Reference) -> Result<Keys, Error> {
     let Reference { table, column, .. } = reference;
     let act = format!("read the keys of {} ({column})", table.as_written());

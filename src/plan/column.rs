@@ -204,8 +204,7 @@ pub(super) fn resolve_parameter(
         null_ratio: parameter.null_ratio,
     };
     let column = written.resolve(report)?;
-    let is_of_row = matches!(column.values, Values::RowId | Values::Partition);
-    if is_of_row || column.values.is_of_due_time() {
+    if column.values.are_of_row() {
         let (span, of) = (written.values?.span(), column.values.name());
         let what = format!("parameter `{name}`: `{of}` values follow from the row of a stream");
         let fix = "choose values of a range, such as `{ integer = { min = 1, max = 100 } }`";

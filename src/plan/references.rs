@@ -77,7 +77,8 @@ impl<'r> KeysBuilder<'r> {
             let (what, fix) = match fault {
                 SampleFault::Value => (
                     format!("the key `{key}` is no value of type {sql_type}"),
-                    "choose the type that the keys have",
+                    "choose the type that the keys have; NaN, infinity and years before 1 are never values \
+                     here: refer to a view without them",
                 ),
                 SampleFault::TooMany => {
                     ("the keys take more than 4 GiB".to_owned(), "refer to shorter ones")

@@ -200,14 +200,16 @@ impl Resolver<'_> {
             resolve_columns(&mut self.report, stream.columns.as_deref(), identity.as_ref());
         let has_key = columns.iter().any(|column| column.values == Values::Partition);
         // Of columns that are faulty it is not known.
-        let partitions = if has_key || self.report.damaged("stream.columns") {
+        let is_damaged = self.report.damaged("stream.columns");
+        let partitions = if has_key || is_damaged {
             Some(self.number("partitions", &mut stream.partitions, &PARTITIONS))
         } else {
             self.note_idle(stream.partitions.as_ref(), NO_KEY);
             stream.partitions = None;
             None
         };
-        let connections = self.connections(&mut stream.connections, partitions);
+        let known = partitions.filter(|_| !is_damaged);
+        let connections = self.connections(&mut stream.connections, known);
         let batch_rows = self.number("batch_rows", &mut stream.batch_rows, &limits);
         let arrival = match rate {
             StreamRate::RowsPerSecond(rate) => Some(rate.get() as f64),

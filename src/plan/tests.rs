@@ -564,7 +564,7 @@ fn one_fault_brings_no_others() {
         "[stream]\npartitions = \"1\"\n[recovery]\nbacklog_rows = 100\n",
         "[stream]\nbatchrows = 10\n[recovery]\nbacklog_rows = 30\n",
         "stream = 5\n",
-        "[stream]\ncolumns = [1]\n",
+        "[stream]\ncolumns = [1]\nconnections = 1\n",
         "[[stream.columns]]\nname = \"p\"\ntype = \"int\"\nvalues = { partitoin = {} }\n",
         "[[readers.queries]]\nname = 5\nsql = \"select 1\"\n[readers]\ncount = 1\n",
     ] {

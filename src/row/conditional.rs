@@ -43,12 +43,14 @@ pub(super) fn entries(
         listed.iter().filter_map(|text| Some((encoded(text)?, *text))).collect();
     let mut entry_of = HashMap::new();
     for (entry, key) in (0_u32..).zip(own.of.keys()) {
-        match encoded(key).filter(|key| known.contains_key(key)) {
-            Some(key) => _ = entry_of.insert(key, entry),
-            None => {
-                let fact = format!("`{key}` is no value of column `{on}`");
-                return fault(fact, format!("it has {}", named(&listed)).into());
-            }
+        let Some(value) = encoded(key).filter(|value| known.contains_key(value)) else {
+            let fact = format!("`{key}` is no value of column `{on}`");
+            return fault(fact, format!("it has {}", named(&listed)).into());
+        };
+        if let Some(other) = entry_of.insert(value, entry) {
+            let other = own.of.keys().nth(other as usize).map_or("", String::as_str);
+            let fact = format!("`{other}` and `{key}` are the same value of column `{on}`");
+            return fault(fact, "leave one of them out".into());
         }
     }
     let others = own.others.as_ref().map(|_| own.of.len() as u32);

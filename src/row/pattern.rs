@@ -102,6 +102,11 @@ impl Pattern {
         is_behind.then_some(around)
     }
 
+    /// Whether the row's number is in it.
+    pub(super) fn has_row_id(&self) -> bool {
+        self.parts().contains(&Part::RowId)
+    }
+
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }

@@ -17,6 +17,7 @@ use super::{choice, histogram, literal};
 
 #[cfg(test)]
 mod tests;
+mod within;
 
 /// Types whose values can be chosen of some.
 const CHOSEN: &str = "`text`, `varchar(50)`, `char(8)`, `integer`, `bigint`, `smallint`, `numeric(15,2)`, \
@@ -286,7 +287,7 @@ impl Elements {
             return fault(fact, "an array has from 0 to 65536 elements");
         }
         share_of_nulls(self.null_ratio, "write a number from 0 to below 1")?;
-        if self.of.pick().is_some_and(Pick::follows_rows) {
+        if self.of.follow_rows() {
             let fact = "elements are drawn, and not chosen in the order of the rows".to_owned();
             return fault(fact, "use \"random\", zipf or a distribution");
         }
@@ -310,10 +311,18 @@ impl Conditional {
                 fix: "write those of each value of the other column".into(),
             });
         }
-        self.each().try_for_each(|values| {
-            let not = values.reference().map_or("", |_| values.name());
-            values.fault_within("of", sql_type, not)
-        })
+        let of = self.of.values().map(|values| ("of", values));
+        for (key, values) in of.chain(self.others.iter().map(|values| ("others", &**values))) {
+            if values.reference().is_some() {
+                return Err(ColumnFault::Setting {
+                    fact: format!("`{key}` refers to the keys of a table"),
+                    fix: "let a column of its own be a `reference`, and use other values here"
+                        .into(),
+                });
+            }
+            values.fault_within(key, sql_type, "")?;
+        }
+        Ok(())
     }
 }
 

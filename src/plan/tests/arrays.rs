@@ -50,6 +50,12 @@ fn what_is_wrong_with_arrays_is_said_at_once() {
         array("bigint[]", "'row_id'", few),
         array("timestamptz[]", "'due_time'", few),
         array("smallint[]", "{ integer = { min = 1, max = 9, pick = 'cycle' } }", few),
+        array(
+            "varchar(9)[]",
+            "{ choice = { of = ['x'], others = { label = { prefix = 'y', min = 1, max = 9, pick = 'cycle' } }, \
+             others_weight = 1 } }",
+            few,
+        ),
         array("date[]", "{ day = { min = '2024-01-01' } }", few),
         array("real[]", "{ float = { min = 0, max = 1 } }", "{ integer = { min = -1, max = 4 } }"),
         array("uuid[]", "'uuid'", "{ integer = { min = 0, max = 65537 } }"),

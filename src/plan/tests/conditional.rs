@@ -50,6 +50,16 @@ fn what_is_wrong_with_them_is_said_at_once() {
         of("j", "country", "of = { DE = { label = { prefix = 'x', min = 1 } } }"),
         of("k", "faulty", &each),
         of("l", "h", &each),
+        of(
+            "p",
+            "country",
+            &format!(
+                "of = {{ DE = {choice} }}, others = {{ choice = {{ of = ['x'], others_weight = 1, others = {{ \
+                 reference = {{ table = 't', column = 'c' }} }} }} }}"
+            ),
+        ),
+        "{ name = 'size', type = 'numeric(5,2)', values = { choice = { of = ['1.5', '2.5'] } } },\n".to_owned(),
+        of("o", "size", &format!("of = {{ '1.5' = {choice}, '1.50' = {choice} }}, others = {choice}")),
         "{ name = 'faulty', type = 'texts', values = { choice = { of = ['x'] } } },\n".to_owned(),
         "{ name = 'm', type = 'text', values = { conditional = {} } },\n".to_owned(),
         of(

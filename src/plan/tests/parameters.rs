@@ -63,7 +63,8 @@ fn what_is_wrong_with_parameters_is_said_at_once() {
     let text = format!(
         "{QUERY}sql = 'SELECT a[1:x], :category FROM {{table}}'\n[readers.queries.parameters]\n\
          categry = {LABEL}\n\"a b\" = {LABEL}\n\
-         n = {{ type = 'bigint', values = 'row_id' }}\nless = {{ type = 'bigint' }}"
+         n = {{ type = 'bigint', values = 'row_id' }}\n\
+         o = {{ type = 'text[]', values = {{ array = {{ of = {{ pattern = 'o-{{row_id}}' }}, length = {{ integer = {{ min = 1, max = 2 }} }} }} }} }}\nless = {{ type = 'bigint' }}"
     );
     assert_snapshot!(faults(&text));
 }
