@@ -62,6 +62,7 @@ pub(super) fn ln(x: f64) -> f64 {
 
 /// e to the power of `x`; 0 where that is below the least normal number, and the largest number
 /// where it is beyond it.
+#[inline]
 pub(super) fn exp(x: f64) -> f64 {
     if x > 709.0 {
         return f64::MAX;

@@ -270,7 +270,11 @@ impl Distribution {
     }
 
     /// The number of a row with these random bits. May be infinite.
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "as a call it costs a lognormal value half as much again"
+    )]
+    #[inline(always)]
     pub(super) fn draw(self, bits: u64) -> f64 {
         match self {
             Self::Normal { mean, sd, of } => mean + sd * of.draw_signed(bits),
