@@ -112,10 +112,18 @@ async fn a_draft_runs_into_its_table_and_into_a_copy() {
     assert_eq!(database.rows(added).await, [["2000", "2000", "t"]]);
 
     // Into a copy, which is ours, and has a sequence of its own.
-    database.execute("CREATE SCHEMA load_test").await;
+    database
+        .execute(
+            "CREATE SCHEMA load_test; CREATE FUNCTION shop.told() RETURNS interval LANGUAGE sql AS \
+             $$SELECT interval '1 day'$$; ALTER TABLE shop.orders ALTER wait SET DEFAULT shop.told()",
+        )
+        .await;
     let before = database.text("SELECT last_value FROM shop.orders_number_seq").await;
     let text = drafted(&database, &["shop.orders", "--table", "load_test.orders"]).await;
-    run(&database, &text, &A_SECOND).await.done();
+    let ended = run(&database, &text, &A_SECOND).await;
+    ended.done();
+    let told = "the default of column wait calls shop.told()";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
     let copied = "SELECT count(*), count(DISTINCT number), min(number) < 100 FROM load_test.orders";
     assert_eq!(database.rows(copied).await, [["2000", "2000", "t"]]);
     assert_eq!(database.text("SELECT last_value FROM shop.orders_number_seq").await, before);

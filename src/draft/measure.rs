@@ -100,6 +100,16 @@ pub(super) fn outward(sql_type: ColumnType, [low, high]: [f64; 2]) -> [f64; 2] {
     outward_by(sql_type, [low, high], high - low).map(|end| end.clamp(least, most))
 }
 
+/// The only value of a column, rounded down by itself: a number to two digits, a day to its month. The type has it.
+pub(super) fn alone(sql_type: ColumnType, value: f64) -> f64 {
+    let [near, _] = match sql_type {
+        ColumnType::Date => whole_months([value, value]),
+        _ => outward_by(sql_type, [value, value], 0.0),
+    };
+    let [least, most] = limits(sql_type);
+    near.clamp(least, most)
+}
+
 /// A value rounded as the ends of its range are, and within them.
 pub(super) fn near(sql_type: ColumnType, value: f64, [low, high]: [f64; 2]) -> f64 {
     let [near, _] = outward_by(sql_type, [value, value], high - low);
@@ -330,6 +340,23 @@ mod tests {
     fn ends(sql_type: ColumnType, ends: [&str; 2]) -> [String; 2] {
         let ends = ends.map(|end| row::measure(sql_type, end).unwrap());
         outward(sql_type, ends).map(|end| row::text_of_measure(sql_type, end))
+    }
+
+    #[test]
+    fn an_only_value_is_rounded_by_itself() {
+        use ColumnType as T;
+        for (sql_type, exact, rounded) in [
+            (T::Integer, "98765", "98000"),
+            (T::Integer, "101", "100"),
+            (T::Integer, "-1234", "-1300"),
+            (T::Integer, "7", "7"),
+            (T::Double, "2.75", "2.7"),
+            (T::Date, "1987-06-13", "1987-06-01"),
+            (T::Timestamp, "2024-02-10 10:11", "2024-02-10 10:00:00"),
+        ] {
+            let alone = alone(sql_type, row::measure(sql_type, exact).unwrap());
+            assert_eq!(row::text_of_measure(sql_type, alone), rounded, "{exact}");
+        }
     }
 
     #[test]

@@ -123,7 +123,11 @@ impl<'a> Drawing<'a> {
         common.sort_by(|a, b| a.0.total_cmp(&b.0));
         let stand_ins = match common.as_slice() {
             [(value, ..)] => {
-                let near = measure::near(self.sql_type, *value, ends);
+                let is_alone = ends == measure::outward(self.sql_type, [*value, *value]);
+                let near = match is_alone {
+                    true => measure::alone(self.sql_type, *value),
+                    false => measure::near(self.sql_type, *value, ends),
+                };
                 vec![row::text_of_measure(self.sql_type, near)]
             }
             _ => measure::spread(self.sql_type, ends, common.len()),

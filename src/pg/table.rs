@@ -362,7 +362,8 @@ async fn create(
     is_listed: bool,
 ) -> Result<Relation, Error> {
     if let Some(like) = &stream.like {
-        let made = like::create_like(session, table, like).await.map_err(explain_creation)?;
+        let made =
+            like::create_like(session, stream, table, like).await.map_err(explain_creation)?;
         check_shape(session, stream, &made, is_listed).await?;
         return Ok(made);
     }

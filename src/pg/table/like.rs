@@ -1,7 +1,7 @@
 //! A table in the shape of another: its columns with their defaults, its constraints and indexes, and its
 //! partitions. The other one is read, and nothing of it is changed: not a sequence is moved.
 
-use crate::plan::{TableName, quote_identifier};
+use crate::plan::{Stream, TableName, quote_identifier};
 
 use super::super::mark::{self, Relation};
 use super::super::quote::quote_literal;
@@ -18,6 +18,7 @@ const WHOLE: &str = "('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype
 /// When the other is not there or is no table, or the server does not make it.
 pub(super) async fn create_like(
     session: &mut Session,
+    stream: &Stream,
     table: &TableName,
     like: &TableName,
 ) -> Result<Relation, Error> {
@@ -49,6 +50,7 @@ pub(super) async fn create_like(
         return Err(Error::refused(act, "it is not visible after CREATE TABLE"));
     };
     number_by_itself(session, &act, &source, &made).await?;
+    tell_of_functions(session, &act, &source, stream).await?;
     partition_like(session, &act, &source, &made).await?;
     session.execute(&act, &mark::comment_sql(&made.name)).await?;
     Relation::find(session, table)
@@ -89,6 +91,38 @@ async fn number_by_itself(
             format!("ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT")
         };
         session.execute(act, &sql).await?;
+    }
+    Ok(())
+}
+
+/// Tells of defaults that call functions of the database's own, of columns that the stream does not fill: what
+/// such a function changes elsewhere, it changes with each row.
+async fn tell_of_functions(
+    session: &mut Session,
+    act: &str,
+    source: &Relation,
+    stream: &Stream,
+) -> Result<(), Error> {
+    let filled: Vec<_> = stream.columns.iter().map(|own| quote_literal(&own.name)).collect();
+    // Of functions that every database has, nothing depends.
+    let sql = format!(
+        "SELECT pg_catalog.quote_ident(a.attname), d.refobjid::regprocedure \
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum \
+         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::regclass AND d.objid = f.oid \
+         AND d.refclassid = 'pg_catalog.pg_proc'::regclass \
+         WHERE a.attrelid = {} AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
+         AND a.attname <> ALL (ARRAY[{}]::text[]) ORDER BY a.attnum, d.refobjid",
+        source.oid,
+        filled.join(", ")
+    );
+    for row in session.rows(act, &sql).await? {
+        let row: [Option<String>; 2] = row.try_into().unwrap_or_default();
+        let [Some(column), Some(function)] = row else { continue };
+        tracing::warn!(
+            "the default of column {column} calls {function}, as in {}: what that changes elsewhere, such as a \
+             sequence, it changes with each row; fix: fill the column in the profile",
+            source.name
+        );
     }
     Ok(())
 }
