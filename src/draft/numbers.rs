@@ -123,7 +123,8 @@ impl<'a> Drawing<'a> {
         common.sort_by(|a, b| a.0.total_cmp(&b.0));
         let stand_ins = match common.as_slice() {
             [(value, ..)] => {
-                let is_alone = ends == measure::outward(self.sql_type, [*value, *value]);
+                let own = measure::outward(self.sql_type, [*value, *value]);
+                let is_alone = ends.map(f64::to_bits) == own.map(f64::to_bits);
                 let near = match is_alone {
                     true => measure::alone(self.sql_type, *value),
                     false => measure::near(self.sql_type, *value, ends),
