@@ -503,9 +503,10 @@ async fn the_result_holds_nothing_that_is_not_described() {
         let query = "steps[].queries[]";
         let key = key.strip_prefix(&format!("{query}.arms[].")).unwrap_or(key);
         let gpu = format!("{query}.gpus[].");
-        let common = ["gpus", "thresholds", "shortfalls", "advice", "run_id"]
-            .iter()
-            .any(|of| key.starts_with(of));
+        let common =
+            ["gpus", "thresholds", "shortfalls", "advice", "run_id", "server.capabilities"]
+                .iter()
+                .any(|of| key.starts_with(of));
         match key.strip_prefix(&gpu) {
             Some(gpu) => result.contains(&format!("`gpus.devices[].{gpu}`")),
             None if common => result.contains(&format!("`{key}`")),

@@ -192,7 +192,7 @@ async fn readers_of_a_stream_ask_with_values_and_a_mistake_has_its_place() {
     let ended = run(&database, &wrong.replace("newest_column = 'at'\n", ""), &args).await;
     let stderr = ended.stderr;
     assert!(stderr.contains("division by zero"), "{stderr}");
-    assert!(stderr.contains("it was tried as: SELECT 1 / (length('category_"), "{stderr}");
+    assert!(stderr.contains("it was tried as: SELECT 1 / (length(CAST('category_"), "{stderr}");
 }
 
 #[tokio::test]
