@@ -11,6 +11,9 @@ use crate::profile::{Boolean, Conditional, Number, Values};
 const PAIRS_MAX: usize = 2_000;
 /// Such a part of a value's rows in no combination that is listed is none.
 const LEFT_MIN: f64 = 1e-3;
+/// Values that come at least so often keep their share, but for so large a part of it.
+const KEPT_FROM: f64 = 0.01;
+const SHARE_OFF: f64 = 0.1;
 /// So far NULLs may come otherwise beside some values than beside others, as a part of those values' rows.
 const NULLS_OFF: f64 = 0.05;
 
@@ -71,6 +74,10 @@ fn depend_by(extended: &Extended, columns: &mut [Drafted<'_>]) -> Together {
         false => (other.as_deref(), one.as_deref(), *share),
     });
     let pairs: Vec<Pair<'_>> = pairs.collect();
+    if differs_beside_null(&columns[child], &pairs) {
+        let [parent, child] = [parent, child].map(|at| &columns[at].source.name);
+        return undrawn(format!("other values of {child} come where {parent} is NULL"));
+    }
     let (values, has_nulls) = conditional([&columns[parent], &columns[child]], &pairs);
     let parent = columns[parent].source.name.clone();
     let own = &mut columns[child];
@@ -112,13 +119,33 @@ fn leads_to(columns: &[Drafted<'_>], mut from: usize, to: usize) -> bool {
     }
 }
 
+/// Whether a column's values would come otherwise than they do if they were drawn by another one: where that one is
+/// NULL, they are drawn as beside its values.
+fn differs_beside_null(child: &Drafted<'_>, pairs: &[Pair<'_>]) -> bool {
+    let beside_null = |own: &Listed| -> f64 {
+        let its = |pair: &&Pair<'_>| pair.0.is_none() && is_it(own, pair.1);
+        pairs.iter().filter(its).map(|pair| pair.2).sum()
+    };
+    let all: f64 = child.listed.iter().map(|own| own.share).sum();
+    let left = all - child.listed.iter().map(beside_null).sum::<f64>();
+    let is_off = |own: &Listed| {
+        let drawn = (own.share - beside_null(own)) / left;
+        own.share >= KEPT_FROM && (drawn * all / own.share - 1.0).abs() > SHARE_OFF
+    };
+    left <= 0.0 || child.listed.iter().any(is_off)
+}
+
+/// Whether a text is this value of a list. One may have the spaces at the end of a `char(n)`, and the other not.
+fn is_it(own: &Listed, text: Option<&str>) -> bool {
+    text.is_some_and(|text| own.text.trim_end_matches(' ') == text.trim_end_matches(' '))
+}
+
 /// The values of the second column by those of the first one; and whether its NULLs go by them, too.
 fn conditional([parent, child]: [&Drafted<'_>; 2], pairs: &[Pair<'_>]) -> (Values, bool) {
     let place = |column: &Drafted<'_>, text: Option<&str>| {
-        let (text, listed) = (text?, || column.listed.iter());
-        // One list may have the spaces at the end of a `char(n)`, and the other not.
-        let trimmed = |own: &Listed| own.text.trim_end_matches(' ') == text.trim_end_matches(' ');
-        listed().position(|own| own.text == text).or_else(|| listed().position(trimmed))
+        let listed = || column.listed.iter();
+        let same = listed().position(|own| text == Some(own.text.as_str()));
+        same.or_else(|| listed().position(|own| is_it(own, text)))
     };
     let count = child.listed.len();
     let mut shares = vec![vec![0.0; count]; parent.listed.len()];
@@ -242,6 +269,18 @@ mod tests {
             panic!("{faults}\n{text}");
         }
         text
+    }
+
+    #[test]
+    fn values_that_come_beside_null_keep_their_share() {
+        let own = column("own", "text", &[("a", 0.5), ("b", 0.4), ("none", 0.1)], 0.0);
+        let on = column("kind", "text", &[("x", 0.5), ("y", 0.4)], 0.1);
+        let pairs =
+            [(Some("x"), Some("a"), 0.5), (Some("y"), Some("b"), 0.4), (None, Some("none"), 0.1)];
+        let both = extended(&["kind", "own"], &pairs);
+        let text = drafted(vec![on, own], vec![both], true);
+        assert!(!text.contains("conditional"), "{text}");
+        assert!(text.contains("values of own come where kind is NULL"), "{text}");
     }
 
     fn country() -> SourceColumn {

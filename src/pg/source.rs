@@ -234,7 +234,8 @@ fn references_sql(oid: u32) -> String {
     format!(
         "SELECT pg_catalog.json_build_object('columns', {}, 'schema', n.nspname, 'table', c.relname, 'keys', {}, \
          'is_self', k.confrelid = k.conrelid, \
-         'is_readable', pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (SELECT \
+         'is_readable', NOT pg_catalog.row_security_active(c.oid) AND \
+         pg_catalog.has_schema_privilege(n.oid, 'USAGE') AND (SELECT \
          pg_catalog.bool_and(pg_catalog.has_column_privilege(c.oid, key, 'SELECT')) FROM pg_catalog.unnest(k.confkey) key), \
          'rows', (SELECT CASE WHEN min(leaf.reltuples) >= 0 THEN sum(leaf.reltuples) ELSE -1 END FROM {leaves}), \
          'is_empty', (SELECT coalesce(sum(pg_catalog.pg_relation_size(leaf.oid)), 0) = 0 FROM {leaves})) \

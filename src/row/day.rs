@@ -94,8 +94,8 @@ pub(crate) fn format_time(us: i64) -> String {
 }
 
 /// Microseconds since 2000-01-01 UTC of the moment written `2026-01-31`, `2026-01-31 08:30` or
-/// `2026-01-31 08:30:15.25`; with `zoned` an offset such as `+00` or `-05:30` may follow, and without one it is
-/// UTC.
+/// `2026-01-31 08:30:15.25`; with `zoned` an offset such as `+00` or `-05:30`, or `Z`, may follow, and without
+/// one it is UTC.
 pub(crate) fn parse_moment(text: &str, zoned: bool) -> Option<i64> {
     let (day, rest) = text.split_at_checked(10)?;
     let day = i64::from(parse_day(day)?) * DAY_US;
@@ -103,12 +103,13 @@ pub(crate) fn parse_moment(text: &str, zoned: bool) -> Option<i64> {
         return Some(day);
     }
     let clock = rest.strip_prefix([' ', 'T'])?;
-    let (clock, offset) = match clock.find(['+', '-']).filter(|_| zoned) {
+    let (clock, offset) = match clock.find(['+', '-', 'Z']).filter(|_| zoned) {
         Some(at) => clock.split_at(at),
         None => (clock, ""),
     };
     let offset_us = match offset.split_at_checked(1) {
-        None => 0,
+        None | Some(("Z", "")) => 0,
+        Some(("Z", _)) => return None,
         Some((sign, offset)) => {
             let offset = match offset.contains(':') {
                 true => parse_time(offset)?,
@@ -198,6 +199,7 @@ mod tests {
             ("2000-01-01 01:00", hour),
             ("2000-01-01 01:00+01", 0),
             ("2000-01-01 01:00:00-05:30", hour * 13 / 2),
+            ("2000-01-01T01:00:00.000Z", hour),
         ] {
             assert_eq!(parse_moment(text, true), Some(us), "{text}");
         }
@@ -206,7 +208,8 @@ mod tests {
             "2000-01-0",
             "2000-01-01 ",
             "2000-01-01 25:00",
-            "2000-01-01 01:00Z",
+            "2000-01-01 01:00Z+01",
+            "2000-01-01 01:00+01Z",
             "2000-01-01é1",
             "2000-01-01 01:00+x",
         ] {
