@@ -124,6 +124,11 @@ async fn a_standby_whose_replay_is_paused_falls_behind_and_comes_back() {
         rows = client.query_one(counted, &[]).await.map_or(0, |row| row.get(0));
     }
     client.execute("SELECT pg_wal_replay_pause()", &[]).await.unwrap();
+    // That asks for it; on a busy machine it takes a while to come.
+    let is_paused = "SELECT pg_get_wal_replay_pause_state() = 'paused'";
+    while !client.query_one(is_paused, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     tokio::time::sleep(paused).await;
     client.execute("SELECT pg_wal_replay_resume()", &[]).await.unwrap();
     drop(client);
