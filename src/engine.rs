@@ -343,7 +343,7 @@ async fn stream(
         // Readers may join them.
         bench::fill_tables(plan, target, &mut outputs, shutdown).await?;
     }
-    let plan = &*shutdown.unless_stopped(keys::with_keys(plan, &target.address)).await??;
+    let plan = &*shutdown.unless_stopped(keys::completed_on(plan, &target.address)).await??;
     let ingest = Threads::of_producers(plan.job.stream.connections.get())?;
     let examine = Threads::of_examiner()?;
     // Boxed, as its state machine is some 20 KB.

@@ -409,11 +409,22 @@ fn short(number: u64, chars: u32) -> String {
     text.iter().rev().collect()
 }
 
+/// One of these values, which come so often; and others beside them.
 pub(super) fn choice(
-    of: Vec<(String, f64)>,
+    mut of: Vec<(String, f64)>,
     pick: Option<Pick>,
     others: Option<(f64, Values)>,
 ) -> Values {
+    let others = match others {
+        // Where all others are one value, that is one of the list.
+        Some((weight, Values::Choice(Choice { of: Some(listed), others: None, .. })))
+            if listed.len() == 1 =>
+        {
+            of.extend(listed.into_iter().map(|value| (value, weight)));
+            None
+        }
+        others => others,
+    };
     let (of, weights): (Vec<String>, Vec<f64>) = of.into_iter().unzip();
     let (others_weight, others) = others.unzip();
     Values::Choice(Choice {

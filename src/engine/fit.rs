@@ -7,7 +7,7 @@ use crate::plan::{Plan, StreamJob};
 use crate::query::ArmedQuery;
 
 use super::inspect::{CONTROL, check_queries, connect_and_inspect};
-use super::keys::with_keys;
+use super::keys::completed_on;
 use super::prepare::armed_queries;
 use super::{PrepareError, Target};
 
@@ -39,7 +39,7 @@ pub async fn fit(plan: &Plan<StreamJob>, address: &pg::Address) -> Result<Fit, P
     // A table that is not there yet may refer to others that are not.
     let have_keys = is_there || pg::keys::have_tables(&mut session, &plan.references()).await?;
     let armed = if have_keys {
-        armed_queries(&*with_keys(plan, address).await?, server.pg_strom_loaded)?
+        armed_queries(&*completed_on(plan, address).await?, server.pg_strom_loaded)?
     } else {
         [].into()
     };

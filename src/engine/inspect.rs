@@ -4,6 +4,7 @@ use crate::answer;
 use crate::pg;
 use crate::plan::AnswerRule;
 use crate::query::{ArmedQuery, Asked, TYPICAL};
+use crate::result::one_line;
 use crate::result::server::{ServerReport, without_secrets};
 use crate::strom::{self, Arm};
 
@@ -130,10 +131,9 @@ const DATA_EXCEPTION: &str = "22";
 /// Most characters of a text with its values that are shown.
 const TRIED_CHARS: usize = 200;
 
-/// The beginning of a text, without its line breaks.
-fn on_one_line(sql: &str) -> String {
-    let words: Vec<&str> = sql.split_whitespace().collect();
-    let line = words.join(" ");
+/// The beginning of a text, on one line.
+fn beginning(sql: &str) -> String {
+    let line = one_line(sql);
     match line.char_indices().nth(TRIED_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -154,7 +154,7 @@ async fn check_statement(
         let error = match query.parameters {
             Some(_) if is_of_values && !error.has_fix() => error.with_fix(format!(
                 "let it take each value that its parameters may have; it was tried as: {}",
-                on_one_line(&sql)
+                beginning(&sql)
             )),
             _ => error,
         };

@@ -7,7 +7,7 @@ use crate::pg::{self, Address, Session};
 use crate::plan::{Plan, Recreate, StreamJob};
 
 /// The plan with the keys that its values refer to, as they are now, and with the types of its arrays' elements.
-pub(super) async fn with_keys<'p>(
+pub(super) async fn completed_on<'p>(
     plan: &'p Plan<StreamJob>,
     address: &Address,
 ) -> Result<Cow<'p, Plan<StreamJob>>, pg::Error> {

@@ -15,7 +15,7 @@ use crate::strom::{self, Arm};
 
 use super::bench::armed_queries;
 use super::inspect::{check_queries_apart, connect_and_inspect};
-use super::keys::with_keys;
+use super::keys::completed_on;
 use super::prepare::await_gpu;
 use super::{PrepareError, Shutdown, Target};
 
@@ -58,7 +58,7 @@ pub async fn noise(
         Job::Sweep(sweep) => sweep.bench,
         Job::Stream(job) => {
             let plan = Plan { common: plan.common, job: *job };
-            of_readers(with_keys(&plan, address).await?.into_owned().job)
+            of_readers(completed_on(&plan, address).await?.into_owned().job)
         }
     };
     let evidence = EvidencePlan { analyze: false, check_answers: false, ..bench.evidence.clone() };

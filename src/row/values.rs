@@ -539,52 +539,6 @@ impl Values {
         matches!(self, Self::DueTime | Self::EventTime { .. } | Self::UuidV7)
     }
 
-    /// Those that refer to a table's keys: these, or what comes beside them.
-    pub(crate) fn reference(&self) -> Option<&Self> {
-        match self {
-            Self::Reference { .. } => Some(self),
-            Self::Choice { others: Some(others), .. } => others.values.reference(),
-            Self::Array(elements) => elements.of.reference(),
-            _ => None,
-        }
-    }
-
-    /// The same, to have the keys put in.
-    pub(crate) fn reference_mut(&mut self) -> Option<&mut Self> {
-        match self {
-            Self::Reference { .. } => Some(self),
-            Self::Choice { others: Some(others), .. } => others.values.reference_mut(),
-            Self::Array(elements) => elements.of.reference_mut(),
-            _ => None,
-        }
-    }
-
-    /// Whether they are made of keys that nobody has read.
-    pub(crate) fn await_keys(&self) -> bool {
-        matches!(self.reference(), Some(Self::Reference { keys: None, .. }))
-    }
-
-    /// The path of a file that some of them are read of as they are sent.
-    pub(crate) fn paged_file(&self) -> Option<&str> {
-        match self {
-            Self::File { path, sample, .. } => sample.is_paged().then_some(path),
-            Self::Conditional(own) => own.each().find_map(Self::paged_file),
-            Self::Choice { others: Some(others), .. } => others.values.paged_file(),
-            Self::Array(elements) => elements.of.paged_file(),
-            _ => None,
-        }
-    }
-
-    /// Whether there are NULLs among them.
-    pub(super) fn have_nulls(&self) -> bool {
-        match self {
-            Self::File { sample, .. } => sample.has_nulls(),
-            Self::Conditional(own) => own.each().any(Self::have_nulls),
-            Self::Choice { others: Some(others), .. } => others.values.have_nulls(),
-            _ => false,
-        }
-    }
-
     /// All values that there are, where they are listed.
     pub(crate) fn listed(&self) -> Option<Vec<&str>> {
         match self {
